@@ -1,0 +1,1 @@
+"""The catalogs: GPUs, offers, models, formats, engines and measured quality."""

@@ -1,0 +1,206 @@
+"""Building the records from the rows as the files write them (natural units in, bytes and FLOP/s out)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.records import Architecture, Engine, Format, Gpu, Layers, Model, Offer, Recovery
+
+Row = dict[str, Any]
+
+
+def _text(row: Row, key: str) -> str:
+    value = row[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"`{key}` must be a text")
+    return value
+
+
+def _texts(row: Row, key: str) -> tuple[str, ...]:
+    value = row.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"`{key}` must be a list of texts")
+    return tuple(value)
+
+
+def _whole(row: Row, key: str) -> int:
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"`{key}` must be a whole number")
+    return value
+
+
+def _scaled(row: Row, key: str, unit: int) -> int:
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"`{key}` must be a number")
+    return round(value * unit)
+
+
+def _maybe(row: Row, key: str) -> Any:
+    value = row.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"`{key}` must be a number")
+    return value
+
+
+def _fraction(row: Row, key: str, default: str | None = None) -> Fraction:
+    return Fraction(str(row[key] if default is None else row.get(key, default)))
+
+
+def _integers(row: Row, key: str) -> dict[str, int]:
+    return {name: _whole(row[key], name) for name in row.get(key) or {}}
+
+
+def build_gpu(row: Row) -> Gpu:
+    """Return the accelerator of a row of gpus.yaml."""
+    return Gpu(
+        id=_text(row, "id"),
+        name=_text(row, "name"),
+        vendor=_text(row, "vendor"),
+        architecture=_text(row, "architecture"),
+        memory=_whole(row, "memory_mib") * 2**20,
+        device_memory=_whole(row, "device_memory_mib") * 2**20,
+        marketed_gb=_whole(row, "marketed_gb"),
+        bandwidth=_scaled(row, "bandwidth_gb_s", 10**9),
+        flops={name: _scaled(row["tflops"], name, 10**12) for name in row["tflops"]},
+        native_formats=_texts(row, "native_formats"),
+        link_bandwidth=_scaled(row, "link_gb_s", 10**9),
+        pcie=row.get("pcie"),
+        max_gpus_per_node=_whole(row, "max_gpus_per_node"),
+        power_w=_whole(row, "power_w"),
+        release_year=_whole(row, "release_year"),
+        confidence=_text(row, "confidence"),
+        aliases=_texts(row, "aliases"),
+        source=_text(row, "source"),
+        memory_source=_text(row, "memory_source"),
+        note=row.get("note", ""),
+    )
+
+
+def build_offer(row: Row) -> Offer:
+    """Return the offer of a row of offers.yaml; USD become micro-dollars."""
+    if row["sold_by"] not in ("instance", "gpu"):
+        raise ValueError("`sold_by` must be `instance` or `gpu`")
+    if row.get("price_usd_h") is None and row.get("spot_usd_h") is None:
+        raise ValueError("neither `price_usd_h` nor `spot_usd_h`")
+    if _whole(row, "gpus") < 1:
+        raise ValueError("`gpus` must be 1 or more")
+    return Offer(
+        id=_text(row, "id"),
+        provider=_text(row, "provider"),
+        instance_type=_text(row, "instance_type"),
+        region=_text(row, "region"),
+        gpu=_text(row, "gpu"),
+        gpus=_whole(row, "gpus"),
+        price=_scaled(row, "price_usd_h", 10**6) if row.get("price_usd_h") is not None else None,
+        spot=_scaled(row, "spot_usd_h", 10**6) if row.get("spot_usd_h") is not None else None,
+        sold_by=row["sold_by"],
+        marketplace=bool(row.get("marketplace", False)),
+        as_of=_text(row, "as_of"),
+        source=_text(row, "source"),
+        vcpus=_maybe(row, "vcpus"),
+        ram_gib=_maybe(row, "ram_gib"),
+        available=_maybe(row, "available"),
+        flags=_texts(row, "flags"),
+        note=row.get("note", ""),
+    )
+
+
+def build_architecture(row: Row) -> Architecture:
+    """Return the architecture of a model's row."""
+    groups = tuple(
+        Layers(_whole(group, "count"), dict(group["mixer"]), dict(group["ffn"] or {"kind": "none"}),
+               _whole(group, "norms"), group.get("extra", 0))
+        for group in row["groups"]
+    )  # fmt: skip
+    named = ("hidden", "vocab", "tied", "norm", "groups")
+    rest = {key: value for key, value in row.items() if key not in named}
+    return Architecture(
+        hidden=_whole(row, "hidden"),
+        vocab=_whole(row, "vocab"),
+        tied=bool(row["tied"]),
+        norm=_text(row, "norm"),
+        groups=groups,
+        **rest,
+    )
+
+
+def build_model(row: Row) -> Model:
+    """Return the model of a row of models.yaml."""
+    architecture = row.get("architecture")
+    return Model(
+        id=_text(row, "id"),
+        params=_whole(row, "params"),
+        active_params=_whole(row, "active_params"),
+        native_format=_text(row, "native_format"),
+        max_context=_maybe(row, "max_context"),
+        licence=_text(row, "licence"),
+        model_type=_text(row, "model_type"),
+        architecture=build_architecture(architecture) if architecture else None,
+        verified=_text(row, "verified"),
+        source=_text(row, "source"),
+        aliases=_texts(row, "aliases"),
+        breakdown=_integers(row, "breakdown"),
+        note=row.get("note", ""),
+    )
+
+
+def build_format(row: Row) -> Format:
+    """Return the number format of a row of formats.yaml."""
+    return Format(
+        id=_text(row, "id"),
+        name=_text(row, "name"),
+        bits=_fraction(row, "bits"),
+        element_bits=_whole(row, "element_bits"),
+        source=_text(row, "source"),
+        exponent=_maybe(row, "exponent"),
+        mantissa=_maybe(row, "mantissa"),
+        largest=_maybe(row, "largest"),
+        epsilon=_maybe(row, "epsilon"),
+        block=_maybe(row, "block"),
+        overhead_bits=_fraction(row, "overhead_bits", "0"),
+        leaves=_texts(row, "leaves"),
+        computes_as=row.get("computes_as", "bf16"),
+        needs=_texts(row, "needs"),
+        roles=_texts(row, "roles"),
+        engines=_texts(row, "engines"),
+        note=row.get("note", ""),
+    )
+
+
+def build_engine(row: Row) -> Engine:
+    """Return the engine of a row of engines.yaml."""
+    return Engine(
+        id=_text(row, "id"),
+        name=_text(row, "name"),
+        block_tokens=_whole(row, "block_tokens"),
+        gpu_memory_utilization=_fraction(row, "gpu_memory_utilization"),
+        max_sequences=_whole(row, "max_sequences"),
+        max_batched_tokens=_whole(row, "max_batched_tokens"),
+        context_bytes=_whole(row, "context_bytes"),
+        non_torch_bytes={int(key): value for key, value in _integers(row, "non_torch_bytes").items()},
+        graph_bytes=_whole(row, "graph_bytes"),
+        sampler_bytes_per_logit=_fraction(row, "sampler_bytes_per_logit"),
+        bandwidth_efficiency=_fraction(row, "bandwidth_efficiency"),
+        flops_efficiency=_fraction(row, "flops_efficiency"),
+        sources={key: str(value) for key, value in row["sources"].items()},
+        source=_text(row, "source"),
+        note=row.get("note", ""),
+    )
+
+
+def build_recovery(row: Row) -> Recovery:
+    """Return the measured quality of a row of quality.yaml."""
+    return Recovery(
+        id=_text(row, "id"),
+        role=_text(row, "role"),
+        format=_text(row, "format"),
+        model=_text(row, "model"),
+        method=_text(row, "method"),
+        quantization=_text(row, "quantization"),
+        metric=_text(row, "metric"),
+        recovery=_fraction(row, "recovery"),
+        source=_text(row, "source"),
+    )

@@ -1,0 +1,169 @@
+"""The rows of the catalogs as frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A number format. `bits` is what one weight costs on disk and on the GPU, scales and zero points included."""
+
+    id: str
+    name: str
+    bits: Fraction
+    element_bits: int
+    source: str
+    exponent: int | None = None
+    mantissa: int | None = None
+    largest: float | None = None
+    epsilon: float | None = None
+    block: int | None = None
+    overhead_bits: Fraction = Fraction(0)
+    leaves: tuple[str, ...] = ()
+    computes_as: str = "bf16"
+    needs: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ("weights",)
+    engines: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An accelerator. Sizes in bytes, bandwidth in bytes/s, peaks in FLOP/s by format (dense)."""
+
+    id: str
+    name: str
+    vendor: str
+    architecture: str
+    memory: int
+    device_memory: int
+    marketed_gb: int
+    bandwidth: int
+    flops: dict[str, int]
+    native_formats: tuple[str, ...]
+    link_bandwidth: int
+    pcie: str | None
+    max_gpus_per_node: int
+    power_w: int
+    release_year: int
+    confidence: str
+    aliases: tuple[str, ...]
+    source: str
+    memory_source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that can be rented. Prices in micro-dollars per hour for the whole instance; None where not sold so."""
+
+    id: str
+    provider: str
+    instance_type: str
+    region: str
+    gpu: str
+    gpus: int
+    price: int | None
+    spot: int | None
+    sold_by: str
+    marketplace: bool
+    as_of: str
+    source: str
+    vcpus: int | None = None
+    ram_gib: float | None = None
+    available: int | None = None
+    flags: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """`count` alike layers: a mixer and a feed-forward part, as the catalog writes them."""
+
+    count: int
+    mixer: dict[str, Any]
+    ffn: dict[str, Any]
+    norms: int
+    extra: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A decoder as a run-length list of layers, and what stands outside them."""
+
+    hidden: int
+    vocab: int
+    tied: bool
+    norm: str
+    groups: tuple[Layers, ...]
+    opaque_params: int = 0
+    pos_rows: int = 0
+    embed_dim: int | None = None
+    final_norm: bool = True
+    head_bias: bool = False
+    embed_norm: bool = False
+    embed_extra_rows: int = 0
+    global_extra: int = 0
+
+    @property
+    def layers(self) -> int:
+        """How many layers the model has."""
+        return sum(group.count for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model: exact parameter counts and, unless only their number is known, its architecture."""
+
+    id: str
+    params: int
+    active_params: int
+    native_format: str
+    max_context: int | None
+    licence: str
+    model_type: str
+    architecture: Architecture | None
+    verified: str
+    source: str
+    aliases: tuple[str, ...] = ()
+    breakdown: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name."""
+
+    id: str
+    name: str
+    block_tokens: int
+    gpu_memory_utilization: Fraction
+    max_sequences: int
+    max_batched_tokens: int
+    context_bytes: int
+    non_torch_bytes: dict[int, int]
+    graph_bytes: int
+    sampler_bytes_per_logit: Fraction
+    bandwidth_efficiency: Fraction
+    flops_efficiency: Fraction
+    sources: dict[str, str]
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A measured quality of a format relative to the native one, as a fraction (1 = all kept)."""
+
+    id: str
+    role: str
+    format: str
+    model: str
+    method: str
+    quantization: str
+    metric: str
+    recovery: Fraction
+    source: str

@@ -1,0 +1,48 @@
+"""The command line: one verb a file."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from planner import __version__
+from planner.cli import catalog, check, estimate, explain, init, solve
+
+app = typer.Typer(
+    name="planner",
+    help="The cheapest hardware a model provably fits on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"planner {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Plan GPU memory: solve, check and explain plans."""
+
+
+app.command("solve")(solve.solve)
+app.command("check")(check.check)
+app.command("estimate")(estimate.estimate)
+app.command("explain")(explain.explain)
+app.command("init")(init.init)
+app.add_typer(catalog.app, name="catalog", help="List, show and check the catalogs.")
+
+
+def main() -> None:
+    """Run the command line; a broken pipe is no mistake."""
+    try:
+        app()
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

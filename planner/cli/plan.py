@@ -1,0 +1,115 @@
+"""What every verb does first: read a plan, resolve it, and print what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from planner.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from planner.catalog.catalog import Catalog
+    from planner.language.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plan as it was read: the problem is None where it has errors."""
+
+    problem: Problem | None
+    catalog: Catalog
+    findings: tuple[Diagnostic, ...]
+    texts: dict[str, str]
+    digest: str
+
+
+def load_plan(path: str, settings: tuple[str, ...] = ()) -> Loaded:
+    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides."""
+    from planner.catalog.load import load as load_catalog
+    from planner.language.imports import load
+    from planner.language.resolve import resolve
+    from planner.lock.lock import digest
+
+    catalog, broken = load_catalog()
+    file, findings, texts = load(path)
+    plan = digest(texts)
+    if file is None:
+        return Loaded(None, catalog, (*broken, *findings), texts, plan)
+    if settings:
+        file, mistakes = override(file, settings)
+        findings = (*findings, *mistakes)
+    problem, more = resolve(file, catalog, plan)
+    found = (*broken, *findings, *more)
+    if any(item.is_error for item in found):
+        problem = None
+    return Loaded(problem, catalog, found, texts, plan)
+
+
+def override(file: object, settings: tuple[str, ...]) -> tuple[object, tuple[Diagnostic, ...]]:
+    """Return the file with `workload.quantity=value` relations in place of its own."""
+    from dataclasses import replace
+
+    from planner.diagnostics.diagnostic import error
+    from planner.syntax import tree
+    from planner.syntax.parse import parse
+
+    assert isinstance(file, tree.File)
+    out: list[Diagnostic] = []
+    items = list(file.items)
+    for setting in settings:
+        target, _, value = setting.partition("=")
+        block, _, quantity = target.strip().partition(".")
+        parsed, mistakes = parse(f"inference x {{\n {quantity.strip()} = {value}\n}}\n", "--set")
+        index = next(
+            (i for i, item in enumerate(items) if isinstance(item, tree.Declaration) and item.name == block), None
+        )
+        if mistakes or index is None or not quantity:
+            out.append(error("E0402", f"`--set {setting}` is not WORKLOAD.QUANTITY=VALUE of this plan"))
+            continue
+        source = parsed.items[0]
+        old = items[index]
+        assert isinstance(source, tree.Declaration) and isinstance(old, tree.Declaration)
+        kept = tuple(relation for relation in old.body if relation.target.text != quantity.strip())
+        items[index] = replace(old, body=kept + source.body)
+    return replace(file, items=tuple(items)), tuple(out)
+
+
+def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str = "full") -> None:
+    """Print findings on stderr."""
+    if not findings:
+        return
+    if format == "concise":
+        from planner.diagnostics.concise import render as concise
+
+        typer.echo(concise(findings), err=True)
+    else:
+        from planner.diagnostics.full import render
+
+        typer.echo(render(findings, texts), err=True)
+
+
+def unreadable(loaded: Loaded) -> bool:
+    """Return whether a file could not be read at all (exit code 2)."""
+    return any(item.is_error and item.code.startswith("E00") for item in loaded.findings)
+
+
+def seconds(text: str) -> float:
+    """Return a time limit like `30s`, `500ms` or `2min` in seconds; raise typer.BadParameter."""
+    from planner.units.quantity import UNITS
+
+    for unit in ("ms", "us", "min", "s", "h"):
+        if text.endswith(unit):
+            try:
+                return float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
+            except (ValueError, ZeroDivisionError):
+                break
+    raise typer.BadParameter(f"`{text}` is no time; write 30s")
+
+
+def exists(name: str) -> bool:
+    """Return whether a name is a file or folder."""
+    return Path(name).exists()

@@ -1,0 +1,70 @@
+"""`planner solve`: the cheapest answer, its proof, and the lock."""
+
+from __future__ import annotations
+
+import typer
+
+from planner.cli.plan import load_plan, report, seconds, unreadable
+
+
+def solve(
+    plans: list[str] = typer.Argument(..., metavar="PLAN...", help="The plan files."),
+    check: bool = typer.Option(False, "--check", help="Only compare the answer with the lock."),
+    no_lock: bool = typer.Option(False, "--no-lock", help="Write no lock."),
+    accept_feasible: bool = typer.Option(False, "--accept-feasible", help="Lock an answer without a full proof."),
+    top: int = typer.Option(3, min=0, help="How many alternatives to show."),
+    settings: list[str] = typer.Option([], "--set", metavar="WORKLOAD.QUANTITY=VALUE", help="Override the plan."),
+    time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
+    workers: int = typer.Option(1, min=1, help="Threads of the solver; the answer is the same for any number."),
+    format: str = typer.Option("table", help="table or json."),
+) -> None:
+    """Choose the cheapest hardware that provably fits and write PLAN.lock."""
+    limit = seconds(time_limit)
+    if format not in ("table", "json"):
+        raise typer.BadParameter(f"`{format}` is no format here; use table or json")
+    worst = 0
+    for plan in plans:
+        worst = max(worst, _one(plan, check, no_lock, accept_feasible, top, tuple(settings), limit, workers, format))
+    raise typer.Exit(worst)
+
+
+def _one(
+    plan: str, check: bool, no_lock: bool, accept: bool, top: int, settings: tuple[str, ...], limit: float,
+    workers: int, format: str,
+) -> int:
+    from planner.lock import lock
+    from planner.solve import solve as answer_of
+
+    loaded = load_plan(plan, settings)
+    report(loaded.findings, loaded.texts)
+    if loaded.problem is None:
+        return 2 if unreadable(loaded) else 1
+    answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers)
+    if format == "json":
+        from planner.report.json_ import render as as_json
+
+        typer.echo(as_json(answer, loaded.findings))
+    else:
+        from planner.report.table import render
+
+        typer.echo(render(answer))
+    if answer.outcome == "infeasible":
+        return 1
+    path = lock.path_for(plan)
+    text = lock.render(answer, loaded.digest)
+    if check:
+        same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text
+        if not same:
+            typer.echo(f"error[E0802]: {path} is not the answer to this plan; run `planner solve {plan}`", err=True)
+        return 0 if same else 1
+    if answer.outcome != "optimal" and not accept:
+        typer.echo("error[E0702]: no proof within the time limit; the lock stays as it is", err=True)
+        return 1
+    if no_lock or settings:
+        return 0
+    try:
+        lock.write(path, text)
+    except OSError as reason:
+        typer.echo(f"error[E0803]: {path} cannot be written: {reason.strerror}", err=True)
+        return 2
+    return 0

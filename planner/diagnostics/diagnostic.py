@@ -1,0 +1,47 @@
+"""A mistake or a warning: a code, a place, a reason and a way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A stretch of a file: character offsets, and the 1-based line and column where it starts."""
+
+    path: str
+    start: int
+    end: int
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `secondary` carries the other half of a conflict; `help` is the way out."""
+
+    code: str
+    severity: Severity
+    message: str
+    span: Span | None = None
+    label: str = ""
+    secondary: tuple[tuple[Span, str], ...] = ()
+    help: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether this finding makes the file wrong."""
+        return self.severity == "error"
+
+
+def error(code: str, message: str, span: Span | None = None, **more: object) -> Diagnostic:
+    """Return an error; keywords are the fields of Diagnostic."""
+    return Diagnostic(code, "error", message, span, **more)  # type: ignore[arg-type]
+
+
+def warning(code: str, message: str, span: Span | None = None, **more: object) -> Diagnostic:
+    """Return a warning; keywords are the fields of Diagnostic."""
+    return Diagnostic(code, "warning", message, span, **more)  # type: ignore[arg-type]

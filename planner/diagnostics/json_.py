@@ -1,0 +1,32 @@
+"""Diagnostics for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from planner.diagnostics.diagnostic import Diagnostic, Span
+
+
+def _place(span: Span | None) -> dict[str, object]:
+    if span is None:
+        return {"file": None, "line": None, "column": None, "start": None, "end": None}
+    return {"file": span.path, "line": span.line, "column": span.column, "start": span.start, "end": span.end}
+
+
+def record(item: Diagnostic) -> dict[str, object]:
+    """Return one diagnostic as a JSON object; `start` and `end` are character offsets."""
+    return {
+        "code": item.code,
+        "severity": item.severity,
+        "message": item.message,
+        **_place(item.span),
+        "label": item.label,
+        "help": item.help,
+        "secondary": [{**_place(span), "label": label} for span, label in item.secondary],
+    }
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return a JSON list with an object for each diagnostic."""
+    return json.dumps([record(item) for item in diagnostics], indent=2, ensure_ascii=False)

@@ -1,0 +1,98 @@
+"""A resolved plan: typed, exact, every name bound to a catalog row; what the solver reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from planner.catalog.records import Format, Gpu, Model, Offer
+from planner.diagnostics import Span
+from planner.syntax.tree import Expression
+
+Value = Fraction | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One hard relation on a quantity of a workload: `rule` is `block.quantity` or a `require`'s name."""
+
+    rule: str
+    quantity: str
+    operator: str
+    value: Value
+    span: Span
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """An inference or training block. `domains` are the values each decision may take, where the plan says."""
+
+    name: str
+    kind: str
+    model: Model
+    given: dict[str, Value]
+    domains: dict[str, tuple[Value, ...]]
+    spans: dict[str, Span]
+    bounds: tuple[Bound, ...]
+    per_layer: tuple[str, ...]
+    span: Span
+    doc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A `require`: an expression over quantities of workloads, still as a tree."""
+
+    name: str
+    condition: Expression
+    span: Span
+    because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A `prefer`: what breaking it costs, in micro-dollars per hour."""
+
+    name: str
+    condition: Expression
+    worth: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A part of the objective."""
+
+    quantity: str
+    direction: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetBound:
+    """A bound over all workloads: `cost <= …`, `gpus <= …` or `available.GPU <= …`."""
+
+    rule: str
+    quantity: str
+    gpu: str | None
+    operator: str
+    value: Fraction
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything a plan says, resolved. `lets` are the values of its `let` names."""
+
+    path: str
+    workloads: tuple[Workload, ...]
+    rules: tuple[Rule, ...]
+    preferences: tuple[Preference, ...]
+    fleet: tuple[FleetBound, ...]
+    goals: tuple[Goal, ...]
+    gpus: dict[str, Gpu]
+    formats: dict[str, Format]
+    offers: tuple[Offer, ...]
+    lets: dict[str, Value] = field(default_factory=dict)
+    digest: str = ""

@@ -1,0 +1,49 @@
+"""Measured quality of a format relative to the native one (`recovery` rows; SPEC section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from planner.catalog.records import Recovery
+
+
+def family(model: str) -> str:
+    """The first letters and digits of a model's name, without owner, version and size: `llama`, `qwen`."""
+    name = model.rsplit("/", 1)[-1].lower().removeprefix("meta-")
+    letters = ""
+    for letter in name:
+        if not letter.isalpha():
+            break
+        letters += letter
+    return letters
+
+
+def recovery(
+    rows: Iterable[Recovery],
+    format_id: str,
+    role: str,
+    model_id: str,
+    quantization: str | None = None,
+    native: str = "",
+) -> tuple[Fraction | None, str]:
+    """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured."""
+    if format_id == native:
+        return Fraction(1), "native"
+    fitting = [row for row in rows if row.format == format_id and row.role == role]
+    if quantization:
+        fitting = [row for row in fitting if row.quantization == quantization]
+    if not fitting:
+        return None, "not measured"
+    own = family(model_id)
+    same = [row for row in fitting if own and family(row.model) == own]
+    worst = min(same or fitting, key=lambda row: (row.recovery, row.id))
+    basis = (
+        f"worst of {len(same)} of the family {own}" if same else f"worst of {len(fitting)} of other families"
+    )
+    return worst.recovery, f"{basis}: {worst.id}"
+
+
+def combined(weights: Fraction | None, kv_cache: Fraction | None) -> Fraction | None:
+    """Weights and KV cache together: the product, as if independent; None if one is unknown."""
+    return None if weights is None or kv_cache is None else weights * kv_cache

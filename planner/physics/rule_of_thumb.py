@@ -1,0 +1,25 @@
+"""The estimate when only the number of parameters is known (SPEC section 5, rule of thumb)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+STATES = {"sgd": 0, "sgd_momentum": 1, "lion": 1, "muon": 1, "adafactor": 0}
+
+
+def inference(params: int, bytes_per_param: Fraction) -> dict[str, int]:
+    """N·M·1.2: the weights, and a fifth of them for everything else (13B at 2 bytes: 31.2 GB)."""
+    weights = params * bytes_per_param
+    return {"weights": ceil(weights), "overhead": ceil(weights / 5)}
+
+
+def training(params: int, bytes_per_param: Fraction, optimizer: str = "adamw") -> dict[str, int]:
+    """Weights, activations (a fifth), gradients, states (Adam 2·N·M): 13B at 2 bytes: 109.2 GB."""
+    weights = params * bytes_per_param
+    return {
+        "weights": ceil(weights),
+        "activations": ceil(weights / 5),
+        "gradients": ceil(weights),
+        "optimizer": ceil(STATES.get(optimizer, 2) * weights),
+    }

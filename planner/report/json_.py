@@ -1,0 +1,87 @@
+"""Answers as JSON (schema planner.answer/1): money in USD, sizes in bytes, times in seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from planner.diagnostics import Diagnostic
+from planner.language.problem import Value
+from planner.solve.candidate import Answer, Candidate, Solved
+
+SECONDS = {"tpot": "tpot_s", "ttft": "ttft_s", "step_time": "step_time_s", "duration": "duration_s",
+           "cost": "cost_usd_per_hour", "total_cost": "total_cost_usd", "throughput": "throughput_tok_s",
+           "cost_per_token": "cost_usd_per_token", "power": "power_w"}
+
+
+def plain(value: Value | None) -> Any:
+    """Return a value as JSON has it: whole numbers as integers, others with nine decimals."""
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else round(float(value), 9)
+    return value
+
+
+def _choice(row: Candidate) -> dict[str, Any]:
+    return {key: plain(row.choice[key]) for key in sorted(row.choice)} | {"instances": row.instances}
+
+
+def _workload(item: Solved) -> dict[str, Any]:
+    row = item.chosen
+    memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": row.parts, "sizes": row.sizes}
+    if row.peak_moment is not None:
+        memory["peak_moment"] = row.peak_moment
+    rejected = [
+        {
+            "choice": _choice(other),
+            "cost_usd_per_hour": other.cost / 1e6,
+            "broken": [
+                {"rule": fault.rule, "needs": plain(fault.needs), "has": plain(fault.has)} for fault in other.broken
+            ],
+        }
+        for other in item.rejected
+    ]
+    return {
+        "name": row.workload,
+        "kind": row.kind,
+        "choice": _choice(row),
+        "memory": memory,
+        "outcomes": {SECONDS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"},
+        "broken": [{"rule": fault.rule, "needs": plain(fault.needs), "has": plain(fault.has)} for fault in row.broken],
+        "approximate": list(row.notes),
+        "alternatives": [
+            {"choice": _choice(other), "cost_usd_per_hour": other.cost / 1e6} for other in item.alternatives
+        ],
+        "rejected": rejected,
+    }
+
+
+def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str, Any]:
+    """Return the answer as a JSON document."""
+    return {
+        "schema": "planner.answer/1",
+        "outcome": answer.outcome,
+        "objective": [
+            {"quantity": part.quantity, "direction": part.direction, "value": plain(part.value),
+             "bound": plain(part.bound), "unit": part.unit}
+            for part in answer.objective
+        ],
+        "cost_usd_per_hour": None if answer.cost is None else answer.cost / 1e6,
+        "considered": answer.considered,
+        "workloads": [_workload(item) for item in answer.workloads],
+        "conflict": [
+            {"rule": item.rule, "relax_to": plain(item.relax_to), "has": plain(item.has)} for item in answer.conflict
+        ],
+        "diagnostics": [
+            {"code": item.code, "severity": item.severity, "message": item.message,
+             "file": item.span.path if item.span else None, "line": item.span.line if item.span else None,
+             "column": item.span.column if item.span else None}
+            for item in diagnostics
+        ],
+    }
+
+
+def render(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> str:
+    """Return the JSON text."""
+    return json.dumps(document(answer, diagnostics), indent=2, ensure_ascii=False)

@@ -1,0 +1,100 @@
+"""A candidate: one way to run a workload, with everything that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from planner.language.problem import Value
+
+Outcome = Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A rule a candidate breaks: what it needs, and what the rule has for it."""
+
+    rule: str
+    needs: Value | None
+    has: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`."""
+
+    workload: str
+    kind: str
+    choice: dict[str, Value]
+    gpu: str
+    gpus: int
+    offer: str
+    instances: int
+    cost: int
+    penalty: int
+    usable: int
+    total: int
+    parts: dict[str, int]
+    sizes: dict[str, int]
+    peak_moment: str | None
+    outcomes: dict[str, Outcome]
+    broken: tuple[Broken, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The choice as text; the last tie-break is its alphabetical order."""
+        return ";".join(f"{key}={_text(self.choice[key])}" for key in sorted(self.choice))
+
+    def outcome(self, quantity: str) -> Value | None:
+        """Return an outcome or a choice by its name in the language."""
+        if quantity in self.outcomes:
+            return self.outcomes[quantity]
+        return self.choice.get(quantity)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, Fraction):
+        return f"{int(value):08d}" if value.denominator == 1 else str(value)
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One rule of a minimal conflicting set, and the smallest change to it that would do."""
+
+    rule: str
+    relax_to: Value | None
+    has: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the objective with its value and the proven bound, in canonical units."""
+
+    quantity: str
+    direction: str
+    value: Fraction
+    bound: Fraction
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The answer for one workload: the choice, the next best, and cheaper hardware that breaks a rule."""
+
+    chosen: Candidate
+    alternatives: tuple[Candidate, ...]
+    rejected: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible or fixed."""
+
+    outcome: str
+    objective: tuple[Part, ...]
+    workloads: tuple[Solved, ...]
+    conflict: tuple[Conflict, ...]
+    cost: int | None
+    considered: int

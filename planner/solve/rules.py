@@ -1,0 +1,81 @@
+"""Which rules a candidate breaks: its bounds, memory, and every `require` that speaks of its workload alone."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from planner.language.evaluate import Measure, Mistake, compare, evaluate, names
+from planner.language.problem import Problem, Value, Workload
+from planner.language.schema import BY_KIND
+from planner.solve.candidate import Broken, Outcome
+from planner.syntax import tree
+
+
+def broken_bounds(
+    workload: Workload, choice: dict[str, Value], outcomes: dict[str, Outcome]
+) -> list[Broken]:
+    """Return the bounds of the block that do not hold; an outcome that nobody measured breaks its bound."""
+    out: list[Broken] = []
+    for bound in workload.bounds:
+        have: Value | None
+        have = outcomes[bound.quantity] if bound.quantity in outcomes else choice.get(bound.quantity)
+        if have is None or not compare(bound.operator, have, bound.value):
+            out.append(Broken(bound.rule, have, bound.value))
+    return out
+
+
+def speaks_of(node: tree.Expression, workloads: set[str]) -> set[str]:
+    """Return the workloads an expression names."""
+    return {name.parts[0] for name in names(node) if name.parts[0] in workloads}
+
+
+def holds(
+    node: tree.Expression,
+    workload: Workload,
+    choice: dict[str, Value],
+    outcomes: dict[str, Outcome],
+    lets: dict[str, Measure],
+) -> bool:
+    """Return whether an expression over one workload holds for a candidate; an unknown outcome makes it false."""
+    table = BY_KIND[workload.kind]
+
+    def find(name: tree.Name) -> Measure | None:
+        if name.parts[0] == workload.name and len(name.parts) == 2:
+            quantity = name.parts[1]
+            have: Value | None
+            have = outcomes[quantity] if quantity in outcomes else choice.get(quantity, workload.given.get(quantity))
+            if have is None:
+                raise Mistake("E0405", f"{name.text} is not known", name.span)
+            return Measure(have, table[quantity].unit if isinstance(have, Fraction) else None)
+        return lets.get(name.text, Measure(name.text))
+
+    try:
+        return bool(evaluate(node, find).value)
+    except Mistake as mistake:
+        if mistake.code == "E0405":
+            return False
+        raise
+
+
+def broken_rules(
+    problem: Problem,
+    workload: Workload,
+    choice: dict[str, Value],
+    outcomes: dict[str, Outcome],
+    lets: dict[str, Measure],
+) -> tuple[list[Broken], int]:
+    """Return the `require`s a candidate breaks, and the penalty of the `prefer`s it breaks, in micro-dollars/h."""
+    known = {item.name for item in problem.workloads}
+    out: list[Broken] = []
+    for rule in problem.rules:
+        if speaks_of(rule.condition, known) == {workload.name} and not holds(
+            rule.condition, workload, choice, outcomes, lets
+        ):
+            out.append(Broken(rule.name, None, None))
+    penalty = 0
+    for wish in problem.preferences:
+        if speaks_of(wish.condition, known) == {workload.name} and not holds(
+            wish.condition, workload, choice, outcomes, lets
+        ):
+            penalty += wish.worth
+    return out, penalty

@@ -1,0 +1,208 @@
+"""From text to tree: one small LALR parse per statement, so a mistake costs one statement only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lark import Lark, Token
+from lark.exceptions import LarkError, UnexpectedToken
+from lark.lexer import Lexer
+
+from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.syntax import tree
+from planner.syntax.build import Builder, Mistake, join
+from planner.syntax.layout import MAX_DEPTH, OPERATORS, Lexeme, Statement, statements, tokenize
+
+_SYMBOLS = {kind: text for text, kind in OPERATORS.items()}
+_VALUE = {"NUMBER", "LPAR"}
+_ORDER = ("EQUAL", "IN", "COLON", "RPAR", "RBRACE", "THEN", "ELSE", "WORTH", "STRING", "NAME", "FOR")
+
+
+class TokenLexer(Lexer):
+    """Hands tokens that are already made to lark."""
+
+    def __init__(self, lexer_conf: Any) -> None:
+        """Take lark's configuration, of which nothing is needed."""
+
+    def lex(self, data: Any) -> Iterator[Token]:  # type: ignore[override]
+        """Yield lark's tokens; the value of each is our lexeme."""
+        for item in data:
+            yield Token(item.type, item)
+
+
+def grammar_path() -> Path:
+    """Return where grammar/mem.lark is, in a checkout or in an installed wheel."""
+    here = Path(__file__).resolve()
+    checkout = here.parents[2] / "grammar" / "mem.lark"
+    return checkout if checkout.is_file() else here.parents[1] / "_data" / "grammar" / "mem.lark"
+
+
+def _cache_file() -> str | None:
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        folder = Path(base) / "planner"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder / "mem.lark.cache") if os.access(folder, os.W_OK) else None
+    except (OSError, RuntimeError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    grammar = grammar_path().read_text(encoding="utf-8")
+    options: dict[str, Any] = {
+        "parser": "lalr",
+        "lexer": TokenLexer,
+        "start": ["head", "item", "entry"],
+        "transformer": Builder(),
+        "maybe_placeholders": True,
+        "keep_all_tokens": True,
+    }
+    cache = _cache_file()
+    if cache is not None:
+        with contextlib.suppress(Exception):  # an unwritable or broken cache is only slower
+            return Lark(grammar, cache=cache, **options)
+    return Lark(grammar, **options)
+
+
+def _depth(root: object) -> int:
+    deepest, todo = 0, [(root, 1)]
+    while todo:
+        node, depth = todo.pop()
+        if isinstance(node, tuple):
+            todo.extend((child, depth) for child in node)
+        elif dataclasses.is_dataclass(node) and not isinstance(node, (type, Span)):
+            deepest = max(deepest, depth)
+            todo.extend((getattr(node, f), depth + 1) for f in node.__dataclass_fields__)
+    return deepest
+
+
+class _Reader:
+    def __init__(self, path: str, docs: dict[int, str]) -> None:
+        self.path, self.docs = path, docs
+        self.out: list[Diagnostic] = []
+
+    def tree_of(self, tokens: list[Lexeme], start: str) -> Any:
+        whole = join(tokens[0].span, tokens[-1].span)
+        try:
+            found = _parser().parse(tokens, start=start)
+        except UnexpectedToken as problem:
+            self.out.append(_unexpected(problem, tokens, start))
+            return None
+        except Mistake as problem:
+            self.out.append(problem.diagnostic)
+            return None
+        except LarkError as problem:
+            cause = getattr(problem, "orig_exc", None)
+            known = cause.diagnostic if isinstance(cause, Mistake) else None
+            self.out.append(known or error("E0102", "this statement cannot be read", whole))
+            return None
+        if _depth(found) > MAX_DEPTH + 4:
+            message = f"nested more than {MAX_DEPTH} deep"
+            self.out.append(error("E0104", message, whole, help="name parts of it with `let`"))
+            return None
+        if dataclasses.is_dataclass(found) and not isinstance(found, type) and hasattr(found, "span"):
+            return dataclasses.replace(found, span=whole)
+        return found
+
+    def doc(self, item: Any, line: int) -> Any:
+        text = self.docs.get(line)
+        return dataclasses.replace(item, doc=text) if text and hasattr(item, "doc") else item
+
+    def statement(self, statement: Statement) -> tree.Item | None:
+        tokens = statement.tokens
+        if not tokens:
+            return None
+        if statement.block is None:
+            if statement.bad:
+                return None
+            item = self.tree_of(tokens, "item")
+            return None if item is None else self.doc(item, tokens[0].span.line)
+        head = None if statement.bad else self.tree_of(tokens, "head")
+        lines = []
+        for entry in statement.block:
+            if entry.tokens and entry.block is None and not entry.bad:
+                read = self.tree_of(entry.tokens, "entry")
+                if read is not None:
+                    lines.append(read)
+        if head is None:
+            return None
+        last = statement.end or (lines[-1].span if lines else tokens[-1].span)
+        whole = join(tokens[0].span, last)
+        body = []
+        if isinstance(head, tree.Test):
+            whole_item: Any = dataclasses.replace(head, items=tuple(lines), span=whole)
+        else:
+            for line in lines:
+                if isinstance(line, tree.Relation):
+                    body.append(line)
+                else:
+                    word = "drop" if isinstance(line, tree.Drop) else "expect"
+                    self.out.append(error("E0102", f"`{word}` belongs in a test", line.span))
+            whole_item = dataclasses.replace(head, body=tuple(body), span=whole)
+        return self.doc(whole_item, tokens[0].span.line)  # type: ignore[no-any-return]
+
+
+def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> Diagnostic:
+    raw = getattr(problem.token, "value", None)
+    expected = _expectation(set(problem.expected or ()))
+    label = f"expected {expected}" if expected else ""
+    if not isinstance(raw, Lexeme):
+        last = tokens[-1].span
+        return error("E0102", f"this is unfinished after `{tokens[-1].text}`", last, label=label)
+    at = next((place for place, token in enumerate(tokens) if token is raw), 0)
+    before = tokens[at - 1] if at else None
+    if before is not None and before.type == "NUMBER" and raw.type == "NAME" and not raw.first:
+        return error("E0105", f"`{raw.text}` is no unit", raw.span, label="after a number")
+    hint = None
+    if raw.type == "EQ" and start == "entry":
+        hint = "write `=` to fix a quantity"
+    elif raw.type == raw.text.upper() and "NAME" in (problem.expected or ()):
+        hint = f"`{raw.text}` is a reserved word"
+    elif start == "entry" and raw.type in {"LET", "IMPORT", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE"}:
+        hint = "this statement belongs outside the block"
+    return error("E0102", f"`{raw.text}` cannot stand here", raw.span, label=label, help=hint)
+
+
+def _expectation(kinds: set[str]) -> str:
+    if kinds >= _VALUE:
+        return "a value"
+    names = {"NAME": "a name", "STRING": 'a text in `"`', "NUMBER": "a number"}
+    shown = [names.get(k) or f"`{_SYMBOLS.get(k, k.lower())}`" for k in _ORDER if k in kinds]
+    return " or ".join(shown[:3])
+
+
+def _docs(comments: list[tuple[Span, str]], text: str) -> dict[int, str]:
+    """Return the doc text of each line that directly follows `##` lines."""
+    docs: dict[int, str] = {}
+    for span, comment in comments:
+        alone = not text[span.start - span.column + 1 : span.start].strip()
+        if comment.startswith("##") and alone:
+            words = comment.lstrip("#").strip()
+            above = docs.pop(span.line, None)
+            docs[span.line + 1] = words if above is None else f"{above}\n{words}"
+    return docs
+
+
+def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
+    """Return the tree of a plan and every syntax mistake in it, in the order of the file; never raises."""
+    found = tokenize(text, path)
+    cut, problems = statements(found.tokens)
+    reader = _Reader(path, _docs(found.comments, text))
+    items = []
+    for statement in cut:
+        item = reader.statement(statement)
+        if item is not None:
+            items.append(item)
+    everything = found.diagnostics + problems + reader.out
+    everything.sort(key=lambda d: (d.span.start if d.span else 0, d.code))
+    lexed = {d.span.line for d in found.diagnostics if d.span}
+    first = {id(d) for d in found.diagnostics}
+    kept = [d for d in everything if id(d) in first or not d.span or d.span.line not in lexed]
+    return tree.File(path, text, tuple(items), tuple(found.comments)), tuple(kept)

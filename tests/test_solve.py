@@ -1,0 +1,208 @@
+"""The way from text to answer: examples, the oracle, locks, and bad input."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from planner.catalog.load import load as load_catalog
+from planner.cli.plan import load_plan
+from planner.language.problem import Goal
+from planner.solve import enumerate_candidates, solve
+from planner.solve.choose import goal_value, minimal_conflict, ties
+from planner.solve.limits import limits
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.mem"))
+
+
+def run(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from planner.cli.main import main; main()", *words],
+        capture_output=True, text=True, cwd=cwd, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", EXAMPLES, ids=lambda path: path.stem)
+def test_example_has_its_lock_or_its_conflict(plan: Path) -> None:
+    done = run("solve", str(plan), "--check", "--format", "json")
+    answer = json.loads(done.stdout)
+    if plan.stem == "impossible":
+        assert done.returncode == 1
+        assert answer["outcome"] == "infeasible"
+        assert [row["rule"] for row in answer["conflict"]] == ["big.memory"]
+        return
+    assert done.returncode == 0, done.stderr
+    assert answer["outcome"] == "optimal"
+    for part in answer["objective"]:
+        assert part["value"] == part["bound"]
+    for row in answer["workloads"]:
+        assert sum(row["memory"]["parts"].values()) == row["memory"]["total"] <= row["memory"]["usable"]
+    checked = run("check", "--locked", str(plan))
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_check_imports_no_solver() -> None:
+    code = (
+        "import sys; from planner.cli.main import app\n"
+        "try: app(['check', 'examples/chat.mem'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('ortools', 'numpy', 'pandas', 'rich', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "total"),
+    [
+        (("13B",), 31_200_000_000),
+        (("13B", "--training", "--optimizer", "adam"), 109_200_000_000),
+        (("10B", "--weights", "fp32"), 48_000_000_000),
+    ],
+)
+def test_rule_of_thumb(words: tuple[str, ...], total: int) -> None:
+    done = run("estimate", *words, "--format", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["workloads"][0]["memory"]["total"] == total
+
+
+@pytest.mark.parametrize(("weights", "size"), [("fp32", 40_000_000_000), ("fp16", 20_000_000_000)])
+def test_ten_billion_parameters(weights: str, size: int) -> None:
+    done = run("estimate", "10B", "--weights", weights, "--format", "json")
+    assert json.loads(done.stdout)["workloads"][0]["memory"]["parts"]["weights"] == size
+
+
+def test_fleet_equals_brute_force_over_random_limits() -> None:
+    """On random candidates and budgets CP-SAT answers as trying every combination does, cost and tie-break."""
+    loaded = load_plan(str(ROOT / "examples/fleet.mem"))
+    assert loaded.problem is not None
+    everything = enumerate_candidates(loaded.problem, loaded.catalog)
+    fitting = {name: [row for row in rows if not row.broken] for name, rows in everything.items()}
+    chance = random.Random(7)
+    problem = replace(loaded.problem, goals=(Goal("cost", "minimize", None),))
+    goals = ties(problem.goals)
+    from planner.solve.choose import choose
+
+    for _ in range(150):
+        few = {name: chance.sample(rows, min(6, len(rows))) for name, rows in fitting.items()}
+        budget = Fraction(chance.randrange(0, 6_000_000), 1_000_000)
+        limited = replace(problem, fleet=(replace(problem.fleet[0], value=budget),))
+        names = sorted(few)
+        combos = [
+            combo
+            for combo in itertools.product(*(few[name] for name in names))
+            if all(total(combo) <= most for _, total, most in limits(limited))
+        ]
+        answer = choose(limited, few, 0, 30.0, 1)
+        if not combos:
+            assert answer.outcome == "infeasible"
+            continue
+        best = min(tuple(sum(goal_value(row, goal) for row in combo) for goal in goals) for combo in combos)
+        chosen = [item.chosen for item in answer.workloads]
+        assert tuple(sum(goal_value(row, goal) for row in chosen) for goal in goals) == best
+
+
+def test_one_workload_equals_brute_force() -> None:
+    catalog, _ = load_catalog()
+    chance = random.Random(11)
+    gpus = ["l4", "l40s", "a10g", "h100_sxm", "t4"]
+    for index in range(100):
+        count, context = chance.randint(1, 4), chance.choice((1024, 4096, 8192))
+        text = (
+            f'inference w {{ model = "meta-llama/Llama-3.1-8B"; context = {context}; concurrency = '
+            f"{chance.randint(1, 48)}; gpu in {{{', '.join(chance.sample(gpus, 3))}}}; gpus in 1..{count}; "
+            f"weights in {{bf16, int4}}; quality >= {chance.choice((50, 90, 99))}% }}\n"
+        )
+        path = ROOT / f".oracle{index}.mem"
+        try:
+            path.write_text(text)
+            loaded = load_plan(str(path))
+        finally:
+            path.unlink()
+        assert loaded.problem is not None, loaded.findings
+        answer = solve(loaded.problem, catalog)
+        rows = [row for row in enumerate_candidates(loaded.problem, catalog)["w"] if not row.broken]
+        if not rows:
+            assert answer.outcome == "infeasible"
+            rules = {item.rule for item in answer.conflict}
+            everything = enumerate_candidates(loaded.problem, catalog)["w"]
+            for rule in rules:
+                assert any({fault.rule for fault in row.broken}.isdisjoint(rules - {rule}) for row in everything)
+            assert {item.rule for item in minimal_conflict(everything)} == rules
+            continue
+        goals = ties(loaded.problem.goals)
+        best = min(rows, key=lambda row: (*(goal_value(row, goal) for goal in goals), row.name))
+        assert answer.workloads[0].chosen.name == best.name
+
+
+def test_lock_is_the_same_bytes_for_any_workers_and_order(tmp_path: Path) -> None:
+    text = (ROOT / "examples/fleet.mem").read_text()
+    plan = tmp_path / "fleet.mem"
+    plan.write_text(text)
+    locks = set()
+    for workers in ("1", "2", "8"):
+        assert run("solve", str(plan), "--workers", workers).returncode == 0
+        locks.add((tmp_path / "fleet.mem.lock").read_bytes())
+    assert len(locks) == 1
+
+
+def test_stale_lock_is_found(tmp_path: Path) -> None:
+    for name in ("chat.mem", "chat.mem.lock"):
+        shutil.copy(ROOT / "examples" / name, tmp_path / name)
+    plan = tmp_path / "chat.mem"
+    assert run("check", str(plan)).returncode == 0
+    plan.write_text(plan.read_text().replace("= 32", "= 33"))
+    done = run("check", str(plan), "--format", "concise")
+    assert done.returncode == 1
+    assert "E0802" in done.stdout
+
+
+CHAT = (ROOT / "examples/chat.mem").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "E0404"),
+        (CHAT.replace("8Ki tokens\n", "80 GiB\n"), "E0401"),
+        (CHAT.replace("{bf16, fp8, int4}", "{}"), "E0501"),
+        (CHAT.replace("1..8", "8..1"), "E0502"),
+        (CHAT.replace("3.1-8B-Instruct", "3.1-8B-Instrukt"), "E0301"),
+        (CHAT + CHAT.partition("2026")[2], "E0302"),
+        (CHAT.replace("}\n\nmin", "\nmin"), "E0103"),
+        (CHAT + "offer mine { gpu = l4; gpus = 1; price = $-1/h }\n", None),
+        ("import \"gone.mem\" as gone\n" + CHAT, "E0201"),
+        ("(" * 10_000, None),
+    ],
+)  # fmt: skip
+def test_bad_input_has_a_code_and_no_traceback(text: str, code: str | None, tmp_path: Path) -> None:
+    plan = tmp_path / "bad.mem"
+    plan.write_text(text)
+    for verb in ("check", "solve"):
+        done = run(verb, str(plan))
+        assert done.returncode in (1, 2), done.stdout
+        assert "Traceback" not in done.stderr
+        assert (code or "E0") in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("data", [b"\x00\x01\x02", b"\xff\xfe"])
+def test_binary_files_are_refused(data: bytes, tmp_path: Path) -> None:
+    plan = tmp_path / "bad.mem"
+    plan.write_bytes(data)
+    done = run("check", str(plan))
+    assert done.returncode == 2
+    assert "E0002" in done.stdout
+
+
+def test_readme_shows_the_example() -> None:
+    assert CHAT in (ROOT / "README.md").read_text()
