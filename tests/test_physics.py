@@ -186,9 +186,7 @@ MEASURED = [
 
 
 def llama(hidden, vocab, tied, layers, mixer, inter):
-    return Architecture(
-        hidden, vocab, tied, "rms", (Layers(layers, mixer, {"kind": "mlp", "inter": inter}, 2),)
-    )
+    return Architecture(hidden, vocab, tied, "rms", (Layers(layers, mixer, {"kind": "mlp", "inter": inter}, 2),))
 
 
 LLAMA_31_8B = llama(4096, 128256, False, 32, LLAMA8, 14336)

@@ -13,7 +13,7 @@ from planner.syntax import tree
 from planner.syntax.files import read
 from planner.syntax.parse import parse
 
-PLAN = '''\
+PLAN = """\
 ## One chat endpoint
 edition 2026
 import "shared/models.mem" as models            # or: i
@@ -44,7 +44,7 @@ minimize cost then maximize headroom
 let z = if a then 1 else -b * (2 + 3)
 test "black friday" { chat.concurrency = 300; drop spare; expect fleet.cost <= $90/h }
 test "no T4"        { chat.gpu = t4; expect infeasible by chat.tpot }
-'''
+"""
 
 
 def codes(text: str) -> list[str]:

@@ -150,9 +150,7 @@ class Catalog:
         for kind in KINDS:
             self.table(kind).build_all()
         strays = [
-            refuse(
-                self.folder / "offers.yaml", f"offers.yaml: `{offer.id}` has no known GPU: `{offer.gpu}`"
-            )
+            refuse(self.folder / "offers.yaml", f"offers.yaml: `{offer.id}` has no known GPU: `{offer.gpu}`")
             for offer in self.offers.values()
             if offer.gpu not in self.gpus
         ]
@@ -169,10 +167,7 @@ class Catalog:
             return found
         short = folded(text)
         ids = dict.fromkeys(
-            key
-            for name, keys in self.models.names.items()
-            if name.rpartition("/")[2] == short
-            for key in keys
+            key for name, keys in self.models.names.items() if name.rpartition("/")[2] == short for key in keys
         )
         records = tuple(record for key in ids if (record := self.models.get(key)) is not None)
         return records[0] if len(records) == 1 else records or None

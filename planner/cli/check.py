@@ -65,9 +65,7 @@ def _lock(path: str, loaded: Loaded, locked: bool) -> list[Diagnostic]:
     return _fits(loaded, found.workloads, span, again)
 
 
-def _fits(
-    loaded: Loaded, locked: dict[str, dict[str, object]], span: Span, again: str
-) -> list[Diagnostic]:
+def _fits(loaded: Loaded, locked: dict[str, dict[str, object]], span: Span, again: str) -> list[Diagnostic]:
     """Recompute the locked choice: it is still a candidate, costs the same and breaks no rule."""
     from dataclasses import replace
     from fractions import Fraction

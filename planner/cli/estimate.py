@@ -58,7 +58,7 @@ def estimate(
 
 
 def _params(text: str) -> int | None:
-    scale = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:], None)
+    scale = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:])
     try:
         value = Fraction(text[:-1] if scale else text) * (scale or 1)
     except (ValueError, ZeroDivisionError):
@@ -85,7 +85,9 @@ def _thumb(params: int, weights: str, training: bool, optimizer: str, format: st
         parts = rule_of_thumb.inference(params, row.bits / 8)
     total = sum(parts.values())
     if format == "table":
-        typer.echo(f"{params / 1e9:g}B parameters in {row.id}, {'training' if training else 'inference'}, rule of thumb")
+        typer.echo(
+            f"{params / 1e9:g}B parameters in {row.id}, {'training' if training else 'inference'}, rule of thumb"
+        )
         for name, size in parts.items():
             typer.echo(f"  {name:<14}{size / 1e9:>10.1f} GB")
         typer.echo(f"  {'total':<14}{total / 1e9:>10.1f} GB")
@@ -100,6 +102,13 @@ def _thumb(params: int, weights: str, training: bool, optimizer: str, format: st
         "alternatives": [],
         "rejected": [],
     }
-    document = {"schema": "planner.answer/1", "outcome": "fixed", "objective": [], "cost_usd_per_hour": None,
-                "workloads": [workload], "conflict": [], "diagnostics": []}
+    document = {
+        "schema": "planner.answer/1",
+        "outcome": "fixed",
+        "objective": [],
+        "cost_usd_per_hour": None,
+        "workloads": [workload],
+        "conflict": [],
+        "diagnostics": [],
+    }
     typer.echo(json.dumps(document, indent=2))

@@ -14,6 +14,7 @@ from planner.diagnostics import Diagnostic
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.problem import Problem
+    from planner.syntax.tree import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def load_plan(path: str, settings: tuple[str, ...] = ()) -> Loaded:
     return Loaded(problem, catalog, found, texts, plan)
 
 
-def override(file: object, settings: tuple[str, ...]) -> tuple[object, tuple[Diagnostic, ...]]:
+def override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:
     """Return the file with `workload.quantity=value` relations in place of its own."""
     from dataclasses import replace
 
@@ -57,7 +58,6 @@ def override(file: object, settings: tuple[str, ...]) -> tuple[object, tuple[Dia
     from planner.syntax import tree
     from planner.syntax.parse import parse
 
-    assert isinstance(file, tree.File)
     out: list[Diagnostic] = []
     items = list(file.items)
     for setting in settings:
@@ -65,7 +65,8 @@ def override(file: object, settings: tuple[str, ...]) -> tuple[object, tuple[Dia
         block, _, quantity = target.strip().partition(".")
         parsed, mistakes = parse(f"inference x {{\n {quantity.strip()} = {value}\n}}\n", "--set")
         index = next(
-            (i for i, item in enumerate(items) if isinstance(item, tree.Declaration) and item.name == block), None
+            (i for i, item in enumerate(items) if isinstance(item, tree.Declaration) and item.name == block),
+            None,
         )
         if mistakes or index is None or not quantity:
             out.append(error("E0402", f"`--set {setting}` is not WORKLOAD.QUANTITY=VALUE of this plan"))

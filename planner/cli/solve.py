@@ -29,8 +29,15 @@ def solve(
 
 
 def _one(
-    plan: str, check: bool, no_lock: bool, accept: bool, top: int, settings: tuple[str, ...], limit: float,
-    workers: int, format: str,
+    plan: str,
+    check: bool,
+    no_lock: bool,
+    accept: bool,
+    top: int,
+    settings: tuple[str, ...],
+    limit: float,
+    workers: int,
+    format: str,
 ) -> int:
     from planner.lock import lock
     from planner.solve import solve as answer_of

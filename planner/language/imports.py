@@ -27,15 +27,13 @@ def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str,
     return replace(file, items=items), tuple(findings), texts
 
 
-def _expand(
-    file: tree.File, trail: tuple[str, ...], findings: list[Diagnostic], texts: dict[str, str]
-) -> Items:
+def _expand(file: tree.File, trail: tuple[str, ...], findings: list[Diagnostic], texts: dict[str, str]) -> Items:
     out: list[tree.Item] = []
     for item in file.items:
         if not isinstance(item, tree.Import):
             out.append(item)
             continue
-        target = str((Path(file.path).parent / item.path))
+        target = str(Path(file.path).parent / item.path)
         real = str(Path(target).resolve())
         if real in trail:
             findings.append(error("E0202", f'"{item.path}" imports itself in a circle', item.path_span))

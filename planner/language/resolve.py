@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -67,9 +68,7 @@ class _Scope:
         return self.lets[node.text]
 
 
-def resolve(
-    file: tree.File, catalog: Catalog, digest: str = ""
-) -> tuple[Problem | None, tuple[Diagnostic, ...]]:
+def resolve(file: tree.File, catalog: Catalog, digest: str = "") -> tuple[Problem | None, tuple[Diagnostic, ...]]:
     """Return the problem a file states, or None with its errors."""
     scope = _Scope(catalog)
     _collect(file, scope)
@@ -121,9 +120,7 @@ def _collect(file: tree.File, scope: _Scope) -> None:
     seen: dict[str, Span] = {}
     for item in file.items:
         if isinstance(item, tree.Edition) and item.year not in EDITIONS:
-            scope.found.append(
-                error("E0403", f"edition {item.year} is not known", item.span, help="edition 2026")
-            )
+            scope.found.append(error("E0403", f"edition {item.year} is not known", item.span, help="edition 2026"))
         if not isinstance(item, (tree.Declaration, tree.Let)):
             continue
         if item.name in seen:
@@ -190,13 +187,11 @@ def _value(relation: tree.Relation, scope: _Scope, unit: str | None) -> Fraction
     if not isinstance(measure.value, Fraction):
         scope.found.append(error("E0402", f"`{relation.target.text}` takes a number", relation.value.span))
         return None
-    if measure.unit not in (unit, None) or (
-        measure.unit is None and unit in ("bytes", "s", "USD", "USD/h", "GB/s")
-    ):
+    if measure.unit not in (unit, None) or (measure.unit is None and unit in ("bytes", "s", "USD", "USD/h", "GB/s")):
         scope.found.append(
             error(
                 "E0401",
-                f"`{relation.target.text}` is in {unit or 'plain numbers'}, this is in {measure.unit or 'plain numbers'}",
+                f"`{relation.target.text}` is in {unit or 'plain numbers'}, this in {measure.unit or 'plain numbers'}",
                 relation.value.span,
             )
         )
@@ -215,7 +210,8 @@ def _find(kind: str, node: tree.Expression, scope: _Scope) -> Gpu | Format | Mod
     if word is None:
         scope.found.append(error("E0402", f"a {kind} is a name", node.span))
         return None
-    own: dict[str, Gpu] | dict[str, Format] | dict[str, Model]
+    own: Mapping[str, Gpu | Format | Model]
+    shipped: Gpu | Format | Model | tuple[Gpu | Format | Model, ...] | None
     if kind == "gpu":
         own, shipped, known = scope.gpus, scope.catalog.find_gpu(word), list(scope.catalog.gpus)
     elif kind == "format":
@@ -229,9 +225,7 @@ def _find(kind: str, node: tree.Expression, scope: _Scope) -> Gpu | Format | Mod
         scope.found.append(error("E0305", f"`{word}` can be {choices}", node.span, help="name one of them"))
         return None
     if shipped is None:
-        scope.found.append(
-            error("E0301", f"no {kind} is called `{word}`", node.span, help=near(word, [*known, *own]))
-        )
+        scope.found.append(error("E0301", f"no {kind} is called `{word}`", node.span, help=near(word, [*known, *own])))
     return shipped
 
 
@@ -249,9 +243,7 @@ def _gpu(declaration: tree.Declaration, scope: _Scope) -> None:
         return
     fields = _fields(declaration, scope, {"memory", "bandwidth", "power"})
     if declaration.base is None:
-        scope.found.append(
-            error("E0404", "a gpu needs a base", declaration.name_span, help="gpu NAME like l40s { … }")
-        )
+        scope.found.append(error("E0404", "a gpu needs a base", declaration.name_span, help="gpu NAME like l40s { … }"))
         return
     base = _find("gpu", declaration.base, scope)
     if not isinstance(base, Gpu):
@@ -283,16 +275,12 @@ def _format(declaration: tree.Declaration, scope: _Scope) -> None:
     if not isinstance(base, Format):
         return
     bits = _value(fields["bits"], scope, None) if "bits" in fields else base.bits
-    scope.formats[declaration.name] = replace(
-        base, id=declaration.name, bits=bits or base.bits, source="the plan"
-    )
+    scope.formats[declaration.name] = replace(base, id=declaration.name, bits=bits or base.bits, source="the plan")
 
 
 def _model(declaration: tree.Declaration, scope: _Scope) -> None:
     if declaration.value is not None:
-        scope.found.append(
-            error("E0405", "reading a config file is not supported yet", declaration.value.span)
-        )
+        scope.found.append(error("E0405", "reading a config file is not supported yet", declaration.value.span))
         return
     fields = _fields(declaration, scope, {"parameters", "vocab", "native_format"})
     base: Model | None = None
@@ -421,8 +409,7 @@ def _one(quantity: Quantity, node: tree.Expression, scope: _Scope) -> Value | No
                     "E0402" if word is None else "E0301",
                     f"`{quantity.name}` cannot be `{said}`",
                     node.span,
-                    help=near(word or "", known)
-                    or (f"one of {', '.join(known)}" if len(known) < 12 else None),
+                    help=near(word or "", known) or (f"one of {', '.join(known)}" if len(known) < 12 else None),
                 )
             )
             return None
@@ -462,9 +449,7 @@ def _many(quantity: Quantity, node: tree.Expression, scope: _Scope) -> tuple[Val
                 return ()
             if high < low or step <= 0:
                 scope.found.append(
-                    error(
-                        "E0502", "the range is empty", node.span, help=f"{high}..{low}" if step > 0 else None
-                    )
+                    error("E0502", "the range is empty", node.span, help=f"{high}..{low}" if step > 0 else None)
                 )
                 return ()
             if (high - low) / step > 10_000:
@@ -499,7 +484,7 @@ def _filtered(quantity: Quantity, node: tree.Filter, scope: _Scope) -> tuple[Val
             fmt = scope.formats.get(str(value)) or scope.catalog.formats[str(value)]
             values |= {"bits": Measure(fmt.bits)}
 
-        def find(name: tree.Name, values: dict[str, Measure] = values) -> Measure | None:
+        def find(name: tree.Name, values: dict[str, Measure] = values, words: frozenset[str] = words) -> Measure | None:
             found = values.get(name.text) or scope.name(name)
             return found or (Measure(name.text) if name.text in words else None)
 
@@ -548,9 +533,7 @@ def _workload(declaration: tree.Declaration, scope: _Scope) -> Workload | None:
         quantity = table.get(name)
         if quantity is None:
             other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
-            reason = (
-                f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {declaration.kind}"
-            )
+            reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {declaration.kind}"
             scope.found.append(error("E0303", reason, relation.target.span, help=near(name, list(table))))
             continue
         if name in spans and relation.operator in ("=", "in") and name in {*given, *domains}:
@@ -628,9 +611,7 @@ def _workload(declaration: tree.Declaration, scope: _Scope) -> Workload | None:
     for name in ("gradient_precision", "loss_precision"):
         if given.get(name) == "fp16" or (name == "loss_precision" and given.get(name) == "bf16"):
             scope.found.append(
-                warning(
-                    "W0602", f"backpropagation is sensitive to {given[name]} here", spans[name], help="fp32"
-                )
+                warning("W0602", f"backpropagation is sensitive to {given[name]} here", spans[name], help="fp32")
             )
     return Workload(
         declaration.name,
@@ -747,9 +728,7 @@ def _statements(
         match item:
             case tree.Require():
                 if _check_names(item.condition, scope, kinds):
-                    rules.append(
-                        Rule(item.name or f"rule_{len(rules) + 1}", item.condition, item.span, item.because)
-                    )
+                    rules.append(Rule(item.name or f"rule_{len(rules) + 1}", item.condition, item.span, item.because))
             case tree.Prefer():
                 if not _check_names(item.condition, scope, kinds):
                     continue

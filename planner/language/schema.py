@@ -29,15 +29,11 @@ class Quantity:
     high: Fraction | None = None
 
 
-def _count(
-    name: str, kinds: tuple[str, ...], role: Role, doc: str, low: int = 1, high: int = 4096
-) -> Quantity:
+def _count(name: str, kinds: tuple[str, ...], role: Role, doc: str, low: int = 1, high: int = 4096) -> Quantity:
     return Quantity(name, kinds, role, "number", doc, low=Fraction(low), high=Fraction(high))
 
 
-def _number(
-    name: str, kinds: tuple[str, ...], role: Role, unit: str | None, doc: str, low: int | None = 0
-) -> Quantity:
+def _number(name: str, kinds: tuple[str, ...], role: Role, unit: str | None, doc: str, low: int | None = 0) -> Quantity:
     return Quantity(name, kinds, role, "number", doc, unit, low=None if low is None else Fraction(low))
 
 
@@ -48,16 +44,12 @@ def _word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: st
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("model", BOTH, "given", "model", "The model: a catalog id in quotes, or a declared model."),
     _number("context", (INFERENCE,), "given", "tokens", "Prompt and output together, per sequence.", 1),
-    _number(
-        "concurrency", (INFERENCE,), "given", None, "Sequences of `context` resident on each replica.", 1
-    ),
+    _number("concurrency", (INFERENCE,), "given", None, "Sequences of `context` resident on each replica.", 1),
     _word("engine", (INFERENCE,), "given", "vllm llama_cpp transformers", "vllm", "The serving engine."),
     Quantity("engine_version", (INFERENCE,), "given", "text", "The engine's version."),
     _number("gpu_memory_utilization", (INFERENCE,), "given", None, "The engine's share of usable memory."),
     _number("max_sequences", (INFERENCE,), "given", None, "The engine's largest batch of sequences.", 1),
-    _number(
-        "max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1
-    ),
+    _number("max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1),
     _number("prompt", (INFERENCE,), "given", "tokens", "Tokens of a prompt; unset it is context - output."),
     _number("output", (INFERENCE,), "given", "tokens", "Tokens of an answer."),
     _number("demand", (INFERENCE,), "given", "req/s", "Requests per second the service must sustain."),

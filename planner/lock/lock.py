@@ -57,8 +57,13 @@ def render(answer: Answer, plan: str) -> str:
         "plan": plan,
         "outcome": answer.outcome,
         "objective": [
-            {"quantity": part.quantity, "direction": part.direction, "value": _plain(part.value),
-             "bound": _plain(part.bound), "unit": part.unit}
+            {
+                "quantity": part.quantity,
+                "direction": part.direction,
+                "value": _plain(part.value),
+                "bound": _plain(part.bound),
+                "unit": part.unit,
+            }
             for part in answer.objective
         ],
         "workloads": {
@@ -66,7 +71,11 @@ def render(answer: Answer, plan: str) -> str:
                 "choice": {key: _plain(item.chosen.choice[key]) for key in sorted(item.chosen.choice)},
                 "instances": item.chosen.instances,
                 "cost_micro_usd_per_hour": item.chosen.cost,
-                "memory": {"usable": item.chosen.usable, "total": item.chosen.total, "parts": item.chosen.parts},
+                "memory": {
+                    "usable": item.chosen.usable,
+                    "total": item.chosen.total,
+                    "parts": item.chosen.parts,
+                },
                 "outcomes": {
                     key: _plain(value) for key, value in sorted(item.chosen.outcomes.items()) if value is not None
                 },

@@ -87,9 +87,7 @@ def _mixer(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]:
             keys = int(mixer["k_heads"]) * int(mixer["k_dim"])
             heads = int(mixer["v_heads"])
             values = heads * int(mixer["v_dim"])
-            matrices = hidden * (2 * keys + 2 * values + 2 * heads) + (2 * keys + values) * int(
-                mixer["d_conv"]
-            )
+            matrices = hidden * (2 * keys + 2 * values + 2 * heads) + (2 * keys + values) * int(mixer["d_conv"])
             return matrices + 2 * heads + values * hidden, int(mixer["v_dim"])
         case "mamba1":
             inner, state, rank = int(mixer["d_inner"]), int(mixer["d_state"]), int(mixer["dt_rank"])
@@ -130,11 +128,7 @@ def _feed_forward(ffn: Mapping[str, Any] | None, hidden: int, active: bool) -> t
         total += _dense(hidden, shared, gated, False)
     if ffn.get("plus_dense"):
         total += _dense(hidden, int(ffn["plus_dense"]), True, False)
-    router = (
-        hidden * experts
-        + (experts if ffn.get("router_bias") else 0)
-        + (hidden if ffn.get("shared_gate") else 0)
-    )
+    router = hidden * experts + (experts if ffn.get("router_bias") else 0) + (hidden if ffn.get("shared_gate") else 0)
     return total, router
 
 

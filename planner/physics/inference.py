@@ -99,9 +99,7 @@ def layer_cache(group: Layers, hidden: int, bits: Fraction, tp: int = 1) -> Laye
             heads = int(mixer["kv_heads"])
             local = max(1, -(-heads // tp))
             limit = mixer.get("window") or mixer.get("chunk")
-            return LayerCache(
-                (key + value) // heads * local * bits, int(limit) if limit else None, Fraction(0)
-            )
+            return LayerCache((key + value) // heads * local * bits, int(limit) if limit else None, Fraction(0))
         case "mla":
             width = int(mixer["kv_lora_rank"]) + int(mixer["rope"])
             return LayerCache(width * bits, None, Fraction(0))
@@ -137,16 +135,12 @@ def kv_bytes_per_token(arch: Architecture, bits: Fraction = Fraction(16), tp: in
 def window_bytes_per_token(arch: Architecture, bits: Fraction = Fraction(16), tp: int = 1) -> int:
     """Bytes a token inside the window costs in the layers that hold only a window."""
     caches = ((group.count, layer_cache(group, arch.hidden, bits, tp)) for group in arch.groups)
-    return ceil(
-        sum((n * cache.token_bits for n, cache in caches if cache.window is not None), Fraction(0)) / 8
-    )
+    return ceil(sum((n * cache.token_bits for n, cache in caches if cache.window is not None), Fraction(0)) / 8)
 
 
 def state_bytes(arch: Architecture, tp: int = 1) -> int:
     """Bytes of the recurrent states of one sequence."""
-    states = (
-        group.count * layer_cache(group, arch.hidden, Fraction(16), tp).state_bits for group in arch.groups
-    )
+    states = (group.count * layer_cache(group, arch.hidden, Fraction(16), tp).state_bits for group in arch.groups)
     return ceil(sum(states, Fraction(0)) / 8)
 
 
@@ -270,9 +264,7 @@ def max_context(
     return low * block
 
 
-def kv_tokens(
-    budget: int, arch: Architecture, bits: Fraction, tp: int = 1, pp: int = 1, block: int = 1
-) -> int:
+def kv_tokens(budget: int, arch: Architecture, bits: Fraction, tp: int = 1, pp: int = 1, block: int = 1) -> int:
     """Tokens one shared pool of this size holds, in whole blocks: the budget over the bytes of a token."""
     per_token = kv_bytes_per_token(arch, bits, tp) + window_bytes_per_token(arch, bits, tp)
     if not per_token:

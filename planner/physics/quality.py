@@ -38,9 +38,7 @@ def recovery(
     own = family(model_id)
     same = [row for row in fitting if own and family(row.model) == own]
     worst = min(same or fitting, key=lambda row: (row.recovery, row.id))
-    basis = (
-        f"worst of {len(same)} of the family {own}" if same else f"worst of {len(fitting)} of other families"
-    )
+    basis = f"worst of {len(same)} of the family {own}" if same else f"worst of {len(fitting)} of other families"
     return worst.recovery, f"{basis}: {worst.id}"
 
 

@@ -81,11 +81,7 @@ def _feed_forward_width(group: Layers) -> int:
         return 0
     if kind(ffn) == "mlp":
         return int(ffn["inter"])
-    return (
-        int(ffn["topk"]) * int(ffn["inter"])
-        + int(ffn.get("shared_inter") or 0)
-        + int(ffn.get("plus_dense") or 0)
-    )
+    return int(ffn["topk"]) * int(ffn["inter"]) + int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)
 
 
 def widths(arch: Architecture, group: Layers) -> Widths:

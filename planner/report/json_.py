@@ -11,9 +11,17 @@ from planner.diagnostics import Diagnostic
 from planner.language.problem import Value
 from planner.solve.candidate import Answer, Candidate, Solved
 
-SECONDS = {"tpot": "tpot_s", "ttft": "ttft_s", "step_time": "step_time_s", "duration": "duration_s",
-           "cost": "cost_usd_per_hour", "total_cost": "total_cost_usd", "throughput": "throughput_tok_s",
-           "cost_per_token": "cost_usd_per_token", "power": "power_w"}
+SECONDS = {
+    "tpot": "tpot_s",
+    "ttft": "ttft_s",
+    "step_time": "step_time_s",
+    "duration": "duration_s",
+    "cost": "cost_usd_per_hour",
+    "total_cost": "total_cost_usd",
+    "throughput": "throughput_tok_s",
+    "cost_per_token": "cost_usd_per_token",
+    "power": "power_w",
+}
 
 
 def plain(value: Value | None) -> Any:
@@ -29,7 +37,12 @@ def _choice(row: Candidate) -> dict[str, Any]:
 
 def _workload(item: Solved) -> dict[str, Any]:
     row = item.chosen
-    memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": row.parts, "sizes": row.sizes}
+    memory: dict[str, Any] = {
+        "usable": row.usable,
+        "total": row.total,
+        "parts": row.parts,
+        "sizes": row.sizes,
+    }
     if row.peak_moment is not None:
         memory["peak_moment"] = row.peak_moment
     rejected = [
@@ -63,8 +76,13 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
         "schema": "planner.answer/1",
         "outcome": answer.outcome,
         "objective": [
-            {"quantity": part.quantity, "direction": part.direction, "value": plain(part.value),
-             "bound": plain(part.bound), "unit": part.unit}
+            {
+                "quantity": part.quantity,
+                "direction": part.direction,
+                "value": plain(part.value),
+                "bound": plain(part.bound),
+                "unit": part.unit,
+            }
             for part in answer.objective
         ],
         "cost_usd_per_hour": None if answer.cost is None else answer.cost / 1e6,
@@ -74,9 +92,14 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
             {"rule": item.rule, "relax_to": plain(item.relax_to), "has": plain(item.has)} for item in answer.conflict
         ],
         "diagnostics": [
-            {"code": item.code, "severity": item.severity, "message": item.message,
-             "file": item.span.path if item.span else None, "line": item.span.line if item.span else None,
-             "column": item.span.column if item.span else None}
+            {
+                "code": item.code,
+                "severity": item.severity,
+                "message": item.message,
+                "file": item.span.path if item.span else None,
+                "line": item.span.line if item.span else None,
+                "column": item.span.column if item.span else None,
+            }
             for item in diagnostics
         ],
     }

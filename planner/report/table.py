@@ -9,8 +9,17 @@ from planner.solve.candidate import Answer, Broken, Candidate, Solved
 
 GIB = 2**30
 WIDTH = 40
-LETTERS = {"weights": "W", "kv_cache": "K", "activations": "A", "logits": "L", "overhead": "O", "gradients": "G",
-           "optimizer": "S", "master_weights": "M", "margin": "m"}
+LETTERS = {
+    "weights": "W",
+    "kv_cache": "K",
+    "activations": "A",
+    "logits": "L",
+    "overhead": "O",
+    "gradients": "G",
+    "optimizer": "S",
+    "master_weights": "M",
+    "margin": "m",
+}
 BYTES = ("memory",)
 TIMES = ("tpot", "ttft", "step_time", "duration")
 
@@ -47,9 +56,7 @@ def show(rule: str, value: Value | None) -> str:
 
 def _bar(row: Candidate) -> str:
     scale = max(row.usable, row.total, 1)
-    bar = "".join(
-        LETTERS.get(name, "?") * round(WIDTH * size / scale) for name, size in row.parts.items() if size
-    )
+    bar = "".join(LETTERS.get(name, "?") * round(WIDTH * size / scale) for name, size in row.parts.items() if size)
     return f"[{bar:.<{WIDTH}}]"
 
 
@@ -83,7 +90,16 @@ def _workload(item: Solved) -> list[str]:
     out.append(f"          {', '.join(parts)}")
     if row.peak_moment:
         out.append(f"          the peak is at {row.peak_moment}")
-    shown = ("quality", "tpot", "ttft", "throughput", "max_concurrency", "max_context", "step_time", "duration")
+    shown = (
+        "quality",
+        "tpot",
+        "ttft",
+        "throughput",
+        "max_concurrency",
+        "max_context",
+        "step_time",
+        "duration",
+    )
     known = [f"{name} {show(name, row.outcomes[name])}" for name in shown if row.outcomes.get(name) is not None]
     if known:
         out.append(f"  gives   {', '.join(known)}")

@@ -7,8 +7,17 @@ from fractions import Fraction
 from planner.language.problem import Goal, Problem, Value
 from planner.solve.candidate import Answer, Candidate, Conflict, Part, Solved
 
-UNITS = {"cost": "USD/h", "memory": "bytes", "tpot": "s", "ttft": "s", "step_time": "s", "duration": "s",
-         "total_cost": "USD", "throughput": "tok/s", "power": "W"}
+UNITS = {
+    "cost": "USD/h",
+    "memory": "bytes",
+    "tpot": "s",
+    "ttft": "s",
+    "step_time": "s",
+    "duration": "s",
+    "total_cost": "USD",
+    "throughput": "tok/s",
+    "power": "W",
+}
 HUGE = 10**12
 TOP = 5
 
@@ -65,7 +74,11 @@ def choose(
         for index, (goal, value) in enumerate(zip(problem.goals, values, strict=True))
     )
     solved = tuple(
-        Solved(picked[name], _alternatives(picked[name], ranked[name], top), _rejected(picked[name], candidates[name]))
+        Solved(
+            picked[name],
+            _alternatives(picked[name], ranked[name], top),
+            _rejected(picked[name], candidates[name]),
+        )
         for name in sorted(picked)
     )
     cost = sum(row.cost for row in picked.values())

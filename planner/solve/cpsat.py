@@ -66,8 +66,6 @@ def choose(
     return Choice(best, tuple(values), tuple(bounds), proven)
 
 
-def _sum(
-    chosen: Sequence[Sequence[cp_model.IntVar]], amounts: Sequence[Sequence[int]]
-) -> cp_model.LinearExprT:
+def _sum(chosen: Sequence[Sequence[cp_model.IntVar]], amounts: Sequence[Sequence[int]]) -> cp_model.LinearExprT:
     variables = [x for row in chosen for x in row]
     return cp_model.LinearExpr.weighted_sum(variables, [amount for row in amounts for amount in row])

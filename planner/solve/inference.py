@@ -95,8 +95,13 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
         for copies, tp, pp in splits(workload, fixed):
             parts = _parts(workload, formats, engine, tp, pp)
             choice: dict[str, Value] = {
-                "replicas": Fraction(copies), "tensor_parallel": Fraction(tp), "pipeline_parallel": Fraction(pp),
-                "weights": w, "kv_cache": kv, "activations": act, "quantization": how,
+                "replicas": Fraction(copies),
+                "tensor_parallel": Fraction(tp),
+                "pipeline_parallel": Fraction(pp),
+                "weights": w,
+                "kv_cache": kv,
+                "activations": act,
+                "quantization": how,
                 "gpus": Fraction(copies * tp * pp),
             }
             for gpu in gpus:
@@ -151,7 +156,11 @@ def _candidate(
     total = sum(parts.values())
     offer = rented.offer
     choice = {
-        **shared, "gpu": gpu.id, "offer": offer.id, "provider": offer.provider, "region": offer.region,
+        **shared,
+        "gpu": gpu.id,
+        "offer": offer.id,
+        "provider": offer.provider,
+        "region": offer.region,
         "market": rented.market,
     }
     outcomes: dict[str, Outcome] = {
@@ -171,8 +180,22 @@ def _candidate(
     broken += broken_bounds(workload, choice, outcomes)
     more, penalty = broken_rules(problem, workload, choice, outcomes, lets)
     return Candidate(
-        workload.name, "inference", choice, gpu.id, gpus, offer.id, rented.instances, rented.cost, penalty,
-        usable, total, parts, parts, None, outcomes, tuple(broken + more),
+        workload.name,
+        "inference",
+        choice,
+        gpu.id,
+        gpus,
+        offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        parts,
+        parts,
+        None,
+        outcomes,
+        tuple(broken + more),
     )
 
 
@@ -198,7 +221,8 @@ def _service(
     budget = usable - sum(size for name, size in parts.items() if name != "kv_cache")
     block = engine.block_tokens
     most = inference.max_concurrency(budget, arch, bits, tp, pp, context, block)
-    longest = inference.max_context(budget, arch, bits, tp, pp, concurrency, block)
+    limit = model.max_context or 1 << 20
+    longest = inference.max_context(budget, arch, bits, tp, pp, concurrency, block, limit)
     out: dict[str, Outcome] = {
         "kv_tokens": Fraction(max(0, inference.kv_tokens(budget, arch, bits, tp, pp, block))),
         "max_concurrency": None if most is None else Fraction(most),
@@ -210,15 +234,27 @@ def _service(
     reads, computes = float(engine.bandwidth_efficiency), float(engine.flops_efficiency)
     flops = 2 * model.active_params * concurrency / (tp * pp)
     tpot = pp * time.decode(
-        parts["weights"], parts["kv_cache"], flops, gpu.bandwidth, peak,
-        bandwidth_efficiency=reads, flops_efficiency=computes,
+        parts["weights"],
+        parts["kv_cache"],
+        flops,
+        gpu.bandwidth,
+        peak,
+        bandwidth_efficiency=reads,
+        flops_efficiency=computes,
         communication=_talk(arch.hidden, arch.layers, concurrency, tp, gpu),
     )
     output = number(workload, "output", 0)
     prompt = number(workload, "prompt", max(1, context - output))
     ttft = time.prefill(
-        model.active_params, prompt, arch, parts["weights"], gpu.bandwidth, peak, gpus=tp,
-        bandwidth_efficiency=reads, flops_efficiency=computes,
+        model.active_params,
+        prompt,
+        arch,
+        parts["weights"],
+        gpu.bandwidth,
+        peak,
+        gpus=tp,
+        bandwidth_efficiency=reads,
+        flops_efficiency=computes,
         communication=_talk(arch.hidden, arch.layers, prompt, tp, gpu),
     )
     rate = exact(copies * pp * time.throughput(concurrency, tpot)) if tpot else Fraction(0)

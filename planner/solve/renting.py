@@ -47,9 +47,7 @@ def instances_for(offer: Offer, gpus: int, together: int) -> int | None:
     return -(-(gpus // together) // groups_each)
 
 
-def rentings(
-    offers: list[Offer], markets: tuple[str, ...], gpus: int, together: int
-) -> list[Renting]:
+def rentings(offers: list[Offer], markets: tuple[str, ...], gpus: int, together: int) -> list[Renting]:
     """Return the cheapest renting, and every one of limited number beside it (others are dominated)."""
     found: list[Renting] = []
     for offer in offers:

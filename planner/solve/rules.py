@@ -11,9 +11,7 @@ from planner.solve.candidate import Broken, Outcome
 from planner.syntax import tree
 
 
-def broken_bounds(
-    workload: Workload, choice: dict[str, Value], outcomes: dict[str, Outcome]
-) -> list[Broken]:
+def broken_bounds(workload: Workload, choice: dict[str, Value], outcomes: dict[str, Outcome]) -> list[Broken]:
     """Return the bounds of the block that do not hold; an outcome that nobody measured breaks its bound."""
     out: list[Broken] = []
     for bound in workload.bounds:

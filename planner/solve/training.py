@@ -70,10 +70,20 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
                     if again > layers or (checkpointing == "none" and again):
                         continue
                     choice: dict[str, Value] = {
-                        "method": method, "precision": recipe, "optimizer": optimizer, "checkpointing": checkpointing,
+                        "method": method,
+                        "precision": recipe,
+                        "optimizer": optimizer,
+                        "checkpointing": checkpointing,
                     }
-                    numbers = {"data_parallel": dp, "tensor_parallel": tp, "pipeline_parallel": pp, "gpus": total,
-                               "zero": zero, "micro_batch": size, "checkpointed_layers": again}
+                    numbers = {
+                        "data_parallel": dp,
+                        "tensor_parallel": tp,
+                        "pipeline_parallel": pp,
+                        "gpus": total,
+                        "zero": zero,
+                        "micro_batch": size,
+                        "checkpointed_layers": again,
+                    }
                     choice |= {name: Fraction(value) for name, value in numbers.items()}
                     memory = _memory(workload, choice, numbers)
                     for gpu, rented in places:
@@ -127,8 +137,14 @@ def _candidate(
     lets: dict[str, Measure],
 ) -> Candidate:
     offer = rented.offer
-    choice = {**shared, "gpu": gpu.id, "offer": offer.id, "provider": offer.provider, "region": offer.region,
-              "market": rented.market}
+    choice = {
+        **shared,
+        "gpu": gpu.id,
+        "offer": offer.id,
+        "provider": offer.provider,
+        "region": offer.region,
+        "market": rented.market,
+    }
     total, usable = memory.total, gpu.memory
     outcomes: dict[str, Outcome] = {
         "memory": Fraction(total),
@@ -146,8 +162,22 @@ def _candidate(
     broken += broken_bounds(workload, choice, outcomes)
     more, penalty = broken_rules(problem, workload, choice, outcomes, lets)
     return Candidate(
-        workload.name, "training", choice, gpu.id, numbers["gpus"], offer.id, rented.instances, rented.cost,
-        penalty, usable, total, memory.parts, memory.sizes, memory.peak_moment, outcomes, tuple(broken + more),
+        workload.name,
+        "training",
+        choice,
+        gpu.id,
+        numbers["gpus"],
+        offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        memory.parts,
+        memory.sizes,
+        memory.peak_moment,
+        outcomes,
+        tuple(broken + more),
         memory.approximate,
     )
 
@@ -171,13 +201,30 @@ def _times(
         share = tokens // numbers["data_parallel"]
         talk = 3 * time.allreduce(model.architecture.hidden, layers, share, numbers["tensor_parallel"], link)
     step = time.training_step(
-        model.active_params, tokens, sequence, model.architecture, peak,
-        recomputed=again, efficiency=EFFICIENCY, gpus=numbers["gpus"], communication=talk,
+        model.active_params,
+        tokens,
+        sequence,
+        model.architecture,
+        peak,
+        recomputed=again,
+        efficiency=EFFICIENCY,
+        gpus=numbers["gpus"],
+        communication=talk,
     )
     rate = tokens / step
-    useful = EFFICIENCY * time.training_step(
-        model.active_params, tokens, sequence, model.architecture, peak, efficiency=EFFICIENCY, gpus=numbers["gpus"]
-    ) / step
+    useful = (
+        EFFICIENCY
+        * time.training_step(
+            model.active_params,
+            tokens,
+            sequence,
+            model.architecture,
+            peak,
+            efficiency=EFFICIENCY,
+            gpus=numbers["gpus"],
+        )
+        / step
+    )
     out = empty | {"step_time": exact(step), "throughput": exact(rate), "mfu": exact(useful)}
     goal = number(workload, "tokens", 0)
     if goal:

@@ -159,9 +159,7 @@ class Builder(Transformer[Any, Any]):
 
     def _declared(self, kind: Any, name: Any, base: Any, value: Any) -> Any:
         span = join(_at(kind), _at(name))
-        return tree.Declaration(
-            kind.value.text, name.value.text, base, value, (), span, _at(kind), _at(name)
-        )
+        return tree.Declaration(kind.value.text, name.value.text, base, value, (), span, _at(kind), _at(name))
 
     def assigned(self, c: list[Any]) -> Any:  # noqa: D102
         return self._declared(c[0], c[1], None, c[3])

@@ -12,9 +12,30 @@ from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.units.quantity import UNITS
 
 MAX_DEPTH = 100
-STARTERS = frozenset(["edition", "import", "let", "require", "prefer", "minimize", "maximize", "test", "drop", "expect"])  # noqa: E501
+STARTERS = frozenset(
+    ["edition", "import", "let", "require", "prefer", "minimize", "maximize", "test", "drop", "expect"]
+)  # noqa: E501
 INNER = frozenset(
-    ["in", "where", "and", "or", "not", "if", "else", "for", "per", "like", "worth", "because", "then", "by", "step", "any", "true", "false"]  # noqa: E501
+    [
+        "in",
+        "where",
+        "and",
+        "or",
+        "not",
+        "if",
+        "else",
+        "for",
+        "per",
+        "like",
+        "worth",
+        "because",
+        "then",
+        "by",
+        "step",
+        "any",
+        "true",
+        "false",
+    ]  # noqa: E501
 )
 RESERVED = STARTERS | INNER
 OPERATORS = {
@@ -142,9 +163,7 @@ def tokenize(text: str, path: str) -> Tokens:
                 match = _OPEN_STRING.match(text, position)
                 assert match is not None
                 where = lines.span(position, match.end())
-                found.diagnostics.append(
-                    error("E0101", "this text is not closed", where, label='no `"` on this line')
-                )
+                found.diagnostics.append(error("E0101", "this text is not closed", where, label='no `"` on this line'))
             token = Lexeme("STRING", match.group(), lines.span(position, match.end()), first=first)
         elif match := _NUMBER.match(text, position):
             token = _number(text, match, lines, first, found.diagnostics)

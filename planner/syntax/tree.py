@@ -24,7 +24,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A literal: `8Ki tokens` is 8192 with unit "tokens"; `$40/h` is 40 with unit "USD/h"; `99%` is 99 with unit "%"."""
+    """A literal: `8Ki tokens` is 8192 "tokens"; `$40/h` is 40 "USD/h"; `99%` is 99 "%"."""
 
     value: Fraction
     unit: str | None
