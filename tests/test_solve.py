@@ -181,6 +181,9 @@ CHAT = (ROOT / "examples/chat.mem").read_text()
         (CHAT + CHAT.partition("2026")[2], "E0302"),
         (CHAT.replace("}\n\nmin", "\nmin"), "E0103"),
         (CHAT + "offer mine { gpu = l4; gpus = 1; price = $-1/h }\n", None),
+        (CHAT + "require x: chat.gpus + 1 <= chat.nothing\n", "E0303"),
+        (CHAT + "require x: sum(w.cost for w in workloads) <= $1/h\n", "E0405"),
+        (CHAT.replace("int4}", "int4} per layer"), "E0405"),
         ("import \"gone.mem\" as gone\n" + CHAT, "E0201"),
         ("(" * 10_000, None),
     ],
@@ -206,3 +209,20 @@ def test_binary_files_are_refused(data: bytes, tmp_path: Path) -> None:
 
 def test_readme_shows_the_example() -> None:
     assert CHAT in (ROOT / "README.md").read_text()
+
+
+def test_what_cannot_be_rented_says_so(tmp_path: Path) -> None:
+    plan = tmp_path / "none.mem"
+    plan.write_text(CHAT.replace("gpus     in 1..8", 'provider = "nobody"'))
+    done = run("solve", str(plan), "--format", "json")
+    assert done.returncode == 1
+    assert [row["rule"] for row in json.loads(done.stdout)["conflict"]] == ["chat.offer"]
+
+
+def test_imports_point_downwards() -> None:
+    order = ["diagnostics", "units", "syntax", "catalog", "language", "physics", "solve", "lock", "report", "cli"]
+    for index, folder in enumerate(order):
+        for file in (ROOT / "planner" / folder).glob("*.py"):
+            text = file.read_text()
+            for above in order[index + 1 :]:
+                assert f"planner.{above}" not in text, f"{file} imports {above}"

@@ -35,7 +35,6 @@ class Workload:
     domains: dict[str, tuple[Value, ...]]
     spans: dict[str, Span]
     bounds: tuple[Bound, ...]
-    per_layer: tuple[str, ...]
     span: Span
     doc: str | None = None
 

@@ -526,7 +526,6 @@ def _workload(declaration: tree.Declaration, scope: _Scope) -> Workload | None:
     domains: dict[str, tuple[Value, ...]] = {}
     spans: dict[str, Span] = {}
     bounds: list[Bound] = []
-    per_layer: list[str] = []
     model: Model | None = None
     for relation in _body(declaration, scope):
         name = relation.target.text
@@ -554,7 +553,13 @@ def _workload(declaration: tree.Declaration, scope: _Scope) -> Workload | None:
                 scope.found.append(error("E0402", "`model` takes `=`", relation.span))
             continue
         if relation.per_layer:
-            per_layer.append(name)
+            scope.found.append(
+                error("E0405", "formats per layer are not chosen yet", relation.span, help="leave out `per layer`")
+            )
+        if name == "demand":
+            scope.found.append(
+                error("E0405", "`demand` is not planned for yet", relation.span, help="say `replicas` and `throughput`")
+            )
         try:
             _relation(declaration.name, quantity, relation, scope, given, domains, bounds)
         except Mistake as mistake:
@@ -621,7 +626,6 @@ def _workload(declaration: tree.Declaration, scope: _Scope) -> Workload | None:
         domains,
         spans,
         tuple(bounds),
-        tuple(per_layer),
         declaration.span,
         declaration.doc,
     )
@@ -779,6 +783,17 @@ def _statements(
 
 def _check_names(node: tree.Expression, scope: _Scope, kinds: dict[str, str]) -> bool:
     good = True
+    spoken = {name.parts[0] for name in names(node) if name.parts[0] in kinds}
+    if len(spoken) > 1 or (not spoken and not names(node)):
+        scope.found.append(
+            error(
+                "E0405",
+                "a rule speaks of one workload",
+                node.span,
+                help="state one rule for each workload; a fleet's limits go into `fleet { … }`",
+            )
+        )
+        return False
     for name in names(node):
         if name.parts[0] in kinds and len(name.parts) == 2:
             table = BY_KIND[kinds[name.parts[0]]]

@@ -50,7 +50,11 @@ def choose(
     fitting = {name: [row for row in rows if not row.broken] for name, rows in candidates.items()}
     empty = [name for name, rows in fitting.items() if not rows]
     if empty:
-        conflict = tuple(item for name in empty for item in minimal_conflict(candidates[name]))
+        conflict = tuple(
+            item
+            for name in empty
+            for item in (minimal_conflict(candidates[name]) or [Conflict(f"{name}.offer", None, "no offer has it")])
+        )
         return Answer("infeasible", (), (), conflict, None, considered)
     goals = ties(problem.goals)
 
