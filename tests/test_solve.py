@@ -226,3 +226,11 @@ def test_imports_point_downwards() -> None:
             text = file.read_text()
             for above in order[index + 1 :]:
                 assert f"planner.{above}" not in text, f"{file} imports {above}"
+
+
+def test_why_names_every_gpu_and_its_rule() -> None:
+    done = run("why", "examples/impossible.mem", "big")
+    assert done.returncode == 1
+    for gpu in ("l4", "a10g"):
+        assert f"1 x {gpu}" in done.stdout
+    assert "big.memory: needs" in done.stdout

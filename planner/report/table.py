@@ -126,3 +126,15 @@ def render(answer: Answer) -> str:
         out.append(f"{part.direction} {part.quantity}: {show(part.quantity, part.value)} ({proof})")
     out.append(f"{answer.outcome}, {answer.considered} candidates considered")
     return "\n".join(out)
+
+
+def explain(rows: list[Candidate]) -> str:
+    """Return one line a GPU: its cheapest choice that keeps every rule, or the one that breaks the fewest."""
+    nearest: dict[str, Candidate] = {}
+    for row in sorted(rows, key=lambda row: (len(row.broken), row.cost if not row.broken else row.total, row.name)):
+        nearest.setdefault(row.gpu, row)
+    lines = []
+    for row in sorted(nearest.values(), key=lambda row: (bool(row.broken), row.cost, row.gpu)):
+        verdict = "; ".join(map(fault, row.broken)) or f"fits, {gib(row.total)} of {gib(row.usable)}"
+        lines.append(f"  {row.gpus:>3} x {row.gpu:<22} {money(row.cost):>12}  {_setup(row)}: {verdict}")
+    return "\n".join(lines)
