@@ -154,15 +154,22 @@ def kv_cache(
     block: int = 1,
 ) -> int:
     """KV cache of `concurrency` sequences of `context` tokens, in whole blocks, on the fullest GPU."""
+    return _held(_groups_cache(arch, bits, tp), _stage_share(arch, pp), context, concurrency, block)
+
+
+def _groups_cache(arch: Architecture, bits: Fraction, tp: int) -> list[tuple[int, LayerCache]]:
+    return [(group.count, layer_cache(group, arch.hidden, bits, tp)) for group in arch.groups]
+
+
+def _held(groups: list[tuple[int, LayerCache]], share: Fraction, context: int, concurrency: int, block: int) -> int:
     tokens = -(-context // block) * block
     total = Fraction(0)
-    for group in arch.groups:
-        cache = layer_cache(group, arch.hidden, bits, tp)
+    for count, cache in groups:
         held = tokens
         if cache.window is not None:
             held = min(tokens, -(-cache.window // block) * block)
-        total += group.count * (held * cache.token_bits + cache.state_bits)
-    return ceil(concurrency * total * _stage_share(arch, pp) / 8)
+        total += count * (held * cache.token_bits + cache.state_bits)
+    return ceil(concurrency * total * share / 8)
 
 
 def _widest(groups: Iterable[Layers]) -> int:
@@ -254,10 +261,11 @@ def max_context(
     limit: int = 1 << 27,
 ) -> int:
     """The longest context, in whole blocks up to `limit`, at which the sequences fit."""
+    groups, share = _groups_cache(arch, bits, tp), _stage_share(arch, pp)
     low, high = 0, limit // block
     while low < high:
         middle = (low + high + 1) // 2
-        if kv_cache(arch, bits, tp, pp, middle * block, concurrency, block) <= budget:
+        if _held(groups, share, middle * block, concurrency, block) <= budget:
             low = middle
         else:
             high = middle - 1

@@ -16,6 +16,7 @@ from planner.solve.renting import Renting, offers_for, rentings
 from planner.solve.rules import broken_bounds, broken_rules
 
 POWERS = (1, 2, 4, 8)
+Capacities = dict[tuple[int, str, int, int], dict[str, Outcome]]
 
 
 def exact(seconds: float) -> Fraction:
@@ -85,6 +86,7 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
     rows = tuple(catalog.quality.values())
     lets = {name: Measure(value) for name, value in problem.lets.items()}
     out: list[Candidate] = []
+    capacities: Capacities = {}
     for w, kv, act, how in product(weights, caches, computed, quantizations):
         formats = (problem.formats[w], problem.formats[kv], problem.formats[act])
         if any(row.engines and engine.id not in row.engines for row in formats[:1]):
@@ -107,7 +109,9 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
             for gpu in gpus:
                 for rented in rentings(renting[gpu.id], markets, copies * tp * pp, tp):
                     out.append(
-                        _candidate(problem, workload, engine, gpu, rented, choice, parts, recovered, formats, lets)
+                        _candidate(
+                            problem, workload, engine, gpu, rented, choice, parts, recovered, formats, lets, capacities
+                        )
                     )
     return out
 
@@ -151,6 +155,7 @@ def _candidate(
     recovered: Fraction | None,
     formats: tuple[Format, ...],
     lets: dict[str, Measure],
+    capacities: Capacities,
 ) -> Candidate:
     usable = usable_memory(gpu, workload, engine)
     total = sum(parts.values())
@@ -171,7 +176,7 @@ def _candidate(
     }
     gpus = int(str(shared["gpus"]))
     outcomes["power"] = Fraction(gpu.power_w * gpus)
-    outcomes |= _service(workload, engine, gpu, parts, usable, formats, shared, rented.cost)
+    outcomes |= _service(workload, engine, gpu, parts, usable, formats, shared, rented.cost, capacities)
     broken: list[Broken] = []
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable)))
@@ -208,6 +213,7 @@ def _service(
     formats: tuple[Format, ...],
     choice: dict[str, Value],
     cost: int,
+    capacities: Capacities,
 ) -> dict[str, Outcome]:
     """Return the outcomes beside memory: what the cache holds and the roofline's times."""
     model = workload.model
@@ -220,14 +226,10 @@ def _service(
     bits = formats[1].bits
     budget = usable - sum(size for name, size in parts.items() if name != "kv_cache")
     block = engine.block_tokens
-    most = inference.max_concurrency(budget, arch, bits, tp, pp, context, block)
-    limit = model.max_context or 1 << 20
-    longest = inference.max_context(budget, arch, bits, tp, pp, concurrency, block, limit)
-    out: dict[str, Outcome] = {
-        "kv_tokens": Fraction(max(0, inference.kv_tokens(budget, arch, bits, tp, pp, block))),
-        "max_concurrency": None if most is None else Fraction(most),
-        "max_context": Fraction(longest),
-    }
+    key = (budget, formats[1].id, tp, pp)
+    if key not in capacities:
+        capacities[key] = _capacity(workload, budget, bits, tp, pp, block)
+    out = capacities[key]
     peak = peak_flops(gpu, formats[0], formats[2])
     if not peak or not gpu.bandwidth:
         return dict.fromkeys(empty) | out
@@ -263,6 +265,21 @@ def _service(
         "ttft": exact(ttft),
         "throughput": rate,
         "cost_per_token": Fraction(cost, 1_000_000 * 3600) / rate if rate else None,
+    }
+
+
+def _capacity(workload: Workload, budget: int, bits: Fraction, tp: int, pp: int, block: int) -> dict[str, Outcome]:
+    """Return what the cache holds in a budget of bytes."""
+    model = workload.model
+    arch = model.architecture
+    assert arch is not None
+    context, concurrency = number(workload, "context", 1), number(workload, "concurrency", 1)
+    most = inference.max_concurrency(budget, arch, bits, tp, pp, context, block)
+    longest = inference.max_context(budget, arch, bits, tp, pp, concurrency, block, model.max_context or 1 << 20)
+    return {
+        "kv_tokens": Fraction(max(0, inference.kv_tokens(budget, arch, bits, tp, pp, block))),
+        "max_concurrency": None if most is None else Fraction(most),
+        "max_context": Fraction(longest),
     }
 
 
