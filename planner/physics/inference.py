@@ -66,10 +66,10 @@ def weights_per_gpu(
     groups = [(group.count, _bytes(layer_parameters(arch, group), bits, tp)) for group in arch.groups]
     if pp <= 1:
         return ceil(_bytes(outside, bits, tp) + sum(count * size for count, size in groups))
-    if len(groups) == 1:
-        stage = -(-arch.layers // pp) * groups[0][1]
-    else:
-        stage = Fraction(-(-arch.layers // pp), arch.layers) * sum(count * size for count, size in groups)
+    stage, left = Fraction(0), -(-arch.layers // pp)
+    for count, size in sorted(groups, key=lambda pair: -pair[1]):  # the fullest stage may hold the heaviest layers
+        taken = min(count, left)
+        stage, left = stage + taken * size, left - taken
     head = {
         **dict.fromkeys(outside, 0),
         "head": outside["head"] or outside["embedding"],
@@ -154,14 +154,15 @@ def kv_cache(
     block: int = 1,
 ) -> int:
     """KV cache of `concurrency` sequences of `context` tokens, in whole blocks, on the fullest GPU."""
-    return _held(_groups_cache(arch, bits, tp), _stage_share(arch, pp), context, concurrency, block)
+    return _held(_groups_cache(arch, bits, tp, pp), context, concurrency, block)
 
 
-def _groups_cache(arch: Architecture, bits: Fraction, tp: int) -> list[tuple[int, LayerCache]]:
-    return [(group.count, layer_cache(group, arch.hidden, bits, tp)) for group in arch.groups]
+def _groups_cache(arch: Architecture, bits: Fraction, tp: int, pp: int) -> list[tuple[int, LayerCache]]:
+    """Layers of each kind on the fullest stage: kinds alternate, so a stage holds its share of each, rounded up."""
+    return [(-(-group.count // pp), layer_cache(group, arch.hidden, bits, tp)) for group in arch.groups]
 
 
-def _held(groups: list[tuple[int, LayerCache]], share: Fraction, context: int, concurrency: int, block: int) -> int:
+def _held(groups: list[tuple[int, LayerCache]], context: int, concurrency: int, block: int) -> int:
     tokens = -(-context // block) * block
     total = Fraction(0)
     for count, cache in groups:
@@ -169,7 +170,7 @@ def _held(groups: list[tuple[int, LayerCache]], share: Fraction, context: int, c
         if cache.window is not None:
             held = min(tokens, -(-cache.window // block) * block)
         total += count * (held * cache.token_bits + cache.state_bits)
-    return ceil(concurrency * total * share / 8)
+    return ceil(concurrency * total / 8)
 
 
 def _widest(groups: Iterable[Layers]) -> int:
@@ -261,11 +262,11 @@ def max_context(
     limit: int = 1 << 27,
 ) -> int:
     """The longest context, in whole blocks up to `limit`, at which the sequences fit."""
-    groups, share = _groups_cache(arch, bits, tp), _stage_share(arch, pp)
+    groups = _groups_cache(arch, bits, tp, pp)
     low, high = 0, limit // block
     while low < high:
         middle = (low + high + 1) // 2
-        if _held(groups, share, middle * block, concurrency, block) <= budget:
+        if _held(groups, middle * block, concurrency, block) <= budget:
             low = middle
         else:
             high = middle - 1
