@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.diagnostics import Span
+from planner.language.problem import Measure
 from planner.syntax import tree
 from planner.units.quantity import UNITS
 
 Scalar = Fraction | str | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A value and the canonical unit it is in: "bytes", "s", "USD", "USD/h", "tokens", … or None."""
-
-    value: Scalar
-    unit: str | None = None
 
 
 class Mistake(ValueError):

@@ -13,6 +13,14 @@ Value = Fraction | str | bool
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A value and the canonical unit it is in: "bytes", "s", "USD", "USD/h", "tokens", … or None."""
+
+    value: Value
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """One hard relation on a quantity of a workload: `rule` is `block.quantity` or a `require`'s name."""
 
@@ -37,6 +45,7 @@ class Workload:
     bounds: tuple[Bound, ...]
     span: Span
     doc: str | None = None
+    per_layer: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,26 @@ class FleetBound:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a test expects: a condition, or that the plan is infeasible (by the rule `blamed`)."""
+
+    condition: Expression | None
+    infeasible: bool
+    blamed: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A `test` block: the problem with its overrides and without the dropped rules, and what it expects."""
+
+    name: str
+    problem: Problem
+    expects: tuple[Expectation, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything a plan says, resolved. `lets` are the values of its `let` names."""
 
@@ -93,5 +122,6 @@ class Problem:
     gpus: dict[str, Gpu]
     formats: dict[str, Format]
     offers: tuple[Offer, ...]
-    lets: dict[str, Value] = field(default_factory=dict)
+    lets: dict[str, Measure] = field(default_factory=dict)
     digest: str = ""
+    trials: tuple[Trial, ...] = ()

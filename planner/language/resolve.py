@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from planner.catalog.records import Format, Gpu, Model, Offer
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
-from planner.language.evaluate import Measure, Mistake, evaluate, names
+from planner.language.evaluate import Mistake, evaluate, names
 from planner.language.problem import (
     Bound,
     FleetBound,
     Goal,
+    Measure,
     Preference,
     Problem,
     Rule,
@@ -98,7 +99,6 @@ def resolve(file: tree.File, catalog: Catalog, digest: str = "") -> tuple[Proble
         )
     if any(finding.is_error for finding in scope.found):
         return None, tuple(scope.found)
-    lets = {name: measure.value for name, measure in scope.lets.items()}
     offers = (*catalog.offers.values(), *scope.offers)
     problem = Problem(
         file.path,
@@ -110,7 +110,7 @@ def resolve(file: tree.File, catalog: Catalog, digest: str = "") -> tuple[Proble
         {**catalog.gpus, **scope.gpus},
         {**catalog.formats, **scope.formats},
         offers,
-        lets,
+        dict(scope.lets),
         digest,
     )
     return problem, tuple(scope.found)

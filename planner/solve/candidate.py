@@ -11,12 +11,24 @@ Outcome = Fraction | None
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """A change of one quantity that would do: `context <= 6208`."""
+
+    quantity: str
+    operator: str
+    value: Value
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule a candidate breaks: what it needs, and what the rule has for it."""
+    """A rule a candidate breaks: what it needs, what the rule has for it (in `unit`), and what would mend it."""
 
     rule: str
     needs: Value | None
     has: Value | None
+    unit: str | None = None
+    hints: tuple[Hint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +73,13 @@ def _text(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One rule of a minimal conflicting set, and the smallest change to it that would do."""
+    """One rule of a minimal conflicting set, and the smallest change to it alone that would do."""
 
     rule: str
     relax_to: Value | None
     has: Value | None
+    unit: str | None = None
+    hints: tuple[Hint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +95,34 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """The answer for one workload: the choice, the next best, and cheaper hardware that breaks a rule."""
+    """The answer for one workload: the choice, the next best, and cheaper hardware that breaks a rule.
+
+    `slack` says for each bound of the workload what it has and what the choice takes of it.
+    """
 
     chosen: Candidate
     alternatives: tuple[Candidate, ...]
     rejected: tuple[Candidate, ...]
+    slack: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """How many candidates of a workload on one GPU type break a rule: the answer to "why not the H100?"."""
+
+    workload: str
+    gpu: str
+    rule: str
+    candidates: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible or fixed."""
+    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible or fixed.
+
+    `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
+    it is kept, `reproducible` is false where a time limit decided.
+    """
 
     outcome: str
     objective: tuple[Part, ...]
@@ -98,3 +130,6 @@ class Answer:
     conflict: tuple[Conflict, ...]
     cost: int | None
     considered: int
+    filtered: tuple[Filtered, ...] = ()
+    wishes: tuple[tuple[str, bool], ...] = ()
+    reproducible: bool = True

@@ -8,8 +8,7 @@ from itertools import product
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu
-from planner.language.evaluate import Measure
-from planner.language.problem import Problem, Value, Workload
+from planner.language.problem import Measure, Problem, Value, Workload
 from planner.physics import inference, quality, rule_of_thumb, time
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.renting import Renting, offers_for, rentings
@@ -84,7 +83,7 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
     renting = offers_for(problem, workload)
     gpus = [problem.gpus[name] for name in gpu_ids if name in renting]
     rows = tuple(catalog.quality.values())
-    lets = {name: Measure(value) for name, value in problem.lets.items()}
+    lets = problem.lets
     out: list[Candidate] = []
     capacities: Capacities = {}
     for w, kv, act, how in product(weights, caches, computed, quantizations):

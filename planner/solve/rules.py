@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.language.evaluate import Measure, Mistake, compare, evaluate, names
-from planner.language.problem import Problem, Value, Workload
+from planner.language.evaluate import Mistake, compare, evaluate, names
+from planner.language.problem import Measure, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import Broken, Outcome
 from planner.syntax import tree

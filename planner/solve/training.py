@@ -7,8 +7,7 @@ from itertools import product
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
-from planner.language.evaluate import Measure
-from planner.language.problem import Problem, Value, Workload
+from planner.language.problem import Measure, Problem, Value, Workload
 from planner.physics import rule_of_thumb, time
 from planner.physics import training as physics
 from planner.solve.candidate import Broken, Candidate, Outcome
@@ -32,7 +31,7 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog, fixed: bo
     names = [str(value) for value in domains.get("gpu", tuple(problem.gpus))]
     gpus = [problem.gpus[name] for name in names if name in renting]
     markets = tuple(str(value) for value in domains.get("market", ("on_demand",)))
-    lets = {name: Measure(value) for name, value in problem.lets.items()}
+    lets = problem.lets
 
     def words(name: str, default: tuple[str, ...]) -> list[str]:
         return [str(value) for value in domains.get(name, default)]
