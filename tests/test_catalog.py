@@ -167,5 +167,5 @@ def test_unwritable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_cache_gives_the_same(tmp_path: Path) -> None:
     first, second = load()[0].engines, load()[0].engines
-    assert list((tmp_path / "cache" / "planner").glob("*.json"))
+    assert list((tmp_path / "cache" / "planner").glob("*.catalog"))
     assert dict(first) == dict(second)

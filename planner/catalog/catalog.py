@@ -4,92 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from planner.catalog import build
 from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
-from planner.catalog.source import read_document, refuse, row_span
-from planner.diagnostics.diagnostic import Diagnostic
+from planner.catalog.table import Make, Table, folded, read_sheet
+from planner.diagnostics.diagnostic import Diagnostic, error
+
+__all__ = ["KINDS", "Catalog", "Table", "folded"]
 
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Model, Format)
-
-
-def folded(text: str) -> str:
-    """Return a name as names are compared: lower case, without spaces, `-` and `_`."""
-    return text.casefold().translate({ord(" "): None, ord("-"): None, ord("_"): None})
-
-
-class Table(Mapping[str, T], Generic[T]):
-    """The rows of one file by id; records are built when first read, bad rows reported and absent."""
-
-    def __init__(self, path: Path, make: Callable[[dict[str, Any]], T], report: list[Diagnostic]) -> None:
-        """Read the rows of `path`; findings are appended to `report`."""
-        self._path, self._make, self._report = path, make, report
-        document, findings = read_document(path)
-        report.extend(findings)
-        self.as_of: str = str(document.get("as_of", ""))
-        self._raw: dict[str, tuple[int, dict[str, Any]]] = {}
-        self._built: dict[str, T] = {}
-        for index, row in enumerate(document.get("rows", ())):
-            identity = row.get("id") if isinstance(row, dict) else None
-            if not isinstance(identity, str) or not identity:
-                self._refuse(index, "a row needs an `id`")
-            elif identity in self._raw:
-                self._refuse(index, f"`{identity}` is there twice")
-            elif not isinstance(row.get("source"), str) or not row["source"]:
-                self._refuse(index, f"`{identity}` has no `source`")
-            else:
-                self._raw[identity] = (index, row)
-
-    def _refuse(self, index: int, message: str) -> None:
-        self._report.append(refuse(self._path, f"{self._path.name}: {message}", row_span(self._path, index)))
-
-    def __getitem__(self, key: str) -> T:
-        if key not in self._built:
-            index, row = self._raw[key]
-            try:
-                self._built[key] = self._make(row)
-            except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as problem:
-                del self._raw[key]
-                missing = f"`{problem.args[0]}` is missing" if isinstance(problem, KeyError) else str(problem)
-                self._refuse(index, f"`{key}`: {missing}")
-                raise KeyError(key) from None
-        return self._built[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._raw))
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._raw
-
-    def row(self, key: str) -> dict[str, Any]:
-        """Return the row as the file has it."""
-        return self._raw[key][1]
-
-    def build_all(self) -> Table[T]:
-        """Build every record, so that bad rows are reported and gone."""
-        for key in self:
-            self.get(key)
-        return self
-
-    @cached_property
-    def names(self) -> dict[str, tuple[str, ...]]:
-        """Return the ids each alias stands for, by its folded form."""
-        found: dict[str, list[str]] = {}
-        for key, (_, row) in self._raw.items():
-            aliases = row.get("aliases")
-            others = aliases if isinstance(aliases, list) else ()
-            for text in {folded(str(item)) for item in (*others, key)}:
-                found.setdefault(text, []).append(key)
-        return {text: tuple(keys) for text, keys in found.items()}
 
 
 class Catalog:
@@ -100,8 +29,10 @@ class Catalog:
         self.folder = folder
         self._report: list[Diagnostic] = []
 
-    def _table(self, kind: str, make: Callable[[dict[str, Any]], T]) -> Table[T]:
-        return Table(self.folder / f"{kind}.yaml", make, self._report)
+    def _table(self, kind: str, make: Make[T]) -> Table[T]:
+        table = Table(read_sheet(self.folder / f"{kind}.yaml", kind, make), make)
+        self._report.extend(table.findings)
+        return table
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -111,12 +42,12 @@ class Catalog:
     @cached_property
     def gpus(self) -> Table[Gpu]:
         """The accelerators by id."""
-        return self._table("gpus", build.build_gpu).build_all()
+        return self._table("gpus", build.build_gpu)
 
     @cached_property
     def offers(self) -> Table[Offer]:
         """The offers by id."""
-        return self._table("offers", build.build_offer).build_all()
+        return self._table("offers", build.build_offer)
 
     @cached_property
     def models(self) -> Table[Model]:
@@ -126,17 +57,17 @@ class Catalog:
     @cached_property
     def formats(self) -> Table[Format]:
         """The number formats by id."""
-        return self._table("formats", build.build_format).build_all()
+        return self._table("formats", build.build_format)
 
     @cached_property
     def engines(self) -> Table[Engine]:
         """The serving engines by id."""
-        return self._table("engines", build.build_engine).build_all()
+        return self._table("engines", build.build_engine)
 
     @cached_property
     def quality(self) -> Table[Recovery]:
         """The measured recoveries by id."""
-        return self._table("quality", build.build_recovery).build_all()
+        return self._table("quality", build.build_recovery)
 
     def table(self, kind: str) -> Table[Any]:
         """Return the table called `kind`, one of `KINDS`."""
@@ -146,11 +77,11 @@ class Catalog:
         return table
 
     def check(self) -> tuple[Diagnostic, ...]:
-        """Read and build everything, and return all findings, offers of unknown GPUs included."""
+        """Read everything, and return all findings, offers of unknown GPUs included."""
         for kind in KINDS:
-            self.table(kind).build_all()
+            self.table(kind)
         strays = [
-            refuse(self.folder / "offers.yaml", f"offers.yaml: `{offer.id}` has no known GPU: `{offer.gpu}`")
+            error("E0203", f"offers.yaml: `{offer.id}` has no known GPU: `{offer.gpu}`", self.offers.span(offer.id))
             for offer in self.offers.values()
             if offer.gpu not in self.gpus
         ]

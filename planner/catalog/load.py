@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.catalog.catalog import KINDS, Catalog
-from planner.catalog.source import refuse
-from planner.diagnostics.diagnostic import Diagnostic
+from planner.diagnostics.diagnostic import Diagnostic, Span, error
 
 
 def catalog_folder() -> Path:
@@ -20,4 +19,8 @@ def load(folder: Path | None = None) -> tuple[Catalog, tuple[Diagnostic, ...]]:
     """Return the catalogs of a folder and what is wrong with it; files are read when first asked for."""
     catalog = Catalog(folder or catalog_folder())
     missing = [kind for kind in KINDS if not (catalog.folder / f"{kind}.yaml").is_file()]
-    return catalog, tuple(refuse(catalog.folder / f"{k}.yaml", f"there is no {k}.yaml") for k in missing)
+    return catalog, tuple(_absent(catalog.folder / f"{kind}.yaml") for kind in missing)
+
+
+def _absent(path: Path) -> Diagnostic:
+    return error("E0203", f"there is no {path.name}", Span(str(path), 0, 0, 1, 1))

@@ -1,0 +1,132 @@
+"""The rows of one catalog file by id: checked once, then kept parsed, and built when they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from planner.catalog import cache
+from planner.catalog.cache import Place, Sheet
+from planner.diagnostics.diagnostic import Diagnostic, Span, error
+
+MAX_BYTES = 20 * 1024 * 1024
+T = TypeVar("T")
+Make = Callable[[dict[str, Any]], T]
+_FOLD = {ord(" "): None, ord("-"): None, ord("_"): None}
+
+
+def folded(text: str) -> str:
+    """Return a name as names are compared: lower case, without spaces, `-` and `_`."""
+    return text.casefold().translate(_FOLD)
+
+
+class Table(Mapping[str, T], Generic[T]):
+    """The records of one catalog by id; each is built when it is first read."""
+
+    def __init__(self, sheet: Sheet, make: Make[T]) -> None:
+        """Take the rows of `sheet`; `make` builds a record of one."""
+        self._sheet, self._make = sheet, make
+        self._built: dict[str, T] = {}
+
+    @property
+    def as_of(self) -> str:
+        """The date of the file's facts, as it states it."""
+        return self._sheet.as_of
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with the file; the rows it is about are not in the table."""
+        return self._sheet.findings
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The ids each id and alias stands for, by its folded form."""
+        return self._sheet.names
+
+    def __getitem__(self, key: str) -> T:
+        record = self._built.get(key)
+        if record is None:
+            record = self._built[key] = self._make(self._sheet.row(key))
+        return record
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sheet.ids)
+
+    def __len__(self) -> int:
+        return len(self._sheet.ids)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._sheet.ids
+
+    def row(self, key: str) -> dict[str, Any]:
+        """Return the row as the file has it."""
+        return self._sheet.row(key)
+
+    def span(self, key: str) -> Span:
+        """Return where the row of an id starts."""
+        return self._sheet.span(key)
+
+
+def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
+    """Return the rows of a file: from the cache, or parsed, checked by building each, and then kept."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return cache.empty(path, _refuse(path, f"{path.name} is over {MAX_BYTES // 2**20} MiB"))
+        raw = path.read_bytes()
+    except OSError as problem:
+        return cache.empty(path, _refuse(path, f"{path.name} cannot be read: {problem.strerror}"))
+    key = cache.key_of(kind, raw)
+    sheet = cache.read(key, path)
+    if sheet is None:
+        sheet = parse_sheet(path, raw, make)
+        cache.write(key, sheet)
+    return sheet
+
+
+def parse_sheet(path: Path, raw: bytes, make: Make[Any]) -> Sheet:
+    """Return the rows of a file's text that hold, and a finding for each of the others."""
+    from planner.catalog.source import read_rows
+
+    as_of, rows, broken = read_rows(path, raw)
+    findings = list(broken)
+    good: dict[str, tuple[dict[str, Any], Place]] = {}
+    for row, place, _ in rows:
+        mistake = _mistake(row, good, make)
+        if mistake is None:
+            good[row["id"]] = (row, place)
+        else:
+            findings.append(_refuse(path, f"{path.name}: {mistake}", place))
+    return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings))
+
+
+def _refuse(path: Path, message: str, place: Place = (0, 1, 1)) -> Diagnostic:
+    offset, line, column = place
+    return error("E0203", message, Span(str(path), offset, offset, line, column))
+
+
+def _mistake(row: Any, before: Mapping[str, Any], make: Make[Any]) -> str | None:
+    identity = row.get("id") if isinstance(row, dict) else None
+    if not isinstance(identity, str) or not identity:
+        return "a row needs an `id`"
+    if identity in before:
+        return f"`{identity}` is there twice"
+    if not isinstance(row.get("source"), str) or not row["source"]:
+        return f"`{identity}` has no `source`"
+    try:
+        make(row)
+    except KeyError as problem:
+        return f"`{identity}`: `{problem.args[0]}` is missing"
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as problem:
+        return f"`{identity}`: {problem}"
+    return None
+
+
+def _names(rows: Mapping[str, tuple[dict[str, Any], Place]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for key, (row, _) in rows.items():
+        aliases = row.get("aliases")
+        others = aliases if isinstance(aliases, list) else ()
+        for text in {folded(str(item)) for item in (*others, key)}:
+            found.setdefault(text, []).append(key)
+    return {text: tuple(keys) for text, keys in found.items()}
