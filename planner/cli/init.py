@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-PLAN = """\
+INFERENCE = """\
 ## One chat endpoint: the cheapest cards that hold 32 conversations of 8 Ki tokens.
 edition 2026
 
@@ -18,22 +18,50 @@ inference chat {
   weights  in {bf16, fp8, int4}      # `in` hands the decision to the solver, `=` makes it yours
   kv_cache in {bf16, fp8}
   gpus     in 1..8
-  quality  >= 99%                    # `<=` and `>=` bound what follows from the choice
+  quality  >= 97%                    # `<=` and `>=` bound what follows from the choice
 }
 
 minimize cost
 """
+TRAINING = """\
+## One fine-tune: the cheapest cards that train adapters for an 8B model on 20 M tokens.
+edition 2026
+
+training tune {
+  model        = "meta-llama/Llama-3.1-8B"
+  sequence     = 2Ki tokens
+  global_batch = 16                  # sequences of one optimizer step
+  tokens       = 20M tokens          # what the whole run reads
+
+  method        in {lora, qlora}     # `in` hands the decision to the solver, `=` makes it yours
+  precision     = bf16
+  checkpointing in {none, full}      # computing activations again costs time and saves memory
+  gpus          in 1..2
+}
+
+minimize total_cost
+"""
 
 
-def init(path: Path = typer.Argument(Path("plan.mem"), help="The file to write.")) -> None:
+def init(
+    path: Path = typer.Argument(Path("plan.mem"), help="The file to write."),
+    training: bool = typer.Option(False, "--training", help="A fine-tune instead of an endpoint."),
+) -> None:
     """Write a commented first plan; a file that is there stays as it is."""
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(PLAN)
+            file.write(TRAINING if training else INFERENCE)
     except FileExistsError:
         typer.echo(f"{path} is already there; name another file", err=True)
         raise typer.Exit(2) from None
     except OSError as problem:
         typer.echo(f"{path} cannot be written: {problem.strerror}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(f"wrote {path}; next: planner solve {path}", err=True)
+    steps = (
+        (f"planner solve {path}", f"the cheapest hardware, written to {path}.lock"),
+        (f"planner why {path}", "why this, and what every other GPU breaks"),
+        (f"planner check {path}", "for CI: the plan is sound, and its lock still answers it"),
+    )
+    wide = max(len(command) for command, _ in steps)
+    lines = [f"wrote {path}; next:", *(f"  {command:<{wide}}  # {why}" for command, why in steps)]
+    typer.echo("\n".join(lines), err=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from planner.cli import screen
 from planner.cli.plan import load_plan, report, seconds, unreadable
+from planner.cli.progress import progress
 
 
 def solve(
@@ -16,12 +18,11 @@ def solve(
     settings: list[str] = typer.Option([], "--set", metavar="WORKLOAD.QUANTITY=VALUE", help="Override the plan."),
     time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
     workers: int = typer.Option(1, min=1, help="Threads of the solver; the answer is the same for any number."),
-    format: str = typer.Option("table", help="table or json."),
+    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Choose the cheapest hardware that provably fits and write PLAN.lock."""
     limit = seconds(time_limit)
-    if format not in ("table", "json"):
-        raise typer.BadParameter(f"`{format}` is no format here; use table or json")
+    screen.known_format(format)
     worst = 0
     for plan in plans:
         worst = max(worst, _one(plan, check, no_lock, accept_feasible, top, tuple(settings), limit, workers, format))
@@ -46,15 +47,10 @@ def _one(
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         return 2 if unreadable(loaded) else 1
-    answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers)
-    if format == "json":
-        from planner.report.json_ import render as as_json
-
-        typer.echo(as_json(answer, loaded.findings))
-    else:
-        from planner.report.table import render
-
-        typer.echo(render(answer))
+    with progress() as stage:
+        stage("choosing hardware and formats")
+        answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers)
+    screen.show(format, answer, loaded.problem, loaded.findings, plan)
     if answer.outcome == "infeasible":
         return 1
     path = lock.path_for(plan)

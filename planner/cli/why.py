@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 import typer
 
+from planner.cli import screen
 from planner.cli.plan import load_plan, report, unreadable
+from planner.cli.progress import progress
+
+EVERY = 1000
+"""So many alternatives are asked for: one for each kind and number of GPUs."""
 
 
 def why(
     plan: str = typer.Argument(..., help="The plan file."),
     workload: str | None = typer.Argument(None, help="One workload of it."),
+    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
-    """Say why the answer is what it is: for each GPU, the nearest choice and the rules it breaks or what it costs."""
-    from planner.report.table import explain, render
-    from planner.solve import enumerate_candidates
+    """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
     from planner.solve import solve as answer_of
 
+    screen.known_format(format)
     loaded = load_plan(plan)
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
@@ -24,9 +32,21 @@ def why(
     if workload is not None and workload not in names:
         typer.echo(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}", err=True)
         raise typer.Exit(2)
-    answer = answer_of(loaded.problem, loaded.catalog, top=0)
-    typer.echo(render(answer))
-    candidates = enumerate_candidates(loaded.problem, loaded.catalog)
-    for name in names if workload is None else [workload]:
-        typer.echo(f"\n{name}, the nearest choice of every GPU:\n{explain(candidates[name])}")
+    with progress() as stage:
+        stage("trying every option")
+        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY)
+    if workload is not None:
+        answer = replace(
+            answer,
+            workloads=tuple(item for item in answer.workloads if item.chosen.workload == workload),
+            filtered=tuple(item for item in answer.filtered if item.workload == workload),
+        )
+    screen.show(format, answer, loaded.problem, loaded.findings, plan)
+    if format == "table":
+        from planner.report import phrases
+        from planner.report import why as reasons
+
+        groups = reasons.reasons(answer, phrases.operators(loaded.problem))
+        columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
+        typer.echo("\n" + reasons.render(groups, width=columns, colour=colour))
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

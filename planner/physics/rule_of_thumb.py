@@ -11,7 +11,7 @@ STATES = {"sgd": 0, "sgd_momentum": 1, "lion": 1, "muon": 1, "adafactor": 0}
 def inference(params: int, bytes_per_param: Fraction) -> dict[str, int]:
     """N·M·1.2: the weights, and a fifth of them for everything else (13B at 2 bytes: 31.2 GB)."""
     weights = params * bytes_per_param
-    return {"weights": ceil(weights), "overhead": ceil(weights / 5)}
+    return {"weights": ceil(weights), "activations": ceil(weights / 5)}
 
 
 def training(params: int, bytes_per_param: Fraction, optimizer: str = "adamw") -> dict[str, int]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from planner.diagnostics import Diagnostic
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Candidate, Solved
+from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved
 
-SECONDS = {
+KEYS = {
     "tpot": "tpot_s",
     "ttft": "ttft_s",
     "step_time": "step_time_s",
@@ -22,6 +22,7 @@ SECONDS = {
     "cost_per_token": "cost_usd_per_token",
     "power": "power_w",
 }
+"""The keys of outcomes whose unit is part of the name."""
 
 
 def plain(value: Value | None) -> Any:
@@ -35,38 +36,75 @@ def _choice(row: Candidate) -> dict[str, Any]:
     return {key: plain(row.choice[key]) for key in sorted(row.choice)} | {"instances": row.instances}
 
 
-def _workload(item: Solved) -> dict[str, Any]:
-    row = item.chosen
-    memory: dict[str, Any] = {
-        "usable": row.usable,
-        "total": row.total,
-        "parts": row.parts,
-        "sizes": row.sizes,
+def _hint(item: Hint) -> dict[str, Any]:
+    return {"quantity": item.quantity, "operator": item.operator, "value": plain(item.value), "unit": item.unit}
+
+
+def _broken(item: Broken) -> dict[str, Any]:
+    return {
+        "rule": item.rule,
+        "needs": plain(item.needs),
+        "has": plain(item.has),
+        "unit": item.unit,
+        "would_do": [_hint(hint) for hint in item.hints],
     }
+
+
+def _memory(row: Candidate) -> dict[str, Any]:
+    memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": row.parts, "sizes": row.sizes}
     if row.peak_moment is not None:
         memory["peak_moment"] = row.peak_moment
-    rejected = [
-        {
-            "choice": _choice(other),
-            "cost_usd_per_hour": other.cost / 1e6,
-            "broken": [
-                {"rule": fault.rule, "needs": plain(fault.needs), "has": plain(fault.has)} for fault in other.broken
-            ],
-        }
-        for other in item.rejected
-    ]
+    return memory
+
+
+def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
+    row = item.chosen
     return {
         "name": row.workload,
         "kind": row.kind,
         "choice": _choice(row),
-        "memory": memory,
-        "outcomes": {SECONDS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"},
-        "broken": [{"rule": fault.rule, "needs": plain(fault.needs), "has": plain(fault.has)} for fault in row.broken],
+        "memory": _memory(row),
+        "outcomes": {KEYS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"},
+        "slack": [
+            {"rule": entry.rule, "takes": plain(entry.needs), "has": plain(entry.has), "unit": entry.unit}
+            for entry in item.slack
+        ],
+        "broken": [_broken(fault) for fault in row.broken],
         "approximate": list(row.notes),
         "alternatives": [
-            {"choice": _choice(other), "cost_usd_per_hour": other.cost / 1e6} for other in item.alternatives
+            {
+                "choice": _choice(other),
+                "cost_usd_per_hour": other.cost / 1e6,
+                "memory": _memory(other),
+                "quality": plain(other.outcomes.get("quality")),
+            }
+            for other in item.alternatives
         ],
-        "rejected": rejected,
+        "rejected": [
+            {
+                "choice": _choice(other),
+                "cost_usd_per_hour": other.cost / 1e6,
+                "broken": [_broken(fault) for fault in other.broken],
+            }
+            for other in item.rejected
+        ],
+        "filtered": [
+            {"gpu": entry.gpu, "rule": entry.rule, "candidates": entry.candidates}
+            for entry in filtered
+            if entry.workload == row.workload
+        ],
+    }
+
+
+def _diagnostic(item: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": item.code,
+        "severity": item.severity,
+        "message": item.message,
+        "file": item.span.path if item.span else None,
+        "line": item.span.line if item.span else None,
+        "column": item.span.column if item.span else None,
+        "help": item.help,
     }
 
 
@@ -87,21 +125,20 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
         ],
         "cost_usd_per_hour": None if answer.cost is None else answer.cost / 1e6,
         "considered": answer.considered,
-        "workloads": [_workload(item) for item in answer.workloads],
+        "reproducible": answer.reproducible,
+        "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
+        "wishes": [{"name": name, "kept": kept} for name, kept in answer.wishes],
         "conflict": [
-            {"rule": item.rule, "relax_to": plain(item.relax_to), "has": plain(item.has)} for item in answer.conflict
-        ],
-        "diagnostics": [
             {
-                "code": item.code,
-                "severity": item.severity,
-                "message": item.message,
-                "file": item.span.path if item.span else None,
-                "line": item.span.line if item.span else None,
-                "column": item.span.column if item.span else None,
+                "rule": item.rule,
+                "relax_to": plain(item.relax_to),
+                "has": plain(item.has),
+                "unit": item.unit,
+                "would_do": [_hint(hint) for hint in item.hints],
             }
-            for item in diagnostics
+            for item in answer.conflict
         ],
+        "diagnostics": [_diagnostic(item) for item in diagnostics],
     }
 
 

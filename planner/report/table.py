@@ -1,140 +1,137 @@
-"""Answers for people: the choice, memory by part, cost, the next best, and what cheaper hardware breaks."""
+"""Answers for people at a terminal: the choice, memory by part, cost, what binds, and what is cheaper and breaks."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+from planner.report import figures, phrases
+from planner.report.bar import bar, legend
+from planner.report.lines import Line, Span, apart, clamp, coloured, flow, length, listed, plain, prose
+from planner.report.sheet import Block, Option, Sheet
 
-from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Solved
-
-GIB = 2**30
-WIDTH = 40
-LETTERS = {
-    "weights": "W",
-    "kv_cache": "K",
-    "activations": "A",
-    "logits": "L",
-    "overhead": "O",
-    "gradients": "G",
-    "optimizer": "S",
-    "master_weights": "M",
-    "margin": "m",
-}
-BYTES = ("memory",)
-TIMES = ("tpot", "ttft", "step_time", "duration")
+INDENT = 12
+TIGHT = 0.05
+"""A rule with less than this share left is marked."""
+REJECTED = ALTERNATIVES = 3
+BINDING = 4
+COST, HARDWARE = 10, 16
 
 
-def gib(size: int | Fraction) -> str:
-    """Return a size in GiB with two decimals."""
-    return f"{float(size) / GIB:.2f} GiB"
+def render(view: Sheet, *, width: int = 100, colour: bool = False, rows: int = REJECTED) -> str:
+    """Return the answer as text of `width` columns; `rows` cheaper options are shown of each workload."""
+    width = clamp(width)
+    lines = layout(view, width, colour, rows)
+    return coloured(lines, width) if colour else plain(lines)
 
 
-def money(micro: int) -> str:
-    """Return micro-dollars per hour as dollars, to the last digit that counts."""
-    text = f"{micro / 1e6:.4f}".rstrip("0")
-    whole, _, cents = text.partition(".")
-    return f"${whole}.{cents:<02}/h"
+def layout(view: Sheet, width: int, colour: bool = False, rows: int = REJECTED) -> list[Line]:
+    """Return the lines of the answer."""
+    if view.outcome == "infeasible":
+        return _infeasible(view, width)
+    out: list[Line] = []
+    for block in view.blocks:
+        out += [*_block(block, width, colour, rows), ()]
+    return out + _whole(view, width)
 
 
-def show(rule: str, value: Value | None) -> str:
-    """Return a rule's value in the unit people use for it."""
-    quantity = rule.rsplit(".", 1)[-1]
-    if value is None:
-        return "nothing known"
-    if not isinstance(value, Fraction):
-        return str(value)
-    if quantity in BYTES:
-        return gib(value)
-    if quantity in TIMES:
-        return f"{float(value) * 1000:.1f} ms" if value < 10 else f"{float(value):.0f} s"
-    if quantity == "cost":
-        return money(round(value * 1_000_000))
-    if quantity in ("quality", "headroom", "mfu"):
-        return f"{float(value) * 100:.1f} %"
-    return f"{float(value):.4g}"
-
-
-def _bar(row: Candidate) -> str:
-    scale = max(row.usable, row.total, 1)
-    bar = "".join(LETTERS.get(name, "?") * round(WIDTH * size / scale) for name, size in row.parts.items() if size)
-    return f"[{bar:.<{WIDTH}}]"
-
-
-def _setup(row: Candidate) -> str:
-    names = ("weights", "kv_cache", "method", "precision", "optimizer", "checkpointing")
-    words = [f"{name} {row.choice[name]}" for name in names if name in row.choice]
-    for name in ("tensor_parallel", "pipeline_parallel", "data_parallel", "replicas", "zero", "micro_batch"):
-        value = row.choice.get(name)
-        if isinstance(value, Fraction) and value > (0 if name == "zero" else 1):
-            words.append(f"{name} {value}")
-    return ", ".join(words)
-
-
-def fault(item: Broken) -> str:
-    """Return what a candidate breaks, in one phrase."""
-    if item.rule.endswith(".memory"):
-        return f"{item.rule}: needs {show(item.rule, item.needs)} of {show(item.rule, item.has)}"
-    if item.needs is None and item.has is None:
-        return f"{item.rule} does not hold"
-    return f"{item.rule}: {show(item.rule, item.needs)} against {show(item.rule, item.has)}"
-
-
-def _workload(item: Solved) -> list[str]:
-    row = item.chosen
-    out = [f"{row.workload} ({row.kind}): {row.gpus} x {row.gpu}, {money(row.cost)}, {row.instances} x {row.offer}"]
-    out.append(f"  {_setup(row)}")
-    headroom = row.outcomes.get("headroom")
-    share = f"{float(headroom) * 100:.1f} %" if headroom is not None else "-"
-    out.append(f"  memory  {_bar(row)} {gib(row.total)} of {gib(row.usable)} a GPU, headroom {share}")
-    parts = [f"{LETTERS.get(name, '?')} {name} {gib(size)}" for name, size in row.parts.items() if size]
-    out.append(f"          {', '.join(parts)}")
-    if row.peak_moment:
-        out.append(f"          the peak is at {row.peak_moment}")
-    shown = (
-        "quality",
-        "tpot",
-        "ttft",
-        "throughput",
-        "max_concurrency",
-        "max_context",
-        "step_time",
-        "duration",
-    )
-    known = [f"{name} {show(name, row.outcomes[name])}" for name in shown if row.outcomes.get(name) is not None]
-    if known:
-        out.append(f"  gives   {', '.join(known)}")
-    out += [f"  breaks  {fault(broken)}" for broken in row.broken]
-    out += [f"  note    {note}" for note in row.notes]
-    for other in item.alternatives[:3]:
-        out.append(f"  next    {money(other.cost)}  {other.gpus} x {other.gpu}: {_setup(other)}")
-    for other in reversed(item.rejected[-5:]):
-        out.append(f"  cheaper {money(other.cost)}  {other.gpus} x {other.gpu}: {'; '.join(map(fault, other.broken))}")
+def _infeasible(view: Sheet, width: int) -> list[Line]:
+    together = "These rules cannot be kept together" if len(view.conflict) > 1 else "This rule cannot be kept"
+    out: list[Line] = [(("Nothing fits. ", "bold red"), (f"{together}:", "bold"))]
+    for item in view.conflict:
+        out.append((("  ", ""), (item.rule, "bold")))
+        out += prose("", item.text, width, 4)
+        for index, remedy in enumerate(item.remedies):
+            out += prose("  would do" if not index else "  or", remedy, width, 14, "green")
+    if any(item.remedies for item in view.conflict):
+        out.append((("Each change alone is enough; the rest of the plan stays.", "dim"),))
+    out.append(((f"infeasible, {view.considered:_} candidates considered", "dim"),))
     return out
 
 
-def render(answer: Answer) -> str:
-    """Return the answer as text."""
-    if answer.outcome == "infeasible":
-        out = ["Nothing fits. These rules cannot be kept together:"]
-        for item in answer.conflict:
-            relax = f"; {show(item.rule, item.relax_to)} would do" if item.relax_to is not None else ""
-            out.append(f"  {item.rule} (now {show(item.rule, item.has)}){relax}")
-        return "\n".join(out)
-    out = [line for item in answer.workloads for line in _workload(item)]
-    for part in answer.objective:
-        proof = "proven" if part.value == part.bound else f"bound {show(part.quantity, part.bound)}"
-        out.append(f"{part.direction} {part.quantity}: {show(part.quantity, part.value)} ({proof})")
-    out.append(f"{answer.outcome}, {answer.considered} candidates considered")
-    return "\n".join(out)
+def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
+    choice = block.choice
+    title: Line = ((block.name, "bold"), (f"  {block.kind}" + (f"  {block.model}" if block.model else ""), "dim"))
+    price = () if choice.cost is None else ((figures.hourly(choice.cost), "bold green"), _month(choice.cost))
+    out = [title[:1] + tuple(_fitted(title[1:], width - len(block.name)))]
+    out += apart((("  ", ""), (choice.hardware, "bold cyan")), tuple(price), width)
+    if choice.rented:
+        out += prose("rent", choice.rented, width, INDENT)
+    if choice.setup:
+        out += flow("runs", listed(choice.setup), width, INDENT, gap=" ")
+    out += flow("memory", [bar(choice.memory, width - INDENT - (0 if colour else 2), colour)], width, INDENT)
+    out += legend(choice.memory, width, INDENT, colour)
+    if choice.memory.moment:
+        out += prose(
+            "", f"the peak is at {phrases.MOMENTS.get(choice.memory.moment, choice.memory.moment)}", width, INDENT
+        )
+    if block.outcomes:
+        items: list[Line] = [((f"{name} ", "dim"), (text, "")) for name, text in block.outcomes]
+        out += flow("gives", items, width, INDENT)
+    for index, item in enumerate(choice.faults):
+        out += prose("" if index else "breaks", str(item), width, INDENT, "red", "red")
+    out += _slack(block, width)
+    out += _options("cheaper", block.cheaper, rows, width)
+    out += _options("next", block.alternatives, ALTERNATIVES, width)
+    for index, note in enumerate(block.notes):
+        out += prose("" if index else "estimate", note, width, INDENT, "yellow", "yellow")
+    return out
 
 
-def explain(rows: list[Candidate]) -> str:
-    """Return one line a GPU: its cheapest choice that keeps every rule, or the one that breaks the fewest."""
-    nearest: dict[str, Candidate] = {}
-    for row in sorted(rows, key=lambda row: (len(row.broken), row.cost if not row.broken else row.total, row.name)):
-        nearest.setdefault(row.gpu, row)
-    lines = []
-    for row in sorted(nearest.values(), key=lambda row: (bool(row.broken), row.cost, row.gpu)):
-        verdict = "; ".join(map(fault, row.broken)) or f"fits, {gib(row.total)} of {gib(row.usable)}"
-        lines.append(f"  {row.gpus:>3} x {row.gpu:<22} {money(row.cost):>12}  {_setup(row)}: {verdict}")
-    return "\n".join(lines)
+def _fitted(spans: Line, room: int) -> list[Span]:
+    out: list[Span] = []
+    for text, style in spans:
+        out.append((text if len(text) <= room else text[: max(0, room - 3)] + "...", style))
+        room -= len(text)
+    return out
+
+
+def _month(cost: int) -> Span:
+    return f"  {figures.monthly(cost)}", "dim"
+
+
+def _slack(block: Block, width: int) -> list[Line]:
+    out: list[Line] = []
+    for index, item in enumerate(block.slack[:BINDING]):
+        tight = item.share is not None and item.share < TIGHT
+        words: list[Line] = [((item.rule, "bold"),), ((item.text, ""),)]
+        if item.left:
+            words.append(((f"{item.left} left" + (" (tight)" if tight else ""), "yellow" if tight else "dim"),))
+        out += flow("" if index else "holds", words, width, INDENT)
+    return out
+
+
+def _options(label: str, options: tuple[Option, ...], most: int, width: int) -> list[Line]:
+    out: list[Line] = []
+    for index, item in enumerate(options[:most]):
+        cost = "" if item.cost is None else figures.hourly(item.cost)
+        head: Line = ((f"{cost:<{COST}}", "green"), (f"{item.hardware:<{HARDWARE}}", "cyan"))
+        why = [str(fault) for fault in item.faults] or [item.setup]
+        style = "" if item.faults else "dim"
+        fits = INDENT + length(head) + 2 + len(why[0]) <= width
+        words: list[Line] = [head, ((why[0], style),)] if fits else [head]
+        out += flow("" if index else label, words, width, INDENT)
+        for text in why[1:] if fits else why:
+            out += prose("", text, width, INDENT + (COST + HARDWARE + 2 if fits else COST), style)
+    return out
+
+
+def _whole(view: Sheet, width: int) -> list[Line]:
+    """Return what holds for all workloads together."""
+    out: list[Line] = []
+    for index, limit in enumerate(view.limits):
+        part = "" if limit.share is None else f"  ({figures.share(limit.share)})"
+        out += prose("" if index else "shared", f"{limit.rule} {limit.used} {limit.most}{part}", width, INDENT)
+    for index, (name, kept) in enumerate(view.wishes):
+        out += prose("" if index else "wishes", f"{name}: {'kept' if kept else 'not kept'}", width, INDENT)
+    if len(view.blocks) > 1 and view.cost is not None:
+        out += flow(
+            "together",
+            [((figures.hourly(view.cost), "bold green"),), ((_month(view.cost)[0].strip(), ""),)],
+            width,
+            INDENT,
+        )
+    for goal in view.goals:
+        style = "green" if goal.proof == "proven" else "yellow"
+        out.append((("  ", ""), (f"{goal.text}: ", "dim"), (goal.value, "bold"), (f" ({goal.proof})", style)))
+    if view.outcome != "fixed":
+        again = "" if view.reproducible else "; a time limit decided, so another run may answer otherwise"
+        out += prose("", f"{view.outcome}, {view.considered:_} candidates considered{again}", width, 2, "dim")
+    return out

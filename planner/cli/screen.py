@@ -1,0 +1,57 @@
+"""What the terminal is like, and answers shown on it in the form that was asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import IO, TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planner.diagnostics import Diagnostic
+    from planner.language.problem import Problem
+    from planner.solve.candidate import Answer
+
+FORMATS = ("table", "json", "markdown", "html")
+"""The forms of an answer; `planner.report.answer` renders them."""
+PAPER = 100
+"""The columns of a table that is printed elsewhere than on a terminal."""
+
+
+def known_format(form: str) -> None:
+    """Raise typer.BadParameter where an answer has no such form."""
+    if form not in FORMATS:
+        raise typer.BadParameter(f"`{form}` is no format here; use {', '.join(FORMATS)}")
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Return the forms that begin so, for the shell's completion."""
+    return [form for form in FORMATS if form.startswith(incomplete)]
+
+
+def colourful(stream: IO[str]) -> bool:
+    """Return whether colour may be written: a terminal that can, and no NO_COLOR (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return False
+    return (getattr(stream, "encoding", "") or "").lower().replace("-", "") == "utf8"
+
+
+def width(stream: IO[str]) -> int:
+    """Return the columns of a terminal, or of what COLUMNS says, or 100 on paper."""
+    if stream.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return shutil.get_terminal_size((PAPER, 24)).columns
+    return PAPER
+
+
+def show(
+    form: str, answer: Answer, problem: Problem | None, findings: Sequence[Diagnostic], title: str = "The plan"
+) -> None:
+    """Print an answer on stdout."""
+    from planner.report.answer import render
+
+    columns, colour = width(sys.stdout), colourful(sys.stdout)
+    typer.echo(render(form, answer, problem, findings, title=title, width=columns, colour=colour), color=colour or None)

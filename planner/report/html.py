@@ -1,0 +1,166 @@
+"""Answers as one self-contained HTML page with pictures; it loads nothing from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from planner.report import figures, phrases, pictures, why
+from planner.report.bar import segments
+from planner.report.sheet import Block, Option, Sheet
+from planner.report.style import STYLE
+
+HATCHED = "repeating-linear-gradient(45deg,#8d8d95 0 3px,transparent 3px 6px)"
+
+
+def _tag(name: str, words: str, kind: str = "") -> str:
+    together = escape(words).replace(" %", "&nbsp;%").replace(" GiB", "&nbsp;GiB")
+    return f"<{name}{f' class={kind}' if kind else ''}>{together}</{name}>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
+    def cell(tag: str, number: int, words: str) -> str:
+        return _tag(tag, words, "n" if number in right else "")
+
+    lines = ["".join(cell("th", number, words) for number, words in enumerate(head))]
+    lines += ["".join(cell("td", number, words) for number, words in enumerate(row)) for row in rows]
+    return '<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"
+
+
+def render(view: Sheet, title: str = "The plan") -> str:
+    """Return the page."""
+    body = [_tag("h1", title)]
+    if view.outcome == "infeasible":
+        body.append(_tag("p", "Nothing fits: these rules cannot be kept together.", "bad"))
+        rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in view.conflict]
+        body.append(_table(("rule", "why", "would do, alone"), rows))
+    else:
+        body += _summary(view)
+    body += [f'<p class="warn"><code>{escape(item.code)}</code> {escape(item.message)}</p>' for item in view.warnings]
+    if len(view.blocks) > 1 and any(block.choice.cost for block in view.blocks):
+        body += [_tag("h2", "Cost by workload"), pictures.cost(view.blocks)]
+    for block in view.blocks:
+        body += _block(block)
+    if view.limits:
+        body += [_tag("h2", "Shared limits")]
+        body.append(_table(("limit", "used", "limit"), [(item.rule, item.used, item.most) for item in view.limits]))
+    if view.wishes:
+        kept = [(name, "kept" if held else "not kept") for name, held in view.wishes]
+        body += [_tag("h2", "Wishes"), _table(("wish", ""), kept)]
+    body += _reasons(view)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>"
+    )
+
+
+def _summary(view: Sheet) -> list[str]:
+    sums = []
+    if view.cost is not None:
+        sums += [
+            (figures.hourly(view.cost), "per hour"),
+            (figures.monthly(view.cost).removesuffix("/month"), "per month"),
+        ]
+    sums += [(goal.value, f"{goal.text}, {goal.proof}") for goal in view.goals if goal.text != "minimize cost"]
+    sums.append(
+        (view.outcome, f"{view.considered:_} candidates considered" if view.considered else "nothing left open")
+    )
+    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in sums)
+    out = [f'<div class="sums">{cells}</div>']
+    if not view.reproducible:
+        out.append(_tag("p", "A time limit decided: another run may answer otherwise.", "warn"))
+    return out
+
+
+def _block(block: Block) -> list[str]:
+    choice = block.choice
+    out = [_tag("h2", block.name), _tag("p", " · ".join(filter(None, (block.kind, block.model))), "dim")]
+    price = "" if choice.cost is None else f", {figures.hourly(choice.cost)}, {figures.monthly(choice.cost)}"
+    out.append(f"<p><b>{escape(choice.hardware)}</b>{escape(price)}</p>")
+    out.append(_tag("p", "; ".join(filter(None, (choice.rented, choice.setup)))))
+    out += [_tag("p", f"breaks {fault}", "bad") for fault in choice.faults]
+    others = _others(block)
+    out += [_tag("h3", "Memory of one GPU"), _key(choice), pictures.memory([("chosen", choice), *others])]
+    if choice.memory.moment:
+        moment = phrases.MOMENTS.get(choice.memory.moment, choice.memory.moment)
+        out.append(_tag("p", f"The peak is at {moment}.", "dim"))
+    if block.outcomes:
+        out += [_tag("h3", "What it gives"), _table(*_columns(block.outcomes))]
+    if block.slack:
+        rows = [(item.rule, item.text, item.left) for item in block.slack]
+        out += [_tag("h3", "Rules that hold"), _table(("rule", "takes", "left"), rows)]
+    if len(others) > 0:
+        points = [("alternative", item) for item in block.alternatives] + [("rejected", item) for item in block.cheaper]
+        out += [_tag("h3", "Options by cost and quality"), pictures.scatter([("chosen", choice), *points])]
+    out += _options("Cheaper, and what it breaks", block.cheaper)
+    out += _options("The next best", block.alternatives)
+    if block.notes:
+        out += [_tag("h3", "Estimates"), *(_tag("p", note, "warn") for note in block.notes)]
+    return out
+
+
+def _others(block: Block) -> list[tuple[str, Option]]:
+    """Return the nearest options beside the choice: three that are cheaper and break, three that fit."""
+    return [("rejected", item) for item in block.cheaper[:3]] + [("fits", item) for item in block.alternatives[:3]]
+
+
+def _key(choice: Option) -> str:
+    memory = choice.memory
+    marks = "".join(
+        f'<span><i style="background:{_fill(name)}"></i>{escape(name)} {figures.size(amount)}</span>'
+        for name, amount in segments(memory)
+    )
+    ends = [f"expected {figures.size(memory.expected)}"]
+    if memory.safe != memory.expected:
+        ends.append(f"safe {figures.size(memory.safe)}")
+    if memory.usable is not None:
+        free = (memory.usable - memory.safe) / memory.usable
+        ends += [f"usable {figures.size(memory.usable)}", f"headroom {figures.share(free)}"]
+    return f'<div class="key">{marks}</div>{_tag("p", ", ".join(ends))}'
+
+
+def _fill(part: str) -> str:
+    return HATCHED if part == "margin" else pictures.FILLS.get(part, pictures.OTHER)
+
+
+def _columns(items: tuple[tuple[str, str], ...]) -> tuple[list[str], list[list[str]]]:
+    return [name for name, _ in items], [[value for _, value in items]]
+
+
+def _options(title: str, options: tuple[Option, ...]) -> list[str]:
+    if not options:
+        return []
+    rows = [
+        (
+            "" if item.cost is None else figures.hourly(item.cost),
+            item.hardware,
+            item.setup,
+            "; ".join(map(str, item.faults)),
+        )
+        for item in options
+    ]
+    head = (
+        ("per hour", "GPUs", "runs", "breaks") if any(item.faults for item in options) else ("per hour", "GPUs", "runs")
+    )
+    return [_tag("h3", title), _table(head, [row[: len(head)] for row in rows], frozenset({0}))]
+
+
+def _reasons(view: Sheet) -> list[str]:
+    out: list[str] = []
+    for name, rows in view.reasons:
+        cells = [
+            (
+                row.gpu,
+                row.verdict,
+                row.hardware,
+                "" if row.cost is None else figures.hourly(row.cost),
+                "; ".join(map(str, row.faults)),
+                why.filtered(row),
+            )
+            for row in rows
+        ]
+        if cells:
+            out += [_tag("h2", f"{name}: why this and no other GPU")]
+            out.append(_table(("GPU", "", "nearest", "per hour", "breaks", "candidates"), cells, frozenset({3})))
+    return out

@@ -1,0 +1,126 @@
+"""Answers as Markdown, for a pull request or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from planner.report import figures, phrases, why
+from planner.report.sheet import Block, Option, Sheet
+
+MARKED = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", ">": "&gt;", "*": "\\*", "`": "\\`", "[": "\\["})
+
+
+def text(value: str) -> str:
+    """Return a text that Markdown shows as it is, also in a cell of a table."""
+    return value.translate(MARKED)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
+    """Return a table; the columns named in `right` are flush right."""
+    rule = ["---:" if number in right else "---" for number in range(len(head))]
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+
+
+def render(view: Sheet, title: str = "The plan") -> str:
+    """Return the answer as Markdown."""
+    out = [f"## {text(title)}", ""]
+    if view.outcome == "infeasible":
+        out += ["**Nothing fits.** These rules cannot be kept together:", ""]
+        rows = [(f"`{item.rule}`", text(item.text), text(" or ".join(item.remedies))) for item in view.conflict]
+        out += table(("rule", "why", "would do, alone"), rows)
+    else:
+        out += _summary(view)
+        for block in view.blocks:
+            out += ["", *_block(block)]
+    out += _shared(view)
+    if view.warnings:
+        out += ["", "### Warnings", ""]
+        out += [f"- `{item.code}` {text(item.message)}" for item in view.warnings]
+    out += _reasons(view)
+    if view.outcome != "fixed":
+        out += ["", f"{view.outcome}, {view.considered:_} candidates considered"]
+        if not view.reproducible:
+            out += ["", "A time limit decided: another run may answer otherwise."]
+    return "\n".join(out)
+
+
+def _summary(view: Sheet) -> list[str]:
+    rows = []
+    for block in view.blocks:
+        choice = block.choice
+        cost = ("", "") if choice.cost is None else (figures.hourly(choice.cost), figures.monthly(choice.cost))
+        rows.append((f"`{block.name}`", text(choice.hardware), text(choice.rented), *cost))
+    if len(view.blocks) > 1 and view.cost is not None:
+        rows.append(("together", "", "", f"**{figures.hourly(view.cost)}**", f"**{figures.monthly(view.cost)}**"))
+    out = table(("workload", "GPUs", "rented", "per hour", "per month"), rows, frozenset({3, 4}))
+    goals = [f"{text(goal.text)}: {text(goal.value)} ({goal.proof})" for goal in view.goals]
+    return [*out, "", *([", then ".join(goals)] if goals else [])]
+
+
+def _block(block: Block) -> list[str]:
+    choice = block.choice
+    memory = choice.memory
+    model = f", {text(block.model)}" if block.model else ""
+    out = [f"### {text(block.name)}: {block.kind}{model}", ""]
+    if choice.setup:
+        out += [text(choice.setup), ""]
+    rows = [(name, figures.size(amount)) for name, amount in memory.parts]
+    if memory.safe != memory.expected:
+        rows += [("**expected**", f"**{figures.size(memory.expected)}**")]
+        rows += [("margin", figures.size(memory.safe - memory.expected))]
+    rows.append(("**total**", f"**{figures.size(memory.safe)}**"))
+    if memory.usable is not None:
+        rows.append(("usable", figures.size(memory.usable)))
+        rows.append(("headroom", figures.share((memory.usable - memory.safe) / memory.usable)))
+    out += table(("memory of the fullest GPU", "size"), rows, frozenset({1}))
+    if memory.moment:
+        out += ["", f"The peak is at {phrases.MOMENTS.get(memory.moment, memory.moment)}."]
+    if block.outcomes:
+        out += ["", *table([name for name, _ in block.outcomes], [[text(value) for _, value in block.outcomes]])]
+    if choice.faults:
+        out += ["", "It breaks:", "", *(f"- {text(str(fault))}" for fault in choice.faults)]
+    if block.slack:
+        slack = [(f"`{item.rule}`", text(item.text), text(item.left)) for item in block.slack]
+        out += ["", *table(("rule that holds", "takes", "left"), slack)]
+    out += _options("Cheaper, and what it breaks", block.cheaper[:5])
+    out += _options("The next best", block.alternatives)
+    if block.notes:
+        out += ["", "Estimates:", "", *(f"- {text(note)}" for note in block.notes)]
+    return out
+
+
+def _options(title: str, options: tuple[Option, ...]) -> list[str]:
+    rows = [
+        (
+            "" if item.cost is None else figures.hourly(item.cost),
+            text(item.hardware),
+            text("; ".join(map(str, item.faults)) or item.setup),
+        )
+        for item in options
+    ]
+    return ["", *table(("per hour", "GPUs", title), rows, frozenset({0}))] if rows else []
+
+
+def _shared(view: Sheet) -> list[str]:
+    out: list[str] = []
+    if view.limits:
+        rows = [(f"`{text(item.rule)}`", text(item.used), text(item.most)) for item in view.limits]
+        out += ["", *table(("shared limit", "used", "limit"), rows)]
+    if view.wishes:
+        out += ["", *(f"- `{name}`: {'kept' if kept else 'not kept'}" for name, kept in view.wishes)]
+    return out
+
+
+def _reasons(view: Sheet) -> list[str]:
+    out: list[str] = []
+    for name, rows in view.reasons:
+        cells = []
+        for row in rows:
+            cost = "" if row.cost is None else figures.hourly(row.cost)
+            said = "; ".join(map(str, row.faults)) or why.filtered(row)
+            cells.append((row.gpu, row.verdict, text(row.hardware), cost, text(said)))
+        if cells:
+            out += ["", f"<details><summary>{text(name)}: why this and no other GPU</summary>", ""]
+            out += table(("GPU", "", "nearest", "per hour", "breaks"), cells, frozenset({3}))
+            out += ["", "</details>"]
+    return out

@@ -1,0 +1,135 @@
+"""Choices, broken rules and their remedies in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from planner.language.problem import Problem, Value
+from planner.report import figures
+from planner.solve.candidate import Broken, Candidate, Conflict, Hint
+
+PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
+"""Choices that say where it runs; they are printed apart from how it runs."""
+ORDER = (
+    "method",
+    "precision",
+    "optimizer",
+    "weights",
+    "kv_cache",
+    "activations",
+    "quantization",
+    "checkpointing",
+    "checkpointed_layers",
+    "micro_batch",
+    "zero",
+    "offload",
+    "replicas",
+    "data_parallel",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "context_parallel",
+    "expert_parallel",
+)
+NEUTRAL: dict[str, tuple[Value, ...]] = {
+    "activations": ("bf16", "fp16"),
+    "quantization": ("ptq",),
+    "checkpointed_layers": (Fraction(0),),
+    "zero": (Fraction(0),),
+    "offload": ("none", False, Fraction(0)),
+}
+"""What goes without saying; of every other number it is 1."""
+MOMENTS = {
+    "forward": "the forward pass",
+    "loss": "the loss",
+    "backward_last_layer": "the last layer's backward pass",
+    "backward_first_layer": "the first layer's backward pass",
+    "backward_end": "the end of the backward pass",
+    "optimizer": "the optimizer's step",
+}
+WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than", "!=": "other than", "==": "", "=": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A broken rule: its name, what is wrong, and each change that alone would do."""
+
+    rule: str
+    text: str
+    remedies: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The fault as one phrase."""
+        return f"{self.rule}: {self.text}" + (f"; would do: {' or '.join(self.remedies)}" if self.remedies else "")
+
+
+def setup(row: Candidate) -> str:
+    """Return how a candidate runs: formats, recipe and splits, without what goes without saying."""
+    known = [name for name in ORDER if name in row.choice]
+    known += sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
+    words = []
+    for name in known:
+        value = row.choice[name]
+        neutral = NEUTRAL.get(name, (Fraction(1),))
+        if value in neutral or (name == "checkpointed_layers" and row.choice.get("checkpointing") == "none"):
+            continue
+        words.append(f"{name} {figures.show(name, value)}")
+    return ", ".join(words)
+
+
+def operators(problem: Problem | None) -> dict[str, str]:
+    """Return the operator of every bound by its rule's name."""
+    if problem is None:
+        return {}
+    own = {bound.rule: bound.operator for item in problem.workloads for bound in item.bounds}
+    return own | {bound.rule: bound.operator for bound in problem.fleet}
+
+
+def hint(item: Hint) -> str:
+    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`."""
+    operator = "=" if item.operator == "==" else item.operator
+    return f"{item.quantity} {operator} {figures.show(item.quantity, item.value, item.unit)}"
+
+
+def fault(item: Broken, known: dict[str, str]) -> Fault:
+    """Return what a candidate breaks, and what would mend it."""
+    return Fault(item.rule, _wrong(item, known), tuple(map(hint, item.hints)))
+
+
+def conflict(item: Conflict, known: dict[str, str]) -> Fault:
+    """Return one rule of a conflict, and the smallest changes to it that would do."""
+    quantity = item.rule.rsplit(".", 1)[-1]
+    has, relax = figures.pair(item.rule, item.has, item.relax_to, item.unit)
+    operator = known.get(item.rule)
+    remedies = list(map(hint, item.hints))
+    if quantity == "memory" and operator is None and item.relax_to is not None:
+        return Fault(item.rule, f"the nearest choice needs {relax} a GPU and {has} are usable", tuple(remedies))
+    if item.relax_to is not None and not remedies:
+        remedies = [f"{quantity} {operator or '='} {relax}"]
+    if item.has is None:
+        return Fault(item.rule, "cannot hold", tuple(remedies))
+    if not isinstance(item.has, Fraction) and operator is None:
+        return Fault(item.rule, has, tuple(remedies))
+    return Fault(item.rule, f"asks for {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
+
+
+def _wrong(item: Broken, known: dict[str, str]) -> str:
+    if item.needs is None and item.has is None:
+        return "does not hold"
+    needs, has = figures.pair(item.rule, item.needs, item.has, item.unit)
+    operator = known.get(item.rule)
+    if operator is None and item.rule.endswith(".memory"):
+        return f"needs {without_unit(needs, has)} of {has}"
+    if not isinstance(item.has, Fraction) and operator is None:
+        return f"needs {needs}, which {has} has not"
+    asked = f"{WORDS[operator]} {has}".strip() if operator else has
+    if item.needs is None:
+        what = "measured" if item.rule.endswith(".quality") else "known"
+        return f"not {what}, the plan asks for {asked}"
+    return f"is {needs}, the plan asks for {asked}"
+
+
+def without_unit(left: str, right: str) -> str:
+    """Return `51.20` for `51.20 GiB` beside `44.40 GiB`."""
+    unit = right.rpartition(" ")[2]
+    return left.removesuffix(f" {unit}")

@@ -1,0 +1,154 @@
+"""Pictures of an answer as SVG: memory against capacity, cost by workload, options by cost and quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import floor, log10
+
+from planner.report import figures
+from planner.report.bar import segments
+from planner.report.sheet import Block, Option
+
+FILLS = {
+    "weights": "#4c78a8",
+    "kv_cache": "#59b3ad",
+    "activations": "#54a24b",
+    "logits": "#e3b505",
+    "overhead": "#8d8d95",
+    "gradients": "#b279a2",
+    "optimizer": "#f58518",
+    "master_weights": "#86b6dd",
+    "margin": "url(#margin)",
+}
+OTHER = "#bab0ac"
+WIDTH, LABEL, RIGHT, ROW = 860, 190, 30, 34
+KINDS = {"chosen": "the choice", "alternative": "fits, next best", "rejected": "cheaper, breaks a rule"}
+
+
+def steps(most: float, count: int = 6) -> list[float]:
+    """Return round ticks from zero to `most`."""
+    if most <= 0:
+        return [0.0]
+    rough = most / count
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    return [step * index for index in range(int(most / step * 1.0000001) + 1)]
+
+
+def _svg(height: float, label: str, body: Iterable[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
+        '<defs><pattern id="margin" width="6" height="6" patternTransform="rotate(45)" patternUnits="userSpaceOnUse">'
+        '<rect width="3" height="6" fill="#8d8d95"/></pattern></defs>' + "".join(body) + "</svg>"
+    )
+
+
+def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(words)}</text>'
+
+
+def _rule(x: float, top: float, bottom: float, kind: str) -> str:
+    return f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}" class="{kind}"/>'
+
+
+def memory(options: Sequence[tuple[str, Option]]) -> str:
+    """Return the memory of one GPU of each option, its parts stacked, against what is usable of it."""
+    if not options:
+        return ""
+    most = max(max(item.memory.safe, item.memory.usable or 0) for _, item in options) / figures.GIB
+    scale = (WIDTH - LABEL - RIGHT) / most
+    bottom = 16 + ROW * len(options)
+    body = []
+    for tick in steps(most):
+        body += [_rule(LABEL + tick * scale, 8, bottom, "grid")]
+        body += [_text(LABEL + tick * scale, bottom + 16, f"{tick:g}", "tick", "middle")]
+    for index, (kind, item) in enumerate(options):
+        top = 14 + ROW * index
+        body += [_text(LABEL - 10, top + 16, _short(item.hardware), kind, "end")]
+        if item.memory.usable is not None:
+            room = item.memory.usable / figures.GIB * scale
+            body.append(f'<rect x="{LABEL}" y="{top}" width="{room:.1f}" height="22" class="room"/>')
+        x = float(LABEL)
+        for name, amount in segments(item.memory):
+            wide = amount / figures.GIB * scale
+            title = f"<title>{escape(name)} {figures.size(amount)}</title>"
+            fill = FILLS.get(name, OTHER)
+            body.append(f'<rect x="{x:.1f}" y="{top}" width="{wide:.1f}" height="22" fill="{fill}">{title}</rect>')
+            x += wide
+        if item.memory.usable is not None:
+            edge = LABEL + item.memory.usable / figures.GIB * scale
+            body.append(_rule(edge, top - 4, top + 26, "full" if item.memory.safe <= item.memory.usable else "over"))
+    body.append(
+        _text(WIDTH - RIGHT, bottom + 32, "GiB of one GPU; the upright line is what is usable of it", "tick", "end")
+    )
+    return _svg(bottom + 40, "memory of one GPU by part, against what is usable", body)
+
+
+def cost(blocks: Sequence[Block]) -> str:
+    """Return the cost of each workload per month."""
+    known = [(block, block.choice.cost) for block in blocks if block.choice.cost is not None]
+    most = max((amount for _, amount in known), default=0)
+    if not most:
+        return ""
+    scale = (WIDTH - LABEL - RIGHT - 130) / most
+    body = []
+    for index, (block, amount) in enumerate(known):
+        top = 8 + ROW * index
+        body += [_text(LABEL - 10, top + 16, _short(block.name), "", "end")]
+        body += [f'<rect x="{LABEL}" y="{top}" width="{amount * scale:.1f}" height="22" fill="#4c78a8"/>']
+        body += [
+            _text(LABEL + amount * scale + 8, top + 16, f"{figures.monthly(amount)} ({figures.hourly(amount)})", "tick")
+        ]
+    return _svg(16 + ROW * len(known), "cost of each workload", body)
+
+
+def scatter(options: Sequence[tuple[str, Option]]) -> str:
+    """Return the options by cost and quality; an unmeasured quality has a strip of its own at the bottom."""
+    points = [(kind, item, item.cost / 1e6) for kind, item in options if item.cost is not None]
+    if not points:
+        return ""
+    high, left, right = 250, 90, WIDTH - RIGHT
+    most = max(price for _, _, price in points) * 1.06 or 1.0
+    shares = [float(item.quality) for _, item, _ in points if item.quality is not None]
+    low, top = (min(shares), max(*shares, 1.0)) if shares else (0.0, 1.0)
+    low = min(low, top - 0.02) - 0.005
+    floor_y = high - 40 if len(shares) < len(points) else high
+    body = []
+    for tick in steps(most):
+        x = left + tick / most * (right - left)
+        body += [_rule(x, 12, high, "grid"), _text(x, high + 16, f"${tick:g}", "tick", "middle")]
+    for index in range(5):
+        value = low + (top - low) * index / 4
+        y = floor_y - (floor_y - 24) * index / 4
+        if shares:
+            body += [_text(left - 8, y + 4, f"{value * 100:.1f} %", "tick", "end")]
+    if floor_y != high:
+        body += [_text(left - 8, high - 8, "unmeasured", "tick", "end")]
+    for kind, item, price in sorted(points, key=lambda point: point[0] == "chosen"):
+        x = left + price / most * (right - left)
+        y = high - 12.0
+        if item.quality is not None:
+            y = floor_y - (float(item.quality) - low) / (top - low) * (floor_y - 24)
+        quality = "unmeasured" if item.quality is None else figures.share(item.quality)
+        broken = "".join(f"; {fault.rule}" for fault in item.faults)
+        title = f"{item.hardware}, {figures.hourly(item.cost or 0)}, quality {quality}{broken}"
+        size = 8 if kind == "chosen" else 5
+        body.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" class="dot {kind}"><title>{escape(title)}</title></circle>'
+        )
+        if kind == "chosen":
+            body.append(_text(x + 12, y - 8, item.hardware, "chosen"))
+    body.append(_text(right, high + 34, "dollars per hour against quality", "tick", "end"))
+    legend = left
+    for kind, words in KINDS.items():
+        body += [
+            f'<circle cx="{legend}" cy="{high + 30}" r="5" class="dot {kind}"/>',
+            _text(legend + 10, high + 34, words, "tick"),
+        ]
+        legend += 40 + 7 * len(words)
+    return _svg(high + 44, "options by cost and quality", body)
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= 26 else words[:23] + "..."

@@ -1,0 +1,255 @@
+"""What every renderer shows of an answer, in the order people read it; nothing here knows a screen or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from planner.diagnostics import Diagnostic
+from planner.language.problem import Problem, Workload
+from planner.report import figures, phrases, why
+from planner.solve.candidate import Answer, Broken, Candidate, Solved
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the fullest GPU: the parts live at the peak, its expected and its safe end, and what is usable."""
+
+    parts: tuple[tuple[str, int], ...]
+    expected: int
+    safe: int
+    usable: int | None
+    moment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented."""
+
+    gpu: str
+    gpus: int
+    hardware: str
+    rented: str
+    setup: str
+    cost: int | None
+    memory: Memory
+    quality: Fraction | None
+    faults: tuple[phrases.Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """A rule that holds: `26.26 of 39.69 GiB`, what is left, and the share left of what can be used up."""
+
+    rule: str
+    text: str
+    left: str
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best."""
+
+    name: str
+    kind: str
+    model: str | None
+    choice: Option
+    outcomes: tuple[tuple[str, str], ...]
+    slack: tuple[Slack, ...]
+    cheaper: tuple[Option, ...]
+    alternatives: tuple[Option, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that all workloads share."""
+
+    rule: str
+    used: str
+    most: str
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A part of the objective: its value, and what is proven of it."""
+
+    text: str
+    value: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The whole answer."""
+
+    outcome: str
+    blocks: tuple[Block, ...]
+    cost: int | None
+    goals: tuple[Goal, ...]
+    limits: tuple[Limit, ...]
+    wishes: tuple[tuple[str, bool], ...]
+    conflict: tuple[phrases.Fault, ...]
+    warnings: tuple[Diagnostic, ...]
+    reasons: tuple[tuple[str, tuple[why.Reason, ...]], ...]
+    considered: int
+    reproducible: bool
+
+
+SHOWN = (
+    "quality",
+    "tpot",
+    "ttft",
+    "throughput",
+    "cost_per_token",
+    "kv_tokens",
+    "max_concurrency",
+    "max_context",
+    "step_time",
+    "mfu",
+    "duration",
+    "total_cost",
+    "power",
+)
+"""The outcomes that are printed, in this order; memory, headroom and cost have places of their own."""
+
+
+def sheet(answer: Answer, problem: Problem | None = None, diagnostics: Sequence[Diagnostic] = ()) -> Sheet:
+    """Return what is shown of an answer; the problem adds models' names, operators and shared limits."""
+    workloads = {item.name: item for item in problem.workloads} if problem else {}
+    known = phrases.operators(problem)
+    return Sheet(
+        answer.outcome,
+        tuple(_block(item, workloads.get(item.chosen.workload)) for item in answer.workloads),
+        answer.cost,
+        tuple(
+            Goal(
+                f"{part.direction} {part.quantity}",
+                figures.show(part.quantity, part.value, part.unit),
+                "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}",
+            )
+            for part in answer.objective
+        ),
+        _limits(answer, problem),
+        answer.wishes,
+        tuple(phrases.conflict(item, known) for item in answer.conflict),
+        tuple(item for item in diagnostics if not item.is_error),
+        why.reasons(answer, known),
+        answer.considered,
+        answer.reproducible,
+    )
+
+
+def memory(row: Candidate) -> Memory:
+    """Return a candidate's memory; the safe end is its total, the expected one lies the margin below."""
+    parts = tuple((name, amount) for name, amount in row.parts.items() if amount and name != "margin")
+    return Memory(parts, row.total - row.parts.get("margin", 0), row.total, row.usable or None, row.peak_moment)
+
+
+def option(row: Candidate, operators: dict[str, str]) -> Option:
+    """Return a candidate as it is shown."""
+    quality = row.outcomes.get("quality")
+    return Option(
+        row.gpu,
+        row.gpus,
+        f"{row.gpus} x {row.gpu}",
+        _rented(row),
+        phrases.setup(row),
+        row.cost,
+        memory(row),
+        quality if isinstance(quality, Fraction) else None,
+        tuple(phrases.fault(item, operators) for item in row.broken),
+    )
+
+
+def _rented(row: Candidate) -> str:
+    market = str(row.choice.get("market", "on_demand")).replace("_", " ")
+    owned = row.choice.get("provider") == "own"
+    times = f"{row.instances} x " if row.instances != 1 else ""
+    return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}")
+
+
+def _block(item: Solved, workload: Workload | None) -> Block:
+    row = item.chosen
+    operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
+    outcomes = tuple(
+        (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
+    )
+    slack = item.slack or _bounds(row, workload)
+    return Block(
+        row.workload,
+        row.kind,
+        workload.model.id if workload else None,
+        option(row, operators),
+        outcomes,
+        tuple(
+            sorted(
+                (_slack(entry, operators) for entry in slack), key=lambda entry: (entry.share is None, entry.share or 0)
+            )
+        ),
+        tuple(option(other, operators) for other in reversed(item.rejected)),
+        tuple(option(other, operators) for other in item.alternatives),
+        row.notes,
+    )
+
+
+def _bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, ...]:
+    """Return memory and each bound that holds, with what the choice takes of it."""
+    if row.broken:
+        return ()
+    out = [Broken(f"{row.workload}.memory", Fraction(row.total), Fraction(row.usable), "bytes")] if row.usable else []
+    for bound in workload.bounds if workload else ():
+        if isinstance(bound.value, Fraction) and bound.operator in ("<=", ">=", "<", ">"):
+            out.append(Broken(bound.rule, row.outcome(bound.quantity), bound.value))
+    return tuple(out)
+
+
+def _slack(item: Broken, operators: dict[str, str]) -> Slack:
+    takes, has = figures.pair(item.rule, item.needs, item.has, item.unit)
+    operator = operators.get(item.rule)
+    text = f"{takes} {operator} {has}" if operator else f"{phrases.without_unit(takes, has)} of {has}"
+    if not isinstance(item.needs, Fraction) or not isinstance(item.has, Fraction):
+        return Slack(item.rule, text, "", None)
+    left = abs(item.has - item.needs)
+    shown = figures.show(item.rule, left, item.unit)
+    if item.rule.rsplit(".", 1)[-1] in figures.SHARES:
+        return Slack(item.rule, text, f"{shown.removesuffix(' %')} points", None)
+    part = float(left / item.has) if item.has and operator in (None, "<=", "<") else None
+    return Slack(item.rule, text, shown, part)
+
+
+def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
+    """Return each limit that the workloads share, with what they take of it together."""
+    if problem is None or not answer.workloads:
+        return ()
+    rows = [item.chosen for item in answer.workloads]
+    out: list[Limit] = []
+    for bound in problem.fleet:
+        used = _total(rows, bound.quantity, bound.gpu)
+        if used is None:
+            continue
+        quantity = "gpus" if bound.gpu else bound.quantity
+        left, right = figures.pair(quantity, used, bound.value)
+        part = float(used / bound.value) if bound.value else None
+        out.append(Limit(bound.rule, left, f"{bound.operator} {right}", part))
+    for offer in problem.offers:
+        if offer.available is not None:
+            taken = sum(row.instances for row in rows if row.offer == offer.id)
+            part = taken / offer.available if offer.available else None
+            out.append(Limit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
+    return tuple(out)
+
+
+def _total(rows: Sequence[Candidate], quantity: str, gpu: str | None) -> Fraction | None:
+    if gpu is not None:
+        return Fraction(sum(row.gpus for row in rows if row.gpu == gpu))
+    if quantity == "cost":
+        return Fraction(sum(row.cost for row in rows), 1_000_000)
+    if quantity == "gpus":
+        return Fraction(sum(row.gpus for row in rows))
+    values = [row.outcome(quantity) for row in rows]
+    numbers = [value for value in values if isinstance(value, Fraction)]
+    return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None

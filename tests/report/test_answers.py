@@ -1,0 +1,111 @@
+"""Each renderer against its golden file, and what must hold of every table and page."""
+
+from __future__ import annotations
+
+import json
+import os
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made_answers import ANSWERS, WARNING
+
+from planner.report import why
+from planner.report.answer import FORMATS, render
+from planner.report.lines import clamp
+
+GOLDEN = Path(__file__).parent / "golden"
+SUFFIX = {"table": "txt", "json": "json", "markdown": "md", "html": "html"}
+VOID = {"meta", "rect", "line", "circle", "br", "link"}
+
+
+def held(name: str, text: str) -> None:
+    """Compare with a golden file; UPDATE_GOLDEN=1 writes it."""
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text + "\n", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text + "\n"
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_golden(name: str, form: str) -> None:
+    held(f"{name}.{SUFFIX[form]}", render(form, ANSWERS[name], None, (WARNING,), title="chat.mem"))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_golden_why(name: str) -> None:
+    held(f"{name}.why.txt", why.render(why.reasons(ANSWERS[name], {})))
+
+
+def test_golden_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    held("one.ansi", render("table", ANSWERS["one"], colour=True))
+
+
+@pytest.mark.parametrize("width", [20, 60, 79, 100, 137, 200, 400])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    for text in (
+        render("table", ANSWERS[name], width=width),
+        why.render(why.reasons(ANSWERS[name], {}), width=width),
+    ):
+        assert max(map(len, text.splitlines())) <= clamp(width), text
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_json_keeps_its_keys(name: str) -> None:
+    document = json.loads(render("json", ANSWERS[name], None, (WARNING,)))
+    assert document["schema"] == "planner.answer/1"
+    assert set(document) >= {"outcome", "objective", "cost_usd_per_hour", "workloads", "conflict", "diagnostics"}
+    for item in document["workloads"]:
+        assert set(item) >= {"name", "kind", "choice", "memory", "outcomes", "alternatives", "rejected"}
+        assert sum(item["memory"]["parts"].values()) == item["memory"]["total"]
+    assert document["diagnostics"][0]["line"] == 5
+
+
+class Page(HTMLParser):
+    """Follows the open tags, and every address the page names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_page_is_whole_and_loads_nothing(name: str) -> None:
+    text = render("html", ANSWERS[name], None, (WARNING,), title="<b>chat</b> & co")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.addresses == []
+    assert "script" not in page.tags
+    assert "http" not in text
+    assert "<b>chat</b>" not in text
+
+
+def test_page_has_its_pictures() -> None:
+    """Memory by part of each workload, cost by workload, and options by cost and quality."""
+    text = render("html", ANSWERS["fleet"])
+    assert text.count("memory of one GPU by part") == 2
+    assert text.count("cost of each workload") == 1
+    assert text.count("options by cost and quality") == 1
+
+
+def test_page_shows_no_more_memory_than_there_is() -> None:
+    """What does not fit ends behind the upright line of the usable memory, which is then red."""
+    text = render("html", ANSWERS["too_large"])
+    assert 'class="over"' in text

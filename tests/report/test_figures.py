@@ -1,0 +1,50 @@
+"""Figures as people write them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.report import figures
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "text"),
+    [
+        ("chat.memory", Fraction(51 * 2**30 + 2**29), "51.50 GiB"),
+        ("chat.tpot", Fraction(35, 1000), "35 ms"),
+        ("tune.duration", Fraction(6836), "114 min"),
+        ("tune.duration", Fraction(86400 * 3), "3 days"),
+        ("chat.cost", Fraction(1861, 1000), "$1.861/h"),
+        ("chat.cost", Fraction(0), "$0/h"),
+        ("tune.total_cost", Fraction(146214, 100000), "$1.46"),
+        ("chat.quality", Fraction(985, 1000), "98.5 %"),
+        ("chat.context", Fraction(8192), "8Ki tokens"),
+        ("chat.context", Fraction(6208), "6_208 tokens"),
+        ("chat.cost_per_token", Fraction(419, 10**9), "$0.419/Mtok"),
+        ("chat.throughput", Fraction(530072, 1000), "530 tok/s"),
+        ("chat.gpus", Fraction(2), "2"),
+        ("chat.weights", "fp8_e4m3", "fp8_e4m3"),
+        ("chat.quality", None, "unknown"),
+    ],
+)
+def test_show(quantity: str, value: Fraction | str | None, text: str) -> None:
+    assert figures.show(quantity, value) == text
+
+
+def test_money() -> None:
+    assert figures.hourly(758_200) == "$0.7582/h"
+    assert figures.hourly(800_000) == "$0.80/h"
+    assert figures.monthly(1_861_000) == "$1,359/month"
+    assert figures.monthly(0) == "$0/month"
+
+
+@given(st.integers(1, 2**42), st.integers(1, 2**42), st.sampled_from(["memory", "tpot", "cost", "quality"]))
+def test_a_pair_of_different_values_looks_different(left: int, right: int, quantity: str) -> None:
+    """`needs 51.20 of 51.20 GiB` would tell nobody anything; a byte apart needs at most twelve decimals."""
+    scale = 1 if quantity == "memory" else 10**6
+    a, b = figures.pair(quantity, Fraction(left, scale), Fraction(right, scale))
+    assert (a == b) == (left == right)
