@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from planner.report import figures, phrases
 from planner.report.lines import Line, clamp, coloured, flow, listed, plain, prose
-from planner.solve.candidate import Answer, Candidate
+from planner.solve.candidate import Answer, Candidate, Solved
 
 INDENT = 20
 
@@ -27,27 +28,58 @@ class Reason:
     filtered: tuple[tuple[str, int], ...]
 
 
-def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
-    """Return the reasons of each workload: the choice, what else fits by cost, then what breaks a rule."""
+Nearest = dict[str, dict[str, Candidate]]
+"""Of each workload and GPU type the candidate that breaks least."""
+
+
+def nearest(candidates: Mapping[str, Iterable[Candidate]]) -> Nearest:
+    """Return of each workload and GPU its cheapest candidate, or the one that breaks the fewest rules by least."""
+    out: Nearest = {}
+    for name, rows in candidates.items():
+        own = out.setdefault(name, {})
+        for row in sorted(rows, key=_distance):
+            own.setdefault(row.gpu, row)
+    return out
+
+
+def _distance(row: Candidate) -> tuple[int, int, int, str]:
+    return len(row.broken), row.total - row.usable if row.broken else 0, row.cost, row.name
+
+
+def reasons(
+    answer: Answer, known: dict[str, str], others: Nearest | None = None
+) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+    """Return the reasons of each workload: the choice, what else fits by cost, then what breaks a rule.
+
+    `others` adds the nearest candidate on the GPUs that the answer itself does not speak of.
+    """
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for item in answer.filtered:
         counts.setdefault(item.workload, {}).setdefault(item.gpu, {})[item.rule] = item.candidates
-    out = []
-    for solved in answer.workloads:
-        own = counts.pop(solved.chosen.workload, {})
-        rows: dict[str, Reason] = {}
-        groups = (("chosen", (solved.chosen,)), ("fits", solved.alternatives), ("breaks", solved.rejected[::-1]))
-        for verdict, group in groups:
-            for row in group:
-                if row.gpu not in rows:
-                    rows[row.gpu] = _reason(verdict, row, own.get(row.gpu, {}), known)
-        for gpu in sorted(own):
-            rows.setdefault(gpu, Reason(gpu, "breaks", gpu, None, "", (), _most(own[gpu])))
-        out.append((solved.chosen.workload, tuple(rows.values())))
-    for name, own in counts.items():
-        rest = (Reason(gpu, "breaks", gpu, None, "", (), _most(own[gpu])) for gpu in sorted(own))
-        out.append((name, tuple(rest)))
-    return tuple(out)
+    solved = {item.chosen.workload: item for item in answer.workloads}
+    names = dict.fromkeys((*solved, *sorted(counts), *sorted(others or {})))
+    return tuple(
+        (name, _gpus(solved.get(name), counts.get(name, {}), (others or {}).get(name, {}), known)) for name in names
+    )
+
+
+def _gpus(
+    solved: Solved | None, counts: dict[str, dict[str, int]], others: dict[str, Candidate], known: dict[str, str]
+) -> tuple[Reason, ...]:
+    groups: list[tuple[str, Iterable[Candidate]]] = []
+    if solved is not None:
+        groups = [("chosen", (solved.chosen,)), ("fits", solved.alternatives), ("breaks", solved.rejected[::-1])]
+    rest = sorted(others.values(), key=lambda row: (bool(row.broken), row.cost, row.gpu))
+    groups += [("fits", [row for row in rest if not row.broken]), ("breaks", [row for row in rest if row.broken])]
+    rows: dict[str, Reason] = {}
+    for verdict, group in groups:
+        for row in group:
+            if row.gpu not in rows:
+                rows[row.gpu] = _reason(verdict, row, counts.get(row.gpu, {}), known)
+    for gpu in sorted(counts):
+        rows.setdefault(gpu, Reason(gpu, "breaks", gpu, None, "", (), _most(counts[gpu])))
+    order = ("chosen", "fits", "breaks")
+    return tuple(sorted(rows.values(), key=lambda row: order.index(row.verdict)))
 
 
 def _reason(verdict: str, row: Candidate, counts: dict[str, int], known: dict[str, str]) -> Reason:
@@ -79,8 +111,13 @@ def _lines(row: Reason, width: int) -> list[Line]:
     style = {"chosen": "bold green", "fits": "green"}.get(row.verdict, "")
     out: list[Line] = []
     if row.cost is not None:
-        head: Line = ((row.verdict, style), (f"  {row.hardware}  {figures.hourly(row.cost)}", "cyan"))
-        out += flow(row.gpu, [head, *(listed(row.setup, "dim") if row.setup else [])], width, INDENT, style="bold")
+        head: Line = (
+            (row.verdict, style),
+            (f"  {row.hardware}  {figures.hourly(row.cost)}" + " " * bool(row.setup), "cyan"),
+        )
+        out += flow(
+            row.gpu, [head, *(listed(row.setup, "dim") if row.setup else [])], width, INDENT, style="bold", gap=" "
+        )
         for item in row.faults:
             out += prose("", str(item), width, INDENT, "")
     elif row.filtered:
