@@ -7,7 +7,7 @@ import sys
 import typer
 
 from planner import __version__
-from planner.cli import catalog, check, estimate, explain, init, solve, why
+from planner.cli import catalog, check, estimate, explain, fmt, init, solve, why
 
 app = typer.Typer(
     name="planner",
@@ -34,6 +34,7 @@ def _root(
 app.command("solve")(solve.solve)
 app.command("why")(why.why)
 app.command("check")(check.check)
+app.command("fmt")(fmt.fmt)
 app.command("estimate")(estimate.estimate)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)

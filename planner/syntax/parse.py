@@ -84,8 +84,8 @@ def _depth(root: object) -> int:
 
 
 class _Reader:
-    def __init__(self, path: str, docs: dict[int, str]) -> None:
-        self.path, self.docs = path, docs
+    def __init__(self, text: str, docs: dict[int, str]) -> None:
+        self.text, self.docs = text, docs
         self.out: list[Diagnostic] = []
 
     def tree_of(self, tokens: list[Lexeme], start: str) -> Any:
@@ -111,8 +111,9 @@ class _Reader:
             return dataclasses.replace(found, span=whole)
         return found
 
-    def doc(self, item: Any, line: int) -> Any:
-        text = self.docs.get(line)
+    def doc(self, item: Any, first: Lexeme) -> Any:
+        before = self.text[first.span.start - first.span.column + 1 : first.span.start]
+        text = None if before.strip(" \t;") else self.docs.pop(first.span.line, None)
         return dataclasses.replace(item, doc=text) if text and hasattr(item, "doc") else item
 
     def statement(self, statement: Statement) -> tree.Item | None:
@@ -123,7 +124,7 @@ class _Reader:
             if statement.bad:
                 return None
             item = self.tree_of(tokens, "item")
-            return None if item is None else self.doc(item, tokens[0].span.line)
+            return None if item is None else self.doc(item, tokens[0])
         head = None if statement.bad else self.tree_of(tokens, "head")
         lines = []
         for entry in statement.block:
@@ -146,7 +147,7 @@ class _Reader:
                     word = "drop" if isinstance(line, tree.Drop) else "expect"
                     self.out.append(error("E0102", f"`{word}` belongs in a test", line.span))
             whole_item = dataclasses.replace(head, body=tuple(body), span=whole)
-        return self.doc(whole_item, tokens[0].span.line)  # type: ignore[no-any-return]
+        return self.doc(whole_item, tokens[0])  # type: ignore[no-any-return]
 
 
 def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> Diagnostic:
@@ -194,7 +195,7 @@ def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
     """Return the tree of a plan and every syntax mistake in it, in the order of the file; never raises."""
     found = tokenize(text, path)
     cut, problems = statements(found.tokens)
-    reader = _Reader(path, _docs(found.comments, text))
+    reader = _Reader(text, _docs(found.comments, text))
     items = []
     for statement in cut:
         item = reader.statement(statement)

@@ -1,0 +1,79 @@
+"""`planner fmt`: the one layout of plans."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from planner.cli.files import plans
+
+
+def fmt(
+    paths: list[str] = typer.Argument(..., metavar="PATH...", help="Plans, folders of them, or - for stdin to stdout."),
+    check: bool = typer.Option(False, "--check", help="Write nothing; exit 1 where a plan is not laid out."),
+    diff: bool = typer.Option(False, "--diff", help="Write nothing; print what would change, exit 1 where it would."),
+) -> None:
+    """Lay plans out in the one layout; comments stay in place, and what a plan says never changes."""
+    if "-" in paths and len(paths) > 1:
+        raise typer.BadParameter("`-` stands alone")
+    found = paths if paths == ["-"] else plans(paths)
+    codes, changed = [], 0
+    for path in found:
+        code = _one(path, check, diff)
+        codes.append(code)
+        changed += code == -1
+    if paths != ["-"]:
+        typer.echo(_summary(len(found), changed, check or diff, sum(code > 0 for code in codes)), err=True)
+    worst = max([code for code in codes if code > 0], default=0)
+    raise typer.Exit(worst or int(bool(changed) and (check or diff)))
+
+
+def _one(path: str, check: bool, diff: bool) -> int:
+    """Return 0 where a plan is laid out, -1 where it was (or would be) changed, else the exit code."""
+    from planner.diagnostics.full import render
+    from planner.syntax.files import decode, read, write
+    from planner.syntax.format import format_text
+
+    name = "<stdin>" if path == "-" else path
+    text, problem = decode(sys.stdin.buffer.read(), name) if path == "-" else read(path)
+    if text is None:
+        typer.echo(render([problem] if problem else [], {}), err=True)
+        return 2
+    shown, findings = format_text(text, name)
+    if shown is None:
+        typer.echo(render(findings, {name: text}), err=True)
+        return 1
+    if diff and shown != text:
+        typer.echo(_difference(text, shown, name), nl=False)
+    elif path == "-" and not check and not diff:
+        sys.stdout.write(shown)
+        return 0
+    if shown == text:
+        return 0
+    if check and not diff:
+        typer.echo(f"{name} is not laid out")
+    elif not diff:
+        try:
+            write(path, shown)
+        except OSError as reason:
+            typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
+            return 2
+    return -1
+
+
+def _difference(old: str, new: str, name: str) -> str:
+    from difflib import unified_diff
+    from io import StringIO
+
+    before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
+    rows = unified_diff(before, after, name, f"{name} (laid out)")
+    return "".join(row if row.endswith("\n") else f"{row}\n\\ no line end at the end of the file\n" for row in rows)
+
+
+def _summary(total: int, changed: int, dry: bool, failed: int) -> str:
+    parts = [f"{changed} plan{'s' * (changed != 1)} {'to lay out' if dry else 'laid out'}"] if changed else []
+    left = total - changed - failed
+    parts += [f"{left} unchanged"] if left or not parts else []
+    parts += [f"{failed} failed"] if failed else []
+    return ", ".join(parts)
