@@ -65,7 +65,23 @@ def test_mutated_plans(seed: int) -> None:
     text = chance.choice(TEXTS)
     start = chance.randrange(max(1, len(text) - 600))
     text = text[text.rfind("\n", 0, start) + 1 :][:900] if chance.random() < 0.5 else text
-    odd = ["\n", " ", "\n\n\n", "  # note\n", "\n## doc\n", "; ", ",", "\t", "\r\n", "\\\n", "{ }", "(", ")", "not ", "-"]
+    odd = [
+        "\n",
+        " ",
+        "\n\n\n",
+        "  # note\n",
+        "\n## doc\n",
+        "; ",
+        ",",
+        "\t",
+        "\r\n",
+        "\\\n",
+        "{ }",
+        "(",
+        ")",
+        "not ",
+        "-",
+    ]
     for _ in range(chance.randrange(1, 5)):
         at = chance.randrange(len(text) + 1)
         piece = chance.choice(odd)
@@ -73,7 +89,9 @@ def test_mutated_plans(seed: int) -> None:
     holds(text)
 
 
-ATOM = st.sampled_from(["a", "chat.gpus", "8Ki tokens", "$40/h", '"x # y"', "99%", "true", "f(a, b)", "{a, b}", "any(w for w in ws)"])
+ATOM = st.sampled_from(
+    ["a", "chat.gpus", "8Ki tokens", "$40/h", '"x # y"', "99%", "true", "f(a, b)", "{a, b}", "any(w for w in ws)"]
+)
 EXPRESSION = st.recursive(
     ATOM,
     lambda inner: st.one_of(
@@ -91,7 +109,7 @@ GAP = st.sampled_from([" ", " ", " ", "\n", " # note\n", "\n# alone\n\n"])
 @given(EXPRESSION, st.lists(GAP, max_size=60), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_expressions_broken_anywhere(expression: str, gaps: list[str], inside: bool) -> None:
-    words = f"require rule: {expression} because \"x\"".split(" ")
+    words = f'require rule: {expression} because "x"'.split(" ")
     text = words[0]
     for index, word in enumerate(words[1:]):
         text += (gaps[index] if index < len(gaps) else " ") + word

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
+from planner.cli.files import plans
 from planner.cli.plan import Loaded, load_plan, unreadable
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
@@ -22,7 +21,7 @@ def check(
     findings: list[Diagnostic] = []
     texts: dict[str, str] = {}
     worst = 0
-    for path in _files(paths):
+    for path in plans(paths):
         loaded = load_plan(path)
         found = [*loaded.findings, *_lock(path, loaded, locked)]
         findings += found
@@ -35,80 +34,23 @@ def check(
     raise typer.Exit(worst)
 
 
-def _files(paths: list[str]) -> list[str]:
-    out: list[str] = []
-    for path in paths:
-        out += sorted(str(found) for found in Path(path).rglob("*.mem")) if Path(path).is_dir() else [path]
-    return out
-
-
 def _lock(path: str, loaded: Loaded, locked: bool) -> list[Diagnostic]:
-    from planner.lock import lock
+    from planner.lock.lock import path_for
+    from planner.lock.read import read
+    from planner.lock.verify import verify
 
     if loaded.problem is None:
         return []
-    where = str(lock.path_for(path))
-    span = Span(where, 0, 0, 1, 1)
-    again = f"run `planner solve {path}`"
-    try:
-        found = lock.read(lock.path_for(path))
-    except lock.LockBroken as reason:
-        return [error("E0803", f"{where} cannot be used: {reason}", span, help=again)]
+    where = path_for(path)
+    found, broken = read(where, path)
+    if broken is not None:
+        return [broken]
     if found is None:
-        return [
-            error("E0801", f"{where} is missing", span, help=again)
-            if locked
-            else warning("W0801", f"{where} is missing", span, help=again)
-        ]
-    if found.plan != loaded.digest:
-        return [error("E0802", f"{where} answers another text of this plan", span, help=again)]
-    return _fits(loaded, found.workloads, span, again)
-
-
-def _fits(loaded: Loaded, locked: dict[str, dict[str, object]], span: Span, again: str) -> list[Diagnostic]:
-    """Recompute the locked choice: it is still a candidate, costs the same and breaks no rule."""
-    from dataclasses import replace
-    from fractions import Fraction
-
-    from planner.language.schema import BY_KIND
-    from planner.solve import enumerate_candidates
-
-    problem = loaded.problem
-    assert problem is not None
-    out: list[Diagnostic] = []
-    workloads = []
-    for item in problem.workloads:
-        choice = locked.get(item.name, {}).get("choice")
-        if not isinstance(choice, dict):
-            return [error("E0802", f"the lock has no answer for `{item.name}`", span, help=again)]
-        names = BY_KIND[item.kind]
-        domains = dict(item.domains)
-        for key, value in choice.items():
-            if key in names and key not in ("provider", "region"):
-                one = Fraction(value) if isinstance(value, int) else str(value)
-                if key in item.domains and one not in item.domains[key]:
-                    out.append(error("E0802", f"the plan does not offer {item.name}.{key} = {value}", span, help=again))
-                domains[key] = (one,)
-        workloads.append(replace(item, domains=domains))
-    if out:
-        return out
-    rows = enumerate_candidates(replace(problem, workloads=tuple(workloads)), loaded.catalog)
-    for name, group in rows.items():
-        row = min(group, key=lambda item: item.cost, default=None)
-        entry = locked[name]
-        if row is None:
-            out.append(error("E0804", f"`{name}` cannot be rented as it is locked", span, help=again))
-        elif row.broken:
-            rules = ", ".join(fault.rule for fault in row.broken)
-            out.append(error("E0804", f"the locked answer of `{name}` breaks {rules}", span, help=again))
-        elif entry.get("cost_micro_usd_per_hour") != row.cost or _total(entry) != row.total:
-            out.append(error("E0802", f"the locked figures of `{name}` are not what they are now", span, help=again))
-    return out
-
-
-def _total(entry: dict[str, object]) -> object:
-    memory = entry.get("memory")
-    return memory.get("total") if isinstance(memory, dict) else None
+        again = f"run `planner solve {path}` and check the lock in"
+        span = Span(str(where), 0, 0, 1, 1)
+        make, code = (error, "E0801") if locked else (warning, "W0801")
+        return [make(code, f"{where} is missing", span, help=again)]
+    return verify(loaded.problem, loaded.catalog, loaded.texts, found, strict=locked)[0]
 
 
 def _print(findings: list[Diagnostic], texts: dict[str, str], format: str) -> None:

@@ -25,7 +25,6 @@ class Loaded:
     catalog: Catalog
     findings: tuple[Diagnostic, ...]
     texts: dict[str, str]
-    digest: str
 
 
 def load_plan(path: str, settings: tuple[str, ...] = ()) -> Loaded:
@@ -33,21 +32,19 @@ def load_plan(path: str, settings: tuple[str, ...] = ()) -> Loaded:
     from planner.catalog.load import load as load_catalog
     from planner.language.imports import load
     from planner.language.resolve import resolve
-    from planner.lock.lock import digest
 
     catalog, broken = load_catalog()
     file, findings, texts = load(path)
-    plan = digest(texts)
     if file is None:
-        return Loaded(None, catalog, (*broken, *findings), texts, plan)
+        return Loaded(None, catalog, (*broken, *findings), texts)
     if settings:
         file, mistakes = override(file, settings)
         findings = (*findings, *mistakes)
-    problem, more = resolve(file, catalog, plan)
+    problem, more = resolve(file, catalog)
     found = (*broken, *findings, *more)
     if any(item.is_error for item in found):
         problem = None
-    return Loaded(problem, catalog, found, texts, plan)
+    return Loaded(problem, catalog, found, texts)
 
 
 def override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:

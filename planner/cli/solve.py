@@ -54,7 +54,7 @@ def _one(
     if answer.outcome == "infeasible":
         return 1
     path = lock.path_for(plan)
-    text = lock.render(answer, loaded.digest)
+    text = lock.render(answer, loaded.problem, loaded.catalog, loaded.texts)
     if check:
         same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text
         if not same:

@@ -59,6 +59,8 @@ _ROWS = (
     ("E0802", "lock stale", "Plan or catalog changed after the lock.", "planner check", "Run planner solve; review."),
     ("E0803", "lock broken", "The lock file cannot be read.", "<<<<<<< HEAD", "Run planner solve."),
     ("E0804", "locked answer does not fit", "The locked answer breaks a rule now.", "planner check", "Run planner solve."),
+    ("W0802", "catalog moved on", "The locked answer holds, but catalog rows the plan may choose from have changed: another answer may be better.",
+     "planner check", "Run planner solve; review. With --locked this is E0802."),
     ("W0801", "no lock", "The answer is not written down yet.", "planner check", "Run planner solve; commit the lock."),
 )  # fmt: skip
 

@@ -1,40 +1,26 @@
-"""The lock file: the answer as YAML a reviewer can read, canonical, with no clock and no machine in it."""
+"""Writing the lock file: the answer as YAML a reviewer can read, canonical, with no clock and no machine in it."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from planner import __version__
-from planner.language.problem import Value
-from planner.solve.candidate import Answer
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value
+from planner.lock.digest import catalog_digests, import_digests, plan_digest, row_digest
+from planner.solve.candidate import Answer, Candidate, Solved
+from planner.syntax.files import write
+
+__all__ = ["SCHEMA", "document", "path_for", "render", "write"]
 
 SCHEMA = "planner.lock/1"
-
-
-class LockBroken(ValueError):
-    """The lock file is no lock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """What a lock says: the digest of the plan's texts, and for each workload its choice, memory and cost."""
-
-    plan: str
-    workloads: dict[str, dict[str, Any]]
-
-
-def digest(texts: dict[str, str]) -> str:
-    """Return the digest of a plan and what it imports; where the files lie does not matter."""
-    hashes = sorted(hashlib.sha256(text.encode()).hexdigest() for text in texts.values())
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+EDITION = 2026
+HEAD = "# Written by `planner solve`; review it and check it in. Do not edit it by hand.\n"
+USED = {"gpu": "gpus", "offer": "offers", "weights": "formats", "kv_cache": "formats", "activations": "formats"}
 
 
 def path_for(plan: str | Path) -> Path:
@@ -42,84 +28,109 @@ def path_for(plan: str | Path) -> Path:
     return Path(f"{plan}.lock")
 
 
-def _plain(value: Value | None) -> Any:
+def checksum(body: str) -> str:
+    """Return the digest that ends a lock: a cut, edited or merged lock does not have it."""
+    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def plain(value: Value | None) -> Any:
+    """Return a value as a lock has it: whole numbers as integers, others with nine decimals."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else round(float(value), 9)
     return value
 
 
-def render(answer: Answer, plan: str) -> str:
-    """Return the text of the lock."""
-    document = {
+def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a lock says, all but its checksum; `texts` are the plan's and its imports' texts by path."""
+    return {
         "schema": SCHEMA,
         "planner": __version__,
-        "edition": 2026,
-        "plan": plan,
+        "edition": EDITION,
         "outcome": answer.outcome,
+        "cost_usd_per_hour": None if answer.cost is None else answer.cost / 1e6,
         "objective": [
             {
                 "quantity": part.quantity,
                 "direction": part.direction,
-                "value": _plain(part.value),
-                "bound": _plain(part.bound),
+                "value": plain(part.value),
+                "bound": plain(part.bound),
                 "unit": part.unit,
             }
             for part in answer.objective
         ],
-        "workloads": {
-            item.chosen.workload: {
-                "choice": {key: _plain(item.chosen.choice[key]) for key in sorted(item.chosen.choice)},
-                "instances": item.chosen.instances,
-                "cost_micro_usd_per_hour": item.chosen.cost,
-                "memory": {
-                    "usable": item.chosen.usable,
-                    "total": item.chosen.total,
-                    "parts": item.chosen.parts,
-                },
-                "outcomes": {
-                    key: _plain(value) for key, value in sorted(item.chosen.outcomes.items()) if value is not None
-                },
-            }
-            for item in answer.workloads
+        "proof": {"considered": answer.considered, "reproducible": answer.reproducible},
+        "workloads": {item.chosen.workload: _workload(item) for item in answer.workloads},
+        "plan": plan_digest(texts.get(problem.path, "")),
+        "imports": import_digests(problem.path, texts),
+        "catalogs": {
+            kind: {"rows": found.rows, "digest": found.digest}
+            for kind, found in catalog_digests(problem, catalog).items()
         },
+        "used": _used(answer, problem, catalog),
     }
-    head = "# Written by `planner solve`; review it and check it in. Do not edit it by hand.\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
-def write(path: Path, text: str) -> None:
-    """Write beside and rename, so that a lock is whole or not there; raise OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _workload(item: Solved) -> dict[str, Any]:
+    row = item.chosen
+    memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": dict(row.parts)}
+    if row.peak_moment is not None:
+        memory["peak_moment"] = row.peak_moment
+    return {
+        "choice": {key: plain(row.choice[key]) for key in sorted(row.choice)},
+        "instances": row.instances,
+        "cost_micro_usd_per_hour": row.cost,
+        "memory": memory,
+        "outcomes": {key: plain(value) for key, value in sorted(row.outcomes.items()) if value is not None},
+    }
 
 
-def read(path: Path) -> Lock | None:
-    """Return the lock, None where there is none; raise LockBroken for a file that is no lock."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as reason:
-        raise LockBroken(str(reason)) from reason
-    if "<<<<<<<" in text:
-        raise LockBroken("it holds a merge conflict: take either side and run `planner solve` again")
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        document = yaml.load(text, Loader=loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as reason:
-        raise LockBroken("it is no YAML") from reason
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise LockBroken("it is no lock of this program")
-    workloads = document.get("workloads")
-    if not isinstance(workloads, dict) or not all(isinstance(row, dict) for row in workloads.values()):
-        raise LockBroken("its workloads are missing")
-    return Lock(str(document.get("plan")), workloads)
+def _used(answer: Answer, problem: Problem, catalog: Catalog) -> dict[str, dict[str, str]]:
+    """Return a short digest of each catalog row the answer uses, so that `check` can name the one that changed."""
+    found: dict[str, set[str]] = {}
+    models = {item.name: item.model.id for item in problem.workloads}
+    for item in answer.workloads:
+        found.setdefault("models", set()).add(models[item.chosen.workload])
+        for name, kind in USED.items():
+            if name in item.chosen.choice:
+                found.setdefault(kind, set()).update(_ids(item.chosen, name, kind, problem))
+    return {
+        kind: {key: row_digest(problem, catalog, kind, key) for key in sorted(ids)}
+        for kind, ids in sorted(found.items())
+    }
+
+
+def _ids(row: Candidate, name: str, kind: str, problem: Problem) -> set[str]:
+    value = str(row.choice[name])
+    known = problem.formats if kind == "formats" else {value: None}
+    return {value} & set(known)
+
+
+def render(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[str, str]) -> str:
+    """Return the text of the lock: the same bytes for the same answer, on every machine."""
+    import yaml
+
+    body = yaml.dump(
+        document(answer, problem, catalog, texts),
+        Dumper=yaml.SafeDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=1000,
+    )
+    body = HEAD + _annotated(body)
+    return f"{body}checksum: {checksum(body)}\n"
+
+
+def _annotated(text: str) -> str:
+    """Put GiB behind the sizes, for people."""
+    out, inside = [], None
+    for row in text.splitlines():
+        depth = len(row) - len(row.lstrip())
+        if inside is not None and depth <= inside:
+            inside = None
+        if row.strip() == "memory:":
+            inside = depth
+        size = row.rpartition(": ")[2]
+        if inside is not None and size.isdigit() and size != "0":
+            row += f"  # {int(size) / 2**30:.2f} GiB"
+        out.append(row)
+    return "".join(f"{row}\n" for row in out)

@@ -1,0 +1,145 @@
+"""What an answer rests on, as SHA-256: what the plan says, its imports, and the catalog rows it may choose from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+from planner.catalog.catalog import KINDS, Catalog
+from planner.language.problem import Problem, Workload
+from planner.solve.renting import offers_for
+from planner.syntax.layout import Statement, statements, tokenize
+from planner.syntax.lines import Word, flat
+
+Ids = dict[str, frozenset[str]]
+SHORT = 12
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """Catalog rows of one kind: how many, and the digest of them all."""
+
+    rows: int
+    digest: str
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def plan_digest(text: str) -> str:
+    """Return the digest of what a plan says.
+
+    Comments, layout, `test` blocks and the order of its declarations do not change it: none of them changes the
+    answer. Everything else does.
+    """
+    top, _ = statements(tokenize(text, "").tokens)
+    kept = (item for item in top if item.tokens and item.tokens[0].type != "TEST")
+    return _sha("\n".join(sorted(map(_said, kept))))
+
+
+def _said(item: Statement) -> str:
+    words = flat([Word(token) for token in item.tokens])
+    if item.block is None:
+        return words
+    return f"{words} {{{'; '.join(sorted(_said(entry) for entry in item.block if entry.tokens))}}}"
+
+
+def import_digests(plan: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the digest of each file a plan imports, by its path from the plan's folder with `/`."""
+    folder = os.path.dirname(plan) or "."
+    out = {}
+    for path, text in texts.items():
+        if path != plan:
+            name = PurePath(os.path.relpath(path, folder)).as_posix()
+            out[name] = plan_digest(text) if path.endswith(".mem") else _sha(text.replace("\r\n", "\n"))
+    return dict(sorted(out.items()))
+
+
+def domain(problem: Problem, catalog: Catalog) -> Ids:
+    """Return the ids of the rows the solver may choose from or computes with, by catalog.
+
+    The optimum depends on what was not chosen too: a cheaper offer elsewhere makes another answer.
+    """
+    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for workload in problem.workloads:
+        gpus = {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
+        found["gpus"] |= gpus
+        rented = offers_for(problem, workload)
+        found["offers"] |= {offer.id for gpu in gpus for offer in rented.get(gpu, ())}
+        found["models"].add(workload.model.id)
+        found["engines"] |= {name for name in _engines(workload) if name in catalog.engines}
+        found["formats"] |= _formats(workload) & set(problem.formats)
+    measured = found["formats"]
+    found["quality"] = {key for key, row in catalog.quality.items() if row.format in measured}
+    return {kind: frozenset(ids) for kind, ids in found.items()}
+
+
+def _engines(workload: Workload) -> set[str]:
+    default = "vllm" if workload.kind == "inference" else "transformers"
+    return {str(workload.given.get("engine", default)), str(workload.given.get("framework", default))}
+
+
+def _formats(workload: Workload) -> set[str]:
+    native = workload.model.native_format
+    out = {native, "bf16", "fp16", "fp32"}
+    for name in ("weights", "kv_cache", "activations"):
+        out |= {str(value) for value in workload.domains.get(name, ())}
+    return out
+
+
+def catalog_digests(problem: Problem, catalog: Catalog) -> dict[str, Rows]:
+    """Return the digest of the rows in the plan's domain, by catalog; declared rows are digested as resolved."""
+    return {
+        kind: Rows(len(ids), _of(problem, catalog, kind, ids)) for kind, ids in domain(problem, catalog).items() if ids
+    }
+
+
+def row_digest(problem: Problem, catalog: Catalog, kind: str, key: str) -> str:
+    """Return the first digits of the digest of one row, enough to see that it changed."""
+    return _of(problem, catalog, kind, frozenset((key,)))[:SHORT]
+
+
+def _of(problem: Problem, catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
+    own = {key: row for key, row in _declared(problem, catalog, kind) if key in ids}
+    shipped = _shipped(catalog, kind, frozenset(ids - own.keys()))
+    if not own:
+        return shipped
+    return _sha(json.dumps([shipped, own], sort_keys=True, default=_plain))
+
+
+@lru_cache(maxsize=4096)
+def _shipped(catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
+    return catalog.digest(kind, ids)
+
+
+def _declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[str, Any]]:
+    """Yield the rows of a kind that a plan declares itself."""
+    shipped = catalog.table(kind)
+    match kind:
+        case "gpus":
+            rows: Iterable[tuple[str, Any]] = problem.gpus.items()
+        case "formats":
+            rows = problem.formats.items()
+        case "offers":
+            rows = ((row.id, row) for row in problem.offers)
+        case "models":
+            rows = ((item.model.id, item.model) for item in problem.workloads)
+        case _:
+            rows = ()
+    for key, row in rows:
+        if key not in shipped:
+            yield key, row
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return str(value) if isinstance(value, Fraction) else sorted(value) if isinstance(value, frozenset) else str(value)

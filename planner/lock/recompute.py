@@ -1,0 +1,35 @@
+"""A locked choice computed again, without a solver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value, Workload
+from planner.language.schema import BY_KIND
+from planner.solve.candidate import Candidate
+
+FOLLOWS = ("provider", "region")
+"""Quantities of a choice that follow from its offer."""
+
+
+def value(written: Any) -> Value:
+    """Return a value of a lock as the language has it."""
+    if isinstance(written, int) and not isinstance(written, bool):
+        return Fraction(written)
+    if isinstance(written, float):
+        return Fraction(str(written))
+    return written if isinstance(written, str | bool) else str(written)
+
+
+def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], catalog: Catalog) -> Candidate | None:
+    """Return the candidate of a choice with what it costs and breaks now, None where it can no longer be had."""
+    from planner.solve import enumerate_candidates
+
+    names = BY_KIND[workload.kind]
+    fixed = {key: (value(written),) for key, written in choice.items() if key in names and key not in FOLLOWS}
+    alone = replace(workload, domains={**workload.domains, **fixed})
+    rows = enumerate_candidates(replace(problem, workloads=(alone,)), catalog)[workload.name]
+    return min(rows, key=lambda row: row.cost, default=None)

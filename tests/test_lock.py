@@ -1,0 +1,184 @@
+"""Locks: what they rest on, what makes them stale, and that no damage to one goes unseen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from planner.cli.plan import Loaded, load_plan
+from planner.diagnostics.diagnostic import Diagnostic
+from planner.lock import read as reading
+from planner.lock.digest import domain, plan_digest
+from planner.lock.lock import path_for, render
+from planner.lock.read import Lock
+from planner.lock.verify import verify
+from planner.solve import solve
+
+ROOT = Path(__file__).parents[1]
+CHAT = (ROOT / "examples/chat.mem").read_text()
+SHARED = 'model tuned like "meta-llama/Llama-3.1-8B" { vocab = 128_512 }\n'
+PLAN = """\
+edition 2026
+import "shared/models.mem" as shared
+
+inference w {
+  model       = shared.tuned
+  context     = 4Ki tokens
+  concurrency = 4
+  gpu         in {l4, l40s}
+  weights     in {bf16, fp8}
+}
+
+fleet { cost <= $30/h }
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/models.mem").write_text(SHARED)
+    path = tmp_path / "w.mem"
+    path.write_text(PLAN)
+    loaded = loading(path)
+    assert loaded.problem is not None
+    path_for(path).write_text(
+        render(solve(loaded.problem, loaded.catalog), loaded.problem, loaded.catalog, loaded.texts)
+    )
+    return path
+
+
+def loading(path: Path) -> Loaded:
+    loaded = load_plan(str(path))
+    assert loaded.problem is not None, loaded.findings
+    return loaded
+
+
+def checked(path: Path, strict: bool = False) -> list[Diagnostic]:
+    loaded = loading(path)
+    lock, broken = reading.read(path_for(path), str(path))
+    if broken is not None:
+        return [broken]
+    assert lock is not None and loaded.problem is not None
+    return verify(loaded.problem, loaded.catalog, loaded.texts, lock, strict)[0]
+
+
+def test_a_lock_answers_its_plan(plan: Path) -> None:
+    assert checked(plan) == []
+
+
+def test_cut_at_every_byte(plan: Path) -> None:
+    whole = path_for(plan).read_bytes()
+    for size in range(len(whole)):
+        found, broken = reading.parse(whole[:size].decode(), "w.mem.lock", "again")
+        assert found is None and broken is not None
+        assert broken.code == "E0803"
+
+
+def test_every_changed_line_is_seen(plan: Path) -> None:
+    rows = path_for(plan).read_text().splitlines(keepends=True)
+    for index in range(len(rows)):
+        text = "".join(rows[:index] + rows[index + 1 :])
+        assert reading.parse(text, "w.mem.lock", "again")[1] is not None
+
+
+def test_either_line_end(plan: Path) -> None:
+    text = path_for(plan).read_text()
+    path_for(plan).write_bytes(text.replace("\n", "\r\n").encode())
+    plan.write_bytes(PLAN.replace("\n", "\r\n").encode())
+    assert checked(plan) == []
+
+
+def test_a_merge_conflict_is_named(plan: Path) -> None:
+    text = path_for(plan).read_text()
+    half = len(text) // 2
+    path_for(plan).write_text(f"{text[:half]}\n<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n{text[half:]}")
+    (found,) = checked(plan)
+    assert found.code == "E0803"
+    assert "merge conflict" in found.message
+    assert found.help is not None and "planner solve" in found.help
+    assert found.span is not None and found.span.line > 10
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("concurrency = 4", "concurrency = 5", False),
+        ("edition 2026", "## A note.\nedition 2026  # and another", True),
+        ("  context     = 4Ki tokens\n", "context=4Ki tokens;", True),
+        ("fleet { cost <= $30/h }\n", 'fleet { cost <= $30/h }\ntest "t" { w.gpus = 1; expect w.gpus == 1 }\n', True),
+    ],
+)
+def test_what_makes_a_lock_stale(plan: Path, before: str, after: str, same: bool) -> None:
+    assert before in PLAN
+    plan.write_text(PLAN.replace(before, after))
+    assert [item.code for item in checked(plan)] == ([] if same else ["E0802"])
+
+
+def test_an_import_that_changed_is_named(plan: Path) -> None:
+    (plan.parent / "shared/models.mem").write_text(SHARED.replace("128_512", "128_513"))
+    (found,) = checked(plan)
+    assert found.code == "E0802"
+    assert '"shared/models.mem" has changed' in found.message
+
+
+def test_order_and_layout_do_not_change_the_digest() -> None:
+    blocks = re.split(r"\n\n(?! )", CHAT.strip())
+    assert plan_digest("\n\n".join(reversed(blocks))) == plan_digest(CHAT)
+    assert plan_digest(CHAT.replace("32", "33")) != plan_digest(CHAT)
+
+
+def test_a_catalog_that_moved_on(plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = loading(plan)
+    assert loaded.problem is not None
+    folder = tmp_path / "catalogs"
+    shutil.copytree(ROOT / "catalogs", folder)
+    monkeypatch.setattr("planner.catalog.load.catalog_folder", lambda: folder)
+    offers = folder / "offers.yaml"
+    used = read_lock(plan).workloads["w"]["choice"]["offer"]
+    other = sorted(domain(loaded.problem, loaded.catalog)["offers"] - {used})[-1]
+    text = offers.read_text()
+
+    offers.write_text(_dearer(text, other))
+    assert [item.code for item in checked(plan)] == ["W0802"]
+    assert [item.code for item in checked(plan, strict=True)] == ["E0802"]
+
+    offers.write_text(_dearer(text, used))
+    (found,) = checked(plan)
+    assert found.code == "E0802"
+    assert f"offers/{used}" in found.message
+
+
+def _dearer(text: str, offer: str) -> str:
+    import yaml
+
+    document = yaml.safe_load(text)
+    for row in document["rows"]:
+        if row["id"] == offer:
+            row["price_usd_h"] *= 2
+    return yaml.safe_dump(document)
+
+
+def read_lock(plan: Path) -> Lock:
+    lock, broken = reading.read(path_for(plan), str(plan))
+    assert lock is not None, broken
+    return lock
+
+
+def test_a_lock_that_breaks_a_rule_or_is_not_offered(plan: Path) -> None:
+    loaded, lock = loading(plan), read_lock(plan)
+    assert loaded.problem is not None
+    (workload,) = loaded.problem.workloads
+    choice = lock.workloads["w"]["choice"]
+    other = {"w": {**lock.workloads["w"], "choice": {**choice, "gpu": "t4"}}}
+    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, replace(lock, workloads=other))
+    assert [item.code for item in found] == ["E0802"]
+    assert "does not offer w.gpu = t4" in found[0].message
+    heavy = replace(workload, given={**workload.given, "concurrency": workload.given["concurrency"] * 1000})
+    problem = replace(loaded.problem, workloads=(heavy,))
+    found, _ = verify(problem, loaded.catalog, loaded.texts, lock)
+    assert [item.code for item in found] == ["E0804"]
+    assert "w.memory" in found[0].message
