@@ -12,13 +12,13 @@ edition 2026
 
 inference chat {
   model       = "meta-llama/Llama-3.1-8B-Instruct"
-  context     = 8Ki tokens           # prompt and output together, per conversation
-  concurrency = 32                   # conversations held at once
+  context     = 8Ki tokens  # prompt and output together, per conversation
+  concurrency = 32          # conversations held at once
 
-  weights  in {bf16, fp8, int4}      # `in` hands the decision to the solver, `=` makes it yours
+  weights  in {bf16, fp8, int4}  # `in` hands the decision to the solver, `=` makes it yours
   kv_cache in {bf16, fp8}
   gpus     in 1..8
-  quality  >= 97%                    # `<=` and `>=` bound what follows from the choice
+  quality  >= 97%                # `<=` and `>=` bound what follows from the choice
 }
 
 minimize cost
@@ -30,12 +30,12 @@ edition 2026
 training tune {
   model        = "meta-llama/Llama-3.1-8B"
   sequence     = 2Ki tokens
-  global_batch = 16                  # sequences of one optimizer step
-  tokens       = 20M tokens          # what the whole run reads
+  global_batch = 16          # sequences of one optimizer step
+  tokens       = 20M tokens  # what the whole run reads
 
-  method        in {lora, qlora}     # `in` hands the decision to the solver, `=` makes it yours
+  method        in {lora, qlora}  # `in` hands the decision to the solver, `=` makes it yours
   precision     = bf16
-  checkpointing in {none, full}      # computing activations again costs time and saves memory
+  checkpointing in {none, full}   # computing activations again costs time and saves memory
   gpus          in 1..2
 }
 

@@ -1,0 +1,93 @@
+"""Every example has the lock that `solve` writes now, and shows what its comments say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shown
+from typer.testing import CliRunner
+
+from planner.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+PLANS = sorted((ROOT / "examples").glob("*.mem"))
+AGAIN = "run `python tests/regenerate_locks.py` and review what changes"
+GB = 10**9
+
+
+def answer(plan: str, *words: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["solve", "--no-lock", "--format", "json", *words, str(ROOT / "examples" / plan)])
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda path: path.stem)
+def test_example_has_its_lock_or_its_explanation(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    name = plan.relative_to(ROOT).as_posix()
+    expected = plan.with_name(f"{plan.name}.expected")
+    if expected.exists():
+        assert shown.run(f"planner solve {name}  # exits 1") + "\n" == expected.read_text(encoding="utf-8"), AGAIN
+        return
+    result = CliRunner().invoke(app, ["solve", "--check", "--format", "json", name])
+    assert result.exit_code == 0, f"{result.stderr}\n{AGAIN}"
+    found = json.loads(result.stdout)
+    assert found["outcome"] == "optimal"
+    assert all(part["value"] == part["bound"] for part in found["objective"])
+    for row in found["workloads"]:
+        assert sum(row["memory"]["parts"].values()) == row["memory"]["total"] <= row["memory"]["usable"]
+    assert CliRunner().invoke(app, ["check", "--locked", name]).exit_code == 0
+
+
+def test_examples_are_laid_out() -> None:
+    assert CliRunner().invoke(app, ["fmt", "--check", str(ROOT / "examples")]).exit_code == 0
+
+
+def test_there_are_enough_examples_and_each_is_explained() -> None:
+    assert len(PLANS) >= 9
+    for plan in PLANS:
+        first = [line for line in plan.read_text(encoding="utf-8").splitlines() if line.startswith("##")]
+        assert len(first) >= 1, plan
+
+
+def test_the_rule_of_thumb_is_what_its_comments_say() -> None:
+    found = {row["name"]: row["memory"] for row in answer("rule_of_thumb.mem")["workloads"]}
+    assert found["thumb"]["total"] == 312 * GB // 10
+    assert found["ten_in_fp32"]["parts"]["weights"] == 40 * GB
+    assert found["ten_in_16_bit"]["parts"]["weights"] == 20 * GB
+    training = answer("rule_of_thumb_training.mem")["workloads"][0]["memory"]
+    assert training["total"] == 1092 * GB // 10
+
+
+@pytest.mark.parametrize(
+    ("plan", "setting"),
+    [
+        ("llama70b.mem", "big.weights=bf16"),
+        ("llama70b.mem", "big.weights=fp8"),
+        ("long_context.mem", "books.kv_cache=bf16"),
+        ("finetune.mem", "tune.checkpointing=none"),
+        ("qlora.mem", "adapt.method=lora"),
+    ],
+)
+def test_the_decision_decides(plan: str, setting: str) -> None:
+    """With the wider format, or without recomputation, other hardware is needed and it costs more, or none fits."""
+    free, fixed = answer(plan), answer(plan, "--set", setting)
+    if fixed["outcome"] == "infeasible":
+        return
+    assert fixed["objective"][0]["value"] > free["objective"][0]["value"]
+    hardware = [
+        [(row["choice"]["gpu"], row["choice"]["gpus"]) for row in found["workloads"]] for found in (free, fixed)
+    ]
+    assert hardware[0] != hardware[1]
+
+
+def test_the_fleet_shares_what_is_owned_and_its_budget() -> None:
+    found = answer("fleet.mem")
+    assert len(found["workloads"]) == 4
+    owned = [row for row in found["workloads"] if row["choice"]["offer"] == "our_rack"]
+    assert sum(row["choice"]["instances"] for row in owned) == 2
+    assert found["cost_usd_per_hour"] <= 4
