@@ -5,36 +5,49 @@ from __future__ import annotations
 import typer
 
 from planner.cli.files import plans
-from planner.cli.plan import Loaded, load_plan, unreadable
+from planner.cli.plan import Loaded, load_plan, shipped_catalog, unreadable
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
+from planner.diagnostics.formats import FORMATS, render
 
 
 def check(
     paths: list[str] = typer.Argument(..., metavar="PATH...", help="Plan files, or folders of them."),
-    locked: bool = typer.Option(False, "--locked", help="A missing lock is an error."),
-    format: str = typer.Option("full", help="full, concise or json."),
+    locked: bool = typer.Option(False, "--locked", help="A missing lock, or one the catalogs moved past, is an error."),
+    format: str = typer.Option("full", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}."),
 ) -> None:
     """Check plans and their locks: syntax, names, units, and that the lock answers the plan and fits."""
-    if format not in ("full", "concise", "json"):
-        raise typer.BadParameter(f"`{format}` is no format here; use full, concise or json")
-    findings: list[Diagnostic] = []
+    if format not in FORMATS:
+        raise typer.BadParameter(f"`{format}` is no format here; use {', '.join(FORMATS)}")
+    findings: dict[Diagnostic, None] = {}  # what two plans import is reported once
     texts: dict[str, str] = {}
+    files = plans(paths)
     worst = 0
-    for path in plans(paths):
-        loaded = load_plan(path)
-        found = [*loaded.findings, *_lock(path, loaded, locked)]
-        findings += found
+    shipped = shipped_catalog()
+    for path in files:
+        loaded = load_plan(path, shipped=shipped)
+        found = [*loaded.findings, *_lock(path, loaded, locked, texts)]
+        findings |= dict.fromkeys(found)
         texts |= loaded.texts
         if unreadable(loaded):
             worst = 2
         elif any(item.is_error for item in found):
             worst = max(worst, 1)
-    _print(findings, texts, format)
+    shown = render(format, tuple(findings), texts, files)
+    if shown:
+        typer.echo(shown)
+    typer.echo(_summary(len(files), tuple(findings)), err=True)
     raise typer.Exit(worst)
 
 
-def _lock(path: str, loaded: Loaded, locked: bool) -> list[Diagnostic]:
+def _summary(plans: int, findings: tuple[Diagnostic, ...]) -> str:
+    errors = sum(item.is_error for item in findings)
+    counts = ((errors, "error"), (len(findings) - errors, "warning"))
+    said = " and ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count)
+    return f"{plans} plan{'s' * (plans != 1)} checked: {said or 'all good'}"
+
+
+def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> list[Diagnostic]:
     from planner.lock.lock import path_for
     from planner.lock.read import read
     from planner.lock.verify import verify
@@ -50,19 +63,5 @@ def _lock(path: str, loaded: Loaded, locked: bool) -> list[Diagnostic]:
         span = Span(str(where), 0, 0, 1, 1)
         make, code = (error, "E0801") if locked else (warning, "W0801")
         return [make(code, f"{where} is missing", span, help=again)]
+    texts[str(where)] = found.text
     return verify(loaded.problem, loaded.catalog, loaded.texts, found, strict=locked)[0]
-
-
-def _print(findings: list[Diagnostic], texts: dict[str, str], format: str) -> None:
-    if format == "json":
-        from planner.diagnostics.json_ import render as as_json
-
-        typer.echo(as_json(findings))
-    elif findings and format == "concise":
-        from planner.diagnostics.concise import render as concise
-
-        typer.echo(concise(findings))
-    elif findings:
-        from planner.diagnostics.full import render
-
-        typer.echo(render(findings, texts))

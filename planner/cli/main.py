@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -42,7 +43,10 @@ app.add_typer(catalog.app, name="catalog", help="List, show and check the catalo
 
 
 def main() -> None:
-    """Run the command line; a broken pipe is no mistake."""
+    """Run the command line; a broken pipe is no mistake, and a name that is no text is shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BrokenPipeError:

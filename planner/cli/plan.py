@@ -27,13 +27,22 @@ class Loaded:
     texts: dict[str, str]
 
 
-def load_plan(path: str, settings: tuple[str, ...] = ()) -> Loaded:
+Shipped = tuple["Catalog", tuple[Diagnostic, ...]]
+
+
+def shipped_catalog() -> Shipped:
+    """Return the shipped catalogs and what is wrong with them, to be read once for many plans."""
+    from planner.catalog.load import load
+
+    return load()
+
+
+def load_plan(path: str, settings: tuple[str, ...] = (), shipped: Shipped | None = None) -> Loaded:
     """Read and resolve a plan; `settings` are `workload.quantity=value` overrides."""
-    from planner.catalog.load import load as load_catalog
     from planner.language.imports import load
     from planner.language.resolve import resolve
 
-    catalog, broken = load_catalog()
+    catalog, broken = shipped or shipped_catalog()
     file, findings, texts = load(path)
     if file is None:
         return Loaded(None, catalog, (*broken, *findings), texts)

@@ -1,0 +1,71 @@
+"""Diagnostics as SARIF 2.1.0, which code scanning reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from planner import __version__
+from planner.diagnostics.codes import CODES
+from planner.diagnostics.diagnostic import Diagnostic, Span
+from planner.diagnostics.places import end, fingerprints, relative
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def _rule(code: str) -> dict[str, Any]:
+    level = "error" if code.startswith("E") else "warning"
+    found = CODES.get(code)
+    if found is None:
+        return {"id": code, "defaultConfiguration": {"level": level}}
+    help = f"{found.why}\n\nExample: {found.example}\n\nInstead: {found.instead}"
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in found.title.split()),
+        "shortDescription": {"text": found.title},
+        "fullDescription": {"text": found.why},
+        "help": {"text": help},
+        "defaultConfiguration": {"level": level},
+    }
+
+
+def _location(span: Span, texts: Mapping[str, str], message: str = "") -> dict[str, Any]:
+    region: dict[str, int] = {"startLine": span.line, "startColumn": span.column}
+    behind = end(span, texts)
+    if behind:
+        region |= {"endLine": behind[0], "endColumn": behind[1]}
+    place = {"artifactLocation": {"uri": quote(relative(span.path))}, "region": region}
+    return {"physicalLocation": place} | ({"message": {"text": message}} if message else {})
+
+
+def _result(item: Diagnostic, texts: Mapping[str, str], index: int, fingerprint: str) -> dict[str, Any]:
+    text = item.message + (f"\nhelp: {item.help}" if item.help else "")
+    out: dict[str, Any] = {
+        "ruleId": item.code,
+        "ruleIndex": index,
+        "level": item.severity,
+        "message": {"text": text},
+        "partialFingerprints": {"planner/v1": fingerprint},
+    }
+    if item.span:
+        out["locations"] = [_location(item.span, texts)]
+    if item.secondary:
+        out["relatedLocations"] = [
+            {"id": number, **_location(span, texts, label)} for number, (span, label) in enumerate(item.secondary)
+        ]
+    return out
+
+
+def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
+    """Return one SARIF run with the rules of the codes found."""
+    items = list(diagnostics)
+    codes = sorted({item.code for item in items})
+    driver = {"name": "planner", "version": __version__, "rules": [_rule(code) for code in codes]}
+    results = [
+        _result(item, texts, codes.index(item.code), name)
+        for item, name in zip(items, fingerprints(items), strict=True)
+    ]
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
