@@ -131,6 +131,8 @@ class Model:
     aliases: tuple[str, ...] = ()
     breakdown: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    native_leaves: tuple[str, ...] = ()
+    """Tensor classes that a natively quantized checkpoint keeps in 16 bit, beside those its format leaves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ _ROWS = (
     ("E0201", "missing import", "The imported file cannot be read.", 'import "nosuch.mem" as a', "Fix the path."),
     ("E0202", "import cycle", "Files import each other.", 'a.mem: import "b.mem" as b', "Move what they share."),
     ("E0203", "broken catalog", "A catalog does not follow its schema.", "memory: lots", "memory: 24 GiB"),
+    ("E0204", "model file not described", "The file does not describe a model exactly; the message names the field.",
+     'config("mine.json")', "Correct the field, or accept a guess with approximate = true."),
     ("E0301", "unknown name", "Nothing has this name.", "gpu = l5", "gpu = l4"),
     ("E0302", "duplicate name", "Two things have one name.", "let a = 1; let a = 2", "let a = 1; let b = 2"),
     ("E0303", "unknown quantity", "This kind has no such quantity.", "gpuz = 2", "gpus = 2"),

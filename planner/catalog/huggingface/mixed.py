@@ -1,0 +1,189 @@
+"""Decoders whose attention layers differ among each other: Llama 4, MiMo, Gemma 3n and Gemma 4 (transformers 5.23)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.catalog.huggingface.config import Config
+from planner.catalog.huggingface.dense import defaults
+from planner.catalog.huggingface.experts import experts_of
+from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, kv_heads, mlp, moe, run_length
+from planner.catalog.records import Architecture
+
+MIXED: dict[str, dict[str, Any]] = {
+    "gemma3n_text": defaults(
+        262400, 2048, 16384, 35, 8, 2, 32768, True, head_dim=256, sliding_window=512, altup_num_inputs=4,
+        vocab_size_per_layer_input=262144, hidden_size_per_layer_input=256, num_kv_shared_layers=15, laurel_rank=64,
+    ),
+    "gemma4_text": defaults(
+        262144, 2304, 9216, 30, 8, 4, 131072, True, head_dim=256, sliding_window=512, global_head_dim=512,
+        vocab_size_per_layer_input=262144, hidden_size_per_layer_input=256, num_kv_shared_layers=0,
+        attention_k_eq_v=False, enable_moe_block=False, use_double_wide_mlp=False,
+    ),
+}  # fmt: skip
+"""The library's defaults by `model_type`."""
+
+
+def llama4(config: Config) -> Architecture:
+    """Return Llama 4: attention in chunks but for every fourth layer, experts at `interleave_moe_layer_step`."""
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    known = ("full_attention", "chunked_attention")
+    kinds = config.words("layer_types", known, count)
+    if kinds is None:
+        ropes, step = config.items("no_rope_layers"), config.some("no_rope_layer_interval")
+        if ropes and len(ropes) != count:
+            raise config.refuse("no_rope_layers", f"has {len(ropes)} items, and the model {count} layers")
+        roped = [bool(item) for item in ropes] if ropes else [bool((index + 1) % step) for index in range(count)]
+        kinds = [known[own] for own in roped]
+    sparse = config.items("moe_layers")
+    step = config.some("interleave_moe_layer_step")
+    sparse = sparse if sparse is not None else list(range(step - 1, count, step))
+    inter = config.some("intermediate_size")
+    experts, used = experts_of(config)
+    mixture, dense = moe(experts, used, inter, shared_inter=inter), mlp(config.some("intermediate_size_mlp"))
+    bias, chunk = config.flag("attention_bias"), config.maybe("attention_chunk_size")
+    kv, size = kv_heads(config, heads), config.some("head_dim")
+    layers: list[One] = [
+        (
+            gqa(heads, kv, size, qkv_bias=bias, o_bias=bias, chunk=chunk if kind == "chunked_attention" else None),
+            mixture if index in sparse else dense,
+            2,
+            0,
+        )
+        for index, kind in enumerate(kinds)
+    ]
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(layers),
+    )
+
+
+def mimo(config: Config) -> Architecture:
+    """Return MiMo-V2-Flash: windows with sinks and twice the KV heads, values narrower than keys."""
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    pattern = config.items("hybrid_layer_pattern", count)
+    kinds = config.words("layer_types", ATTENTION, count)
+    if kinds is None:
+        own = (
+            [bool(item) for item in pattern]
+            if pattern
+            else [index > 0 and (index + 1) % 6 > 0 for index in range(count)]
+        )
+        kinds = [ATTENTION[windowed] for windowed in own]
+    frequency = config.items("moe_layer_freq", count)
+    words = config.words("mlp_layer_types", ("dense", "sparse"), count)
+    sparse = [bool(item) for item in frequency] if frequency else [index > 0 for index in range(count)]
+    sparse = [word == "sparse" for word in words] if words else sparse
+    kv, size, value = config.some("num_key_value_heads"), config.some("head_dim"), config.some("v_head_dim")
+    wide = config.maybe("swa_num_key_value_heads") or 2 * kv
+    for field, same in (("swa_num_attention_heads", heads), ("swa_head_dim", size), ("swa_v_head_dim", value)):
+        if config.has(field) and config.some(field) != same:
+            config.doubt(field, f"differs from the {same} of the other layers")
+    if config.has("add_full_attention_sink_bias") and config.flag("add_full_attention_sink_bias"):
+        config.doubt("add_full_attention_sink_bias", "is true: sinks of the full layers are not described")
+    if config.flag("attention_bias"):
+        config.doubt("attention_bias", "is true: biases are not described")
+    experts, used = experts_of(config)
+    shared = (config.maybe("n_shared_experts") or 0) * config.some("moe_intermediate_size")
+    mixture = moe(experts, used, config.some("moe_intermediate_size"), shared_inter=shared)
+    dense = mlp(config.some("intermediate_size"))
+    window = config.some("sliding_window")
+    layers: list[One] = []
+    for kind, own_experts in zip(kinds, sparse, strict=True):
+        mixer = gqa(heads, kv, size, v_head_dim=value)
+        if kind == "sliding_attention":
+            mixer = gqa(heads, wide, size, v_head_dim=value, window=window, sinks=True)
+        layers.append((mixer, mixture if own_experts else dense, 2, 0))
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(layers),
+    )
+
+
+def _windowed(config: Config, count: int, period: int) -> list[bool]:
+    return every(count, config.words("layer_types", ATTENTION, count), period)
+
+
+def gemma3n(config: Config) -> Architecture:
+    """Return the decoder of Gemma 3n: AltUp, LAuReL, an embedding per layer, and KV shared by the last layers."""
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    inters = config.value("intermediate_size")
+    widths = config.items("intermediate_size", count) if isinstance(inters, list) else None
+    inputs, rank, width = (
+        config.some("altup_num_inputs"), config.some("laurel_rank"), config.some("hidden_size_per_layer_input"),
+    )  # fmt: skip
+    laurel = 2 * hidden * rank + hidden
+    altup = 2 * hidden + inputs * inputs + inputs**3 + inputs * hidden
+    extra = laurel + altup + 2 * hidden * width + hidden
+    first_shared = count - config.whole("num_kv_shared_layers")
+    bias = config.flag("attention_bias")
+    window, kv, size = config.some("sliding_window"), kv_heads(config, heads), config.some("head_dim")
+    layers: list[One] = []
+    for index, own in enumerate(_windowed(config, count, 5)):
+        inter = Config(config.path, config.text, {"intermediate_size": widths[index]}, {}) if widths else config
+        mixer = gqa(
+            heads, kv, size, qk_norm="head", window=window if own else None, kv_shared=index >= first_shared > 0,
+            qkv_bias=bias, o_bias=bias,
+        )  # fmt: skip
+        layers.append((mixer, mlp(inter.some("intermediate_size")), 4, extra))
+    per_layer = count * width
+    tables = config.some("vocab_size_per_layer_input") * per_layer + hidden * per_layer + width
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(layers),
+        global_extra=tables + 2 * (inputs - 1) * hidden * hidden,
+    )
+
+
+def gemma4(config: Config) -> Architecture:
+    """Return the decoder of Gemma 4: wide heads in the full layers, whose keys may serve as values too."""
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    bias, window = config.flag("attention_bias"), config.some("sliding_window")
+    kv, size = kv_heads(config, heads), config.some("head_dim")
+    same = config.flag("attention_k_eq_v")
+    full_kv = (config.maybe("num_global_key_value_heads") or kv) if same else kv
+    full_size = config.maybe("global_head_dim") or size
+    width = config.maybe("hidden_size_per_layer_input") or 0
+    shared_from = count - config.whole("num_kv_shared_layers")
+    inter = config.some("intermediate_size")
+    sparse = config.flag("enable_moe_block")
+    extra = (2 * hidden * width + hidden) if width else 0
+    layers: list[One] = []
+    windowed = _windowed(config, count, 6)
+    windowed[-1] = False  # the library makes the last layer see everything
+    for index, own in enumerate(windowed):
+        shared = index >= shared_from
+        if own:
+            mixer = gqa(heads, kv, size, qk_norm="head", window=window, kv_shared=shared, qkv_bias=bias, o_bias=bias)
+        else:
+            mixer = gqa(
+                heads, full_kv, full_size, qk_norm="head", kv_shared=shared, k_eq_v=same, qkv_bias=bias, o_bias=bias
+            )
+        dense = inter * (2 if shared and config.flag("use_double_wide_mlp") else 1)
+        if sparse:
+            experts = config.some("num_experts")
+            used = config.some("top_k_experts")
+            own_inter = config.some("moe_intermediate_size", "expert_intermediate_size")
+            mixture = moe(experts, used, own_inter, plus_dense=dense, router_bias=True)
+            layers.append((mixer, mixture, 7, extra + hidden))
+        else:
+            layers.append((mixer, mlp(dense), 4, extra))
+    per_layer = count * width
+    tables = config.some("vocab_size_per_layer_input") * per_layer + hidden * per_layer + width if width else 0
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(layers),
+        global_extra=tables,
+    )

@@ -1,0 +1,270 @@
+"""From a config.json to a model: which description a `model_type` has, wrappers around a decoder, and the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from planner.catalog.huggingface import classic, experts, mixed, recurrent
+from planner.catalog.huggingface.config import Config, ConfigError, read_json
+from planner.catalog.huggingface.dense import DENSE, defaults, describe
+from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
+from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
+from planner.catalog.huggingface.native import quantized, sixteen
+from planner.catalog.huggingface.vision import CLIP_VISION, TOWERS, VISION, llava_projector, pixtral_tower
+from planner.catalog.parameters import parameters
+from planner.catalog.records import Architecture, Model
+
+Describe = Callable[[Config], Architecture]
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_context_length", "seq_length")
+_ALIEN = (
+    "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "q_lora_rank", "kv_lora_rank",
+    "block_configs", "hybrid_override_pattern", "cross_attention_layers", "altup_num_inputs", "linear_num_key_heads",
+    "mamba_d_state", "ssm_state_size",
+)  # fmt: skip
+"""Fields that change what a model is built of: one that its `model_type` does not have is not overlooked."""
+
+_MLLAMA = defaults(
+    128256, 4096, 14336, 40, 32, 8, 131072, False, cross_attention_layers=[3, 8, 13, 18, 23, 28, 33, 38]
+)  # fmt: skip
+
+
+def _mllama(config: Config) -> Architecture:
+    """Return the decoder of Llama 3.2 Vision: cross attention in some layers, eight more rows in the embedding."""
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    crossing = config.items("cross_attention_layers") or []
+    kv = kv_heads(config, heads)
+    size = config.divided("num_attention_heads", hidden, heads)
+    plain = gqa(heads, kv, size)
+    cross = {**plain, "kind": "cross", "qk_norm": "head"}
+    ffn = mlp(config.some("intermediate_size"))
+    layers: list[One] = [(cross, ffn, 2, 2) if index in crossing else (plain, ffn, 2, 0) for index in range(count)]
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(layers),
+        embed_extra_rows=8,
+    )
+
+
+def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
+    found: dict[str, tuple[Mapping[str, Any], Describe]] = {
+        kind: (rule.defaults, partial(describe, rule=rule)) for kind, rule in DENSE.items()
+    }
+    found |= {
+        kind: (experts.EXPERTS[kind], partial(experts.simple, rule=rule)) for kind, rule in experts.SIMPLE.items()
+    }
+    for kind in ("qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text"):
+        found[kind] = (experts.EXPERTS[kind], partial(experts.qwen_moe, kind=kind))
+    for kind in ("deepseek", "deepseek_v2", "deepseek_v3", "kimi_k2", "glm4_moe", "dots1"):
+        found[kind] = (experts.EXPERTS[kind], partial(experts.deepseek, kind=kind))
+    for kind in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"):
+        found[kind] = (recurrent.RECURRENT[kind], partial(recurrent.qwen_linear, kind=kind))
+    for kind in ("gpt2", "gpt_bigcode", "gptj"):
+        found[kind] = (classic.CLASSIC[kind], partial(classic.gpt, kind=kind))
+    others: dict[str, tuple[Mapping[str, Mapping[str, Any]], Describe]] = {
+        "gpt_neo": (classic.CLASSIC, classic.gpt_neo),
+        "opt": (classic.CLASSIC, classic.opt),
+        "bloom": (classic.CLASSIC, classic.bloom),
+        "falcon": (classic.CLASSIC, classic.falcon),
+        "mpt": (classic.CLASSIC, classic.mpt),
+        "dbrx": (classic.CLASSIC, classic.dbrx),
+        "openelm": (classic.CLASSIC, classic.openelm),
+        "nemotron-nas": (classic.CLASSIC, classic.nemotron_nas),
+        "ernie4_5_moe": (experts.EXPERTS, experts.ernie),
+        "hunyuan_v1_moe": (experts.EXPERTS, experts.hunyuan),
+        "llama4_text": (experts.EXPERTS, mixed.llama4),
+        "mimo_v2_flash": (experts.EXPERTS, mixed.mimo),
+        "gemma3n_text": (mixed.MIXED, mixed.gemma3n),
+        "gemma4_text": (mixed.MIXED, mixed.gemma4),
+        "mamba": (recurrent.RECURRENT, recurrent.mamba),
+        "falcon_mamba": (recurrent.RECURRENT, recurrent.mamba),
+        "mamba2": (recurrent.RECURRENT, recurrent.mamba2),
+        "jamba": (recurrent.RECURRENT, recurrent.jamba),
+        "nemotron_h": (recurrent.RECURRENT, recurrent.nemotron_h),
+        "granitemoehybrid": (recurrent.RECURRENT, recurrent.granite_hybrid),
+        "minimax": (recurrent.RECURRENT, recurrent.minimax),
+        "lfm2": (recurrent.RECURRENT, recurrent.lfm2),
+        "mllama_text_model": ({"mllama_text_model": _MLLAMA}, _mllama),
+    }
+    found |= {kind: (table[kind], make) for kind, (table, make) in others.items()}
+    qwen2 = {**DENSE["qwen2"].defaults, "vocab_size": 152064, "hidden_size": 8192, "intermediate_size": 29568,
+             "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+             "max_window_layers": 80}  # fmt: skip
+    for kind in ("qwen2_vl_text", "qwen2_5_vl_text"):
+        found[kind] = (qwen2, found["qwen2"][1])
+    found["qwen3_vl_text"] = ({**DENSE["qwen3"].defaults, "max_position_embeddings": 128000}, found["qwen3"][1])
+    return found
+
+
+DECODERS = _decoders()
+WRAPPERS = {
+    "llava": "llama",
+    "mistral3": "mistral",
+    "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
+    "gemma4": "gemma4_text",
+    "qwen2_vl": "qwen2_vl_text",
+    "qwen2_5_vl": "qwen2_5_vl_text",
+    "qwen3_vl": "qwen3_vl_text",
+    "qwen3_vl_moe": "qwen3_vl_moe_text",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
+    "llama4": "llama4_text",
+    "mllama": "mllama_text_model",
+}
+"""What a multimodal `model_type` wraps, unless its `text_config` names another."""
+
+MODEL_TYPES = (*DECODERS, *WRAPPERS, *ENCODERS)
+"""Every `model_type` that can be described."""
+
+
+def read_config(path: Path, approximate: bool = False) -> Model:
+    """Return the model a Hugging Face `config.json` (or the folder that has one) describes.
+
+    Defaults are filled as transformers fills them. Raises ConfigError, which names the field, where the config cannot
+    be described exactly; with `approximate` an unknown `model_type` is read as a Llama of its widths, and parts that
+    are not described are left out, which the model's `verified` and `note` say.
+    """
+    data, text = read_json(path)
+    whole = Config(path, text, data, {}, approximate)
+    kind = data.get("model_type")
+    if kind is None and str(data.get("_class_name")) == "FluxTransformer2DModel":
+        kind = "flux"
+    if not isinstance(kind, str):
+        raise whole.refuse("model_type", "is missing" if kind is None else "must be a text")
+    note = ""
+    if kind in ENCODERS:
+        return _encoder(kind, Config(path, text, data, ENCODERS[kind], approximate))
+    if kind in WRAPPERS:
+        architecture, decoder = _wrapped(kind, whole)
+    elif kind in DECODERS:
+        decoder = Config(path, text, data, DECODERS[kind][0], approximate)
+        architecture = _decoder(kind, decoder)
+    elif approximate:
+        note = f"`{kind}` is read as a Llama of its widths"
+        decoder = Config(path, text, data, {"num_key_value_heads": None}, approximate)
+        architecture = describe(decoder, replace(DENSE["llama"], defaults={}))
+    else:
+        known = "known, but its attention is not described" if kind == "deepseek_v4" else "not known"
+        raise whole.refuse("model_type", f"is `{kind[:60]}`, which is {known}; `approximate = true` accepts a guess")
+    return _model(kind, whole, decoder, architecture, note)
+
+
+def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture, note: str) -> Model:
+    plain, doubt = sixteen(whole)
+    if not plain and decoder is not whole:
+        plain, doubt = sixteen(decoder)
+    native, left = quantized(whole)
+    if not native and whole is not decoder:
+        native, left = quantized(decoder)
+    counts = {name: count for name, count in parameters(architecture).items() if count}
+    longest = next((found for name in _LENGTHS if (found := decoder.maybe(name)) is not None), None)
+    return Model(
+        id=str(whole.path),
+        params=sum(counts.values()),
+        active_params=sum(parameters(architecture, active=True).values()),
+        native_format=native or plain or "fp32",
+        max_context=longest,
+        licence="unknown",
+        model_type=kind,
+        architecture=architecture,
+        verified="approximate" if whole.approximate else "config",
+        source=f"the config {whole.path}",
+        breakdown=counts,
+        note="; ".join(text for text in (note, "" if native else doubt) if text),
+        native_leaves=left,
+    )
+
+
+def _decoder(kind: str, config: Config) -> Architecture:
+    for field in ("is_encoder_decoder", "add_cross_attention"):
+        if config.data.get(field) is True:
+            config.doubt(field, f"is true: a `{kind}` with an encoder or cross attention is not described")
+    if config.data.get("pruned_heads"):
+        config.doubt("pruned_heads", "is not empty: heads that differ from layer to layer are not described")
+    rule = DECODERS[kind]
+    if kind in DENSE or kind in classic.CLASSIC:
+        for field in _ALIEN:
+            value = config.data.get(field)
+            if value and value != 1 and field not in rule[0] and (kind, field) != ("nemotron-nas", "block_configs"):
+                config.doubt(field, f"is no part of a `{kind}` model")
+    architecture = rule[1](config)
+    for group in architecture.groups:
+        if group.mixer == NOTHING and group.ffn == NOTHING:
+            raise config.refuse("num_hidden_layers", "includes layers without any part")
+    return architecture
+
+
+def _wrapped(kind: str, whole: Config) -> tuple[Architecture, Config]:
+    """Return the decoder inside a wrapper with the rest as opaque parameters, and the decoder's own config."""
+    text_kind = WRAPPERS[kind]
+    inner = whole.data.get("text_config")
+    if isinstance(inner, Mapping) and isinstance(inner.get("model_type"), str):
+        named: str = inner["model_type"]
+        text_kind = WRAPPERS.get(named, named)
+    if text_kind not in DECODERS:
+        raise whole.refuse("text_config", f"is a `{text_kind[:60]}`, which is not known")
+    filled = DECODERS[text_kind][0]
+    if inner is None and whole.has("hidden_size"):  # Qwen-VL configs before transformers 4.52 are flat
+        config = Config(whole.path, whole.text, whole.data, filled, whole.approximate)
+    else:
+        part = whole.part("text_config", filled)
+        assert part is not None
+        config = part
+    architecture = _decoder(text_kind, config)
+    if whole.has("tie_word_embeddings") and kind not in ("mllama", "llama4"):  # these never tie
+        architecture = replace(architecture, tied=whole.flag("tie_word_embeddings"))
+    return replace(architecture, opaque_params=_beside(kind, whole, architecture.hidden)), config
+
+
+def _beside(kind: str, whole: Config, hidden: int) -> int:
+    """Return the parameters of a wrapper's vision tower and projector."""
+    if whole.data.get("audio_config") is not None:
+        whole.doubt("audio_config", "describes an audio tower, which is not described here")
+    tower = TOWERS.get(kind)
+    if tower is None:
+        whole.doubt("vision_config", "describes a vision tower that is not described here; give the text part alone")
+        return 0
+    filled = CLIP_VISION if kind == "llava" else VISION[kind]
+    vision = whole.part("vision_config", filled, required=False)
+    if vision is None:
+        if kind == "gemma4":
+            return 0
+        absent = {**VISION[kind], "patch_size": 14} if kind == "mistral3" else VISION[kind]
+        vision = Config(whole.path, whole.text, {}, absent, whole.approximate, "vision_config")
+    stated = str(vision.value("model_type") or "")
+    if kind == "llava" and stated == "pixtral":
+        vision = Config(whole.path, whole.text, vision.data, VISION["mistral3"], whole.approximate, "vision_config")
+        return pixtral_tower(vision) + llava_projector(whole, vision, hidden)
+    if kind == "llava" and stated not in ("", "clip_vision_model"):
+        vision.doubt("model_type", f"is `{stated[:60]}`; CLIP and Pixtral towers are described")
+    return tower(whole, vision, hidden)
+
+
+def _encoder(kind: str, config: Config) -> Model:
+    counts = {name: count for name, count in COUNTS[kind](config).items() if count}
+    plain, doubt = sixteen(config)
+    total = sum(counts.values())
+    return Model(
+        id=str(config.path),
+        params=total,
+        active_params=total,
+        native_format=plain or "fp32",
+        max_context=config.maybe("max_position_embeddings", "max_target_positions"),
+        licence="unknown",
+        model_type=kind,
+        architecture=None,
+        verified="config",
+        source=f"the config {config.path}",
+        breakdown=counts,
+        note="; ".join(text for text in ("no decoder: only its parameters are described", doubt) if text),
+    )
+
+
+__all__ = ["DECODERS", "MODEL_TYPES", "WRAPPERS", "ConfigError", "read_config"]

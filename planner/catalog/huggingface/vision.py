@@ -1,0 +1,205 @@
+"""Parameters of vision towers and projectors: what a wrapper adds to its decoder, as one number.
+
+The shapes are those of the vision classes in transformers 5.23 (`models/*/modeling_*.py`), counted tensor by tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from planner.catalog.huggingface.config import Config
+
+CLIP_VISION: dict[str, Any] = {
+    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "num_channels": 3, "image_size": 224, "patch_size": 32,
+}  # fmt: skip
+_QWEN2 = {
+    "depth": 32, "embed_dim": 1280, "hidden_size": 3584, "mlp_ratio": 4, "in_channels": 3, "patch_size": 14,
+    "spatial_merge_size": 2, "temporal_patch_size": 2,
+}  # fmt: skip
+_QWEN25 = {
+    "depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "in_channels": 3, "patch_size": 14,
+    "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 3584,
+}  # fmt: skip
+_QWEN3 = {
+    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "in_channels": 3, "patch_size": 16,
+    "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 3584, "num_position_embeddings": 2304,
+    "deepstack_visual_indexes": [8, 16, 24],
+}  # fmt: skip
+
+VISION: dict[str, dict[str, Any]] = {
+    "llava": {**CLIP_VISION, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "image_size": 336,
+              "patch_size": 14},
+    "mistral3": {
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_channels": 3, "patch_size": 16,
+    },
+    "gemma3": {**CLIP_VISION, "patch_size": 16, "vision_use_head": True},
+    "qwen2_vl": _QWEN2,
+    "qwen2_5_vl": _QWEN25,
+    "qwen3_vl": _QWEN3,
+    "qwen3_vl_moe": _QWEN3,
+    "qwen3_5": {**_QWEN3, "deepstack_visual_indexes": []},
+    "qwen3_5_moe": {**_QWEN3, "deepstack_visual_indexes": []},
+    "llama4": {
+        "hidden_size": 768, "intermediate_size": 5632, "num_hidden_layers": 34, "num_channels": 3, "image_size": 448,
+        "patch_size": 14, "vision_output_dim": 7680, "projector_input_dim": 4096, "projector_output_dim": 4096,
+    },
+    "mllama": {
+        "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_global_layers": 8,
+        "num_channels": 3, "image_size": 448, "patch_size": 14, "max_num_tiles": 4, "vision_output_dim": 7680,
+        "supported_aspect_ratios": [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]],
+    },
+    "gemma4": {
+        "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 16, "num_attention_heads": 12,
+        "num_key_value_heads": 12, "head_dim": 64, "patch_size": 16, "position_embedding_size": 10240,
+    },
+}  # fmt: skip
+"""The library's defaults of `vision_config`, by the wrapper's `model_type`."""
+
+
+def _linear(inputs: int, outputs: int, bias: bool = True) -> int:
+    return inputs * outputs + (outputs if bias else 0)
+
+
+def block(hidden: int, inter: int, bias: bool = True) -> int:
+    """Return a pre-norm layer: four projections, a two-matrix feed-forward part with bias, two LayerNorms."""
+    return 4 * _linear(hidden, hidden, bias) + _linear(hidden, inter) + _linear(inter, hidden) + 4 * hidden
+
+
+def clip_tower(vision: Config) -> int:
+    """Return CLIP's vision tower, with its class token and its two outer norms."""
+    hidden, patch = vision.some("hidden_size"), vision.some("patch_size")
+    rows = (vision.some("image_size") // patch) ** 2 + 1
+    layers = vision.layers() * block(hidden, vision.some("intermediate_size"))
+    return hidden + vision.some("num_channels") * patch * patch * hidden + rows * hidden + 4 * hidden + layers
+
+
+def siglip_tower(vision: Config) -> int:
+    """Return SigLIP's vision tower, with its pooling head where it has one."""
+    hidden, patch, inter = vision.some("hidden_size"), vision.some("patch_size"), vision.some("intermediate_size")
+    rows = (vision.some("image_size") // patch) ** 2
+    total = _linear(vision.some("num_channels") * patch * patch, hidden) + rows * hidden + 2 * hidden
+    total += vision.layers() * block(hidden, inter)
+    if vision.flag("vision_use_head"):
+        total += hidden + 4 * _linear(hidden, hidden) + 2 * hidden + _linear(hidden, inter) + _linear(inter, hidden)
+    return total
+
+
+def _selected(config: Config) -> int:
+    """Return how many vision layers a projector takes in."""
+    chosen = config.value("vision_feature_layer")
+    return len(chosen) if isinstance(chosen, list) else 1
+
+
+def llava_projector(config: Config, vision: Config, text: int) -> int:
+    """Return LLaVA's two linear layers, with bias unless the config says else."""
+    bias = config.value("multimodal_projector_bias") is not False
+    return _linear(vision.some("hidden_size") * _selected(config), text, bias) + _linear(text, text, bias)
+
+
+def _llava(config: Config, vision: Config, text: int) -> int:
+    return clip_tower(vision) + llava_projector(config, vision, text)
+
+
+def pixtral_tower(vision: Config) -> int:
+    """Return Pixtral's vision tower: gated feed-forward parts, no biases, no position table."""
+    hidden, patch = vision.some("hidden_size"), vision.some("patch_size")
+    layer = 4 * hidden * hidden + 3 * hidden * vision.some("intermediate_size") + 2 * hidden
+    return vision.some("num_channels") * patch * patch * hidden + hidden + vision.layers() * layer
+
+
+def _mistral3(config: Config, vision: Config, text: int) -> int:
+    hidden = vision.some("hidden_size")
+    merge = config.maybe("spatial_merge_size") or 2
+    bias = config.flag("multimodal_projector_bias")
+    projector = hidden + hidden * merge * merge * hidden
+    return (
+        pixtral_tower(vision) + projector + _linear(hidden * _selected(config), text, bias) + _linear(text, text, bias)
+    )
+
+
+def _gemma3(config: Config, vision: Config, text: int) -> int:
+    return siglip_tower(vision) + vision.some("hidden_size") * (text + 1)
+
+
+def _patches(vision: Config, hidden: int) -> int:
+    patch = vision.some("patch_size")
+    return vision.some("in_channels", "in_chans") * vision.some("temporal_patch_size") * patch * patch * hidden
+
+
+def _merger(width: int, out: int) -> int:
+    return _linear(width, width) + _linear(width, out)
+
+
+def _qwen2(config: Config, vision: Config, text: int) -> int:
+    hidden = vision.some("embed_dim")
+    layer = block(hidden, int(hidden * vision.number("mlp_ratio")))
+    merged = hidden * vision.some("spatial_merge_size") ** 2
+    merger = 2 * hidden + _merger(merged, vision.some("hidden_size"))
+    return _patches(vision, hidden) + vision.layers("depth") * layer + merger
+
+
+def _qwen25(config: Config, vision: Config, text: int) -> int:
+    hidden, inter = vision.some("hidden_size"), vision.some("intermediate_size")
+    layer = 4 * _linear(hidden, hidden) + 3 * hidden * inter + 2 * inter + hidden + 2 * hidden
+    merged = hidden * vision.some("spatial_merge_size") ** 2
+    merger = hidden + _merger(merged, vision.some("out_hidden_size"))
+    return _patches(vision, hidden) + vision.layers("depth") * layer + merger
+
+
+def _qwen3(config: Config, vision: Config, text: int) -> int:
+    hidden, out = vision.some("hidden_size"), vision.some("out_hidden_size")
+    merged = hidden * vision.some("spatial_merge_size") ** 2
+    deep = len(vision.items("deepstack_visual_indexes") or ())
+    layers = vision.layers("depth") * block(hidden, vision.some("intermediate_size"))
+    outer = _patches(vision, hidden) + hidden + vision.some("num_position_embeddings") * hidden
+    return outer + layers + 2 * hidden + _merger(merged, out) + deep * (2 * merged + _merger(merged, out))
+
+
+def _llama4(config: Config, vision: Config, text: int) -> int:
+    hidden, inter, patch = vision.some("hidden_size"), vision.some("intermediate_size"), vision.some("patch_size")
+    rows = (vision.some("image_size") // patch) ** 2 + 1
+    out = vision.some("projector_output_dim")
+    outer = vision.some("num_channels") * patch * patch * hidden + hidden + rows * hidden + 4 * hidden
+    adapter = inter * vision.some("projector_input_dim") + out * out
+    projector = vision.some("vision_output_dim") * text
+    return outer + vision.layers() * block(hidden, inter) + adapter + projector
+
+
+def _mllama(config: Config, vision: Config, text: int) -> int:
+    hidden, inter, patch = vision.some("hidden_size"), vision.some("intermediate_size"), vision.some("patch_size")
+    rows = (vision.some("image_size") // patch) ** 2 + 1
+    ratios = len(vision.items("supported_aspect_ratios") or ()) + 1
+    tiles = vision.some("max_num_tiles")
+    layer = block(hidden, inter, bias=False)
+    outer = vision.some("num_channels") * patch * patch * hidden + hidden + 4 * hidden
+    positions = 1 + rows * hidden + ratios * tiles * rows * hidden + 2 * (ratios * tiles * hidden + 1)
+    layers = vision.layers() * layer + vision.layers("num_global_layers") * (layer + 2)
+    return outer + positions + layers + _linear(vision.some("vision_output_dim"), text)
+
+
+def _gemma4(config: Config, vision: Config, text: int) -> int:
+    hidden, patch, size = vision.some("hidden_size"), vision.some("patch_size"), vision.some("head_dim")
+    query = vision.some("num_attention_heads") * size
+    key = vision.some("num_key_value_heads") * size
+    layer = 2 * hidden * (query + key) + 2 * size + 3 * hidden * vision.some("intermediate_size") + 4 * hidden
+    outer = 3 * patch * patch * hidden + 2 * vision.some("position_embedding_size") * hidden
+    return outer + vision.layers() * layer + hidden * text
+
+
+TOWERS: dict[str, Callable[[Config, Config, int], int]] = {
+    "llava": _llava,
+    "mistral3": _mistral3,
+    "gemma3": _gemma3,
+    "qwen2_vl": _qwen2,
+    "qwen2_5_vl": _qwen25,
+    "qwen3_vl": _qwen3,
+    "qwen3_vl_moe": _qwen3,
+    "qwen3_5": _qwen3,
+    "qwen3_5_moe": _qwen3,
+    "llama4": _llama4,
+    "mllama": _mllama,
+    "gemma4": _gemma4,
+}
+"""The parameters beside the decoder, from the whole config, its vision part and the decoder's hidden width."""

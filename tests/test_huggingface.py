@@ -1,0 +1,197 @@
+"""Configs of every model type: published counts, the library's defaults, and what a config must not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog.huggingface import MODEL_TYPES, ConfigError, read_config
+from planner.physics.inference import kv_bytes_per_token, state_bytes, window_bytes_per_token
+
+CORPUS = Path(__file__).parent / "corpus" / "configs"
+ROWS = [json.loads(line) for line in (CORPUS / "published.jsonl").read_text().splitlines()]
+BUILT = [json.loads(line) for line in (CORPUS / "built.jsonl").read_text().splitlines()]
+
+
+def write(folder: Path, config: Any) -> Path:
+    path = folder / "config.json"
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
+    return path
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
+def test_published_counts(tmp_path: Path, row: dict[str, Any]) -> None:
+    model = read_config(write(tmp_path, row["config"]))
+    assert model.params == row["params"]
+    if "active" in row:
+        assert model.active_params == row["active"]
+    if "kv" in row:
+        arch = model.architecture
+        assert arch is not None
+        assert [kv_bytes_per_token(arch), window_bytes_per_token(arch), state_bytes(arch)] == row["kv"]
+
+
+@pytest.mark.parametrize("row", BUILT, ids=lambda row: row["config"]["model_type"])
+def test_counts_of_models_the_library_built(tmp_path: Path, row: dict[str, Any]) -> None:
+    """Each config was built on the meta device by transformers 5.23; `params` is what it counted."""
+    assert read_config(write(tmp_path, row["config"])).params == row["params"]
+
+
+def test_every_type_is_covered() -> None:
+    seen = {row["config"]["model_type"] for row in (*ROWS, *BUILT)}
+    text_only = {"qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text", "qwen3_vl_moe_text", "mllama_text_model"}
+    assert set(MODEL_TYPES) - seen <= text_only | {"gemma3n", "kimi_k2"}
+
+
+LLAMA = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "torch_dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("quantization", "native"),
+    [
+        ({"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}, "fp8_e4m3"),
+        ({"quant_method": "fbgemm_fp8"}, "fp8_e4m3"),
+        ({"quant_method": "mxfp4"}, "mxfp4"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True}, "int4"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 64}, "int4_gptq_g64"),
+        ({"quant_method": "gptq", "bits": 8, "group_size": -1}, "int8"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, "int4_awq"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4"),
+        ({"load_in_8bit": True}, "int8"),
+        ({"quant_method": "modelopt", "quantization": {"quant_algo": "NVFP4"}}, "nvfp4"),
+        ({"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}, "nvfp4"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
+            },
+            "fp8_e4m3",
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "group_size": 128}}},
+            },
+            "int4",
+        ),
+        (None, "bf16"),
+    ],
+)
+def test_native_formats(tmp_path: Path, quantization: dict[str, Any] | None, native: str) -> None:
+    config = {**LLAMA, "quantization_config": quantization} if quantization else LLAMA
+    assert read_config(write(tmp_path, config)).native_format == native
+
+
+def test_what_a_checkpoint_leaves_alone(tmp_path: Path) -> None:
+    names = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    config = {**LLAMA, "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": names}}
+    assert read_config(write(tmp_path, config)).native_leaves == ("attention", "embedding", "head", "router")
+
+
+def test_no_dtype_is_said(tmp_path: Path) -> None:
+    model = read_config(write(tmp_path, {"model_type": "llama"}))
+    assert (model.native_format, "no dtype" in model.note) == ("fp32", True)
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({}, "model_type"),
+        ({"model_type": 5}, "model_type"),
+        ({"model_type": "nonsense"}, "model_type"),
+        ({"model_type": "deepseek_v4"}, "model_type"),
+        ({**LLAMA, "num_hidden_layers": 1_000_000}, "num_hidden_layers"),
+        ({**LLAMA, "num_hidden_layers": -1}, "num_hidden_layers"),
+        ({**LLAMA, "num_hidden_layers": "32"}, "num_hidden_layers"),
+        ({**LLAMA, "hidden_size": 2**63}, "hidden_size"),
+        ({**LLAMA, "hidden_size": None}, "hidden_size"),
+        ({**LLAMA, "num_attention_heads": 0}, "num_attention_heads"),
+        ({**LLAMA, "num_key_value_heads": 3}, "num_key_value_heads"),
+        ({**LLAMA, "tie_word_embeddings": "yes"}, "tie_word_embeddings"),
+        ({**LLAMA, "n_routed_experts": 64}, "n_routed_experts"),
+        ({**LLAMA, "kv_lora_rank": 512}, "kv_lora_rank"),
+        ({**LLAMA, "torch_dtype": "int3"}, "torch_dtype"),
+        ({**LLAMA, "quantization_config": {"quant_method": "spqr"}}, "quantization_config.quant_method"),
+        ({**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 3}}, "quantization_config.bits"),
+        ({"model_type": "phi", "qk_layernorm": True}, "qk_layernorm"),
+        ({"model_type": "gemma2", "num_hidden_layers": 3, "layer_types": ["full_attention"]}, "layer_types"),
+        ({"model_type": "gemma2", "num_hidden_layers": 1, "layer_types": ["odd"]}, "layer_types"),
+        ({"model_type": "gemma3", "text_config": {"hidden_size": -1}}, "text_config.hidden_size"),
+        ({"model_type": "gemma3"}, "text_config"),
+        ({"model_type": "gemma3n", "text_config": {}}, "vision_config"),
+        ({"model_type": "nemotron_h"}, "hybrid_override_pattern"),
+        ({"model_type": "gpt2", "add_cross_attention": True}, "add_cross_attention"),
+    ],
+)
+def test_what_cannot_be_described_names_the_field(tmp_path: Path, config: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(write(tmp_path, config))
+    assert caught.value.field == field
+    assert field.rpartition(".")[2] in str(caught.value)
+
+
+def test_the_place_of_a_field(tmp_path: Path) -> None:
+    text = '{\n  "model_type": "gemma3",\n  "text_config": {\n    "hidden_size": 7.5\n  }\n}\n'
+    with pytest.raises(ConfigError) as caught:
+        read_config(write(tmp_path, text))
+    finding = caught.value.diagnostic()
+    assert finding.code == "E0204"
+    assert finding.span is not None
+    assert (finding.span.line, finding.span.column) == (4, 5)
+
+
+def test_an_approximation_is_accepted_and_said(tmp_path: Path) -> None:
+    path = write(tmp_path, {**LLAMA, "model_type": "nonsense", "vocab_size": 100, "intermediate_size": 128,
+                            "num_hidden_layers": 2})  # fmt: skip
+    model = read_config(path, approximate=True)
+    assert model.verified == "approximate"
+    assert "nonsense" in model.note
+    exact = read_config(write(tmp_path, {**json.loads(path.read_text()), "model_type": "llama"}))
+    assert model.params == exact.params
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "nul\0l", '{"a": ' * 60_000, '{"model_type": ' + "9" * 5000 + "}", "\ufeff{}", "NaN"]
+)
+def test_files_that_are_no_config(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        read_config(write(tmp_path, text))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "none.json", tmp_path / "config.json", tmp_path):
+        with pytest.raises(ConfigError):
+            read_config(path)
+
+
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.sampled_from(["auto"]),
+    st.lists(st.integers(-3, 5), max_size=4), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(row=st.sampled_from(ROWS), data=st.data())
+def test_a_mutated_config_is_described_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, row: dict[str, Any], data: st.DataObject
+) -> None:
+    config = json.loads(json.dumps(row["config"]))
+    target = config
+    if isinstance(config.get("text_config"), dict) and data.draw(st.booleans()):
+        target = config["text_config"]
+    for field in data.draw(st.lists(st.sampled_from(sorted(target)), min_size=1, max_size=2)):
+        target[field] = data.draw(values)
+    folder = tmp_path_factory.mktemp("configs", numbered=True)
+    try:
+        model = read_config(write(folder, config))
+    except ConfigError as refusal:
+        assert refusal.reason
+    else:
+        assert model.params > 0
+        assert 0 < model.active_params <= model.params
