@@ -9,7 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A number format. `bits` is what one weight costs on disk and on the GPU, scales and zero points included."""
+    """A number format. `bits` is what one weight costs on disk and on the GPU, scales and zero points included.
+
+    A format that a plan declares may have a `quality` of its own, a recovery that stands before any measurement;
+    `like` is the shipped format it copies, whose measurements hold for it otherwise.
+    """
 
     id: str
     name: str
@@ -28,6 +32,8 @@ class Format:
     roles: tuple[str, ...] = ("weights",)
     engines: tuple[str, ...] = ()
     note: str = ""
+    quality: Fraction | None = None
+    like: str = ""
 
 
 @dataclass(frozen=True, slots=True)

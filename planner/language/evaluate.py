@@ -1,103 +1,24 @@
-"""Values of expressions: exact arithmetic over literals, `let` names and what the caller knows of names."""
+"""Values of lowered expressions (see planner.language.lower), in three-valued logic: None is "not known".
+
+A lowered expression has literals in canonical units, texts, `Name((workload, quantity))`, arithmetic, comparison,
+logic, `if`, and calls of sum, all, any, min, max and count over items, each of which may be `when(condition, item)`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from planner.diagnostics import Span
-from planner.language.problem import Measure
+from planner.language.problem import Measure, Value, Workload
+from planner.language.schema import BY_KIND
 from planner.syntax import tree
-from planner.units.quantity import UNITS
+from planner.units.canonical import product
 
-Scalar = Fraction | str | bool
-
-
-class Mistake(ValueError):
-    """An expression that has no value: a code, a reason and a place."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str | None = None):
-        super().__init__(message)
-        self.code, self.message, self.span, self.help = code, message, span, help
+Lookup = Callable[[str, str], Measure | None]
+"""From a workload and a quantity to its value; None where nobody knows it."""
 
 
-CANONICAL = (
-    "bytes",
-    "s",
-    "USD",
-    "USD/h",
-    "tokens",
-    "tok/s",
-    "req/s",
-    "W",
-    "params",
-    "GB/s",
-    "FLOPS",
-    "USD/tok",
-)
-"""One unit a dimension; values are kept in it."""
-
-Lookup = Callable[[tree.Name], Measure | None]
-
-
-def literal(number: tree.Number) -> Measure:
-    """Return a literal's exact value in the canonical unit of its dimension; raise Mistake for unknown units."""
-    if number.unit is None:
-        return Measure(number.value)
-    entry = UNITS.get(number.unit)
-    if entry is None:
-        raise Mistake("E0105", f"`{number.unit}` is no unit", number.span)
-    factor, dimension = entry
-    if number.unit == "%":
-        return Measure(number.value * factor)
-    for unit in CANONICAL:
-        base, same = UNITS[unit]
-        if same == dimension:
-            return Measure(number.value * factor / base, unit)
-    return Measure(number.value * factor, number.unit)
-
-
-_TIMES = {
-    ("USD/h", "s"): ("USD", Fraction(1, 3600)),
-    ("s", "USD/h"): ("USD", Fraction(1, 3600)),
-    ("tok/s", "s"): ("tokens", Fraction(1)),
-    ("s", "tok/s"): ("tokens", Fraction(1)),
-}
-_OVER = {
-    ("USD", "s"): ("USD/h", Fraction(3600)),
-    ("tokens", "s"): ("tok/s", Fraction(1)),
-    ("tokens", "tok/s"): ("s", Fraction(1)),
-    ("USD", "tokens"): ("USD/tok", Fraction(1)),
-    ("USD", "USD/h"): ("s", Fraction(3600)),
-}
-
-
-def _arithmetic(node: tree.Binary, left: Measure, right: Measure) -> Measure:
-    a, b = left.value, right.value
-    if not isinstance(a, Fraction) or not isinstance(b, Fraction):
-        raise Mistake("E0402", f"`{node.operator}` takes numbers", node.span)
-    if node.operator in "+-":
-        if left.unit != right.unit:
-            sides = f"{left.unit or 'a plain number'} {node.operator} {right.unit or 'a plain number'}"
-            raise Mistake("E0401", f"units differ: {sides}", node.span)
-        return Measure(a + b if node.operator == "+" else a - b, left.unit)
-    if node.operator == "*":
-        if left.unit is None or right.unit is None:
-            return Measure(a * b, left.unit or right.unit)
-        found = _TIMES.get((left.unit, right.unit))
-    else:
-        if b == 0:
-            raise Mistake("E0403", "division by zero", node.span)
-        if right.unit is None or left.unit == right.unit:
-            return Measure(a / b, left.unit if right.unit is None else None)
-        found = _OVER.get((left.unit, right.unit)) if left.unit else None
-        b = 1 / b
-    if found is None:
-        raise Mistake("E0401", f"{left.unit} {node.operator} {right.unit} has no unit here", node.span)
-    return Measure(a * b * found[1], found[0])
-
-
-def compare(operator: str, a: Scalar, b: Scalar) -> bool:
+def compare(operator: str, a: Value, b: Value) -> bool:
     """Return whether `a operator b` holds; words compare only for equality."""
     if operator in ("=", "=="):
         return a == b
@@ -108,89 +29,159 @@ def compare(operator: str, a: Scalar, b: Scalar) -> bool:
     return {"<=": a <= b, ">=": a >= b, "<": a < b, ">": a > b}[operator]
 
 
-def evaluate(node: tree.Expression, lookup: Lookup) -> Measure:
-    """Return the value of an expression; `lookup` gives the values of names. Raises Mistake."""
+def holds(node: tree.Expression, lookup: Lookup) -> bool:
+    """Return whether a condition is true; what depends on an unknown outcome is not."""
+    found = evaluate(node, lookup)
+    return found is not None and found.value is True
+
+
+def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
+    """Return the value of a lowered expression in canonical units, None where it is not known; never raises."""
     match node:
         case tree.Number():
-            return literal(node)
+            return Measure(node.value, node.unit)
+        case tree.Name():
+            return lookup(node.parts[0], node.parts[1])
         case tree.String():
             return Measure(node.text)
         case tree.Boolean():
             return Measure(node.value)
-        case tree.Name():
-            found = lookup(node)
-            if found is None:
-                raise Mistake("E0301", f"`{node.text}` is not known here", node.span)
-            return found
-        case tree.Unary():
-            inner = evaluate(node.operand, lookup)
-            if node.operator == "not":
-                return Measure(not inner.value)
-            if not isinstance(inner.value, Fraction):
-                raise Mistake("E0402", "`-` takes a number", node.span)
-            return Measure(-inner.value, inner.unit)
-        case tree.Conditional():
-            chosen = node.then if evaluate(node.condition, lookup).value else node.otherwise
-            return evaluate(chosen, lookup)
         case tree.Binary():
             return _binary(node, lookup)
-        case tree.Call() if node.function in ("min", "max"):
-            values = [evaluate(argument, lookup) for argument in node.arguments]
-            if not values or any(not isinstance(item.value, Fraction) for item in values):
-                raise Mistake("E0402", f"`{node.function}` takes numbers", node.span)
-            return (min if node.function == "min" else max)(values, key=lambda item: item.value)
-    raise Mistake("E0405", "this expression has no single value here", node.span)
+        case tree.Unary():
+            inner = evaluate(node.operand, lookup)
+            if inner is None:
+                return None
+            if node.operator == "not":
+                return Measure(not inner.value)
+            return Measure(-inner.value, inner.unit) if isinstance(inner.value, Fraction) else None
+        case tree.Conditional():
+            condition = evaluate(node.condition, lookup)
+            if condition is None:
+                return None
+            return evaluate(node.then if condition.value else node.otherwise, lookup)
+        case tree.Call():
+            return _call(node, lookup)
+    return None
 
 
-def _binary(node: tree.Binary, lookup: Lookup) -> Measure:
-    if node.operator == "and":
-        both = bool(evaluate(node.left, lookup).value) and bool(evaluate(node.right, lookup).value)
-        return Measure(both)
-    if node.operator == "or":
-        either = bool(evaluate(node.left, lookup).value) or bool(evaluate(node.right, lookup).value)
-        return Measure(either)
+def _binary(node: tree.Binary, lookup: Lookup) -> Measure | None:
     left = evaluate(node.left, lookup)
-    if node.operator == "in" and isinstance(node.right, tree.SetOf):
-        return Measure(any(left.value == evaluate(item, lookup).value for item in node.right.items))
+    operator = node.operator
+    if operator in ("and", "or"):
+        decisive = operator == "or"
+        if left is not None and left.value is decisive:
+            return left
+        right = evaluate(node.right, lookup)
+        if right is None or right.value is decisive:
+            return right
+        return left
+    if left is None:
+        return None
+    if operator == "in":
+        assert isinstance(node.right, tree.SetOf)
+        items = [evaluate(item, lookup) for item in node.right.items]
+        if any(item is not None and item.value == left.value for item in items):
+            return Measure(True)
+        return None if None in items else Measure(False)
     right = evaluate(node.right, lookup)
-    if node.operator in ("+", "-", "*", "/"):
-        return _arithmetic(node, left, right)
-    if left.unit != right.unit and isinstance(left.value, Fraction) and isinstance(right.value, Fraction):
-        sides = f"{left.unit or 'a plain number'} {node.operator} {right.unit or 'a plain number'}"
-        raise Mistake("E0401", f"units differ: {sides}", node.span)
-    return Measure(compare(node.operator, left.value, right.value))
+    if right is None:
+        return None
+    a, b = left.value, right.value
+    if operator in ("+", "-", "*", "/"):
+        if not isinstance(a, Fraction) or not isinstance(b, Fraction):
+            return None
+        if operator in "+-":
+            return Measure(a + b if operator == "+" else a - b, left.unit or right.unit)
+        if operator == "/" and not b:
+            return None
+        factor, unit = product(left.unit, right.unit, operator == "/")
+        return Measure((a / b if operator == "/" else a * b) * factor, unit)
+    return Measure(compare(operator, a, b))
 
 
-def names(node: tree.Expression) -> list[tree.Name]:
-    """Return every name in an expression, in order."""
-    found: list[tree.Name] = []
+def _call(node: tree.Call, lookup: Lookup) -> Measure | None:
+    found: list[Measure] = []
+    unknown = False
+    for item in node.arguments:
+        if isinstance(item, tree.Call) and item.function == "when":
+            taken = evaluate(item.arguments[0], lookup)
+            if taken is not None and not taken.value:
+                continue
+            value = None if taken is None else evaluate(item.arguments[1], lookup)
+        else:
+            value = evaluate(item, lookup)
+        if value is None:
+            unknown = True
+        else:
+            found.append(value)
+    if node.function in ("any", "all"):
+        decisive = node.function == "any"
+        if any(item.value is decisive for item in found):
+            return Measure(decisive)
+        return None if unknown else Measure(not decisive)
+    if unknown:
+        return None
+    if node.function == "count":
+        return Measure(Fraction(sum(item.value is not False for item in found)))
+    numbers = [item.value for item in found if isinstance(item.value, Fraction)]
+    if node.function == "sum":
+        unit = next((item.unit for item in found if item.unit), None)
+        return Measure(sum(numbers, Fraction(0)), unit)
+    if not numbers:
+        return None
+    least = node.function == "min"
+    return min(found, key=lambda item: item.value) if least else max(found, key=lambda item: item.value)
+
+
+def names(node: tree.Expression) -> tuple[tuple[str, str], ...]:
+    """Return the (workload, quantity) pairs a lowered expression reads, each once, in order."""
+    found: set[tuple[str, str]] = set()
     pending: list[tree.Expression] = [node]
     while pending:
         item = pending.pop()
-        match item:
-            case tree.Name():
-                found.append(item)
-            case tree.Binary():
-                pending += [item.right, item.left]
-            case tree.Unary():
-                pending.append(item.operand)
-            case tree.Conditional():
-                pending += [item.otherwise, item.then, item.condition]
-            case tree.Call():
-                pending += list(item.arguments)
-            case tree.SetOf():
-                pending += list(item.items)
-            case _:
-                pass
-    return found
+        if isinstance(item, tree.Name):
+            found.add((item.parts[0], item.parts[1]))
+        else:
+            pending += parts(item)
+    return tuple(sorted(found))
 
 
-def from_mapping(values: Mapping[str, Measure], words: frozenset[str]) -> Lookup:
-    """Return a lookup in a mapping; an unbound bare name that is in `words` stands for itself."""
+def parts(node: tree.Expression) -> tuple[tree.Expression, ...]:
+    """Return the expressions directly inside one."""
+    match node:
+        case tree.Binary():
+            return node.left, node.right
+        case tree.Unary():
+            return (node.operand,)
+        case tree.Conditional():
+            return node.condition, node.then, node.otherwise
+        case tree.Call():
+            return node.arguments
+        case tree.SetOf():
+            return node.items
+        case tree.Filter():
+            return node.source, node.condition
+        case tree.Range():
+            return (node.low, node.high) if node.step is None else (node.low, node.high, node.step)
+        case tree.Comprehension():
+            return (node.body, node.source) if node.condition is None else (node.body, node.source, node.condition)
+    return ()
 
-    def find(name: tree.Name) -> Measure | None:
-        if name.text in values:
-            return values[name.text]
-        return Measure(name.text) if name.text in words else None
 
-    return find
+def stated(workload: Workload, quantity: str) -> Measure | None:
+    """Return what a plan says of a given quantity, or the stated default; None for what the solver chooses."""
+    row = BY_KIND[workload.kind].get(quantity)
+    if row is None:
+        return None
+    if quantity == "model":
+        return Measure(workload.model.id)
+    value = workload.given.get(quantity)
+    if value is None and row.role == "given" and isinstance(row.default, str | bool | Fraction):
+        value = row.default
+    return None if value is None else Measure(value, row.unit if isinstance(value, Fraction) else None)
+
+
+def lookup_in(values: Mapping[tuple[str, str], Measure | None]) -> Lookup:
+    """Return a lookup in a mapping from (workload, quantity)."""
+    return lambda workload, quantity: values.get((workload, quantity))

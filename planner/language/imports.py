@@ -1,67 +1,186 @@
-"""Imported plan files: read once each, cycles found, names brought in under their alias."""
+"""Imported plan files: read once each, circles found, names brought in under their alias."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.diagnostic import error
+from planner.language.scope import near
 from planner.syntax import tree
 from planner.syntax.files import read
 from planner.syntax.parse import parse
+from planner.syntax.walk import names_in, rename
 
 Items = tuple[tree.Item, ...]
+CATALOGS = (".yaml", ".yml")
+MOST = 1000
+"""The most imports a plan may have, those of its imports included."""
+
+
+@dataclass(slots=True)
+class _Reading:
+    findings: list[Diagnostic] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    parsed: dict[str, tree.File] = field(default_factory=dict)
+    count: int = 0
 
 
 def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str, str]]:
-    """Read a plan and what it imports; return one file with every item, the findings, and texts by path."""
+    """Read a plan and what it imports; return one file with every item, the findings, and texts by path.
+
+    Imports of catalogs stay in the items with their path made good; the texts hold theirs too, and those of the
+    `config("…")` files that models name, so that a digest of the texts covers all that an answer rests on.
+    """
     text, finding = read(path)
     if text is None:
         return None, (finding,) if finding else (), {}
-    findings: list[Diagnostic] = []
-    texts: dict[str, str] = {path: text}
+    return load_text(text, path)
+
+
+def load_text(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...], dict[str, str]]:
+    """Do as `load`, of a plan's text that is already at hand; imports are relative to `path`."""
+    reading = _Reading(texts={path: text})
     file, mistakes = parse(text, path)
-    findings += mistakes
-    items = _expand(file, (str(Path(path).resolve()),), findings, texts)
-    return replace(file, items=items), tuple(findings), texts
+    reading.findings += mistakes
+    items = _expand(file, (_real(path),), reading)
+    return replace(file, items=items), tuple(dict.fromkeys(reading.findings)), reading.texts
 
 
-def _expand(file: tree.File, trail: tuple[str, ...], findings: list[Diagnostic], texts: dict[str, str]) -> Items:
+def _real(path: str) -> str:
+    try:
+        return str(Path(path).resolve())
+    except (OSError, RuntimeError, ValueError):
+        return path
+
+
+def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items:
     out: list[tree.Item] = []
     for item in file.items:
-        if not isinstance(item, tree.Import):
-            out.append(item)
+        if isinstance(item, tree.Import):
+            out += _import(item, str(Path(file.path).parent / item.path), trail, reading)
             continue
-        target = str(Path(file.path).parent / item.path)
-        real = str(Path(target).resolve())
-        if real in trail:
-            findings.append(error("E0202", f'"{item.path}" imports itself in a circle', item.path_span))
-            continue
-        if not item.path.endswith(".mem"):
-            findings.append(
-                error("E0405", "only .mem files can be imported yet", item.path_span, help="declare the row")
-            )
-            continue
-        text, _ = read(target)
-        if text is None:
-            findings.append(error("E0201", f'"{item.path}" cannot be read', item.path_span))
-            continue
-        texts[target] = text
-        inner, mistakes = parse(text, target)
-        findings += mistakes
-        out += _bring(_expand(inner, (*trail, real), findings, texts), item, findings)
+        if isinstance(item, tree.Declaration) and isinstance(item.value, tree.Call):
+            _note_config(item.value, file.path, reading)
+        out.append(item)
     return tuple(out)
 
 
-def _bring(items: Items, wanted: tree.Import, findings: list[Diagnostic]) -> list[tree.Item]:
-    named = [item for item in items if isinstance(item, (tree.Declaration, tree.Let))]
+def _note_config(call: tree.Call, path: str, reading: _Reading) -> None:
+    """Keep the text of a config.json a model is read from; a checkpoint's is not text and too large to keep."""
+    if call.function == "config" and call.arguments and isinstance(call.arguments[0], tree.String):
+        target = str(Path(path).parent / call.arguments[0].text)
+        text, _ = read(target)
+        if text is not None:
+            reading.texts[target] = text
+
+
+def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Reading) -> Items:
+    real = _real(target)
+    if real in trail:
+        reading.findings.append(
+            error("E0202", f'"{item.path}" imports itself in a circle', item.path_span, help="move what both need to a third file")
+        )
+        return ()
+    reading.count += 1
+    if reading.count > MOST:
+        if reading.count == MOST + 1:
+            reading.findings.append(
+                error("E0205", f"more than {MOST} imports", item.path_span, help="import one file that holds all of it")
+            )
+        return ()
+    if item.path.endswith(CATALOGS):
+        text, finding = read(target)
+        if text is None:
+            reading.findings.append(_unread(item, finding))
+            return ()
+        reading.texts[target] = text
+        return (replace(item, path=target),)
+    if not item.path.endswith(".mem"):
+        reading.findings.append(
+            error("E0205", f'"{item.path}" is neither a plan nor a catalog', item.path_span, help="import a .mem or a .yaml file")
+        )
+        return ()
+    inner = reading.parsed.get(real)
+    if inner is None:
+        text, finding = read(target)
+        if text is None:
+            reading.findings.append(_unread(item, finding))
+            return ()
+        reading.texts[target] = text
+        inner, mistakes = parse(text, target)
+        reading.parsed[real] = inner
+        reading.findings += mistakes
+    return _bring(_expand(inner, (*trail, real), reading), item, reading)
+
+
+def _unread(item: tree.Import, finding: Diagnostic | None) -> Diagnostic:
+    reason = finding.message if finding is not None else "it cannot be read"
+    return error("E0201", f'"{item.path}" cannot be imported: {reason}', item.path_span, help="paths are relative to this file")
+
+
+def _bring(items: Items, wanted: tree.Import, reading: _Reading) -> Items:
+    """Return what an import brings: names, rules and fleet bounds; the objective, the edition and tests stay behind.
+
+    Under an alias every name becomes `alias.name`, also inside the imported items. With a list of names the others
+    are kept out of sight, under a name nobody can write, because those on the list may need them.
+    """
+    named = [item for item in items if isinstance(item, tree.Let) or _is_named(item)]
+    have = {item.name: item for item in named if isinstance(item, tree.Declaration | tree.Let)}
+    for name in wanted.names:
+        if name not in have:
+            reading.findings.append(
+                error("E0301", f'"{wanted.path}" declares no `{name}`', wanted.span, help=near(name, have))
+            )
+    brought = tuple(item for item in items if not isinstance(item, tree.Edition | tree.Optimize | tree.Test))
     if wanted.names:
-        have = {item.name for item in named}
-        for name in wanted.names:
-            if name not in have:
-                findings.append(error("E0301", f'"{wanted.path}" declares no `{name}`', wanted.span))
-        return [item for item in named if item.name in wanted.names]
+        hidden = {name: f"({wanted.path}).{name}" for name in have if name not in wanted.names}
+        needed = _needed(wanted.names, have)
+        kept = tuple(
+            item
+            for item in brought
+            if isinstance(item, tree.Import)
+            or (isinstance(item, tree.Declaration | tree.Let) and item.name in needed and item.name in have)
+        )
+        return tuple(_called(item, hidden) for item in kept)
     if wanted.alias:
-        return [replace(item, name=f"{wanted.alias}.{item.name}") for item in named]
-    return list(named)
+        new = {name: f"{wanted.alias}.{name}" for name in have}
+        return tuple(_called(item, new, wanted.alias) for item in brought)
+    return brought
+
+
+def _is_named(item: tree.Item) -> bool:
+    return isinstance(item, tree.Declaration) and item.kind != "fleet"
+
+
+def _called(item: tree.Item, new: dict[str, str], alias: str | None = None) -> tree.Item:
+    """Return an item under its new name, with the names inside it renamed."""
+    item = rename(item, new)
+    match item:
+        case tree.Declaration() | tree.Let():
+            name = new.get(item.name, item.name)
+            if isinstance(item, tree.Declaration) and item.kind == "fleet" and alias:
+                name = f"{alias}.{item.name}"
+            return replace(item, name=name)
+        case tree.Require() | tree.Prefer() if alias and item.name:
+            return replace(item, name=f"{alias}.{item.name}")
+        case tree.Import() if alias:
+            return replace(item, alias=f"{alias}.{item.alias}" if item.alias else alias)
+    return item
+
+
+def _needed(wanted: tuple[str, ...], have: dict[str, tree.Declaration | tree.Let]) -> set[str]:
+    """Return the names on a list and all that these read."""
+    found: set[str] = set()
+    pending = [name for name in wanted if name in have]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += _names_in(have[name], have)
+    return found
+
+
+def _names_in(item: tree.Declaration | tree.Let, have: dict[str, tree.Declaration | tree.Let]) -> list[str]:
+    return [name for name in names_in(item) if name in have]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from planner.catalog.records import Format, Gpu, Model, Offer
+from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Span
 from planner.syntax.tree import Expression
 
@@ -34,7 +34,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An inference or training block. `domains` are the values each decision may take, where the plan says."""
+    """An inference or training block. `domains` are the values each decision may take, where the plan says.
+
+    `per_layer` names the decisions that each layer makes for itself.
+    """
 
     name: str
     kind: str
@@ -50,7 +53,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A `require`: an expression over quantities of workloads, still as a tree."""
+    """A `require`: a lowered expression over quantities of workloads (planner.language.evaluate reads it)."""
 
     name: str
     condition: Expression
@@ -111,7 +114,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Everything a plan says, resolved. `lets` are the values of its `let` names."""
+    """Everything a plan says, resolved. `lets` are the values of its `let` names.
+
+    `gpus`, `formats` and `offers` are all there are, shipped and declared; `engines` and `quality` are those that
+    imported catalogs add to the shipped ones.
+    """
 
     path: str
     workloads: tuple[Workload, ...]
@@ -125,3 +132,5 @@ class Problem:
     lets: dict[str, Measure] = field(default_factory=dict)
     digest: str = ""
     trials: tuple[Trial, ...] = ()
+    engines: dict[str, Engine] = field(default_factory=dict)
+    quality: tuple[Recovery, ...] = ()

@@ -15,7 +15,11 @@ BOTH = (INFERENCE, TRAINING)
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A row of the table. `type` is number, format, gpu, offer, model, word, text or boolean."""
+    """A row of the table. `type` is number, format, gpu, offer, model, engine, word, words, text, set or boolean.
+
+    `whole` numbers have no fraction; what is `free` is chosen where a plan does not mention it; `everything` is
+    what `any` offers of a number that is not free.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -27,37 +31,69 @@ class Quantity:
     default: object = None
     low: Fraction | None = None
     high: Fraction | None = None
+    whole: bool = False
+    everything: tuple[int, ...] = ()
+    free: bool = False
 
 
-def _count(name: str, kinds: tuple[str, ...], role: Role, doc: str, low: int = 1, high: int = 4096) -> Quantity:
-    return Quantity(name, kinds, role, "number", doc, low=Fraction(low), high=Fraction(high))
+def count(
+    name: str,
+    kinds: tuple[str, ...],
+    role: Role,
+    doc: str,
+    low: int = 1,
+    high: int = 4096,
+    everything: tuple[int, ...] = (),
+    free: bool = False,
+) -> Quantity:
+    """Return the row of a whole number; `everything` is what `any` offers where the number is not free anyway."""
+    bounds = {"low": Fraction(low), "high": Fraction(high)}
+    return Quantity(name, kinds, role, "number", doc, whole=True, everything=everything, free=free, **bounds)
 
 
-def _number(name: str, kinds: tuple[str, ...], role: Role, unit: str | None, doc: str, low: int | None = 0) -> Quantity:
-    return Quantity(name, kinds, role, "number", doc, unit, low=None if low is None else Fraction(low))
+def number(
+    name: str,
+    kinds: tuple[str, ...],
+    role: Role,
+    unit: str | None,
+    doc: str,
+    low: int | None = 0,
+    whole: bool = False,
+) -> Quantity:
+    """Return the row of a number in a unit."""
+    return Quantity(name, kinds, role, "number", doc, unit, low=None if low is None else Fraction(low), whole=whole)
 
 
-def _word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:
+def word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:
+    """Return the row of one word of a few."""
     return Quantity(name, kinds, role, "word", doc, words=tuple(words.split()), default=default)
 
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("model", BOTH, "given", "model", "The model: a catalog id in quotes, or a declared model."),
-    _number("context", (INFERENCE,), "given", "tokens", "Prompt and output together, per sequence.", 1),
-    _number("concurrency", (INFERENCE,), "given", None, "Sequences of `context` resident on each replica.", 1),
-    _word("engine", (INFERENCE,), "given", "vllm llama_cpp transformers", "vllm", "The serving engine."),
+    number("context", (INFERENCE,), "given", "tokens", "Prompt and output together, per sequence.", 1, True),
+    number("concurrency", (INFERENCE,), "given", None, "Sequences of `context` resident on each replica.", 1, True),
+    Quantity("engine", (INFERENCE,), "given", "engine", "The serving engine.", default="vllm"),
     Quantity("engine_version", (INFERENCE,), "given", "text", "The engine's version."),
-    _number("gpu_memory_utilization", (INFERENCE,), "given", None, "The engine's share of usable memory."),
-    _number("max_sequences", (INFERENCE,), "given", None, "The engine's largest batch of sequences.", 1),
-    _number("max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1),
-    _number("prompt", (INFERENCE,), "given", "tokens", "Tokens of a prompt; unset it is context - output."),
-    _number("output", (INFERENCE,), "given", "tokens", "Tokens of an answer."),
-    _number("demand", (INFERENCE,), "given", "req/s", "Requests per second the service must sustain."),
-    _number("sequence", (TRAINING,), "given", "tokens", "Tokens of a training sequence.", 1),
-    _number("global_batch", (TRAINING,), "given", None, "Sequences of one optimizer step.", 1),
-    _number("tokens", (TRAINING,), "given", "tokens", "Tokens to train on.", 1),
-    _word("attention", (TRAINING,), "given", "flash sdpa eager", "sdpa", "The attention kernel."),
-    _word(
+    Quantity(
+        "gpu_memory_utilization",
+        (INFERENCE,),
+        "given",
+        "number",
+        "The engine's share of usable memory.",
+        low=Fraction(1, 100),
+        high=Fraction(1),
+    ),
+    number("max_sequences", (INFERENCE,), "given", None, "The engine's largest batch of sequences.", 1, True),
+    number("max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1, True),
+    number("prompt", (INFERENCE,), "given", "tokens", "Tokens of a prompt; unset it is context - output.", 1, True),
+    number("output", (INFERENCE,), "given", "tokens", "Tokens of an answer.", 0, True),
+    number("demand", (INFERENCE,), "given", "req/s", "Requests per second the service must sustain."),
+    number("sequence", (TRAINING,), "given", "tokens", "Tokens of a training sequence.", 1, True),
+    number("global_batch", (TRAINING,), "given", None, "Sequences of one optimizer step.", 1, True),
+    number("tokens", (TRAINING,), "given", "tokens", "Tokens to train on.", 1, True),
+    word("attention", (TRAINING,), "given", "flash sdpa eager", "sdpa", "The attention kernel."),
+    word(
         "framework",
         (TRAINING,),
         "given",
@@ -65,7 +101,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "transformers",
         "Who trains.",
     ),
-    _word(
+    word(
         "optimizer_kernel",
         (TRAINING,),
         "given",
@@ -73,26 +109,48 @@ QUANTITIES: tuple[Quantity, ...] = (
         "foreach",
         "How the optimizer steps.",
     ),
-    _count("lora_rank", (TRAINING,), "given", "The rank of LoRA's adapters.", 1, 1024),
-    _word("lora_targets", (TRAINING,), "given", "attention all_linear", "all_linear", "What LoRA adapts."),
-    _number("lora_dropout", (TRAINING,), "given", None, "LoRA's dropout."),
-    _word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
-    _word("gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "bf16", "The format of gradients."),
-    Quantity("gpu", BOTH, "decision", "gpu", "The GPU type."),
-    _count("gpus", BOTH, "decision", "GPUs the workload uses."),
-    _count("replicas", (INFERENCE,), "decision", "Copies of the model that serve."),
-    _count("tensor_parallel", BOTH, "decision", "GPUs that share each layer.", 1, 64),
-    _count("pipeline_parallel", BOTH, "decision", "Stages that share the layers.", 1, 64),
+    count("lora_rank", (TRAINING,), "given", "The rank of LoRA's adapters.", 1, 1024),
+    Quantity(
+        "lora_targets",
+        (TRAINING,),
+        "given",
+        "words",
+        "What LoRA adapts: attention, all_linear, or a set of projections (kept as `k_proj,q_proj`).",
+        words=("attention", "all_linear", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        default="all_linear",
+    ),
+    Quantity(
+        "lora_dropout", (TRAINING,), "given", "number", "LoRA's dropout.", low=Fraction(0), high=Fraction(1)
+    ),
+    word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
+    word("gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "bf16", "The format of gradients."),
+    Quantity(
+        "confidence",
+        BOTH,
+        "given",
+        "number",
+        "How sure the memory figure must be: the part `margin` grows with it.",
+        default=Fraction(95, 100),
+        low=Fraction(1, 2),
+        high=Fraction(9999, 10_000),
+    ),
+    Quantity("gpu", BOTH, "decision", "gpu", "The GPU type.", free=True),
+    count("gpus", BOTH, "decision", "GPUs the workload uses.", free=True),
+    count("replicas", (INFERENCE,), "decision", "Copies of the model that serve.", 1, 4096, tuple(range(1, 65))),
+    count("tensor_parallel", BOTH, "decision", "GPUs that share each layer.", 1, 64, free=True),
+    count("pipeline_parallel", BOTH, "decision", "Stages that share the layers.", 1, 64, free=True),
+    count("expert_parallel", BOTH, "decision", "GPUs that share the experts.", 1, 512, free=True),
+    count("context_parallel", (TRAINING,), "decision", "GPUs that share a sequence.", 1, 512, free=True),
     Quantity("weights", (INFERENCE,), "decision", "format", "The number format of the weights."),
     Quantity("activations", (INFERENCE,), "decision", "format", "The number format of activations."),
     Quantity("kv_cache", (INFERENCE,), "decision", "format", "The number format of the KV cache."),
-    _word("quantization", (INFERENCE,), "decision", "ptq qat", "ptq", "After or during training."),
-    Quantity("offer", BOTH, "decision", "offer", "What is rented."),
-    Quantity("provider", BOTH, "decision", "text", "Who rents it out."),
-    Quantity("region", BOTH, "decision", "text", "Where."),
-    _word("market", BOTH, "decision", "on_demand spot", "on_demand", "How it is bought."),
-    _word("method", (TRAINING,), "decision", "full lora qlora qat", "full", "What is trained."),
-    _word(
+    word("quantization", (INFERENCE,), "decision", "ptq qat", "ptq", "After or during training."),
+    Quantity("offer", BOTH, "decision", "offer", "What is rented.", free=True),
+    Quantity("provider", BOTH, "decision", "text", "Who rents it out.", free=True),
+    Quantity("region", BOTH, "decision", "text", "Where.", free=True),
+    word("market", BOTH, "decision", "on_demand spot", "on_demand", "How it is bought."),
+    word("method", (TRAINING,), "decision", "full lora qlora qat", "full", "What is trained."),
+    word(
         "precision",
         (TRAINING,),
         "decision",
@@ -100,7 +158,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "bf16_mixed",
         "The training recipe.",
     ),
-    _word(
+    word(
         "optimizer",
         (TRAINING,),
         "decision",
@@ -108,28 +166,48 @@ QUANTITIES: tuple[Quantity, ...] = (
         "adamw",
         "The optimizer.",
     ),
-    _count("micro_batch", (TRAINING,), "decision", "Sequences of one forward pass on one GPU."),
-    _word("checkpointing", (TRAINING,), "decision", "none selective full", "none", "What is computed again."),
-    _count("checkpointed_layers", (TRAINING,), "decision", "Layers that recompute.", 0, 100_000),
-    _count("zero", (TRAINING,), "decision", "The ZeRO stage.", 0, 3),
-    _count("data_parallel", (TRAINING,), "decision", "Copies that see different data."),
-    _number("memory", BOTH, "outcome", "bytes", "The peak on the fullest GPU."),
-    _number("headroom", BOTH, "outcome", None, "(usable - memory) / usable.", None),
-    _number("cost", BOTH, "outcome", "USD/h", "What the rented instances cost."),
-    _number("quality", BOTH, "outcome", None, "Measured recovery against the native format."),
-    _number("kv_tokens", (INFERENCE,), "outcome", "tokens", "What the engine's cache will hold."),
-    _number("max_concurrency", (INFERENCE,), "outcome", None, "Sequences of `context` that fit."),
-    _number("max_context", (INFERENCE,), "outcome", "tokens", "The longest context at `concurrency`."),
-    _number("cost_per_token", (INFERENCE,), "outcome", "USD/tok", "Cost of a generated token."),
-    _number("ttft", (INFERENCE,), "outcome", "s", "Time to the first token."),
-    _number("tpot", (INFERENCE,), "outcome", "s", "Time per output token."),
-    _number("throughput", BOTH, "outcome", "tok/s", "Tokens per second."),
-    _number("power", BOTH, "outcome", "W", "Board power of the GPUs."),
-    _number("step_time", (TRAINING,), "outcome", "s", "Time of an optimizer step."),
-    _number("mfu", (TRAINING,), "outcome", None, "Model FLOPs utilization."),
-    _number("duration", (TRAINING,), "outcome", "s", "Time of the whole run."),
-    _number("total_cost", (TRAINING,), "outcome", "USD", "Price of the whole run."),
+    count("micro_batch", (TRAINING,), "decision", "Sequences of one forward pass on one GPU.", free=True),
+    Quantity(
+        "checkpointing",
+        (TRAINING,),
+        "decision",
+        "word",
+        "What is computed again.",
+        words=("none", "selective", "full"),
+        default="none",
+        free=True,
+    ),
+    count("checkpointed_layers", (TRAINING,), "decision", "Layers that recompute.", 0, 100_000, free=True),
+    count("zero", (TRAINING,), "decision", "The ZeRO stage.", 0, 3, free=True),
+    count("data_parallel", (TRAINING,), "decision", "Copies that see different data.", free=True),
+    word(
+        "offload",
+        (TRAINING,),
+        "decision",
+        "none optimizer parameters",
+        "none",
+        "What is kept in host memory: the optimizer's states, or the parameters too.",
+    ),
+    number("memory", BOTH, "outcome", "bytes", "The peak on the fullest GPU."),
+    number("headroom", BOTH, "outcome", None, "(usable - memory) / usable.", None),
+    number("cost", BOTH, "outcome", "USD/h", "What the rented instances cost."),
+    number("quality", BOTH, "outcome", None, "Measured recovery against the native format."),
+    number("kv_tokens", (INFERENCE,), "outcome", "tokens", "What the engine's cache will hold."),
+    number("max_concurrency", (INFERENCE,), "outcome", None, "Sequences of `context` that fit."),
+    number("max_context", (INFERENCE,), "outcome", "tokens", "The longest context at `concurrency`."),
+    number("cost_per_token", (INFERENCE,), "outcome", "USD/tok", "Cost of a generated token."),
+    number("ttft", (INFERENCE,), "outcome", "s", "Time to the first token."),
+    number("tpot", (INFERENCE,), "outcome", "s", "Time per output token."),
+    number("throughput", BOTH, "outcome", "tok/s", "Tokens per second."),
+    number("power", BOTH, "outcome", "W", "Board power of the GPUs."),
+    number("step_time", (TRAINING,), "outcome", "s", "Time of an optimizer step."),
+    number("mfu", (TRAINING,), "outcome", None, "Model FLOPs utilization."),
+    number("duration", (TRAINING,), "outcome", "s", "Time of the whole run."),
+    number("total_cost", (TRAINING,), "outcome", "USD", "Price of the whole run."),
 )
+
+PER_LAYER = frozenset({"weights"})
+"""The decisions that `per layer` can make for each layer."""
 
 BY_KIND: dict[str, dict[str, Quantity]] = {
     kind: {row.name: row for row in QUANTITIES if kind in row.kinds} for kind in BOTH

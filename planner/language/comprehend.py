@@ -1,0 +1,96 @@
+"""Comprehensions over workloads, written out: `sum(w.cost for w in workloads where w.gpus > 1)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planner.language.scope import near
+from planner.language.types import Env, Typed
+from planner.syntax import tree
+
+LIMIT = 100_000
+"""The most items all comprehensions of one expression may have."""
+
+
+def expand(node: tree.Comprehension, env: Env) -> Typed | None:
+    """Return a comprehension as a call over one item a workload, or None after a finding.
+
+    An item whose condition is false whatever is chosen (`w.kind == training`) is left out before its body is
+    read, so that the body may speak of what only one kind of workload has.
+    """
+    from planner.language.lower import FUNCTIONS, gather, lower
+
+    scope = env.scope
+    if node.function not in FUNCTIONS:
+        scope.error(
+            "E0301", f"no function is called `{node.function}`", node.span, help=near(node.function, FUNCTIONS)
+        )
+        return None
+    owners = _owners(node.source, env)
+    if owners is None:
+        return None
+    if len(owners) ** (len(env.loop) + 1) > LIMIT:
+        scope.error("E0405", f"this comprehension has more than {LIMIT} items", node.span, help="do not nest it")
+        return None
+    items: list[Typed] = []
+    good = True
+    for owner in owners:
+        inner = replace(env, loop={**env.loop, node.variable: owner})
+        taken, conditions = _conditions(node.condition, inner)
+        if taken is False:
+            continue
+        body = lower(node.body, inner)
+        if body is None or taken is None:
+            good = False
+            continue
+        item = body.node
+        if conditions is not None:
+            item = tree.Call("when", (conditions, item), node.span)
+        items.append(Typed(item, body.type))
+    if not good:
+        return None
+    if not items and node.function in ("sum", "min", "max"):
+        scope.error("E0501", f"`{node.function}` of no workload", node.span, help="no workload meets its `where`")
+        return None
+    return gather(node, items, env)
+
+
+def _owners(source: tree.Expression, env: Env) -> list[str] | None:
+    if isinstance(source, tree.Name) and source.text == "workloads":
+        return sorted(env.workloads)
+    if isinstance(source, tree.SetOf):
+        found = [item.text for item in source.items if isinstance(item, tree.Name) and item.text in env.workloads]
+        if len(found) == len(source.items):
+            return list(dict.fromkeys(found))
+        for item in source.items:
+            if not (isinstance(item, tree.Name) and item.text in env.workloads):
+                help = near(item.text, env.workloads) if isinstance(item, tree.Name) else None
+                env.scope.error("E0301", "this is no workload", item.span, help=help)
+        return None
+    env.scope.error("E0402", "a comprehension goes over workloads", source.span, help="for w in workloads")
+    return None
+
+
+def _conditions(node: tree.Expression | None, env: Env) -> tuple[bool | None, tree.Expression | None]:
+    """Return whether an item is taken (None after a finding), and the condition that only a choice decides."""
+    from planner.language.lower import fold, truth
+
+    if node is None:
+        return True, None
+    left: tree.Expression | None = None
+    for part in _conjuncts(node):
+        lowered = truth(part, env)
+        if lowered is None:
+            return None, None
+        known = fold(lowered)
+        if known is False:
+            return False, None
+        if known is None:
+            left = lowered if left is None else tree.Binary("and", left, lowered, part.span)
+    return True, left
+
+
+def _conjuncts(node: tree.Expression) -> list[tree.Expression]:
+    if isinstance(node, tree.Binary) and node.operator == "and":
+        return [*_conjuncts(node.left), *_conjuncts(node.right)]
+    return [node]

@@ -1,0 +1,36 @@
+"""Models read from files that a plan names: a Hugging Face config.json, a checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+from planner.catalog.records import Model
+from planner.language.scope import Scope
+from planner.syntax import tree
+
+
+def read_model(name: str, function: str, path: tree.String, what: str, scope: Scope) -> Model | None:
+    """Return the model of a file, its path relative to the plan's; None after an E0204 that says why not."""
+    place = Path(path.span.path).parent / path.text
+    reason: str
+    try:
+        huggingface = importlib.import_module("planner.catalog.huggingface")
+        reader = getattr(huggingface, f"read_{function}")
+    except (ImportError, AttributeError):
+        scope.error("E0204", f"this version does not read {what}", path.span, help="declare its fields")
+        return None
+    try:
+        if not place.exists():
+            reason = "there is no such file"
+        else:
+            model = reader(place)
+            assert isinstance(model, Model)
+            return replace(model, id=name, source=f"{function}: {path.text}")
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+    except ValueError as problem:
+        reason = str(problem)
+    scope.error("E0204", f'"{path.text}" describes no model: {reason}', path.span, help=f"name {what}")
+    return None

@@ -1,0 +1,310 @@
+"""Expressions checked and lowered: every name bound, every unit made one, comprehensions written out.
+
+What comes out is closed: no `let`, no loop, no alias of a format or GPU is left in it, so that whoever evaluates it
+(planner.language.evaluate) meets no mistake. One mistake is one finding; None says that it is already noted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language import comprehend
+from planner.language.evaluate import evaluate, names
+from planner.language.names import bare, bind, word
+from planner.language.problem import Measure
+from planner.language.scope import near
+from planner.language.types import BOOLEAN, PLAIN, TEXT, Env, Type, Typed, same_words, vocabulary
+from planner.syntax import tree
+from planner.units.canonical import canonical, named, product, together
+from planner.units.quantity import UNITS
+
+FUNCTIONS = ("sum", "all", "any", "min", "max", "count")
+COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
+
+
+def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Typed | None:
+    """Return an expression lowered and typed; `expected` says what a bare word means. None after a finding."""
+    scope = env.scope
+    match node:
+        case tree.Number():
+            return _number(node, env)
+        case tree.Boolean():
+            return Typed(node, BOOLEAN)
+        case tree.String() | tree.Name():
+            bound = bind(node, env) if isinstance(node, tree.Name) else None
+            if bound is not None:
+                return bound if isinstance(bound, Typed) else None
+            return word(node, env, expected)
+        case tree.Unary():
+            return _unary(node, env)
+        case tree.Binary():
+            return _binary(node, env)
+        case tree.Conditional():
+            return _conditional(node, env, expected)
+        case tree.Call() if node.function in FUNCTIONS:
+            return _call(node, env)
+        case tree.Call():
+            if node.function in ("config", "checkpoint"):
+                scope.error("E0405", f"`{node.function}` reads a model", node.span, help='model NAME = config("path")')
+            else:
+                scope.error(
+                    "E0301",
+                    f"no function is called `{node.function}`",
+                    node.span,
+                    help=near(node.function, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}",
+                )
+        case tree.Comprehension():
+            return comprehend.expand(node, env)
+        case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():
+            scope.error("E0402", "one value stands here, not a set", node.span, help="a set follows `in`")
+    return None
+
+
+def constant(node: tree.Expression, env: Env, expected: Type | None = None) -> Measure | None:
+    """Return the value of an expression that reads no workload, or None after a finding."""
+    typed = lower(node, env, expected)
+    if typed is None:
+        return None
+    if names(typed.node):
+        env.scope.error(
+            "E0405", "this value must be known before solving", node.span, help="relate quantities in a `require`"
+        )
+        return None
+    found = evaluate(typed.node, lambda *_: None)
+    if found is None:
+        env.scope.error("E0403", "this has no value: it divides by zero, or chooses among nothing", node.span)
+    return found
+
+
+def fold(node: tree.Expression) -> bool | None:
+    """Return the truth of a condition that needs no workload's value, else None."""
+    found = evaluate(node, lambda *_: None)
+    return found.value if found is not None and isinstance(found.value, bool) else None
+
+
+def _number(node: tree.Number, env: Env) -> Typed | None:
+    if node.unit is not None and node.unit not in UNITS:
+        env.scope.error("E0105", f"`{node.unit}` is no unit", node.span, help=near(node.unit, UNITS))
+        return None
+    value, unit = canonical(node.value, node.unit)
+    return Typed(replace(node, value=value, unit=unit), Type("number", unit))
+
+
+def _unary(node: tree.Unary, env: Env) -> Typed | None:
+    inner = lower(node.operand, env)
+    if inner is None:
+        return None
+    wanted = "boolean" if node.operator == "not" else "number"
+    if inner.type.kind != wanted:
+        what = "a condition" if wanted == "boolean" else "a number"
+        env.scope.error("E0402", f"`{node.operator}` takes {what}, this is {inner.type}", node.operand.span)
+        return None
+    return Typed(replace(node, operand=inner.node), replace(inner.type, quantity=None))
+
+
+def _conditional(node: tree.Conditional, env: Env, expected: Type | None) -> Typed | None:
+    condition = truth(node.condition, env)
+    then = lower(node.then, env, expected)
+    otherwise = lower(node.otherwise, env, expected or (then.type if then else None))
+    if condition is None or then is None or otherwise is None:
+        return None
+    if not _alike(then.type, otherwise.type, env):
+        env.scope.error(
+            "E0401",
+            f"the branches differ: {then.type} and {otherwise.type}",
+            node.span,
+            secondary=((node.then.span, str(then.type)), (node.otherwise.span, str(otherwise.type))),
+        )
+        return None
+    return Typed(replace(node, condition=condition, then=then.node, otherwise=otherwise.node), then.type)
+
+
+def truth(node: tree.Expression, env: Env) -> tree.Expression | None:
+    """Return a condition lowered, or None after a finding."""
+    typed = lower(node, env)
+    if typed is None:
+        return None
+    if typed.type.kind != "boolean":
+        env.scope.error(
+            "E0402", f"a condition stands here, this is {typed.type}", node.span, help="compare it: `==`, `<=`, `in` …"
+        )
+        return None
+    return typed.node
+
+
+def _alike(left: Type, right: Type, env: Env) -> bool:
+    if left.kind != right.kind:
+        return False
+    if left.kind == "number":
+        return together(left.unit, right.unit)
+    return left.kind == "boolean" or same_words(left, right, env)
+
+
+def _binary(node: tree.Binary, env: Env) -> Typed | None:
+    operator = node.operator
+    if operator in ("and", "or"):
+        left_truth, right_truth = truth(node.left, env), truth(node.right, env)
+        if left_truth is None or right_truth is None:
+            return None
+        return Typed(replace(node, left=left_truth, right=right_truth), BOOLEAN)
+    if operator == "in":
+        return _member(node, env)
+    if operator in COMPARISONS and bare(node.left, env) and not bare(node.right, env):
+        right = lower(node.right, env)
+        left = None if right is None else lower(node.left, env, right.type)
+    else:
+        left = lower(node.left, env)
+        right = lower(node.right, env, left.type if left else None) if left or not bare(node.right, env) else None
+    if left is None or right is None:
+        return None
+    if operator in COMPARISONS:
+        return _compare(node, left, right, env)
+    for side, part in ((left, node.left), (right, node.right)):
+        if side.type.kind != "number":
+            env.scope.error("E0402", f"`{operator}` takes numbers, this is {side.type}", part.span)
+            return None
+    lowered = replace(node, left=left.node, right=right.node)
+    if operator in "+-":
+        if not together(left.type.unit, right.type.unit):
+            _units_differ(node, left.type, right.type, env)
+            return None
+        return Typed(lowered, Type("number", left.type.unit or right.type.unit))
+    return Typed(lowered, Type("number", product(left.type.unit, right.type.unit, operator == "/")[1]))
+
+
+def _units_differ(node: tree.Binary, left: Type, right: Type, env: Env) -> None:
+    env.scope.error(
+        "E0401",
+        f"units differ: {named(left.unit)} {node.operator} {named(right.unit)}",
+        node.span,
+        help="both sides of it need one dimension",
+        secondary=((node.left.span, f"this is {named(left.unit)}"), (node.right.span, f"this is {named(right.unit)}")),
+    )
+
+
+def _compare(node: tree.Binary, left: Typed, right: Typed, env: Env) -> Typed | None:
+    a, b = left.type, right.type
+    if a.kind != b.kind or (a.kind == "word" and not same_words(a, b, env)):
+        env.scope.error(
+            "E0402",
+            f"{a} cannot be compared with {b}",
+            node.span,
+            secondary=((node.left.span, f"this is {a}"), (node.right.span, f"this is {b}")),
+        )
+        return None
+    if a.kind == "number" and not together(a.unit, b.unit):
+        _units_differ(node, a, b, env)
+        return None
+    if a.kind == "words" or (a.kind != "number" and node.operator not in ("==", "!=")):
+        env.scope.error("E0402", f"{a} has no order", node.span, help="compare it with `==`, `!=` or `in`")
+        return None
+    return Typed(replace(node, left=left.node, right=right.node), BOOLEAN)
+
+
+def _member(node: tree.Binary, env: Env) -> Typed | None:
+    if isinstance(node.right, tree.Name):
+        return _asks_set(node, node.right, env)
+    left = lower(node.left, env)
+    if left is None:
+        return None
+    items = _items(node.right, left, env)
+    return None if items is None else Typed(items, BOOLEAN)
+
+
+def _asks_set(node: tree.Binary, field: tree.Name, env: Env) -> Typed | None:
+    """`fp8_e4m3 in native_formats`: a field that holds several words."""
+    held = env.fields.get(field.text)
+    if held is None or held.kind != "words":
+        env.scope.error("E0402", f"`{field.text}` is no set", field.span, help="write {a, b} or a range")
+        return None
+    asked = word(node.left, env, Type("word", words=held.words, quantity=held.quantity))
+    if asked is None or not isinstance(asked.node, tree.String):
+        return None
+    return Typed(tree.Name((field.text, asked.node.text), node.span), BOOLEAN)
+
+
+def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | None:
+    """Return the condition that `left` is in a set."""
+    match right:
+        case tree.SetOf():
+            if not right.items:
+                env.scope.error("E0501", "nothing is in an empty set", right.span, help="name at least one value")
+                return None
+            found = [_items(item, left, env) for item in right.items]
+            good = [item for item in found if item is not None]
+            return tree.Call("any", tuple(good), right.span) if len(good) == len(found) else None
+        case tree.Range():
+            return _in_range(right, left, env)
+        case tree.AnyOf():
+            return tree.Boolean(True, right.span)
+        case tree.Filter():
+            from planner.language.choices import filtered
+
+            kept = filtered(left.type, right, env)
+            if kept is None:
+                return None
+            texts = tuple(tree.String(item, right.span) for item in kept)
+            return tree.Binary("in", left.node, tree.SetOf(texts, right.span), right.span)
+    item = lower(right, env, left.type)
+    if item is None:
+        return None
+    compared = _compare(tree.Binary("==", right, right, right.span), left, item, env)
+    return None if compared is None else tree.Binary("==", left.node, item.node, right.span)
+
+
+def _in_range(right: tree.Range, left: Typed, env: Env) -> tree.Expression | None:
+    if right.step is not None:
+        from planner.language.choices import steps
+
+        values = steps(right, env, left.type)
+        if values is None:
+            return None
+        numbers = tuple(tree.Number(value, left.type.unit, str(value), right.span) for value in values)
+        return tree.Binary("in", left.node, tree.SetOf(numbers, right.span), right.span)
+    low = lower(right.low, env, left.type)
+    high = lower(right.high, env, left.type)
+    if low is None or high is None:
+        return None
+    below = _compare(tree.Binary(">=", right, right.low, right.span), left, low, env)
+    above = below and _compare(tree.Binary("<=", right, right.high, right.span), left, high, env)
+    if below is None or above is None:
+        return None
+    sides = (
+        tree.Binary(">=", left.node, low.node, right.span),
+        tree.Binary("<=", left.node, high.node, right.span),
+    )
+    return tree.Binary("and", *sides, right.span)
+
+
+def _call(node: tree.Call, env: Env) -> Typed | None:
+    if not node.arguments:
+        env.scope.error("E0402", f"`{node.function}` of nothing", node.span, help=f"{node.function}(a, b)")
+        return None
+    found = [lower(item, env) for item in node.arguments]
+    items = [item for item in found if item is not None]
+    return gather(node, items, env) if len(items) == len(found) else None
+
+
+def gather(node: tree.Call | tree.Comprehension, items: list[Typed], env: Env) -> Typed | None:
+    """Return sum, all, any, min, max or count of items whose types go together, or None after a finding."""
+    function = node.function
+    nodes = tuple(item.node for item in items)
+    call = tree.Call(function, nodes, node.span)
+    if function == "count":
+        return Typed(call, PLAIN)
+    wanted = "boolean" if function in ("any", "all") else "number"
+    unit: str | None = None
+    for item in items:
+        if item.type.kind != wanted:
+            what = "conditions" if wanted == "boolean" else "numbers"
+            env.scope.error("E0402", f"`{function}` takes {what}, this is {item.type}", item.node.span)
+            return None
+        if wanted == "number" and not together(unit or item.type.unit, item.type.unit):
+            env.scope.error("E0401", f"units differ: {named(unit)} and {named(item.type.unit)}", item.node.span)
+            return None
+        unit = unit or item.type.unit
+    return Typed(call, BOOLEAN if wanted == "boolean" else Type("number", unit))
+
+
+__all__ = ["TEXT", "constant", "fold", "gather", "lower", "truth", "vocabulary"]

@@ -1,0 +1,272 @@
+"""Models that a plan declares: by parameter count, by architecture, `like` a shipped one, or from a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.records import Architecture, Layers, Model
+from planner.language.declare import Said, read_fields
+from planner.language.hardware import PLAN, base_row
+from planner.language.scope import Scope, near
+from planner.syntax import tree
+
+SHAPE = ("hidden", "layers", "heads", "inter", "vocab")
+"""What an architecture needs; the rest has a stated default."""
+PARTS = (*SHAPE, "kv_heads", "head_dim", "gated", "experts", "active_experts", "shared_inter", "window", "tied")
+MIXER = {"heads": "heads", "kv_heads": "kv_heads", "head_dim": "head_dim", "window": "window"}
+FFN = {"inter": "inter", "gated": "gated", "experts": "experts", "active_experts": "topk", "shared_inter": "shared_inter"}
+READERS = {"config": "a Hugging Face config.json", "checkpoint": "a .safetensors file, its index, or a .gguf file"}
+
+
+def declare_model(declaration: tree.Declaration, scope: Scope) -> None:
+    """Add a declared model to the scope."""
+    before = len(scope.findings)
+    if declaration.value is not None:
+        model = _read(declaration, declaration.value, scope)
+    else:
+        base = base_row(declaration, scope)
+        said = read_fields(declaration, scope)
+        if declaration.base is None:
+            model = _own(declaration, said, scope) if len(scope.findings) == before else None
+        else:
+            model = _changed(declaration, base, said, scope) if isinstance(base, Model) else None
+    if model is None or len(scope.findings) > before:
+        scope.broken.add(declaration.name)
+        return
+    scope.models[declaration.name] = model
+
+
+def _number(said: Said, name: str, default: int = 0) -> int:
+    value = said.values.get(name)
+    return int(value) if isinstance(value, Fraction) else default
+
+
+def _stated(said: Said) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if "max_context" in said.values:
+        out["max_context"] = _number(said, "max_context")
+    for name in ("native_format", "licence"):
+        if name in said.values:
+            out[name] = said.values[name]
+    return out
+
+
+def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | None:
+    shape = [name for name in PARTS if name in said.values]
+    name = declaration.name
+    if not shape:
+        if "parameters" not in said.values:
+            scope.error(
+                "E0404",
+                f"model `{name}` says neither `parameters` nor an architecture",
+                declaration.name_span,
+                help="parameters = 13B; or hidden, layers, heads, inter, vocab; or `like` a model",
+            )
+            return None
+        count = _number(said, "parameters")
+        active = _number(said, "active_parameters", count)
+        model = Model(name, count, min(active, count), "bf16", None, "", "", None, "stated", PLAN)
+        return replace(model, **_stated(said))
+    missing = [part for part in SHAPE if part not in said.values]
+    if missing:
+        scope.error(
+            "E0404",
+            f"model `{name}` has an architecture without `{missing[0]}`",
+            declaration.name_span,
+            help=f"state {', '.join(missing)} too",
+        )
+        return None
+    for both in ("parameters", "active_parameters"):
+        if both in said.values:
+            scope.error(
+                "E0405",
+                f"`{both}` follows from the architecture",
+                said.spans[both],
+                secondary=((said.spans[shape[0]], "stated here"),),
+                help=f"leave out `{both}`",
+            )
+            return None
+    architecture = _architecture(declaration, said, scope)
+    if architecture is None:
+        return None
+    count, active = parameters(architecture)
+    model = Model(name, count, active, "bf16", None, "", "", architecture, "stated", PLAN)
+    return replace(model, **_stated(said))
+
+
+def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Architecture | None:
+    hidden, heads = _number(said, "hidden"), _number(said, "heads")
+    if "head_dim" not in said.values and hidden % heads:
+        scope.error(
+            "E0404",
+            f"model `{declaration.name}` does not say `head_dim`",
+            said.spans["heads"],
+            help=f"hidden / heads is {hidden}/{heads}, which is no whole number",
+        )
+        return None
+    if heads % (kv := _number(said, "kv_heads", heads)):
+        scope.error(
+            "E0403",
+            f"{heads} heads cannot share {kv} key and value heads",
+            said.spans["kv_heads"],
+            secondary=((said.spans["heads"], f"{heads} heads"),),
+            help="heads is a multiple of kv_heads",
+        )
+        return None
+    mixer = {"kind": "gqa", "heads": heads, "kv_heads": kv, "head_dim": _number(said, "head_dim", hidden // heads)}
+    if "window" in said.values:
+        mixer["window"] = _number(said, "window")
+    gated = bool(said.values.get("gated", True))
+    ffn: dict[str, Any]
+    if "experts" in said.values:
+        if "active_experts" not in said.values:
+            scope.error(
+                "E0404",
+                f"model `{declaration.name}` does not say `active_experts`",
+                said.spans["experts"],
+                help="active_experts = 2",
+            )
+            return None
+        ffn = {"kind": "moe", "experts": _number(said, "experts"), "topk": _number(said, "active_experts")}
+        ffn["inter"] = _number(said, "inter")
+        if "shared_inter" in said.values:
+            ffn["shared_inter"] = _number(said, "shared_inter")
+        if not gated:
+            ffn["gated"] = False
+    else:
+        ffn = {"kind": "mlp", "inter": _number(said, "inter"), "gated": gated, "bias": False}
+    group = Layers(_number(said, "layers"), mixer, ffn, 2)
+    tied = bool(said.values.get("tied", False))
+    return Architecture(hidden, _number(said, "vocab"), tied, "rms", (group,))
+
+
+def parameters(arch: Architecture) -> tuple[int, int]:
+    """Return all and active parameters of a plain decoder: grouped-query attention and an MLP or experts, no biases.
+
+    Embedding and head vocab × hidden each; attention hidden × head_dim × (2 heads + 2 kv_heads); a gated MLP
+    3 × hidden × inter, else 2; a router hidden × experts; norms of one vector (Llama, arXiv 2302.13971; Mixtral,
+    arXiv 2401.04088).
+    """
+    hidden = arch.hidden
+    total = arch.vocab * hidden * (1 if arch.tied else 2) + hidden
+    active = total
+    for group in arch.groups:
+        mixer, ffn = group.mixer, group.ffn
+        shared = 2 * hidden * mixer["head_dim"] * (mixer["heads"] + mixer["kv_heads"]) + group.norms * hidden
+        matrices = 3 if ffn.get("gated", True) else 2
+        if ffn["kind"] == "moe":
+            shared += hidden * ffn["experts"] + matrices * hidden * int(ffn.get("shared_inter", 0))
+            each = matrices * hidden * ffn["inter"]
+            total += group.count * (shared + ffn["experts"] * each)
+            active += group.count * (shared + ffn["topk"] * each)
+        else:
+            shared += matrices * hidden * ffn["inter"]
+            total += group.count * shared
+            active += group.count * shared
+    return total, active
+
+
+def _changed(declaration: tree.Declaration, base: Model, said: Said, scope: Scope) -> Model | None:
+    changes: dict[str, Any] = {"id": declaration.name, "aliases": (), "source": PLAN, "breakdown": {}, **_stated(said)}
+    arch = base.architecture
+    shape = [name for name in PARTS if name in said.values]
+    if arch is None and shape:
+        scope.error(
+            "E0405",
+            f"`{base.id}` is known by its parameter count alone: it has no `{shape[0]}`",
+            said.spans[shape[0]],
+            help="state parameters, or a whole architecture without `like`",
+        )
+        return None
+    if "parameters" in said.values or "active_parameters" in said.values:
+        count = _number(said, "parameters", base.params)
+        if arch is not None:
+            name = "parameters" if "parameters" in said.values else "active_parameters"
+            scope.error(
+                "E0405",
+                f"`{name}` follows from the architecture of `{base.id}`",
+                said.spans[name],
+                help="change its parts, or declare a model of that many parameters without `like`",
+            )
+            return None
+        changes |= {"params": count, "active_params": min(count, _number(said, "active_parameters", count))}
+    if arch is not None and shape:
+        other = _reshaped(arch, said, shape, base, scope)
+        if other is None:
+            return None
+        changes |= _recounted(base, arch, other)
+    return replace(base, **changes)
+
+
+def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, scope: Scope) -> Architecture | None:
+    groups = list(arch.groups)
+    plain_model = _plain(base, arch)
+    for name in shape:
+        value = said.values[name]
+        if not plain_model and (name not in ("vocab", "tied") or arch.embed_dim or arch.head_bias):
+            _refuse(name, f"`{base.id}` is no plain decoder, and `{name}` changes more than one part of it", said, scope)
+            return None
+        plain: Any = int(value) if isinstance(value, Fraction) else value
+        if name == "layers":
+            if len(groups) != 1:
+                _refuse(name, f"the layers of `{base.id}` are not alike", said, scope)
+                return None
+            groups[0] = replace(groups[0], count=plain)
+        elif name in MIXER:
+            if any(group.mixer.get("kind") != "gqa" for group in groups):
+                _refuse(name, f"`{base.id}` does not have grouped-query attention in every layer", said, scope)
+                return None
+            groups = [replace(group, mixer={**group.mixer, MIXER[name]: plain}) for group in groups]
+        elif name in FFN:
+            if any(FFN[name] not in group.ffn for group in groups):
+                _refuse(name, f"not every layer of `{base.id}` has `{name}`", said, scope)
+                return None
+            groups = [replace(group, ffn={**group.ffn, FFN[name]: plain}) for group in groups]
+    top = {name: said.values[name] for name in ("tied",) if name in shape}
+    sizes = {name: _number(said, name) for name in ("hidden", "vocab") if name in shape}
+    return replace(arch, groups=tuple(groups), **top, **sizes)
+
+
+def _refuse(name: str, reason: str, said: Said, scope: Scope) -> None:
+    scope.error("E0405", reason, said.spans[name], help=f"`{name}` cannot be changed by `like`")
+
+
+def _recounted(base: Model, old: Architecture, new: Architecture) -> dict[str, Any]:
+    """Return a changed model's counts: the base's, and what the tables or the plain formula add."""
+    if _plain(base, old):
+        count, active = parameters(new)
+        return {"architecture": new, "params": count, "active_params": active}
+    more = _tables(new) - _tables(old)
+    return {"architecture": new, "params": base.params + more, "active_params": base.active_params + more}
+
+
+def _tables(arch: Architecture) -> int:
+    return arch.vocab * arch.hidden * (1 if arch.tied else 2)
+
+
+def _plain(base: Model, arch: Architecture) -> bool:
+    """Return whether the plain formula counts a model exactly, so that it also counts a changed one."""
+    try:
+        return parameters(arch) == (base.params, base.active_params)
+    except KeyError:
+        return False
+
+
+def _read(declaration: tree.Declaration, value: tree.Expression, scope: Scope) -> Model | None:
+    if not isinstance(value, tree.Call) or value.function not in READERS:
+        named = value.function if isinstance(value, tree.Call) else ""
+        scope.error(
+            "E0405",
+            "a model after `=` is read from a file",
+            value.span,
+            help=near(named, READERS) or f'model {declaration.name} = config("path/config.json")',
+        )
+        return None
+    if len(value.arguments) != 1 or not isinstance(value.arguments[0], tree.String):
+        scope.error("E0402", f"`{value.function}` takes one path", value.span, help=f'{value.function}("path")')
+        return None
+    from planner.language.files import read_model
+
+    return read_model(declaration.name, value.function, value.arguments[0], READERS[value.function], scope)

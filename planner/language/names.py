@@ -1,0 +1,219 @@
+"""What a name or a text means where it stands: a workload's quantity, a `let`, a field of a row, or a word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+from planner.catalog.records import Format
+from planner.language.fields import FIELDS_BY_KIND
+from planner.language.schema import BY_KIND
+from planner.language.scope import choices, near
+from planner.language.types import (
+    ROWS,
+    TEXT,
+    Env,
+    Type,
+    Typed,
+    formats_for,
+    known_names,
+    type_of,
+    vocabulary,
+)
+from planner.syntax import tree
+
+Refused = Literal["refused"]
+REFUSED: Refused = "refused"
+
+
+def bare(node: tree.Expression, env: Env) -> bool:
+    """Return whether a node is a text, or a name that nothing declares: a word only its other side explains."""
+    if isinstance(node, tree.String):
+        return True
+    if not isinstance(node, tree.Name):
+        return False
+    first, text = node.parts[0], node.text
+    if first in env.loop or first in env.fields or text in env.facts or text in env.scope.let_nodes:
+        return False
+    return not (_workload(node, env) or text in env.workloads or (first == "fleet" and len(node.parts) > 1))
+
+
+def _workload(node: tree.Name, env: Env) -> str | None:
+    owner = ".".join(node.parts[:-1])
+    return owner if owner in env.workloads else None
+
+
+def bind(node: tree.Name, env: Env) -> Typed | Refused | None:
+    """Return what a name is bound to; None where it is a bare word; "refused" after a finding."""
+    first, scope = node.parts[0], env.scope
+    if first in env.loop:
+        return _loop(node, env)
+    if first in env.fields:
+        return _field(node, env)
+    if node.text in env.facts:
+        return env.facts[node.text]
+    if node.text in scope.let_nodes:
+        return _let(node, env)
+    owner = _workload(node, env)
+    if owner is not None:
+        return quantity(owner, node.parts[-1], node, env)
+    if node.text in env.workloads:
+        scope.error(
+            "E0402", f"`{node.text}` is a workload, not a value", node.span, help=f"name a quantity: {node.text}.cost"
+        )
+        return REFUSED
+    if first == "fleet" and len(node.parts) > 1 and env.fleet:
+        return _fleet(node, env)
+    return None
+
+
+def _let(node: tree.Name, env: Env) -> Typed | Refused:
+    value = env.scope.lets.get(node.text)
+    if value is None:
+        return REFUSED  # its own mistake is noted where it is declared
+    if isinstance(value.value, bool):
+        return Typed(tree.Boolean(value.value, node.span), Type("boolean"))
+    if isinstance(value.value, str):
+        return Typed(tree.String(value.value, node.span), TEXT)
+    return Typed(tree.Number(value.value, value.unit, node.text, node.span), Type("number", value.unit))
+
+
+def _loop(node: tree.Name, env: Env) -> Typed | Refused:
+    owner = env.loop[node.parts[0]]
+    if len(node.parts) == 1:
+        return Typed(tree.String(owner, node.span), Type("word", words="workload"))
+    if len(node.parts) > 2:
+        env.scope.error("E0303", f"`{node.text}` has a part too many", node.span)
+        return REFUSED
+    return quantity(owner, node.parts[1], node, env)
+
+
+def quantity(owner: str, name: str, node: tree.Name, env: Env) -> Typed | Refused:
+    """Return a quantity of a workload, its `kind` or its `name`; "refused" after a finding."""
+    kind = env.workloads[owner]
+    table = BY_KIND[kind]
+    row = table.get(name)
+    if row is None and name == "kind":
+        return Typed(tree.String(kind, node.span), Type("word", words="kind"))
+    if row is None and name == "name":
+        return Typed(tree.String(owner, node.span), Type("word", words="workload"))
+    if row is None:
+        others = [other for other in BY_KIND if name in BY_KIND[other]]
+        looped = node.parts[0] in env.loop
+        reason = f"`{owner}` is {kind}: it has no `{name}`" if others else f"`{owner}` has no `{name}`"
+        help = near(name, table)
+        if others and looped:
+            help = f"add `where {node.parts[0]}.kind == {others[0]}`"
+        env.scope.error("E0303", reason, node.span, help=help)
+        return REFUSED
+    type_ = type_of(row)
+    if type_.kind == "words":
+        type_ = replace(type_, kind="word")
+    return Typed(tree.Name((owner, name), node.span), type_)
+
+
+def _fleet(node: tree.Name, env: Env) -> Typed | Refused:
+    name = node.parts[1]
+    row = FIELDS_BY_KIND["fleet"].get(name)
+    if row is None or len(node.parts) > 2 or name == "available":
+        known = [key for key in FIELDS_BY_KIND["fleet"] if key != "available"]
+        env.scope.error("E0303", f"a fleet has no `{'.'.join(node.parts[1:])}`", node.span, help=choices(name, known))
+        return REFUSED
+    owners = [key for key, kind in sorted(env.workloads.items()) if name in BY_KIND[kind]]
+    items = tuple(tree.Name((key, name), node.span) for key in owners)
+    if not items:
+        return Typed(tree.Number(Fraction(0), row.unit, "0", node.span), type_of(row))
+    return Typed(tree.Call("sum", items, node.span), replace(type_of(row), quantity=None))
+
+
+def _field(node: tree.Name, env: Env) -> Typed | Refused:
+    name, type_ = node.parts[0], env.fields[node.parts[0]]
+    rest = node.parts[1:]
+    if name == "peak":
+        found = env.scope.find("format", tree.Name(rest, node.span)) if rest else None
+        if not rest:
+            env.scope.error("E0303", "`peak` is one of a format", node.span, help="peak.bf16")
+        return Typed(tree.Name(("peak", found.id), node.span), type_) if isinstance(found, Format) else REFUSED
+    if rest:
+        env.scope.error("E0303", f"`{name}` has no `{'.'.join(rest)}`", node.span)
+        return REFUSED
+    return Typed(tree.Name((name, ""), node.span), type_)
+
+
+def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None:
+    """Return a bare word or text as a word of the expected type, or None after a finding."""
+    scope = env.scope
+    text = scope.spelled(node)
+    if text is None:
+        what = expected or TEXT
+        scope.error("E0402", f"{what} stands here, not {describe(node, env)}", node.span, help=_help(what, env))
+        return None
+    if expected is None or expected.kind in ("number", "boolean"):
+        if isinstance(node, tree.String):
+            return Typed(node, TEXT)
+        assert isinstance(node, tree.Name)
+        _unknown(node, env)
+        return None
+    if expected.words in ("gpu", "format", "model", "offer"):
+        return _row(node, expected, env)
+    known = vocabulary(expected, env)
+    if known is not None and text not in known:
+        spoken = expected.quantity.name if expected.quantity else expected.words
+        scope.error("E0301", f"`{spoken}` cannot be `{text}`", node.span, help=choices(text, known))
+        return None
+    return Typed(tree.String(text, node.span), expected)
+
+
+def _help(expected: Type, env: Env) -> str | None:
+    known = vocabulary(expected, env) if expected.kind == "word" else None
+    return choices("", known) if known else None
+
+
+def describe(node: tree.Expression, env: Env) -> str:
+    """Return what a value is, for a message that says what should stand there instead."""
+    match node:
+        case tree.Number():
+            from planner.units.canonical import canonical, named
+            from planner.units.quantity import UNITS
+
+            return named(canonical(node.value, node.unit)[1]) if node.unit in (None, *UNITS) else node.text
+        case tree.Boolean():
+            return "true or false"
+        case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():
+            return "a set"
+        case tree.String():
+            return "a text"
+        case tree.Name():
+            found = env.scope.lets.get(node.text)
+            return f"`{node.text}`" if found is None or isinstance(found.value, str) else "a number"
+    return "a calculation"
+
+
+def _row(node: tree.Expression, expected: Type, env: Env) -> Typed | None:
+    row = env.scope.find(expected.words, node)
+    if row is None:
+        return None
+    quantity = expected.quantity
+    if isinstance(row, Format) and quantity is not None and row.id not in formats_for(env.scope, quantity.name):
+        known = formats_for(env.scope, quantity.name)
+        help = f"it can be {', '.join(known)}" if len(known) <= 24 else None
+        env.scope.error("E0402", f"`{row.id}` is no format for {quantity.name}", node.span, help=help)
+        return None
+    return Typed(tree.String(row.id, node.span), expected)
+
+
+def _unknown(node: tree.Name, env: Env) -> None:
+    scope = env.scope
+    for kind in ROWS[:3]:
+        if node.text in scope.every(kind):
+            scope.error(
+                "E0402",
+                f"`{node.text}` is a {kind}, and nothing here says so",
+                node.span,
+                help=f'compare a quantity with it, or write it as a text: "{node.text}"',
+            )
+            return
+    owner = ".".join(node.parts[:-1])
+    help = near(owner, env.workloads) if owner else near(node.text, known_names(env))
+    scope.error("E0301", f"`{node.text}` is not known here", node.span, help=help)

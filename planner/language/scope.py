@@ -1,0 +1,177 @@
+"""What a plan can name: catalog rows, declared rows, `let` values; and the findings collected while it is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
+from planner.diagnostics import Diagnostic, Span
+from planner.diagnostics.diagnostic import error, warning
+from planner.language.problem import Measure
+from planner.syntax import tree
+
+if TYPE_CHECKING:
+    from planner.catalog.catalog import Catalog
+
+SHOWN = 12
+"""The longest list of choices that a help line names in full."""
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """Return "did you mean …" for the nearest known word, or None."""
+    choices = list(dict.fromkeys(known))
+    found = get_close_matches(word, choices, n=1, cutoff=0.6)
+    if not found:
+        low = {choice.casefold(): choice for choice in choices}
+        found = [low[item] for item in get_close_matches(word.casefold(), low, n=1, cutoff=0.6)]
+    return f"did you mean `{found[0]}`?" if found else None
+
+
+def choices(word: str, known: Iterable[str]) -> str | None:
+    """Return a help line: the nearest word, else all of them where they are few."""
+    listed = sorted(set(known))
+    few = f"one of {', '.join(listed)}" if 0 < len(listed) <= SHOWN else None
+    return near(word, listed) or few
+
+
+@dataclass(slots=True)
+class Scope:
+    """Tables that the passes fill in turn, and what they found wrong."""
+
+    catalog: Catalog
+    path: str = ""
+    findings: list[Diagnostic] = field(default_factory=list)
+    lets: dict[str, Measure] = field(default_factory=dict)
+    let_nodes: dict[str, tree.Let] = field(default_factory=dict)
+    declared: dict[str, tree.Declaration] = field(default_factory=dict)
+    gpus: dict[str, Gpu] = field(default_factory=dict)
+    formats: dict[str, Format] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    quality: list[Recovery] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        help: str | None = None,
+        label: str = "",
+        secondary: tuple[tuple[Span, str], ...] = (),
+    ) -> None:
+        """Note a mistake."""
+        self.findings.append(error(code, message, span, help=help, label=label, secondary=secondary))
+
+    def warn(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        help: str | None = None,
+        secondary: tuple[tuple[Span, str], ...] = (),
+    ) -> None:
+        """Note what is allowed and doubtful."""
+        self.findings.append(warning(code, message, span, help=help, secondary=secondary))
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The workloads' kinds by name."""
+        return {name: item.kind for name, item in self.declared.items() if item.kind in ("inference", "training")}
+
+    def every(self, kind: str) -> Iterable[str]:
+        """Return all ids of a kind of row: shipped and declared."""
+        shipped: Iterable[str]
+        own: Iterable[str]
+        match kind:
+            case "gpu":
+                shipped, own = self.catalog.gpus, self.gpus
+            case "format":
+                shipped, own = self.catalog.formats, self.formats
+            case "model":
+                shipped, own = self.catalog.models, self.models
+            case "engine":
+                shipped, own = self.catalog.engines, self.engines
+            case _:
+                shipped, own = self.catalog.offers, self.offers
+        return [*shipped, *own]
+
+    def format(self, key: str) -> Format:
+        """Return a number format that is known to exist."""
+        return self.formats.get(key) or self.catalog.formats[key]
+
+    def gpu(self, key: str) -> Gpu:
+        """Return a GPU that is known to exist."""
+        return self.gpus.get(key) or self.catalog.gpus[key]
+
+    def offer(self, key: str) -> Offer:
+        """Return an offer that is known to exist."""
+        return self.offers.get(key) or self.catalog.offers[key]
+
+    def find(self, kind: str, node: tree.Expression) -> Gpu | Format | Model | Offer | None:
+        """Return the row a name or text means; None with a finding where it means none or several."""
+        word = self.spelled(node)
+        if word is None:
+            self.error("E0402", f"a {kind} is a name", node.span, help='a bare id, or a text in `"`')
+            return None
+        own: dict[str, Gpu] | dict[str, Format] | dict[str, Model] | dict[str, Offer]
+        own = {"gpu": self.gpus, "format": self.formats, "model": self.models, "offer": self.offers}[kind]
+        if word in own:
+            return own[word]
+        if word in self.broken and word in self.declared and self.declared[word].kind == kind:
+            return None
+        found: object
+        match kind:
+            case "gpu":
+                found = self.catalog.find_gpu(word)
+            case "format":
+                found = self.catalog.find_format(word)
+            case "model":
+                found = self.catalog.find_model(word)
+            case _:
+                found = self.catalog.offers.get(word)
+        if isinstance(found, tuple):
+            ids = ", ".join(sorted(row.id for row in found))
+            self.error("E0305", f"`{word}` is ambiguous: it can be {ids}", node.span, help="name one of them")
+            return None
+        if found is None:
+            self._missing(kind, word, node)
+            return None
+        assert isinstance(found, Gpu | Format | Model | Offer)
+        return found
+
+    def _missing(self, kind: str, word: str, node: tree.Expression) -> None:
+        other = next((k for k in ("gpu", "format", "model") if k != kind and self._has(k, word)), None)
+        if other is not None:
+            self.error("E0402", f"`{word}` is a {other}; here stands a {kind}", node.span)
+            return
+        known = list(self.every(kind))
+        help = near(word, known)
+        if help is None and kind == "model" and "/" not in word:
+            help = 'write its whole id, "owner/name", or declare it: `model NAME { parameters = 13B }`'
+        self.error("E0301", f"no {kind} is called `{word}`", node.span, help=help)
+
+    def _has(self, kind: str, word: str) -> bool:
+        if word in self.declared:
+            return self.declared[word].kind == kind
+        tables = {"gpu": self.catalog.gpus, "format": self.catalog.formats, "model": self.catalog.models}
+        return word in tables[kind]
+
+    def spelled(self, node: tree.Expression) -> str | None:
+        """Return the word of a name or a text, through a `let` that holds a text; None for anything else."""
+        if isinstance(node, tree.String):
+            return node.text
+        if not isinstance(node, tree.Name):
+            return None
+        value = self.lets[node.text].value if node.text in self.lets else node.text
+        return value if isinstance(value, str) else None
+
+
+def whole(value: Fraction) -> str:
+    """Return a number as text."""
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"

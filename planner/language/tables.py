@@ -1,0 +1,85 @@
+"""Rows of imported catalog files (`import "shared/gpus.yaml"`), added to what a plan can name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from planner.catalog import build
+from planner.language.scope import Scope, near
+from planner.syntax import tree
+
+MAKERS: dict[str, Any] = {
+    "gpus": build.build_gpu,
+    "offers": build.build_offer,
+    "models": build.build_model,
+    "formats": build.build_format,
+    "engines": build.build_engine,
+    "quality": build.build_recovery,
+}
+ENDINGS = (".yaml", ".yml")
+
+
+def adopt(file: tree.File, scope: Scope) -> None:
+    """Add the rows of every imported catalog; a row that hides a shipped one says `override: true`."""
+    for item in file.items:
+        if isinstance(item, tree.Import) and item.path.endswith(ENDINGS):
+            _adopt(item, scope)
+
+
+def kind_of(path: str) -> str | None:
+    """Return the kind of catalog a file holds: the kind its name is or ends with (`gpus.yaml`, `our_gpus.yaml`)."""
+    stem = Path(path).stem.lower()
+    return next((kind for kind in MAKERS if stem.endswith(kind)), None)
+
+
+def _adopt(item: tree.Import, scope: Scope) -> None:
+    from planner.catalog.table import Table, read_sheet
+
+    kind = kind_of(item.path)
+    if kind is None:
+        scope.error(
+            "E0203",
+            f'"{Path(item.path).name}" does not say what it holds',
+            item.path_span,
+            help=f"end its name with one of {', '.join(MAKERS)}, like our_gpus.yaml",
+        )
+        return
+    table: Table[Any] = Table(read_sheet(Path(item.path), kind, MAKERS[kind]), MAKERS[kind])
+    scope.findings.extend(table.findings)
+    if table.findings and not len(table):
+        return
+    for name in item.names:
+        if name not in table:
+            scope.error("E0301", f'"{Path(item.path).name}" has no row `{name}`', item.span, help=near(name, table))
+    shipped = scope.catalog.table(kind)
+    for key in table:
+        if item.names and key not in item.names:
+            continue
+        name = f"{item.alias}.{key}" if item.alias else key
+        if name in shipped and not table.row(key).get("override"):
+            scope.error(
+                "E0304",
+                f"the imported row `{key}` hides a shipped one",
+                item.path_span,
+                secondary=((table.span(key), "this row"),),
+                help="give it another id, or say `override: true` in the row",
+            )
+            continue
+        record = table[key]
+        _place(kind, name, replace(record, id=name), scope)
+
+
+def _place(kind: str, name: str, record: Any, scope: Scope) -> None:
+    if kind == "quality":
+        scope.quality.append(record)
+        return
+    tables: dict[str, dict[str, Any]] = {
+        "gpus": scope.gpus,
+        "offers": scope.offers,
+        "models": scope.models,
+        "formats": scope.formats,
+        "engines": scope.engines,
+    }
+    tables[kind][name] = record

@@ -1,0 +1,328 @@
+"""An inference or training block becomes a workload: what is given, what is offered, what is bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from planner.catalog.records import Model
+from planner.diagnostics import Span
+from planner.language.choices import many, one, spoken
+from planner.language.declare import base_of
+from planner.language.domain import check_domains
+from planner.language.problem import Bound, Value, Workload
+from planner.language.schema import BY_KIND, PER_LAYER, Quantity
+from planner.language.scope import Scope, near
+from planner.language.types import Env, Type, Typed
+from planner.syntax import tree
+
+SETTINGS = ("=", "in")
+ORDER = ("<=", "<", ">=", ">")
+
+
+@dataclass(slots=True)
+class _Block:
+    name: str
+    kind: str
+    env: Env
+    model: Model | None = None
+    given: dict[str, Value] = field(default_factory=dict)
+    domains: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    settings: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    bounds: list[Bound] = field(default_factory=list)
+    per_layer: set[str] = field(default_factory=set)
+
+
+def body_of(declaration: tree.Declaration, scope: Scope) -> list[tree.Relation] | None:
+    """Return a block's relations: those of its `like` base, replaced where it speaks itself; None after a finding."""
+    if declaration.base is None:
+        return list(declaration.body)
+    base = base_of(declaration, scope)
+    if base is None:
+        if declaration.name not in scope.broken:
+            _no_base(declaration, scope)
+        return None
+    own = {relation.target.text for relation in declaration.body}
+    return [relation for relation in base.body if relation.target.text not in own] + list(declaration.body)
+
+
+def _no_base(declaration: tree.Declaration, scope: Scope) -> None:
+    assert declaration.base is not None
+    name = scope.spelled(declaration.base) or "this"
+    other = scope.declared.get(name)
+    reason = f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
+    alike = [key for key, item in scope.declared.items() if item.kind == declaration.kind and item is not declaration]
+    scope.error("E0301", reason, declaration.base.span, help=near(name, alike))
+    scope.broken.add(declaration.name)
+
+
+def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | None:
+    """Return a block as a workload, or None after findings."""
+    before = len(scope.findings)
+    relations = body_of(declaration, scope)
+    block = _Block(declaration.name, declaration.kind, Env(scope, fleet=False))
+    unread = _read_model(block, relations or declaration.body)
+    for relation in unread:
+        _read_relation(block, relation)
+    if relations is not None:
+        _complete(block, declaration)
+    if block.model is None or any(finding.is_error for finding in scope.findings[before:]):
+        return None
+    _derive(block)
+    check_domains(block.domains, block.bounds, block.settings, scope)
+    _doubts(block)
+    if any(finding.is_error for finding in scope.findings[before:]):
+        return None
+    return Workload(
+        declaration.name,
+        declaration.kind,
+        block.model,
+        block.given,
+        block.domains,
+        block.spans,
+        tuple(block.bounds),
+        declaration.span,
+        declaration.doc,
+        frozenset(block.per_layer),
+    )
+
+
+def _read_model(block: _Block, relations: list[tree.Relation] | tuple[tree.Relation, ...]) -> list[tree.Relation]:
+    """Read the model first, because `layers` and the like in other lines are its facts; return the other lines."""
+    scope, rest = block.env.scope, []
+    for relation in relations:
+        if relation.target.text != "model":
+            rest.append(relation)
+        elif relation.operator != "=" or isinstance(relation.value, tree.SetOf | tree.AnyOf | tree.Filter):
+            scope.error("E0402", "`model` is given: it takes `=` and one model", relation.span)
+        elif _first_time(block, "model", relation):
+            found = scope.find("model", relation.value)
+            block.model = found if isinstance(found, Model) else None
+        block.spans.setdefault("model", relation.span) if relation.target.text == "model" else None
+    if block.model is not None:
+        block.env = replace(block.env, facts=facts(block.model, block.spans["model"]))
+    return rest
+
+
+def facts(model: Model, span: Span) -> dict[str, Typed]:
+    """Return what other lines of a block may read of its model: `layers`, `max_context`, `parameters` …"""
+    known: dict[str, tuple[int | None, str | None]] = {
+        "max_context": (model.max_context, "tokens"),
+        "parameters": (model.params, "params"),
+    }
+    if model.architecture is not None:
+        known["layers"] = (model.architecture.layers, None)
+        known["hidden"] = (model.architecture.hidden, None)
+        known["vocab"] = (model.architecture.vocab, None)
+    return {
+        name: Typed(tree.Number(Fraction(value), unit, str(value), span), Type("number", unit))
+        for name, (value, unit) in known.items()
+        if value is not None
+    }
+
+
+def _first_time(block: _Block, name: str, relation: tree.Relation) -> bool:
+    """Note that a quantity is set; a second time is a mistake."""
+    if name in block.settings:
+        block.env.scope.error(
+            "E0302",
+            f"`{name}` is set twice",
+            relation.span,
+            secondary=((block.settings[name][1], "first set here"),),
+            help="`=` or `in` stands once; bounds may stand beside it",
+        )
+        return False
+    block.settings[name] = (relation.operator, relation.span)
+    return True
+
+
+def _read_relation(block: _Block, relation: tree.Relation) -> None:
+    scope, name = block.env.scope, relation.target.text
+    quantity = BY_KIND[block.kind].get(name)
+    if quantity is None:
+        other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
+        reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {block.kind}"
+        scope.error("E0303", reason, relation.target.span, help=near(name, BY_KIND[block.kind]))
+        return
+    block.spans.setdefault(name, relation.span)
+    if relation.per_layer and not _layered(block, quantity, relation):
+        return
+    operator = relation.operator
+    if operator in SETTINGS and quantity.role != "outcome" and not _first_time(block, name, relation):
+        return
+    if operator == "in":
+        _offer(block, quantity, relation)
+    elif operator == "=" and quantity.role != "outcome":
+        _fix(block, quantity, relation)
+    elif quantity.role == "given":
+        scope.error("E0402", f"`{name}` is given: it takes `=`", relation.span, help=f"{name} = …")
+    else:
+        _bound(block, quantity, relation)
+
+
+def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool:
+    scope = block.env.scope
+    if quantity.name not in PER_LAYER:
+        scope.error(
+            "E0405", f"`{quantity.name}` is not chosen per layer", relation.span, help=f"only {', '.join(PER_LAYER)} is"
+        )
+        return False
+    if relation.operator != "in":
+        scope.error("E0402", "`per layer` goes with `in`", relation.span, help="weights in {bf16, int4} per layer")
+        return False
+    if block.model is not None and block.model.architecture is None:
+        scope.error(
+            "E0405",
+            f"`{block.model.id}` has no known layers",
+            relation.span,
+            help="only its parameter count is known; leave out `per layer`",
+        )
+        return False
+    block.per_layer.add(quantity.name)
+    return True
+
+
+def _offer(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+    scope, name = block.env.scope, quantity.name
+    if quantity.role != "decision":
+        way = "takes `=`" if quantity.role == "given" else "follows: bound it by <= or >="
+        scope.error("E0402", f"`{name}` is {quantity.role}, so it takes no set: it {way}", relation.span)
+        return
+    values = many(quantity, relation.value, block.env)
+    if values is not None and not values:
+        scope.error("E0501", f"`{name}` is offered nothing", relation.value.span, help="name at least one value")
+    elif values is not None:
+        block.domains[name] = values
+
+
+def _fix(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+    if quantity.type == "words":
+        found = _words(quantity, relation.value, block.env)
+        if found is not None:
+            block.given[quantity.name] = found
+        return
+    value = one(quantity, relation.value, block.env)
+    if value is None:
+        return
+    if quantity.role == "decision":
+        block.domains[quantity.name] = (value,)
+    else:
+        block.given[quantity.name] = value
+
+
+def _words(quantity: Quantity, node: tree.Expression, env: Env) -> str | None:
+    """Return one word, or several in alphabetical order joined by commas: `k_proj,q_proj`."""
+    from planner.language.names import word
+
+    type_ = Type("word", words=quantity.name, quantity=quantity)
+    items = node.items if isinstance(node, tree.SetOf) else (node,)
+    if not items:
+        env.scope.error("E0501", f"`{quantity.name}` is given nothing", node.span, help="name at least one")
+        return None
+    found = [word(item, env, type_) for item in items]
+    texts = [item.node.text for item in found if item is not None and isinstance(item.node, tree.String)]
+    return ",".join(sorted(set(texts))) if len(texts) == len(items) else None
+
+
+def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+    name, scope = quantity.name, block.env.scope
+    value = one(quantity, relation.value, block.env, bounded=False)
+    if value is None:
+        return
+    if relation.operator in ORDER and not isinstance(value, Fraction):
+        scope.error("E0402", f"`{name}` has no order", relation.span, help="compare it with `=` or `!=`")
+        return
+    if isinstance(value, Fraction) and _never(quantity, relation.operator, value):
+        shown = "100%" if quantity.high == 1 else f"{spoken(quantity.low or Fraction(0), quantity.unit)}"
+        scope.error("E0403", f"`{name}` can never be that: its limit is {shown}", relation.value.span)
+        return
+    rule = f"{block.name}.{name}"
+    block.bounds.append(Bound(rule, name, relation.operator, value, relation.span, relation.because))
+
+
+def _never(quantity: Quantity, operator: str, value: Fraction) -> bool:
+    """Return whether no value of a quantity can keep a bound."""
+    low, high = quantity.low, quantity.high
+    if high is not None and (operator in (">=", "=") and value > high or operator == ">" and value >= high):
+        return True
+    return low is not None and (operator in ("<=", "=") and value < low or operator == "<" and value <= low)
+
+
+def _complete(block: _Block, declaration: tree.Declaration) -> None:
+    """Report what a block must say and does not."""
+    table = BY_KIND[block.kind]
+    known = block.model is None or block.model.architecture is not None
+    needed = ["model"]
+    if known:
+        needed += ["context", "concurrency"] if block.kind == "inference" else ["sequence"]
+    if "demand" in block.given:
+        needed += ["output"]
+    samples = {"model": '"meta-llama/Llama-3.1-8B"', "context": "8Ki tokens", "concurrency": "32"}
+    samples |= {"sequence": "4Ki tokens", "output": "256 tokens"}
+    for name in needed:
+        if name not in block.spans:
+            why = " (`demand` needs it)" if name == "output" else ""
+            block.env.scope.error(
+                "E0404",
+                f"`{block.name}` does not say `{name}`{why}",
+                declaration.name_span,
+                label=table[name].doc.rstrip("."),
+                help=f"{name} = {samples[name]}",
+            )
+
+
+def _derive(block: _Block) -> None:
+    """Fill in the prompt, and hold prompt and output against the context."""
+    scope, given = block.env.scope, block.given
+    prompt, output, context = given.get("prompt"), given.get("output"), given.get("context")
+    if not isinstance(context, Fraction):
+        return
+    total = sum((item for item in (prompt, output) if isinstance(item, Fraction)), Fraction(0))
+    if total > context:
+        spoken_of = "output" if isinstance(output, Fraction) else "prompt"
+        scope.error(
+            "E0403",
+            "prompt and output are longer than the context",
+            block.spans[spoken_of],
+            label=f"together {spoken(total, 'tokens')}",
+            secondary=((block.spans["context"], f"the context is {spoken(context, 'tokens')}"),),
+            help="the context is prompt and output together",
+        )
+    elif isinstance(output, Fraction) and prompt is None:
+        given["prompt"] = max(Fraction(1), context - output)
+
+
+def _doubts(block: _Block) -> None:
+    """Warn of what is allowed and seldom meant."""
+    scope, given, model = block.env.scope, block.given, block.model
+    assert model is not None
+    for name in ("context", "sequence"):
+        length = given.get(name)
+        if isinstance(length, Fraction) and model.max_context and length > model.max_context:
+            scope.warn(
+                "W0603",
+                f"{spoken(length, 'tokens')} are beyond the {model.max_context} that {model.id} was made for",
+                block.spans[name],
+                help="a longer context needs a model made for it",
+            )
+    native = scope.format(model.native_format)
+    for name in ("weights", "activations"):
+        for value in block.domains.get(name, ()):
+            chosen = scope.format(str(value))
+            if native.id == "bf16" and chosen.id == "fp16":
+                scope.warn(
+                    "W0601",
+                    f"{model.id} is published in bf16; in fp16 values above 65504 overflow",
+                    block.spans[name],
+                    help=f"{name} = bf16",
+                )
+    for name, narrow_ones in (("gradient_precision", ("fp16",)), ("loss_precision", ("fp16", "bf16"))):
+        if given.get(name) in narrow_ones:
+            what = "gradients" if name == "gradient_precision" else "the loss"
+            scope.warn(
+                "W0602",
+                f"{what} in {given[name]} lose small updates: backpropagation is sensitive to it",
+                block.spans[name],
+                help=f"{name} = fp32",
+            )
