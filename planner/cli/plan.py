@@ -14,7 +14,7 @@ from planner.diagnostics import Diagnostic
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.problem import Problem
-    from planner.syntax.tree import File
+    from planner.syntax.tree import File, Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +47,29 @@ def load_plan(path: str, settings: tuple[str, ...] = (), shipped: Shipped | None
     if file is None:
         return Loaded(None, catalog, (*broken, *findings), texts)
     if settings:
-        file, mistakes = override(file, settings)
+        file, mistakes = _override(file, settings)
         findings = (*findings, *mistakes)
-    problem, more = resolve(file, catalog)
+        texts |= {f"--set {setting}": setting for setting in settings}
+    problem, more = resolve(file, catalog, texts=texts)
     found = (*broken, *findings, *more)
     if any(item.is_error for item in found):
         problem = None
     return Loaded(problem, catalog, found, texts)
 
 
-def override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Return the file with `workload.quantity=value` relations in place of its own."""
-    from dataclasses import replace
+def _override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:
+    """Return the file with the relations of `--set` in place of its own."""
+    from planner.language.override import override, read_setting
 
-    from planner.diagnostics.diagnostic import error
-    from planner.syntax import tree
-    from planner.syntax.parse import parse
-
+    relations: list[Relation] = []
     out: list[Diagnostic] = []
-    items = list(file.items)
     for setting in settings:
-        target, _, value = setting.partition("=")
-        block, _, quantity = target.strip().partition(".")
-        parsed, mistakes = parse(f"inference x {{\n {quantity.strip()} = {value}\n}}\n", "--set")
-        index = next(
-            (i for i, item in enumerate(items) if isinstance(item, tree.Declaration) and item.name == block),
-            None,
-        )
-        if mistakes or index is None or not quantity:
-            out.append(error("E0402", f"`--set {setting}` is not WORKLOAD.QUANTITY=VALUE of this plan"))
-            continue
-        source = parsed.items[0]
-        old = items[index]
-        assert isinstance(source, tree.Declaration) and isinstance(old, tree.Declaration)
-        kept = tuple(relation for relation in old.body if relation.target.text != quantity.strip())
-        items[index] = replace(old, body=kept + source.body)
-    return replace(file, items=tuple(items)), tuple(out)
+        relation, mistakes = read_setting(setting)
+        out += mistakes
+        if relation is not None:
+            relations.append(relation)
+    file, more = override(file, relations)
+    return file, (*out, *more)
 
 
 def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str = "full") -> None:

@@ -221,7 +221,7 @@ def filtered(type_: Type, node: tree.Filter, env: Env) -> list[str] | None:
             return None
         ids = [str(item) for item in found]
     look: Callable[[str], Gpu | Offer | Format]
-    look = {"gpu": scope.gpu, "offer": scope.offer, "format": scope.format}[type_.words]
+    look = scope.gpu if type_.words == "gpu" else scope.offer if type_.words == "offer" else scope.format
     rows = [look(key) for key in ids]
     asked = [look(key) for key in scope.every(type_.words)]
     condition = truth(node.condition, _asking(type_.words, asked, env))
@@ -260,7 +260,9 @@ def _asking(kind: str, rows: list[Gpu | Offer | Format], env: Env) -> Env:
         if type_.kind in ("word", "words") and type_.words in ("text", "provider", "region", name):
             type_ = replace(type_, words=name)
             if type_.kind == "words":
-                words[name] = frozenset(item for found in rows if not isinstance(found, Offer) for item in members(found, name))
+                words[name] = frozenset(
+                    item for found in rows if not isinstance(found, Offer) for item in members(found, name)
+                )
             else:
                 answers = (ask(found, name) for found in rows)
                 words[name] = frozenset(str(item.value) for item in answers if item is not None)

@@ -22,9 +22,7 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
 
     scope = env.scope
     if node.function not in FUNCTIONS:
-        scope.error(
-            "E0301", f"no function is called `{node.function}`", node.span, help=near(node.function, FUNCTIONS)
-        )
+        scope.error("E0301", f"no function is called `{node.function}`", node.span, help=near(node.function, FUNCTIONS))
         return None
     owners = _owners(node.source, env)
     if owners is None:

@@ -80,7 +80,12 @@ def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Re
     real = _real(target)
     if real in trail:
         reading.findings.append(
-            error("E0202", f'"{item.path}" imports itself in a circle', item.path_span, help="move what both need to a third file")
+            error(
+                "E0202",
+                f'"{item.path}" imports itself in a circle',
+                item.path_span,
+                help="move what both need to a third file",
+            )
         )
         return ()
     reading.count += 1
@@ -99,7 +104,12 @@ def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Re
         return (replace(item, path=target),)
     if not item.path.endswith(".mem"):
         reading.findings.append(
-            error("E0205", f'"{item.path}" is neither a plan nor a catalog', item.path_span, help="import a .mem or a .yaml file")
+            error(
+                "E0205",
+                f'"{item.path}" is neither a plan nor a catalog',
+                item.path_span,
+                help="import a .mem or a .yaml file",
+            )
         )
         return ()
     inner = reading.parsed.get(real)
@@ -117,7 +127,9 @@ def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Re
 
 def _unread(item: tree.Import, finding: Diagnostic | None) -> Diagnostic:
     reason = finding.message if finding is not None else "it cannot be read"
-    return error("E0201", f'"{item.path}" cannot be imported: {reason}', item.path_span, help="paths are relative to this file")
+    return error(
+        "E0201", f'"{item.path}" cannot be imported: {reason}', item.path_span, help="paths are relative to this file"
+    )
 
 
 def _bring(items: Items, wanted: tree.Import, reading: _Reading) -> Items:

@@ -7,7 +7,6 @@ What comes out is closed: no `let`, no loop, no alias of a format or GPU is left
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from planner.language import comprehend
 from planner.language.evaluate import evaluate, names

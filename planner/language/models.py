@@ -16,7 +16,13 @@ SHAPE = ("hidden", "layers", "heads", "inter", "vocab")
 """What an architecture needs; the rest has a stated default."""
 PARTS = (*SHAPE, "kv_heads", "head_dim", "gated", "experts", "active_experts", "shared_inter", "window", "tied")
 MIXER = {"heads": "heads", "kv_heads": "kv_heads", "head_dim": "head_dim", "window": "window"}
-FFN = {"inter": "inter", "gated": "gated", "experts": "experts", "active_experts": "topk", "shared_inter": "shared_inter"}
+FFN = {
+    "inter": "inter",
+    "gated": "gated",
+    "experts": "experts",
+    "active_experts": "topk",
+    "shared_inter": "shared_inter",
+}
 READERS = {"config": "a Hugging Face config.json", "checkpoint": "a .safetensors file, its index, or a .gguf file"}
 
 
@@ -67,7 +73,7 @@ def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | Non
             return None
         count = _number(said, "parameters")
         active = _number(said, "active_parameters", count)
-        model = Model(name, count, min(active, count), "bf16", None, "", "", None, "stated", PLAN)
+        model = Model(name, count, min(active, count), "bf16", None, "", "", None, PLAN, PLAN)
         return replace(model, **_stated(said))
     missing = [part for part in SHAPE if part not in said.values]
     if missing:
@@ -92,7 +98,7 @@ def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | Non
     if architecture is None:
         return None
     count, active = parameters(architecture)
-    model = Model(name, count, active, "bf16", None, "", "", architecture, "stated", PLAN)
+    model = Model(name, count, active, "bf16", None, "", "", architecture, PLAN, PLAN)
     return replace(model, **_stated(said))
 
 
@@ -206,7 +212,9 @@ def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, sco
     for name in shape:
         value = said.values[name]
         if not plain_model and (name not in ("vocab", "tied") or arch.embed_dim or arch.head_bias):
-            _refuse(name, f"`{base.id}` is no plain decoder, and `{name}` changes more than one part of it", said, scope)
+            _refuse(
+                name, f"`{base.id}` is no plain decoder, and `{name}` changes more than one part of it", said, scope
+            )
             return None
         plain: Any = int(value) if isinstance(value, Fraction) else value
         if name == "layers":
@@ -224,9 +232,9 @@ def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, sco
                 _refuse(name, f"not every layer of `{base.id}` has `{name}`", said, scope)
                 return None
             groups = [replace(group, ffn={**group.ffn, FFN[name]: plain}) for group in groups]
-    top = {name: said.values[name] for name in ("tied",) if name in shape}
-    sizes = {name: _number(said, name) for name in ("hidden", "vocab") if name in shape}
-    return replace(arch, groups=tuple(groups), **top, **sizes)
+    top: dict[str, Any] = {name: said.values[name] for name in ("tied",) if name in shape}
+    top |= {name: _number(said, name) for name in ("hidden", "vocab") if name in shape}
+    return replace(arch, groups=tuple(groups), **top)
 
 
 def _refuse(name: str, reason: str, said: Said, scope: Scope) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from planner.diagnostics import Diagnostic
+from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
 from planner.language.scope import near
 from planner.syntax import tree
@@ -18,7 +18,7 @@ WRITTEN = "WORKLOAD.QUANTITY=VALUE"
 def read_setting(setting: str) -> tuple[tree.Relation | None, tuple[Diagnostic, ...]]:
     """Return the relation of a `--set` text, or why it is none; its spans are in the text named `--set SETTING`."""
     path = f"--set {setting}"
-    file, found = parse(f"test \"\" {{ {setting} }}", path)
+    file, found = parse(f'test "" {{ {setting} }}', path)
     items = file.items[0].items if file.items and isinstance(file.items[0], tree.Test) else ()
     if found or len(file.items) != 1 or len(items) != 1 or not isinstance(items[0], tree.Relation):
         reason = found[0].message if found else "it is no relation"
@@ -29,8 +29,8 @@ def read_setting(setting: str) -> tuple[tree.Relation | None, tuple[Diagnostic, 
 def _moved(relation: tree.Relation, by: int, path: str) -> tree.Relation:
     from planner.syntax.walk import map_spans
 
-    def move(span: tree.Span) -> tree.Span:
-        return tree.Span(path, span.start - by, span.end - by, 1, span.column - by)
+    def move(span: Span) -> Span:
+        return Span(path, span.start - by, span.end - by, 1, span.column - by)
 
     return map_spans(relation, move)
 

@@ -18,9 +18,9 @@ from planner.language.types import Env
 from planner.syntax import tree
 from planner.units.canonical import named
 
-GOALS = tuple(
-    "cost gpus headroom quality tpot ttft throughput duration total_cost step_time memory power max_concurrency "
-    "max_context kv_tokens cost_per_token mfu".split()
+GOALS = (
+    *("cost", "gpus", "headroom", "quality", "memory", "power", "throughput", "tpot", "ttft", "cost_per_token"),
+    *("kv_tokens", "max_concurrency", "max_context", "step_time", "mfu", "duration", "total_cost"),
 )
 """What an objective can be: the sum over all workloads that have it."""
 DIRECTIONS = ("<=", "<", ">=", ">", "=")
@@ -97,9 +97,7 @@ def _worth(node: tree.Expression, env: Env) -> Fraction | None:
     if measure.unit != "USD/h" or not isinstance(measure.value, Fraction):
         is_number = isinstance(measure.value, Fraction)
         this = named(measure.unit) if is_number else "no number"
-        env.scope.error(
-            "E0401", f"`worth` is money per time, this is {this}", node.span, help="worth $150/month"
-        )
+        env.scope.error("E0401", f"`worth` is money per time, this is {this}", node.span, help="worth $150/month")
         return None
     if measure.value < 0:
         env.scope.error("E0403", "`worth` is not below zero", node.span, help="prefer the opposite")
@@ -148,16 +146,17 @@ def _goal(part: tree.Objective, env: Env) -> Goal | None:
     owner, _, last = text.rpartition(".")
     if owner in env.workloads and last in GOALS:
         scope.error(
-            "E0405", "an objective goes over all workloads", value.span, help=f"{part.direction} {last}; bound the others"
+            "E0405",
+            "an objective goes over all workloads",
+            value.span,
+            help=f"{part.direction} {last}; bound the others",
         )
     elif isinstance(value, tree.Name):
         scope.error(
             "E0303", f"`{text}` cannot be an objective", value.span, help=near(last or text, GOALS) or ", ".join(GOALS)
         )
     else:
-        scope.error(
-            "E0405", "an objective is one quantity", value.span, help="minimize cost then maximize headroom"
-        )
+        scope.error("E0405", "an objective is one quantity", value.span, help="minimize cost then maximize headroom")
     return None
 
 

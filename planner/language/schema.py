@@ -47,8 +47,8 @@ def count(
     free: bool = False,
 ) -> Quantity:
     """Return the row of a whole number; `everything` is what `any` offers where the number is not free anyway."""
-    bounds = {"low": Fraction(low), "high": Fraction(high)}
-    return Quantity(name, kinds, role, "number", doc, whole=True, everything=everything, free=free, **bounds)
+    least, most = Fraction(low), Fraction(high)
+    return Quantity(name, kinds, role, "number", doc, None, (), None, least, most, True, everything, free)
 
 
 def number(
@@ -119,9 +119,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         words=("attention", "all_linear", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         default="all_linear",
     ),
-    Quantity(
-        "lora_dropout", (TRAINING,), "given", "number", "LoRA's dropout.", low=Fraction(0), high=Fraction(1)
-    ),
+    Quantity("lora_dropout", (TRAINING,), "given", "number", "LoRA's dropout.", low=Fraction(0), high=Fraction(1)),
     word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
     word("gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "bf16", "The format of gradients."),
     Quantity(

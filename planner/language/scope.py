@@ -119,10 +119,9 @@ class Scope:
         if word is None:
             self.error("E0402", f"a {kind} is a name", node.span, help='a bare id, or a text in `"`')
             return None
-        own: dict[str, Gpu] | dict[str, Format] | dict[str, Model] | dict[str, Offer]
-        own = {"gpu": self.gpus, "format": self.formats, "model": self.models, "offer": self.offers}[kind]
-        if word in own:
-            return own[word]
+        own = self._own(kind, word)
+        if own is not None:
+            return own
         if word in self.broken and word in self.declared and self.declared[word].kind == kind:
             return None
         found: object
@@ -156,11 +155,17 @@ class Scope:
             help = 'write its whole id, "owner/name", or declare it: `model NAME { parameters = 13B }`'
         self.error("E0301", f"no {kind} is called `{word}`", node.span, help=help)
 
+    def _own(self, kind: str, word: str) -> Gpu | Format | Model | Offer | None:
+        if kind == "gpu":
+            return self.gpus.get(word)
+        if kind == "format":
+            return self.formats.get(word)
+        return self.models.get(word) if kind == "model" else self.offers.get(word)
+
     def _has(self, kind: str, word: str) -> bool:
         if word in self.declared:
             return self.declared[word].kind == kind
-        tables = {"gpu": self.catalog.gpus, "format": self.catalog.formats, "model": self.catalog.models}
-        return word in tables[kind]
+        return word in self.every(kind)
 
     def spelled(self, node: tree.Expression) -> str | None:
         """Return the word of a name or a text, through a `let` that holds a text; None for anything else."""

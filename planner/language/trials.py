@@ -42,16 +42,17 @@ def build_trials(file: tree.File, problem: Problem, scope: Scope, env: Env, agai
     return tuple(out)
 
 
-def _trial(
-    file: tree.File, test: tree.Test, problem: Problem, scope: Scope, env: Env, again: Again
-) -> Trial | None:
+def _trial(file: tree.File, test: tree.Test, problem: Problem, scope: Scope, env: Env, again: Again) -> Trial | None:
     before = len(scope.findings)
     relations = [item for item in test.items if isinstance(item, tree.Relation)]
     drops = [item for item in test.items if isinstance(item, tree.Drop)]
     expects = [item for item in test.items if isinstance(item, tree.Expect)]
     if not expects:
         scope.error(
-            "E0404", f'the test "{test.name}" expects nothing', test.span, help="add `expect CONDITION`, or `expect infeasible`"
+            "E0404",
+            f'the test "{test.name}" expects nothing',
+            test.span,
+            help="add `expect CONDITION`, or `expect infeasible`",
         )
     changed: Problem | None = problem
     inner = env

@@ -51,7 +51,9 @@ def _no_base(declaration: tree.Declaration, scope: Scope) -> None:
     assert declaration.base is not None
     name = scope.spelled(declaration.base) or "this"
     other = scope.declared.get(name)
-    reason = f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
+    reason = (
+        f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
+    )
     alike = [key for key, item in scope.declared.items() if item.kind == declaration.kind and item is not declaration]
     scope.error("E0301", reason, declaration.base.span, help=near(name, alike))
     scope.broken.add(declaration.name)

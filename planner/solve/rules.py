@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.language.evaluate import Mistake, compare, evaluate, names
+from planner.language.evaluate import compare, names, stated
+from planner.language.evaluate import holds as true
 from planner.language.problem import Measure, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import Broken, Outcome
@@ -24,7 +25,7 @@ def broken_bounds(workload: Workload, choice: dict[str, Value], outcomes: dict[s
 
 def speaks_of(node: tree.Expression, workloads: set[str]) -> set[str]:
     """Return the workloads an expression names."""
-    return {name.parts[0] for name in names(node) if name.parts[0] in workloads}
+    return {owner for owner, _ in names(node)} & workloads
 
 
 def holds(
@@ -32,27 +33,17 @@ def holds(
     workload: Workload,
     choice: dict[str, Value],
     outcomes: dict[str, Outcome],
-    lets: dict[str, Measure],
 ) -> bool:
     """Return whether an expression over one workload holds for a candidate; an unknown outcome makes it false."""
     table = BY_KIND[workload.kind]
 
-    def find(name: tree.Name) -> Measure | None:
-        if name.parts[0] == workload.name and len(name.parts) == 2:
-            quantity = name.parts[1]
-            have: Value | None
-            have = outcomes[quantity] if quantity in outcomes else choice.get(quantity, workload.given.get(quantity))
-            if have is None:
-                raise Mistake("E0405", f"{name.text} is not known", name.span)
-            return Measure(have, table[quantity].unit if isinstance(have, Fraction) else None)
-        return lets.get(name.text, Measure(name.text))
+    def find(_: str, quantity: str) -> Measure | None:
+        have: Value | None = outcomes[quantity] if quantity in outcomes else choice.get(quantity)
+        if have is None:
+            return stated(workload, quantity)
+        return Measure(have, table[quantity].unit if isinstance(have, Fraction) else None)
 
-    try:
-        return bool(evaluate(node, find).value)
-    except Mistake as mistake:
-        if mistake.code == "E0405":
-            return False
-        raise
+    return true(node, find)
 
 
 def broken_rules(
@@ -67,13 +58,13 @@ def broken_rules(
     out: list[Broken] = []
     for rule in problem.rules:
         if speaks_of(rule.condition, known) == {workload.name} and not holds(
-            rule.condition, workload, choice, outcomes, lets
+            rule.condition, workload, choice, outcomes
         ):
             out.append(Broken(rule.name, None, None))
     penalty = 0
     for wish in problem.preferences:
         if speaks_of(wish.condition, known) == {workload.name} and not holds(
-            wish.condition, workload, choice, outcomes, lets
+            wish.condition, workload, choice, outcomes
         ):
             penalty += wish.worth
     return out, penalty
