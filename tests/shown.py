@@ -2,9 +2,9 @@
 
 A page is Markdown. Each fenced block has its language:
 
-- `mem`: a whole plan; it must have no error, or the one that `<!-- wrong: CODE -->` above it names. A note
-  `<!-- file: NAME -->` writes it where the later commands of the page find it, `<!-- inside: HEAD -->` puts it inside
-  a block, `<!-- same: PATH -->` says that it is the text of that file.
+- `mem`: a plan, whole but perhaps for its edition; it must have no error, or the one that `<!-- wrong: CODE -->` above
+  it names. A note `<!-- file: NAME -->` writes it where the later commands of the page find it, `<!-- same: PATH -->`
+  says that it is the text of that file.
 - `console`: commands behind `$ `, each followed by what it prints. `planner` is run in this process; `| head -N` and
   `# exits N` are understood, and `git`, `cat` and `mv`.
 - `python`: executed; where it has `>>>`, as a doctest.
@@ -22,7 +22,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^(?P<notes>(?:<!--[^\n]*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 NOTE = re.compile(r"<!-- (\w+): (.*?) -->")
 SHELL = ("git", "cat", "mv", "ls")
-COLUMNS = "100"
+COLUMNS = "88"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,7 @@ def check(snippet: Snippet) -> None:
     """Raise AssertionError where a snippet is not what it seems; console blocks apart."""
     match snippet.language:
         case "mem":
-            plan = snippet.text
-            if "inside" in snippet.notes:
-                plan = f"edition 2026\n{snippet.notes['inside']}\n{plan}\n}}\n"
+            plan = snippet.text if "edition" in snippet.text else f"edition 2026\n{snippet.text}"
             wrong = snippet.notes.get("wrong")
             assert codes(plan) == ([wrong] if wrong else []), plan
             if "file" in snippet.notes:
@@ -151,7 +149,9 @@ def replay(page: str) -> str:
         if snippet.language == "console":
             out.append(transcript(snippet.text))
         elif "same" in snippet.notes:
-            out.append((ROOT / snippet.notes["same"]).read_text(encoding="utf-8"))
+            text = (ROOT / snippet.notes["same"]).read_text(encoding="utf-8")
+            check(replace(snippet, text=text))
+            out.append(text)
         else:
             check(snippet)
             out.append(snippet.text)
@@ -161,4 +161,8 @@ def replay(page: str) -> str:
 
 def pages() -> list[Path]:
     """Return the pages whose snippets are run."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    return [
+        ROOT / "README.md",
+        *(path for path in found if "generated" not in path.parts and "_build" not in path.parts),
+    ]
