@@ -108,8 +108,8 @@ def build_offer(row: Row) -> Offer:
     )
 
 
-def build_architecture(row: Row) -> Architecture:
-    """Return the architecture of a model's row."""
+def build_architecture(row: Row, family: str = "") -> Architecture:
+    """Return the architecture of a model's row; `family` is its `model_type`."""
     groups = tuple(
         Layers(_whole(group, "count"), dict(group["mixer"]), dict(group["ffn"] or {"kind": "none"}),
                _whole(group, "norms"), group.get("extra", 0))
@@ -123,7 +123,7 @@ def build_architecture(row: Row) -> Architecture:
         tied=bool(row["tied"]),
         norm=_text(row, "norm"),
         groups=groups,
-        **rest,
+        **{"family": family, **rest},
     )
 
 
@@ -138,7 +138,7 @@ def build_model(row: Row) -> Model:
         max_context=_maybe(row, "max_context"),
         licence=_text(row, "licence"),
         model_type=_text(row, "model_type"),
-        architecture=build_architecture(architecture) if architecture else None,
+        architecture=build_architecture(architecture, _text(row, "model_type")) if architecture else None,
         verified=_text(row, "verified"),
         source=_text(row, "source"),
         aliases=_texts(row, "aliases"),

@@ -98,7 +98,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A decoder as a run-length list of layers, and what stands outside them."""
+    """A decoder as a run-length list of layers, and what stands outside them. `family` is its `model_type`."""
 
     hidden: int
     vocab: int
@@ -113,6 +113,7 @@ class Architecture:
     embed_norm: bool = False
     embed_extra_rows: int = 0
     global_extra: int = 0
+    family: str = ""
 
     @property
     def layers(self) -> int:

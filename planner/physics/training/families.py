@@ -1,0 +1,97 @@
+"""How a family's published code differs from a llama-style decoder, where an architecture does not say it.
+
+One row a `model_type` of Hugging Face transformers 5.23 (models/*/modeling_*.py and the defaults of its configuration):
+activation functions, dropout that is on in training, parallel branches, fused projections, rotary share, soft caps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from planner.catalog.records import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the modelling code does. `branches` is serial, shared (one norm for both) or two (a norm each)."""
+
+    act: str = "silu"
+    norm: str = "llama"
+    branches: str = "serial"
+    fused_qkv: bool = False
+    fused_gate: bool = False
+    rotary: float = 1.0  # share of the head that turns; 0 for learned or no positions
+    hidden_dropout: bool = False
+    attention_dropout: bool = False
+    embedding_dropout: bool = False
+    query_scaled: bool = False
+    softcap: bool = False  # of the scores, in eager attention
+    logit_cap: bool = False
+    plain_attention: bool = False
+    plain_softmax: bool = False  # eager attention's softmax stays in the scores' type
+    joins: bool = False  # rotary heads pass through a `cat` even when all of a head turns
+    scaled_embedding: bool = False
+    router: str = "softmax"
+    known: bool = True
+
+
+_LLAMA: Final = Family()
+_FAMILIES: Final[dict[str, Family]] = {
+    "gemma": Family(act="gelu", norm="gemma", scaled_embedding=True),
+    "gemma2": Family(act="gelu", norm="gemma", scaled_embedding=True, softcap=True, logit_cap=True),
+    "gemma3_text": Family(act="gelu", norm="gemma", scaled_embedding=True),
+    "gemma3": Family(act="gelu", norm="gemma", scaled_embedding=True),
+    "phi3": Family(fused_qkv=True, fused_gate=True, joins=True),
+    "gpt2": Family(
+        act="gelu_new",
+        fused_qkv=True,
+        rotary=0,
+        plain_softmax=True,
+        hidden_dropout=True,
+        attention_dropout=True,
+        embedding_dropout=True,
+    ),
+    "gpt_bigcode": Family(
+        act="gelu",
+        fused_qkv=True,
+        rotary=0,
+        hidden_dropout=True,
+        attention_dropout=True,
+        embedding_dropout=True,
+    ),
+    "opt": Family(act="relu", rotary=0, hidden_dropout=True, query_scaled=True),
+    "gpt_neo": Family(act="gelu_new", rotary=0, query_scaled=False),
+    "gptj": Family(act="gelu_new", branches="shared", rotary=0.25),
+    "gpt_neox": Family(act="gelu", branches="two", fused_qkv=True, rotary=0.25),
+    "falcon": Family(act="gelu", branches="shared", fused_qkv=True, plain_attention=True),
+    "bloom": Family(act="gelu", fused_qkv=True, rotary=0),
+    "mpt": Family(act="gelu", fused_qkv=True, rotary=0),
+    "phi": Family(act="gelu_new", branches="shared", rotary=0.5),
+    "stablelm": Family(rotary=0.25),
+    "starcoder2": Family(act="gelu"),
+    "cohere": Family(branches="shared", norm="cohere"),
+    "cohere2": Family(branches="shared", norm="cohere"),
+    "nemotron": Family(act="relu2", rotary=0.5),
+    "olmo": Family(norm="llama"),
+    "deepseek_v3": Family(router="sigmoid"),
+    "glm4": Family(fused_gate=True, rotary=0.5),
+    "glm": Family(fused_gate=True, rotary=0.5),
+    "mixtral": Family(router="softmax_fp32"),
+}
+_LLAMA_STYLE: Final = frozenset(
+    "llama mistral qwen2 qwen3 qwen2_moe qwen3_moe granite smollm3 seed_oss internlm3 olmo2 olmo3 olmoe exaone4"
+    " deepseek_v2 mistral3".split()
+)
+
+
+def family(arch: Architecture) -> Family:
+    """The traits of an architecture's family; unknown ones are read as llama-style, with GELU where there is no gate."""
+    found = _FAMILIES.get(arch.family)
+    if found:
+        return found
+    if arch.family in _LLAMA_STYLE or not arch.family:
+        gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
+        return _LLAMA if gated else Family(act="gelu", known=arch.norm == "rms")
+    gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
+    return Family(known=False) if gated else Family(act="gelu", known=False)

@@ -1,0 +1,367 @@
+"""A decoder's layer, its head and its loss as operations on a tape: what they keep and what their backward needs.
+
+Layer by layer from mixer and feed-forward kind, written as the modelling code of Hugging Face transformers 5.23 writes
+them (models/llama, gemma2, gpt2, opt, gpt_neox, falcon, phi3, mixtral, qwen3_moe, deepseek_v3; integrations/moe.py).
+Tensor parallelism divides the widths inside a layer; sequence parallelism (`Recipe.fused`, Megatron's) its outside too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from planner.catalog.records import Architecture, Layers
+from planner.physics.architecture import kind
+from planner.physics.training import operations as op
+from planner.physics.training.attention import Heads, attend
+from planner.physics.training.families import Family, family
+from planner.physics.training.recipe import Recipe, norm, project, share
+from planner.physics.training.tape import Bytes, Tape, Tensor, Weight
+
+
+class How(NamedTuple):
+    """How attention runs: the kernel asked for, one sequence, a mask between documents, scores made again."""
+
+    attention: str
+    single: bool
+    packed: bool
+    recompute: bool
+
+
+class Region(NamedTuple):
+    """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
+    the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
+    tensors they are."""
+
+    kept: Bytes
+    input: int
+    keeps_input: bool
+    events: tuple[Bytes, ...]
+    gradients: int
+    tensors: int
+    kernel: str = ""
+
+
+def layer(
+    arch: Architecture,
+    group: Layers,
+    recipe: Recipe,
+    tokens: int,
+    attention: str = "sdpa",
+    *,
+    first: bool = False,
+    single: bool = False,
+    packed: bool = False,
+    recompute: str = "",
+) -> Region:
+    """One layer of a group on sequences of `tokens`.
+
+    `first`: its input needs no gradient. `single`: a micro-batch of one sequence. `packed`: a mask keeps the documents
+    of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective), "ops" all but every
+    second matrix product and the attention output (torchtitan's selective per operation).
+    """
+    traits = family(arch)
+    t = Tape(tokens, recipe.autocast)
+    x = t.given(recipe.outer(arch.hidden), recipe.hidden, not first)
+    how = How(attention, single, packed, recompute == "attention")
+    mixed, kernel = _branch_mixer(t, arch, group, traits, recipe, x, how)
+    y = mixed
+    if traits.branches == "serial":
+        y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
+    kept, events = t.kept(), t.backward(y)
+    size = x.width * x.item * tokens
+    if recompute == "ops":
+        stays = _saved_products(t, recipe)
+        events = tuple(event._replace(each=event.each + stays) for event in events)
+        return Region(Bytes(0, 0, stays, 0), size, True, events, t.gradients(), t.trained, kernel)
+    return Region(kept, size, x.storage in t.saved, events, t.gradients(), t.trained, kernel)
+
+
+def _saved_products(t: Tape, r: Recipe) -> int:
+    """What torchtitan's selective checkpointing keeps: the output of every second matrix product, and attention's
+    (torchtitan, models/llama3/infra/parallelize.py: `_save_list`, `meta["forward_mm_count"] % 2`)."""
+    products = [size for kind_, size in t.outputs if kind_ == "product"]
+    attention = sum(size for kind_, size in t.outputs if kind_ == "attention")
+    return attention + sum(products[0::2])
+
+
+def _branch_mixer(
+    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+) -> tuple[Tensor, str]:
+    post = group.norms >= 4 and traits.norm != "cohere"
+    after_only = arch.family in ("olmo2", "olmo3", "exaone4")
+    inner = x if after_only else norm(t, r, x, arch.norm, traits.norm)
+    if kind(group.mixer) == "none":
+        out, kernel = inner, ""
+    else:
+        out, kernel = mixer(t, arch, group, traits, r, inner, how)
+    out = op.dropout(t, out, traits.hidden_dropout)
+    if traits.branches != "serial":
+        second = norm(t, r, x, arch.norm, traits.norm) if traits.branches == "two" else inner
+        fed = feed_forward(t, arch, group, traits, r, second)
+        fed = op.dropout(t, fed, traits.hidden_dropout)
+        return op.add(t, op.add(t, fed, out), x), kernel
+    if post or after_only:
+        out = norm(t, r, out, arch.norm, traits.norm)
+    return op.add(t, x, out), kernel
+
+
+def _feed_forward_branch(
+    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor
+) -> Tensor:
+    if kind(group.ffn) == "none":
+        return x
+    after_only = arch.family in ("olmo2", "olmo3", "exaone4")
+    inner = x if after_only else norm(t, r, x, arch.norm, traits.norm)
+    out = feed_forward(t, arch, group, traits, r, inner)
+    out = op.dropout(t, out, traits.hidden_dropout)
+    if after_only or (group.norms >= 4 and traits.norm != "cohere"):
+        out = norm(t, r, out, arch.norm, traits.norm)
+    return op.add(t, x, out)
+
+
+def mixer(
+    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+) -> tuple[Tensor, str]:
+    """The token mixer of a layer."""
+    match kind(group.mixer):
+        case "gqa" | "cross":
+            return _grouped_query(t, arch, group, traits, r, x, how)
+        case "mla":
+            return _latent(t, arch, group, traits, r, x, how)
+    return _recurrent(t, arch, group, r, x), "scan"
+
+
+def _grouped_query(
+    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+) -> tuple[Tensor, str]:
+    part = group.mixer
+    size = int(part["head_dim"])
+    value_size = int(part.get("v_head_dim") or size)
+    heads, kv_heads = share(int(part["heads"]), r.tp), share(int(part["kv_heads"]), r.tp)
+    query, key, value = heads * size, kv_heads * size, kv_heads * value_size
+    bias = bool(part.get("qkv_bias"))
+    if traits.fused_qkv:
+        fused = project(t, r, x, query + key + value, "qkv", inside=arch.hidden, bias=bias)
+        q, k, v = op.split(t, fused, query, key, value)
+    else:
+        q = project(t, r, x, query * (2 if part.get("q_gate") else 1), "q", inside=arch.hidden, bias=bias)
+        k = project(t, r, x, key, "k", inside=arch.hidden, bias=bias)
+        v = project(t, r, x, value, "v", inside=arch.hidden, bias=bias)
+    gate = None
+    if part.get("q_gate") and not traits.fused_qkv:
+        q, gate = op.split(t, q, query, query)
+    if part.get("qk_norm"):
+        whole = part["qk_norm"] == "full"
+        q = norm(t, r, q, "rms", traits.norm, groups=1 if whole else heads, width=query if whole else size)
+        k = norm(t, r, k, "rms", traits.norm, groups=1 if whole else kv_heads, width=key if whole else size)
+    if traits.query_scaled:
+        q = op.unary(t, q)
+    if traits.plain_attention:
+        k, v = op.copy(t, k, k.width), op.copy(t, v, v.width)
+    if traits.rotary:
+        q = op.rotate(t, q, int(query * traits.rotary))
+        k = op.rotate(t, k, int(key * traits.rotary))
+    shape = Heads(heads, kv_heads, size, value_size)
+    y, kernel = attend(
+        t,
+        q,
+        k,
+        v,
+        shape,
+        how=how.attention,
+        window=1 if how.packed else part.get("window") or part.get("chunk"),
+        softcap=traits.softcap,
+        drop=traits.attention_dropout,
+        plain=traits.plain_attention,
+        keep_type=traits.plain_softmax,
+        joined=traits.joins or 0 < traits.rotary < 1,
+        single=how.single,
+        recompute=how.recompute,
+    )
+    if gate is not None:
+        y = op.multiply(t, y, op.unary(t, gate, keep="output"))
+    return _project_out(t, arch, r, y, "o", bool(part.get("o_bias"))), kernel
+
+
+def _latent(
+    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+) -> tuple[Tensor, str]:
+    """Multi-head latent attention: latents are whole on each GPU, heads are split."""
+    part = group.mixer
+    heads = share(int(part["heads"]), r.tp)
+    nope, rope, value = int(part["nope"]), int(part["rope"]), int(part["v_head_dim"])
+    latent, rank = int(part["kv_lora_rank"]), int(part.get("q_lora_rank") or 0)
+    if rank:
+        low = norm(t, r, project(t, r, x, rank, "q_a", inside=arch.hidden), "rms", "llama")
+        q = project(t, r, low, heads * (nope + rope), "q_b")
+    else:
+        q = project(t, r, x, heads * (nope + rope), "q", inside=arch.hidden)
+    plain, turned = op.split(t, q, heads * nope, heads * rope)
+    both = project(t, r, x, latent + rope, "kv_a", inside=arch.hidden)
+    compressed, key = op.split(t, both, latent, rope)
+    compressed = norm(t, r, compressed, "rms", "llama")
+    turned, key = op.rotate(t, turned), op.rotate(t, key)
+    q = op.join(t, plain, turned)
+    opened = project(t, r, compressed, heads * (nope + value), "kv_b")
+    k, v = op.split(t, opened, heads * nope, heads * value)
+    k = op.join(t, op.copy(t, k), op.copy(t, key, heads * rope))
+    y, kernel = attend(t, q, k, v, Heads(heads, heads, nope + rope, value), how=how.attention, recompute=how.recompute)
+    return _project_out(t, arch, r, y, "o"), kernel
+
+
+def _recurrent(t: Tape, arch: Architecture, group: Layers, r: Recipe, x: Tensor) -> Tensor:
+    """State-space and linear mixers: projections, a convolution and a scan that keeps its inputs and its output."""
+    part = group.mixer
+    match kind(part):
+        case "gdn":
+            keys = 2 * int(part["k_heads"]) * int(part["k_dim"])
+            inner = int(part["v_heads"]) * int(part["v_dim"])
+            wide = keys + inner
+        case "mamba1":
+            inner, wide = int(part["d_inner"]), int(part["d_inner"])
+        case "mamba2":
+            inner = int(part["d_inner"])
+            wide = inner + 2 * int(part["groups"]) * int(part["d_state"])
+        case "lightning":
+            inner = int(part["heads"]) * int(part["head_dim"])
+            wide = 3 * inner
+        case _:
+            inner, wide = arch.hidden, arch.hidden
+    inner, wide = share(inner, r.tp), share(wide, r.tp)
+    both = project(t, r, x, wide + inner, "in_proj", inside=arch.hidden)
+    mixed, gate = op.split(t, both, wide, inner)
+    mixed = op.unary(t, op.unary(t, mixed, keep="input"), keep="input")
+    scanned = t.tensor(inner, 4 if kind(part) != "shortconv" else mixed.item, mixed.grad)
+    t.record((scanned,), ((mixed, True),), (mixed.storage, scanned.storage))
+    gated = op.multiply(t, op.cast(t, scanned, both.item), op.unary(t, gate, keep="input"))
+    return _project_out(t, arch, r, gated, "o")
+
+
+def _project_out(t: Tape, arch: Architecture, r: Recipe, x: Tensor, name: str, bias: bool = False) -> Tensor:
+    """The linear layer back to the residual stream, which sequence parallelism scatters."""
+    y = project(t, r, x, arch.hidden, name, bias=bias)
+    if not r.sequence_parallel:
+        return y
+    z = t.tensor(r.outer(arch.hidden), y.item, y.grad)
+    t.record((z,), ((y, True),))
+    return z
+
+
+def feed_forward(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
+    """The feed-forward part of a layer."""
+    part = group.ffn
+    gated, bias = bool(part.get("gated", True)), bool(part.get("bias", False))
+    if kind(part) == "mlp":
+        return _dense(t, arch, traits, r, x, int(part["inter"]), gated, bias)
+    y = _experts(t, arch, group, traits, r, x)
+    shared = int(part.get("shared_inter") or 0) + int(part.get("plus_dense") or 0)
+    if shared:
+        beside = _dense(t, arch, traits, r, x, shared, gated, False)
+        if part.get("shared_gate"):
+            score = op.unary(t, op.linear(t, x, 1, r.weight(arch.hidden, "router")), keep="output")
+            beside = op.multiply(t, beside, score)
+        y = op.add(t, y, beside)
+    return y
+
+
+def _dense(
+    t: Tape, arch: Architecture, traits: Family, r: Recipe, x: Tensor, inter: int, gated: bool, bias: bool
+) -> Tensor:
+    inter = share(inter, r.tp)
+    if not gated:
+        y = op.activation(t, project(t, r, x, inter, "up", inside=arch.hidden, bias=bias), traits.act)
+    elif r.fused:
+        both = project(t, r, x, 2 * inter, "gate", inside=arch.hidden, bias=bias)
+        y = t.tensor(inter, both.item, both.grad)
+        t.record((y,), ((both, True),), (both.storage,))
+    elif traits.fused_gate:
+        gate, up = op.split(t, project(t, r, x, 2 * inter, "gate_up", inside=arch.hidden, bias=bias), inter, inter)
+        y = op.multiply(t, up, op.activation(t, gate, traits.act))
+    else:
+        gate = op.activation(t, project(t, r, x, inter, "gate", inside=arch.hidden, bias=bias), traits.act)
+        y = op.multiply(t, gate, project(t, r, x, inter, "up", inside=arch.hidden, bias=bias))
+    return _project_out(t, arch, r, y, "down", bias)
+
+
+def _experts(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
+    """Routed experts through grouped matrix products: the bytes do not depend on how tokens are routed."""
+    part = group.ffn
+    experts, topk, inter = int(part["experts"]), int(part["topk"]), share(int(part["inter"]), r.tp)
+    gated = bool(part.get("gated", True))
+    local = share(experts, r.ep)
+    if traits.router == "sigmoid":
+        wide = op.cast(t, x, 4)
+        copy = t.cast_weight(arch.hidden * experts, 4)
+        logits = op.linear(t, wide, experts, r.weight(arch.hidden * experts, "router", 4))
+        if r.item == 2 and t.nodes and t.nodes[-1].weights:
+            t.nodes[-1].saved += (copy,)
+            t.saved[copy] = 1
+            t.nodes[-1].weights = ((arch.hidden * experts * r.item, arch.hidden * experts * 4),)
+    else:
+        logits = op.cast(t, op.linear(t, x, experts, r.weight(arch.hidden * experts, "router")), 4)
+    scores = op.unary(t, logits, keep="output")
+    index = t.tensor(topk, 8, False)
+    chosen = t.tensor(topk, 4, scores.grad)
+    t.record((chosen,), ((scores, True),), (index.storage,))
+    chosen = op.unary(t, chosen, keep="output")
+    if traits.router == "softmax":
+        chosen = op.cast(t, chosen, x.item if not t.autocast else 2)
+    order = t.tensor(topk, 8, False)
+    sorted_scores = t.tensor(topk, chosen.item, chosen.grad)
+    places, sums = t.tensor(2 * topk, 8, False), t.tensor(1, 4, False)
+    t.record((sorted_scores,), ((chosen, True),), (places.storage, sums.storage))
+    gathered = t.tensor(topk * arch.hidden, x.item, x.grad)
+    t.record((gathered,), ((x, True),), (order.storage,))
+    up = 2 if gated else 1
+    both = op.linear(t, gathered, topk * up * inter, r.weight(local * arch.hidden * up * inter, "mlp"))
+    if gated:
+        gate, side = op.split(t, both, topk * inter, topk * inter)
+        inner = op.multiply(t, op.activation(t, gate, traits.act), side)
+    else:
+        inner = op.activation(t, both, traits.act)
+    out = op.linear(t, inner, topk * arch.hidden, r.weight(local * arch.hidden * inter, "mlp"))
+    weighted = op.multiply(t, out, sorted_scores)
+    restored = t.tensor(weighted.width, weighted.item, weighted.grad)
+    t.record((restored,), ((weighted, True),), (order.storage,))
+    total = t.tensor(arch.hidden, restored.item, restored.grad)
+    t.record((total,), ((restored, False),))
+    return op.cast(t, total, x.item)
+
+
+def head(arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard") -> Region:
+    """Final norm, head and loss. The input is the last layer's output."""
+    traits = family(arch)
+    t = Tape(tokens, recipe.autocast)
+    x = t.given(recipe.outer(arch.hidden), recipe.hidden, True)
+    y = norm(t, recipe, x, arch.norm, traits.norm) if arch.final_norm else x
+    vocab = share(arch.vocab, recipe.tp)
+    weight = recipe.weight(arch.hidden * vocab, "head")
+    if loss == "fused":
+        out = _fused_loss(t, recipe, y, vocab, weight)
+    else:
+        logits = op.linear(t, y, vocab, weight, bias=arch.head_bias, vocab=True)
+        if traits.logit_cap:
+            logits = op.unary(t, op.unary(t, op.unary(t, logits), keep="output"))
+        out = _cross_entropy(t, op.cast(t, logits, 4))
+    return Region(t.kept(), x.width * x.item * tokens, x.storage in t.saved, t.backward(out), t.gradients(), t.trained)
+
+
+def _cross_entropy(t: Tape, logits: Tensor) -> Tensor:
+    """log_softmax keeps its output; nll_loss makes a gradient of its size, log_softmax another (ForCausalLMLoss)."""
+    log = op.unary(t, logits, keep="output")
+    loss = t.tensor(0, 4, True)
+    t.record((loss,), ((log, True),), (log.storage,))
+    return loss
+
+
+def _fused_loss(t: Tape, r: Recipe, x: Tensor, vocab: int, weight: Weight) -> Tensor:
+    """Liger's fused linear cross-entropy: forward makes the gradients of its input and of the head already, from
+    chunks of logits that are gone when backward begins (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py)."""
+    ready = t.tensor(x.width, x.item, False)
+    loss = t.tensor(0, 4, True)
+    saved = (ready.storage,)
+    if weight.trained:
+        saved += (t.cast_weight(weight.count, weight.item),)
+    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+    t.record((loss,), ((x, False),), saved, 0, weights)
+    return loss

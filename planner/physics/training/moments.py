@@ -1,0 +1,75 @@
+"""The largest moment of a training step: states and activations put together, part by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from planner.physics.training.activations import END, LOSS, MOMENTS, OPTIMIZER, Point
+from planner.physics.training.states import States
+
+PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "logits", "overhead", "margin")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMemory:
+    """`parts` are live at the peak and add up to it; `sizes` is each part's whole size, whenever it lives."""
+
+    parts: dict[str, int]
+    sizes: dict[str, int]
+    peak_moment: str
+    moments: dict[str, int] = field(default_factory=dict)
+    approximate: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Bytes at the peak."""
+        return sum(self.parts.values())
+
+
+def live(states: States, point: Point) -> tuple[int, int, int]:
+    """Bytes of gradients, of what is gathered or buffered, and of the optimizer's scratch at a point."""
+    gradients = states.gradient(point.graded) + (point.gradients if states.making else 0)
+    gathered = states.gathered if point.moment <= END else 0
+    return gradients, gathered, states.step if point.moment == OPTIMIZER else 0
+
+
+def combine(
+    states: States,
+    points: tuple[Point, ...],
+    overhead: int = 0,
+    margin: int = 0,
+    notes: tuple[str, ...] = (),
+) -> TrainingMemory:
+    """The peak among the points, its parts, and the total of each of the six moments."""
+    base = states.weights + states.master + states.optimizer + overhead + margin
+    best: tuple[int, Point] | None = None
+    moments: dict[str, int] = {}
+    for point in points:
+        total = base + sum(live(states, point)) + point.activations + point.logits
+        name = MOMENTS[point.moment]
+        moments[name] = max(moments.get(name, 0), total)
+        if best is None or total > best[0]:
+            best = (total, point)
+    assert best is not None
+    point = best[1]
+    gradients, gathered, step = live(states, point)
+    parts = {
+        "weights": states.weights + gathered,
+        "master_weights": states.master,
+        "gradients": gradients,
+        "optimizer": states.optimizer + step,
+        "activations": point.activations,
+        "logits": point.logits,
+        "overhead": overhead,
+        "margin": margin,
+    }
+    sizes = {
+        **parts,
+        "weights": states.weights,
+        "gradients": states.gradients,
+        "optimizer": states.optimizer,
+        "activations": max(each.activations for each in points),
+        "logits": max((each.logits for each in points if each.moment <= LOSS), default=0),
+    }
+    ordered = {name: moments[name] for name in MOMENTS if name in moments}
+    return TrainingMemory(parts, sizes, MOMENTS[point.moment], ordered, states.notes + notes)

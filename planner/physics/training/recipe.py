@@ -1,0 +1,168 @@
+"""What a precision recipe and a method mean for one linear layer: types, autocast, adapters, fake quantisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from planner.physics.training import operations as op
+from planner.physics.training.tape import Tape, Tensor, Weight
+
+AUTOCAST: Final = ("bf16_mixed", "fp16_mixed", "fp8_mixed", "int8")
+ATTENTION: Final = ("q", "k", "v", "o", "qkv")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`item` is the bytes of a weight as the step computes with it, `hidden` of the residual stream."""
+
+    item: int
+    hidden: int
+    autocast: bool
+    method: str = "full"
+    rank: int = 0
+    targets: tuple[str, ...] | str = "all_linear"
+    dropout: bool = False
+    fused: bool = False
+    frozen: tuple[str, ...] = ()
+    tp: int = 1
+    sequence_parallel: bool = False
+    ep: int = 1
+
+    @property
+    def adapters(self) -> bool:
+        """Whether only adapters are trained."""
+        return self.method in ("lora", "qlora")
+
+    def adapts(self, name: str) -> bool:
+        """Whether LoRA adapts the linear layer of this short name."""
+        if not self.adapters or name in ("router", "experts", "head"):
+            return False
+        if self.targets == "all_linear":
+            return True
+        if self.targets == "attention":
+            return name in ATTENTION
+        wanted = {target.removesuffix("_proj") for target in self.targets}
+        if name == "qkv":
+            return bool(wanted & {"q", "k", "v", "qkv", "query_key_value", "c_attn", "Wqkv"})
+        return name in wanted
+
+    def weight(self, count: int, part: str, item: int | None = None) -> Weight:
+        """A weight of the model itself in this part of it, trained unless it is frozen."""
+        return Weight(count, item or self.item, not self.adapters and part not in self.frozen)
+
+    def outer(self, width: int) -> int:
+        """The width of the residual stream on one GPU: sequence parallelism splits it along the tokens."""
+        return share(width, self.tp) if self.sequence_parallel else width
+
+
+def recipe_for(
+    precision: str,
+    framework: str = "transformers",
+    method: str = "full",
+    *,
+    rank: int = 16,
+    targets: tuple[str, ...] | str = "all_linear",
+    dropout: bool = False,
+    frozen: tuple[str, ...] = (),
+    tp: int = 1,
+    ep: int = 1,
+) -> Recipe:
+    """The types a step computes in.
+
+    transformers: autocast over fp32 weights where all is trained, over a bf16 base where adapters are (what Trainer does
+    with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16 weights.
+    """
+    adapters = method in ("lora", "qlora")
+    mixed = precision in AUTOCAST
+    own = framework == "transformers"
+    item = 4 if precision == "fp32" or (mixed and own and not adapters) else 2
+    return Recipe(
+        item,
+        item,
+        mixed and own,
+        method,
+        rank if adapters else 0,
+        targets,
+        dropout,
+        framework == "megatron",
+        frozen,
+        tp,
+        framework == "megatron" and tp > 1,
+        ep,
+    )
+
+
+def project(
+    t: Tape, r: Recipe, x: Tensor, out: int, name: str, *, inside: int | None = None, bias: bool = False
+) -> Tensor:
+    """A linear layer of the model under the recipe, with its adapter where it has one.
+
+    `inside` is the width of its input before sequence parallelism splits it.
+    """
+    count = (inside or x.width) * out
+    part = "attention" if name in ATTENTION or name.startswith(("q_", "kv_")) else "mlp"
+    if r.method == "qlora" and name not in ("router", "head"):
+        base = _quantised(t, r, x, out, count)
+    elif r.method == "qat" and name not in ("router", "head"):
+        base = _fake_quantised(t, r, x, out, r.weight(count, part), bias)
+    else:
+        base = op.linear(t, x, out, r.weight(count, part), bias=bias)
+    return _adapted(t, r, x, base, out) if r.adapts(name) else base
+
+
+def _adapted(t: Tape, r: Recipe, x: Tensor, base: Tensor, out: int) -> Tensor:
+    """`result + lora_B(lora_A(dropout(x))) * scaling` with fp32 adapters (peft 0.21, tuners/lora/layer.py)."""
+    wide = op.dropout(t, op.cast(t, x, 4), r.dropout)
+    low = op.linear(t, wide, r.rank, Weight(x.width * r.rank, 4, True))
+    high = op.linear(t, low, out, Weight(out * r.rank, 4, True))
+    return op.cast(t, op.add(t, base, op.unary(t, high)), base.item)
+
+
+def _quantised(t: Tape, r: Recipe, x: Tensor, out: int, count: int) -> Tensor:
+    """bitsandbytes `MatMul4Bit`: keeps no input; backward makes the weight anew in 16 bits (autograd/_functions.py)."""
+    item = 2 if r.autocast else r.item
+    x = op.cast(t, x, item)
+    y = t.tensor(out, item, x.grad)
+    t.record((y,), ((x, True),), (), 0, ((0, 2 * count),) if x.grad else ())
+    return y
+
+
+def _fake_quantised(t: Tape, r: Recipe, x: Tensor, out: int, weight: Weight, bias: bool) -> Tensor:
+    """A linear layer on a fake-quantised weight: the rounded copy is kept for the input's gradient, and a byte a
+    weight that says where it was clamped (aten/native/quantized/FakeQuantPerChannelAffine.cpp, `cachemask`)."""
+    y = op.linear(t, x, out, weight, bias=bias)
+    copy, mask = t.cast_weight(weight.count, weight.item), t.cast_weight(weight.count, 1)
+    t.nodes[-1].saved += (copy, mask)
+    for storage in (copy, mask):
+        t.saved[storage] = 1
+    return y
+
+
+def norm(t: Tape, r: Recipe, x: Tensor, kind: str, style: str, *, groups: int = 1, width: int | None = None) -> Tensor:
+    """A norm of the kind the architecture names: rms, ln, ln_nobias or none."""
+    count = width or x.width
+    if r.fused and kind != "none":
+        return _fused_norm(t, r, x, count)
+    if kind in ("ln", "layer", "ln_nobias") and style != "cohere":
+        return op.layer_norm(t, x, r.weight(count * (1 if kind == "ln_nobias" else 2), "norm"))
+    if style == "cohere":
+        return op.rms_norm(t, x, r.weight(count, "norm"), style="gemma", groups=groups)
+    if kind == "none":
+        return op.layer_norm(t, x, Weight(0, r.item, False))
+    return op.rms_norm(t, x, r.weight(count, "norm"), style=style, groups=groups)
+
+
+def _fused_norm(t: Tape, r: Recipe, x: Tensor, count: int) -> Tensor:
+    """A norm in one kernel (Transformer Engine, Apex): keeps its input and a statistic."""
+    weight = r.weight(count, "norm")
+    y = t.tensor(x.width, x.item, x.grad or weight.trained)
+    statistics = t.tensor(1, 4, False)
+    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+    t.record((y,), ((x, True),), (x.storage, statistics.storage), 0, weights)
+    return y
+
+
+def share(count: int, tp: int) -> int:
+    """What one of `tp` GPUs holds of something they split, rounded up."""
+    return -(-count // tp)

@@ -1,0 +1,330 @@
+"""Weights, master weights, gradients and optimizer states of one GPU, and what frameworks gather and buffer.
+
+Who keeps what: PyTorch's own optimizers (torch.optim, 2.13) keep states in the parameter's type; transformers trains fp32
+weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with an fp32 master copy (ZeRO, arXiv 1910.02054);
+FSDP shards fp32 weights and gathers 16-bit ones, a layer and the next at a time (arXiv 2304.11277).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+from planner.catalog.records import Architecture
+from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
+from planner.physics.training.activations import stage_runs
+from planner.physics.training.layers import layer
+from planner.physics.training.recipe import AUTOCAST, recipe_for, share
+
+# Optimizer -> states in their own type for each parameter, and bytes besides.
+STATES: Final[dict[str, tuple[int, Fraction]]] = {
+    "sgd": (0, Fraction(0)),
+    "sgd_momentum": (1, Fraction(0)),
+    "adam": (2, Fraction(0)),
+    "adamw": (2, Fraction(0)),
+    "adamw_8bit": (0, 2 + 2 * Fraction(4, 256)),
+    "paged_adamw_8bit": (0, Fraction(0)),
+    "adafactor": (0, Fraction(0)),
+    "lion": (1, Fraction(0)),
+    "muon": (1, Fraction(0)),
+}
+"""8-bit states hold an fp32 maximum for each block of 256 (bitsandbytes, optim/optimizer.py); paged ones may leave."""
+NF4_BYTES: Final = Fraction(1, 2) + Fraction(1, 64) + Fraction(4, 64 * 256)
+"""NF4 with double quantisation: 4 bits, an 8-bit scale for 64 and an fp32 one for 256 of those (arXiv 2305.14314)."""
+SMALLEST: Final = 512
+"""The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
+NF4_SINGLE: Final = Fraction(1, 2) + Fraction(4, 64)
+DEEPSPEED_BUCKET: Final = 500_000_000
+"""Elements of reduce_bucket_size and allgather_bucket_size, DeepSpeed's defaults (deepspeed/runtime/zero/config.py)."""
+TRAINED_CLASSES: Final = {"embedding": "embedding", "head": "head", "attention": "attention", "mlp": "mlp"}
+
+
+@dataclass(frozen=True, slots=True)
+class StateChoice:
+    """What the states depend on. `offload` is none, optimizer or all; `accumulate`: several micro-batches a step."""
+
+    method: str = "full"
+    precision: str = "bf16"
+    optimizer: str = "adamw"
+    kernel: str = "foreach"
+    framework: str = "transformers"
+    zero: int = 0
+    dp: int = 1
+    tp: int = 1
+    pp: int = 1
+    ep: int = 1
+    rank: int = 16
+    targets: tuple[str, ...] | str = "all_linear"
+    double_quantized: bool = True
+    frozen: tuple[str, ...] = ()
+    dpo: bool = False
+    offload: str = "none"
+    accumulate: bool = False
+    gradient_precision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Bytes of one GPU. Gradients exist for the parameters that have them, `gradient_item` bytes each over
+    `gradient_shards`, or all the time where they are `resident`; `gathered` lives from forward to the end of backward,
+    `step` while the optimizer runs."""
+
+    weights: int
+    master: int
+    gradients: int
+    optimizer: int
+    gathered: int
+    step: int
+    gradient_item: int
+    gradient_shards: int
+    resident: bool
+    making: bool  # whether a layer's gradients in the making stand beside the others
+    trained: int
+    notes: tuple[str, ...] = ()
+
+    def gradient(self, graded: int) -> int:
+        """Bytes of gradients when `graded` parameters have theirs; all of them for a negative count."""
+        if self.resident or graded < 0:
+            return self.gradients
+        return min(self.gradients, -(-graded * self.gradient_item // self.gradient_shards))
+
+
+def local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int) -> dict[str, int]:
+    """Parameters of the fullest GPU by class: matrices are split by tp, experts by ep, layers by pp, the rest is whole.
+
+    A first or last pipeline stage holds the embedding or the head; the larger is counted.
+    """
+    counts = dict.fromkeys(parameters(arch), 0)
+    counts["experts"] = 0
+    for index, count in stage_runs(arch, pp):
+        group = arch.groups[index]
+        for name, size in layer_parameters(arch, group).items():
+            if name == "mlp" and kind(group.ffn) == "moe" and ep > 1:
+                routed = size - _dense_part(arch, index)
+                counts["experts"] += count * share(share(routed, ep), tp)
+                size -= routed
+            counts[name] += count * (share(size, tp) if name in ("attention", "mlp") else size)
+    outside = outside_parameters(arch)
+    table, top = share(outside["embedding"], tp), share(outside["head"], tp)
+    if pp > 1:
+        closing = top or table
+        counts["embedding"] += 0 if closing >= table else table
+        counts["head"] += closing if closing >= table else 0
+    else:
+        counts["embedding"] += table
+        counts["head"] += top
+    counts["norm"] += outside["norm"]
+    counts["other"] += outside["other"] + max(0, params - sum(parameters(arch).values()))
+    return counts
+
+
+def _dense_part(arch: Architecture, index: int) -> int:
+    """Parameters of a MoE layer's feed-forward part that are no routed experts."""
+    part = dict(arch.groups[index].ffn)
+    part["experts"] = 0
+    from dataclasses import replace
+
+    return layer_parameters(arch, replace(arch.groups[index], ffn=part))["mlp"]
+
+
+_COUNTED: dict[tuple[object, ...], tuple[Architecture, tuple[int, int]]] = {}
+
+
+def _counted(
+    arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int
+) -> tuple[int, int]:
+    """Bytes of gradients in the layers of one GPU, and the tensors they are, counted on the trace of each layer."""
+    key = (id(arch), method, rank, targets, tp, pp)
+    if key not in _COUNTED:
+        recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
+        total = tensors = 0
+        for index, count in stage_runs(arch, pp):
+            region = layer(arch, arch.groups[index], recipe, 1)
+            total, tensors = total + count * region.gradients, tensors + count * region.tensors
+        _COUNTED[key] = (arch, (total, tensors))
+    return _COUNTED[key][1]
+
+
+def adapter_parameters(
+    arch: Architecture, rank: int, targets: tuple[str, ...] | str = "all_linear", tp: int = 1, pp: int = 1
+) -> int:
+    """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
+    2106.09685); counted on the trace of a layer, so that fused projections and what is no linear layer are right."""
+    return _counted(arch, "lora", rank, targets, tp, pp)[0] // 4
+
+
+def _tensors(arch: Architecture, choice: StateChoice) -> int:
+    """How many tensors are trained on one GPU."""
+    method = "lora" if choice.method in ("lora", "qlora") else "full"
+    inside = _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)[1]
+    return inside if method == "lora" else inside + 3
+
+
+def _factored(arch: Architecture) -> int:
+    """Adafactor's states: a number for each row and column of a matrix, and vectors whole (arXiv 1804.04235)."""
+    width = arch.embed_dim or arch.hidden
+    total = arch.hidden + (arch.vocab + width) * (1 if arch.tied else 2)
+    for group in arch.groups:
+        counts = layer_parameters(arch, group)
+        mixer, ffn = group.mixer, group.ffn or {}
+        rows = 0
+        if kind(mixer) in ("gqa", "cross"):
+            query = int(mixer["heads"]) * int(mixer["head_dim"])
+            key = int(mixer["kv_heads"]) * int(mixer["head_dim"])
+            rows += 2 * (arch.hidden + query) + 2 * (arch.hidden + key)
+            rows += query + 2 * key if mixer.get("qkv_bias") else 0
+        else:
+            rows += counts["attention"] // max(1, arch.hidden)
+        if kind(ffn) in ("mlp", "moe"):
+            times = int(ffn.get("experts") or 1)
+            rows += times * (3 if ffn.get("gated", True) else 2) * (arch.hidden + int(ffn["inter"]))
+        total += group.count * (rows + group.norms * arch.hidden)
+    return total
+
+
+def states(arch: Architecture, params: int, choice: StateChoice) -> States:
+    """The states of one GPU (see the module)."""
+    notes: list[str] = []
+    counts = local_parameters(arch, params, choice.tp, choice.pp, choice.ep)
+    local = sum(counts.values())
+    adapters = choice.method in ("lora", "qlora")
+    mixed = choice.precision in AUTOCAST
+    recipe = recipe_for(choice.precision, choice.framework, choice.method)
+    sharded = choice.framework == "fsdp" and choice.zero > 0
+    trained = local
+    if adapters:
+        trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp)
+    elif choice.frozen:
+        trained -= sum(size for name, size in counts.items() if name in choice.frozen)
+    full_precision = mixed and choice.framework != "transformers" and not adapters
+    kept_item = 4 if full_precision and choice.framework == "fsdp" else recipe.item
+    if choice.method == "qlora":
+        rest = counts["embedding"] + counts["head"] + counts["norm"] + counts["router"]
+        each = NF4_BYTES if choice.double_quantized else NF4_SINGLE
+        weights = ceil(each * (local - rest)) + 2 * rest
+    else:
+        weights = kept_item * local
+    if choice.dpo and not adapters:
+        weights += recipe.item * local
+        notes.append("dpo: a frozen reference model stands beside the trained one")
+    adapter_bytes = 4 * trained if adapters else 0
+    master = 4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0
+    gradient_item = 4 if adapters else _gradient_item(choice, recipe.item, full_precision)
+    gradients = gradient_item * trained
+    own, besides = STATES[choice.optimizer]
+    state_item = 4 if adapters or full_precision else recipe.item
+    optimizer = _optimizer(arch, choice, trained, counts, own, besides, state_item)
+    step = _step(arch, choice, trained, gradient_item, recipe.item, full_precision)
+    shards = max(1, choice.dp)
+    gradient_shards = 1
+    if choice.zero >= 1:
+        optimizer, master = share(optimizer, shards), share(master, shards)
+        step = share(step, shards)
+    if choice.zero >= 2:
+        gradients, gradient_shards = share(gradients, shards), shards
+    gathered = 0
+    if choice.zero >= 3:
+        unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
+        compute = _gathered_item(choice, recipe.item, full_precision)
+        outer = counts["embedding"] + counts["head"]
+        # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
+        gathered = compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0))
+        weights = share(weights, shards)
+    elif sharded and full_precision:
+        # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
+        weights, gathered = share(weights, shards), 2 * local
+    if choice.framework == "deepspeed" and choice.dp > 1 and choice.zero in (1, 2) and not adapters:
+        gathered += 2 * 2 * min(DEEPSPEED_BUCKET, trained)
+    if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
+        gathered += gradients
+        notes.append("ddp: its buckets hold a second copy of the gradients")
+    if choice.offload in ("optimizer", "all"):
+        optimizer = master = step = 0
+    if choice.offload == "all" and choice.zero >= 3:
+        weights = 0
+    if choice.optimizer == "paged_adamw_8bit":
+        notes.append("paged optimizer states may leave the GPU: counted as none")
+    return States(
+        weights + adapter_bytes,
+        master,
+        gradients,
+        optimizer,
+        gathered,
+        step,
+        gradient_item,
+        gradient_shards,
+        choice.accumulate or (choice.framework == "megatron" and full_precision),
+        not (choice.framework == "megatron" and full_precision),
+        trained,
+        tuple(notes),
+    )
+
+
+def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
+    if choice.gradient_precision:
+        return 4 if choice.gradient_precision == "fp32" else 2
+    if full_precision and choice.framework in ("megatron", "fsdp"):
+        return 4
+    return item
+
+
+def _gathered_item(choice: StateChoice, item: int, full_precision: bool) -> int:
+    return 2 if full_precision or choice.framework == "deepspeed" else item
+
+
+def _optimizer(
+    arch: Architecture,
+    choice: StateChoice,
+    trained: int,
+    counts: dict[str, int],
+    own: int,
+    besides: Fraction,
+    item: int,
+) -> int:
+    adapters = choice.method in ("lora", "qlora")
+    if choice.optimizer == "adafactor":
+        # transformers keeps the factors in fp32, and the root mean square of each tensor, which the step replaces one
+        # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
+        rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
+        return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
+    total = ceil(trained * (own * item + besides))
+    if choice.kernel == "fused" and choice.optimizer in ("adam", "adamw") and choice.framework == "transformers":
+        total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
+    if choice.optimizer == "muon" and not adapters:
+        # Muon takes the matrices of the layers; the rest stays with AdamW (Keller Jordan, github.com/KellerJordan/Muon)
+        total += item * (counts["embedding"] + counts["head"] + counts["norm"] + counts["router"])
+    return total
+
+
+def _largest(arch: Architecture, tp: int) -> int:
+    """The largest single weight of one GPU."""
+    best = arch.vocab * (arch.embed_dim or arch.hidden)
+    for group in arch.groups:
+        part = group.ffn or {}
+        if kind(part) == "moe":
+            best = max(best, int(part["experts"]) * arch.hidden * int(part["inter"]) * 2)
+        elif kind(part) == "mlp":
+            best = max(best, arch.hidden * int(part["inter"]))
+    return share(best, tp)
+
+
+def _step(
+    arch: Architecture, choice: StateChoice, trained: int, gradient_item: int, item: int, full_precision: bool
+) -> int:
+    """What the optimizer needs beside the states: a list of all parameters for foreach, a tensor or two else."""
+    adapters = choice.method in ("lora", "qlora")
+    if choice.optimizer == "adafactor":
+        scalars = SMALLEST * (4 if arch.tied else _tensors(arch, choice))
+        return 0 if adapters else (16 if item == 2 else 8) * _largest(arch, choice.tp) + scalars
+    if choice.optimizer == "muon":
+        return 0 if adapters else 3 * 2 * _largest(arch, choice.tp)
+    if choice.optimizer in ("adam", "adamw"):
+        if choice.framework in ("megatron", "deepspeed") and full_precision:
+            return 0
+        if choice.kernel == "foreach":
+            return gradient_item * trained
+        if choice.kernel == "for_loop":
+            return 0 if adapters else 2 * item * _largest(arch, choice.tp)
+    return 0

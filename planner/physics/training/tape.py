@@ -1,0 +1,229 @@
+"""A small autograd: records what each operation keeps for backward, then runs backward and weighs what lives.
+
+It follows PyTorch's engine (torch/csrc/autograd/engine.cpp, derivatives.yaml, torch 2.13): a node runs when all
+gradients of its outputs are there, in reverse order of creation; what it kept is released when it has run; gradients of
+one tensor that come from several users are added into a new tensor. Nothing is computed, only bytes are counted.
+All sizes are bytes of one sequence, which a micro-batch multiplies; sizes of weights are apart, as they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Bytes(NamedTuple):
+    """Live bytes: gradients and casts of weights (fixed), activations and logits (of each sequence)."""
+
+    gradients: int
+    casts: int
+    each: int
+    logits: int
+
+
+class Tensor(NamedTuple):
+    """`width` elements of `item` bytes for every token; `storage` is shared by views, `key` names it in the graph."""
+
+    width: int
+    item: int
+    storage: int
+    key: int
+    grad: bool
+    vocab: bool = False
+
+
+class Weight(NamedTuple):
+    """A weight of `count` elements of `item` bytes, and whether it is trained."""
+
+    count: int
+    item: int
+    trained: bool
+
+
+@dataclass(slots=True)
+class _Node:
+    outputs: tuple[int, ...]
+    makes: tuple[tuple[Tensor, bool], ...]  # an input, and whether its gradient is new or the output's own
+    saved: tuple[int, ...]
+    scratch: int
+    weights: tuple[tuple[int, int], ...]  # bytes of the gradient, bytes of a gradient in a narrower type before it
+    scratch_vocab: bool = False
+
+
+def dominant(events: list[Bytes]) -> tuple[Bytes, ...]:
+    """The events that no other one exceeds in every part: only they can be the peak."""
+    kept: list[Bytes] = []
+    for event in sorted(set(events), reverse=True):
+        if not any(all(a >= b for a, b in zip(other, event, strict=True)) for other in kept):
+            kept.append(event)
+    return tuple(kept)
+
+
+@dataclass(slots=True)
+class Tape:
+    """The record of one region of the forward pass, on sequences of `tokens`."""
+
+    tokens: int
+    autocast: bool = False
+    nodes: list[_Node] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # bytes and part: 0 each, 1 logits, 2 casts
+    saved: dict[int, int] = field(default_factory=dict)
+    keys: int = 0
+    outside: set[int] = field(default_factory=set)
+    trained: int = 0  # tensors of trained weights
+    outputs: list[tuple[str, int]] = field(default_factory=list)  # of matrix products and attention, with their bytes
+    again: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)  # nodes from, to, and what they recompute
+
+    def _storage(self, size: int, part: int) -> int:
+        self.sizes.append((size, part))
+        return len(self.sizes) - 1
+
+    def tensor(self, width: int, item: int, grad: bool, vocab: bool = False) -> Tensor:
+        """A new tensor with a storage of its own."""
+        self.keys += 1
+        storage = self._storage(width * item * self.tokens, 1 if vocab else 0)
+        return Tensor(width, item, storage, self.keys, grad, vocab)
+
+    def given(self, width: int, item: int, grad: bool) -> Tensor:
+        """A tensor that comes from outside the region and is weighed there."""
+        made = self.tensor(width, item, grad)
+        self.outside.add(made.storage)
+        return made
+
+    def cast_weight(self, count: int, item: int) -> int:
+        """The storage of a copy of a weight in another type."""
+        return self._storage(count * item, 2)
+
+    def alias(self, of: Tensor, width: int) -> Tensor:
+        """A narrower view of a tensor: its own place in the graph, the same storage."""
+        self.keys += 1
+        return of._replace(width=width, key=self.keys)
+
+    def record(
+        self,
+        outputs: tuple[Tensor, ...],
+        inputs: tuple[tuple[Tensor, bool], ...],
+        saved: tuple[int, ...] = (),
+        scratch: int = 0,
+        weights: tuple[tuple[int, int], ...] = (),
+    ) -> None:
+        """Record an operation: `inputs` are those that need a gradient, new (true) or passed on (false)."""
+        makes = tuple((tensor, new) for tensor, new in inputs if tensor.grad)
+        if not makes and not weights:
+            return
+        vocab = any(output.vocab for output in outputs)
+        self.nodes.append(
+            _Node(tuple(output.key for output in outputs), makes, saved, scratch * self.tokens, weights, vocab)
+        )
+        for storage in saved:
+            self.saved[storage] = self.saved.get(storage, 0) + 1
+
+    def recompute(self, start: int, first_storage: int, result: Tensor) -> None:
+        """Checkpoint the nodes from `start` on: what they keep of their own, but their result, is made again."""
+        inner = {
+            storage
+            for node in self.nodes[start:]
+            for storage in node.saved
+            if storage >= first_storage and storage != result.storage
+        }
+        if inner:
+            self.again.append((start, len(self.nodes), frozenset(inner)))
+
+    def _recomputed(self) -> set[int]:
+        return {storage for _, _, inner in self.again for storage in inner}
+
+    def kept(self) -> Bytes:
+        """What forward leaves for backward, without what comes from outside."""
+        absent = self._recomputed() | self.outside
+        return self._sum(storage for storage in self.saved if storage not in absent)
+
+    def gradients(self) -> int:
+        """Bytes of the gradients of all trained weights of the region, in their weights' type."""
+        return sum(size for node in self.nodes for size, _ in node.weights)
+
+    def _sum(self, storages: Iterable[int]) -> Bytes:
+        parts = [0, 0, 0]
+        for storage in storages:
+            size, part = self.sizes[storage]
+            parts[part] += size
+        return Bytes(0, parts[2], parts[0], parts[1])
+
+    def backward(self, output: Tensor) -> tuple[Bytes, ...]:
+        """The heaviest moments while the region runs backward, its own gradients included."""
+        users = {storage: count for storage, count in self.saved.items()}
+        parts = [0, 0, 0]
+        grads = 0
+        absent = self._recomputed()
+        for storage in users:
+            if storage not in self.outside and storage not in absent:
+                size, part = self.sizes[storage]
+                parts[part] += size
+        events: list[Bytes] = []
+        pending: dict[int, int] = {}
+
+        def allocate(size: int, part: int) -> int:
+            storage = self._storage(size, part)
+            users[storage] = 1
+            parts[part] += size
+            return storage
+
+        def release(storage: int) -> None:
+            users[storage] -= 1
+            if not users[storage] and storage not in self.outside:
+                size, part = self.sizes[storage]
+                parts[part] -= size
+
+        def event(more: int = 0, vocab: bool = False) -> None:
+            events.append(
+                Bytes(grads, parts[2], parts[0] + (0 if vocab else more), parts[1] + (more if vocab else 0))
+            )
+
+        pending[output.key] = allocate(output.width * output.item * self.tokens, 1 if output.vocab else 0)
+        event()
+        resumed = {end - 1: inner for _, end, inner in self.again}
+        for index in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[index]
+            for storage in resumed.get(index, ()):
+                size, part = self.sizes[storage]
+                parts[part] += size
+            arrived = [pending.pop(key) for key in node.outputs if key in pending]
+            if not arrived:
+                for storage in node.saved:
+                    release(storage)
+                continue
+            made: list[tuple[Tensor, int]] = []
+            for tensor, new in node.makes:
+                if new:
+                    storage = allocate(tensor.width * tensor.item * self.tokens, 1 if tensor.vocab else 0)
+                else:
+                    storage = arrived[0]
+                    users[storage] += 1
+                made.append((tensor, storage))
+            narrow = 0
+            for size, before in node.weights:
+                if before:
+                    parts[2] += before
+                    narrow += before
+                else:
+                    grads += size
+            event(node.scratch, node.scratch_vocab)
+            for storage in node.saved:
+                release(storage)
+            for storage in arrived:
+                release(storage)
+            for tensor, storage in made:
+                if tensor.key in pending:
+                    older = pending[tensor.key]
+                    size, part = self.sizes[storage]
+                    pending[tensor.key] = allocate(tensor.width * tensor.item * self.tokens, part)
+                    event()
+                    release(older)
+                    release(storage)
+                else:
+                    pending[tensor.key] = storage
+            if narrow:
+                grads += sum(size for size, before in node.weights if before)
+                event()
+                parts[2] -= narrow
+        return dominant(events)
