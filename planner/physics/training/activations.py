@@ -1,9 +1,9 @@
 """What lives of activations and logits at each moment of a training step, on the fullest pipeline stage.
 
-`activations(arch, choice, k)` gives the points among which the peak is: each has the moment, the parameters whose
-gradients exist by then, and the bytes of gradients in the making, activations and logits. A layer's own peak is traced
-once (layers.py) and is linear in the micro-batch; along equal layers what lives is linear in the layer, so only the ends
-of each run, and of the checkpointed part, need looking at.
+`points(arch, choice, k)` gives the points among which the peak is: each has the moment, the parameters whose gradients
+exist by then, and the bytes of gradients in the making, activations and logits. A layer's own peak is traced once
+(layers.py) and is linear in the micro-batch; along equal layers what lives is linear in the layer, so only the ends of
+each run, and of the checkpointed part, need looking at.
 """
 
 from __future__ import annotations
@@ -346,8 +346,8 @@ def _stage_points(
     if choice.pp <= 1 and arch.tied and not choice.recipe.adapters and "embedding" not in choice.frozen:
         # the head's gradient waits, the embedding's is made, and their sum is a third one
         table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
-        out.append(Point(END, stage, ALL, table * found.grad_item, held + hidden, 0))
-        out.append(Point(END, stage, ALL, 2 * table * found.grad_item, held, 0))
+        out.append(Point(END, stage, ALL, 0, held + hidden + table * found.grad_item, 0))
+        out.append(Point(END, stage, ALL, 0, held + 2 * table * found.grad_item, 0))
     out.append(Point(OPTIMIZER, stage, ALL, 0, 0, 0))
     return out
 

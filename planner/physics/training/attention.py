@@ -1,8 +1,8 @@
 """Attention kernels: which one PyTorch takes, and what each keeps for backward.
 
-The choice is PyTorch's (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, 2.13): flash, then memory-efficient, which
-takes no grouped heads, then the math kernel, which keeps the scores. Hugging Face transformers 5.23 repeats keys and
-values to all heads where a mask stands or the head sizes differ (integrations/sdpa_attention.py).
+The choice is PyTorch's (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, 2.13): flash, then memory-efficient,
+which takes no grouped heads, then the math kernel, which keeps the scores. Hugging Face transformers 5.23 repeats keys
+and values to all heads where a mask stands or the head sizes differ (integrations/sdpa_attention.py).
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def attend(
 ) -> tuple[Tensor, str]:
     """Attention as `how` says (flash, sdpa or eager): its output and the kernel that ran.
 
-    `plain` hands grouped heads to the kernel without a word (falcon); `joined` queries come from a `cat`, in an order of
-    heads that flash's output takes over, so that it is copied; `single` is a micro-batch of one sequence, whose keys
+    `plain` hands grouped heads to the kernel without a word (falcon); `joined` queries come from a `cat`, in an order
+    of heads that flash's output takes over, so that it is copied; `single` is a micro-batch of one sequence, whose keys
     are spread over the heads without a copy; `recompute` makes what lies between the inputs and the output again.
     """
     start, storage = len(t.nodes), len(t.sizes)
@@ -148,9 +148,7 @@ def _attend(
     masked = bool(window) and t.tokens >= int(window or 0) and how != "flash"
     width = shape.heads * shape.size
     if how == "eager":
-        if k.width < width and not plain:
-            k, v = copy(t, k, width), copy(t, v, shape.heads * shape.value_size)
-        elif k.width < width and not single:
+        if k.width < width and not plain or k.width < width and not single:
             k, v = copy(t, k, width), copy(t, v, shape.heads * shape.value_size)
         return _eager(t, q, k, v, shape, softcap, drop, plain, plain or keep_type), "eager"
     if t.autocast:

@@ -32,6 +32,8 @@ class Family:
     plain_softmax: bool = False  # eager attention's softmax stays in the scores' type
     joins: bool = False  # rotary heads pass through a `cat` even when all of a head turns
     scaled_embedding: bool = False
+    after_only: bool = False  # norms stand behind attention and feed-forward part only
+    sdpa: bool = True  # whether the code has more than eager attention
     router: str = "softmax"
     known: bool = True
 
@@ -39,7 +41,7 @@ class Family:
 _LLAMA: Final = Family()
 _FAMILIES: Final[dict[str, Family]] = {
     "gemma": Family(act="gelu", norm="gemma", scaled_embedding=True),
-    "gemma2": Family(act="gelu", norm="gemma", scaled_embedding=True, softcap=True, logit_cap=True),
+    "gemma2": Family(act="gelu", norm="gemma", scaled_embedding=True, softcap=True, logit_cap=True, sdpa=False),
     "gemma3_text": Family(act="gelu", norm="gemma", scaled_embedding=True),
     "gemma3": Family(act="gelu", norm="gemma", scaled_embedding=True),
     "phi3": Family(fused_qkv=True, fused_gate=True, joins=True),
@@ -61,32 +63,38 @@ _FAMILIES: Final[dict[str, Family]] = {
         embedding_dropout=True,
     ),
     "opt": Family(act="relu", rotary=0, hidden_dropout=True, query_scaled=True),
-    "gpt_neo": Family(act="gelu_new", rotary=0, query_scaled=False),
-    "gptj": Family(act="gelu_new", branches="shared", rotary=0.25),
+    "gpt_neo": Family(act="gelu_new", rotary=0, sdpa=False),
+    "gptj": Family(act="gelu_new", branches="shared", rotary=0.25, sdpa=False),
     "gpt_neox": Family(act="gelu", branches="two", fused_qkv=True, rotary=0.25),
     "falcon": Family(act="gelu", branches="shared", fused_qkv=True, plain_attention=True),
-    "bloom": Family(act="gelu", fused_qkv=True, rotary=0),
-    "mpt": Family(act="gelu", fused_qkv=True, rotary=0),
+    "bloom": Family(act="gelu", fused_qkv=True, rotary=0, sdpa=False),
+    "mpt": Family(act="gelu", fused_qkv=True, rotary=0, sdpa=False),
     "phi": Family(act="gelu_new", branches="shared", rotary=0.5),
     "stablelm": Family(rotary=0.25),
     "starcoder2": Family(act="gelu"),
     "cohere": Family(branches="shared", norm="cohere"),
     "cohere2": Family(branches="shared", norm="cohere"),
-    "nemotron": Family(act="relu2", rotary=0.5),
-    "olmo": Family(norm="llama"),
+    "nemotron": Family(act="relu2", norm="nemotron", rotary=0.5),
+    "olmo": Family(),
+    "olmo2": Family(norm="olmo2", after_only=True),
+    "olmo3": Family(norm="olmo2", after_only=True),
+    "olmoe": Family(),
+    "qwen2_moe": Family(),
+    "exaone4": Family(after_only=True),
+    "seed_oss": Family(hidden_dropout=True),
     "deepseek_v3": Family(router="sigmoid"),
     "glm4": Family(fused_gate=True, rotary=0.5),
     "glm": Family(fused_gate=True, rotary=0.5),
     "mixtral": Family(router="softmax_fp32"),
 }
 _LLAMA_STYLE: Final = frozenset(
-    "llama mistral qwen2 qwen3 qwen2_moe qwen3_moe granite smollm3 seed_oss internlm3 olmo2 olmo3 olmoe exaone4"
-    " deepseek_v2 mistral3".split()
+    ("llama", "mistral", "ministral", "mistral3", "qwen2", "qwen3", "qwen3_moe", "granite", "smollm3", "internlm3")
+    + ("deepseek_v2",)
 )
 
 
 def family(arch: Architecture) -> Family:
-    """The traits of an architecture's family; unknown ones are read as llama-style, with GELU where there is no gate."""
+    """The traits of an architecture's family; an unknown one is read as llama-style, with GELU where no gate is."""
     found = _FAMILIES.get(arch.family)
     if found:
         return found

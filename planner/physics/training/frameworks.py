@@ -1,4 +1,4 @@
-"""What no tensor of the program accounts for: contexts, communication buffers, workspaces, and what the allocator keeps."""
+"""What no tensor of the program accounts for: contexts, communication buffers, workspaces, the allocator's reserve."""
 
 from __future__ import annotations
 

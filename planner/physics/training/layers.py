@@ -62,6 +62,8 @@ def layer(
     traits = family(arch)
     t = Tape(tokens, recipe.autocast)
     x = t.given(recipe.outer(arch.hidden), recipe.hidden, not first)
+    if attention == "sdpa" and not traits.sdpa:
+        attention = "eager"
     how = How(attention, single, packed, recompute == "attention")
     mixed, kernel = _branch_mixer(t, arch, group, traits, recipe, x, how)
     y = mixed
@@ -88,8 +90,7 @@ def _branch_mixer(
     t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
 ) -> tuple[Tensor, str]:
     post = group.norms >= 4 and traits.norm != "cohere"
-    after_only = arch.family in ("olmo2", "olmo3", "exaone4")
-    inner = x if after_only else norm(t, r, x, arch.norm, traits.norm)
+    inner = x if traits.after_only else norm(t, r, x, arch.norm, traits.norm)
     if kind(group.mixer) == "none":
         out, kernel = inner, ""
     else:
@@ -100,21 +101,18 @@ def _branch_mixer(
         fed = feed_forward(t, arch, group, traits, r, second)
         fed = op.dropout(t, fed, traits.hidden_dropout)
         return op.add(t, op.add(t, fed, out), x), kernel
-    if post or after_only:
+    if post or traits.after_only:
         out = norm(t, r, out, arch.norm, traits.norm)
     return op.add(t, x, out), kernel
 
 
-def _feed_forward_branch(
-    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor
-) -> Tensor:
+def _feed_forward_branch(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
     if kind(group.ffn) == "none":
         return x
-    after_only = arch.family in ("olmo2", "olmo3", "exaone4")
-    inner = x if after_only else norm(t, r, x, arch.norm, traits.norm)
+    inner = x if traits.after_only else norm(t, r, x, arch.norm, traits.norm)
     out = feed_forward(t, arch, group, traits, r, inner)
     out = op.dropout(t, out, traits.hidden_dropout)
-    if after_only or (group.norms >= 4 and traits.norm != "cohere"):
+    if traits.after_only or (group.norms >= 4 and traits.norm != "cohere"):
         out = norm(t, r, out, arch.norm, traits.norm)
     return op.add(t, x, out)
 
@@ -359,9 +357,9 @@ def _fused_loss(t: Tape, r: Recipe, x: Tensor, vocab: int, weight: Weight) -> Te
     chunks of logits that are gone when backward begins (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py)."""
     ready = t.tensor(x.width, x.item, False)
     loss = t.tensor(0, 4, True)
-    saved = (ready.storage,)
+    saved: tuple[int, ...] = (ready.storage,)
     if weight.trained:
-        saved += (t.cast_weight(weight.count, weight.item),)
-    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+        saved += (t.cast_weight(weight.size, weight.item),)
+    weights = ((weight.size * weight.item, 0),) if weight.trained else ()
     t.record((loss,), ((x, False),), saved, 0, weights)
     return loss

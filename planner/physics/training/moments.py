@@ -12,7 +12,10 @@ PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "
 
 @dataclass(frozen=True, slots=True)
 class TrainingMemory:
-    """`parts` are live at the peak and add up to it; `sizes` is each part's whole size, whenever it lives."""
+    """`parts` are live at the peak and add up to it; `sizes` is each part's whole size, whenever it lives.
+
+    What the optimizer needs for a moment beside its states counts as activations.
+    """
 
     parts: dict[str, int]
     sizes: dict[str, int]
@@ -41,6 +44,7 @@ def combine(
     notes: tuple[str, ...] = (),
 ) -> TrainingMemory:
     """The peak among the points, its parts, and the total of each of the six moments."""
+    overhead += states.buckets
     base = states.weights + states.master + states.optimizer + overhead + margin
     best: tuple[int, Point] | None = None
     moments: dict[str, int] = {}
@@ -57,19 +61,18 @@ def combine(
         "weights": states.weights + gathered,
         "master_weights": states.master,
         "gradients": gradients,
-        "optimizer": states.optimizer + step,
-        "activations": point.activations,
+        "optimizer": states.optimizer,
+        "activations": point.activations + step,
         "logits": point.logits,
         "overhead": overhead,
         "margin": margin,
     }
     sizes = {
         **parts,
-        "weights": states.weights,
+        "weights": states.weights + states.gathered,
         "gradients": states.gradients,
-        "optimizer": states.optimizer,
-        "activations": max(each.activations for each in points),
+        "activations": max(states.step, max(each.activations for each in points)),
         "logits": max((each.logits for each in points if each.moment <= LOSS), default=0),
     }
-    ordered = {name: moments[name] for name in MOMENTS if name in moments}
+    ordered: dict[str, int] = {name: moments[name] for name in MOMENTS if name in moments}
     return TrainingMemory(parts, sizes, MOMENTS[point.moment], ordered, states.notes + notes)

@@ -48,7 +48,7 @@ def scale_by_weight(t: Tape, x: Tensor, weight: Weight) -> Tensor:
     """`weight * x` with a vector: keeps x for the weight's gradient, which is a whole product before it is summed."""
     item = max(x.item, weight.item)
     y = t.tensor(x.width, item, x.grad or weight.trained)
-    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+    weights = ((weight.size * weight.item, 0),) if weight.trained else ()
     saved = (x.storage,) if weight.trained else ()
     t.trained += weight.trained
     t.record((y,), ((x, True),), saved, x.width * item if weight.trained else 0, weights)
@@ -64,8 +64,8 @@ def linear(t: Tape, x: Tensor, out: int, weight: Weight, *, bias: bool = False, 
     item = 2 if t.autocast else weight.item
     x = cast(t, x, item)
     y = t.tensor(out, item, x.grad or weight.trained, vocab)
-    count = weight.count + (out if bias else 0)
-    saved = (x.storage,) if weight.trained else ()
+    count = weight.size + (out if bias else 0)
+    saved: tuple[int, ...] = (x.storage,) if weight.trained else ()
     if narrow and x.grad:
         saved += (t.cast_weight(count, 2),)
     weights = ((count * weight.item, 2 * count if narrow else 0),) if weight.trained else ()
@@ -117,29 +117,31 @@ def dropout(t: Tape, x: Tensor, active: bool) -> Tensor:
 def rms_norm(t: Tape, x: Tensor, weight: Weight, *, style: str = "llama", groups: int = 1) -> Tensor:
     """RMSNorm as transformers writes it: an fp32 copy, its square's mean, the normalised copy and the product.
 
-    `gemma` multiplies in fp32 by 1 + weight and casts last; `groups` is the number of heads normalised apart.
+    `gemma` and `olmo2` multiply in fp32 and cast last; `cohere` subtracts the mean first, for the variance and again
+    for the product; `groups` is the number of heads normalised apart.
     """
     item = x.item
     y = cast(t, x, 4)
-    square = unary(t, y, keep="input", scratch=1)
+    square = unary(t, unary(t, y) if style == "cohere" else y, keep="input", scratch=1)
+    if style == "cohere":
+        y = unary(t, y)
     mean = t.tensor(groups, 4, square.grad)
     t.record((mean,), ((square, True),))
     root = unary(t, mean, keep="output")
     y = multiply(t, y, root)
-    if style == "gemma":
+    if style in ("gemma", "olmo2", "cohere"):
         return cast(t, scale_by_weight(t, y, weight._replace(item=4)), item)
-    if style == "none":
-        return cast(t, y, item)
     return scale_by_weight(t, cast(t, y, item), weight)
 
 
-def layer_norm(t: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """`native_layer_norm`: keeps its input, the mean and the deviation; in fp32 under autocast."""
-    x = cast(t, x, 4) if t.autocast else x
+def layer_norm(t: Tape, x: Tensor, weight: Weight, *, narrow: bool = False) -> Tensor:
+    """`native_layer_norm`: keeps its input, the mean and the deviation; in fp32 under autocast, or in 16 bits where the
+    model casts by itself (`narrow`)."""
+    x = cast(t, x, 2 if narrow else 4) if t.autocast else x
     y = t.tensor(x.width, x.item, x.grad or weight.trained)
     statistics = t.tensor(2, 4, False)
     t.trained += 2 * weight.trained
-    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+    weights = ((weight.size * weight.item, 0),) if weight.trained else ()
     t.record((y,), ((x, True),), (x.storage, statistics.storage), 0, weights)
     return y
 
@@ -151,7 +153,7 @@ def activation(t: Tape, x: Tensor, name: str) -> Tensor:
             return unary(t, x, keep="output")
         case "relu2":
             y = unary(t, x, keep="output")
-            return unary(t, y, keep="input", scratch=1)
+            return unary(t, cast(t, y, 4) if t.autocast else y, keep="input", scratch=1)
         case "gelu_new" | "gelu_fast":
             # 0.5 * x * (1 + tanh(c * (x + 0.044715 * x**3))), operation by operation
             # (autocast computes powers in fp32, and what follows stays there)

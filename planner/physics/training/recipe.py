@@ -70,8 +70,9 @@ def recipe_for(
 ) -> Recipe:
     """The types a step computes in.
 
-    transformers: autocast over fp32 weights where all is trained, over a bf16 base where adapters are (what Trainer does
-    with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16 weights.
+    transformers: autocast over fp32 weights where all is trained, over a bf16 base where adapters are (what Trainer
+    does with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16
+    weights.
     """
     adapters = method in ("lora", "qlora")
     mixed = precision in AUTOCAST
@@ -132,7 +133,7 @@ def _fake_quantised(t: Tape, r: Recipe, x: Tensor, out: int, weight: Weight, bia
     """A linear layer on a fake-quantised weight: the rounded copy is kept for the input's gradient, and a byte a
     weight that says where it was clamped (aten/native/quantized/FakeQuantPerChannelAffine.cpp, `cachemask`)."""
     y = op.linear(t, x, out, weight, bias=bias)
-    copy, mask = t.cast_weight(weight.count, weight.item), t.cast_weight(weight.count, 1)
+    copy, mask = t.cast_weight(weight.size, weight.item), t.cast_weight(weight.size, 1)
     t.nodes[-1].saved += (copy, mask)
     for storage in (copy, mask):
         t.saved[storage] = 1
@@ -145,11 +146,12 @@ def norm(t: Tape, r: Recipe, x: Tensor, kind: str, style: str, *, groups: int = 
     if r.fused and kind != "none":
         return _fused_norm(t, r, x, count)
     if kind in ("ln", "layer", "ln_nobias") and style != "cohere":
-        return op.layer_norm(t, x, r.weight(count * (1 if kind == "ln_nobias" else 2), "norm"))
+        count *= 1 if kind == "ln_nobias" else 2
+        return op.layer_norm(t, x, r.weight(count, "norm"), narrow=style == "nemotron")
     if style == "cohere":
-        return op.rms_norm(t, x, r.weight(count, "norm"), style="gemma", groups=groups)
+        return op.rms_norm(t, x, r.weight(count, "norm"), style=style, groups=groups)
     if kind == "none":
-        return op.layer_norm(t, x, Weight(0, r.item, False))
+        return op.cast(t, op.layer_norm(t, op.cast(t, x, 4), Weight(0, 4, False)), x.item)
     return op.rms_norm(t, x, r.weight(count, "norm"), style=style, groups=groups)
 
 
@@ -158,7 +160,7 @@ def _fused_norm(t: Tape, r: Recipe, x: Tensor, count: int) -> Tensor:
     weight = r.weight(count, "norm")
     y = t.tensor(x.width, x.item, x.grad or weight.trained)
     statistics = t.tensor(1, 4, False)
-    weights = ((weight.count * weight.item, 0),) if weight.trained else ()
+    weights = ((weight.size * weight.item, 0),) if weight.trained else ()
     t.record((y,), ((x, True),), (x.storage, statistics.storage), 0, weights)
     return y
 

@@ -1,8 +1,8 @@
 """Weights, master weights, gradients and optimizer states of one GPU, and what frameworks gather and buffer.
 
-Who keeps what: PyTorch's own optimizers (torch.optim, 2.13) keep states in the parameter's type; transformers trains fp32
-weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with an fp32 master copy (ZeRO, arXiv 1910.02054);
-FSDP shards fp32 weights and gathers 16-bit ones, a layer and the next at a time (arXiv 2304.11277).
+Who keeps what: PyTorch's own optimizers (torch.optim, 2.13) keep states in the parameter's type; transformers trains
+fp32 weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with an fp32 master copy (ZeRO, arXiv
+1910.02054); FSDP shards fp32 weights and gathers 16-bit ones, a layer and the next at a time (arXiv 2304.11277).
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ class StateChoice:
 class States:
     """Bytes of one GPU. Gradients exist for the parameters that have them, `gradient_item` bytes each over
     `gradient_shards`, or all the time where they are `resident`; `gathered` lives from forward to the end of backward,
-    `step` while the optimizer runs."""
+    `buckets` of communication for good, `step` while the optimizer runs."""
 
     weights: int
     master: int
     gradients: int
     optimizer: int
     gathered: int
+    buckets: int
     step: int
     gradient_item: int
     gradient_shards: int
@@ -235,10 +236,11 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     elif sharded and full_precision:
         # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
         weights, gathered = share(weights, shards), 2 * local
+    buckets = 0
     if choice.framework == "deepspeed" and choice.dp > 1 and choice.zero in (1, 2) and not adapters:
-        gathered += 2 * 2 * min(DEEPSPEED_BUCKET, trained)
+        buckets = 2 * 2 * min(DEEPSPEED_BUCKET, trained)
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
-        gathered += gradients
+        buckets = gradients
         notes.append("ddp: its buckets hold a second copy of the gradients")
     if choice.offload in ("optimizer", "all"):
         optimizer = master = step = 0
@@ -252,6 +254,7 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
         gradients,
         optimizer,
         gathered,
+        buckets,
         step,
         gradient_item,
         gradient_shards,

@@ -34,9 +34,9 @@ class Tensor(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """A weight of `count` elements of `item` bytes, and whether it is trained."""
+    """A weight of `size` elements of `item` bytes, and whether it is trained."""
 
-    count: int
+    size: int
     item: int
     trained: bool
 
@@ -72,8 +72,8 @@ class Tape:
     keys: int = 0
     outside: set[int] = field(default_factory=set)
     trained: int = 0  # tensors of trained weights
-    outputs: list[tuple[str, int]] = field(default_factory=list)  # of matrix products and attention, with their bytes
-    again: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)  # nodes from, to, and what they recompute
+    outputs: list[tuple[str, int]] = field(default_factory=list)  # of products and attention, with their bytes
+    again: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)  # nodes from, to, what they redo
 
     def _storage(self, size: int, part: int) -> int:
         self.sizes.append((size, part))
@@ -175,9 +175,7 @@ class Tape:
                 parts[part] -= size
 
         def event(more: int = 0, vocab: bool = False) -> None:
-            events.append(
-                Bytes(grads, parts[2], parts[0] + (0 if vocab else more), parts[1] + (more if vocab else 0))
-            )
+            events.append(Bytes(grads, parts[2], parts[0] + (0 if vocab else more), parts[1] + (more if vocab else 0)))
 
         pending[output.key] = allocate(output.width * output.item * self.tokens, 1 if output.vocab else 0)
         event()
