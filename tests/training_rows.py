@@ -2,7 +2,7 @@
 
 training_pytorch.jsonl: one step each of Hugging Face models on fake CUDA tensors (nothing is allocated, every storage
 is counted as the CUDA allocator rounds it): torch 2.13, transformers 5.23, peft 0.21. `layer` is what a layer in the
-middle keeps after forward, autocast's copies included. Rows named `4-layers` are families whose code no formula was fitted to.
+middle keeps after forward, autocast's copies included. Rows named `4-layers` are other families, cut to 4 layers.
 training_models.jsonl: the architectures of those models, in the form of the catalog.
 """
 
