@@ -21,7 +21,7 @@ def why(
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
-    from planner.solve import enumerate_candidates
+    from planner.solve import nearest
     from planner.solve import solve as answer_of
 
     screen.known_format(format)
@@ -36,20 +36,20 @@ def why(
     with progress() as stage:
         stage("trying every option")
         answer = answer_of(loaded.problem, loaded.catalog, top=EVERY)
-        candidates = enumerate_candidates(loaded.problem, loaded.catalog)
+        others = nearest(loaded.problem, loaded.catalog)
     if workload is not None:
         answer = replace(
             answer,
             workloads=tuple(item for item in answer.workloads if item.chosen.workload == workload),
             filtered=tuple(item for item in answer.filtered if item.workload == workload),
         )
-        candidates = {workload: candidates[workload]}
+        others = {workload: others[workload]}
     screen.show(format, answer, loaded.problem, loaded.findings, plan)
     if format == "table":
         from planner.report import phrases
         from planner.report import why as reasons
 
-        groups = reasons.reasons(answer, phrases.operators(loaded.problem), reasons.nearest(candidates))
+        groups = reasons.reasons(answer, phrases.operators(loaded.problem), others)
         columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
         typer.echo("\n" + reasons.render(groups, width=columns, colour=colour))
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,10 +25,11 @@ def value(written: Any) -> Value:
 
 def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], catalog: Catalog) -> Candidate | None:
     """Return the candidate of a choice with what it costs and breaks now, None where it can no longer be had."""
-    from planner.solve import enumerate_candidates
+    from planner.solve.judge import Unknown, judge
 
     names = BY_KIND[workload.kind]
-    fixed = {key: (value(written),) for key, written in choice.items() if key in names and key not in FOLLOWS}
-    alone = replace(workload, domains={**workload.domains, **fixed})
-    rows = enumerate_candidates(replace(problem, workloads=(alone,)), catalog)[workload.name]
-    return min(rows, key=lambda row: row.cost, default=None)
+    decided = {key: value(written) for key, written in choice.items() if key in names and key not in FOLLOWS}
+    try:
+        return judge(problem, workload, decided, catalog)
+    except (Unknown, KeyError, ValueError, ZeroDivisionError):
+        return None

@@ -14,7 +14,7 @@ from planner.lock.lock import plain
 from planner.lock.read import Lock
 from planner.lock.recompute import FOLLOWS, recompute, value
 from planner.solve.candidate import Broken, Candidate
-from planner.solve.limits import limits
+from planner.solve.together import broken_together, settle_costs
 
 
 def verify(
@@ -38,9 +38,14 @@ def verify(
             found.append(error("E0804", f"`{workload.name}` can no longer be had as it is locked", where, help=again))
             continue
         rows[workload.name] = row
+    rows = settle_costs(problem, rows)
+    for workload in problem.workloads:
+        if workload.name not in rows:
+            continue
+        row = rows[workload.name]
         found += _broken(workload, row, lock, again) or _figures(problem, catalog, workload, row, lock, again)
     if not found:
-        found += _shared(problem, list(rows.values()), lock, again)
+        found += _shared(problem, rows, lock, again)
     if not found:
         found += _domain(problem, catalog, lock, again, strict)
     return found, rows
@@ -162,22 +167,21 @@ def _changed(problem: Problem, catalog: Catalog, lock: Lock) -> list[str]:
     return out
 
 
-def _shared(problem: Problem, rows: list[Candidate], lock: Lock, again: str) -> list[Diagnostic]:
-    """Return the limits over all workloads that the locked answer breaks."""
-    spans = {bound.rule: bound.span for bound in problem.fleet}
+def _shared(problem: Problem, rows: Mapping[str, Candidate], lock: Lock, again: str) -> list[Diagnostic]:
+    """Return the limits and rules over all workloads that the locked answer breaks."""
+    spans = {item.rule: item.span for item in problem.fleet} | {item.name: item.span for item in problem.rules}
     out = []
-    for rule, total, most in limits(problem):
-        if total(rows) > most:
-            plan = spans.get(rule)
-            out.append(
-                error(
-                    "E0804",
-                    f"the locked answer breaks {rule}: {total(rows)} against {most}",
-                    lock.span("workloads"),
-                    secondary=((plan, "this rule"),) if plan else (),
-                    help=again,
-                )
+    for item in broken_together(problem, rows):
+        plan = spans.get(item.rule)
+        out.append(
+            error(
+                "E0804",
+                f"the locked answer breaks {item.rule}{_by(item)}",
+                lock.span("workloads"),
+                secondary=((plan, "this rule"),) if plan else (),
+                help=again,
             )
+        )
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from planner.report import figures, phrases
@@ -30,20 +30,6 @@ class Reason:
 
 Nearest = dict[str, dict[str, Candidate]]
 """Of each workload and GPU type the candidate that breaks least."""
-
-
-def nearest(candidates: Mapping[str, Iterable[Candidate]]) -> Nearest:
-    """Return of each workload and GPU its cheapest candidate, or the one that breaks the fewest rules by least."""
-    out: Nearest = {}
-    for name, rows in candidates.items():
-        own = out.setdefault(name, {})
-        for row in sorted(rows, key=_distance):
-            own.setdefault(row.gpu, row)
-    return out
-
-
-def _distance(row: Candidate) -> tuple[int, int, int, str]:
-    return len(row.broken), row.total - row.usable if row.broken else 0, row.cost, row.name
 
 
 def reasons(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from planner.language.problem import Value
@@ -33,7 +33,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`."""
+    """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`.
+
+    `moments` are the totals of a training step's moments, the peak among them.
+    """
 
     workload: str
     kind: str
@@ -52,6 +55,7 @@ class Candidate:
     outcomes: dict[str, Outcome]
     broken: tuple[Broken, ...]
     notes: tuple[str, ...] = ()
+    moments: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

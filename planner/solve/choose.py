@@ -1,156 +1,158 @@
-"""The optimum over candidates: alone where no shared limit binds, by CP-SAT where one does, with its proof."""
+"""The optimum over all candidates, with its proof, the next best, and what cheaper hardware breaks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from planner.language.problem import Goal, Problem, Value
-from planner.solve.candidate import Answer, Candidate, Conflict, Part, Solved
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Goal, Problem
+from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part, Solved
+from planner.solve.conflict import conflict_of, filtered
+from planner.solve.judge import judge
+from planner.solve.ranking import UNITS, Keys, best, keys, quantity_of, scale_of
+from planner.solve.rules import holds_together, slack
+from planner.solve.screen import broken_by
+from planner.solve.settled import Settled, coupled
+from planner.solve.table import Table
 
-UNITS = {
-    "cost": "USD/h",
-    "memory": "bytes",
-    "tpot": "s",
-    "ttft": "s",
-    "step_time": "s",
-    "duration": "s",
-    "total_cost": "USD",
-    "throughput": "tok/s",
-    "power": "W",
-}
-HUGE = 10**12
-TOP = 5
+if TYPE_CHECKING:
+    from planner.solve.table import Column
 
-
-def goal_value(candidate: Candidate, goal: Goal) -> int:
-    """Return what a candidate adds to a goal, as an integer to be minimised (1e-6 of the quantity's unit)."""
-    if goal.quantity == "cost":
-        value = Fraction(candidate.cost + candidate.penalty)
-    elif goal.quantity == "gpus":
-        value = Fraction(candidate.gpus * 1_000_000)
-    else:
-        found = candidate.outcomes.get(goal.quantity)
-        if found is None:
-            return HUGE
-        value = found * 1_000_000
-    return round(value if goal.direction == "minimize" else -value)
-
-
-def ties(goals: tuple[Goal, ...]) -> tuple[Goal, ...]:
-    """Return the objective with the tie-break behind it: fewer GPUs, higher quality, more headroom."""
-    more = (("gpus", "minimize"), ("quality", "maximize"), ("headroom", "maximize"))
-    return (*goals, *(Goal(quantity, direction, None) for quantity, direction in more))
+MOST_REJECTED = 20
 
 
 def choose(
-    problem: Problem, candidates: dict[str, list[Candidate]], top: int, time_limit: float, workers: int
+    problem: Problem, tables: Mapping[str, Table], catalog: Catalog, top: int, seconds: float, workers: int
 ) -> Answer:
     """Return the proven answer, or the conflict that leaves none."""
-    considered = sum(len(rows) for rows in candidates.values())
-    fitting = {name: [row for row in rows if not row.broken] for name, rows in candidates.items()}
-    empty = [name for name, rows in fitting.items() if not rows]
+    considered = sum(table.rows for table in tables.values())
+    broken = {name: broken_by(table, problem) for name, table in tables.items()}
+    fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
+    removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
+    empty = [name for name in sorted(tables) if not len(fitting[name])]
     if empty:
-        conflict = tuple(
-            item
-            for name in empty
-            for item in (minimal_conflict(candidates[name]) or [Conflict(f"{name}.offer", None, "no offer has it")])
-        )
-        return Answer("infeasible", (), (), conflict, None, considered)
-    goals = ties(problem.goals)
+        conflict = tuple(item for name in empty for item in conflict_of(problem, tables[name], broken[name], catalog))
+        return Answer("infeasible", (), (), conflict, None, considered, removed)
+    ranks = {name: keys(table, problem) for name, table in tables.items()}
 
-    def key(row: Candidate) -> tuple[object, ...]:
-        return (*(goal_value(row, goal) for goal in goals), row.name)
-
-    ranked = {name: sorted(rows, key=key) for name, rows in fitting.items()}
-    picked = {name: rows[0] for name, rows in ranked.items()}
-    bounds: list[int] | None = None
-    proven = True
-    if not _within(problem, list(picked.values())):
+    settled: Settled | tuple[Conflict, ...] | None
+    if coupled(problem, tables):
         from planner.solve.fleet import settle
 
-        settled = settle(problem, ranked, goals, time_limit, workers)
+        settled = settle(problem, tables, broken, fitting, ranks, catalog, seconds, workers)
+        if settled is None:
+            return Answer("unknown", (), (), (), None, considered, removed, (), False)
         if isinstance(settled, tuple):
-            return Answer("infeasible", (), (), settled, None, considered)
-        picked, bounds, proven = settled.picked, settled.bounds, settled.proven
-    values = [sum(goal_value(row, goal) for row in picked.values()) for goal in problem.goals]
-    objective = tuple(
-        _part(goal, value, (bounds or values)[index])
-        for index, (goal, value) in enumerate(zip(problem.goals, values, strict=True))
-    )
+            return Answer("infeasible", (), (), settled, None, considered, removed)
+    else:
+        rows = {name: best(fitting[name], ranks[name].all, table) for name, table in tables.items()}
+        settled = alone(problem, tables, rows, ranks, catalog)
     solved = tuple(
         Solved(
-            picked[name],
-            _alternatives(picked[name], ranked[name], top),
-            _rejected(picked[name], candidates[name]),
+            settled.chosen[name],
+            alternatives(problem, tables[name], fitting[name], ranks[name], settled.rows[name], catalog, top),
+            rejected(problem, tables[name], broken[name], settled.rows[name], catalog),
+            slack(tables[name].workload, settled.chosen[name].choice, settled.chosen[name].outcomes),
         )
-        for name in sorted(picked)
+        for name in sorted(tables)
     )
-    cost = sum(row.cost for row in picked.values())
-    return Answer("optimal" if proven else "feasible", objective, solved, (), cost, considered)
+    objective = tuple(
+        part(goal, value, bound)
+        for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
+    )
+    cost = sum(row.cost for row in settled.chosen.values())
+    outcome = "optimal" if settled.proven else "feasible"
+    wishes = wishes_kept(problem, settled.chosen)
+    return Answer(outcome, objective, solved, (), cost, considered, removed, wishes, settled.proven)
 
 
-def _part(goal: Goal, value: int, bound: int) -> Part:
-    sign = 1 if goal.direction == "minimize" else -1
-    scale = 1_000_000 * sign
-    unit = UNITS.get(goal.quantity, "1")
+def fits(table: Table, broken: Mapping[str, Column]) -> Column:
+    """Return the rows that break no rule."""
+    import numpy
+
+    bad = numpy.zeros(table.rows, dtype=bool)
+    for where in broken.values():
+        bad |= where
+    return numpy.flatnonzero(~bad)
+
+
+def fault_counts(table: Table, broken: Mapping[str, Column]) -> Column:
+    """Return how many rules each row breaks."""
+    import numpy
+
+    faults = numpy.zeros(table.rows, dtype=numpy.int64)
+    for where in broken.values():
+        faults += where
+    return faults
+
+
+def alone(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    rows: Mapping[str, int],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+) -> Settled:
+    """Return each workload's best row as the answer: where nothing is shared, the sum of optima is the optimum."""
+    chosen = {name: judge(problem, table.workload, table.choice(rows[name]), catalog) for name, table in tables.items()}
+    values = [sum(int(ranks[name].goals[place][rows[name]]) for name in tables) for place in range(len(problem.goals))]
+    return Settled(dict(rows), chosen, values, values, True)
+
+
+def part(goal: Goal, value: int, bound: int) -> Part:
+    """Return a goal's value and bound in canonical units."""
+    scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
+    unit = UNITS.get(quantity_of(goal), "1")
     return Part(goal.quantity, goal.direction, Fraction(value, scale), Fraction(bound, scale), unit)
 
 
-def _within(problem: Problem, rows: list[Candidate]) -> bool:
-    from planner.solve.limits import limits
+def hardware(table: Table) -> Column:
+    """Return for each row a number for its GPU type and count."""
+    import numpy
 
-    return all(total(rows) <= most for _, total, most in limits(problem))
-
-
-def _hardware(row: Candidate) -> tuple[str, int]:
-    return row.gpu, row.gpus
+    gpu: Column = table.axes["gpu"].index.astype(numpy.int64)
+    return gpu << 32 | table.gpus.astype(numpy.int64)
 
 
-def _alternatives(best: Candidate, ranked: list[Candidate], top: int) -> tuple[Candidate, ...]:
+def alternatives(
+    problem: Problem, table: Table, fitting: Column, ranks: Keys, row: int, catalog: Catalog, top: int
+) -> tuple[Candidate, ...]:
     """Return the next best answers on other hardware, one for each kind and number of GPUs."""
-    seen = {_hardware(best)}
+    group = hardware(table)
+    left = fitting[group[fitting] != group[row]]
     out: list[Candidate] = []
-    for row in ranked:
-        if _hardware(row) not in seen and len(out) < top:
-            seen.add(_hardware(row))
-            out.append(row)
+    while len(left) and len(out) < top:
+        found = best(left, ranks.all, table)
+        out.append(judge(problem, table.workload, table.choice(found), catalog))
+        left = left[group[left] != group[found]]
     return tuple(out)
 
 
-def _rejected(best: Candidate, rows: list[Candidate]) -> tuple[Candidate, ...]:
-    """Return cheaper hardware with the rules it breaks: of each, the choice that breaks the fewest by the least."""
-    cheaper = [row for row in rows if row.broken and row.cost < best.cost]
-    nearest: dict[tuple[str, int], Candidate] = {}
-    for row in sorted(cheaper, key=lambda row: (len(row.broken), row.total - row.usable, row.cost, row.name)):
-        nearest.setdefault(_hardware(row), row)
-    return tuple(sorted(nearest.values(), key=lambda row: (row.cost, row.name)))[-TOP * 4 :]
+def rejected(
+    problem: Problem, table: Table, broken: Mapping[str, Column], row: int, catalog: Catalog
+) -> tuple[Candidate, ...]:
+    """Return cheaper hardware with the rules it breaks: of each the choice that breaks fewest, nearest to fitting."""
+    import numpy
+
+    faults = fault_counts(table, broken)
+    cheaper = numpy.flatnonzero((faults > 0) & (table.costs < table.costs[row]))
+    if not len(cheaper):
+        return ()
+    group = hardware(table)[cheaper]
+    tight = -table.outcome("headroom")[cheaper]
+    order = numpy.lexsort((cheaper, table.costs[cheaper], tight, faults[cheaper], group))
+    first = order[numpy.concatenate(([True], group[order][1:] != group[order][:-1]))]
+    shown = cheaper[first]
+    shown = shown[numpy.lexsort((shown, table.costs[shown]))][-MOST_REJECTED:]
+    found = [judge(problem, table.workload, table.choice(item), catalog) for item in shown.tolist()]
+    return tuple(sorted(found, key=lambda item: (item.cost, item.name)))
 
 
-def minimal_conflict(rows: list[Candidate]) -> list[Conflict]:
-    """Return a minimal set of rules that no candidate keeps together, each with its smallest relaxation.
+def wishes_kept(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[tuple[str, bool], ...]:
+    """Return each `prefer` with whether the answer keeps it."""
+    return tuple((wish.name, holds_together(wish.condition, problem, chosen)) for wish in problem.preferences)
 
-    Found by deletion: a rule stays only if the others can be kept together without it.
-    """
-    kept = sorted({item.rule for row in rows for item in row.broken})
-    masks = {frozenset(item.rule for item in row.broken) for row in rows}
-    for rule in list(kept):
-        without = set(kept) - {rule}
-        if not any(mask.isdisjoint(without) for mask in masks):
-            kept.remove(rule)
-    out: list[Conflict] = []
-    for rule in kept:
-        needs: list[Value] = []
-        has: Value | None = None
-        for row in rows:
-            if {item.rule for item in row.broken} == {rule}:
-                for item in row.broken:
-                    has = item.has
-                    if item.needs is not None:
-                        needs.append(item.needs)
-        numbers = [need for need in needs if isinstance(need, Fraction)]
-        relax: Value | None = needs[0] if needs else None
-        if numbers and isinstance(has, Fraction):
-            limit = has
-            relax = min(numbers, key=lambda need: abs(need - limit))
-        out.append(Conflict(rule, relax, has))
-    return out
+
+__all__ = ["Filtered", "choose", "fits"]

@@ -1,71 +1,153 @@
-"""OR-Tools behind one adapter: choose one candidate a workload under shared limits, exactly, in integers."""
+"""OR-Tools' CP-SAT behind one adapter: an integer linear model in, a solution and its bound out.
+
+The C++ half of CP-SAT starts in a fifth of the time of the public module, which brings pandas; it is not documented, so
+the public module stands behind it. Both read the model in its text form.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ortools.sat.python import cp_model
+INFINITY = 2**62
+
+
+@dataclass(slots=True)
+class Model:
+    """Integer variables with their ranges, and rows `low <= sum of coefficient × variable <= high`."""
+
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    rows: list[tuple[dict[int, int], int, int]] = field(default_factory=list)
+
+    def variable(self, low: int, high: int) -> int:
+        """Add a variable and return its index."""
+        self.ranges.append((low, high))
+        return len(self.ranges) - 1
+
+    def row(self, terms: Mapping[int, int], low: int = -INFINITY, high: int = INFINITY) -> None:
+        """Add a row; terms without weight are left out."""
+        self.rows.append(({index: weight for index, weight in terms.items() if weight}, low, high))
+
+    def one_of(self, variables: Iterable[int]) -> None:
+        """Demand that exactly one of some 0-1 variables is 1."""
+        self.row(dict.fromkeys(variables, 1), 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """`sum of amount[w][c] over the chosen candidates <= most`; amounts by workload and candidate."""
+class Solution:
+    """The values of all variables, the objective's value and proven bound, and whether the two are equal."""
 
-    rule: str
-    amounts: tuple[tuple[int, ...], ...]
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The candidate chosen for each workload, each goal's value and bound, and whether all are proven."""
-
-    indices: tuple[int, ...]
     values: tuple[int, ...]
-    bounds: tuple[int, ...]
+    value: int
+    bound: int
     proven: bool
 
 
-def choose(
-    goals: Sequence[Sequence[Sequence[int]]], limits: Sequence[Limit], time_limit: float, workers: int
-) -> Choice | None:
-    """Minimise the goals one after the other; return None when the limits cannot all be kept.
+def _text(model: Model, objective: Mapping[int, int], hint: Sequence[int] | None) -> str:
+    out = [f"variables {{ domain: [{low}, {high}] }}" for low, high in model.ranges]
+    for terms, low, high in model.rows:
+        indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
+        out.append(
+            f"constraints {{ linear {{ vars: [{indices}] coeffs: [{weights}] domain: [{low}, {high}] }} }}"
+            if terms
+            else f"constraints {{ linear {{ domain: [{low}, {high}] }} }}"
+        )
+    terms = {index: weight for index, weight in objective.items() if weight}
+    indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
+    out.append(f"objective {{ vars: [{indices}] coeffs: [{weights}] }}" if terms else "objective { }")
+    if hint is not None:
+        places = ", ".join(str(index) for index in range(len(hint)))
+        out.append(f"solution_hint {{ vars: [{places}] values: [{', '.join(map(str, hint))}] }}")
+    return "\n".join(out)
 
-    `goals[g][w][c]` is what candidate c of workload w adds to goal g. After each goal its sum is bounded by the
-    optimum found, so that the last stage's answer is one answer for any number of workers.
-    """
+
+def _light(text: str, settings: Mapping[str, Any]) -> Any:
+    from ortools.sat.python import cp_model_helper
+
+    model = cp_model_helper.CpModelProto()
+    if not model.parse_text_format(text):
+        raise ValueError("CP-SAT does not read the model's text")
+    parameters = cp_model_helper.SatParameters()
+    for name, value in settings.items():
+        setattr(parameters, name, value)
+    wrapper = cp_model_helper.SolveWrapper()
+    wrapper.set_parameters(parameters)
+    return wrapper.solve(model)  # type: ignore[no-untyped-call]
+
+
+def _public(text: str, settings: Mapping[str, Any]) -> Any:
+    from ortools.sat.python import cp_model
+
     model = cp_model.CpModel()
-    sizes = [len(row) for row in goals[0]]
-    chosen = [[model.new_bool_var(f"x{w}_{c}") for c in range(size)] for w, size in enumerate(sizes)]
-    for row in chosen:
-        model.add_exactly_one(row)
-    for limit in limits:
-        model.add(_sum(chosen, limit.amounts) <= limit.most)
-    values: list[int] = []
-    bounds: list[int] = []
-    proven = True
-    best: tuple[int, ...] | None = None
-    for goal in goals:
-        model.minimize(_sum(chosen, goal))
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = workers
-        solver.parameters.linearization_level = 2
-        solver.parameters.random_seed = 0
-        solver.parameters.max_time_in_seconds = time_limit
-        status = solver.solve(model)
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return None if best is None else Choice(best, tuple(values), tuple(bounds), False)
-        best = tuple(next(c for c, x in enumerate(row) if solver.value(x)) for row in chosen)
-        value = sum(goal[w][c] for w, c in enumerate(best))
-        values.append(value)
-        bounds.append(value if status == cp_model.OPTIMAL else int(solver.best_objective_bound))
-        proven = proven and status == cp_model.OPTIMAL
-        model.add(_sum(chosen, goal) <= value)
-    assert best is not None
-    return Choice(best, tuple(values), tuple(bounds), proven)
+    proto: Any = model.proto if hasattr(model, "proto") else model.Proto()
+    if hasattr(proto, "parse_text_format"):
+        proto.parse_text_format(text)
+    else:
+        from google.protobuf import text_format  # type: ignore[import-untyped]
+
+        text_format.Parse(text, proto)
+    solver = cp_model.CpSolver()
+    for name, value in settings.items():
+        setattr(solver.parameters, name, value)
+    solver.solve(model)
+    return solver.response_proto if hasattr(solver, "response_proto") else solver.ResponseProto()
 
 
-def _sum(chosen: Sequence[Sequence[cp_model.IntVar]], amounts: Sequence[Sequence[int]]) -> cp_model.LinearExprT:
-    variables = [x for row in chosen for x in row]
-    return cp_model.LinearExpr.weighted_sum(variables, [amount for row in amounts for amount in row])
+def _run(text: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        return _light(text, settings)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return _public(text, settings)
+
+
+def solve(
+    model: Model,
+    objective: Mapping[int, int],
+    *,
+    seconds: float,
+    workers: int = 1,
+    hint: Sequence[int] | None = None,
+) -> Solution | None:
+    """Minimise; return None where no solution keeps all rows, or none was found in time (see `infeasible`)."""
+    response = _response(model, objective, seconds, workers, hint)
+    if response.status not in _codes("FEASIBLE", "OPTIMAL"):
+        return None
+    values = tuple(int(value) for value in response.solution)
+    value = sum(weight * values[index] for index, weight in objective.items())
+    proven = response.status in _codes("OPTIMAL")
+    bound = value if proven else round(response.best_objective_bound)
+    return Solution(values, value, bound, proven)
+
+
+def infeasible(model: Model, *, seconds: float) -> bool | None:
+    """Return whether no solution keeps all rows; None where that was not decided in time."""
+    status = _response(model, {}, seconds, 1, None).status
+    if status in _codes("INFEASIBLE"):
+        return True
+    return False if status in _codes("FEASIBLE", "OPTIMAL") else None
+
+
+def _codes(*names: str) -> set[Any]:
+    """Return statuses as the response may hold them: the numbers of cp_model.proto's CpSolverStatus, or an enum's."""
+    numbers = {"UNKNOWN": 0, "MODEL_INVALID": 1, "FEASIBLE": 2, "INFEASIBLE": 3, "OPTIMAL": 4}
+    found: set[Any] = {numbers[name] for name in names}
+    try:
+        from ortools.sat.python.cp_model_helper import CpSolverStatus
+
+        found |= {getattr(CpSolverStatus, name) for name in names}
+    except (ImportError, AttributeError):
+        pass
+    return found
+
+
+def _response(
+    model: Model, objective: Mapping[int, int], seconds: float, workers: int, hint: Sequence[int] | None
+) -> Any:
+    settings = {
+        "num_workers": workers,
+        "linearization_level": 2,
+        "random_seed": 0,
+        "max_time_in_seconds": seconds,
+    }
+    return _run(_text(model, objective, hint), settings)

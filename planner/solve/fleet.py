@@ -1,78 +1,406 @@
-"""Fleets that share a limit: dominance in each workload, then CP-SAT, or the limits that conflict."""
+"""Workloads that share a budget, GPUs, instances or a rule: one integer model, solved goal by goal, with its proof."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+from math import floor, lcm
+from typing import TYPE_CHECKING
 
-from planner.language.problem import Goal, Problem
+from planner.catalog.catalog import Catalog
+from planner.language.evaluate import holds as true
+from planner.language.linear import Linear, conjuncts, linear
+from planner.language.problem import FleetBound, Measure, Problem, Value
+from planner.solve import cpsat
+from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
-from planner.solve.choose import goal_value
-from planner.solve.cpsat import Choice, Limit
-from planner.solve.cpsat import choose as cpsat
-from planner.solve.limits import Amount, amounts
+from planner.solve.judge import judge
+from planner.solve.ranking import Keys
+from planner.solve.reduce import Shared, reduced
+from planner.solve.rules import measure, reads, speaks_of
+from planner.solve.scale import SCALES, UNKNOWN, value
+from planner.solve.settled import Settled
+from planner.solve.table import Table
+from planner.solve.together import settle_costs
+from planner.syntax.tree import Expression
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+CASES = 100_000
+"""The most combinations of values over which a rule of several workloads is written out."""
+RANK_BITS = 48
+"""How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The fleet's choice, the bound of each goal, and whether the proof is complete."""
-
-    picked: dict[str, Candidate]
-    bounds: list[int]
-    proven: bool
+class TooWide(ValueError):
+    """A rule over more combinations than can be written out."""
 
 
-Limits = list[tuple[str, Amount, int]]
+@dataclass(slots=True)
+class Fleet:
+    """The integer model: for each class of alike workloads how many of them take each row, and instances of pools."""
+
+    problem: Problem
+    tables: Mapping[str, Table]
+    ranks: Mapping[str, Keys]
+    members: dict[str, list[str]]
+    rows: dict[str, list[int]]
+    model: cpsat.Model = field(default_factory=cpsat.Model)
+    takes: dict[str, list[int]] = field(default_factory=dict)
+    pools: dict[tuple[str, str], int] = field(default_factory=dict)
+    cost: dict[int, int] = field(default_factory=dict)
+
+
+def broad_rules(problem: Problem) -> list[tuple[str, Expression]]:
+    """Return the `require`s over several workloads, by name."""
+    return [(rule.name, rule.condition) for rule in problem.rules if len(speaks_of(rule.condition)) != 1]
+
+
+def shared_of(problem: Problem, table: Table, cheapest: bool) -> Shared:
+    """Return what the rows of a table take of what is shared; their cost too where the cheapest does not come first."""
+    name = table.workload.name
+    told: list[Column] = []
+    wishes = [item.condition for item in problem.preferences if len(speaks_of(item.condition)) != 1]
+    read = {q for c in (*(c for _, c in broad_rules(problem)), *wishes) for q in reads(c, name)}
+    for quantity in sorted(read):
+        if quantity in table.axes:
+            told.append(table.axes[quantity].index)
+        elif quantity in table.outcomes:
+            told.append(table.outcome(quantity))
+    bounds = [bound for bound in problem.fleet if bound.quantity != "cost"]
+    amounts = {bound.rule: amount_column(bound, table) for bound in bounds}
+    lower = {bound.rule: bound.operator in (">=", ">") for bound in bounds}
+    if not cheapest:
+        amounts["cost"], lower["cost"] = table.costs, False
+    limited = {offer.id for offer in problem.offers if offer.available is not None}
+    pools = frozenset(index for index, pool in enumerate(table.pools) if pool[0] in limited)
+    return Shared(amounts, lower, told, pools)
+
+
+def amount_column(bound: FleetBound, table: Table) -> Column:
+    """Return what each row takes of a fleet bound's quantity, in steps."""
+    import numpy
+
+    if bound.quantity == "gpus":
+        return table.gpus
+    if bound.quantity == "available":
+        axis = table.axes["gpu"]
+        mine = numpy.array([name == bound.gpu for name in axis.values], dtype=bool)[axis.index]
+        return numpy.where(mine, table.gpus, 0)
+    found = table.outcome(bound.quantity)
+    return numpy.where(found == UNKNOWN, 0, found)
+
+
+def build(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    without: frozenset[str] = frozenset(),
+    first: Mapping[str, Column] | None = None,
+) -> Fleet:
+    """Return the integer model of a fleet, leaving out the rules named in `without`.
+
+    `first` puts a column before the objective of a workload, so that its best rows are not lost to dominance.
+    """
+    members: dict[str, list[str]] = {}
+    for name, alias in alike(problem).items():
+        members.setdefault(alias, []).append(name)
+    goal = problem.goals[0]
+    rows = {}
+    for name in members:
+        ahead = (first or {}).get(name)
+        cheapest = ahead is None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
+        own = ranks[name] if ahead is None else Keys((ahead, *ranks[name].goals), ranks[name].ties)
+        shared = shared_of(problem, tables[name], cheapest)
+        rows[name] = reduced(tables[name], fitting[name], own, shared, cheapest)
+    fleet = Fleet(problem, tables, ranks, members, rows)
+    model = fleet.model
+    for name, group in members.items():
+        fleet.takes[name] = [model.variable(0, len(group)) for _ in rows[name]]
+        model.row(dict.fromkeys(fleet.takes[name], 1), len(group), len(group))
+    _rent(fleet, without)
+    for bound in problem.fleet:
+        if bound.rule not in without:
+            _bound(fleet, bound)
+    for rule, condition in broad_rules(problem):
+        if rule not in without:
+            for place, item in enumerate(conjuncts(condition)):
+                _rule(fleet, f"{rule}.{place}", item)
+    for wish in problem.preferences:
+        if len(speaks_of(wish.condition)) != 1:
+            broken = model.variable(0, 1)
+            fleet.cost[broken] = wish.worth
+            _forbid(fleet, wish.name, wish.condition, broken)
+    return fleet
+
+
+def _rent(fleet: Fleet, without: frozenset[str]) -> None:
+    """Add instances of what is shared, their prices, and what is available of each offer."""
+    model = fleet.model
+    used: dict[tuple[str, str], dict[int, int]] = {}
+    alone: dict[str, dict[int, int]] = {}
+    sizes: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, rows in fleet.rows.items():
+        table = fleet.tables[name]
+        for variable, row in zip(fleet.takes[name], rows, strict=True):
+            pool = table.pools[int(table.pool[row])]
+            penalty = _penalty(fleet, name, row)
+            if table.slots[row]:
+                used.setdefault(pool, {})[variable] = int(table.gpus[row])
+                sizes[pool] = (table.sizes[int(table.pool[row])], table.prices[int(table.pool[row])])
+                fleet.cost[variable] = penalty
+            else:
+                fleet.cost[variable] = int(table.costs[row]) + penalty
+                alone.setdefault(pool[0], {})[variable] = int(table.instances[row])
+    for pool, terms in used.items():
+        size, price = sizes[pool]
+        highest = {v: model.ranges[v][1] for v in terms}
+        instances = model.variable(0, -(-sum(weight * highest[v] for v, weight in terms.items()) // size))
+        fleet.pools[pool] = instances
+        fleet.cost[instances] = price
+        model.row({**terms, instances: -size}, high=0)
+        alone.setdefault(pool[0], {})[instances] = 1
+    for offer in fleet.problem.offers:
+        rule = f"{offer.id}.available"
+        if offer.available is not None and offer.id in alone and rule not in without:
+            model.row(alone[offer.id], high=offer.available)
+
+
+def _penalty(fleet: Fleet, name: str, row: int) -> int:
+    for goal, values in zip(fleet.problem.goals, fleet.ranks[name].goals, strict=True):
+        if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
+            return int(values[row]) - int(fleet.tables[name].costs[row])
+    return 0
+
+
+def _money(fleet: Fleet) -> dict[int, int]:
+    """Return the terms of what is rented, without the penalties of broken preferences."""
+    out: dict[int, int] = {}
+    for name, rows in fleet.rows.items():
+        table = fleet.tables[name]
+        for variable, row in zip(fleet.takes[name], rows, strict=True):
+            if not table.slots[row]:
+                out[variable] = int(table.costs[row])
+    return out | {index: fleet.cost[index] for index in fleet.pools.values()}
+
+
+def terms_of(fleet: Fleet, bound: FleetBound) -> dict[int, int]:
+    """Return what every choice takes of a fleet bound's quantity, in steps."""
+    if bound.quantity == "cost":
+        return _money(fleet)
+    out: dict[int, int] = {}
+    for name, rows in fleet.rows.items():
+        column = amount_column(bound, fleet.tables[name])
+        out |= {v: int(column[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
+    return out
+
+
+def _bound(fleet: Fleet, bound: FleetBound) -> None:
+    scale = SCALES.get(bound.quantity, 1)
+    edge = bound.value * scale
+    low, high = -cpsat.INFINITY, cpsat.INFINITY
+    match bound.operator:
+        case "<=":
+            high = floor(edge)
+        case "<":
+            high = -floor(-edge) - 1
+        case ">=":
+            low = -floor(-edge)
+        case ">":
+            low = floor(edge) + 1
+        case _:
+            low, high = -floor(-edge), floor(edge)
+    fleet.model.row(terms_of(fleet, bound), low, high)
+
+
+def _rule(fleet: Fleet, name: str, condition: Expression) -> None:
+    found = linear(condition)
+    if found is None or not _linear_row(fleet, found):
+        _forbid(fleet, name, condition, None)
+
+
+def _linear_row(fleet: Fleet, rule: Linear) -> bool:
+    """Add a linear rule as a row; return False where a quantity of it is no known number of every row."""
+    names = set(fleet.tables)
+    costs = {owner: factor for owner, quantity, factor in rule.terms if quantity == "cost"}
+    whole = len(set(costs.values())) == 1 and set(costs) == names
+    weights: dict[int, Fraction] = {}
+    if whole:
+        factor = next(iter(costs.values()))
+        weights = {v: Fraction(w, SCALES["cost"]) * factor for v, w in _money(fleet).items()}
+    constant = rule.constant
+    representative = {member: first for first, group in fleet.members.items() for member in group}
+    for owner, quantity, factor in rule.terms:
+        if quantity == "cost" and whole:
+            continue
+        if representative.get(owner) != owner or len(fleet.members[owner]) > 1:
+            return False
+        table = fleet.tables[owner]
+        if quantity not in table.axes and quantity not in table.outcomes:
+            given = measure(quantity, table.workload, {}, {})
+            if given is None or not isinstance(given.value, Fraction):
+                return False
+            constant -= factor * given.value
+            continue
+        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
+            have = _value(table, quantity, row)
+            if not isinstance(have, Fraction):
+                return False
+            weights[variable] = weights.get(variable, Fraction(0)) + factor * have
+    scale = lcm(constant.denominator, *(weight.denominator for weight in weights.values()))
+    terms = {variable: int(weight * scale) for variable, weight in weights.items()}
+    if any(abs(weight) > 2**50 for weight in terms.values()):
+        return False
+    edge = int(constant * scale)
+    fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
+    return True
+
+
+def _value(table: Table, quantity: str, row: int) -> Value | None:
+    if quantity in table.axes:
+        axis = table.axes[quantity]
+        return axis.values[int(axis.index[row])]
+    if quantity in table.outcomes:
+        return value(quantity, int(table.outcome(quantity)[row]))
+    found = measure(quantity, table.workload, {}, {})
+    return None if found is None else found.value
+
+
+def _forbid(fleet: Fleet, name: str, condition: Expression, broken: int | None) -> None:
+    """Forbid every combination of values for which a condition is not true, or let `broken` pay for it."""
+    owners = sorted(speaks_of(condition))
+    cases: list[dict[tuple[Value | None, ...], list[int]]] = []
+    quantities: list[list[str]] = []
+    size = 1
+    for owner in owners:
+        table = fleet.tables[owner]
+        told = sorted(reads(condition, owner))
+        found: dict[tuple[Value | None, ...], list[int]] = {}
+        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
+            found.setdefault(tuple(_value(table, quantity, row) for quantity in told), []).append(variable)
+        cases.append(found)
+        quantities.append(told)
+        size *= max(1, len(found))
+    if size > CASES:
+        raise TooWide(name)
+    for combination in product(*cases):
+        values = {
+            (owner, quantity): have
+            for owner, told, case in zip(owners, quantities, combination, strict=True)
+            for quantity, have in zip(told, case, strict=True)
+        }
+
+        def find(owner: str, quantity: str, values: Mapping[tuple[str, str], Value | None] = values) -> Measure | None:
+            have = values[owner, quantity]
+            return None if have is None else Measure(have)
+
+        if true(condition, find):
+            continue
+        terms = {v: 1 for found, case in zip(cases, combination, strict=True) for v in found[case]}
+        if broken is not None:
+            terms[broken] = -1
+        fleet.model.row(terms, high=len(owners) - 1)
+
+
+def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
+    """Return a goal's terms: the fleet's cost is that of its instances, everything else the sum over workloads."""
+    goals = fleet.problem.goals
+    if place < len(goals) and goals[place].quantity in ("cost", "fleet.cost"):
+        sign = 1 if goals[place].direction == "minimize" else -1
+        return {index: sign * weight for index, weight in fleet.cost.items()}
+    out: dict[int, int] = {}
+    for name, rows in fleet.rows.items():
+        column = fleet.ranks[name].all[place]
+        out |= {v: int(column[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
+    return out
+
+
+def rank_terms(fleet: Fleet) -> list[dict[int, int]]:
+    """Return goals that make the choice one: alphabetical ranks, workload by workload, packed into few sums."""
+    out: list[dict[int, int]] = []
+    terms: dict[int, int] = {}
+    bits = 0
+    for name in sorted(fleet.rows, reverse=True):
+        table, rows = fleet.tables[name], fleet.rows[name]
+        order = {row: rank for rank, row in enumerate(sorted(rows, key=table.name))}
+        need = (max(1, len(rows) * len(fleet.members[name]))).bit_length() + 1
+        if bits + need > RANK_BITS and terms:
+            out.append(terms)
+            terms, bits = {}, 0
+        terms |= {v: order[row] << bits for v, row in zip(fleet.takes[name], rows, strict=True)}
+        bits += need
+    return [*reversed([*out, terms])]
 
 
 def settle(
     problem: Problem,
-    ranked: dict[str, list[Candidate]],
-    goals: tuple[Goal, ...],
-    time_limit: float,
+    tables: Mapping[str, Table],
+    broken: Mapping[str, Mapping[str, Column]],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+    seconds: float,
     workers: int,
-) -> Settled | tuple[Conflict, ...]:
-    """Return the proven choice under all shared limits, or a minimal set of limits that cannot be kept."""
-    shared = amounts(problem)
-    names = sorted(ranked)
-    kept = {name: undominated(ranked[name], goals, shared) for name in names}
-    rows = [kept[name] for name in names]
-    order = [[[rank for rank, _ in enumerate(group)] for group in rows]]
-    table = [[[goal_value(row, goal) for row in group] for group in rows] for goal in goals] + order
+) -> Settled | tuple[Conflict, ...] | None:
+    """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
+    fleet = build(problem, tables, fitting, ranks)
+    deadline = time.monotonic() + seconds
+    last = len(problem.goals) + 3
+    stages = [goal_terms(fleet, place) for place in range(last)] + rank_terms(fleet)
+    values: list[int] = []
+    bounds: list[int] = []
+    proven = True
+    hint: tuple[int, ...] | None = None
+    for terms in stages:
+        left = max(0.05, deadline - time.monotonic())
+        found = cpsat.solve(fleet.model, terms, seconds=left, workers=workers, hint=hint)
+        if found is None:
+            if hint is not None:
+                proven = False
+                break
+            if cpsat.infeasible(fleet.model, seconds=left):
+                from planner.solve.fleet_conflict import conflict_of
 
-    def run(some: Limits, stages: int) -> Choice | None:
-        bounds = [
-            Limit(rule, tuple(tuple(take(row) for row in group) for group in rows), most) for rule, take, most in some
+                return conflict_of(problem, tables, broken, ranks, catalog, seconds)
+            return None
+        hint = found.values
+        values.append(found.value)
+        bounds.append(found.bound)
+        proven = proven and found.proven
+        fleet.model.row(terms, high=found.value)
+    assert hint is not None
+    count = len(problem.goals)
+    values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
+    while len(bounds) < count:
+        bounds.append(-cpsat.INFINITY)
+    rows = _rows(fleet, hint)
+    return Settled(rows, candidates(problem, tables, rows, catalog), values, bounds[:count], proven)
+
+
+def _rows(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
+    """Return each workload's row; members of a class take its rows in alphabetical order."""
+    out: dict[str, int] = {}
+    for name, group in fleet.members.items():
+        table = fleet.tables[name]
+        taken = [
+            row
+            for row, variable in zip(fleet.rows[name], fleet.takes[name], strict=True)
+            for _ in range(values[variable])
         ]
-        return cpsat(table[:stages], bounds, time_limit, workers)
-
-    choice = run(shared, len(table))
-    if choice is None:
-        return _conflict(shared, run)
-    picked = {name: rows[index][choice.indices[index]] for index, name in enumerate(names)}
-    return Settled(picked, list(choice.bounds[: len(problem.goals)]), choice.proven)
+        out |= dict(zip(sorted(group), sorted(taken, key=table.name), strict=True))
+    return out
 
 
-def undominated(rows: list[Candidate], goals: tuple[Goal, ...], shared: Limits) -> list[Candidate]:
-    """Return the candidates, in rank order, that no earlier one matches with no more of any shared limit."""
-    kept: list[tuple[tuple[int, ...], Candidate]] = []
-    for row in rows:
-        use = (*(goal_value(row, goal) for goal in goals), *(take(row) for _, take, _ in shared))
-        if not any(all(a <= b for a, b in zip(other, use, strict=True)) for other, _ in kept):
-            kept.append((use, row))
-    return [row for _, row in kept]
-
-
-def _conflict(shared: Limits, run: object) -> tuple[Conflict, ...]:
-    assert callable(run)
-    kept = list(shared)
-    for limit in list(kept):
-        without = [item for item in kept if item is not limit]
-        if run(without, 1) is None:
-            kept = without
-    out = []
-    for limit in kept:
-        from fractions import Fraction
-
-        scale = 1_000_000 if limit[0] == "fleet.cost" else 1
-        out.append(Conflict(limit[0], None, Fraction(limit[2], scale)))
-    return tuple(out)
+def candidates(
+    problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
+) -> dict[str, Candidate]:
+    """Return the candidates of chosen rows with their shares of what they rent together."""
+    chosen = {
+        name: judge(problem, tables[name].workload, tables[name].choice(row), catalog) for name, row in rows.items()
+    }
+    return settle_costs(problem, chosen)

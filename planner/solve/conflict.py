@@ -1,0 +1,110 @@
+"""Why nothing fits one workload: a minimal set of rules that no candidate keeps together, and the way out of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem
+from planner.solve.candidate import Broken, Candidate, Conflict, Filtered, Hint
+from planner.solve.judge import judge
+from planner.solve.table import Table
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+
+def patterns(table: Table, broken: Mapping[str, Column]) -> tuple[list[str], Column, Column]:
+    """Return the rules, the distinct sets of them that rows break (one row of booleans each), and each row's set."""
+    import numpy
+
+    rules = sorted(broken)
+    matrix = numpy.stack([broken[rule] for rule in rules], axis=1) if rules else numpy.zeros((table.rows, 0), bool)
+    packed = numpy.packbits(matrix, axis=1)
+    _, first, which = numpy.unique(packed, axis=0, return_index=True, return_inverse=True)
+    return rules, matrix[first], which.reshape(-1)
+
+
+def minimal(rules: list[str], sets: Column) -> list[str]:
+    """Return a minimal set of rules that no row keeps together: a rule stays only if it cannot be spared."""
+    kept = list(rules)
+    for rule in rules:
+        columns = [rules.index(other) for other in kept if other != rule]
+        if sets[:, columns].any(axis=1).all():
+            kept.remove(rule)
+    return kept
+
+
+def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], catalog: Catalog) -> list[Conflict]:
+    """Return the minimal conflict of a workload with no fitting row, each rule with its smallest relaxation.
+
+    A relaxation is taken from rows that break this rule alone, so that making it is enough. Where no row breaks it
+    alone, the change goes together with others, which stand in `hints`.
+    """
+    import numpy
+
+    workload = table.workload
+    if not table.rows:
+        return [Conflict(f"{workload.name}.offer", None, "no offer rents such hardware")]
+    rules, sets, which = patterns(table, broken)
+    out = []
+    for rule in minimal(rules, sets):
+        index = rules.index(rule)
+        fewest = sets[sets[:, index]].sum(axis=1).min()
+        fitting = numpy.flatnonzero(sets[:, index] & (sets.sum(axis=1) == fewest))
+        rows = numpy.flatnonzero(numpy.isin(which, fitting))
+        nearest = _nearest(problem, table, rule, rows, catalog)
+        fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
+        together = tuple(
+            Hint(item.rule, "=", item.needs, item.unit)
+            for item in nearest.broken
+            if item.rule != rule and item.needs is not None
+        )
+        out.append(Conflict(rule, fault.needs, fault.has, fault.unit, (*fault.hints, *together)))
+    return out
+
+
+def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: Catalog) -> Candidate:
+    """Return the row that is nearest to keeping a rule, the cheapest of those."""
+    import numpy
+
+    distance = _distance(table, rule, rows)
+    order = numpy.lexsort((table.costs[rows], distance))
+    first = rows[order]
+    same = first[(distance[order] == distance[order[0]]) & (table.costs[first] == table.costs[first[0]])]
+    chosen = min(same[:64].tolist(), key=table.name)
+    return judge(problem, table.workload, table.choice(chosen), catalog)
+
+
+def _distance(table: Table, rule: str, rows: Column) -> Column:
+    """Return how far rows are from keeping a rule, in the steps of its quantity; 0 where that has no size."""
+    import numpy
+
+    from planner.solve.scale import UNKNOWN
+
+    quantity = rule.rpartition(".")[2]
+    bound = next((item for item in table.workload.bounds if item.rule == rule), None)
+    if quantity == "memory" and bound is None:
+        return -table.outcome("headroom")[rows]
+    if bound is None or bound.quantity not in table.outcomes:
+        return numpy.zeros(len(rows), dtype=numpy.int64)
+    have = table.outcome(bound.quantity)[rows]
+    sign = 1 if bound.operator in ("<=", "<") else -1
+    return numpy.where(have == UNKNOWN, 2**62, sign * have)
+
+
+def filtered(table: Table, broken: Mapping[str, Column]) -> list[Filtered]:
+    """Return how many candidates on each GPU type break each rule."""
+    import numpy
+
+    axis = table.axes["gpu"]
+    out = []
+    for rule in sorted(broken):
+        counts = numpy.bincount(axis.index[broken[rule]], minlength=len(axis.values))
+        out += [
+            Filtered(table.workload.name, str(gpu), rule, int(number))
+            for gpu, number in zip(axis.values, counts.tolist(), strict=True)
+            if number
+        ]
+    return out

@@ -1,0 +1,262 @@
+"""The table of an inference workload: parts tabulated over what they depend on, joined by index, times as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Gpu
+from planner.language.problem import Problem, Workload
+from planner.solve import serving
+from planner.solve.placing import place
+from planner.solve.renting import market_of, offers_for
+from planner.solve.scale import SCALES, steps
+from planner.solve.serving import Form, Load, Service, Split
+from planner.solve.table import Axis, Table, unknown
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+
+def headroom(total: Column, usable: Column) -> Column:
+    """Return (usable - total) / usable in steps, rounded down, exactly: in two divisions that stay below 2^63."""
+    over: Column = (usable - total) * 10**5 // usable
+    rest: Column = (usable - total) * 10**5 % usable
+    found: Column = over * 10**4 + rest * 10**4 // usable
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of each formats × split × GPU type, GPU types running fastest; `budget` is the engine's for its cache."""
+
+    weights: Column
+    kv_cache: Column
+    total: Column
+    budget: Column
+
+
+def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu]) -> Memory:
+    """Return the memory of every row; each part is computed once for each case it depends on."""
+    import numpy
+
+    shape = (len(pairs), len(gpus))
+    weights, kv_cache, total, budget = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(4))
+    known = this.model.architecture is not None
+    members: dict[Split, list[int]] = {}
+    for index, (_, split) in enumerate(pairs):
+        members.setdefault(split, []).append(index)
+    kinds: dict[object, list[int]] = {}
+    for place_, gpu in enumerate(gpus):
+        kinds.setdefault(serving.profile_of(this, gpu), []).append(place_)
+    for cards in kinds.values():
+        profile = serving.profile_of(this, gpus[cards[0]])
+        own = numpy.array([serving.weights_bytes(this, form, split, profile) for form, split in pairs])
+        cache = numpy.array([serving.kv_bytes(this, form, split, profile) for form, split in pairs])
+        weights[:, cards], kv_cache[:, cards] = own[:, None], cache[:, None]
+        for split, rows in members.items():
+            peaks = serving.peak_bytes(this, split, profile)
+            held = own[rows]
+            for card in cards:
+                if known:
+                    above = serving.overhead_bytes(this, pairs[rows[0]][0], split, gpus[card], held, peaks)
+                    budget[rows, card] = serving.cache_budget(this, split, gpus[card], held, peaks)
+                else:
+                    above = numpy.array(
+                        [serving.overhead_bytes(this, pairs[row][0], split, gpus[card], 0, peaks) for row in rows]
+                    )
+                spare = serving.margin_bytes(this, profile, held, cache[rows], *peaks, above)
+                total[rows, card] = held + cache[rows] + sum(peaks) + above + spare
+    return Memory(weights.reshape(-1), kv_cache.reshape(-1), total.reshape(-1), budget.reshape(-1))
+
+
+def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
+    """Return every candidate of an inference workload as columns."""
+    import numpy
+
+    this = serving.service(problem, workload, catalog)
+    offers = offers_for(problem, workload)
+    wanted = workload.domains.get("gpu")
+    gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
+    pairs = list(serving.combos(this, fixed))
+    all_forms, all_splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))
+    form_at, split_at = {f: i for i, f in enumerate(all_forms)}, {s: i for i, s in enumerate(all_splits)}
+
+    def array(values: Sequence[object]) -> Column:
+        return numpy.array(values)
+
+    # One row for each formats × split × GPU type, before replicas and offers.
+    form = numpy.repeat(array([form_at[f] for f, _ in pairs] or [0])[: len(pairs)], len(gpus))
+    split = numpy.repeat(array([split_at[s] for _, s in pairs] or [0])[: len(pairs)], len(gpus))
+    gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
+    tensor = array([s.tensor for s in all_splits])
+    pipeline = array([s.pipeline for s in all_splits])
+
+    memory = _memory(this, pairs, gpus)
+    weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
+    usable = array([serving.usable_bytes(this, g) for g in gpus])[gpu]
+
+    peak = array([[serving.peak_flops(this, f, g) for g in gpus] for f in all_forms])[form, gpu]
+    refused = [[serving.refusals(this, f, g) for g in gpus] for f in all_forms]
+    tpot = ttft = None
+    if workload.model.architecture is not None:
+        load = Load(
+            weights,
+            kv_cache,
+            tensor[split],
+            pipeline[split],
+            array([g.bandwidth for g in gpus])[gpu],
+            peak,
+            array([serving.link_of(g) for g in gpus])[gpu],
+        )
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            tpot, ttft = serving.speeds(this, load)
+
+    # Replicas, then offers.
+    copies = [serving.replica_counts(this, s) for s in all_splits]
+    base, replicas = _replicated(this, copies, split, tpot, ttft)
+    total_gpus = replicas * (tensor * pipeline)[split][base]
+    placed = place(gpus, offers, market_of(problem, workload), gpu[base], total_gpus, tensor[split][base])
+    base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
+
+    distinct = numpy.unique(replicas)
+    totals = numpy.unique(total_gpus)
+    axes = {
+        "gpu": Axis(tuple(g.id for g in gpus), gpu[base]),
+        "gpus": Axis(tuple(Fraction(n) for n in totals.tolist()), numpy.searchsorted(totals, total_gpus)),
+        "replicas": Axis(tuple(Fraction(n) for n in distinct.tolist()), numpy.searchsorted(distinct, replicas)),
+        "tensor_parallel": Axis(tuple(Fraction(s.tensor) for s in all_splits), split[base]),
+        "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in all_splits), split[base]),
+        "expert_parallel": Axis(tuple(Fraction(s.expert) for s in all_splits), split[base]),
+        "weights": Axis(tuple(f.weights for f in all_forms), form[base]),
+        "kv_cache": Axis(tuple(f.kv_cache for f in all_forms), form[base]),
+        "activations": Axis(tuple(f.activations for f in all_forms), form[base]),
+        "quantization": Axis(tuple(f.quantization for f in all_forms), form[base]),
+        **placed.axes,
+    }
+    quality = array([serving.quality_steps(this, f) for f in all_forms])
+    power = array([g.power_w for g in gpus])
+    outcomes: dict[str, Callable[[], Column]] = {
+        "memory": lambda: total[base],
+        "headroom": lambda: headroom(total[base], usable[base]),
+        "cost": lambda: placed.costs,
+        "quality": lambda: quality[form[base]],
+        "power": lambda: power[gpu[base]] * total_gpus,
+    }
+    outcomes |= _times(this, tpot, ttft, base, replicas, placed.costs)
+    for name in ("kv_tokens", "max_concurrency", "max_context"):
+        outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
+    broken = {f"{workload.name}.memory": (total > usable)[base]}
+    for name in serving.REFUSED:
+        where = array([[name in item for item in row] for row in refused])
+        if where.any():
+            broken[f"{workload.name}.{name}"] = where[form, gpu][base]
+    splitting = array([not serving.divides(workload.model, s.tensor) for s in all_splits])
+    broken[f"{workload.name}.tensor_parallel"] = splitting[split][base]
+    if this.demand is not None:
+        need = _needed(this, tpot, ttft)
+        broken[f"{workload.name}.demand"] = replicas < need[base]
+    return Table(
+        workload,
+        len(base),
+        axes,
+        outcomes,
+        broken,
+        placed.costs,
+        total_gpus,
+        placed.pool,
+        placed.pools,
+        placed.sizes,
+        placed.prices,
+        placed.instances,
+        placed.slots,
+    )
+
+
+def _needed(this: Service, tpot: Column | None, ttft: Column | None) -> Column:
+    """Return the replicas that sustain the demand, a billion where its rate is unknown."""
+    import numpy
+
+    assert this.demand is not None and tpot is not None
+    rate = steps("throughput", serving.request_rate(this, 1, tpot, ttft))
+    wanted = int(this.demand * SCALES["throughput"])
+    return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
+
+
+def _replicated(
+    this: Service, copies: list[list[int]], split: Column, tpot: Column | None, ttft: Column | None
+) -> tuple[Column, Column]:
+    """Return rows and their replicas: all that the plan offers, or the fewest that sustain the demand.
+
+    More replicas than the demand needs cost more and change nothing else, so that only the fewest are kept; where
+    none is enough the most are, to say by how much.
+    """
+    import numpy
+
+    if this.demand is None or tpot is None or "throughput" in {b.quantity for b in this.workload.bounds}:
+        lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
+        repeat = lengths[split]
+        base = numpy.repeat(numpy.arange(len(split)), repeat)
+        flat = numpy.array([count for item in copies for count in item], dtype=numpy.int64)
+        start = (numpy.cumsum(lengths) - lengths)[split]
+        within = numpy.arange(len(base)) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
+        return base, flat[numpy.repeat(start, repeat) + within] if len(base) else base
+    need = _needed(this, tpot, ttft)
+    base_parts, replica_parts = [], []
+    for number, offered in enumerate(copies):
+        rows = numpy.flatnonzero(split == number)
+        if not offered or not len(rows):
+            continue
+        listed = numpy.array(offered, dtype=numpy.int64)
+        place_of = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
+        base_parts.append(rows)
+        replica_parts.append(listed[place_of])
+    if not base_parts:
+        return numpy.arange(0), numpy.arange(0)
+    return numpy.concatenate(base_parts), numpy.concatenate(replica_parts)
+
+
+def _times(
+    this: Service, tpot: Column | None, ttft: Column | None, base: Column, replicas: Column, costs: Column
+) -> dict[str, Callable[[], Column]]:
+    names = ("tpot", "ttft", "throughput", "cost_per_token")
+    if tpot is None or ttft is None:
+        return dict.fromkeys(names, partial(unknown, len(base)))
+
+    def rate() -> Column:
+        found: Column = serving.rates(this, replicas, tpot[base])
+        return found
+
+    return {
+        "tpot": lambda: steps("tpot", tpot[base]),
+        "ttft": lambda: steps("ttft", ttft[base]),
+        "throughput": lambda: steps("throughput", rate()),
+        "cost_per_token": lambda: steps("cost_per_token", costs / 3.6e9 / rate()),
+    }
+
+
+def _capacity(
+    this: Service,
+    name: str,
+    pairs: list[tuple[Form, Split]],
+    gpus: Sequence[Gpu],
+    budget: Column,
+    base: Column,
+) -> Column:
+    """Return a capacity, computed once for each row that a candidate came from."""
+    import numpy
+
+    if this.model.architecture is None:
+        return unknown(len(base))
+    rows, which = numpy.unique(base, return_inverse=True)
+    values = []
+    for row, left in zip(rows.tolist(), budget[rows].tolist(), strict=True):
+        form, split = pairs[row // len(gpus)]
+        gpu = gpus[row % len(gpus)]
+        values.append(serving.capacities(this, form, split, gpu, left)[name] if left > 0 else 0)
+    found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
+    return found

@@ -1,0 +1,194 @@
+"""One choice judged in plain Python: its memory, outcomes and every rule it breaks. No numpy and no solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Gpu, Offer
+from planner.language.problem import Problem, Value, Workload
+from planner.physics import inference
+from planner.solve import serving
+from planner.solve.candidate import Broken, Candidate, Hint, Outcome
+from planner.solve.renting import Renting, renting
+from planner.solve.rules import broken_bounds, broken_rules
+from planner.solve.scale import SCALES, UNKNOWN, steps, value
+from planner.solve.serving import Form, Load, Service, Split
+
+
+class Unknown(LookupError):
+    """A choice that names something the problem does not have."""
+
+
+def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:
+    """Return a whole choice as a candidate, with every rule it breaks; raise Unknown for what is not there."""
+    if workload.kind == "training":
+        from planner.solve import training_judge
+
+        return training_judge.judge(problem, workload, choice, catalog)
+    return judge_service(problem, serving.service(problem, workload, catalog), choice)
+
+
+def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
+    """Return a decision that is a whole number."""
+    found = choice.get(name)
+    return int(found) if isinstance(found, Fraction) else default
+
+
+def hardware(problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int) -> tuple[Gpu, Renting]:
+    """Return the GPU and what is rented for a choice; raise Unknown where the offer is gone or holds no such group."""
+    gpu = problem.gpus.get(str(choice.get("gpu")))
+    if gpu is None:
+        raise Unknown(f"no GPU is called `{choice.get('gpu')}`")
+    offer = next((item for item in problem.offers if item.id == choice.get("offer")), None)
+    if offer is None:
+        raise Unknown(f"there is no offer `{choice.get('offer')}`")
+    if offer.gpu != gpu.id:
+        raise Unknown(f"`{offer.id}` has no {gpu.id}")
+    found = renting(offer, str(choice.get("market", "on_demand")), gpus, unit)
+    if found is None:
+        raise Unknown(f"`{offer.id}` does not rent {gpus} GPUs in groups of {unit} that way")
+    return gpu, found
+
+
+def placed(choice: Mapping[str, Value], offer: Offer, gpus: int) -> dict[str, Value]:
+    """Return a choice with what follows from its offer."""
+    return {**choice, "gpus": Fraction(gpus), "provider": offer.provider, "region": offer.region}
+
+
+def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) -> Candidate:
+    """Return a choice of an inference workload as a candidate."""
+    workload = this.workload
+    form = Form(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
+    split = Split(
+        count(choice, "tensor_parallel"), count(choice, "pipeline_parallel"), count(choice, "expert_parallel")
+    )
+    replicas = count(choice, "replicas")
+    gpus = replicas * split.gpus
+    gpu, rented = hardware(problem, choice, gpus, split.tensor)
+    whole = placed(choice, rented.offer, gpus)
+    parts = serving.parts(this, form, split, gpu)
+    usable = serving.usable_bytes(this, gpu)
+    total = sum(parts.values())
+    quality = serving.quality_steps(this, form)
+    outcomes: dict[str, Outcome] = {
+        "memory": Fraction(total),
+        "headroom": headroom(total, usable),
+        "cost": Fraction(rented.cost, SCALES["cost"]),
+        "quality": value("quality", quality),
+        "power": Fraction(gpu.power_w * gpus),
+    }
+    held = _held(this, form, split, gpu, parts)
+    outcomes |= {name: value(name, held[name]) for name in _CAPACITIES}
+    times, need = _times(this, form, split, gpu, parts, replicas, rented.cost)
+    outcomes |= times
+    broken: list[Broken] = []
+    if total > usable:
+        hints = _hints(this, form, split, gpu, parts, usable)
+        broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
+    for name, reason in serving.refusals(this, form, gpu).items():
+        has = gpu.id if reason.startswith("hardware") else this.engine.id
+        broken.append(Broken(f"{workload.name}.{name}", reason, has))
+    if not serving.divides(this.model, split.tensor):
+        broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+    if this.demand is not None and replicas < need:
+        needs = None if need >= 10**9 else Fraction(need)
+        broken.append(Broken(f"{workload.name}.demand", needs, Fraction(replicas), "replicas"))
+    broken += broken_bounds(workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, whole, outcomes)
+    return Candidate(
+        workload.name,
+        "inference",
+        whole,
+        gpu.id,
+        gpus,
+        rented.offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        parts,
+        parts,
+        None,
+        outcomes,
+        tuple(broken + more),
+        ("rule of thumb",) if this.model.architecture is None else (),
+    )
+
+
+_CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
+
+
+def headroom(total: int, usable: int) -> Fraction | None:
+    """Return (usable - total) / usable, rounded down to its steps."""
+    scale = SCALES["headroom"]
+    return Fraction((usable - total) * scale // usable, scale) if usable else None
+
+
+def _held(this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> dict[str, int]:
+    """Return the capacities of the engine's cache, as expected."""
+    if this.model.architecture is None:
+        return dict.fromkeys(_CAPACITIES, UNKNOWN)
+    peaks = (parts["activations"], parts["logits"])
+    budget = int(serving.cache_budget(this, split, gpu, parts["weights"], peaks))
+    return serving.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
+
+
+def _hints(
+    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
+) -> tuple[Hint, ...]:
+    """Return what would fit on the same hardware, margin included: a shorter context, or fewer sequences."""
+    if this.model.architecture is None:
+        return ()
+    profile = serving.profile_of(this, gpu)
+    rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
+    spare = serving.margin_bytes(this, profile, rest["weights"], 0, *(rest[name] for name in _BESIDE))
+    left = usable - sum(rest.values()) - int(spare)
+    million = 10**6
+    budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1
+    if budget <= 0:
+        return ()
+    held = serving.capacities(this, form, split, gpu, budget)
+    out = []
+    if held["max_context"] > 0:
+        out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))
+    if held["max_concurrency"] > 0:
+        out.append(Hint("concurrency", "<=", Fraction(held["max_concurrency"])))
+    return tuple(out)
+
+
+_BESIDE = ("activations", "logits", "overhead")
+
+
+def _times(
+    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, cost: int
+) -> tuple[dict[str, Outcome], int]:
+    """Return the roofline's outcomes and the replicas that sustain the demand."""
+    peak = serving.peak_flops(this, form, gpu)
+    empty: dict[str, Outcome] = dict.fromkeys(("tpot", "ttft", "throughput", "cost_per_token"))
+    if this.model.architecture is None or not peak or not gpu.bandwidth:
+        return empty, 0 if this.demand is None else 10**9
+    load = Load(
+        parts["weights"],
+        parts["kv_cache"],
+        split.tensor,
+        split.pipeline,
+        gpu.bandwidth,
+        peak,
+        serving.link_of(gpu),
+    )
+    tpot, ttft = serving.speeds(this, load)
+    rate = serving.rates(this, replicas, tpot)
+    numbers = {
+        "tpot": steps("tpot", tpot),
+        "ttft": steps("ttft", ttft),
+        "throughput": steps("throughput", rate),
+        "cost_per_token": steps("cost_per_token", cost / 3.6e9 / rate) if rate else UNKNOWN,
+    }
+    need = 0
+    if this.demand is not None:
+        sustained = steps("throughput", serving.request_rate(this, 1, tpot, ttft))
+        need = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
+    return {name: value(name, number) for name, number in numbers.items()}, need

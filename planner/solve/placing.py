@@ -1,0 +1,86 @@
+"""Rows joined to offers: every placement of a number of GPUs, found once for each distinct case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Gpu, Offer
+from planner.solve.renting import Market, rentings
+from planner.solve.table import Axis
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """For each row that an offer holds: the row it came from, its pool, instances, cost and shareable GPUs."""
+
+    row: Column
+    pool: Column
+    pools: tuple[tuple[str, str], ...]
+    sizes: tuple[int, ...]
+    prices: tuple[int, ...]
+    instances: Column
+    costs: Column
+    slots: Column
+    axes: dict[str, Axis]
+
+
+def place(
+    gpus: Sequence[Gpu],
+    offers: Mapping[str, list[Offer]],
+    market: Market,
+    gpu: Column,
+    total: Column,
+    unit: Column,
+) -> Placed:
+    """Join rows (GPU type, GPUs in all, GPUs that stay together) to what can be rented for them."""
+    import numpy
+
+    key = (gpu.astype(numpy.int64) << 40) | (total.astype(numpy.int64) << 16) | unit.astype(numpy.int64)
+    cases, which = numpy.unique(key, return_inverse=True)
+    pools: dict[tuple[str, str], int] = {}
+    known: list[Offer] = []
+    columns: list[tuple[int, int, int, int]] = []
+    first, count = [], []
+    for case in cases.tolist():
+        model, number, together = case >> 40, (case >> 16) & 0xFFFFFF, case & 0xFFFF
+        found = rentings(offers.get(gpus[model].id, ()), market, number, together)
+        first.append(len(columns))
+        count.append(len(found))
+        for item in found:
+            pool = pools.setdefault((item.offer.id, item.market), len(pools))
+            if pool == len(known):
+                known.append(item.offer)
+            columns.append((pool, item.instances, item.cost, item.slots))
+    counts = numpy.array(count, dtype=numpy.int64)[which]
+    rows = numpy.repeat(numpy.arange(len(gpu)), counts)
+    starts = numpy.repeat(numpy.array(first, dtype=numpy.int64)[which], counts)
+    ends = numpy.cumsum(counts)
+    within = numpy.arange(len(rows)) - numpy.repeat(ends - counts, counts)
+    table = numpy.array(columns, dtype=numpy.int64).reshape(-1, 4)[starts + within]
+    pool = table[:, 0]
+    names = tuple(pools)
+    axes = {
+        "offer": _axis([name for name, _ in names], pool),
+        "provider": _axis([offer.provider for offer in known], pool),
+        "region": _axis([offer.region for offer in known], pool),
+        "market": _axis([way for _, way in names], pool),
+    }
+    sizes = tuple(offer.gpus for offer in known)
+    prices = tuple(
+        (offer.spot if way == "spot" else offer.price) or 0 for offer, (_, way) in zip(known, names, strict=True)
+    )
+    return Placed(rows, pool, names, sizes, prices, table[:, 1], table[:, 2], table[:, 3], axes)
+
+
+def _axis(words: list[str], pool: Column) -> Axis:
+    """Return an axis of distinct words, by pool."""
+    import numpy
+
+    distinct = {word: index for index, word in enumerate(dict.fromkeys(words))}
+    where = numpy.array([distinct[word] for word in words] or [0], dtype=numpy.int64)
+    return Axis(tuple(distinct), where[pool])

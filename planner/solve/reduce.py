@@ -1,0 +1,98 @@
+"""Dominance before a fleet is solved: of rows that take the same from everything shared, only the best one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.solve.ranking import Keys, best
+from planner.solve.table import Table
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+COMPARED = 4000
+"""The most rows that are compared pairwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a table's rows take of what is shared.
+
+    `amounts` are by fleet bound, `told` by what rules over several workloads read; `limited` are the pools of offers
+    of which only some are available.
+    """
+
+    amounts: Mapping[str, Column]
+    lower: Mapping[str, bool]
+    told: Sequence[Column]
+    limited: frozenset[int]
+
+
+def reduced(table: Table, fitting: Column, ranks: Keys, shared: Shared, cheapest: bool) -> list[int]:
+    """Return the rows that an optimal fleet can need, in the order of their ranking; `cheapest`: cost comes first."""
+    import numpy
+
+    if not len(fitting):
+        return []
+    own = table.slots[fitting] > 0
+    if shared.limited:
+        own |= numpy.isin(table.pool[fitting], list(shared.limited))
+    group = [
+        numpy.where(own, table.pool[fitting], -1),
+        numpy.where(own, table.gpus[fitting], 0),
+        *(values[fitting] for values in shared.amounts.values()),
+        *(values[fitting] for values in shared.told),
+    ]
+    _, which = numpy.unique(numpy.stack(group, axis=1), axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    order = numpy.lexsort((*(values[fitting] for values in reversed(ranks.all)), which))
+    sorted_groups = which[order]
+    starts = numpy.flatnonzero(numpy.concatenate(([True], sorted_groups[1:] != sorted_groups[:-1])))
+    ends = numpy.append(starts[1:], len(order))
+    kept = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        rows = fitting[order[start:end]]
+        same = numpy.ones(len(rows), dtype=bool)
+        for values in ranks.all:
+            same &= values[rows] == values[rows[0]]
+        kept.append(best(rows[same], (), table))
+    rows = numpy.array(kept, dtype=numpy.int64)
+    rows = rows[numpy.lexsort(tuple(values[rows] for values in reversed(ranks.all)))]
+    if cheapest:
+        rows = rows[undominated(table, rows, ranks, shared)]
+    return [int(row) for row in rows]
+
+
+def least_cost(table: Table, rows: Column) -> Column:
+    """Return the least that rows can cost: of an instance that can be shared, the part they fill, rounded down."""
+    import numpy
+
+    full = table.costs[rows]
+    sizes = numpy.array(table.sizes, dtype=numpy.int64)[table.pool[rows]]
+    share = full // numpy.maximum(table.instances[rows], 1) * table.gpus[rows] // numpy.maximum(sizes, 1)
+    return numpy.where(table.slots[rows] > 0, numpy.minimum(full, share), full)
+
+
+def undominated(table: Table, rows: Column, ranks: Keys, shared: Shared) -> Column:
+    """Return where no other row costs less even unshared, takes no more of anything, and reads the same."""
+    import numpy
+
+    penalty = ranks.goals[0][rows] - table.costs[rows]
+    most = table.costs[rows] + penalty
+    least = least_cost(table, rows) + penalty
+    free = ~numpy.isin(table.pool[rows], list(shared.limited)) if shared.limited else numpy.ones(len(rows), bool)
+    keep = numpy.ones(len(rows), dtype=bool)
+    order = numpy.argsort(most, kind="stable")
+    judges = order[free[order]][:COMPARED]
+    for judge in judges.tolist():
+        worse = most[judge] < least
+        for rule, values in shared.amounts.items():
+            have = values[rows]
+            worse &= have >= have[judge] if not shared.lower[rule] else have <= have[judge]
+        for values in shared.told:
+            worse &= values[rows] == values[rows[judge]]
+        worse[judge] = False
+        keep &= ~worse
+    return keep

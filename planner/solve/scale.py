@@ -1,0 +1,47 @@
+"""Outcomes as whole numbers: one fixed scale a quantity, so that columns and single candidates round alike."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Final
+
+SCALES: Final[dict[str, int]] = {
+    "memory": 1,
+    "headroom": 10**9,
+    "cost": 10**6,
+    "quality": 10**12,
+    "kv_tokens": 1,
+    "max_concurrency": 1,
+    "max_context": 1,
+    "power": 1,
+    "ttft": 10**9,
+    "tpot": 10**9,
+    "step_time": 10**9,
+    "duration": 10**6,
+    "throughput": 10**6,
+    "mfu": 10**9,
+    "total_cost": 10**6,
+    "cost_per_token": 10**15,
+}
+"""Steps of one canonical unit (bytes, USD/h, s, tok/s, USD, USD/tok) in which each outcome is counted."""
+
+UNKNOWN: Final = -(2**62)
+"""Stands for an outcome that nobody knows, in columns of whole numbers."""
+
+_LARGEST: Final = 4e18
+
+
+def steps(quantity: str, value: Any) -> Any:
+    """Return a float, or an array of them, in whole steps of the quantity's scale; infinite and NaN are UNKNOWN."""
+    scaled = value * SCALES[quantity]
+    if isinstance(scaled, float | int):
+        return round(scaled) if -_LARGEST < scaled < _LARGEST else UNKNOWN
+    import numpy
+
+    known = numpy.isfinite(scaled) & (numpy.abs(scaled) < _LARGEST)
+    return numpy.where(known, numpy.rint(numpy.where(known, scaled, 0.0)), UNKNOWN).astype(numpy.int64)
+
+
+def value(quantity: str, count: int) -> Fraction | None:
+    """Return steps in canonical units; None for UNKNOWN."""
+    return None if count == UNKNOWN else Fraction(int(count), SCALES[quantity])

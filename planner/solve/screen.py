@@ -1,0 +1,119 @@
+"""Rules over columns: for each bound and each `require` of one workload, which rows break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from planner.language.evaluate import compare
+from planner.language.problem import Bound, Problem, Value, Workload
+from planner.solve.rules import holds, reads, simple, speaks_of
+from planner.solve.scale import SCALES, UNKNOWN, value
+from planner.solve.table import Table
+from planner.syntax.tree import Expression
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+
+def broken_by(table: Table, problem: Problem) -> dict[str, Column]:
+    """Return, by rule, where it is broken: physics, bounds, and every `require` about this workload alone."""
+    import numpy
+
+    out = dict(table.broken)
+
+    def add(rule: str, where: Column) -> None:
+        out[rule] = out[rule] | where if rule in out else where
+
+    for bound in table.workload.bounds:
+        add(bound.rule, breaks(table, bound.quantity, bound.operator, bound.value))
+    for rule in problem.rules:
+        if speaks_of(rule.condition) == {table.workload.name}:
+            add(rule.name, ~kept(table, rule.condition))
+    return {rule: where for rule, where in out.items() if numpy.any(where)}
+
+
+def penalties(table: Table, problem: Problem) -> Column:
+    """Return what the `prefer`s about this workload alone cost each row that breaks them, in micro-dollars per hour."""
+    import numpy
+
+    out = numpy.zeros(table.rows, dtype=numpy.int64)
+    for wish in problem.preferences:
+        if speaks_of(wish.condition) == {table.workload.name}:
+            out += numpy.where(kept(table, wish.condition), 0, wish.worth)
+    return out
+
+
+def breaks(table: Table, quantity: str, operator: str, limit: Value) -> Column:
+    """Return where `quantity operator limit` does not hold; an outcome that nobody knows breaks its bound."""
+    import numpy
+
+    if quantity in table.axes:
+        axis = table.axes[quantity]
+        bad = numpy.array([not compare(operator, item, limit) for item in axis.values], dtype=bool)
+        return bad[axis.index]
+    if quantity not in table.outcomes:
+        given = table.workload.given.get(quantity)
+        return numpy.full(table.rows, given is None or not compare(operator, given, limit))
+    have = table.outcome(quantity)
+    if not isinstance(limit, Fraction):
+        return numpy.ones(table.rows, dtype=bool)
+    edge = limit * SCALES[quantity]
+    low, high = max(-(2**61), floor(edge)), min(2**61, ceil(edge))
+    match operator:
+        case "<=":
+            good = have <= low
+        case ">=":
+            good = have >= high
+        case "<":
+            good = have < high
+        case ">":
+            good = have > low
+        case "!=":
+            good = (have != low) | (low != high)
+        case _:
+            good = (have == low) & (low == high)
+    where: Column = ~good | (have == UNKNOWN)
+    return where
+
+
+def kept(table: Table, condition: Expression) -> Column:
+    """Return where an expression about this workload holds: a comparison at once, else each distinct case once."""
+    import numpy
+
+    bound = simple(condition, table.workload.name)
+    if bound is not None:
+        return ~breaks(table, bound.quantity, bound.operator, bound.value)
+    present = [
+        name for name in sorted(reads(condition, table.workload.name)) if name in table.axes or name in table.outcomes
+    ]
+    if not present:
+        return numpy.full(table.rows, holds(condition, table.workload, {}, {}))
+    columns = [table.axes[name].index if name in table.axes else table.outcome(name) for name in present]
+    cases, which = numpy.unique(numpy.stack(columns, axis=1), axis=0, return_inverse=True)
+    verdicts = [_verdict(table, condition, present, case) for case in cases.tolist()]
+    good: Column = numpy.array(verdicts, dtype=bool)[which.reshape(-1)]
+    return good
+
+
+def _verdict(table: Table, condition: Expression, quantities: Iterable[str], case: list[int]) -> bool:
+    choice: dict[str, Value] = {}
+    outcomes: dict[str, Fraction | None] = {}
+    for name, number in zip(quantities, case, strict=True):
+        if name in table.axes:
+            choice[name] = table.axes[name].values[number]
+        else:
+            outcomes[name] = value(name, number)
+    return holds(condition, table.workload, choice, outcomes)
+
+
+def bounds_of(workload: Workload, problem: Problem) -> list[Bound]:
+    """Return the bounds of a workload, and those `require`s that are one comparison with a constant."""
+    out = list(workload.bounds)
+    for rule in problem.rules:
+        found = simple(rule.condition, workload.name)
+        if found is not None:
+            out.append(found)
+    return out

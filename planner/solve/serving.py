@@ -1,0 +1,544 @@
+"""One way to serve a model: its formats and split, its memory by part, its times, its capacities; plain functions.
+
+The formulas stand in planner/physics; here they meet what a workload says. Where a function takes amounts it takes
+whole numbers and arrays of them alike, so that a table of candidates and a single one come out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
+from planner.language.problem import Problem, Value, Workload
+from planner.physics import inference, quality, rule_of_thumb, time
+from planner.physics.inference import Profile
+from planner.solve import layerwise
+from planner.solve.scale import SCALES, UNKNOWN
+
+GPUS_UNSAID = 64
+"""The most GPUs of a service whose plan does not say `gpus`."""
+WITHIN_NODE = 8
+"""The largest tensor-parallel group that is tried where the plan does not say: one node of eight."""
+STAGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The number formats of a candidate; `weights` is a format's id or a mix of them, layer by layer."""
+
+    weights: str
+    kv_cache: str
+    activations: str
+    quantization: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How one replica lies on its GPUs."""
+
+    tensor: int
+    pipeline: int
+    expert: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica; experts are split inside them."""
+        return self.tensor * self.pipeline
+
+
+@dataclass(slots=True)
+class Service:
+    """An inference workload with what its engine fills in; `known` keeps parts that were computed."""
+
+    workload: Workload
+    model: Model
+    engine: Engine
+    formats: dict[str, Format]
+    measured: tuple[Recovery, ...]
+    context: int
+    concurrency: int
+    prompt: int
+    output: int
+    demand: Fraction | None
+    confidence: Fraction
+    native_bits: Fraction
+    known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+
+def number(workload: Workload, name: str, default: int) -> int:
+    """Return a given count, or its default."""
+    value = workload.given.get(name)
+    return int(value) if isinstance(value, Fraction) else default
+
+
+def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
+    """Return a workload with its engine and what follows from what it says."""
+    given = workload.given
+    context = number(workload, "context", 1)
+    output = number(workload, "output", 0)
+    demand, confidence = given.get("demand"), given.get("confidence")
+    engine = str(given.get("engine", "vllm"))
+    native = problem.formats.get(workload.model.native_format)
+    return Service(
+        workload,
+        workload.model,
+        problem.engines.get(engine) or catalog.engines[engine],
+        problem.formats,
+        (*catalog.quality.values(), *problem.quality),
+        context,
+        number(workload, "concurrency", 1),
+        number(workload, "prompt", max(1, context - output)),
+        output,
+        demand if isinstance(demand, Fraction) else None,
+        confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
+        native.bits if native is not None and native.bits > 16 else Fraction(16),
+    )
+
+
+def profile_of(this: Service, gpu: Gpu) -> Profile:
+    """Return the engine at the plan's version on a GPU, with the plan's settings."""
+    key = ("profile", gpu.id)
+    if key not in this.known:
+        given = this.workload.given
+        share = given.get("gpu_memory_utilization")
+        version = given.get("engine_version")
+        made = inference.profile(
+            this.engine,
+            None if version is None else str(version),
+            gpu,
+            utilization=share if isinstance(share, Fraction) else None,
+            max_sequences=number(this.workload, "max_sequences", 0) or None,
+            max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
+            context=this.context,
+        )
+        known = this.known.setdefault(("profiles",), {})
+        this.known[key] = known.setdefault(made, made)
+    found: Profile = this.known[key]
+    return found
+
+
+def sixteen_bit(native: str) -> str:
+    """Return a model's 16-bit format."""
+    return native if native in ("bf16", "fp16") else "bf16"
+
+
+def forms(this: Service) -> list[Form]:
+    """Return the formats a plan offers."""
+    domains, native = this.workload.domains, this.model.native_format
+    sixteen = sixteen_bit(native)
+    out = []
+    for how in _texts(domains, "quantization", "ptq"):
+        for act in _texts(domains, "activations", sixteen):
+            for kv in _texts(domains, "kv_cache", sixteen):
+                for weights in _texts(domains, "weights", native):
+                    out.append(Form(weights, kv, act, how))
+    return out
+
+
+def loads(engine: Engine, fmt: Format) -> bool:
+    """Return whether an engine loads weights in a format."""
+    return not fmt.engines or engine.id in fmt.engines
+
+
+def _texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tuple[str, ...]:
+    return tuple(sorted(str(value) for value in domains.get(name, (default,))))
+
+
+def counts(workload: Workload, name: str) -> list[int] | None:
+    """Return the whole numbers a plan offers for a decision, None where it does not say."""
+    values = workload.domains.get(name)
+    return None if values is None else sorted(int(value) for value in values if isinstance(value, Fraction))
+
+
+def splits(this: Service, fixed: bool) -> list[Split]:
+    """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
+    workload = this.workload
+    allowed = counts(workload, "gpus")
+    most = max(allowed) if allowed else GPUS_UNSAID
+    copies = counts(workload, "replicas") or [1]
+    said = counts(workload, "tensor_parallel")
+    if said is None:
+        said = sorted({max(1, total // each) for total in allowed for each in copies}) if fixed and allowed else None
+    tensors = said or [tp for tp in range(1, min(WITHIN_NODE, most) + 1) if divides(this.model, tp)]
+    stages = counts(workload, "pipeline_parallel")
+    layers = this.model.architecture.layers if this.model.architecture else STAGES
+    pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
+    experts = counts(workload, "expert_parallel") or [1]
+    return [
+        Split(tp, pp, ep)
+        for tp in tensors
+        for pp in pipelines
+        for ep in experts
+        if (tp * pp) % ep == 0 and (allowed is None or fixed or tp * pp <= most)
+    ]
+
+
+def divides(model: Model, tp: int) -> bool:
+    """Return whether tensor parallelism splits every layer's heads evenly, as the engines demand."""
+    if model.architecture is None:
+        return tp & (tp - 1) == 0
+    for group in model.architecture.groups:
+        heads = group.mixer.get("heads") or group.mixer.get("v_heads")
+        if heads and int(heads) % tp:
+            return False
+        shared = group.mixer.get("kv_heads")
+        if shared and int(shared) % tp and tp % int(shared):
+            return False
+    return True
+
+
+def replica_counts(this: Service, split: Split) -> list[int]:
+    """Return the numbers of replicas a plan leaves for a split: one unless it says, any where `demand` decides."""
+    said = counts(this.workload, "replicas")
+    allowed = counts(this.workload, "gpus")
+    if said is None and this.demand is not None:
+        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // split.gpus + 1))
+    return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
+
+
+def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
+    """Return the weights on the fullest GPU."""
+    key = ("weights", form.weights, split, profile.rope_cache)
+    if key not in this.known:
+        model = this.model
+        arch = model.architecture
+        if arch is None:
+            bits = this.formats[form.weights].bits
+            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // split.gpus)
+        elif layerwise.is_mix(form.weights):
+            size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
+        else:
+            size = inference.weights_per_gpu(
+                arch,
+                model.params,
+                this.formats[form.weights],
+                this.native_bits,
+                split.tensor,
+                split.pipeline,
+                split.expert,
+                max_context=model.max_context if profile.rope_cache else None,
+            )
+        this.known[key] = size
+    return int(this.known[key])
+
+
+def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
+    """Return the bytes of one layer of a kind in a format on one GPU."""
+    key = ("layer", kind, name, split.tensor, split.expert)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        this.known[key] = inference.layer_weights(
+            arch, kind, this.formats[name], this.native_bits, split.tensor, split.expert
+        )
+    return int(this.known[key])
+
+
+def _mixed_bytes(this: Service, layers: list[str], split: Split, profile: Profile) -> int:
+    """Return the weights of a mix on the fullest of the stages, which take the layers in order."""
+    arch = this.model.architecture
+    assert arch is not None
+    outer = this.formats[sixteen_bit(this.model.native_format)]
+    first, last = inference.outside_weights(arch, this.model.params, outer, this.native_bits, split.tensor)
+    rope = inference.rope_cache(arch, this.model.max_context if profile.rope_cache else None, this.native_bits)
+    sizes = [layer_bytes(this, kind, name, split) for kind, name in zip(layerwise.groups_of(arch), layers, strict=True)]
+    if split.pipeline <= 1:
+        return first + last + rope + sum(sizes)
+    each = -(-len(sizes) // split.pipeline)
+    stages = [sum(sizes[start : start + each]) for start in range(0, len(sizes), each)]
+    stages[0] += first
+    stages[-1] += last + (first if arch.tied and len(stages) > 1 else 0)
+    return max(stages) + rope
+
+
+def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> Any:
+    """Return the layers of the fullest stage with what each holds of the KV cache."""
+    key = ("groups", form.kv_cache, split, profile)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        fmt = this.formats[form.kv_cache]
+        this.known[key] = inference.cache_groups(arch, fmt, profile, split.tensor, split.pipeline)
+    return this.known[key]
+
+
+def sequences(this: Service, context: int, concurrency: int) -> inference.Sequences:
+    """Return the sequences that must be resident on a replica."""
+    shared = number(this.workload, "shared_prefix", 0)
+    vision = number(this.workload, "vision_tokens", 0)
+    return inference.Sequences(context, concurrency, shared_prefix=min(shared, context), vision=vision)
+
+
+def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
+    """Return what `context` and `concurrency` need of the KV cache on the fullest GPU."""
+    if this.model.architecture is None:
+        return 0
+    key = ("kv_cache", form.kv_cache, split, profile)
+    if key not in this.known:
+        groups = cache_groups(this, form, split, profile)
+        this.known[key] = inference.held(groups, sequences(this, this.context, this.concurrency), profile.block)
+    return int(this.known[key])
+
+
+def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]:
+    """Return the activations and the logits at the engine's peak."""
+    arch = this.model.architecture
+    if arch is None:
+        return 0, 0
+    key = ("peak", split.tensor, profile)
+    if key not in this.known:
+        this.known[key] = inference.peak(arch, profile, split.tensor, context=this.context * this.concurrency)
+    found: tuple[int, int] = this.known[key]
+    return found
+
+
+def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
+    """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
+    if this.model.architecture is None:
+        thumb = rule_of_thumb.inference(this.model.params, this.formats[form.weights].bits / 8)
+        return -(-sum(size for name, size in thumb.items() if name != "weights") // split.gpus)
+    return inference.overhead(
+        profile_of(this, gpu),
+        gpu,
+        split.tensor,
+        split.pipeline,
+        weights=weights,
+        activations=peaks[0],
+        logits=peaks[1],
+    )
+
+
+def margin_bytes(
+    this: Service, profile: Profile, weights: Any, kv_cache: Any, activations: Any, logits: Any, overhead: Any
+) -> Any:
+    """Return the bytes between the expected total and its safe end."""
+    if this.model.architecture is None:
+        return 0
+    return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead)
+
+
+def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
+    """Return the bytes that the engine will give its KV cache, as expected."""
+    return inference.kv_budget(
+        profile_of(this, gpu),
+        gpu,
+        split.tensor,
+        split.pipeline,
+        weights=weights,
+        activations=peaks[0],
+        logits=peaks[1],
+    )
+
+
+def usable_bytes(this: Service, gpu: Gpu) -> int:
+    """Return the bytes a workload may use: what a framework sees, times the engine's share of it."""
+    if this.model.architecture is None:
+        return gpu.memory
+    return inference.usable(gpu, profile_of(this, gpu))
+
+
+def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
+    """Return the memory of the fullest GPU by part."""
+    profile = profile_of(this, gpu)
+    weights = weights_bytes(this, form, split, profile)
+    cache = kv_bytes(this, form, split, profile)
+    peaks = peak_bytes(this, split, profile)
+    above = int(overhead_bytes(this, form, split, gpu, weights, peaks))
+    return {
+        "weights": weights,
+        "kv_cache": cache,
+        "activations": peaks[0],
+        "logits": peaks[1],
+        "overhead": above,
+        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above)),
+    }
+
+
+def measured(this: Service, name: str, quantization: str) -> Fraction | None:
+    """Return the measured recovery of weights in a format; None where nobody measured it."""
+    model = this.model
+    own = this.formats[name].quality
+    if own is not None:
+        return own
+    alias = this.formats[name].like or name
+    return quality.recovery(this.measured, alias, "weights", model.id, quantization, model.native_format)[0]
+
+
+def quality_steps(this: Service, form: Form) -> int:
+    """Return the recovery of weights and KV cache together, in steps; UNKNOWN where nobody measured it."""
+    key = ("quality", form.weights, form.kv_cache, form.quantization)
+    if key not in this.known:
+        model = this.model
+        if layerwise.is_mix(form.weights):
+            assert model.architecture is not None
+            names = layerwise.layers_of(form.weights)
+            known = {name: measured(this, name, form.quantization) for name in set(names)}
+            weights = layerwise.recovery(model.architecture, names, known)
+        else:
+            weights = measured(this, form.weights, form.quantization)
+        sixteen = sixteen_bit(model.native_format)
+        alias = this.formats[form.kv_cache].like or form.kv_cache
+        cache, _ = quality.recovery(this.measured, alias, "kv_cache", model.id, None, sixteen)
+        both = quality.combined(weights, cache)
+        this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
+    return int(this.known[key])
+
+
+def weight_formats(this: Service, form: Form) -> list[Format]:
+    """Return the formats of the weights: one, or those of a mix."""
+    names = sorted(set(layerwise.layers_of(form.weights))) if layerwise.is_mix(form.weights) else [form.weights]
+    return [this.formats[name] for name in names]
+
+
+REFUSED = ("weights", "kv_cache", "activations")
+"""The decisions whose format an engine or a GPU may not have."""
+
+
+def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
+    """Return, by decision, why the engine or the GPU cannot run its format; empty where all run."""
+    out = {}
+    rows = {
+        "weights": weight_formats(this, form),
+        "kv_cache": [this.formats[form.kv_cache]],
+        "activations": [this.formats[form.activations]],
+    }
+    for name, formats in rows.items():
+        for row in formats:
+            if row.needs and not any(need in gpu.native_formats for need in row.needs):
+                out[name] = f"hardware for {row.id}"
+            elif name == "weights" and not loads(this.engine, row):
+                out[name] = f"an engine that loads {row.id}"
+            elif name == "kv_cache" and this.engine.kv_formats and not _keeps(this.engine, row):
+                out[name] = f"an engine that keeps its cache in {row.id}"
+    return out
+
+
+def _keeps(engine: Engine, row: Format) -> bool:
+    return row.id in engine.kv_formats or row.like in engine.kv_formats
+
+
+def peak_flops(this: Service, form: Form, gpu: Gpu) -> int:
+    """Return the dense peak at what is computed in: the activations' format where the hardware has it.
+
+    A mix is counted at the slowest of its formats.
+    """
+    activations = this.formats[form.activations]
+    found = []
+    for weights in weight_formats(this, form):
+        order = (activations.computes_as, weights.computes_as, "bf16", "fp16", "fp32")
+        found.append(next((gpu.flops[name] for name in order if gpu.flops.get(name)), 0))
+    return min(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the roofline needs of a candidate; every field a number or an array of them."""
+
+    weights: Any
+    kv_cache: Any
+    tensor: Any
+    pipeline: Any
+    bandwidth: Any
+    peak_flops: Any
+    link: Any
+
+
+def link_of(gpu: Gpu) -> int:
+    """Return the bandwidth between GPUs in bytes/s: the link's, or PCIe's 16 GB/s (gen 4 x8, one direction)."""
+    return gpu.link_bandwidth or 16 * 10**9
+
+
+def speeds(this: Service, load: Load) -> tuple[Any, Any]:
+    """Return seconds per output token and seconds to the first token."""
+    arch = this.model.architecture
+    assert arch is not None
+    reads, computes = float(this.engine.bandwidth_efficiency), float(this.engine.flops_efficiency)
+    tp, pp = load.tensor, load.pipeline
+    batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
+    reading = (load.weights + load.kv_cache / pp) / (load.bandwidth * reads)
+    working = 2 * this.model.active_params * batch / (tp * pp) / (load.peak_flops * computes)
+    tpot = pp * (larger(reading, working) + _allreduce(arch, batch, tp, load.link) / pp)
+    scores = time.attention_flops(arch, this.prompt) / 2
+    flops = (2 * this.model.active_params + scores) * this.prompt / tp
+    ttft = larger(load.weights / (load.bandwidth * reads), flops / (load.peak_flops * computes)) + _allreduce(
+        arch, this.prompt, tp, load.link
+    )
+    return tpot, ttft
+
+
+def _allreduce(arch: Any, tokens: int, tp: Any, link: Any) -> Any:
+    """Two ring all-reduces of 16-bit activations a layer: each moves 2 (tp - 1) / tp of the tensor."""
+    return 2 * arch.layers * (2 * arch.hidden * tokens) * 2 * (tp - 1) / tp / link
+
+
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger of two numbers, or of each pair of two arrays."""
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return a if a >= b else b
+    import numpy
+
+    return numpy.maximum(a, b)
+
+
+def rates(this: Service, replicas: Any, tpot: Any) -> Any:
+    """Return output tokens a second of all replicas."""
+    return replicas * this.concurrency / tpot
+
+
+def request_rate(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
+    """Return requests a second that the replicas sustain; each holds a place for its prefill and its output."""
+    return replicas * this.concurrency / (ttft + max(1, this.output) * tpot)
+
+
+def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
+    """Return what the engine's cache holds: tokens, sequences of `context`, and tokens each at `concurrency`."""
+    if this.model.architecture is None:
+        return dict.fromkeys(("kv_tokens", "max_concurrency", "max_context"), UNKNOWN)
+    profile = profile_of(this, gpu)
+    key = ("capacity", form.kv_cache, split, profile, budget)
+    if key not in this.known:
+        groups = cache_groups(this, form, split, profile)
+        most = inference.most_sequences(budget, groups, sequences(this, this.context, 1), profile.block)
+        wanted = sequences(this, this.context, this.concurrency)
+        limit = this.model.max_context or 1 << 20
+        this.known[key] = {
+            "kv_tokens": max(0, inference.pool_tokens(budget, groups, profile.block)),
+            "max_concurrency": UNKNOWN if most is None else max(0, most),
+            "max_context": max(0, inference.longest_context(budget, groups, wanted, profile.block, limit)),
+        }
+    found: dict[str, int] = this.known[key]
+    return found
+
+
+def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
+    """Yield every pair of formats and split."""
+    every = forms(this)
+    for split in splits(this, fixed):
+        yield from ((form, split) for form in every)
+        if "weights" in this.workload.per_layer and this.model.architecture is not None:
+            yield from ((form, split) for form in _mixed_forms(this, every, split))
+
+
+def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
+    """Return the formats per layer that no others beat, beside the ones that are the same in all layers."""
+    arch = this.model.architecture
+    assert arch is not None
+    out = []
+    for how in sorted({form.quantization for form in every}):
+        names = sorted({form.weights for form in every if form.quantization == how})
+        known = {name: measured(this, name, how) for name in names}
+        sizes = {
+            (kind, name): layer_bytes(this, kind, name, split)
+            for kind in set(layerwise.groups_of(arch))
+            for name in names
+        }
+        labels = layerwise.mixes(arch, [this.formats[name] for name in names], sizes, known)
+        others = {(form.kv_cache, form.activations) for form in every if form.quantization == how}
+        for label in labels:
+            if "+" in label:
+                out += [Form(label, cache, act, how) for cache, act in sorted(others)]
+    return out

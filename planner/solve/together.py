@@ -1,0 +1,111 @@
+"""Workloads together: what they share and pay, and the rules over all of them; plain Python over candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language.evaluate import compare
+from planner.language.problem import FleetBound, Problem
+from planner.solve.candidate import Broken, Candidate
+from planner.solve.renting import renting
+from planner.solve.rules import holds_together, speaks_of
+from planner.solve.scale import SCALES
+
+Pool = tuple[str, str]
+"""An offer's id and the market it is bought on."""
+
+
+def pool_of(row: Candidate) -> Pool:
+    """Return where a candidate is rented."""
+    return row.offer, str(row.choice.get("market", "on_demand"))
+
+
+def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tuple[int, int, tuple[str, ...]]]:
+    """Return, by pool that several workloads share: instances, their cost in micro-dollars/h, and the workloads.
+
+    Units that divide an instance and are powers of two pack without a gap, so that as many instances do as the
+    GPUs together fill.
+    """
+    offers = {offer.id: offer for offer in problem.offers}
+    members: dict[Pool, list[str]] = {}
+    for name in sorted(chosen):
+        row = chosen[name]
+        offer = offers.get(row.offer)
+        unit = row.choice.get("tensor_parallel")
+        together = int(unit) if isinstance(unit, Fraction) else 1
+        found = renting(offer, pool_of(row)[1], row.gpus, together) if offer else None
+        if found is not None and found.slots:
+            members.setdefault(pool_of(row), []).append(name)
+    out = {}
+    for pool, names in members.items():
+        if len(names) < 2:
+            continue
+        offer = offers[pool[0]]
+        price = offer.spot if pool[1] == "spot" else offer.price
+        instances = -(-sum(chosen[name].gpus for name in names) // offer.gpus)
+        out[pool] = (instances, instances * (price or 0), tuple(names))
+    return out
+
+
+def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """Return the candidates with their shares: a shared pool is paid in proportion to what each would pay alone.
+
+    So no workload pays more than alone, and the shares add up to the instances rented.
+    """
+    out = dict(chosen)
+    for pool, (instances, cost, names) in sharing(problem, chosen).items():
+        alone = sum(chosen[name].cost for name in names)
+        left = cost
+        for place, name in enumerate(names):
+            row = chosen[name]
+            share = left if place == len(names) - 1 else cost * row.cost // max(1, alone)
+            left -= share
+            others = ", ".join(other for other in names if other != name)
+            note = f"shares {instances} × {pool[0]} with {others}"
+            outcomes = {**row.outcomes, "cost": Fraction(share, SCALES["cost"])}
+            rate = row.outcomes.get("throughput")
+            if isinstance(rate, Fraction) and rate and outcomes.get("cost_per_token") is not None:
+                outcomes["cost_per_token"] = Fraction(share, SCALES["cost"] * 3600) / rate
+            out[name] = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
+    return out
+
+
+def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction:
+    """Return what an answer takes of a fleet bound's quantity, in canonical units."""
+    rows = list(chosen.values())
+    match bound.quantity:
+        case "cost":
+            return Fraction(sum(row.cost for row in rows), SCALES["cost"])
+        case "gpus":
+            return Fraction(sum(row.gpus for row in rows))
+        case "available":
+            return Fraction(sum(row.gpus for row in rows if row.gpu == bound.gpu))
+    known = [row.outcomes.get(bound.quantity) for row in rows]
+    return sum((value for value in known if value is not None), Fraction(0))
+
+
+UNITS = {"cost": "USD/h", "power": "W"}
+
+
+def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[Broken]:
+    """Return the fleet bounds, availabilities and rules over several workloads that an answer breaks."""
+    out = []
+    for bound in problem.fleet:
+        takes = amount(bound, chosen)
+        if not compare(bound.operator, takes, bound.value):
+            out.append(Broken(bound.rule, takes, bound.value, UNITS.get(bound.quantity)))
+    shared = sharing(problem, chosen)
+    for offer in problem.offers:
+        if offer.available is None:
+            continue
+        taken = sum(instances for pool, (instances, _, _) in shared.items() if pool[0] == offer.id)
+        joined = {name for pool, (_, _, names) in shared.items() if pool[0] == offer.id for name in names}
+        taken += sum(row.instances for name, row in chosen.items() if row.offer == offer.id and name not in joined)
+        if taken > offer.available:
+            out.append(Broken(f"{offer.id}.available", Fraction(taken), Fraction(offer.available), "instances"))
+    for rule in problem.rules:
+        if len(speaks_of(rule.condition)) != 1 and not holds_together(rule.condition, problem, chosen):
+            out.append(Broken(rule.name, None, None))
+    return out

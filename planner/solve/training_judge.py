@@ -1,0 +1,92 @@
+"""One choice of a training workload judged in plain Python; no numpy and no solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value, Workload
+from planner.solve import tuning
+from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.judge import count, hardware, headroom, placed
+from planner.solve.rules import broken_bounds, broken_rules
+from planner.solve.scale import SCALES, steps, value
+from planner.solve.serving import link_of
+from planner.solve.tuning import Layout, Pace, Recipe
+
+TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
+
+
+def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:
+    """Return a choice of a training workload as a candidate, with every rule it breaks."""
+    this = tuning.run_of(problem, workload)
+    recipe = Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+    layout = Layout(
+        count(choice, "data_parallel"),
+        count(choice, "tensor_parallel"),
+        count(choice, "pipeline_parallel"),
+        count(choice, "context_parallel"),
+        count(choice, "expert_parallel"),
+        count(choice, "zero", 0),
+        str(choice.get("offload", "none")),
+    )
+    size, mode, again = (
+        count(choice, "micro_batch"),
+        str(choice["checkpointing"]),
+        count(choice, "checkpointed_layers", 0),
+    )
+    gpu, rented = hardware(problem, choice, layout.gpus, layout.tensor)
+    whole = placed(choice, rented.offer, layout.gpus)
+    memory = tuning.memory(this, gpu, recipe, layout, size, mode, again)
+    total, usable = memory.total, gpu.memory
+    outcomes: dict[str, Outcome] = {
+        "memory": Fraction(total),
+        "headroom": headroom(total, usable),
+        "cost": Fraction(rented.cost, SCALES["cost"]),
+        "quality": tuning.quality(recipe),
+        "power": Fraction(gpu.power_w * layout.gpus),
+    }
+    peak = tuning.computes(gpu, recipe.precision)
+    outcomes |= dict.fromkeys(TIMES)
+    if this.model.architecture is not None and peak:
+        layers = this.model.architecture.layers
+        pace = Pace(
+            peak,
+            layout.data,
+            layout.tensor,
+            layout.pipeline,
+            layout.context,
+            link_of(gpu),
+            this.global_batch or layout.data * size,
+            float(tuning.recomputed(this, mode, layers)) * (again / layers),
+        )
+        numbers = tuning.outcome_numbers(this, pace, rented.cost)
+        outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
+    broken: list[Broken] = []
+    if total > usable:
+        broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
+    if this.model.architecture is not None and not peak:
+        broken.append(Broken(f"{workload.name}.precision", f"hardware for {recipe.precision}", gpu.id))
+    broken += broken_bounds(workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, whole, outcomes)
+    return Candidate(
+        workload.name,
+        "training",
+        whole,
+        gpu.id,
+        layout.gpus,
+        rented.offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        memory.parts,
+        memory.sizes,
+        memory.peak_moment,
+        outcomes,
+        tuple(broken + more),
+        memory.approximate,
+        memory.moments,
+    )

@@ -1,0 +1,337 @@
+"""One way to train a model: its recipe, layout and recomputation, its memory by moment, its time; plain functions.
+
+The formulas stand in planner/physics; here they meet what a workload says. Time takes numbers and arrays alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.records import Gpu, Model
+from planner.language.problem import Problem, Value, Workload
+from planner.physics import rule_of_thumb, training
+from planner.solve.serving import counts, number
+
+GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
+"""The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
+TENSORS = (1, 2, 4, 8)
+PIPELINES = (1, 2, 4, 8)
+CONTEXTS = (1,)
+MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is trained, in which formats, by which optimizer."""
+
+    method: str
+    precision: str
+    optimizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a step lies on GPUs."""
+
+    data: int
+    tensor: int
+    pipeline: int
+    context: int
+    expert: int
+    zero: int
+    offload: str = "none"
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the workload; experts are split inside them."""
+        return self.data * self.tensor * self.pipeline * self.context
+
+
+@dataclass(slots=True)
+class Run:
+    """A training workload with what its framework fills in; `known` keeps what was computed."""
+
+    workload: Workload
+    model: Model
+    framework: str
+    sequence: int
+    global_batch: int
+    tokens: int
+    confidence: Fraction
+    known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+
+def run_of(problem: Problem, workload: Workload) -> Run:
+    """Return a workload with its framework and what follows from what it says."""
+    given = workload.given
+    confidence = given.get("confidence", Fraction(95, 100))
+    return Run(
+        workload,
+        workload.model,
+        str(given.get("framework", "transformers")),
+        number(workload, "sequence", 1),
+        number(workload, "global_batch", 0),
+        number(workload, "tokens", 0),
+        confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
+    )
+
+
+def words(workload: Workload, name: str, default: tuple[str, ...]) -> list[str]:
+    """Return the words a plan offers for a decision, in alphabetical order."""
+    return sorted(str(value) for value in workload.domains.get(name, default))
+
+
+def recipes(this: Run) -> list[Recipe]:
+    """Return what the plan offers of methods, precisions and optimizers."""
+    item = this.workload
+    return [
+        Recipe(method, precision, optimizer)
+        for method in words(item, "method", ("full",))
+        for precision in words(item, "precision", ("bf16_mixed",))
+        for optimizer in words(item, "optimizer", ("adamw",))
+    ]
+
+
+def layouts(this: Run, fixed: bool) -> list[Layout]:
+    """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
+    item = this.workload
+    allowed = counts(item, "gpus")
+    totals = allowed or list((1,) if fixed else GPUS_UNSAID)
+    experts = counts(item, "expert_parallel") or [1]
+    out = []
+    for total in totals:
+        for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
+            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else PIPELINES):
+                for cp in counts(item, "context_parallel") or CONTEXTS:
+                    if total % (tp * pp * cp) or pp > _layers(this):
+                        continue
+                    dp = total // (tp * pp * cp)
+                    said = counts(item, "data_parallel")
+                    if said is not None and dp not in said:
+                        continue
+                    for ep in experts:
+                        if (dp * tp) % ep:
+                            continue
+                        out += [
+                            Layout(dp, tp, pp, cp, ep, zero, offload)
+                            for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3))
+                            for offload in words(item, "offload", ("none",))
+                        ]
+    return out
+
+
+def _layers(this: Run) -> int:
+    return this.model.architecture.layers if this.model.architecture else 1
+
+
+def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
+    """Return the micro-batches that divide the global batch, where there is one."""
+    sizes = counts(this.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
+    if not this.global_batch:
+        return sizes
+    return [size for size in sizes if this.global_batch % (layout.data * size) == 0]
+
+
+def accumulation(this: Run, layout: Layout, micro_batch: int) -> int:
+    """Return how many micro-batches a GPU runs before the optimizer steps."""
+    return max(1, this.global_batch // (layout.data * micro_batch)) if this.global_batch else 1
+
+
+def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
+    """Yield each way of checkpointing with the numbers of layers that it may recompute."""
+    layers = _layers(this)
+    said = counts(this.workload, "checkpointed_layers")
+    default = ("none",) if fixed else ("none", "selective", "full")
+    if fixed and said and max(said) > 0:
+        default = ("full",)
+    for mode in words(this.workload, "checkpointing", default):
+        if mode == "none":
+            again = [0] if said is None or 0 in said else []
+        elif mode == "selective":
+            again = [layers] if said is None else [count for count in said if 0 < count <= layers]
+        elif fixed and said is None:
+            again = [layers]
+        else:
+            again = [count for count in said or range(1, layers + 1) if 0 < count <= layers]
+        if again and (this.model.architecture is not None or mode == "none"):
+            yield mode, again
+
+
+def targets(this: Run) -> tuple[str, ...] | str:
+    """Return what LoRA adapts: one of the two groups, or projections by name."""
+    said = str(this.workload.given.get("lora_targets", "all_linear"))
+    return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
+
+
+def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
+    """Return weights, gradients and optimizer states of one GPU."""
+    key = ("states", recipe, layout, accumulate)
+    if key not in this.known:
+        given, arch = this.workload.given, this.model.architecture
+        assert arch is not None
+        this.known[key] = training.states(
+            arch,
+            this.model.params,
+            training.StateChoice(
+                method=recipe.method,
+                precision=recipe.precision,
+                optimizer=recipe.optimizer,
+                kernel=str(given.get("optimizer_kernel", "foreach")),
+                framework=this.framework,
+                zero=layout.zero,
+                dp=layout.data * layout.context,
+                tp=layout.tensor,
+                pp=layout.pipeline,
+                ep=layout.expert,
+                rank=number(this.workload, "lora_rank", 16),
+                targets=targets(this),
+                offload=layout.offload,
+                accumulate=accumulate,
+                gradient_precision=str(given.get("gradient_precision", "")),
+            ),
+        )
+    found: training.States = this.known[key]
+    return found
+
+
+def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
+    """Return what the activations depend on."""
+    given = this.workload.given
+    dropout = given.get("lora_dropout")
+    return training.ActivationChoice(
+        sequence=this.sequence,
+        micro_batch=micro_batch,
+        precision=recipe.precision,
+        method=recipe.method,
+        attention=str(given.get("attention", "sdpa")),
+        framework=this.framework,
+        checkpointing=mode,
+        selective=str(given.get("selective", "attention")),
+        loss=str(given.get("loss", "standard")),
+        rank=number(this.workload, "lora_rank", 16),
+        targets=targets(this),
+        dropout=isinstance(dropout, Fraction) and dropout > 0,
+        tp=layout.tensor,
+        pp=layout.pipeline,
+        cp=layout.context,
+        ep=layout.expert,
+        schedule=str(given.get("schedule", "1f1b")),
+        micro_batches=accumulation(this, layout, micro_batch) if layout.pipeline > 1 else 0,
+        offload=layout.offload == "activations",
+    )
+
+
+def points(this: Run, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
+    """Return the places of a step among which its peak is."""
+    key = ("points", choice, again)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        this.known[key] = training.points(arch, choice, again)
+    found: tuple[training.Point, ...] = this.known[key]
+    return found
+
+
+def overhead(this: Run, gpu: Gpu, gpus: int) -> int:
+    """Return what no tensor of the program accounts for."""
+    return training.overhead(gpu, this.framework, gpus)
+
+
+def memory(
+    this: Run, gpu: Gpu, recipe: Recipe, layout: Layout, micro_batch: int, mode: str, again: int
+) -> training.TrainingMemory:
+    """Return the memory of the fullest GPU at each moment of a step, by part."""
+    model = this.model
+    if model.architecture is None:
+        found = rule_of_thumb.training(model.params, Fraction(2), recipe.optimizer)
+        share = layout.tensor * layout.pipeline
+        parts = {name: -(-size // share) for name, size in found.items()}
+        return training.TrainingMemory(parts, parts, "backward_end", {}, ("rule of thumb",))
+    own = states(this, recipe, layout, accumulation(this, layout, micro_batch) > 1)
+    places = points(this, choice_of(this, recipe, layout, micro_batch, mode), again)
+    above = overhead(this, gpu, layout.gpus)
+    live = training.combine(own, places, above, 0)
+    spare = int(training.margin(this.framework, this.confidence, live.total))
+    return training.combine(own, places, above, spare, training.approximations(model.architecture))
+
+
+def computes(gpu: Gpu, precision: str) -> int:
+    """Return the dense peak of what a recipe computes in, 0 where the GPU has none."""
+    wanted = {"fp32": "fp32", "fp8_mixed": "fp8_e4m3", "int8": "int8", "fp16_mixed": "fp16"}.get(precision, "bf16")
+    return gpu.flops.get(wanted) or 0
+
+
+def quality(recipe: Recipe) -> Fraction | None:
+    """Return 1 where nothing of the model's arithmetic is given up; None where nobody measured what is."""
+    kept = recipe.method == "full" and recipe.precision in ("fp32", "bf16_mixed", "fp16_mixed")
+    return Fraction(1) if kept else None
+
+
+def value_text(value: Value) -> str:
+    """Return a decision as a word."""
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a step's time depends on; every field a number or an array of them."""
+
+    peak_flops: Any
+    data: Any
+    tensor: Any
+    pipeline: Any
+    context: Any
+    link: Any
+    sequences: Any
+    recomputed: Any
+
+
+EFFICIENCY = 0.4
+"""Share of the dense peak a step reaches: an estimate; llm-foundry publishes 0.41 to 0.55 MFU on A100 and H100."""
+
+
+def step_seconds(this: Run, pace: Pace) -> Any:
+    """Return the seconds of an optimizer step; `recomputed` is the share of the forward passes made twice."""
+    from planner.physics import time
+
+    arch, active = this.model.architecture, this.model.active_params
+    assert arch is not None
+    gpus = pace.data * pace.tensor * pace.pipeline * pace.context
+    tokens = pace.sequences * this.sequence
+    forward = 2 * active + time.attention_flops(arch, this.sequence) / 2
+    talk = 3 * 2 * arch.layers * (2 * arch.hidden * (tokens / pace.data)) * 2
+    talk = talk * (pace.tensor - 1) / pace.tensor / pace.link
+    return forward * (3 + pace.recomputed) * tokens / gpus / (pace.peak_flops * EFFICIENCY) + talk
+
+
+def useful_seconds(this: Run, pace: Pace) -> Any:
+    """Return the seconds of a step at the dense peak, without recomputation: what MFU is measured against."""
+    from planner.physics import time
+
+    arch, active = this.model.architecture, this.model.active_params
+    assert arch is not None
+    gpus = pace.data * pace.tensor * pace.pipeline * pace.context
+    tokens = pace.sequences * this.sequence
+    return (2 * active + time.attention_flops(arch, this.sequence) / 2) * 3 * tokens / gpus / pace.peak_flops
+
+
+def recomputed(this: Run, mode: str, again: int) -> float:
+    """Return the share of the forward pass that a way of checkpointing makes twice."""
+    layers = _layers(this)
+    if mode == "full":
+        return again / layers
+    return 0.0
+
+
+def outcome_numbers(this: Run, pace: Pace, cost: Any) -> dict[str, Any]:
+    """Return the outcomes of time in canonical units; `cost` in micro-dollars per hour."""
+    step = step_seconds(this, pace)
+    rate = pace.sequences * this.sequence / step
+    out = {"step_time": step, "throughput": rate, "mfu": useful_seconds(this, pace) / step}
+    if this.tokens:
+        duration = this.tokens / rate
+        out |= {"duration": duration, "total_cost": duration / 3600 * cost / 1_000_000}
+    return out
