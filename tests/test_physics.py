@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from planner.catalog.records import Architecture, Engine, Format, Layers, Offer, Recovery
+from planner.catalog.records import Architecture, Engine, Format, Layers, Offer, Recovery, Release
 from planner.physics import inference, price, quality, rule_of_thumb, time, training
 from planner.physics.architecture import parameters, tensors
 
@@ -202,9 +202,13 @@ DEEPSEEK_V2 = Architecture(
 )
 BF16 = Format("bf16", "bfloat16", Fraction(16), 16, "")
 FP8 = Format("fp8", "fp8", Fraction(8), 8, "", leaves=("embedding", "head", "norm", "router"))
+RELEASE = Release(
+    (0,), "utilization", Fraction(9, 10), 256, 1024, 8192, 8192, Fraction(77, 2), Fraction(25, 2), {1: 100, 4: 400},
+    500, 1000,
+)  # fmt: skip
 ENGINE = Engine(
     "e", "e", 16, Fraction(9, 10), 256, 8192, 500, {1: 100, 4: 400}, 1000, Fraction(77, 2),
-    Fraction(8, 10), Fraction(1, 2), {}, "",
+    Fraction(8, 10), Fraction(1, 2), {}, "", releases=(RELEASE,),
 )  # fmt: skip
 
 
@@ -246,7 +250,6 @@ def test_inference_memory_and_limits():
     found = inference.memory(LLAMA_31_8B, 8030261248, BF16, Fraction(16), ENGINE, context=8192, concurrency=4)
     assert found.parts["overhead"] == 1600
     assert 0 in (found.parts["activations"], found.parts["logits"])
-    assert inference.overhead(ENGINE, 2) == 1900
     cache = found.parts["kv_cache"]
     assert inference.max_concurrency(cache, LLAMA_31_8B, Fraction(16), 1, 1, 8192, 16) == 4
     assert inference.max_context(cache, LLAMA_31_8B, Fraction(16), 1, 1, 4, 16) == 8192

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from planner.catalog.records import Architecture, Engine, Format, Gpu, Layers, Model, Offer, Recovery
+from planner.catalog.records import Architecture, Engine, Format, Gpu, Layers, Model, Offer, Recovery, Release
 
 Row = dict[str, Any]
 
@@ -167,6 +167,46 @@ def build_format(row: Row) -> Format:
         roles=_texts(row, "roles"),
         engines=_texts(row, "engines"),
         note=row.get("note", ""),
+        row_bytes=_maybe(row, "row_bytes") or 0,
+        expert_multiple=_maybe(row, "expert_multiple") or 1,
+        kv_scale_bits=_maybe(row, "kv_scale_bits") or 0,
+        left_bits=_maybe(row, "left_bits") or 16,
+        only=row.get("only", ""),
+        file_types=tuple(
+            (str(tensor), str(layers), str(block), Fraction(str(bits)))
+            for tensor, layers, block, bits in row.get("file_types") or ()
+        ),
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _release(row: Row) -> Release:
+    sequences, batched = _whole(row, "max_sequences"), _whole(row, "max_batched_tokens")
+    sampler = _fraction(row, "sampler_bytes_per_logit")
+    return Release(
+        since=_version(str(row["since"])),
+        budget=_text(row, "budget"),
+        gpu_memory_utilization=_fraction(row, "gpu_memory_utilization"),
+        max_sequences=sequences,
+        max_sequences_large=row.get("max_sequences_large", sequences),
+        max_batched_tokens=batched,
+        max_batched_tokens_large=row.get("max_batched_tokens_large", batched),
+        sampler_bytes_per_logit=sampler,
+        light_sampler_bytes_per_logit=_fraction(row, "light_sampler_bytes_per_logit", str(sampler)),
+        non_torch_bytes={int(key): value for key, value in _integers(row, "non_torch_bytes").items()},
+        context_bytes=_whole(row, "context_bytes"),
+        graph_bytes=_whole(row, "graph_bytes"),
+        whole_prompts=bool(row.get("whole_prompts", False)),
+        graphs_in_budget=bool(row.get("graphs_in_budget", False)),
+        state_bits=_maybe(row, "state_bits") or 16,
+        windows=bool(row.get("windows", True)),
+        rope_cache=bool(row.get("rope_cache", True)),
+        latent_multiple=_maybe(row, "latent_multiple") or 1,
+        reserves=tuple((int(below), int(fixed), int(ranks)) for below, fixed, ranks in row.get("reserves") or ()),
+        source=_text(row, "source"),
     )
 
 
@@ -188,6 +228,11 @@ def build_engine(row: Row) -> Engine:
         sources={key: str(value) for key, value in row["sources"].items()},
         source=_text(row, "source"),
         note=row.get("note", ""),
+        releases=tuple(sorted(map(_release, row.get("releases") or ()), key=lambda release: release.since)),
+        margins={part: {int(at): ppm for at, ppm in table.items()} for part, table in row.get("margins", {}).items()},
+        kv_formats=_texts(row, "kv_formats"),
+        layer_split=bool(row.get("layer_split", False)),
+        offload=row.get("offload", ""),
     )
 
 

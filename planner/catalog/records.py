@@ -13,6 +13,10 @@ class Format:
 
     A format that a plan declares may have a `quality` of its own, a recovery that stands before any measurement;
     `like` is the shipped format it copies, whose measurements hold for it otherwise.
+
+    `row_bytes` are scales of each output channel, `expert_multiple` what kernels pad experts to, `only` the one
+    tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
+    the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
     """
 
     id: str
@@ -34,6 +38,12 @@ class Format:
     note: str = ""
     quality: Fraction | None = None
     like: str = ""
+    row_bytes: int = 0
+    expert_multiple: int = 1
+    kv_scale_bits: int = 0
+    left_bits: int = 16
+    only: str = ""
+    file_types: tuple[tuple[str, str, str, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,38 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """An engine's memory behaviour from the version `since` on; `large` is for GPUs of 70 GiB and more, A100 apart.
+
+    `budget` says how the KV cache is sized: `utilization` (a share of the GPU less what the profiling run used),
+    `static` (a share for weights and cache), `free` (a share of what is free after loading) or `grown` (as needed).
+    `reserves` are (GPUs below so many GiB, MiB kept free, MiB for each rank) where no share is set; `latent_multiple`
+    is what the width of a latent cache is padded to.
+    """
+
+    since: tuple[int, ...]
+    budget: str
+    gpu_memory_utilization: Fraction
+    max_sequences: int
+    max_sequences_large: int
+    max_batched_tokens: int
+    max_batched_tokens_large: int
+    sampler_bytes_per_logit: Fraction
+    light_sampler_bytes_per_logit: Fraction
+    non_torch_bytes: dict[int, int]
+    context_bytes: int
+    graph_bytes: int
+    whole_prompts: bool = False
+    graphs_in_budget: bool = False
+    state_bits: int = 16
+    windows: bool = True
+    rope_cache: bool = True
+    latent_multiple: int = 1
+    reserves: tuple[tuple[int, int, int], ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name."""
 
@@ -161,6 +203,11 @@ class Engine:
     sources: dict[str, str]
     source: str
     note: str = ""
+    releases: tuple[Release, ...] = ()
+    margins: dict[str, dict[int, int]] = field(default_factory=dict)
+    kv_formats: tuple[str, ...] = ()
+    layer_split: bool = False
+    offload: str = ""
 
 
 @dataclass(frozen=True, slots=True)

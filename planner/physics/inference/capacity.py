@@ -1,0 +1,82 @@
+"""What a budget of KV cache holds: tokens, sequences of a context, context of some sequences; all in closed form."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import floor
+
+from planner.physics.inference.kv_cache import LayerCache, Sequences, held
+
+Groups = list[tuple[int, LayerCache]]
+
+
+def pool_tokens(budget: int, groups: Groups, block: int = 1) -> int:
+    """Tokens one shared pool of `budget` bytes holds, in whole blocks, as engines report it: every layer counts."""
+    per_token = sum((count * cache.token_bits for count, cache in groups), Fraction(0))
+    if not per_token or budget <= 0:
+        return 0
+    return floor(8 * budget / per_token) // block * block
+
+
+def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int = 1) -> int | None:
+    """How many sequences like these the budget holds; None where a sequence costs nothing."""
+    if budget <= 0:
+        return 0
+    few = [8 * held(groups, _with(sequences, count), block) for count in (1 << 20, 1 << 21)]
+    slope = few[1] - few[0]
+    if slope <= 0:
+        return None
+    fixed = few[0] - slope
+    guess = max(0, (8 * budget - fixed) * (1 << 20) // slope)
+    while held(groups, _with(sequences, guess + 1), block) <= budget:
+        guess += 1
+    while guess and held(groups, _with(sequences, guess), block) > budget:
+        guess -= 1
+    return guess
+
+
+def _with(sequences: Sequences, concurrency: int) -> Sequences:
+    return Sequences(sequences.context, concurrency, sequences.shared_prefix, sequences.chunk, sequences.vision)
+
+
+def longest_context(budget: int, groups: Groups, sequences: Sequences, block: int = 1, limit: int = 1 << 27) -> int:
+    """The longest context, in whole blocks up to `limit`, at which these sequences fit.
+
+    Bytes are linear in the context between the windows, so each piece is solved at once.
+    """
+
+    def bytes_at(blocks: int) -> int:
+        context = blocks * block
+        return held(
+            groups,
+            Sequences(
+                context, sequences.concurrency, min(sequences.shared_prefix, context), sequences.chunk, sequences.vision
+            ),
+            block,
+        )
+
+    top = limit // block
+    bends = {0, top}
+    for _, cache in groups:
+        if cache.window is not None:
+            for tokens in (cache.window, cache.window + sequences.chunk // max(1, sequences.concurrency)):
+                bends |= {-(-tokens // block) + near for near in (-1, 0, 1)}
+    bends |= {-(-sequences.shared_prefix // block) + near for near in (-1, 0, 1)}
+    best = 0
+    points = sorted(point for point in bends if 0 <= point <= top)
+    for low, high in zip(points, points[1:], strict=False):
+        if bytes_at(high) <= budget:
+            best = high
+            continue
+        start = bytes_at(low)
+        if start > budget:
+            break
+        slope = Fraction(bytes_at(high) - start, high - low)
+        guess = min(high, low + floor((budget - start) / slope))
+        while guess > low and bytes_at(guess) > budget:
+            guess -= 1
+        while guess < high and bytes_at(guess + 1) <= budget:
+            guess += 1
+        best = max(best, guess)
+        break
+    return best * block

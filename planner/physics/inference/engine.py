@@ -1,0 +1,180 @@
+"""Peak, overhead and usable memory of a serving engine, and the stated uncertainty of their sum.
+
+vLLM: KV = total × utilization - weights - non-torch - activation peak (vllm/v1/worker/gpu_worker.py), to 0.011 GiB in
+38 of 49 logs. SGLang: mem_fraction_static for weights and cache. TensorRT-LLM: a fraction of what is free after
+loading. llama.cpp and transformers take what they need.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+from planner.catalog.records import Architecture, Gpu
+from planner.physics.architecture import kind
+from planner.physics.inference.profile import Profile
+
+MICRO_BATCH: Final = 512
+"""Tokens of llama.cpp's physical batch (n_ubatch)."""
+
+MILLION: Final = 1_000_000
+PARTS: Final = ("weights", "kv_cache", "activations", "logits", "overhead")
+
+
+def _larger(first: int, second: int) -> int:
+    """The larger of two whole numbers, or of two arrays of them, element by element."""
+    return (first + second + abs(first - second)) // 2
+
+
+def _widest(arch: Architecture, tp: int) -> int:
+    """Numbers a token needs in the widest feed-forward part on one rank: three times its inner width."""
+    widest = 0
+    for group in arch.groups:
+        ffn = group.ffn or {}
+        if kind(ffn) == "mlp":
+            widest = max(widest, 3 * -(-int(ffn["inter"]) // tp))
+        elif kind(ffn) == "moe":
+            inner = -(-int(ffn["inter"]) // tp)
+            routed = int(ffn["topk"]) * (inner + max(2 * inner, int(ffn.get("latent") or arch.hidden)))
+            shared = int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)
+            widest = max(widest, routed + 3 * -(-shared // tp))
+    return widest
+
+
+def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1) -> int:
+    """Peak of one forward pass: 2 bytes × tokens × (3 i + 3 h), `tp` splits i.
+
+    The MLP holds gate and up, their product, and input, residual and output. 1.5 % from vLLM 0.6's logs at 20,000 and
+    29,000 tokens. A mixture of experts holds the routed tokens' inputs and products (vLLM, fused_moe.py).
+    """
+    return 2 * max_batched_tokens * (_widest(arch, tp) + 3 * arch.hidden)
+
+
+def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fraction(77, 2)) -> int:
+    """Peak of the sampler: so many bytes for each logit of each sequence.
+
+    Sorting for top-p keeps the 16-bit and fp32 logits, the sorted copy with 8-byte indices and the buffers of the
+    sort: 38.5 bytes in 19 vLLM logs.
+    """
+    return ceil(sampler_bytes * max_sequences * arch.vocab)
+
+
+def _llama_cpp(arch: Architecture, context: int, flash: bool) -> tuple[int, int]:
+    """The compute buffer of one physical batch: the widest moment of the graph in fp32 (ggml-alloc reuses the rest)."""
+    heads = max((int(group.mixer["heads"]) for group in arch.groups if kind(group.mixer) == "gqa"), default=0)
+    scores = 0 if flash else heads * context
+    forward = max(2 * _widest(arch, 1) // 3, scores) + 2 * arch.hidden
+    output = arch.vocab + arch.hidden
+    size = 4 * MICRO_BATCH
+    return (size * forward, 0) if forward >= output else (0, size * output)
+
+
+def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0, flash: bool = True) -> tuple[int, int]:
+    """(activations, logits) at the engine's peak: the larger of the two moments, the other is not there.
+
+    `context` and `flash` matter to llama.cpp, whose scores grow with the context without flash attention.
+    """
+    if profile.engine == "llama_cpp":
+        return _llama_cpp(arch, context, flash)
+    latent = any(kind(group.mixer) == "mla" for group in arch.groups)
+    tokens = profile.max_batched_tokens
+    if latent:  # before version 0.8 vLLM prefills latent attention whole
+        tokens = max(tokens, profile.whole_prompt)
+    forward = activations(arch, tokens, tp)
+    sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
+    return (forward, 0) if forward >= sampler else (0, sampler)
+
+
+def non_torch(profile: Profile, tp: int = 1, pp: int = 1) -> int:
+    """Communication buffers and workspaces on one rank of `tp` × `pp`: the row of the nearest size above."""
+    ranks = tp * pp
+    fitting = [size for at, size in profile.non_torch if at >= ranks]
+    return fitting[0] if fitting else (profile.non_torch[-1][1] if profile.non_torch else 0)
+
+
+def in_budget(profile: Profile, tp: int = 1, pp: int = 1) -> int:
+    """The part of the overhead that the engine itself subtracts before it sizes its KV cache."""
+    return non_torch(profile, tp, pp) + (profile.graphs if profile.graphs_in_budget else 0)
+
+
+def usable(gpu: Gpu, profile: Profile) -> int:
+    """Bytes the engine may use of what a framework sees of the GPU; for vLLM its utilization of it."""
+    return int(gpu.memory * profile.utilization) if profile.budget == "utilization" else gpu.memory
+
+
+def overhead(
+    profile: Profile,
+    gpu: Gpu,
+    tp: int = 1,
+    pp: int = 1,
+    *,
+    weights: int = 0,
+    activations: int = 0,
+    logits: int = 0,
+) -> int:
+    """All that no tensor of the model accounts for, out of `usable`.
+
+    vLLM: what it counts itself, and whatever its context, graphs and warm-up need beyond the share of the GPU that
+    the utilization leaves free: without it the engine dies after its cache is allocated. SGLang and TensorRT-LLM:
+    context, buffers, graphs and the share they keep free. The sizes may be arrays.
+    """
+    buffers = non_torch(profile, tp, pp)
+    match profile.budget:
+        case "utilization":
+            outside = profile.context + (0 if profile.graphs_in_budget else profile.graphs)
+            spare = gpu.memory - usable(gpu, profile)
+            return in_budget(profile, tp, pp) + max(0, outside - spare)
+        case "static":
+            reserve = ceil((gpu.memory - profile.context) * (1 - profile.utilization))
+            live = activations + logits + profile.graphs + buffers
+            return profile.context + profile.graphs + buffers + _larger(reserve - live, 0 * live)
+        case "free":
+            fixed = profile.context + buffers + profile.graphs
+            free = _larger(gpu.memory - fixed - weights - activations - logits, 0 * weights)
+            share = profile.utilization
+            return fixed + free * (share.denominator - share.numerator) // share.denominator
+    return profile.context + buffers + profile.graphs
+
+
+def kv_budget(profile: Profile, gpu: Gpu, tp: int, pp: int, *, weights: int, activations: int, logits: int) -> int:
+    """Bytes the engine will give its KV cache: for vLLM without the part of `overhead` it does not know of."""
+    known = (
+        in_budget(profile, tp, pp)
+        if profile.budget == "utilization"
+        else overhead(profile, gpu, tp, pp, weights=weights, activations=activations, logits=logits)
+    )
+    return usable(gpu, profile) - weights - activations - logits - known
+
+
+def margin_ppm(profile: Profile, part: str, confidence: Fraction = Fraction(95, 100)) -> int:
+    """Millionths of a part by which the engine's need exceeds the estimate in at most 1 - `confidence` of the logs.
+
+    Between two confidences of the catalog it is interpolated; beyond the highest it is the highest.
+    """
+    table = dict(profile.margins).get(part, ())
+    wanted = confidence * 100
+    below: tuple[int, int] | None = None
+    for at, ppm in table:
+        if at >= wanted:
+            if below is None or at == wanted:
+                return ppm if at == wanted else ceil(ppm * wanted / at)
+            low, start = below
+            return start + ceil((ppm - start) * (wanted - low) / (at - low))
+        below = (at, ppm)
+    return table[-1][1] if table else 0
+
+
+def margin(
+    profile: Profile,
+    confidence: Fraction,
+    weights: int,
+    kv_cache: int,
+    activations: int,
+    logits: int,
+    overhead: int,
+) -> int:
+    """Bytes between the expected total and its safe end: every part's own, added up. The sizes may be arrays."""
+    sizes = (weights, kv_cache, activations, logits, overhead)
+    scaled = sum(margin_ppm(profile, part, confidence) * size for part, size in zip(PARTS, sizes, strict=True))
+    return (scaled + MILLION - 1) // MILLION

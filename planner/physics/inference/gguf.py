@@ -1,0 +1,109 @@
+"""Bits of the tensors of a GGUF file, whose types llama.cpp mixes by tensor and layer.
+
+The rules of each file type are rows of catalogs/formats.yaml (`file_types`), read from `llama_tensor_get_type` in
+llama.cpp's src/llama-quant.cpp. Norms, routers and biases are fp32 there.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+from planner.catalog.records import Architecture, Format
+from planner.physics.architecture import kind
+from planner.physics.inference.tensors import Tensor
+
+ROW: Final = 256
+"""Weights of a K-quant super-block: a row must be a multiple of it."""
+
+FALLBACKS: Final = (
+    (Fraction(4), "iq4_nl", Fraction(9, 2)),
+    (Fraction(5), "q5_0", Fraction(11, 2)),
+    (Fraction(6), "q5_1", Fraction(6)),
+    (Fraction(8), "q8_0", Fraction(17, 2)),
+)
+"""What stands in for a super-block type of fewer bits than the first column (llama.cpp, `fallback` types)."""
+
+UPPER: Final = {"q3_k": Fraction(11, 2), "q4_k": Fraction(11, 2)}
+"""attn_v of 80-layer models with grouped heads is q5_k instead."""
+
+
+def _holds(layers: str, index: int, count: int, grouped: int) -> bool:
+    """Whether a rule is for this layer of `count`; `grouped` is query heads a KV head."""
+    match layers:
+        case "all":
+            return True
+        case "grouped":
+            return grouped >= 4
+        case "first_eighth":
+            return index < count // 8
+        case "first_sixteenth":
+            return index < count // 16
+        case "more":
+            return index < count // 8 or index >= 7 * count // 8 or (index - count // 8) % 3 == 2
+        case "below_2":
+            return index < 2
+        case "below_4":
+            return index < 4
+        case "middle":
+            return count // 8 <= index < 7 * count // 8
+    raise ValueError(f"no layers `{layers}`")
+
+
+def _fitting(bits: Fraction, block: str, columns: int) -> Fraction:
+    if columns % ROW == 0 or not (block.endswith("_k") or block.startswith("iq")) or block == "iq4_nl":
+        return bits
+    return next(stand for limit, _, stand in FALLBACKS if bits < limit)
+
+
+def _heads(arch: Architecture) -> tuple[int, int]:
+    for group in arch.groups:
+        if kind(group.mixer) == "gqa":
+            return int(group.mixer["heads"]), int(group.mixer["kv_heads"])
+    return 1, 1
+
+
+def _experts(arch: Architecture) -> int:
+    return max((int(group.ffn["experts"]) for group in arch.groups if kind(group.ffn) == "moe"), default=0)
+
+
+def _rule_name(name: str) -> str:
+    return {
+        "experts_gate_up": "ffn_up",
+        "experts_down": "ffn_down",
+        "shared_gate": "ffn_gate",
+        "shared_up": "ffn_up",
+        "shared_down": "ffn_down",
+    }.get(name, name)
+
+
+def file_bits(arch: Architecture, tensor: Tensor, fmt: Format, index: int = 0) -> Fraction:
+    """Bits of a whole tensor of layer `index` in the file."""
+    heads, kv_heads = _heads(arch)
+    name = _rule_name(tensor.name)
+    if name == "token_embd" and arch.tied:
+        name = "output"
+    bits, block = fmt.bits, fmt.id
+    for rule, layers, stand, stand_bits in fmt.file_types:
+        if rule == name and _holds(layers, index, arch.layers, heads // kv_heads):
+            bits, block = stand_bits, stand
+            break
+    if name == "attn_v" and arch.layers == 80 and heads != kv_heads:
+        bits = UPPER.get(block, bits)
+    if _experts(arch) == 8 and bits < 8:
+        if name in ("attn_v", "attn_k"):
+            bits = Fraction(17, 2)
+        elif name == "attn_output" and bits < Fraction(11, 2):
+            bits = Fraction(11, 2)
+    return tensor.elements * _fitting(bits, block, tensor.columns)
+
+
+def layer_file_bits(arch: Architecture, index: int, found: list[Tensor], rest: dict[str, int], fmt: Format) -> Fraction:
+    """Bits of the average layer of group `index`: its tensors by the file's rules, the rest in fp32."""
+    before = sum(group.count for group in arch.groups[:index])
+    count = arch.groups[index].count
+    total = sum(
+        (file_bits(arch, tensor, fmt, layer) for tensor in found for layer in range(before, before + count)),
+        Fraction(0),
+    )
+    return total / count + 32 * sum(rest.values())

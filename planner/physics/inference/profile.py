@@ -1,0 +1,119 @@
+"""An engine at a version with a workload's settings: what the memory of its peak and overhead depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from planner.catalog.records import Engine, Gpu, Release
+
+GIB: Final = 2**30
+LARGE: Final = 70 * GIB
+"""From this memory on vLLM takes larger defaults, unless the GPU is an A100 (vllm/engine/arg_utils.py)."""
+
+LONG: Final = 32768
+"""Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Settings and figures of an engine's release, resolved for a GPU. Bytes, unless a name says otherwise."""
+
+    engine: str
+    budget: str
+    block: int
+    utilization: Fraction
+    max_sequences: int
+    max_batched_tokens: int
+    sampler_bytes_per_logit: Fraction
+    non_torch: tuple[tuple[int, int], ...]
+    context: int
+    graphs: int
+    graphs_in_budget: bool
+    state_bits: int
+    windows: bool
+    rope_cache: bool
+    latent_multiple: int
+    whole_prompt: int
+    margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
+
+
+def version_of(text: str | None) -> tuple[int, ...]:
+    """The numbers of a version, `0.10.1.1` or `v0.6.x`; none where there is none."""
+    numbers: list[int] = []
+    for part in (text or "").strip().lstrip("vV").split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))] if part else ""
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
+def release(engine: Engine, version: str | None) -> Release:
+    """The release that holds at a version: the newest not after it, the newest of all without one."""
+    wanted = version_of(version)
+    if not wanted:
+        return engine.releases[-1]
+    fitting = [row for row in engine.releases if row.since <= wanted]
+    return fitting[-1] if fitting else engine.releases[0]
+
+
+def is_large(gpu: Gpu | None) -> bool:
+    """Whether vLLM takes this GPU for one of the H100 class."""
+    return gpu is not None and gpu.memory >= LARGE and "a100" not in gpu.id
+
+
+def _reserve(row: Release, gpu: Gpu, ranks: int) -> Fraction:
+    """The share of a GPU kept free for activations and graphs."""
+    fixed, each = next(((fixed, each) for below, fixed, each in row.reserves if gpu.device_memory < below * GIB))
+    return Fraction((fixed + each * ranks) * 2**20, gpu.device_memory)
+
+
+def profile(
+    engine: Engine,
+    version: str | None = None,
+    gpu: Gpu | None = None,
+    *,
+    utilization: Fraction | None = None,
+    max_sequences: int | None = None,
+    max_batched_tokens: int | None = None,
+    context: int = 0,
+    light_sampler: bool = False,
+    eager: bool = False,
+    ranks: int = 1,
+) -> Profile:
+    """Return the engine's settings on this GPU: the workload's where given, else the release's own.
+
+    Without a version it is the newest release with the engine's stated share of the GPU. Before chunked prefill
+    (`whole_prompts`) a pass holds a whole prompt of `context` tokens; `ranks` matters where a share is kept free.
+    `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs.
+    """
+    row, large = release(engine, version), is_large(gpu)
+    batched = row.max_batched_tokens_large if large else row.max_batched_tokens
+    whole = max(2048, context) if row.whole_prompts else 0
+    if whole and context <= LONG:
+        batched = whole
+    if utilization is None:
+        utilization = row.gpu_memory_utilization if version else engine.gpu_memory_utilization
+        if gpu is not None and row.reserves:
+            utilization = 1 - _reserve(row, gpu, ranks)
+    return Profile(
+        engine=engine.id,
+        budget=row.budget,
+        block=engine.block_tokens,
+        utilization=utilization,
+        max_sequences=max_sequences or (row.max_sequences_large if large else row.max_sequences),
+        max_batched_tokens=max_batched_tokens or batched,
+        sampler_bytes_per_logit=row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit,
+        non_torch=tuple(sorted(row.non_torch_bytes.items())),
+        context=row.context_bytes,
+        graphs=0 if eager else row.graph_bytes,
+        graphs_in_budget=row.graphs_in_budget,
+        state_bits=row.state_bits,
+        windows=row.windows,
+        rope_cache=row.rope_cache,
+        latent_multiple=row.latent_multiple,
+        whole_prompt=whole,
+        margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
+    )

@@ -1,0 +1,220 @@
+"""Bytes of the weights on one GPU: every tensor in its format, as the engine allocates it.
+
+Checked against 53 start-up logs and 68 GGUF files, see docs/accuracy.md.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+from planner.catalog.records import Architecture, Format
+from planner.physics.architecture import CLASSES, kind, parameters
+from planner.physics.inference.gguf import file_bits, layer_file_bits
+from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
+
+MIB: Final = 2**20
+SMALL, BUFFER, LARGE, GRAIN = MIB, 20 * MIB, 10 * MIB, 2 * MIB
+"""Limits of PyTorch's CUDA allocator (c10/core/AllocatorConfig.h: kSmallSize, kLargeBuffer, kMinLargeAlloc,
+kRoundLarge)."""
+
+EXACT: Final = "exact"
+CUDA: Final = "cuda"
+
+
+def allocated(size: int) -> int:
+    """Bytes PyTorch's CUDA allocator charges for one tensor of `size` bytes among alike ones.
+
+    A tensor of 10 MiB and more gets a segment in steps of 2 MiB, a smaller one a part of a 20 MiB buffer; a remainder
+    of at most 1 MiB is not split off and belongs to the tensor. This is what `memory_allocated` counts and a vLLM log
+    prints: it explains 65 MiB of Qwen2-7B.
+    """
+    if size <= SMALL:
+        return -(-size // 512) * 512
+    if size < LARGE:
+        fitting = BUFFER // size
+        left = BUFFER - fitting * size
+        return size + (left // fitting if left <= SMALL else 0)
+    whole = -(-size // GRAIN) * GRAIN
+    return whole if whole - size <= SMALL else size
+
+
+def left_bits(fmt: Format, native_bits: Fraction) -> Fraction:
+    """Bits of a number the format leaves alone: 16, or what the model has where that is less or the format more."""
+    if fmt.bits > 16:
+        return fmt.bits
+    return min(Fraction(fmt.left_bits), max(native_bits, fmt.bits))
+
+
+def class_bits(fmt: Format, native_bits: Fraction) -> dict[str, Fraction]:
+    """Bits of a weight of each tensor class: what the format leaves alone stays 16 bit."""
+    left = left_bits(fmt, native_bits)
+    return {name: left if name in fmt.leaves else fmt.bits for name in CLASSES}
+
+
+def _quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> bool:
+    if tensor.role in fmt.leaves or (latent and tensor.role == "attention" and "mla" in fmt.leaves):
+        return False
+    return fmt.only != "experts" or not mixture or tensor.name.startswith("experts")
+
+
+def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent: bool, rounding: str) -> int:
+    """Bytes of these tensors; weights and their scales are allocated apart."""
+    sizes: dict[tuple[str, str], Fraction] = {}
+    for tensor in found:
+        name, count = tensor.fused or tensor.name, tensor.elements
+        quantised = _quantised(tensor, fmt, mixture, latent)
+        scales = (
+            (count * fmt.overhead_bits / 8 + fmt.row_bytes * tensor.rows * tensor.count) if quantised else Fraction(0)
+        )
+        numbers = tensor.stored * (fmt.bits - fmt.overhead_bits) / 8 if quantised else count * left / 8
+        sizes[name, "weight"] = sizes.get((name, "weight"), Fraction(0)) + numbers
+        sizes[name, "scale"] = sizes.get((name, "scale"), Fraction(0)) + scales
+    if rounding == EXACT:
+        return ceil(sum(sizes.values()))
+    return sum(allocated(ceil(size)) for size in sizes.values())
+
+
+def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
+    """The 16-bit copy of a quantised latent up-projection, which absorbed attention keeps (vLLM, mla/common.py)."""
+    mixer = arch.groups[index].mixer
+    if kind(mixer) != "mla" or fmt.bits >= 16 or fmt.only or "attention" in fmt.leaves or "mla" in fmt.leaves:
+        return 0
+    heads = -(-int(mixer["heads"]) // tp)
+    return 2 * heads * (int(mixer["nope"]) + int(mixer["v_head_dim"])) * int(mixer["kv_lora_rank"])
+
+
+def layer_weights(
+    arch: Architecture,
+    index: int,
+    fmt: Format,
+    native_bits: Fraction = Fraction(16),
+    tp: int = 1,
+    ep: int = 1,
+    *,
+    attention_tp: int | None = None,
+    rounding: str = CUDA,
+) -> int:
+    """Bytes of one layer of group `index` on one GPU, in `fmt`; sum over the layers for formats per layer.
+
+    `rounding` is `cuda` for what PyTorch's allocator charges, `exact` for the numbers alone. A GGUF file mixes block
+    types by layer; this is its average layer, rounded up.
+    """
+    left = left_bits(fmt, native_bits)
+    found, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple)
+    if fmt.file_types:
+        return ceil(layer_file_bits(arch, index, found, rest, fmt) / 8)
+    mixture = any(kind(group.ffn) == "moe" for group in arch.groups)
+    total = _sum(found, fmt, left, mixture, kind(arch.groups[index].mixer) == "mla", rounding)
+    if rounding == CUDA:
+        total += _dequantised_copy(arch, index, fmt, tp if attention_tp is None else attention_tp)
+    bits = class_bits(fmt, native_bits) | {"other": left, "norm": left}
+    return total + ceil(sum((count * max(bits[name], left) for name, count in rest.items()), Fraction(0)) / 8)
+
+
+def outside_weights(
+    arch: Architecture,
+    params: int,
+    fmt: Format,
+    native_bits: Fraction = Fraction(16),
+    tp: int = 1,
+    *,
+    rounding: str = CUDA,
+) -> tuple[int, int]:
+    """Bytes outside the layers: (what the first pipeline stage holds, what the last one holds).
+
+    One stage holds both; a tied head is the embedding again on a last stage of its own.
+    """
+    left = left_bits(fmt, native_bits)
+    known = sum(parameters(arch).values())
+    found, rest = outside_tensors(arch, params, known, tp)
+    if fmt.file_types:
+        sizes = {tensor.name: ceil(file_bits(arch, tensor, fmt) / 8) for tensor in found}
+        norms = 4 * (rest["norm"] + rest["head"])
+    else:
+        sizes = {tensor.name: _sum([tensor], fmt, left, False, False, rounding) for tensor in found}
+        norms = ceil((rest["norm"] + rest["head"]) * left / 8)
+    others = ceil((rest["embedding"] + rest["other"]) * left / 8)
+    return sizes["token_embd"] + others, sizes.get("output", 0) + norms
+
+
+def rope_cache(arch: Architecture, max_context: int | None, native_bits: Fraction = Fraction(16)) -> int:
+    """Bytes of the table of rotary sines and cosines every rank of vLLM and SGLang keeps (rotary_embedding/base.py).
+
+    One table of `max_context` rows for each head size that rotates, in the model's 16-bit type; 32 MiB for
+    Llama-3.1-8B. Zero for learned positions.
+    """
+    if not max_context or arch.pos_rows:
+        return 0
+    widths = set()
+    for group in arch.groups:
+        if kind(group.mixer) == "gqa":
+            widths.add(int(group.mixer["head_dim"]))
+        elif kind(group.mixer) == "mla":
+            widths.add(int(group.mixer["rope"]))
+    return sum(widths) * max_context * ceil(min(native_bits, Fraction(16)) / 8)
+
+
+def stage_layers(layers: int, pp: int) -> int:
+    """Layers of the fullest of `pp` stages."""
+    return -(-layers // pp)
+
+
+def weights_per_gpu(
+    arch: Architecture,
+    params: int,
+    fmt: Format,
+    native_bits: Fraction = Fraction(16),
+    tp: int = 1,
+    pp: int = 1,
+    ep: int = 1,
+    *,
+    max_context: int | None = None,
+    attention_tp: int | None = None,
+    rounding: str = CUDA,
+) -> int:
+    """Bytes of the weights on the fullest GPU.
+
+    `tp` splits matrices, not norms and routers, and replicates KV heads where there are fewer; `ep` of the `tp` ranks
+    hold whole experts; `pp` splits the layers, and the fullest stage may hold the heaviest ones. `max_context` adds
+    the rotary table.
+    """
+    groups = [
+        (
+            group.count,
+            layer_weights(arch, index, fmt, native_bits, tp, ep, attention_tp=attention_tp, rounding=rounding),
+        )
+        for index, group in enumerate(arch.groups)
+    ]
+    first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
+    rope = rope_cache(arch, max_context, native_bits)
+    if pp <= 1:
+        return first + last + rope + sum(count * size for count, size in groups)
+    stage, left = 0, stage_layers(arch.layers, pp)
+    for count, size in sorted(groups, key=lambda pair: -pair[1]):
+        taken = min(count, left)
+        stage, left = stage + taken * size, left - taken
+    return stage + rope + max(first, last + (first if arch.tied else 0))
+
+
+def adapters(
+    arch: Architecture, rank: int, count: int, tp: int = 1, bits: Fraction = Fraction(16), head: bool = False
+) -> int:
+    """Bytes of `count` LoRA adapters of up to `rank` kept beside the base, on all linear layers.
+
+    vLLM stacks A (rank × inputs) and B (outputs × rank) of each linear layer for every adapter slot (vllm/lora/layers);
+    column-parallel layers split B, row-parallel layers split A.
+    """
+    total = 0
+    for index, group in enumerate(arch.groups):
+        whole, _ = layer_tensors(arch, index)
+        local, _ = layer_tensors(arch, index, tp)
+        sizes = 0
+        for full, part in zip(whole, local, strict=True):
+            rows = part.rows if part.rows < full.rows else full.rows
+            sizes += (part.columns + rows) * full.count * rank
+        total += group.count * sizes
+    if head:
+        total += rank * (arch.hidden + arch.vocab)
+    return ceil(count * total * bits / 8)
