@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import random
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
-
-from planner.catalog.load import load as load_catalog
-from planner.cli.plan import load_plan
-from planner.language.problem import Goal
-from planner.solve import enumerate_candidates, solve
-from planner.solve.choose import goal_value, minimal_conflict, ties
-from planner.solve.limits import limits
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,69 +29,6 @@ def test_check_imports_no_solver() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip().endswith("[]"), done.stdout
-
-
-def test_fleet_equals_brute_force_over_random_limits() -> None:
-    """On random candidates and budgets CP-SAT answers as trying every combination does, cost and tie-break."""
-    loaded = load_plan(str(ROOT / "examples/fleet.mem"))
-    assert loaded.problem is not None
-    everything = enumerate_candidates(loaded.problem, loaded.catalog)
-    fitting = {name: [row for row in rows if not row.broken] for name, rows in everything.items()}
-    chance = random.Random(7)
-    problem = replace(loaded.problem, goals=(Goal("cost", "minimize", None),))
-    goals = ties(problem.goals)
-    from planner.solve.choose import choose
-
-    for _ in range(150):
-        few = {name: chance.sample(rows, min(6, len(rows))) for name, rows in fitting.items()}
-        budget = Fraction(chance.randrange(0, 6_000_000), 1_000_000)
-        limited = replace(problem, fleet=(replace(problem.fleet[0], value=budget),))
-        names = sorted(few)
-        combos = [
-            combo
-            for combo in itertools.product(*(few[name] for name in names))
-            if all(total(combo) <= most for _, total, most in limits(limited))
-        ]
-        answer = choose(limited, few, 0, 30.0, 1)
-        if not combos:
-            assert answer.outcome == "infeasible"
-            continue
-        best = min(tuple(sum(goal_value(row, goal) for row in combo) for goal in goals) for combo in combos)
-        chosen = [item.chosen for item in answer.workloads]
-        assert tuple(sum(goal_value(row, goal) for row in chosen) for goal in goals) == best
-
-
-def test_one_workload_equals_brute_force() -> None:
-    catalog, _ = load_catalog()
-    chance = random.Random(11)
-    gpus = ["l4", "l40s", "a10g", "h100_sxm", "t4"]
-    for index in range(100):
-        count, context = chance.randint(1, 4), chance.choice((1024, 4096, 8192))
-        text = (
-            f'inference w {{ model = "meta-llama/Llama-3.1-8B"; context = {context}; concurrency = '
-            f"{chance.randint(1, 48)}; gpu in {{{', '.join(chance.sample(gpus, 3))}}}; gpus in 1..{count}; "
-            f"weights in {{bf16, int4}}; quality >= {chance.choice((50, 90, 99))}% }}\n"
-        )
-        path = ROOT / f".oracle{index}.mem"
-        try:
-            path.write_text(text)
-            loaded = load_plan(str(path))
-        finally:
-            path.unlink()
-        assert loaded.problem is not None, loaded.findings
-        answer = solve(loaded.problem, catalog)
-        rows = [row for row in enumerate_candidates(loaded.problem, catalog)["w"] if not row.broken]
-        if not rows:
-            assert answer.outcome == "infeasible"
-            rules = {item.rule for item in answer.conflict}
-            everything = enumerate_candidates(loaded.problem, catalog)["w"]
-            for rule in rules:
-                assert any({fault.rule for fault in row.broken}.isdisjoint(rules - {rule}) for row in everything)
-            assert {item.rule for item in minimal_conflict(everything)} == rules
-            continue
-        goals = ties(loaded.problem.goals)
-        best = min(rows, key=lambda row: (*(goal_value(row, goal) for goal in goals), row.name))
-        assert answer.workloads[0].chosen.name == best.name
 
 
 def test_lock_is_the_same_bytes_for_any_workers_and_order(tmp_path: Path) -> None:

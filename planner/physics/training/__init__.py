@@ -19,6 +19,7 @@ from __future__ import annotations
 from planner.catalog.records import Architecture
 from planner.physics.training.activations import MOMENTS, ActivationChoice, Point, points, traces
 from planner.physics.training.families import family
+from planner.physics.training.frameworks import margin, overhead
 from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.states import StateChoice, States, adapter_parameters, states
 
@@ -32,7 +33,9 @@ __all__ = [
     "adapter_parameters",
     "approximations",
     "combine",
+    "margin",
     "memory",
+    "overhead",
     "points",
     "states",
     "traces",

@@ -1,0 +1,132 @@
+"""Brute force: every choice of a small plan judged one by one, without the tables and the solver."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value, Workload
+from planner.solve import serving, tuning
+from planner.solve.candidate import Candidate
+from planner.solve.judge import Unknown, judge
+from planner.solve.ranking import TIES, goal_value
+from planner.solve.rules import holds_together, speaks_of
+from planner.solve.together import broken_together, settle_costs
+
+
+def numbers(workload: Workload, name: str, default: list[int]) -> list[int]:
+    return serving.counts(workload, name) or default
+
+
+def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
+    formats = [sorted(map(str, workload.domains.get(name, ("bf16",)))) for name in ("weights", "kv_cache")]
+    splits = itertools.product(
+        numbers(workload, "replicas", [1]),
+        [tp for tp in range(1, 9) if serving.divides(workload.model, tp)],
+        range(1, 9),
+    )
+    for (copies, tp, pp), weights, cache in itertools.product(splits, *formats):
+        if copies * tp * pp in numbers(workload, "gpus", []):
+            yield {
+                "replicas": Fraction(copies),
+                "tensor_parallel": Fraction(tp),
+                "pipeline_parallel": Fraction(pp),
+                "expert_parallel": Fraction(1),
+                "weights": weights,
+                "kv_cache": cache,
+                "activations": "bf16",
+                "quantization": "ptq",
+            }
+
+
+def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
+    layers = workload.model.architecture.layers  # type: ignore[union-attr]
+    batch = serving.number(workload, "global_batch", 0)
+    again = [("none", 0), ("selective", layers), *(("full", count) for count in range(1, layers + 1))]
+    words = [
+        sorted(map(str, workload.domains.get(n, (d,)))) for n, d in (("precision", "bf16"), ("optimizer", "adamw"))
+    ]
+    for total in numbers(workload, "gpus", []):
+        for tp, pp in itertools.product(tuning.TENSORS, tuning.PIPELINES):
+            if total % (tp * pp):
+                continue
+            dp = total // (tp * pp)
+            for zero, size, (mode, count), precision, optimizer in itertools.product(
+                range(4) if dp > 1 else [0], numbers(workload, "micro_batch", list(tuning.MICRO_BATCHES)), again, *words
+            ):
+                if batch and batch % (dp * size):
+                    continue
+                yield {
+                    "method": "full",
+                    "precision": precision,
+                    "optimizer": optimizer,
+                    "micro_batch": Fraction(size),
+                    "checkpointing": mode,
+                    "checkpointed_layers": Fraction(count),
+                    "zero": Fraction(zero),
+                    "data_parallel": Fraction(dp),
+                    "tensor_parallel": Fraction(tp),
+                    "pipeline_parallel": Fraction(pp),
+                    "context_parallel": Fraction(1),
+                    "expert_parallel": Fraction(1),
+                    "offload": "none",
+                }
+
+
+def candidates(problem: Problem, workload: Workload, catalog: Catalog) -> list[Candidate]:
+    """Return every choice of the plan's own offers, judged; of offers that differ in price alone the cheapest."""
+    choices = inference_choices(workload) if workload.kind == "inference" else training_choices(workload)
+    out = []
+    for choice in choices:
+        for offer in problem.offers:
+            if offer.provider != "own":
+                continue
+            try:
+                whole = {**choice, "gpu": offer.gpu, "offer": offer.id, "market": "on_demand"}
+                out.append(judge(problem, workload, whole, catalog))
+            except Unknown:
+                continue
+    if len(problem.workloads) > 1:
+        return out
+    cheapest: dict[str, Candidate] = {}
+    for row in sorted(out, key=lambda row: (row.cost, row.offer)):
+        kind = {key: value for key, value in row.choice.items() if key != "offer"}
+        cheapest.setdefault(repr(sorted(kind.items())), row)
+    return list(cheapest.values())
+
+
+Key = tuple[object, ...]
+
+
+def rank(problem: Problem, rows: list[Candidate]) -> Key:
+    """Return what an answer is compared by: goals and tie-breaks summed, broken preferences paid, then names."""
+    goals = (*problem.goals, *TIES)
+    sums = [sum(goal_value(row, goal) for row in rows) for goal in goals]
+    chosen = {row.workload: row for row in rows}
+    for wish in problem.preferences:
+        if len(speaks_of(wish.condition)) > 1 and not holds_together(wish.condition, problem, chosen):
+            sums[[goal.quantity for goal in goals].index("cost")] += wish.worth
+    return (*sums, *(row.name for row in rows))
+
+
+def best(problem: Problem, catalog: Catalog, limit: int = 200_000) -> tuple[Key, list[Candidate]] | None:
+    """Return the best answer of all combinations, None where none keeps every rule."""
+    groups = [
+        [row for row in candidates(problem, item, catalog) if not row.broken]
+        for item in sorted(problem.workloads, key=lambda item: item.name)
+    ]
+    found: tuple[Key, list[Candidate]] | None = None
+    for count, rows in enumerate(itertools.product(*groups)):
+        assert count < limit
+        chosen = {row.workload: row for row in rows}
+        if len(rows) > 1:
+            chosen = settle_costs(problem, chosen)
+            if broken_together(problem, chosen):
+                continue
+        ordered = [chosen[name] for name in sorted(chosen)]
+        key = rank(problem, ordered)
+        if found is None or key < found[0]:
+            found = (key, ordered)
+    return found

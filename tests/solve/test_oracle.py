@@ -1,0 +1,108 @@
+"""The answer equals brute force over all choices: cost and tie-break, on hundreds of small random plans."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import brute
+import pytest
+
+from planner.catalog.load import load as load_catalog
+from planner.cli.plan import load_plan
+from planner.language.problem import Problem
+from planner.solve import solve
+
+GPUS = ("l4", "l40s", "a10g", "rtx_4090", "a100_sxm_80gb")
+
+
+def problem_of(text: str, folder: Path) -> Problem:
+    plan = folder / "plan.mem"
+    plan.write_text(text)
+    loaded = load_plan(str(plan))
+    assert loaded.problem is not None, loaded.findings
+    return loaded.problem
+
+
+def offers(chance: random.Random, count: int, limited: bool = False) -> str:
+    lines = []
+    for index in range(count):
+        available = f"; available = {chance.randint(1, 2)}" if limited and chance.random() < 0.5 else ""
+        lines.append(
+            f"offer o{index} {{ gpu = {chance.choice(GPUS)}; gpus = {chance.choice((1, 1, 2, 4, 8))}; "
+            f"price = ${chance.randint(1, 9)}/h{available} }}\n"
+        )
+    return "".join(lines)
+
+
+def service(chance: random.Random, name: str, most: int, rule: str = "") -> str:
+    model = chance.choice(("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.1-8B"))
+    formats = chance.choice(("{bf16, int4}", "{bf16}", "{bf16, fp8_e4m3, int4}"))
+    return (
+        f'inference {name} {{ model = "{model}"; context = {chance.choice((1024, 4096, 8192))}; '
+        f"concurrency = {chance.randint(1, 48)}; gpus in 1..{most}; weights in {formats}; provider = own; {rule} }}\n"
+    )
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_one_service(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    goal = chance.choice(("cost", "cost", "tpot", "headroom", "gpus"))
+    direction = "maximize" if goal == "headroom" else "minimize"
+    rule = chance.choice(("", "quality >= 97%", "headroom >= 20%", "tpot <= 40 ms", "cost <= $5/h"))
+    text = offers(chance, 3) + service(chance, "w", chance.randint(1, 4), rule) + f"{direction} {goal}\n"
+    compare(text, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_training(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(1000 + seed)
+    goal = chance.choice(("cost", "total_cost", "step_time", "memory"))
+    rule = chance.choice(("", "headroom >= 10%", "duration <= 20 day", "total_cost <= $900", "step_time <= 20 s"))
+    model = chance.choice(("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B", "Qwen/Qwen2.5-1.5B"))
+    text = offers(chance, 2) + (
+        f'training w {{ model = "{model}"; sequence = {chance.choice((1024, 4096))}; global_batch = 8; tokens = 50M; '
+        f"precision = bf16; gpus in {{1, {chance.choice((2, 4))}}}; micro_batch in {{1, 4}}; "
+        f"provider = own; {rule} }}\n"
+        f"minimize {goal}\n"
+    )
+    compare(text, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_fleets(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(5000 + seed)
+    names = ["a", "b", "c"][: chance.choice((2, 2, 3))]
+    bounds = chance.choice(
+        ("", f"cost <= ${chance.randint(2, 20)}/h", f"gpus <= {chance.randint(2, 5)}", "available.l4 <= 2")
+    )
+    extra = chance.choice(
+        (
+            "",
+            "require same: a.gpu == b.gpu\n",
+            f"require few: sum(w.gpus for w in workloads) <= {chance.randint(2, 6)}\n",
+            "require spare: a.gpus + 1 <= b.gpus or a.weights == bf16\n",
+            "prefer alike: a.weights == b.weights worth $2/h\n",
+            "prefer dear: a.weights == bf16 worth $3/h\n",
+        )
+    )
+    text = offers(chance, 3, limited=True) + "".join(service(chance, name, 2) for name in names)
+    text += (f"fleet {{ {bounds} }}\n" if bounds else "") + extra
+    text += chance.choice(("minimize cost\n", "minimize cost\n", "minimize gpus then minimize cost\n"))
+    compare(text, tmp_path)
+
+
+def compare(text: str, folder: Path) -> None:
+    catalog, _ = load_catalog()
+    problem = problem_of(text, folder)
+    answer = solve(problem, catalog)
+    found = brute.best(problem, catalog)
+    if found is None:
+        assert answer.outcome == "infeasible", text
+        assert answer.conflict
+        return
+    assert answer.outcome == "optimal", (text, answer.conflict)
+    chosen = [item.chosen for item in answer.workloads]
+    assert [row.name for row in chosen] == [row.name for row in found[1]], text
+    assert [row.cost for row in chosen] == [row.cost for row in found[1]]
+    assert all(part.value == part.bound for part in answer.objective)
