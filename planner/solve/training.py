@@ -107,7 +107,7 @@ def _memory(workload: Workload, choice: dict[str, Value], numbers: dict[str, int
         micro_batch=numbers["micro_batch"],
         sequence=number(workload, "sequence", 1),
         recipe=recipe,
-        attention="eager" if kernel == "eager" else "flash",
+        attention=kernel,
         checkpointing=str(choice["checkpointing"]),
         checkpointed_layers=numbers["checkpointed_layers"] if choice["checkpointing"] == "full" else None,
         optimizer=str(choice["optimizer"]),

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.training.families import family
-from planner.physics.training.layers import Region, head, layer
+from planner.physics.training.layers import CHUNKS, Region, head, layer
 from planner.physics.training.recipe import Recipe, recipe_for, share
 
 MOMENTS: Final = (
@@ -33,9 +33,9 @@ ALL: Final = -1
 class ActivationChoice:
     """What the activations depend on. `sequence` is in tokens, `micro_batch` in sequences.
 
-    `checkpointing` is none, full or selective; `selective` what that means: `attention` (Megatron: the scores) or `ops`
-    (torchtitan: all but every second matrix product and attention). `micro_batches` is how many a pipeline runs in a
-    step, `chunks` the model chunks a stage holds under the interleaved schedule.
+    `checkpointing` is none, full or selective; `selective` what that means: `attention` (Megatron: the scores) or
+    `operations` (torchtitan: all but every second matrix product and attention). `micro_batches` is how many a pipeline
+    runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
     """
 
     sequence: int
@@ -47,6 +47,7 @@ class ActivationChoice:
     checkpointing: str = "none"
     selective: str = "attention"
     loss: str = "standard"
+    loss_precision: str = "fp32"
     rank: int = 16
     targets: tuple[str, ...] | str = "all_linear"
     dropout: bool = False
@@ -54,7 +55,7 @@ class ActivationChoice:
     pp: int = 1
     cp: int = 1
     ep: int = 1
-    schedule: str = "1f1b"
+    schedule: str = "one_f_one_b"
     micro_batches: int = 0
     chunks: int = 2
     frozen: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
         choice.attention,
         choice.framework,
         choice.loss,
+        choice.loss_precision,
         choice.rank,
         choice.targets,
         choice.dropout,
@@ -169,7 +171,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     made = Traces(
         groups,
         trace(arch.groups[0], True) if no_input_gradient else None,
-        head(arch, recipe, tokens, choice.loss),
+        head(arch, recipe, tokens, choice.loss, choice.loss_precision),
         recipe.item,
         4 if recipe.adapters else recipe.item,
         tuple(dict.fromkeys(region.kernel for region in groups)),
@@ -237,11 +239,16 @@ def in_flight(choice: ActivationChoice, stage: int) -> tuple[int, int]:
 def _forward_logits(arch: Architecture, choice: ActivationChoice, item: int, tokens: int) -> int:
     """Logits in the head's type, in fp32, and log_softmax's result: 10 bytes each in 16 bits, 8 in fp32."""
     item = 2 if choice.recipe.autocast else item
-    each = item + 4 + (4 if item == 2 else 0) + (item if family(arch).logit_cap else 0)
+    wide = 4 if choice.loss_precision == "fp32" or choice.recipe.autocast else item
+    copies = item + (item if family(arch).logit_cap else 0)
+    worked = wide + (wide if wide > item else 0)
     vocab = share(arch.vocab, choice.tp)
     if choice.loss == "fused":
-        return 0
-    return each * vocab * tokens
+        # one chunk of logits: as many tokens as make it no larger than the hidden states (Liger's `inc_factor`)
+        return (item + 4) * arch.hidden * tokens
+    if choice.loss == "chunked":
+        return share((copies * CHUNKS + wide * CHUNKS + worked - wide) * vocab * tokens, CHUNKS)
+    return (copies + worked) * vocab * tokens
 
 
 @dataclass(frozen=True, slots=True)

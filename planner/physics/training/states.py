@@ -44,7 +44,7 @@ DEEPSPEED_BUCKET: Final = 500_000_000
 
 @dataclass(frozen=True, slots=True)
 class StateChoice:
-    """What the states depend on. `offload` is none, optimizer or all; `accumulate`: several micro-batches a step."""
+    """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up."""
 
     method: str = "full"
     precision: str = "bf16"
@@ -258,9 +258,9 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
         buckets = gradients
         notes.append("ddp: its buckets hold a second copy of the gradients")
-    if choice.offload in ("optimizer", "all"):
+    if choice.offload in ("optimizer", "parameters"):
         optimizer = master = step = 0
-    if choice.offload == "all" and choice.zero >= 3:
+    if choice.offload == "parameters" and choice.zero >= 3:
         weights = 0
     if choice.optimizer == "paged_adamw_8bit":
         notes.append("paged optimizer states may leave the GPU: counted as none")

@@ -118,7 +118,8 @@ def totals(states: Sequence[States], found: Columns) -> Integers:
     there = np.where((resident > 0) | (graded < 0), whole, there)
     peak = (there + making * gradients + gathered + found.live[None, :, running]).max(axis=2)
     closing = kinds[:, 0][which.ravel()] + step
-    return np.maximum(peak[which.ravel()], closing[:, None]) + base[:, None]
+    found_totals: Integers = np.maximum(peak[which.ravel()], closing[:, None]) + base[:, None]
+    return found_totals
 
 
 def _row(states: States) -> tuple[int, ...]:
