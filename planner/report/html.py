@@ -134,7 +134,7 @@ def _options(title: str, options: tuple[Option, ...]) -> list[str]:
     rows = [
         (
             "" if item.cost is None else figures.hourly(item.cost),
-            item.hardware,
+            ", ".join(filter(None, (item.hardware, item.whole))),
             item.setup,
             "; ".join(map(str, item.faults)),
         )

@@ -93,7 +93,7 @@ def _options(title: str, options: tuple[Option, ...]) -> list[str]:
     rows = [
         (
             "" if item.cost is None else figures.hourly(item.cost),
-            text(item.hardware),
+            text(", ".join(filter(None, (item.hardware, item.whole)))),
             text("; ".join(map(str, item.faults)) or item.setup),
         )
         for item in options

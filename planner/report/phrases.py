@@ -31,6 +31,8 @@ ORDER = (
     "context_parallel",
     "expert_parallel",
 )
+SPLITS = frozenset({"micro_batch", "zero", "replicas", *(name for name in ORDER if name.endswith("_parallel"))})
+"""Choices that only say how the work is divided."""
 NEUTRAL: dict[str, tuple[Value, ...]] = {
     "activations": ("bf16", "fp16"),
     "quantization": ("ptq",),
@@ -63,18 +65,36 @@ class Fault:
         return f"{self.rule}: {self.text}" + (f"; would do: {' or '.join(self.remedies)}" if self.remedies else "")
 
 
-def setup(row: Candidate) -> str:
-    """Return how a candidate runs: formats, recipe and splits, without what goes without saying."""
-    known = [name for name in ORDER if name in row.choice]
-    known += sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
+def setup(row: Candidate, layers: int | None = None) -> str:
+    """Return how a candidate runs: formats, recipe and splits, without what goes without saying.
+
+    `layers` are the model's: all of them computed again is what `checkpointing full` says.
+    """
     words = []
-    for name in known:
+    for name in _runs(row):
         value = row.choice[name]
-        neutral = NEUTRAL.get(name, (Fraction(1),))
-        if value in neutral or (name == "checkpointed_layers" and row.choice.get("checkpointing") == "none"):
+        if value in NEUTRAL.get(name, (Fraction(1),)):
             continue
-        words.append(f"{name} {figures.show(name, value)}")
+        if name == "checkpointed_layers" and (row.choice.get("checkpointing") == "none" or value == layers):
+            continue
+        of = f" of {layers}" if name == "checkpointed_layers" and layers else ""
+        words.append(f"{name} {figures.show(name, value)}{of}")
     return ", ".join(words)
+
+
+def change(row: Candidate, chosen: Candidate) -> tuple[tuple[str, str], ...]:
+    """Return how a candidate runs otherwise than the chosen one."""
+    names = dict.fromkeys((*_runs(chosen), *_runs(row)))
+    return tuple(
+        (name, figures.show(name, row.choice[name]))
+        for name in names
+        if name in row.choice and row.choice[name] != chosen.choice.get(name)
+    )
+
+
+def _runs(row: Candidate) -> list[str]:
+    known = [name for name in ORDER if name in row.choice]
+    return known + sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
 
 
 def operators(problem: Problem | None) -> dict[str, str]:

@@ -25,7 +25,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented."""
+    """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented.
+
+    `whole` is what a whole training costs, in words; `change` how it runs otherwise than the choice.
+    """
 
     gpu: str
     gpus: int
@@ -35,6 +38,8 @@ class Option:
     cost: int | None
     memory: Memory
     quality: Fraction | None
+    whole: str | None = None
+    change: tuple[tuple[str, str], ...] = ()
     faults: tuple[phrases.Fault, ...] = ()
 
 
@@ -149,18 +154,20 @@ def memory(row: Candidate) -> Memory:
     return Memory(parts, row.total - row.parts.get("margin", 0), row.total, row.usable or None, row.peak_moment)
 
 
-def option(row: Candidate, operators: dict[str, str]) -> Option:
-    """Return a candidate as it is shown."""
-    quality = row.outcomes.get("quality")
+def option(row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None) -> Option:
+    """Return a candidate as it is shown beside the chosen one."""
+    quality, whole = row.outcomes.get("quality"), row.outcomes.get("total_cost")
     return Option(
         row.gpu,
         row.gpus,
         f"{row.gpus} x {row.gpu}",
         _rented(row),
-        phrases.setup(row),
+        phrases.setup(row, layers),
         row.cost,
         memory(row),
         quality if isinstance(quality, Fraction) else None,
+        None if whole is None else f"{figures.show('total_cost', whole)} in all",
+        phrases.change(row, chosen),
         tuple(phrases.fault(item, operators) for item in row.broken),
     )
 
@@ -175,6 +182,11 @@ def _rented(row: Candidate) -> str:
 def _block(item: Solved, workload: Workload | None) -> Block:
     row = item.chosen
     operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
+    architecture = workload.model.architecture if workload else None
+
+    def shown(other: Candidate) -> Option:
+        return option(other, row, operators, architecture.layers if architecture else None)
+
     outcomes = tuple(
         (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
     )
@@ -183,15 +195,15 @@ def _block(item: Solved, workload: Workload | None) -> Block:
         row.workload,
         row.kind,
         workload.model.id if workload else None,
-        option(row, operators),
+        shown(row),
         outcomes,
         tuple(
             sorted(
                 (_slack(entry, operators) for entry in slack), key=lambda entry: (entry.share is None, entry.share or 0)
             )
         ),
-        tuple(option(other, operators) for other in reversed(item.rejected)),
-        tuple(option(other, operators) for other in item.alternatives),
+        tuple(shown(other) for other in reversed(item.rejected)),
+        tuple(shown(other) for other in item.alternatives),
         row.notes,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from planner.report import figures, phrases
 from planner.report.bar import bar, legend
 from planner.report.lines import Line, Span, apart, clamp, coloured, flow, length, listed, plain, prose
@@ -103,14 +105,23 @@ def _options(label: str, options: tuple[Option, ...], most: int, width: int) -> 
     for index, item in enumerate(options[:most]):
         cost = "" if item.cost is None else figures.hourly(item.cost)
         head: Line = ((f"{cost:<{COST}}", "green"), (f"{item.hardware:<{HARDWARE}}", "cyan"))
-        why = [str(fault) for fault in item.faults] or [item.setup]
+        if item.whole:
+            head = (*head, (f"  {item.whole}", "green"))
+        why = [str(fault) for fault in item.faults] or [_change(item.change) or "runs the same"]
+        arithmetic = _change([pair for pair in item.change if pair[0] not in phrases.SPLITS]) if item.faults else ""
+        if arithmetic:
+            why[0] = f"with {arithmetic}, {why[0]}"
         style = "" if item.faults else "dim"
         fits = INDENT + length(head) + 2 + len(why[0]) <= width
         words: list[Line] = [head, ((why[0], style),)] if fits else [head]
         out += flow("" if index else label, words, width, INDENT)
         for text in why[1:] if fits else why:
-            out += prose("", text, width, INDENT + (COST + HARDWARE + 2 if fits else COST), style)
+            out += prose("", text, width, INDENT + (length(head) + 2 if fits else COST), style)
     return out
+
+
+def _change(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in pairs)
 
 
 def _whole(view: Sheet, width: int) -> list[Line]:

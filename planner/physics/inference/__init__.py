@@ -7,8 +7,8 @@ A solver tabulates each part over the decisions it depends on and adds the table
 - `weights_per_gpu(arch, params, fmt, native_bits, tp, pp, ep, *, max_context)` → bytes; for formats per layer
   `layer_weights(arch, group_index, fmt, native_bits, tp, ep)` and `outside_weights(arch, params, fmt, native_bits, tp)`
   → (first stage, last stage), and `rope_cache(arch, max_context)`.
-- `cache_groups(arch, kv_format, profile, tp, pp)` once, then `held(groups, Sequences(context, concurrency, …), block)`
-  → bytes of the KV cache; `kv_cache(…)` does both.
+- `cache_groups(arch, kv_format, profile, tp, pp)` and `sequences(profile, context, concurrency, shared_prefix, vision)`
+  once, then `held(groups, sequences, profile.block)` → bytes of the KV cache.
 - `peak(arch, profile, tp, context=…)` → (activations, logits).
 - `overhead(profile, gpu, tp, pp, weights=…, activations=…, logits=…)` → bytes; only SGLang and TensorRT-LLM look at the
   sizes, which may be arrays.
@@ -17,16 +17,21 @@ A solver tabulates each part over the decisions it depends on and adds the table
 - `kv_budget(profile, gpu, tp, pp, weights=…, activations=…, logits=…)` → what the engine gives its cache, expected;
   `pool_tokens(budget, groups, block)`, `most_sequences(budget, groups, sequences, block)` and
   `longest_context(budget, groups, sequences, block, limit)` → `kv_tokens`, `max_concurrency`, `max_context`.
-- `adapters(arch, rank, count, tp)` → bytes of LoRA adapters beside the base. A draft model is a model of its own: add
-  its `weights_per_gpu` and its `held`.
+- `weights_beside` and `cache_beside` add LoRA adapters, a draft model and what is offloaded (`Beside`), and split
+  attention by sequences (`Split`); `parts(Shape, profile, gpu, sequences, Split, Beside, confidence)` is everything for
+  one GPU at once, the reference for tables.
+
+Quantities of a workload that these take: `engine_version gpu_memory_utilization max_sequences max_batched_tokens
+sampler cuda_graphs` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`), `adapters
+adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attention_parallel` (`Split`), `confidence`
+(`margin`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
-from planner.catalog.records import Architecture, Engine, Format, Gpu
+from planner.catalog.records import Architecture
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
     activations,
@@ -52,6 +57,18 @@ from planner.physics.inference.kv_cache import (
     state_bytes,
     window_bytes_per_token,
 )
+from planner.physics.inference.memory import (
+    Beside,
+    Memory,
+    Shape,
+    Split,
+    cache_beside,
+    cache_groups,
+    memory,
+    parts,
+    sequences,
+    weights_beside,
+)
 from planner.physics.inference.profile import Profile, is_large, profile, release, version_of
 from planner.physics.inference.weights import (
     adapters,
@@ -63,12 +80,16 @@ from planner.physics.inference.weights import (
 )
 
 __all__ = [
+    "Beside",
     "LayerCache",
     "Memory",
     "Profile",
     "Sequences",
+    "Shape",
+    "Split",
     "activations",
     "adapters",
+    "cache_beside",
     "cache_groups",
     "class_bits",
     "format_bits",
@@ -93,85 +114,20 @@ __all__ = [
     "non_torch",
     "outside_weights",
     "overhead",
+    "parts",
     "peak",
     "pool_tokens",
     "profile",
     "release",
     "rope_cache",
+    "sequences",
     "state_bytes",
     "usable",
     "version_of",
+    "weights_beside",
     "weights_per_gpu",
     "window_bytes_per_token",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes of one GPU, part by part."""
-
-    parts: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """All parts together."""
-        return sum(self.parts.values())
-
-
-def cache_groups(
-    arch: Architecture, fmt: Format, profile: Profile, tp: int = 1, pp: int = 1
-) -> list[tuple[int, LayerCache]]:
-    """The layers of the fullest stage with what each holds, in this KV format and as this engine keeps them."""
-    bits, scale_bits = format_bits(fmt)
-    return layer_caches(
-        arch,
-        bits,
-        tp,
-        pp,
-        scale_bits=scale_bits,
-        state_bits=profile.state_bits,
-        windows=profile.windows,
-        latent_multiple=profile.latent_multiple,
-    )
-
-
-def memory(
-    arch: Architecture,
-    params: int,
-    fmt: Format,
-    kv_bits: Fraction,
-    engine: Engine,
-    *,
-    context: int,
-    concurrency: int,
-    native_bits: Fraction = Fraction(16),
-    tp: int = 1,
-    pp: int = 1,
-    max_batched_tokens: int | None = None,
-    max_sequences: int | None = None,
-    version: str | None = None,
-    gpu: Gpu | None = None,
-    max_context: int | None = None,
-    confidence: Fraction | None = None,
-) -> Memory:
-    """All parts of one GPU; without a `gpu` the whole overhead counts, without a `confidence` the margin is zero."""
-    found = profile(
-        engine, version, gpu, max_sequences=max_sequences, max_batched_tokens=max_batched_tokens, context=context
-    )
-    weights = weights_per_gpu(
-        arch, params, fmt, native_bits, tp, pp, max_context=max_context if found.rope_cache else None
-    )
-    groups = layer_caches(arch, kv_bits, tp, pp, state_bits=found.state_bits, windows=found.windows)
-    cache = held(groups, Sequences(context, concurrency), found.block)
-    forward, sampler = peak(arch, found, tp, context=context * concurrency)
-    if gpu is None:
-        rest = found.context + non_torch(found, tp, pp) + found.graphs
-    else:
-        rest = overhead(found, gpu, tp, pp, weights=weights, activations=forward, logits=sampler)
-    sizes = (weights, cache, forward, sampler, rest)
-    extra = margin(found, confidence, *sizes) if confidence else 0
-    names = ("weights", "kv_cache", "activations", "logits", "overhead", "margin")
-    return Memory(dict(zip(names, (*sizes, extra), strict=True)))
 
 
 def max_concurrency(

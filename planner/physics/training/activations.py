@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.training.families import family
-from planner.physics.training.layers import Region, head, layer
+from planner.physics.training.layers import CHUNKS, Region, head, layer
 from planner.physics.training.recipe import Recipe, recipe_for, share
 
 MOMENTS: Final = (
@@ -33,9 +33,9 @@ ALL: Final = -1
 class ActivationChoice:
     """What the activations depend on. `sequence` is in tokens, `micro_batch` in sequences.
 
-    `checkpointing` is none, full or selective; `selective` what that means: `attention` (Megatron: the scores) or `ops`
-    (torchtitan: all but every second matrix product and attention). `micro_batches` is how many a pipeline runs in a
-    step, `chunks` the model chunks a stage holds under the interleaved schedule.
+    `checkpointing` is none, full or selective; `selective` what that means: `attention` (Megatron: the scores) or
+    `operations` (torchtitan: all but every second matrix product and attention). `micro_batches` is how many a pipeline
+    runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
     """
 
     sequence: int
@@ -47,6 +47,7 @@ class ActivationChoice:
     checkpointing: str = "none"
     selective: str = "attention"
     loss: str = "standard"
+    loss_precision: str = "fp32"
     rank: int = 16
     targets: tuple[str, ...] | str = "all_linear"
     dropout: bool = False
@@ -54,7 +55,7 @@ class ActivationChoice:
     pp: int = 1
     cp: int = 1
     ep: int = 1
-    schedule: str = "1f1b"
+    schedule: str = "one_f_one_b"
     micro_batches: int = 0
     chunks: int = 2
     frozen: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
         choice.attention,
         choice.framework,
         choice.loss,
+        choice.loss_precision,
         choice.rank,
         choice.targets,
         choice.dropout,
@@ -169,7 +171,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     made = Traces(
         groups,
         trace(arch.groups[0], True) if no_input_gradient else None,
-        head(arch, recipe, tokens, choice.loss),
+        head(arch, recipe, tokens, choice.loss, choice.loss_precision),
         recipe.item,
         4 if recipe.adapters else recipe.item,
         tuple(dict.fromkeys(region.kernel for region in groups)),
@@ -237,127 +239,169 @@ def in_flight(choice: ActivationChoice, stage: int) -> tuple[int, int]:
 def _forward_logits(arch: Architecture, choice: ActivationChoice, item: int, tokens: int) -> int:
     """Logits in the head's type, in fp32, and log_softmax's result: 10 bytes each in 16 bits, 8 in fp32."""
     item = 2 if choice.recipe.autocast else item
-    each = item + 4 + (4 if item == 2 else 0) + (item if family(arch).logit_cap else 0)
+    wide = 4 if choice.loss_precision == "fp32" or choice.recipe.autocast else item
+    copies = item + (item if family(arch).logit_cap else 0)
+    worked = wide + (wide if wide > item else 0)
     vocab = share(arch.vocab, choice.tp)
     if choice.loss == "fused":
+        # one chunk of logits: as many tokens as make it no larger than the hidden states (Liger's `inc_factor`)
+        return (item + 4) * arch.hidden * tokens
+    if choice.loss == "chunked":
+        return share((copies * CHUNKS + wide * CHUNKS + worked - wide) * vocab * tokens, CHUNKS)
+    return (copies + worked) * vocab * tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipeline stage at one choice: its layers as runs, and what stands before and behind them."""
+
+    number: int
+    runs: tuple[tuple[int, int], ...]
+    layers: tuple[Layer, ...]
+    first: Layer | None
+    in_flight: tuple[int, int]
+    has_head: bool
+    closing: int
+    forward: int
+    forward_logits: int
+    loss_gradients: int
+    loss_activations: int
+    loss_logits: int
+    ends: tuple[int, ...]
+    mask: int
+
+    @property
+    def depth(self) -> int:
+        """Layers of the stage."""
+        return sum(count for _, count in self.runs)
+
+    @property
+    def first_difference(self) -> int:
+        """What the first layer keeps more than its like (less than nothing: its input needs no gradient)."""
+        return self.first.kept - self.layers[self.runs[0][0]].kept if self.first else 0
+
+    def edges(self) -> set[int]:
+        """The first and the last layer of each run."""
+        found, start = set(), 0
+        for _, count in self.runs:
+            found |= {start, start + count - 1}
+            start += count
+        return found
+
+    def at(self, place: int) -> Layer:
+        """The layer at a place."""
+        if place == 0 and self.first is not None:
+            return self.first
+        for index, count in self.runs:
+            if place < count:
+                return self.layers[index]
+            place -= count
+        return self.layers[self.runs[-1][0]]
+
+    def before(self, place: int, again: int) -> tuple[int, int, int]:
+        """What the layers before `place` keep when the first `again` recompute, those layers' copies of weights, and
+        the parameters of the layers before `place`."""
+        kept = casts = trained = start = 0
+        for index, count in self.runs:
+            taken = max(0, min(count, place - start))
+            light = max(0, min(taken, again - start))
+            layer = self.layers[index]
+            kept += light * layer.thin + (taken - light) * layer.kept
+            casts += light * layer.casts
+            trained += taken * layer.trained
+            start += count
+        return kept + (self.first_difference if place and not again else 0), casts, trained
+
+
+def recomputed(arch: Architecture, choice: ActivationChoice, depth: int, wanted: int) -> int:
+    """How many of a stage's layers recompute when `wanted` of the model's do, rounded down: the safe side."""
+    if choice.checkpointing == "none" or (choice.checkpointing == "selective" and choice.selective == "attention"):
         return 0
-    return each * vocab * tokens
+    return min(depth, wanted * depth // max(1, arch.layers))
+
+
+def stages(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
+    """The first and the last pipeline stage, or the only one."""
+    found = traces(arch, choice)
+    batch = choice.sequences
+    recipe = choice.recipe
+    tokens = share(choice.sequence, choice.cp) * batch
+    layers = tuple(_layer(region, batch, found.grad_item, choice.offload) for region in found.groups)
+    first = _layer(found.first, batch, found.grad_item, choice.offload) if found.first else None
+    runs = tuple(stage_runs(arch, choice.pp))
+    tail = found.head
+    inputs = tail.input * batch if tail.keeps_input else 0
+    rest = tail.kept.casts + tail.kept.each * batch + inputs
+    if recipe.autocast:
+        # the caller still holds the final norm's output, of which the head keeps a narrower copy
+        rest += recipe.outer(arch.hidden) * recipe.hidden * tokens
+    logits = _forward_logits(arch, choice, found.item, tokens) * (2 if choice.dpo else 1)
+    gradients, activations, loss_logits = _heaviest(tail, batch)
+    hidden = recipe.outer(arch.hidden) * found.item * tokens
+    ends = [hidden]
+    if choice.pp <= 1 and arch.tied and not recipe.adapters and "embedding" not in choice.frozen:
+        # the head's gradient waits, the embedding's is made, and their sum is a third one
+        table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
+        ends += [hidden + table * found.grad_item, 2 * table * found.grad_item]
+    out = []
+    for number in (0,) if choice.pp <= 1 else (0, 1):
+        closes = choice.pp <= 1 or number == 1
+        out.append(
+            Stage(
+                number,
+                runs,
+                layers,
+                first if number == 0 else None,
+                in_flight(choice, number),
+                closes,
+                tail.gradients // found.grad_item if closes else 0,
+                rest if closes else 0,
+                logits if closes else 0,
+                gradients,
+                inputs + activations,
+                loss_logits,
+                tuple(ends),
+                _mask(choice, found),
+            )
+        )
+    return tuple(out)
 
 
 def points(arch: Architecture, choice: ActivationChoice, checkpointed_layers: int = 0) -> tuple[Point, ...]:
     """The candidates for the peak with the first `checkpointed_layers` layers recomputed."""
-    found = traces(arch, choice)
-    batch = choice.sequences
-    tokens = share(choice.sequence, choice.cp) * batch
-    layers = [_layer(region, batch, found.grad_item, choice.offload) for region in found.groups]
-    first = _layer(found.first, batch, found.grad_item, choice.offload) if found.first else None
-    runs = stage_runs(arch, choice.pp)
-    depth = sum(count for _, count in runs)
-    total = arch.layers
-    again = min(depth, checkpointed_layers * depth // max(1, total)) if choice.checkpointing != "none" else 0
-    if choice.checkpointing == "full" and checkpointed_layers >= total:
-        again = depth
-    if choice.checkpointing == "selective" and choice.selective == "attention":
-        again = 0
     out: list[Point] = []
-    for stage in (0,) if choice.pp <= 1 else (0, 1):
-        out += _stage_points(arch, choice, found, layers, first, runs, again, stage, tokens)
+    for stage in stages(arch, choice):
+        out += _stage_points(stage, recomputed(arch, choice, stage.depth, checkpointed_layers))
     return tuple(out)
 
 
-def _at(runs: list[tuple[int, int]], place: int) -> int:
-    for index, count in runs:
-        if place < count:
-            return index
-        place -= count
-    return runs[-1][0]
-
-
-def _before(runs: list[tuple[int, int]], layers: list[Layer], place: int, again: int) -> tuple[int, int, int]:
-    """What the layers before `place` keep, autocast's copies of those that recompute, and their parameters."""
-    kept = casts = trained = start = 0
-    for index, count in runs:
-        taken = max(0, min(count, place - start))
-        light = max(0, min(taken, again - start))
-        kept += light * layers[index].thin + (taken - light) * layers[index].kept
-        casts += light * layers[index].casts
-        trained += taken * layers[index].trained
-        start += count
-    return kept, casts, trained
-
-
-def _stage_points(
-    arch: Architecture,
-    choice: ActivationChoice,
-    found: Traces,
-    layers: list[Layer],
-    first: Layer | None,
-    runs: list[tuple[int, int]],
-    again: int,
-    stage: int,
-    tokens: int,
-) -> list[Point]:
-    batch = choice.sequences
-    depth = sum(count for _, count in runs)
-    kept, casts, trained = _before(runs, layers, depth, again)
-    if first is not None and stage == 0 and again == 0:
-        kept += first.kept - layers[runs[0][0]].kept
-    above, below = in_flight(choice, stage)
-    held = share(kept * above, below) - kept
-    has_head = choice.pp <= 1 or stage == 1
-    tail = found.head
-    inputs = tail.input * batch if tail.keeps_input else 0
-    mask = _masks(arch, choice, found, again)
-    out = []
-    closing = 0
-    if has_head:
-        closing = tail.gradients // found.grad_item
-        rest = tail.kept.casts + tail.kept.each * batch + inputs
-        if choice.recipe.autocast:
-            # the caller still holds the final norm's output, of which the head keeps a narrower copy
-            rest += choice.recipe.outer(arch.hidden) * choice.recipe.hidden * tokens
-        logits = _forward_logits(arch, choice, found.item, tokens) * (2 if choice.dpo else 1)
-        out.append(Point(FORWARD, stage, 0, 0, held + kept + casts + rest + mask, logits))
-        gradients, activations, logits = _heaviest(tail, batch)
-        out.append(Point(LOSS, stage, 0, gradients, held + kept + inputs + activations + mask, logits))
-    else:
-        out.append(Point(FORWARD, stage, 0, 0, held + kept + casts + mask, 0))
-    edges = {0, depth - 1, max(0, again - 1), min(again, depth - 1)}
-    start = 0
-    for _, count in runs:
-        edges |= {start, start + count - 1}
-        start += count
-    for place in sorted(edges, reverse=True):
-        here = layers[_at(runs, place)]
-        if place == 0 and first is not None and stage == 0:
-            here = first
-        below_kept, _, below_trained = _before(runs, layers, place, again)
-        if first is not None and place and again == 0 and stage == 0:
-            below_kept += first.kept - layers[runs[0][0]].kept
-        peak = here.peak_checkpointed if place < again else here.peak
-        graded = closing + trained - below_trained - here.trained
-        moment = LAST if place == depth - 1 else FIRST if place == 0 else (LAST if 2 * place >= depth else FIRST)
-        masked = mask if place < again else 0
-        out.append(Point(moment, stage, max(0, graded), here.gradients, held + below_kept + peak + masked, 0))
+def _stage_points(stage: Stage, again: int) -> list[Point]:
+    depth, number = stage.depth, stage.number
+    kept, casts, trained = stage.before(depth, again)
+    held = share(kept * stage.in_flight[0], stage.in_flight[1]) - kept
+    mask = stage.mask if again else 0
+    out = [Point(FORWARD, number, 0, 0, held + kept + casts + stage.forward + mask, stage.forward_logits)]
+    if stage.has_head:
+        live = held + kept + stage.loss_activations + mask
+        out.append(Point(LOSS, number, 0, stage.loss_gradients, live, stage.loss_logits))
+    for place in sorted(stage.edges() | {max(0, again - 1), min(again, depth - 1)}, reverse=True):
+        layer = stage.at(place)
+        below, _, done = stage.before(place, again)
+        own = layer.peak_checkpointed + mask if place < again else layer.peak
+        graded = max(0, stage.closing + trained - done - layer.trained)
+        moment = LAST if place == depth - 1 or 0 < 2 * place >= depth else FIRST
+        out.append(Point(moment, number, graded, layer.gradients, held + below + own, 0))
         if depth == 1:
             out.append(out[-1]._replace(moment=FIRST))
-    hidden = choice.recipe.outer(arch.hidden) * found.item * tokens
-    out.append(Point(END, stage, ALL, 0, held + hidden, 0))
-    if choice.pp <= 1 and arch.tied and not choice.recipe.adapters and "embedding" not in choice.frozen:
-        # the head's gradient waits, the embedding's is made, and their sum is a third one
-        table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
-        out.append(Point(END, stage, ALL, 0, held + hidden + table * found.grad_item, 0))
-        out.append(Point(END, stage, ALL, 0, held + 2 * table * found.grad_item, 0))
-    out.append(Point(OPTIMIZER, stage, ALL, 0, 0, 0))
+    out += [Point(END, number, ALL, 0, held + spare, 0) for spare in stage.ends]
+    out.append(Point(OPTIMIZER, number, ALL, 0, 0, 0))
     return out
 
 
-def _masks(arch: Architecture, choice: ActivationChoice, found: Traces, again: int) -> int:
+def _mask(choice: ActivationChoice, found: Traces) -> int:
     """The attention mask that stays for recomputation: a byte a score, or the type's where attention is eager."""
-    if not again:
-        return 0
     tokens = share(choice.sequence, choice.cp)
     item = choice.recipe.hidden if "eager" in found.kernels else 1 if "efficient" in found.kernels else 0
-    if found.item == 4 and choice.precision == "fp32" and "eager" not in found.kernels:
+    if choice.precision == "fp32" and "eager" not in found.kernels:
         item = 0
     return item * choice.sequences * tokens * tokens

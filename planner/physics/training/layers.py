@@ -7,7 +7,7 @@ Tensor parallelism divides the widths inside a layer; sequence parallelism (`Rec
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import kind
@@ -56,8 +56,8 @@ def layer(
     """One layer of a group on sequences of `tokens`.
 
     `first`: its input needs no gradient. `single`: a micro-batch of one sequence. `packed`: a mask keeps the documents
-    of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective), "ops" all but every
-    second matrix product and the attention output (torchtitan's selective per operation).
+    of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective), "operations" all but
+    every second matrix product and the attention output (torchtitan's selective per operation).
     """
     traits = family(arch)
     t = Tape(tokens, recipe.autocast)
@@ -71,7 +71,7 @@ def layer(
         y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
     kept, events = t.kept(), t.backward(y)
     size = x.width * x.item * tokens
-    if recompute == "ops":
+    if recompute == "operations":
         stays = _saved_products(t, recipe)
         events = tuple(event._replace(each=event.each + stays) for event in events)
         return Region(Bytes(0, 0, stays, 0), size, True, events, t.gradients(), t.trained, kernel)
@@ -326,8 +326,14 @@ def _experts(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Reci
     return op.cast(t, total, x.item)
 
 
-def head(arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard") -> Region:
-    """Final norm, head and loss. The input is the last layer's output."""
+CHUNKS: Final = 8
+"""Pieces of the logits that a chunked loss works on: torchtune's default (modules/loss, `num_output_chunks`)."""
+
+
+def head(
+    arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard", loss_precision: str = "fp32"
+) -> Region:
+    """Final norm, head and loss on the last layer's output. `loss` is standard, fused or chunked."""
     traits = family(arch)
     t = Tape(tokens, recipe.autocast)
     x = t.given(recipe.outer(arch.hidden), recipe.hidden, True)
@@ -340,7 +346,11 @@ def head(arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard"
         logits = op.linear(t, y, vocab, weight, bias=arch.head_bias, vocab=True)
         if traits.logit_cap:
             logits = op.unary(t, op.unary(t, op.unary(t, logits), keep="output"))
-        out = _cross_entropy(t, op.cast(t, logits, 4))
+        item = 4 if loss_precision == "fp32" or t.autocast else logits.item
+        if loss == "chunked":
+            out = _chunked_loss(t, logits, item)
+        else:
+            out = _cross_entropy(t, op.cast(t, logits, item))
     return Region(t.kept(), x.width * x.item * tokens, x.storage in t.saved, t.backward(out), t.gradients(), t.trained)
 
 
@@ -350,6 +360,16 @@ def _cross_entropy(t: Tape, logits: Tensor) -> Tensor:
     loss = t.tensor(0, 4, True)
     t.record((loss,), ((log, True),), (log.storage,))
     return loss
+
+
+def _chunked_loss(t: Tape, logits: Tensor, item: int) -> Tensor:
+    """The loss piece by piece: only one piece is widened, and only one has gradients, at a time
+    (torchtune, modules/loss/cross_entropy_loss.py)."""
+    pieces = op.split(t, logits, *[share(logits.width, CHUNKS)] * CHUNKS)
+    losses = [_cross_entropy(t, op.cast(t, piece, item)) for piece in pieces]
+    total = t.tensor(0, 4, True)
+    t.record((total,), tuple((each, False) for each in losses))
+    return total
 
 
 def _fused_loss(t: Tape, r: Recipe, x: Tensor, vocab: int, weight: Weight) -> Tensor:

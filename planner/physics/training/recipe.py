@@ -74,6 +74,8 @@ def recipe_for(
     does with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16
     weights.
     """
+    if isinstance(targets, str) and targets not in ("attention", "all_linear"):
+        targets = tuple(targets.split(","))
     adapters = method in ("lora", "qlora")
     mixed = precision in AUTOCAST
     own = framework == "transformers"

@@ -36,14 +36,15 @@ NF4_BYTES: Final = Fraction(1, 2) + Fraction(1, 64) + Fraction(4, 64 * 256)
 SMALLEST: Final = 512
 """The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
 NF4_SINGLE: Final = Fraction(1, 2) + Fraction(4, 64)
+LIMIT: Final = 1024
+"""Answers kept about architectures seen lately."""
 DEEPSPEED_BUCKET: Final = 500_000_000
 """Elements of reduce_bucket_size and allgather_bucket_size, DeepSpeed's defaults (deepspeed/runtime/zero/config.py)."""
-TRAINED_CLASSES: Final = {"embedding": "embedding", "head": "head", "attention": "attention", "mlp": "mlp"}
 
 
 @dataclass(frozen=True, slots=True)
 class StateChoice:
-    """What the states depend on. `offload` is none, optimizer or all; `accumulate`: several micro-batches a step."""
+    """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up."""
 
     method: str = "full"
     precision: str = "bf16"
@@ -92,7 +93,20 @@ class States:
         return min(self.gradients, -(-graded * self.gradient_item // self.gradient_shards))
 
 
+_LOCAL: dict[tuple[int, ...], tuple[Architecture, dict[str, int]]] = {}
+
+
 def local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int) -> dict[str, int]:
+    """The result of `_local_parameters`, kept for the next question about the same architecture."""
+    key = (id(arch), params, tp, pp, ep)
+    if key not in _LOCAL:
+        if len(_LOCAL) >= LIMIT:
+            _LOCAL.clear()
+        _LOCAL[key] = (arch, _local_parameters(arch, params, tp, pp, ep))
+    return _LOCAL[key][1]
+
+
+def _local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int) -> dict[str, int]:
     """Parameters of the fullest GPU by class: matrices are split by tp, experts by ep, layers by pp, the rest is whole.
 
     A first or last pipeline stage holds the embedding or the head; the larger is counted.
@@ -139,6 +153,8 @@ def _counted(
     """Bytes of gradients in the layers of one GPU, and the tensors they are, counted on the trace of each layer."""
     key = (id(arch), method, rank, targets, tp, pp)
     if key not in _COUNTED:
+        if len(_COUNTED) >= LIMIT:
+            _COUNTED.clear()
         recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
         total = tensors = 0
         for index, count in stage_runs(arch, pp):
@@ -242,9 +258,9 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
         buckets = gradients
         notes.append("ddp: its buckets hold a second copy of the gradients")
-    if choice.offload in ("optimizer", "all"):
+    if choice.offload in ("optimizer", "parameters"):
         optimizer = master = step = 0
-    if choice.offload == "all" and choice.zero >= 3:
+    if choice.offload == "parameters" and choice.zero >= 3:
         weights = 0
     if choice.optimizer == "paged_adamw_8bit":
         notes.append("paged optimizer states may leave the GPU: counted as none")

@@ -1,0 +1,177 @@
+"""All parts of one GPU together: how the pieces of this package add up for a workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from planner.catalog.records import Architecture, Engine, Format, Gpu
+from planner.physics.inference.engine import MICRO_BATCH, margin, non_torch, overhead, peak
+from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
+from planner.physics.inference.profile import Profile, profile
+from planner.physics.inference.weights import adapters, weights_per_gpu
+
+PARTS = ("weights", "kv_cache", "activations", "logits", "overhead", "margin")
+SIXTEEN = Fraction(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of one GPU, part by part."""
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All parts together."""
+        return sum(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How one replica is split: tensor, pipeline and expert parallel; attention by sequences instead of heads."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    expert: int = 1
+    attention_by_sequence: bool = False
+
+    @property
+    def attention(self) -> int:
+        """Ranks that share the heads."""
+        return 1 if self.attention_by_sequence else self.tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is loaded beside the model, and what of it is in host memory (bytes of each GPU)."""
+
+    adapters: int = 0
+    adapter_rank: int = 16
+    draft: tuple[Architecture, int, Format] | None = None
+    offloaded_weights: int = 0
+    offloaded_cache: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model as the memory of serving it needs it."""
+
+    arch: Architecture
+    params: int
+    fmt: Format
+    kv_format: Format
+    native_bits: Fraction = SIXTEEN
+    max_context: int | None = None
+
+
+def cache_groups(
+    arch: Architecture, fmt: Format, profile: Profile, tp: int = 1, pp: int = 1
+) -> list[tuple[int, LayerCache]]:
+    """The layers of the fullest stage with what each holds, in this KV format and as this engine keeps them."""
+    bits, scale_bits = format_bits(fmt)
+    return layer_caches(
+        arch,
+        bits,
+        tp,
+        pp,
+        scale_bits=scale_bits,
+        state_bits=profile.state_bits,
+        windows=profile.windows,
+        latent_multiple=profile.latent_multiple,
+    )
+
+
+def sequences(
+    profile: Profile, context: int, concurrency: int, shared_prefix: int = 0, vision: int = 0, ranks: int = 1
+) -> Sequences:
+    """The sequences on one GPU as its cache sees them: `ranks` that split attention by sequences have a share each."""
+    local = -(-concurrency // ranks)
+    chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens
+    return Sequences(context, local, shared_prefix, chunk, vision)
+
+
+def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -> int:
+    """Weights on the fullest GPU: the model, the draft and the adapters, less what is in host memory."""
+    tp, pp = split.tensor, split.pipeline
+    total = weights_per_gpu(
+        model.arch,
+        model.params,
+        model.fmt,
+        model.native_bits,
+        tp,
+        pp,
+        split.expert,
+        max_context=model.max_context if found.rope_cache else None,
+        attention_tp=split.attention,
+    )
+    if beside.draft:
+        arch, params, fmt = beside.draft
+        total += weights_per_gpu(arch, params, fmt, SIXTEEN, tp)
+    if beside.adapters:
+        total += adapters(model.arch, beside.adapter_rank, beside.adapters, tp) // pp
+    return max(0, total - beside.offloaded_weights)
+
+
+def cache_beside(model: Shape, split: Split, beside: Beside, found: Profile, load: Sequences) -> int:
+    """KV cache on the fullest GPU, the draft's too, less what is in host memory."""
+    groups = cache_groups(model.arch, model.kv_format, found, split.attention, split.pipeline)
+    total = held(groups, load, found.block)
+    if beside.draft:
+        total += held(cache_groups(beside.draft[0], model.kv_format, found, split.attention), load, found.block)
+    return max(0, total - beside.offloaded_cache)
+
+
+def parts(
+    model: Shape,
+    found: Profile,
+    gpu: Gpu | None,
+    load: Sequences,
+    split: Split = Split(),  # noqa: B008
+    beside: Beside = Beside(),  # noqa: B008
+    confidence: Fraction | None = None,
+) -> Memory:
+    """All parts of one GPU, by name.
+
+    Without a `gpu` the whole overhead counts, outside the engine's own budget too; without a `confidence` the margin
+    is zero and every part the expected value.
+    """
+    tp, pp = split.tensor, split.pipeline
+    weights = weights_beside(model, split, beside, found)
+    cache = cache_beside(model, split, beside, found, load)
+    forward, sampler = peak(model.arch, found, tp, context=load.context * load.concurrency)
+    if gpu is None:
+        rest = found.context + non_torch(found, tp, pp) + found.graphs
+    else:
+        rest = overhead(found, gpu, tp, pp, weights=weights, activations=forward, logits=sampler)
+    sizes = (weights, cache, forward, sampler, rest)
+    extra = margin(found, confidence, *sizes) if confidence else 0
+    return Memory(dict(zip(PARTS, (*sizes, extra), strict=True)))
+
+
+def memory(
+    arch: Architecture,
+    params: int,
+    fmt: Format,
+    kv_bits: Fraction,
+    engine: Engine,
+    *,
+    context: int,
+    concurrency: int,
+    native_bits: Fraction = SIXTEEN,
+    tp: int = 1,
+    pp: int = 1,
+    max_batched_tokens: int | None = None,
+    max_sequences: int | None = None,
+    version: str | None = None,
+    gpu: Gpu | None = None,
+    max_context: int | None = None,
+    confidence: Fraction | None = None,
+) -> Memory:
+    """`parts` for an engine with its defaults and a cache of so many bits."""
+    found = profile(
+        engine, version, gpu, max_sequences=max_sequences, max_batched_tokens=max_batched_tokens, context=context
+    )
+    model = Shape(arch, params, fmt, Format("", "", kv_bits, 16, ""), native_bits, max_context)
+    load = sequences(found, context, concurrency)
+    return parts(model, found, gpu, load, Split(tp, pp), confidence=confidence)
