@@ -7,7 +7,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +15,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference, quality, rule_of_thumb, time
-from planner.physics.inference import Profile
+from planner.physics.inference import Beside, Profile, Shape, Split
 from planner.solve import layerwise
 from planner.solve.scale import SCALES, UNKNOWN
 
@@ -36,20 +36,6 @@ class Form:
     quantization: str
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How one replica lies on its GPUs."""
-
-    tensor: int
-    pipeline: int
-    expert: int = 1
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of one replica; experts are split inside them."""
-        return self.tensor * self.pipeline
-
-
 @dataclass(slots=True)
 class Service:
     """An inference workload with what its engine fills in; `known` keeps parts that were computed."""
@@ -66,6 +52,7 @@ class Service:
     demand: Fraction | None
     confidence: Fraction
     native_bits: Fraction
+    beside: Beside
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
 
@@ -96,7 +83,29 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         demand if isinstance(demand, Fraction) else None,
         confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
         native.bits if native is not None and native.bits > 16 else Fraction(16),
+        _beside(problem, workload, catalog),
     )
+
+
+def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> Beside:
+    """Return what is loaded beside the model, and what of it waits in host memory."""
+    named = workload.given.get("draft_model")
+    found = catalog.find_model(str(named)) if named is not None else None
+    draft = None
+    if isinstance(found, Model) and found.architecture is not None:
+        draft = (found.architecture, found.params, problem.formats[found.native_format])
+    return Beside(
+        number(workload, "adapters", 0),
+        number(workload, "adapter_rank", 16),
+        draft,
+        number(workload, "offloaded_weights", 0),
+        number(workload, "offloaded_cache", 0),
+    )
+
+
+def gpus_of(split: Split) -> int:
+    """Return the GPUs of one replica; experts are split inside them."""
+    return split.tensor * split.pipeline
 
 
 def profile_of(this: Service, gpu: Gpu) -> Profile:
@@ -114,6 +123,8 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             max_sequences=number(this.workload, "max_sequences", 0) or None,
             max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
             context=this.context,
+            light_sampler=given.get("sampler") == "flashinfer",
+            eager=given.get("cuda_graphs") is False,
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)
@@ -168,8 +179,9 @@ def splits(this: Service, fixed: bool) -> list[Split]:
     layers = this.model.architecture.layers if this.model.architecture else STAGES
     pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
     experts = counts(workload, "expert_parallel") or [1]
+    by_sequence = workload.given.get("attention_parallel") == "data"
     return [
-        Split(tp, pp, ep)
+        Split(tp, pp, ep, by_sequence)
         for tp in tensors
         for pp in pipelines
         for ep in experts
@@ -196,8 +208,8 @@ def replica_counts(this: Service, split: Split) -> list[int]:
     said = counts(this.workload, "replicas")
     allowed = counts(this.workload, "gpus")
     if said is None and this.demand is not None:
-        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // split.gpus + 1))
-    return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
+        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // gpus_of(split) + 1))
+    return [copies for copies in said or [1] if allowed is None or copies * gpus_of(split) in allowed]
 
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
@@ -208,32 +220,37 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
         arch = model.architecture
         if arch is None:
             bits = this.formats[form.weights].bits
-            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // split.gpus)
+            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // gpus_of(split))
         elif layerwise.is_mix(form.weights):
             size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
         else:
-            size = inference.weights_per_gpu(
-                arch,
-                model.params,
-                this.formats[form.weights],
-                this.native_bits,
-                split.tensor,
-                split.pipeline,
-                split.expert,
-                max_context=model.max_context if profile.rope_cache else None,
-            )
+            size = inference.weights_beside(shape(this, form), split, this.beside, profile)
         this.known[key] = size
     return int(this.known[key])
 
 
+def shape(this: Service, form: Form) -> Shape:
+    """Return the model in its formats, as the memory of serving it needs it."""
+    model = this.model
+    assert model.architecture is not None
+    weights, cache = this.formats[form.weights], this.formats[form.kv_cache]
+    return Shape(model.architecture, model.params, weights, cache, this.native_bits, model.max_context)
+
+
 def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
     """Return the bytes of one layer of a kind in a format on one GPU."""
-    key = ("layer", kind, name, split.tensor, split.expert)
+    key = ("layer", kind, name, split)
     if key not in this.known:
         arch = this.model.architecture
         assert arch is not None
         this.known[key] = inference.layer_weights(
-            arch, kind, this.formats[name], this.native_bits, split.tensor, split.expert
+            arch,
+            kind,
+            this.formats[name],
+            this.native_bits,
+            split.tensor,
+            split.expert,
+            attention_tp=split.attention,
         )
     return int(this.known[key])
 
@@ -246,13 +263,18 @@ def _mixed_bytes(this: Service, layers: list[str], split: Split, profile: Profil
     first, last = inference.outside_weights(arch, this.model.params, outer, this.native_bits, split.tensor)
     rope = inference.rope_cache(arch, this.model.max_context if profile.rope_cache else None, this.native_bits)
     sizes = [layer_bytes(this, kind, name, split) for kind, name in zip(layerwise.groups_of(arch), layers, strict=True)]
-    if split.pipeline <= 1:
-        return first + last + rope + sum(sizes)
     each = -(-len(sizes) // split.pipeline)
     stages = [sum(sizes[start : start + each]) for start in range(0, len(sizes), each)]
     stages[0] += first
     stages[-1] += last + (first if arch.tied and len(stages) > 1 else 0)
-    return max(stages) + rope
+    outer_form = Form(outer.id, outer.id, outer.id, "ptq")
+    beside = inference.weights_beside(shape(this, outer_form), split, this.beside, profile)
+    return max(0, max(stages) + rope + beside - _alone(this, outer_form, split, profile))
+
+
+def _alone(this: Service, form: Form, split: Split, profile: Profile) -> int:
+    """Return the model's weights without anything beside it."""
+    return inference.weights_beside(shape(this, form), split, Beside(), profile)
 
 
 def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> Any:
@@ -262,15 +284,19 @@ def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> A
         arch = this.model.architecture
         assert arch is not None
         fmt = this.formats[form.kv_cache]
-        this.known[key] = inference.cache_groups(arch, fmt, profile, split.tensor, split.pipeline)
+        groups = inference.cache_groups(arch, fmt, profile, split.attention, split.pipeline)
+        if this.beside.draft:
+            groups = groups + inference.cache_groups(this.beside.draft[0], fmt, profile, split.attention)
+        this.known[key] = groups
     return this.known[key]
 
 
-def sequences(this: Service, context: int, concurrency: int) -> inference.Sequences:
-    """Return the sequences that must be resident on a replica."""
-    shared = number(this.workload, "shared_prefix", 0)
+def sequences(this: Service, split: Split, profile: Profile, context: int, concurrency: int) -> inference.Sequences:
+    """Return the sequences that must be resident on a GPU; ranks that split attention by sequences have a share."""
+    shared = min(number(this.workload, "shared_prefix", 0), context)
     vision = number(this.workload, "vision_tokens", 0)
-    return inference.Sequences(context, concurrency, shared_prefix=min(shared, context), vision=vision)
+    ranks = split.tensor if split.attention_by_sequence else 1
+    return inference.sequences(profile, context, concurrency, shared, vision, ranks)
 
 
 def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
@@ -279,8 +305,9 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
         return 0
     key = ("kv_cache", form.kv_cache, split, profile)
     if key not in this.known:
-        groups = cache_groups(this, form, split, profile)
-        this.known[key] = inference.held(groups, sequences(this, this.context, this.concurrency), profile.block)
+        load = sequences(this, split, profile, this.context, this.concurrency)
+        plain = replace(form, weights=form.kv_cache)
+        this.known[key] = inference.cache_beside(shape(this, plain), split, this.beside, profile, load)
     return int(this.known[key])
 
 
@@ -300,7 +327,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     if this.model.architecture is None:
         thumb = rule_of_thumb.inference(this.model.params, this.formats[form.weights].bits / 8)
-        return -(-sum(size for name, size in thumb.items() if name != "weights") // split.gpus)
+        return -(-sum(size for name, size in thumb.items() if name != "weights") // gpus_of(split))
     return inference.overhead(
         profile_of(this, gpu),
         gpu,
@@ -502,12 +529,15 @@ def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -
     key = ("capacity", form.kv_cache, split, profile, budget)
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
-        most = inference.most_sequences(budget, groups, sequences(this, this.context, 1), profile.block)
-        wanted = sequences(this, this.context, this.concurrency)
+        budget += this.beside.offloaded_cache
+        one = sequences(this, split, profile, this.context, 1)
+        most = inference.most_sequences(budget, groups, one, profile.block)
+        wanted = sequences(this, split, profile, this.context, this.concurrency)
+        ranks = split.tensor if split.attention_by_sequence else 1
         limit = this.model.max_context or 1 << 20
         this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(budget, groups, profile.block)),
-            "max_concurrency": UNKNOWN if most is None else max(0, most),
+            "kv_tokens": max(0, inference.pool_tokens(budget, groups, profile.block)) * ranks,
+            "max_concurrency": UNKNOWN if most is None else max(0, most) * ranks,
             "max_context": max(0, inference.longest_context(budget, groups, wanted, profile.block, limit)),
         }
     found: dict[str, int] = this.known[key]

@@ -17,7 +17,8 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound, Problem, Workload
 from planner.physics import training
-from planner.physics.training.activations import END, OPTIMIZER
+from planner.physics.training.table import columns
+from planner.physics.training.table import totals as training_totals
 from planner.solve import tuning
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
@@ -92,37 +93,13 @@ def space(this: Run, fixed: bool) -> Space:
             )
             for index in members
         ]
-        totals = peaks(own, [tuning.points(this, choice, count) for count in again])
+        totals = training_totals(own, columns(this.model.architecture, choice))[:, again]
         for place_, index in enumerate(members):
             found_bytes[index] = totals[place_]
     return Space([c for c, _ in listed], [numpy.array(again) for _, again in listed], found_bytes)
 
 
 _NO_GPU: Any = None
-
-
-def peaks(states: Sequence[training.States], places: Sequence[Sequence[training.Point]]) -> Column:
-    """Return the bytes allocated at the peak: a row for each states, a column for each sequence of points."""
-    import numpy
-
-    most = max(len(item) for item in places)
-    padded = [[*item, *[item[0]] * (most - len(item))] for item in places]
-    points = numpy.array([[tuple(point) for point in item] for item in padded], dtype=numpy.int64)
-    moment, graded = points[..., 0], points[..., 2]
-    making, live = points[..., 3], points[..., 4] + points[..., 5]
-
-    def column(name: str) -> Column:
-        return numpy.array([int(getattr(item, name)) for item in states], dtype=numpy.int64)[:, None, None]
-
-    whole = column("gradients")
-    partly = -(-graded * column("gradient_item") // column("gradient_shards"))
-    gradients = numpy.where((column("resident") > 0) | (graded < 0), whole, numpy.minimum(whole, partly))
-    total = gradients + column("making") * making + live
-    total += numpy.where(moment <= END, column("gathered"), 0)
-    total += numpy.where(moment == OPTIMIZER, column("step"), 0)
-    base = column("weights") + column("master") + column("optimizer")
-    found: Column = (base + total).max(axis=2)
-    return found
 
 
 def most_allocated(this: Run, limit: int) -> int:

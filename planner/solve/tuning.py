@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Gpu, Model
-from planner.language.problem import Problem, Value, Workload
+from planner.language.problem import Problem, Workload
 from planner.physics import rule_of_thumb, training
 from planner.solve.serving import counts, number
 
@@ -166,6 +166,12 @@ def targets(this: Run) -> tuple[str, ...] | str:
     return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
 
 
+def frozen(this: Run) -> tuple[str, ...]:
+    """Return the parts that are not trained."""
+    said = str(this.workload.given.get("frozen", ""))
+    return tuple(part.strip() for part in said.split(",") if part.strip())
+
+
 def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
     """Return weights, gradients and optimizer states of one GPU."""
     key = ("states", recipe, layout, accumulate)
@@ -191,6 +197,8 @@ def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> train
                 offload=layout.offload,
                 accumulate=accumulate,
                 gradient_precision=str(given.get("gradient_precision", "")),
+                frozen=frozen(this),
+                dpo=given.get("preference") == "dpo",
             ),
         )
     found: training.States = this.known[key]
@@ -211,6 +219,7 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         checkpointing=mode,
         selective=str(given.get("selective", "attention")),
         loss=str(given.get("loss", "standard")),
+        loss_precision=str(given.get("loss_precision", "fp32")),
         rank=number(this.workload, "lora_rank", 16),
         targets=targets(this),
         dropout=isinstance(dropout, Fraction) and dropout > 0,
@@ -218,9 +227,12 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         pp=layout.pipeline,
         cp=layout.context,
         ep=layout.expert,
-        schedule=str(given.get("schedule", "1f1b")),
+        schedule=str(given.get("schedule", "one_f_one_b")),
         micro_batches=accumulation(this, layout, micro_batch) if layout.pipeline > 1 else 0,
-        offload=layout.offload == "activations",
+        frozen=frozen(this),
+        dpo=given.get("preference") == "dpo",
+        packed=given.get("packing") is True,
+        offload=given.get("offload_activations") is True,
     )
 
 
@@ -268,11 +280,6 @@ def quality(recipe: Recipe) -> Fraction | None:
     """Return 1 where nothing of the model's arithmetic is given up; None where nobody measured what is."""
     kept = recipe.method == "full" and recipe.precision in ("fp32", "bf16_mixed", "fp16_mixed")
     return Fraction(1) if kept else None
-
-
-def value_text(value: Value) -> str:
-    """Return a decision as a word."""
-    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
