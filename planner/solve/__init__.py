@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.problem import Problem, Workload
-    from planner.solve.candidate import Answer, Candidate
+    from planner.solve.candidate import Answer, Candidate, Conflict
     from planner.solve.table import Table
 
 
 def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
     """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values."""
-    from planner.solve import inference_table, training_table
+    if workload.kind == "training":
+        from planner.solve.training_table import table
+    else:
+        from planner.solve.inference_table import table
+    return table(problem, workload, catalog, fixed)
 
-    kinds = {"inference": inference_table.table, "training": training_table.table}
-    return kinds[workload.kind](problem, workload, catalog, fixed)
 
+def solve(
+    problem: Problem,
+    catalog: Catalog,
+    top: int = 3,
+    time_limit: float = 30.0,
+    workers: int = 1,
+    pareto: tuple[str, ...] = (),
+    report: Callable[[str], None] = lambda stage: None,
+) -> Answer:
+    """Return the cheapest answer with its proof, or the rules that conflict.
 
-def solve(problem: Problem, catalog: Catalog, top: int = 3, time_limit: float = 30.0, workers: int = 1) -> Answer:
-    """Return the cheapest answer with its proof, or the rules that conflict."""
+    `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
+    """
+    from dataclasses import replace
+
     from planner.solve.choose import choose
 
-    return choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
+    report("enumerating candidates")
+    tables = tables_of(problem, catalog)
+    report(f"choosing among {sum(table.rows for table in tables.values()):_} candidates")
+    answer = choose(problem, tables, catalog, top, time_limit, workers)
+    if answer.outcome == "infeasible":
+        report("looking for ways out")
+        answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
+    if pareto and answer.workloads:
+        from planner.solve.pareto import front
+
+        report(f"trading {' against '.join(pareto)}")
+        answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
+    return answer
+
+
+def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:
+    """Return a conflict with the choices that workloads withhold, where these do not fit even alone."""
+    from dataclasses import replace
+
+    from planner.solve.relax import unmentioned, withheld
+
+    if any(item.rule.startswith("fleet.") for item in conflict):
+        return conflict
+
+    def made(changed: Problem, other: Workload) -> Table:
+        return table_of(changed, other, catalog)
+
+    alone = {item.rule.partition(".")[0] for item in conflict}
+    out = list(conflict)
+    for workload in problem.workloads:
+        if workload.name in alone:
+            hints = tuple(unmentioned(problem, workload, made))
+            rule = f"{workload.name}.memory"
+            out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
+            out += withheld(problem, workload, made)
+    return tuple(out)
 
 
 def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False) -> dict[str, Table]:

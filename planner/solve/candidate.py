@@ -137,3 +137,4 @@ class Answer:
     filtered: tuple[Filtered, ...] = ()
     wishes: tuple[tuple[str, bool], ...] = ()
     reproducible: bool = True
+    pareto: tuple[tuple[Candidate, ...], ...] = ()

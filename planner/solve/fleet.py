@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
 from math import floor, lcm
@@ -102,10 +102,12 @@ def build(
     ranks: Mapping[str, Keys],
     without: frozenset[str] = frozenset(),
     first: Mapping[str, Column] | None = None,
+    told: Mapping[str, Column] | None = None,
 ) -> Fleet:
     """Return the integer model of a fleet, leaving out the rules named in `without`.
 
-    `first` puts a column before the objective of a workload, so that its best rows are not lost to dominance.
+    `first` puts a column before the objective of a workload, `told` keeps its rows apart by a column, so that what is
+    asked of the model is not lost to dominance.
     """
     members: dict[str, list[str]] = {}
     for name, alias in alike(problem).items():
@@ -117,6 +119,8 @@ def build(
         cheapest = ahead is None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
         own = ranks[name] if ahead is None else Keys((ahead, *ranks[name].goals), ranks[name].ties)
         shared = shared_of(problem, tables[name], cheapest)
+        if told is not None:
+            shared = replace(shared, told=(*shared.told, told[name]))
         rows[name] = reduced(tables[name], fitting[name], own, shared, cheapest)
     fleet = Fleet(problem, tables, ranks, members, rows)
     model = fleet.model
@@ -378,11 +382,11 @@ def settle(
     values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
     while len(bounds) < count:
         bounds.append(-cpsat.INFINITY)
-    rows = _rows(fleet, hint)
+    rows = rows_of(fleet, hint)
     return Settled(rows, candidates(problem, tables, rows, catalog), values, bounds[:count], proven)
 
 
-def _rows(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
+def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
     """Return each workload's row; members of a class take its rows in alphabetical order."""
     out: dict[str, int] = {}
     for name, group in fleet.members.items():

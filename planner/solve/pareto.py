@@ -1,0 +1,113 @@
+"""The front of answers of which none is better in every quantity asked for: `--pareto cost,quality`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Goal, Problem
+from planner.solve import cpsat
+from planner.solve.candidate import Candidate
+from planner.solve.choose import fits
+from planner.solve.judge import judge
+from planner.solve.ranking import HUGE, best, keys
+from planner.solve.screen import broken_by
+from planner.solve.settled import coupled
+from planner.solve.table import Table
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+MOST = 50
+"""The most points of a front."""
+UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
+"""Quantities of which more is better; of all others less."""
+
+Point = tuple[Candidate, ...]
+
+
+def goals_of(quantities: Sequence[str]) -> tuple[Goal, ...]:
+    """Return the quantities as goals, each in the direction that is better."""
+    return tuple(Goal(name, "maximize" if name in UPWARDS else "minimize", None) for name in quantities)
+
+
+def front(
+    problem: Problem, tables: Mapping[str, Table], catalog: Catalog, quantities: Sequence[str], seconds: float
+) -> tuple[Point, ...]:
+    """Return the front from the best in the first quantity on; a point is a candidate of each workload.
+
+    Of a single workload it is read off its candidates. Of a fleet it is found by solving for the first quantity, and
+    again with the second held below its last value.
+    """
+    asked = replace(problem, goals=goals_of(quantities))
+    broken = {name: broken_by(table, problem) for name, table in tables.items()}
+    fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
+    if any(not len(rows) for rows in fitting.values()):
+        return ()
+    if len(tables) == 1 and not coupled(asked, tables):
+        name, table = next(iter(tables.items()))
+        found = _undominated(asked, table, fitting[name])
+        return tuple((judge(problem, table.workload, table.choice(row), catalog),) for row in found)
+    return _fleet_front(asked, tables, fitting, catalog, seconds)
+
+
+def _undominated(problem: Problem, table: Table, rows: Column) -> list[int]:
+    import numpy
+
+    ranks = keys(table, problem)
+    values = numpy.stack([column[rows] for column in ranks.goals], axis=1)
+    known = (values < HUGE).all(axis=1)
+    rows, values = rows[known], values[known]
+    points, which = numpy.unique(values, axis=0, return_inverse=True)
+    out: list[int] = []
+    kept: list[Column] = []
+    for index, point in enumerate(points):
+        if any((other <= point).all() for other in kept):
+            continue
+        kept.append(point)
+        out.append(best(rows[which.reshape(-1) == index], ranks.ties, table))
+        if len(out) == MOST:
+            break
+    return out
+
+
+def _fleet_front(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    catalog: Catalog,
+    seconds: float,
+) -> tuple[Point, ...]:
+    from planner.solve.fleet import build, candidates, goal_terms, rank_terms, rows_of
+
+    ranks = {name: keys(table, problem) for name, table in tables.items()}
+    told = {name: ranks[name].goals[-1] for name in tables}
+    fleet = build(problem, tables, fitting, ranks, told=told)
+    stages = [goal_terms(fleet, place) for place in range(len(problem.goals) + 3)] + rank_terms(fleet)
+    deadline = time.monotonic() + seconds
+    fixed = len(fleet.model.rows)
+    out: list[Point] = []
+    while len(out) < MOST:
+        hint: tuple[int, ...] | None = None
+        for terms in stages:
+            left = max(0.05, deadline - time.monotonic())
+            found = cpsat.solve(fleet.model, terms, seconds=left, hint=hint)
+            if found is None:
+                break
+            hint = found.values
+            fleet.model.row(terms, high=found.value)
+        if hint is None:
+            break
+        chosen = candidates(problem, tables, rows_of(fleet, hint), catalog)
+        out.append(tuple(chosen[name] for name in sorted(chosen)))
+        last = stages[len(problem.goals) - 1]
+        reached = sum(weight * hint[index] for index, weight in last.items())
+        del fleet.model.rows[fixed:]
+        fleet.model.row(last, high=reached - 1)
+        fixed = len(fleet.model.rows)
+        if time.monotonic() > deadline:
+            break
+    return tuple(out)

@@ -1,0 +1,106 @@
+"""The choices that a plan withholds and that would mend it: each `=` and `in` of a workload, left open in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language.problem import Problem, Value, Workload
+from planner.language.schema import BY_KIND
+from planner.solve.candidate import Conflict, Hint
+from planner.solve.choose import fits
+from planner.solve.ranking import best, keys
+from planner.solve.screen import broken_by
+from planner.solve.table import Table
+
+TRIED = (
+    "gpus",
+    "gpu",
+    "weights",
+    "kv_cache",
+    "replicas",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "checkpointing",
+    "checkpointed_layers",
+    "micro_batch",
+    "zero",
+    "data_parallel",
+    "method",
+    "optimizer",
+    "precision",
+    "offload",
+    "market",
+    "provider",
+    "region",
+    "offer",
+)
+"""The decisions that are left open in turn, in this order."""
+
+
+def withheld(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> list[Conflict]:
+    """Return the relations on decisions that each stand in the way alone, with the value that is best without it."""
+    out = []
+    for name in TRIED:
+        offered = workload.domains.get(name)
+        if offered is None:
+            continue
+        value = _without(problem, workload, name, table_of)
+        if value is not None:
+            out.append(Conflict(f"{workload.name}.{name}", value, said(offered)))
+    return out
+
+
+STATED = ("weights", "kv_cache", "method", "optimizer", "precision")
+"""The decisions that keep their stated default where a plan does not mention them."""
+
+
+def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> list[Hint]:
+    """Return the defaults that stand in the way alone, with the value that would do instead."""
+    out = []
+    for name in STATED:
+        if name not in workload.domains and name in BY_KIND[workload.kind] and workload.model.architecture is not None:
+            value = _without(problem, workload, name, table_of)
+            if value is not None:
+                out.append(Hint(name, "=", value))
+    return out
+
+
+def _without(
+    problem: Problem, workload: Workload, name: str, table_of: Callable[[Problem, Workload], Table]
+) -> Value | None:
+    """Return what is chosen for a decision that is left open, None where nothing fits even so."""
+    other = replace(workload, domains=_opened(problem, workload, name))
+    changed = replace(
+        problem, workloads=tuple(other if item.name == workload.name else item for item in problem.workloads)
+    )
+    table = table_of(changed, other)
+    rows = fits(table, broken_by(table, changed))
+    if len(rows) and name in table.axes:
+        return table.choice(best(rows, keys(table, changed).all, table))[name]
+    return None
+
+
+def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[Value, ...]]:
+    """Return a workload's domains with one decision left open: free, or every format or word it can be."""
+    row = BY_KIND[workload.kind][name]
+    domains = {key: values for key, values in workload.domains.items() if key != name}
+    if row.type == "format":
+        domains[name] = tuple(item.id for item in problem.formats.values() if name in item.roles)
+    elif row.type == "word" and not row.free:
+        domains[name] = tuple(row.words)
+    elif name == "replicas":
+        domains[name] = tuple(Fraction(count) for count in range(1, 65))
+    return domains
+
+
+def said(values: tuple[Value, ...]) -> str:
+    """Return the values a plan offers as it would write them."""
+    numbers = [int(value) for value in values if isinstance(value, Fraction) and value.denominator == 1]
+    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}..{numbers[-1]}"
+    words = [str(int(value)) if isinstance(value, Fraction) else str(value) for value in values]
+    if len(words) > 6:
+        words = [*words[:5], f"and {len(words) - 5} more"]
+    return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
