@@ -137,9 +137,7 @@ def weight_rows(truth: Truth) -> Iterable[Comparison]:
     for row in truth.rows:
         measured = row["measured"]
         if "unknown" not in row and row["weights"] and "weights_gib_per_gpu" in measured:
-            yield _compare(
-                "weights", row, truth.weights(row, "cuda"), measured["weights_gib_per_gpu"] * GIB, "weights"
-            )
+            yield _compare("weights", row, truth.weights(row, "cuda"), measured["weights_gib_per_gpu"] * GIB, "weights")
 
 
 def file_rows(truth: Truth) -> Iterable[Comparison]:
@@ -234,13 +232,9 @@ def kept(rows: Iterable[Comparison]) -> list[Comparison]:
 
 
 def excess_quantile(rows: list[Comparison], per_cent: int) -> int:
-    """Millionths by which the measured exceeds the predicted in at most 1 - `per_cent` of the rows.
-
-    The ⌈(n + 1) c⌉-th smallest excess (the conformal quantile); the largest where there are too few rows for more.
-    """
+    """Millionths by which the measured exceeds the predicted in at most 1 - `per_cent` of the rows (at least 0)."""
     excess = sorted(max(0.0, row.measured / row.predicted - 1) for row in rows)
-    at = min(len(excess), math.ceil((len(excess) + 1) * per_cent / 100))
-    return math.ceil(excess[at - 1] * 1_000_000) if excess else 0
+    return math.ceil(excess[math.ceil(len(excess) * per_cent / 100) - 1] * 1_000_000) if excess else 0
 
 
 def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
