@@ -8,7 +8,7 @@ import sys
 import typer
 
 from planner import __version__
-from planner.cli import catalog, check, estimate, explain, fmt, init, solve, why
+from planner.cli import catalog, check, diff, estimate, explain, fmt, init, solve, why
 
 app = typer.Typer(
     name="planner",
@@ -36,6 +36,7 @@ app.command("solve")(solve.solve)
 app.command("why")(why.why)
 app.command("check")(check.check)
 app.command("fmt")(fmt.fmt)
+app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)

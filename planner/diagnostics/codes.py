@@ -23,6 +23,8 @@ _ROWS = (
     ("E0004", "unreadable file", "It is a folder or may not be read.", "planner check plans/", "Name a file."),
     ("E0005", "unwritable file", "The file or its folder may not be written, or the disk is full; nothing is half-written.",
      "planner fmt plans/", "Make room, or change the permissions."),
+    ("E0006", "no revision", "Git is missing, the plan lies in no repository, or the revision does not exist.",
+     "planner diff chat.mem --against nosuch", "Name a branch, a tag or a commit; fetch it first in CI."),
     ("E0101", "unknown character", "A character means nothing, or a text is not closed.", "gpus = 2 ?", "gpus = 2"),
     ("E0102", "unexpected word", "A statement is unfinished or out of order.", "gpus = ", "gpus = 2"),
     ("E0103", "unclosed brace", "A brace or parenthesis has no partner.", "weights in {bf16", "weights in {bf16}"),
