@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import command
 import pytest
+from command import Done
 from golden import compare as golden
 
 from planner.lock.compare import Difference, Side, compare
 from planner.lock.revision import NoRevision, extract
 from planner.report.difference import render, signed
 
-ROOT = Path(__file__).parents[1]
 CHAT: dict[str, Any] = {
     "choice": {"gpu": "a40", "gpus": 2, "offer": "x/y/a40", "provider": "x", "region": "y", "weights": "bf16"},
     "instances": 2,
@@ -95,14 +94,8 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "planner", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+def run(folder: Path, *words: str) -> Done:
+    return command.run(*words, cwd=folder)
 
 
 def test_a_revision_has_its_own_imports(repository: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from planner import __version__
-from planner.cli import catalog, check, diff, estimate, explain, fmt, init, solve, why
+from planner.cli import catalog, check, diff, estimate, explain, fix, fmt, init, solve, test, why
 
 app = typer.Typer(
     name="planner",
@@ -37,6 +37,8 @@ app.command("why")(why.why)
 app.command("check")(check.check)
 app.command("fmt")(fmt.fmt)
 app.command("diff")(diff.diff)
+app.command("fix")(fix.fix)
+app.command("test")(test.test)
 app.command("estimate")(estimate.estimate)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)

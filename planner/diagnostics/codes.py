@@ -83,6 +83,12 @@ _ROWS = (
     ("W0802", "catalog moved on", "The locked answer holds, but catalog rows the plan may choose from have changed: another answer may be better.",
      "planner check", "Run planner solve; review. With --locked this is E0802."),
     ("W0801", "no lock", "The answer is not written down yet.", "planner check", "Run planner solve; commit the lock."),
+    ("E0901", "expectation does not hold", "A test expects what the answer is not.",
+     'test "rush" { chat.concurrency = 300; expect fleet.cost <= $1/h }', "Change the plan, or what the test expects."),
+    ("E0902", "test has no answer", "A test expects something of an answer, and with its overrides nothing fits.",
+     'test "small" { chat.gpu = t4; expect chat.gpus == 1 }', "expect infeasible by chat.memory"),
+    ("E0903", "test should be infeasible", "A test expects that nothing fits, by the rule it names, and it is not so.",
+     'test "no T4" { chat.gpu = t4; expect infeasible by chat.tpot }', "Name the rule that the conflict has, or expect an answer."),
 )  # fmt: skip
 
 CODES = {code: Explanation(title, why, example, instead) for code, title, why, example, instead in _ROWS}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from planner.diagnostics.diagnostic import Diagnostic
+from planner.language.problem import Problem
+from planner.syntax.format import same
 
 
 def apply(text: str, path: str, findings: Iterable[Diagnostic], unsafe: bool = False) -> tuple[str, list[Diagnostic]]:
@@ -27,3 +29,19 @@ def apply(text: str, path: str, findings: Iterable[Diagnostic], unsafe: bool = F
     for start, end, words in sorted(edits, reverse=True):
         text = text[:start] + words + text[end:]
     return text, done
+
+
+def means_the_same(before: Problem, after: Problem) -> bool:
+    """Return whether two problems ask for the same: all but places, and names that nothing used."""
+    if len(before.workloads) != len(after.workloads):
+        return False
+    for one, other in zip(before.workloads, after.workloads, strict=True):
+        if (one.name, one.given, one.domains, one.model, one.per_layer) != (
+            other.name, other.given, other.domains, other.model, other.per_layer,
+        ):  # fmt: skip
+            return False
+        if not same(one.bounds, other.bounds):
+            return False
+    stated = (before.rules, before.preferences, before.fleet, before.goals)
+    now = (after.rules, after.preferences, after.fleet, after.goals)
+    return all(map(same, stated, now)) and len(before.offers) == len(after.offers)

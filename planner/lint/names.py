@@ -33,7 +33,9 @@ def names(source: Source) -> Iterator[Diagnostic]:
             case tree.Let() if item.name not in used:
                 yield _unused(source, item.name, "is never used", item.name_span, item.span)
             case tree.Declaration() if item.kind not in SILENT and item.name not in used:
-                yield _unused(source, item.name, "is declared and never used", item.name_span, item.span)
+                yield _unused(
+                    source, item.name, "is declared and never used", item.name_span, item.span, item.kind == "model"
+                )  # `any` has the others
             case _:
                 pass
     text = source.texts.get(source.path, "")
@@ -92,14 +94,14 @@ def _used(source: Source) -> set[str]:
     return out
 
 
-def _unused(source: Source, name: str, why: str, span: Span, whole: Span) -> Diagnostic:
+def _unused(source: Source, name: str, why: str, span: Span, whole: Span, safe: bool = True) -> Diagnostic:
     text = source.texts.get(source.path, "")
     return warning(
         "W0610",
         f"`{name}` {why}",
         span,
         help="leave it out",
-        fix=Fix(f"leave `{name}` out", ((_line(text, whole), ""),), safe=True),
+        fix=Fix(f"leave `{name}` out", ((_line(text, whole), ""),), safe=safe),
     )
 
 
