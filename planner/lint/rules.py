@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from planner.catalog.records import Recovery
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.evaluate import compare
 from planner.language.problem import Bound, Value, Workload
@@ -80,26 +81,32 @@ def _why(source: Source, workload: Workload, bound: Bound, verdict: bool) -> str
 
 
 def quality(source: Source) -> Iterator[Diagnostic]:
-    """Yield each offered format that a bound on quality rules out because nobody measured it."""
+    """Yield each decision whose every offered format is unmeasured, where a bound on quality asks for a measurement."""
     if source.problem is None:
         return
-    measured = tuple(source.catalog.quality.values())
+    measured = (*source.catalog.quality.values(), *source.problem.quality)
     for workload in source.problem.workloads:
         bound = next((item for item in workload.bounds if item.quantity == "quality"), None)
         if bound is None:
             continue
         for role in ("weights", "kv_cache"):
-            native = workload.model.native_format
-            base = native if role == "weights" or native in ("bf16", "fp16") else "bf16"
-            for name in map(str, workload.domains.get(role, ())):
-                row = source.problem.formats.get(name)
-                known = recovery(measured, name, role, workload.model.id, None, base)[0]
-                if row is None or known is not None or getattr(row, "quality", None) is not None:
-                    continue
-                yield warning(
-                    "W0604",
-                    f"nobody measured the quality of {role} in {name}, so {bound.rule} rules it out",
-                    workload.spans.get(role, workload.span),
-                    secondary=((bound.span, "this bound asks for a measurement"),),
-                    help=f"leave {name} out, or declare a format like it with the quality you measured",
-                )
+            names = [str(value) for value in workload.domains.get(role, ())]
+            if not names or any(_is_measured(source, workload, role, name, measured) for name in names):
+                continue
+            yield warning(
+                "W0604",
+                f"nobody measured the quality of {role} in {' or '.join(names)}, so {bound.rule} cannot hold",
+                workload.spans.get(role, workload.span),
+                secondary=((bound.span, "this bound asks for a measurement"),),
+                help="offer another format, or declare one like it with the quality you measured",
+            )
+
+
+def _is_measured(source: Source, workload: Workload, role: str, name: str, rows: tuple[Recovery, ...]) -> bool:
+    native = workload.model.native_format
+    base = native if role == "weights" or native in ("bf16", "fp16") else "bf16"
+    row = source.problem.formats.get(name) if source.problem is not None else None
+    return (
+        getattr(row, "quality", None) is not None
+        or recovery(rows, name, role, workload.model.id, None, base)[0] is not None
+    )
