@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -45,8 +47,17 @@ app.command("init")(init.init)
 app.add_typer(catalog.app, name="catalog", help="List, show and check the catalogs.")
 
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ends, as shells have it."""
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    sys.exit(INTERRUPTED)
+
+
 def main() -> None:
     """Run the command line; a broken pipe is no mistake, and a name that is no text is shown escaped."""
+    signal.signal(signal.SIGINT, _interrupted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.language.problem import Problem, Value
+from planner.language.schema import QUANTITIES
 from planner.report import figures
 from planner.solve.candidate import Broken, Candidate, Conflict, Hint
 
@@ -41,6 +42,7 @@ NEUTRAL: dict[str, tuple[Value, ...]] = {
     "offload": ("none", False, Fraction(0)),
 }
 """What goes without saying; of every other number it is 1."""
+OUTCOMES = frozenset(row.name for row in QUANTITIES if row.role == "outcome")
 MOMENTS = {
     "forward": "the forward pass",
     "loss": "the loss",
@@ -106,9 +108,15 @@ def operators(problem: Problem | None) -> dict[str, str]:
 
 
 def hint(item: Hint) -> str:
-    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`."""
+    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`.
+
+    A bound on what follows is loosened, so it is rounded away from what is needed; a bound on what is given is
+    tightened, so it is rounded towards it.
+    """
     operator = "=" if item.operator == "==" else item.operator
-    return f"{item.quantity} {operator} {figures.show(item.quantity, item.value, item.unit)}"
+    loosened = item.quantity.rsplit(".", 1)[-1] in OUTCOMES
+    value = figures.limit(item.quantity, item.value, item.unit, up=(item.operator in ("<=", "<")) == loosened)
+    return f"{item.quantity} {operator} {value}"
 
 
 def fault(item: Broken, known: dict[str, str]) -> Fault:
@@ -125,7 +133,7 @@ def conflict(item: Conflict, known: dict[str, str]) -> Fault:
     if quantity == "memory" and operator is None and item.relax_to is not None:
         return Fault(item.rule, f"the nearest choice needs {relax} a GPU and {has} are usable", tuple(remedies))
     if item.relax_to is not None and not remedies:
-        remedies = [f"{quantity} {operator or '='} {relax}"]
+        remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
     if item.has is None:
         return Fault(item.rule, "cannot hold", tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
