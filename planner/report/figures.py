@@ -104,6 +104,8 @@ def _step(name: str, unit: str | None, value: Fraction) -> Fraction | None:
     if unit == "bytes":
         return Fraction(GIB, 100)
     if unit in ("USD/h", "USD"):
+        if value >= 1000:
+            return Fraction(1)
         return Fraction(1, 10**6 if value < Fraction(1, 1000) else 10_000 if unit == "USD/h" else 100)
     if name in SHARES:
         return Fraction(1, 1000)

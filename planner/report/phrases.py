@@ -80,15 +80,24 @@ def setup(row: Candidate, layers: int | None = None) -> str:
         if name == "checkpointed_layers" and (row.choice.get("checkpointing") == "none" or value == layers):
             continue
         of = f" of {layers}" if name == "checkpointed_layers" and layers else ""
-        words.append(f"{name} {figures.show(name, value)}{of}")
+        words.append(f"{name} {_written(name, value)}{of}")
     return ", ".join(words)
+
+
+def _written(name: str, value: Value) -> str:
+    """Return a choice in words; formats per layer `bf16*3+int8*29` as `bf16 in 3 layers + int8 in 29`."""
+    if not isinstance(value, str) or "*" not in value:
+        return figures.show(name, value)
+    runs = [run.rpartition("*") for run in value.split("+")]
+    unit = ["layer" if runs[0][2] == "1" else "layers", *[""] * (len(runs) - 1)]
+    return " + ".join(f"{of} in {count} {word}".rstrip() for (of, _, count), word in zip(runs, unit, strict=True))
 
 
 def change(row: Candidate, chosen: Candidate) -> tuple[tuple[str, str], ...]:
     """Return how a candidate runs otherwise than the chosen one."""
     names = dict.fromkeys((*_runs(chosen), *_runs(row)))
     return tuple(
-        (name, figures.show(name, row.choice[name]))
+        (name, _written(name, row.choice[name]))
         for name in names
         if name in row.choice and row.choice[name] != chosen.choice.get(name)
     )
