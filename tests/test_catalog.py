@@ -9,6 +9,7 @@ import pytest
 
 from planner.catalog.catalog import KINDS, Catalog
 from planner.catalog.load import load
+from planner.catalog.parameters import parameters
 from planner.catalog.records import Format, Gpu, Model
 
 
@@ -169,3 +170,36 @@ def test_cache_gives_the_same(tmp_path: Path) -> None:
     first, second = load()[0].engines, load()[0].engines
     assert list((tmp_path / "cache" / "planner").glob("*.catalog"))
     assert dict(first) == dict(second)
+
+
+EXACT = ("published-exact", "corroborated-exact")
+UNDESCRIBED = {"deepseek-ai/DeepSeek-V4-Flash", "deepseek-ai/DeepSeek-V4-Pro"}
+
+
+def test_models_count_exactly(catalog: Catalog) -> None:
+    """No tolerance: what the layers add up to is the row's count, in all and in use; the rest says why it cannot."""
+    for key, model in catalog.models.items():
+        if model.breakdown:
+            assert sum(model.breakdown.values()) == model.params, key
+        if model.architecture is None:
+            assert model.note, key
+            assert model.verified not in EXACT or model.breakdown, key
+            continue
+        assert sum(parameters(model.architecture).values()) == model.params, key
+        assert sum(parameters(model.architecture, active=True).values()) == model.active_params, key
+    bare = {key: model for key, model in catalog.models.items() if model.architecture is None}
+    decoders = {key for key, model in bare.items() if "No decoder" not in model.note}
+    assert decoders == UNDESCRIBED
+
+
+def test_published_totals_are_explained(catalog: Catalog) -> None:
+    for key, model in catalog.models.items():
+        assert (model.published_params is None) == (not model.published_note), key
+        assert model.published_params != model.params, key
+
+
+def test_native_formats_are_formats(catalog: Catalog) -> None:
+    for key, model in catalog.models.items():
+        assert model.native_format in catalog.formats, key
+    assert catalog.models["deepseek-ai/DeepSeek-V3"].native_format == "fp8_e4m3"
+    assert catalog.models["openai/gpt-oss-120b"].native_leaves == ("attention", "embedding", "head", "router")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -231,6 +232,18 @@ def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> Non
     with progress.progress() as stage:
         stage("solving")
     assert capsys.readouterr().err == ""
+
+
+def test_an_interrupted_command_ends_with_130(tmp_path: Path) -> None:
+    """The plan is a pipe that nobody writes to, so the command is surely still reading it."""
+    plan = tmp_path / "endless.mem"
+    os.mkfifo(plan)
+    child = subprocess.Popen([sys.executable, "-c", MAIN, "solve", str(plan)], stderr=subprocess.PIPE, cwd=ROOT)
+    with plan.open("w"):  # opens when the command has opened it
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"Traceback" not in said
 
 
 def test_the_shell_completes_verbs_and_formats() -> None:

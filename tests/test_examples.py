@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_the_decision_decides(plan: str, setting: str) -> None:
         [(row["choice"]["gpu"], row["choice"]["gpus"]) for row in found["workloads"]] for found in (free, fixed)
     ]
     assert hardware[0] != hardware[1]
+
+
+def test_formats_per_layer_are_worth_it(tmp_path: Path) -> None:
+    """Layers differ, and the whole is better than with any one format that fits."""
+    mixed = answer("mixed_precision.mem")["workloads"][0]
+    assert "+" in mixed["choice"]["weights"]
+    whole = (ROOT / "examples/mixed_precision.mem").read_text(encoding="utf-8").replace(" per layer", "")
+    with contextlib.chdir(tmp_path):
+        Path("whole.mem").write_text(whole, encoding="utf-8")
+        result = CliRunner().invoke(app, ["solve", "--no-lock", "--format", "json", "whole.mem"])
+    alike = json.loads(result.stdout)["workloads"][0]
+    assert mixed["outcomes"]["cost_usd_per_hour"] <= alike["outcomes"]["cost_usd_per_hour"]
+    assert mixed["outcomes"]["quality"] > alike["outcomes"]["quality"]
 
 
 def test_the_fleet_shares_what_is_owned_and_its_budget() -> None:

@@ -274,3 +274,13 @@ def test_quality_and_price():
     offer = Offer("o", "p", "i", "r", "h100", 8, 10, None, "instance", False, "", "")
     assert price.hourly(offer, 9) == (2, 20)
     assert price.hourly(offer, 9, "spot") is None
+
+
+def test_a_gguf_file_without_measurements_takes_those_of_its_block():
+    rows = [
+        Recovery("a", "weights", "iq3_s", "Llama-3-8B", "", "ptq", "ppl", Fraction(9, 10), ""),
+        Recovery("b", "weights", "q4_k_s", "Llama-3-8B", "", "ptq", "ppl", Fraction(95, 100), ""),
+    ]
+    assert quality.recovery(rows, "iq3_m", "weights", "llama", "ptq")[0] == Fraction(9, 10)
+    assert quality.recovery(rows, "q4_k_s", "weights", "llama", "ptq")[0] == Fraction(95, 100)
+    assert quality.recovery(rows, "q4_0", "weights", "llama", "ptq")[0] is None

@@ -144,6 +144,9 @@ def build_model(row: Row) -> Model:
         aliases=_texts(row, "aliases"),
         breakdown=_integers(row, "breakdown"),
         note=row.get("note", ""),
+        published_params=_maybe(row, "published_params"),
+        published_note=row.get("published_note", ""),
+        native_leaves=_texts(row, "native_leaves"),
     )
 
 

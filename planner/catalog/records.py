@@ -148,6 +148,9 @@ class Model:
     aliases: tuple[str, ...] = ()
     breakdown: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    published_params: int | None = None
+    """What the published checkpoint stores, where that is not `params`; `published_note` says why."""
+    published_note: str = ""
     native_leaves: tuple[str, ...] = ()
     """Tensor classes that a natively quantized checkpoint keeps in 16 bit, beside those its format leaves."""
 

@@ -45,7 +45,7 @@ def _one(path: str, check: bool, diff: bool) -> int:
         typer.echo(render(findings, {name: text}), err=True)
         return 1
     if diff and shown != text:
-        typer.echo(_difference(text, shown, name), nl=False)
+        typer.echo(difference(text, shown, name, "laid out"), nl=False)
     elif path == "-" and not check and not diff:
         sys.stdout.write(shown)
         return 0
@@ -62,12 +62,13 @@ def _one(path: str, check: bool, diff: bool) -> int:
     return -1
 
 
-def _difference(old: str, new: str, name: str) -> str:
+def difference(old: str, new: str, name: str, how: str) -> str:
+    """Return a unified diff of a plan before and after; `how` says what the second is."""
     from difflib import unified_diff
     from io import StringIO
 
     before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
-    rows = unified_diff(before, after, name, f"{name} (laid out)")
+    rows = unified_diff(before, after, name, f"{name} ({how})")
     return "".join(row if row.endswith("\n") else f"{row}\n\\ no line end at the end of the file\n" for row in rows)
 
 

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plan as it was read: the problem is None where it has errors."""
+    """A plan as it was read: the problem is None where it has errors; `file` has the items of its imports too.
+
+    `findings` are those that the plan does not allow, `allowed` those that it does.
+    """
 
     problem: Problem | None
     catalog: Catalog
     findings: tuple[Diagnostic, ...]
     texts: dict[str, str]
+    file: File | None = None
+    allowed: tuple[Diagnostic, ...] = ()
 
 
 Shipped = tuple["Catalog", tuple[Diagnostic, ...]]
@@ -37,13 +42,16 @@ def shipped_catalog() -> Shipped:
     return load()
 
 
-def load_plan(path: str, settings: tuple[str, ...] = (), shipped: Shipped | None = None) -> Loaded:
-    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides."""
-    from planner.language.imports import load
+def load_plan(
+    path: str, settings: tuple[str, ...] = (), shipped: Shipped | None = None, text: str | None = None
+) -> Loaded:
+    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides, `text` stands for the file's."""
+    from planner.language.imports import load, load_text
     from planner.language.resolve import resolve
+    from planner.lint.allow import allowed
 
     catalog, broken = shipped or shipped_catalog()
-    file, findings, texts = load(path)
+    file, findings, texts = load(path) if text is None else load_text(text, path)
     if file is None:
         return Loaded(None, catalog, (*broken, *findings), texts)
     if settings:
@@ -54,7 +62,8 @@ def load_plan(path: str, settings: tuple[str, ...] = (), shipped: Shipped | None
     found = (*broken, *findings, *more)
     if any(item.is_error for item in found):
         problem = None
-    return Loaded(problem, catalog, found, texts)
+    kept, _ = allowed(found, texts)
+    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in kept))
 
 
 def _override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:

@@ -20,8 +20,17 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that mend a finding: spans and what stands there then. `safe` where what the plan means stays the same."""
+
+    title: str
+    edits: tuple[tuple[Span, str], ...]
+    safe: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `secondary` carries the other half of a conflict; `help` is the way out."""
+    """One finding. `secondary` carries the other half of a conflict; `help` is the way out, `fix` does it."""
 
     code: str
     severity: Severity
@@ -30,6 +39,7 @@ class Diagnostic:
     label: str = ""
     secondary: tuple[tuple[Span, str], ...] = ()
     help: str | None = None
+    fix: Fix | None = None
 
     @property
     def is_error(self) -> bool:

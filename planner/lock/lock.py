@@ -15,7 +15,7 @@ from planner.lock.digest import catalog_digests, import_digests, plan_digest, ro
 from planner.solve.candidate import Answer, Candidate, Solved
 from planner.syntax.files import write
 
-__all__ = ["SCHEMA", "document", "path_for", "render", "write"]
+__all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]
 
 SCHEMA = "planner.lock/1"
 EDITION = 2026
@@ -59,7 +59,7 @@ def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[
             for part in answer.objective
         ],
         "proof": {"considered": answer.considered, "reproducible": answer.reproducible},
-        "workloads": {item.chosen.workload: _workload(item) for item in answer.workloads},
+        "workloads": {item.chosen.workload: workload(item) for item in answer.workloads},
         "plan": plan_digest(texts.get(problem.path, "")),
         "imports": import_digests(problem.path, texts),
         "catalogs": {
@@ -70,7 +70,8 @@ def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[
     }
 
 
-def _workload(item: Solved) -> dict[str, Any]:
+def workload(item: Solved) -> dict[str, Any]:
+    """Return what a lock says of one workload."""
     row = item.chosen
     memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": dict(row.parts)}
     if row.peak_moment is not None:

@@ -19,6 +19,22 @@ def family(model: str) -> str:
     return letters
 
 
+FILE_SUFFIXES = ("_s", "_m", "_l", "_xs")
+"""Endings of GGUF files that mix block types: without measurements of their own they take those of their block."""
+
+
+def measured_as(rows: Iterable[Recovery], format_id: str, role: str) -> str:
+    """The format whose measurements hold: the format's own, or those of a GGUF file's main block type."""
+    known = {row.format for row in rows if row.role == role}
+    for suffix in FILE_SUFFIXES:
+        shorter = format_id.removesuffix(suffix)
+        if format_id not in known and shorter != format_id:
+            same = {shorter, f"{shorter}_s"} & known
+            if same:
+                return min(same)
+    return format_id
+
+
 def recovery(
     rows: Iterable[Recovery],
     format_id: str,
@@ -30,7 +46,9 @@ def recovery(
     """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured."""
     if format_id == native:
         return Fraction(1), "native"
-    fitting = [row for row in rows if row.format == format_id and row.role == role]
+    rows = tuple(rows)
+    wanted = measured_as(rows, format_id, role)
+    fitting = [row for row in rows if row.format == wanted and row.role == role]
     if quantization:
         fitting = [row for row in fitting if row.quantization == quantization]
     if not fitting:

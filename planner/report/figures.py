@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import ceil, floor, log10
 
 from planner.language.problem import Value
 from planner.language.schema import QUANTITIES
@@ -35,12 +36,19 @@ def monthly(micro: int | Fraction) -> str:
 def duration(seconds: Fraction | float, digits: int = 3) -> str:
     """Return a time in the unit that leaves few digits before the point."""
     value = float(seconds)
-    for limit, scale, unit in ((1e-3, 1e6, "us"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
-        if abs(value) < limit:
-            return f"{_digits(value * scale, digits)} {unit}"
-    if abs(value) < 48 * 3600:
-        return f"{_digits(value / 3600, digits)} h"
-    return f"{_digits(value / 86400, digits)} days"
+    scale = _scale(value)
+    return f"{_digits(value / scale, digits)} {TIMES[scale]}"
+
+
+TIMES = {1e-6: "us", 1e-3: "ms", 1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "days"}
+
+
+def _scale(seconds: float) -> float:
+    """Return the seconds of the unit that a time is written in."""
+    for least, scale in ((1e-3, 1e-6), (1, 1e-3), (120, 1.0), (7200, 60.0), (172_800, 3600.0)):
+        if abs(seconds) < least:
+            return scale
+    return 86400.0
 
 
 def share(value: Fraction | float, digits: int = 1) -> str:
@@ -78,6 +86,42 @@ def pair(quantity: str, left: Value | None, right: Value | None, unit: str | Non
         digits += 1
         texts = write(left, digits), write(right, digits)
     return texts
+
+
+def limit(quantity: str, value: Value, unit: str | None, *, up: bool) -> str:
+    """Return a value that is to be written into a plan: rounded so that it still does, up or down."""
+    if not isinstance(value, Fraction) or isinstance(value, bool):
+        return show(quantity, value, unit)
+    name = quantity.rsplit(".", 1)[-1]
+    step = _step(name, unit if unit is not None else UNITS.get(name), value)
+    if step:
+        value = step * (ceil(value / step) if up else floor(value / step))
+    return show(quantity, value, unit)
+
+
+def _step(name: str, unit: str | None, value: Fraction) -> Fraction | None:
+    """Return the last digit that `show` writes of a value, None where it writes all of them."""
+    if unit == "bytes":
+        return Fraction(GIB, 100)
+    if unit in ("USD/h", "USD"):
+        if value >= 1000:
+            return Fraction(1)
+        return Fraction(1, 10**6 if value < Fraction(1, 1000) else 10_000 if unit == "USD/h" else 100)
+    if name in SHARES:
+        return Fraction(1, 1000)
+    if unit == "s":
+        scale = _scale(float(value))
+        return Fraction(scale) * _last(float(value) / scale)
+    if unit in ("tok/s", "req/s", "W"):
+        return _last(float(value))
+    return None
+
+
+def _last(value: float) -> Fraction:
+    """Return one of the third significant digit, or of the ones where the whole part has more."""
+    if value == 0:
+        return Fraction(1)
+    return Fraction(10) ** min(0, int(log10(abs(value)) // 1) - 2)
 
 
 def _writer(quantity: str, unit: str | None) -> tuple[Write, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.language.problem import Problem, Value
+from planner.language.schema import QUANTITIES
 from planner.report import figures
 from planner.solve.candidate import Broken, Candidate, Conflict, Hint
 
@@ -41,6 +42,7 @@ NEUTRAL: dict[str, tuple[Value, ...]] = {
     "offload": ("none", False, Fraction(0)),
 }
 """What goes without saying; of every other number it is 1."""
+OUTCOMES = frozenset(row.name for row in QUANTITIES if row.role == "outcome")
 MOMENTS = {
     "forward": "the forward pass",
     "loss": "the loss",
@@ -78,15 +80,24 @@ def setup(row: Candidate, layers: int | None = None) -> str:
         if name == "checkpointed_layers" and (row.choice.get("checkpointing") == "none" or value == layers):
             continue
         of = f" of {layers}" if name == "checkpointed_layers" and layers else ""
-        words.append(f"{name} {figures.show(name, value)}{of}")
+        words.append(f"{name} {_written(name, value)}{of}")
     return ", ".join(words)
+
+
+def _written(name: str, value: Value) -> str:
+    """Return a choice in words; formats per layer `bf16*3+int8*29` as `bf16 in 3 layers + int8 in 29`."""
+    if not isinstance(value, str) or "*" not in value:
+        return figures.show(name, value)
+    runs = [run.rpartition("*") for run in value.split("+")]
+    unit = ["layer" if runs[0][2] == "1" else "layers", *[""] * (len(runs) - 1)]
+    return " + ".join(f"{of} in {count} {word}".rstrip() for (of, _, count), word in zip(runs, unit, strict=True))
 
 
 def change(row: Candidate, chosen: Candidate) -> tuple[tuple[str, str], ...]:
     """Return how a candidate runs otherwise than the chosen one."""
     names = dict.fromkeys((*_runs(chosen), *_runs(row)))
     return tuple(
-        (name, figures.show(name, row.choice[name]))
+        (name, _written(name, row.choice[name]))
         for name in names
         if name in row.choice and row.choice[name] != chosen.choice.get(name)
     )
@@ -106,9 +117,15 @@ def operators(problem: Problem | None) -> dict[str, str]:
 
 
 def hint(item: Hint) -> str:
-    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`."""
+    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`.
+
+    A bound on what follows is loosened, so it is rounded away from what is needed; a bound on what is given is
+    tightened, so it is rounded towards it.
+    """
     operator = "=" if item.operator == "==" else item.operator
-    return f"{item.quantity} {operator} {figures.show(item.quantity, item.value, item.unit)}"
+    loosened = item.quantity.rsplit(".", 1)[-1] in OUTCOMES
+    value = figures.limit(item.quantity, item.value, item.unit, up=(item.operator in ("<=", "<")) == loosened)
+    return f"{item.quantity} {operator} {value}"
 
 
 def fault(item: Broken, known: dict[str, str]) -> Fault:
@@ -125,7 +142,7 @@ def conflict(item: Conflict, known: dict[str, str]) -> Fault:
     if quantity == "memory" and operator is None and item.relax_to is not None:
         return Fault(item.rule, f"the nearest choice needs {relax} a GPU and {has} are usable", tuple(remedies))
     if item.relax_to is not None and not remedies:
-        remedies = [f"{quantity} {operator or '='} {relax}"]
+        remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
     if item.has is None:
         return Fault(item.rule, "cannot hold", tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:

@@ -190,33 +190,37 @@ def _block(item: Solved, workload: Workload | None) -> Block:
     outcomes = tuple(
         (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
     )
-    slack = item.slack or _bounds(row, workload)
+    found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
+    slack = [_slack(entry, operators) for entry in found.values()]
     return Block(
         row.workload,
         row.kind,
         workload.model.id if workload else None,
         shown(row),
         outcomes,
-        tuple(
-            sorted(
-                (_slack(entry, operators) for entry in slack), key=lambda entry: (entry.share is None, entry.share or 0)
-            )
-        ),
+        tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
         tuple(shown(other) for other in reversed(item.rejected)),
         tuple(shown(other) for other in item.alternatives),
         row.notes,
     )
 
 
+def _fitting(row: Candidate) -> tuple[Broken, ...]:
+    """Return what memory leaves, where it fits: every answer has this bound."""
+    if row.broken or not row.usable:
+        return ()
+    return (Broken(f"{row.workload}.memory", Fraction(row.total), Fraction(row.usable), "bytes"),)
+
+
 def _bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, ...]:
-    """Return memory and each bound that holds, with what the choice takes of it."""
+    """Return each bound that holds, with what the choice takes of it."""
     if row.broken:
         return ()
-    out = [Broken(f"{row.workload}.memory", Fraction(row.total), Fraction(row.usable), "bytes")] if row.usable else []
-    for bound in workload.bounds if workload else ():
-        if isinstance(bound.value, Fraction) and bound.operator in ("<=", ">=", "<", ">"):
-            out.append(Broken(bound.rule, row.outcome(bound.quantity), bound.value))
-    return tuple(out)
+    return tuple(
+        Broken(bound.rule, row.outcome(bound.quantity), bound.value)
+        for bound in (workload.bounds if workload else ())
+        if isinstance(bound.value, Fraction) and bound.operator in ("<=", ">=", "<", ">")
+    )
 
 
 def _slack(item: Broken, operators: dict[str, str]) -> Slack:

@@ -48,3 +48,20 @@ def test_a_pair_of_different_values_looks_different(left: int, right: int, quant
     scale = 1 if quantity == "memory" else 10**6
     a, b = figures.pair(quantity, Fraction(left, scale), Fraction(right, scale))
     assert (a == b) == (left == right)
+
+
+@given(
+    st.fractions(min_value=Fraction(1, 10**6), max_value=10**6),
+    st.sampled_from(["quality", "tpot", "cost", "memory", "throughput", "power", "total_cost"]),
+    st.booleans(),
+)
+def test_a_limit_still_does_when_it_is_rounded(value: Fraction, quantity: str, up: bool) -> None:
+    """What is written into a plan is never on the wrong side of what is needed."""
+    amount = Fraction(int(value * 2**30)) if quantity == "memory" else value
+    text = figures.limit(quantity, amount, None, up=up)
+    number, _, unit = text.strip("$").removesuffix("/h").partition(" ")
+    scale = {"%": Fraction(1, 100), "GiB": Fraction(2**30), "ms": Fraction(1, 1000), "us": Fraction(1, 10**6)}
+    scale |= {"min": Fraction(60), "h": Fraction(3600), "days": Fraction(86400)}
+    written = Fraction(number.replace(",", "")) * scale.get(unit, Fraction(1))
+    assert written >= amount if up else written <= amount
+    assert abs(written - amount) <= max(amount / 50, Fraction(2**30, 100) if quantity == "memory" else Fraction(1, 100))

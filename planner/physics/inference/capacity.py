@@ -25,7 +25,7 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
     few = [8 * held(groups, _with(sequences, count), block) for count in (1 << 20, 1 << 21)]
     slope = few[1] - few[0]
     if slope <= 0:
-        return None
+        return None if held(groups, _with(sequences, 1), block) <= budget else 0
     fixed = few[0] - slope
     guess = max(0, (8 * budget - fixed) * (1 << 20) // slope)
     while held(groups, _with(sequences, guess + 1), block) <= budget:

@@ -18,6 +18,9 @@ from planner.physics.inference.profile import Profile
 MICRO_BATCH: Final = 512
 """Tokens of llama.cpp's physical batch (n_ubatch)."""
 
+EXPERT_CHUNK: Final = 32768
+"""Tokens vLLM's fused experts take at a time (VLLM_FUSED_MOE_CHUNK_SIZE)."""
+
 MILLION: Final = 1_000_000
 PARTS: Final = ("weights", "kv_cache", "activations", "logits", "overhead")
 
@@ -27,28 +30,29 @@ def _larger(first: int, second: int) -> int:
     return (first + second + abs(first - second)) // 2
 
 
-def _widest(arch: Architecture, tp: int) -> int:
-    """Numbers a token needs in the widest feed-forward part on one rank: three times its inner width."""
-    widest = 0
-    for group in arch.groups:
-        ffn = group.ffn or {}
-        if kind(ffn) == "mlp":
-            widest = max(widest, 3 * -(-int(ffn["inter"]) // tp))
-        elif kind(ffn) == "moe":
-            inner = -(-int(ffn["inter"]) // tp)
-            routed = int(ffn["topk"]) * (inner + max(2 * inner, int(ffn.get("latent") or arch.hidden)))
-            shared = int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)
-            widest = max(widest, routed + 3 * -(-shared // tp))
-    return widest
+def _inner(arch: Architecture, tp: int) -> int:
+    """The inner width of the widest dense feed-forward part on one rank."""
+    dense = [int(group.ffn["inter"]) for group in arch.groups if kind(group.ffn) == "mlp"]
+    return -(-max(dense, default=0) // tp)
 
 
 def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1) -> int:
-    """Peak of one forward pass: 2 bytes × tokens × (3 i + 3 h), `tp` splits i.
+    """Peak of one forward pass in 16 bit: the larger of what its feed-forward parts need.
 
-    The MLP holds gate and up, their product, and input, residual and output. 1.5 % from vLLM 0.6's logs at 20,000 and
-    29,000 tokens. A mixture of experts holds the routed tokens' inputs and products (vLLM, fused_moe.py).
+    A dense one holds gate and up, their product, and input, residual and output: 2 bytes × tokens × 3 (i + h), `tp`
+    splits i; 0.5 % from vLLM 0.6's logs at 20,000 and 29,000 tokens. A mixture of experts holds hidden and residual,
+    and the routed tokens' products and outputs of at most 32768 tokens at a time (vLLM, fused_moe.py).
     """
-    return 2 * max_batched_tokens * (_widest(arch, tp) + 3 * arch.hidden)
+    largest = 2 * max_batched_tokens * 3 * (_inner(arch, tp) + arch.hidden)
+    for group in arch.groups:
+        ffn = group.ffn
+        if kind(ffn) == "moe":
+            inner, width = -(-int(ffn["inter"]) // tp), int(ffn.get("latent") or arch.hidden)
+            routed = int(ffn["topk"]) * (inner + max(2 * inner, width))
+            shared = -(-(int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)) // tp)
+            passing = max_batched_tokens * (2 * arch.hidden + 3 * shared)
+            largest = max(largest, 2 * (passing + min(max_batched_tokens, EXPERT_CHUNK) * routed))
+    return largest
 
 
 def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fraction(77, 2)) -> int:
@@ -60,11 +64,20 @@ def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fra
     return ceil(sampler_bytes * max_sequences * arch.vocab)
 
 
+def _llama_inner(arch: Architecture) -> int:
+    """The inner width llama.cpp computes for a token: of the dense part, or of all routed experts."""
+    widths = [_inner(arch, 1)]
+    for group in arch.groups:
+        if kind(group.ffn) == "moe":
+            widths.append(int(group.ffn["topk"]) * int(group.ffn["inter"]) + int(group.ffn.get("shared_inter") or 0))
+    return max(widths)
+
+
 def _llama_cpp(arch: Architecture, context: int, flash: bool) -> tuple[int, int]:
     """The compute buffer of one physical batch: the widest moment of the graph in fp32 (ggml-alloc reuses the rest)."""
     heads = max((int(group.mixer["heads"]) for group in arch.groups if kind(group.mixer) == "gqa"), default=0)
     scores = 0 if flash else heads * context
-    forward = max(2 * _widest(arch, 1) // 3, scores) + 2 * arch.hidden
+    forward = max(2 * _llama_inner(arch), scores) + 2 * arch.hidden
     output = arch.vocab + arch.hidden
     size = 4 * MICRO_BATCH
     return (size * forward, 0) if forward >= output else (0, size * output)

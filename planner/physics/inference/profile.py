@@ -40,9 +40,9 @@ class Profile:
 
 
 def version_of(text: str | None) -> tuple[int, ...]:
-    """The numbers of a version, `0.10.1.1` or `v0.6.x`; none where there is none."""
+    """The numbers of a version, `0.10.1.1`, `v0.6.x` or `b5490`; none where there is none."""
     numbers: list[int] = []
-    for part in (text or "").strip().lstrip("vV").split("."):
+    for part in (text or "").strip().lstrip("bvV").split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))] if part else ""
         if not digits:
             break

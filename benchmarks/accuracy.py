@@ -1,0 +1,247 @@
+"""Writes docs/accuracy.md and the margins of catalogs/engines.yaml from the measured rows under tests/truth.
+
+`python benchmarks/accuracy.py` writes both; `--check` only says whether they are what it would write.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import sys
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import accuracy_rows as measured  # noqa: E402
+import accuracy_time as speed  # noqa: E402
+from accuracy_rows import Comparison, Truth, kept  # noqa: E402
+
+PAGE = ROOT / "docs" / "accuracy.md"
+ENGINES = ROOT / "catalogs" / "engines.yaml"
+TITLES = {
+    "kv": "KV cache",
+    "weights": "Weights of a GPU",
+    "files": "GGUF files and checkpoints",
+    "peak": "Activation peak, compute buffer",
+    "overhead": "Overhead (non-torch)",
+    "tokens": "KV tokens from settings",
+}
+ENGINE_NAMES = {
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "tensorrt_llm": "TensorRT-LLM",
+    "llama_cpp": "llama.cpp",
+    "checkpoint": "safetensors",
+}
+
+
+def all_rows(truth: Truth) -> list[Comparison]:
+    """Every comparison of every part."""
+    parts = (
+        measured.cache_rows,
+        measured.weight_rows,
+        measured.file_rows,
+        measured.peak_rows,
+        measured.buffer_rows,
+        measured.overhead_rows,
+        measured.token_rows,
+    )
+    return [row for part in parts for row in part(truth)]
+
+
+def summary(rows: list[Comparison]) -> str:
+    """Count, median, mean and worst absolute error in per cent, and the worst row."""
+    errors = [abs(row.error) for row in rows]
+    worst = max(rows, key=lambda row: abs(row.error))
+    return (
+        f"{len(rows)} | {statistics.median(errors):.3f} | {statistics.fmean(errors):.3f} | {worst.error:+.2f} | "
+        f"{worst.row}, {worst.name}"
+    )
+
+
+def _table(rows: list[Comparison], key: str) -> Iterable[str]:
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for row in rows:
+        name = ENGINE_NAMES[row.engine] if key == "engine" else row.family
+        groups.setdefault((row.part, name), []).append(row)
+    order = list(TITLES)
+    for part, name in sorted(groups, key=lambda pair: (order.index(pair[0]), pair[1].lower())):
+        yield f"| {TITLES[part]} | {name} | {summary(groups[part, name])} |"
+
+
+def _heading(second: str) -> list[str]:
+    return [
+        f"| part | {second} | rows | median | mean | worst | worst row |",
+        "|---|---|---:|---:|---:|---:|---|",
+    ]
+
+
+def _left_out(truth: Truth, rows: list[Comparison]) -> Iterable[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.reason and row.part != "tokens":
+            reasons.setdefault((TITLES[row.part], row.reason), []).append(row.row)
+    for row in truth.rows:
+        if "unknown" in row:
+            reasons.setdefault(("all", row["unknown"]), []).append(row["id"])
+    for (part, reason), ids in sorted(reasons.items()):
+        yield f"| {part} | {', '.join(dict.fromkeys(ids))} | {reason} |"
+
+
+def _tokens(rows: list[Comparison]) -> Iterable[str]:
+    for row in sorted(rows, key=lambda row: row.row):
+        if row.reason:
+            yield f"| {row.row} | {row.name} | | | left out: {row.reason} |"
+        else:
+            unit = 1 if row.measured < 1e8 else 2**30
+            shown = (f"{row.predicted / unit:,.2f} GiB", f"{row.measured / unit:,.2f} GiB")
+            if unit == 1:
+                shown = (f"{row.predicted:,.0f}", f"{row.measured:,.0f}")
+            yield f"| {row.row} | {row.name} | {shown[0]} | {shown[1]} | {row.error:+.2f} % |"
+
+
+def beyond(rows: list[Comparison]) -> list[Comparison]:
+    """The rows whose safe end lies below what was used."""
+    return [row for row in rows if row.predicted < row.measured]
+
+
+def _margins(truth: Truth) -> Iterable[str]:
+    for engine, table in measured.margins(truth).items():
+        for part, levels in table.items():
+            shown = " | ".join(f"{levels[at] / 10_000:.3f} %" for at in measured.CONFIDENCES)
+            yield f"| {engine} | {part} | {shown} |"
+
+
+def coverage_left_out(truth: Truth, confidence: int = 95) -> tuple[int, int]:
+    """(rows beyond, rows) where the margins come from all other models' rows."""
+    parts = {
+        "weights": kept(measured.weight_rows(truth)),
+        "peak": kept(measured.peak_rows(truth)),
+        "overhead": kept(measured.overhead_rows(truth)),
+    }
+    tables = {part: {row.row: row for row in rows} for part, rows in parts.items()}
+    outside = total = 0
+    for row in kept(measured.used_rows(truth, Fraction(0))):
+        if not all(row.row in table for table in tables.values()):
+            continue
+        safe = 0.0
+        for part, rows in parts.items():
+            others = [other for other in rows if other.name != row.name]
+            safe += tables[part][row.row].predicted * (1 + measured.excess_quantile(others, confidence) / 1e6)
+        total += 1
+        outside += safe < row.measured
+    return outside, total
+
+
+def page(truth: Truth) -> str:
+    """The whole page."""
+    rows = all_rows(truth)
+    good = kept(rows)
+    used = kept(measured.used_rows(truth, Fraction(95, 100)))
+    bad = beyond(used)
+    peaks = [row for row in good if row.part == "peak" and row.engine == "vllm"]
+    rests = [row for row in good if row.part == "overhead"]
+    tokens = [row for row in good if row.part == "tokens"]
+    left_peak = measured.leave_one_out(peaks, statistics.fmean)
+    left_rest = measured.leave_one_out(rests, statistics.median)
+    outside, total = coverage_left_out(truth)
+    mean_tokens = statistics.fmean(abs(row.error) for row in tokens)
+    lines = [
+        "# How accurate the estimates are",
+        "",
+        "This page is written by `python benchmarks/accuracy.py` from the measured rows in `tests/truth`: logs of",
+        "vLLM, SGLang, TensorRT-LLM and llama.cpp, sizes of GGUF files and checkpoints, published speeds. Each row",
+        "names its source. Errors are of the estimate against the measurement, in per cent.",
+        "",
+        "## Inference memory, by engine",
+        "",
+        *_heading("engine"),
+        *_table(good, "engine"),
+        "",
+        "## Inference memory, by model family",
+        "",
+        *_heading("family"),
+        *_table(good, "family"),
+        "",
+        "## KV tokens from model, GPU, version and settings alone",
+        "",
+        f"Mean absolute error {mean_tokens:.2f} % over {len(tokens)} rows. They are the rows of vLLM that state a",
+        "numbered version, a GPU and its utilization; where a log prints no tokens it is the size of the cache. The",
+        "largest concurrency at a context is these tokens over the context and has the same error.",
+        "",
+        "| row | model | predicted | measured | error |",
+        "|---|---|---:|---:|---|",
+        *_tokens([row for row in rows if row.part == "tokens"]),
+        "",
+        "## The safe end",
+        "",
+        "Every part has a margin: the share by which the measurement exceeds the estimate in at most 5 % of the rows",
+        "of its kind (20, 10 and 1 % for `confidence` 80, 90 and 99 %). The part `margin` is their sum. SGLang,",
+        "TensorRT-LLM and transformers have few rows of their own and take those of vLLM; all take the cache's.",
+        "",
+        "| engine | part | 80 % | 90 % | 95 % | 99 % |",
+        "|---|---|---:|---:|---:|---:|",
+        *_margins(truth),
+        "",
+        f"Of {len(used)} vLLM rows that print weights, non-torch memory and peak, {len(bad)} used more than the safe",
+        f"end at 95 %{': ' if bad else ''}{', '.join(f'{row.row} ({row.name})' for row in bad)}.",
+        f"With each model's rows left out of the margins it is held against, {outside} of {total} did.",
+        "",
+        "No plan that its engine refused is said to fit: "
+        + ", ".join(f"{row['id']} ({row['model']})" for row in truth.rows if row.get("refused"))
+        + ".",
+        "",
+        "## Constants fitted to rows, checked on rows left out",
+        "",
+        "| constant | rows | models | mean error, its model left out | largest |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {len(found)} | {len({model for model, _ in found})} | "
+            f"{statistics.fmean(abs(error) for _, error in found):.2f} % | "
+            f"{max((error for _, error in found), key=abs):+.2f} % |"
+            for name, found in (("peak (sampler's bytes a logit)", left_peak), ("non-torch memory", left_rest))
+        ),
+        "",
+        "## Rows left out",
+        "",
+        "| part | rows | reason |",
+        "|---|---|---|",
+        *_left_out(truth, rows),
+        "",
+        *speed.section(),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def with_margins(text: str, truth: Truth) -> str:
+    """catalogs/engines.yaml with the margins the rows give."""
+    for engine, table in measured.margins(truth).items():
+        body = ", ".join(
+            f"{part}: {{{', '.join(f'{at}: {ppm}' for at, ppm in levels.items())}}}" for part, levels in table.items()
+        )
+        line = f"  margins: {{{body}}}\n"
+        start = text.index(f"- id: {engine}\n")
+        end = text.find("\n- id: ", start) + 1 or len(text)
+        row = re.sub(r"(?m)^  margins: .*\n", "", text[start:end])
+        text = text[:start] + row.replace("  releases:\n", line + "  releases:\n", 1) + text[end:]
+    return text
+
+
+def main() -> int:
+    """Write or check both files."""
+    truth = Truth()
+    engines = with_margins(ENGINES.read_text(encoding="utf-8"), truth)
+    if "--check" not in sys.argv:
+        ENGINES.write_text(engines, encoding="utf-8")
+        PAGE.write_text(page(Truth()), encoding="utf-8")
+        return 0
+    stale = engines != ENGINES.read_text(encoding="utf-8") or page(truth) != PAGE.read_text(encoding="utf-8")
+    print("stale: run `python benchmarks/accuracy.py`" if stale else "as written")
+    return int(stale)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

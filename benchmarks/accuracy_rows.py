@@ -1,0 +1,270 @@
+"""What the physics says of each measured row of tests/truth/inference.jsonl, beside what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from planner.catalog.build import build_model
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Model
+from planner.physics import inference
+from planner.physics.inference.weights import EXACT, weights_per_gpu
+
+ROOT = Path(__file__).parents[1]
+TRUTH = ROOT / "tests" / "truth"
+GIB, MIB = 2**30, 2**20
+CONFIDENCES = (80, 90, 95, 99)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure of one row: predicted and measured, in bytes (tokens for `tokens`), or why it is left out."""
+
+    part: str
+    row: str
+    engine: str
+    family: str
+    name: str
+    predicted: float
+    measured: float
+    reason: str = ""
+
+    @property
+    def error(self) -> float:
+        """The prediction's error in per cent."""
+        return (self.predicted / self.measured - 1) * 100 if self.measured else 0.0
+
+
+class Truth:
+    """The rows, and the catalogs they speak of."""
+
+    def __init__(self) -> None:
+        from yaml import safe_load
+
+        self.catalog = Catalog(ROOT / "catalogs")
+        text = (TRUTH / "models.yaml").read_text(encoding="utf-8")
+        self.own = {row["id"]: build_model(row) for row in safe_load(text)["rows"]}
+        lines = (TRUTH / "inference.jsonl").read_text(encoding="utf-8").splitlines()
+        self.rows: list[Row] = [json.loads(line) for line in lines]
+
+    def model(self, row: Row) -> Model:
+        """The row's model, from the catalog where it has it."""
+        name = row["model"]
+        return self.catalog.models[name] if name in self.catalog.models else self.own[name]
+
+    def profile(self, row: Row) -> inference.Profile:
+        """The row's engine with the settings it states."""
+        stated = row.get("settings", {})
+        share = stated.get("utilization")
+        engine = self.catalog.engines["llama_cpp" if row["engine"] == "checkpoint" else row["engine"]]
+        return inference.profile(
+            engine,
+            row.get("release"),
+            self.catalog.gpus[row["gpu"]] if row.get("gpu") else None,
+            utilization=Fraction(str(share)) if share else None,
+            max_sequences=stated.get("max_sequences"),
+            max_batched_tokens=stated.get("max_batched_tokens"),
+            context=stated.get("context") or 0,
+            light_sampler=stated.get("light_sampler", False),
+        )
+
+    def weights(self, row: Row, rounding: str) -> int:
+        """Weights of one GPU, or of a whole file."""
+        model = self.model(row)
+        rope = row.get("settings", {}).get("max_position") or model.max_context
+        return weights_per_gpu(
+            model.architecture,  # type: ignore[arg-type]
+            model.params,
+            self.catalog.formats[row["weights"]],
+            Fraction(32 if row["weights"] == "fp32" else 16),
+            row.get("tp", 1),
+            row.get("pp", 1),
+            max_context=rope if rounding != EXACT else None,
+            rounding=rounding,
+        )
+
+    def groups(self, row: Row) -> list[tuple[int, inference.LayerCache]]:
+        """The cache of the row's fullest stage; a draft head (EAGLE) is one more layer like the last."""
+        model, found = self.model(row), self.profile(row)
+        kv = self.catalog.formats[row["kv_cache"]]
+        tp, pp = row.get("tp", 1), row.get("pp", 1)
+        groups = inference.cache_groups(model.architecture, kv, found, tp, pp)  # type: ignore[arg-type]
+        if row.get("extra_layers"):
+            groups.append((row["extra_layers"], groups[-1][1]))
+        return groups
+
+
+def family(model: str) -> str:
+    """The letters of a model's name before its version."""
+    return re.split(r"[-\d.]", model.rsplit("/", 1)[-1].lower().replace("meta-llama", "llama"))[0] or model
+
+
+def _tokens(row: Row) -> int | None:
+    measured = row["measured"]
+    found = measured.get("kv_tokens") or 16 * measured.get("gpu_blocks", 0)
+    return found or None
+
+
+def _compare(part: str, row: Row, predicted: float, measured: float, *skips: str) -> Comparison:
+    reason = next((row["skip"][name] for name in skips if name in row.get("skip", {})), "")
+    return Comparison(part, row["id"], row["engine"], family(row["model"]), row["model"], predicted, measured, reason)
+
+
+def cache_rows(truth: Truth) -> Iterable[Comparison]:
+    """KV cache: bytes of a token in logs that print size and tokens, and whole buffers of llama.cpp."""
+    for row in truth.rows:
+        measured = row["measured"]
+        if "unknown" in row:
+            continue
+        if "kv_cache_gib_per_gpu" in measured and _tokens(row):
+            per_token = sum(count * cache.token_bits for count, cache in truth.groups(row)) / 8
+            yield _compare("kv", row, float(per_token), measured["kv_cache_gib_per_gpu"] * GIB / _tokens(row), "kv")
+        elif "kv_self_mib" in measured:
+            load = inference.Sequences(row["settings"]["context"], 1)
+            yield _compare("kv", row, inference.held(truth.groups(row), load), measured["kv_self_mib"] * MIB, "kv")
+
+
+def weight_rows(truth: Truth) -> Iterable[Comparison]:
+    """Weights of one GPU as the engine's log prints them."""
+    for row in truth.rows:
+        measured = row["measured"]
+        if "unknown" not in row and row["weights"] and "weights_gib_per_gpu" in measured:
+            yield _compare("weights", row, truth.weights(row, "cuda"), measured["weights_gib_per_gpu"] * GIB, "weights")
+
+
+def file_rows(truth: Truth) -> Iterable[Comparison]:
+    """Sizes of GGUF files and checkpoints, from the figure with the most digits."""
+    for row in truth.rows:
+        measured = row["measured"]
+        if row["kind"] != "file" or "unknown" in row:
+            continue
+        size = measured.get("total_size_bytes")
+        if not size and "bpw" in measured:
+            size = measured["bpw"] * truth.model(row).params / 8
+        if not size:
+            size = measured.get("file_size_gib", 0) * GIB or measured["file_size_gb"] * 1e9
+        yield _compare("files", row, truth.weights(row, EXACT), size, "weights")
+
+
+def peak_rows(truth: Truth) -> Iterable[Comparison]:
+    """The activation peak of vLLM's profiling run."""
+    for row in truth.rows:
+        if row["engine"] == "vllm" and "unknown" not in row and "activation_peak_gib" in row["measured"]:
+            model = truth.model(row)
+            found = inference.peak(model.architecture, truth.profile(row), row.get("tp", 1))  # type: ignore[arg-type]
+            yield _compare("peak", row, sum(found), row["measured"]["activation_peak_gib"] * GIB, "peak")
+
+
+def buffer_rows(truth: Truth) -> Iterable[Comparison]:
+    """The compute buffers of llama.cpp: the largest of a log."""
+    for row in truth.rows:
+        measured = row["measured"]
+        if row["engine"] != "llama_cpp" or "unknown" in row or row["kind"] != "log":
+            continue
+        buffers = [value for name, value in measured.get("compute_buffers_mib", {}).items() if "Host" not in name]
+        largest = max(buffers, default=measured.get("scratch_mib"))
+        if largest:
+            model, context = truth.model(row), row["settings"]["context"]
+            flash = row["kv_cache"] == "q8_0"
+            found = inference.peak(model.architecture, truth.profile(row), context=context, flash=flash)  # type: ignore[arg-type]
+            yield _compare("peak", row, sum(found), largest * MIB, "peak")
+
+
+def overhead_rows(truth: Truth) -> Iterable[Comparison]:
+    """What vLLM calls non-torch memory."""
+    for row in truth.rows:
+        if row["engine"] == "vllm" and "non_torch_gib" in row["measured"]:
+            found = inference.non_torch(truth.profile(row), row.get("tp", 1), row.get("pp", 1))
+            yield _compare("overhead", row, found, row["measured"]["non_torch_gib"] * GIB, "overhead")
+
+
+def token_rows(truth: Truth) -> Iterable[Comparison]:
+    """Tokens of vLLM's KV cache from model, GPU, version and settings alone, where the row states all of them."""
+    for row in truth.rows:
+        measured, stated = row["measured"], row.get("settings", {})
+        if row["engine"] != "vllm" or "unknown" in row or not row.get("gpu") or not row["weights"]:
+            continue
+        if "utilization" not in stated or not re.match(r"\d+\.\d+", row.get("version", "")):
+            continue
+        tokens, gib = _tokens(row), measured.get("kv_cache_gib_per_gpu")
+        if not tokens and not gib:
+            continue
+        found, gpu = truth.profile(row), truth.catalog.gpus[row["gpu"]]
+        tp, pp = row.get("tp", 1), row.get("pp", 1)
+        forward, sampler = inference.peak(truth.model(row).architecture, found, tp)  # type: ignore[arg-type]
+        budget = inference.kv_budget(
+            found, gpu, tp, pp, weights=truth.weights(row, "cuda"), activations=forward, logits=sampler
+        )
+        if tokens:
+            predicted: float = inference.pool_tokens(budget, truth.groups(row), found.block)
+            yield _compare("tokens", row, predicted, tokens, "weights", "peak", "kv")
+        else:
+            yield _compare("tokens", row, max(0, budget), gib * GIB, "weights", "peak", "kv")
+
+
+def used_rows(truth: Truth, confidence: Fraction) -> Iterable[Comparison]:
+    """What vLLM used beside its cache, against the safe end of the same parts."""
+    for row in truth.rows:
+        measured = row["measured"]
+        needed = ("weights_gib_per_gpu", "non_torch_gib", "activation_peak_gib")
+        if row["engine"] != "vllm" or "unknown" in row or not row["weights"] or not all(k in measured for k in needed):
+            continue
+        found, tp = truth.profile(row), row.get("tp", 1)
+        weights = truth.weights(row, "cuda")
+        forward, sampler = inference.peak(truth.model(row).architecture, found, tp)  # type: ignore[arg-type]
+        rest = inference.non_torch(found, tp, row.get("pp", 1))
+        extra = inference.margin(found, confidence, weights, 0, forward, sampler, rest)
+        used = sum(measured[name] for name in needed) * GIB
+        yield _compare("used", row, weights + forward + sampler + rest + extra, used, "weights", "peak")
+
+
+def kept(rows: Iterable[Comparison]) -> list[Comparison]:
+    """The rows that are not left out."""
+    return [row for row in rows if not row.reason]
+
+
+def excess_quantile(rows: list[Comparison], per_cent: int) -> int:
+    """Millionths by which the measured exceeds the predicted in at most 1 - `per_cent` of the rows (at least 0)."""
+    excess = sorted(max(0.0, row.measured / row.predicted - 1) for row in rows)
+    return math.ceil(excess[math.ceil(len(excess) * per_cent / 100) - 1] * 1_000_000) if excess else 0
+
+
+def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
+    """The margins of each engine's parts as the catalog states them."""
+    logs: list[Comparison] = kept(weight_rows(truth))
+    caches, peaks = kept(cache_rows(truth)), kept(peak_rows(truth))
+    buffers, rests = kept(buffer_rows(truth)), kept(overhead_rows(truth))
+    files = kept(file_rows(truth))
+
+    def table(rows: list[Comparison]) -> dict[int, int]:
+        return {at: excess_quantile(rows, at) for at in CONFIDENCES}
+
+    served = {
+        "weights": table(logs),
+        "kv_cache": table(caches),
+        "activations": table(peaks),
+        "logits": table(peaks),
+        "overhead": table(rests),
+    }
+    host = {**served, "weights": table(files), "activations": table(buffers), "logits": table(buffers)}
+    return {name: host if name == "llama_cpp" else served for name in truth.catalog.engines}
+
+
+Fit = Callable[[list[float]], float]
+
+
+def leave_one_out(rows: list[Comparison], fit: Fit) -> list[tuple[str, float]]:
+    """(model, error in per cent) of a scale fitted to the rows of all other models."""
+    found = []
+    for name in sorted({row.name for row in rows}):
+        scale = fit([row.measured / row.predicted for row in rows if row.name != name])
+        found += [(name, (scale * row.predicted / row.measured - 1) * 100) for row in rows if row.name == name]
+    return found

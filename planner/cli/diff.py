@@ -1,0 +1,100 @@
+"""`planner diff`: the answer now against the lock, or against a revision of git."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from planner.cli import screen
+from planner.cli.files import plans
+from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unreadable
+
+if TYPE_CHECKING:
+    from planner.lock.compare import Difference, Side
+
+
+def diff(
+    paths: list[str] = typer.Argument(..., metavar="PLAN...", help="Plan files, or folders of them."),
+    against: str | None = typer.Option(
+        None, "--against", metavar="REV", help="Compare with the plan at this revision."
+    ),
+    exit_code: bool = typer.Option(False, "--exit-code", help="Exit 1 where anything changed."),
+    time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
+    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
+) -> None:
+    """Say what a plan's answer changes: before, after and dollars per month, workload by workload."""
+    from planner.report.difference import render
+
+    screen.known_format(format)
+    limit, shipped = seconds(time_limit), shipped_catalog()
+    found, worst = [], 0
+    for path in plans(paths):
+        item, code = _one(path, against, limit, shipped)
+        found += [item] if item is not None else []
+        worst = max(worst, code)
+    if found:
+        typer.echo(render(format, found))
+    if not worst and exit_code and any(item.changed for item in found):
+        worst = 1
+    raise typer.Exit(worst)
+
+
+def _one(path: str, against: str | None, limit: float, shipped: Shipped) -> tuple[Difference | None, int]:
+    after, code = _answer(path, limit, shipped)
+    if after is None:
+        return None, code
+    from planner.lock.compare import compare
+
+    before, code, name = _revision(path, against, limit, shipped) if against else _locked(path)
+    if code:
+        return None, code
+    item = compare(path, name, before, after)
+    return item, 1 if after.outcome == "infeasible" else 0
+
+
+def _answer(path: str, limit: float, shipped: Shipped) -> tuple[Side | None, int]:
+    from planner.cli.progress import progress
+    from planner.lock.compare import of_answer
+    from planner.solve import solve
+
+    loaded = load_plan(path, shipped=shipped)
+    report(loaded.findings, loaded.texts)
+    if loaded.problem is None:
+        return None, 2 if unreadable(loaded) else 1
+    with progress() as stage:
+        stage(f"solving {path}")
+        return of_answer(solve(loaded.problem, loaded.catalog, 0, limit)), 0
+
+
+def _locked(path: str) -> tuple[Side | None, int, str]:
+    from planner.lock.compare import of_lock
+    from planner.lock.lock import path_for
+    from planner.lock.read import read
+
+    where = path_for(path)
+    lock, broken = read(where, path)
+    if broken is not None:
+        report((broken,), {})
+        return None, 1, ""
+    return (of_lock(lock) if lock is not None else None), 0, str(where)
+
+
+def _revision(path: str, revision: str, limit: float, shipped: Shipped) -> tuple[Side | None, int, str]:
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from planner.lock.revision import NoRevision, extract
+
+    with TemporaryDirectory(prefix="planner-") as folder:
+        try:
+            old = extract(path, revision, Path(folder))
+        except NoRevision as reason:
+            typer.echo(f"error[E0006]: {reason}", err=True)
+            return None, 2, ""
+        if old is None:
+            return None, 0, revision
+        side, code = _answer(str(old), limit, shipped)
+        if side is None:
+            typer.echo(f"the plan at {revision} has errors; it is compared as a plan with no answer", err=True)
+        return side, 0, revision

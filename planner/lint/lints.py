@@ -1,0 +1,22 @@
+"""All lints, in the order of their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from planner.diagnostics.diagnostic import Diagnostic
+from planner.lint.answer import spot
+from planner.lint.names import edition, names
+from planner.lint.rules import quality, rules
+from planner.lint.source import Source
+from planner.lint.units import units
+
+Lint = Callable[[Source], Iterator[Diagnostic]]
+LINTS: tuple[Lint, ...] = (quality, units, rules, names, spot, edition)
+"""What `check` runs on every plan; the lints of an answer run where there is a lock."""
+
+
+def lint(source: Source) -> list[Diagnostic]:
+    """Return what the lints find in a plan's own text, in the order of the text."""
+    found = [item for one in LINTS for item in one(source)]
+    return sorted(found, key=lambda item: (item.span.start if item.span else 0, item.code))

@@ -1,0 +1,112 @@
+"""Bounds that say nothing or can never be kept, and quality that nobody measured (W0604, W0608, W0609)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from planner.catalog.records import Recovery
+from planner.diagnostics.diagnostic import Diagnostic, warning
+from planner.language.evaluate import compare
+from planner.language.problem import Bound, Value, Workload
+from planner.language.schema import BY_KIND
+from planner.lint.source import Source
+from planner.physics.quality import recovery
+
+LARGEST = {"quality": Fraction(1), "headroom": Fraction(1), "mfu": Fraction(1)}
+"""What an outcome cannot be above: shares of a whole."""
+
+
+def rules(source: Source) -> Iterator[Diagnostic]:
+    """Yield each bound that every offered value keeps, and each that none keeps."""
+    if source.problem is None:
+        return
+    for workload in source.problem.workloads:
+        for bound in workload.bounds:
+            verdict = _verdict(source, workload, bound)
+            if verdict is None:
+                continue
+            code, message = ("W0608", "never binds") if verdict else ("W0609", "can never hold")
+            yield warning(code, f"{bound.rule} {message}", bound.span, label=_why(source, workload, bound, verdict))
+
+
+def _offered(source: Source, workload: Workload, bound: Bound) -> tuple[Value, ...] | None:
+    quantity = BY_KIND[workload.kind].get(bound.quantity)
+    if quantity is None or quantity.role != "decision":
+        return None
+    return workload.domains.get(bound.quantity)
+
+
+def _ends(source: Source, workload: Workload, bound: Bound) -> tuple[Fraction | None, Fraction | None]:
+    """Return the least and the largest an outcome can be, None where there is no end."""
+    quantity = BY_KIND[workload.kind].get(bound.quantity)
+    low = quantity.low if quantity is not None else None
+    high = quantity.high if quantity is not None else None
+    high = LARGEST.get(bound.quantity, high)
+    if bound.quantity == "memory" and source.problem is not None:
+        gpus = workload.domains.get("gpu") or tuple(source.problem.gpus)
+        sizes = [source.problem.gpus[str(name)].memory for name in gpus if str(name) in source.problem.gpus]
+        high = Fraction(max(sizes, default=0)) or None
+    return low, high
+
+
+def _verdict(source: Source, workload: Workload, bound: Bound) -> bool | None:
+    """Return True where the bound always holds, False where it never does, None where it depends."""
+    offered = _offered(source, workload, bound)
+    if offered:
+        kept = [compare(bound.operator, value, bound.value) for value in offered]
+        return True if all(kept) else False if not any(kept) else None
+    if not isinstance(bound.value, Fraction):
+        return None
+    low, high = _ends(source, workload, bound)
+    match bound.operator:
+        case "<=":
+            return _decide(high is not None and high <= bound.value, low is not None and low > bound.value)
+        case "<":
+            return _decide(high is not None and high < bound.value, low is not None and low >= bound.value)
+        case ">=":
+            return _decide(low is not None and low >= bound.value, high is not None and high < bound.value)
+        case ">":
+            return _decide(low is not None and low > bound.value, high is not None and high <= bound.value)
+    return None
+
+
+def _decide(always: bool, never: bool) -> bool | None:
+    return True if always else False if never else None
+
+
+def _why(source: Source, workload: Workload, bound: Bound, verdict: bool) -> str:
+    verb = "keeps" if verdict else "breaks"
+    return f"everything offered {verb} it" if _offered(source, workload, bound) else f"every answer {verb} it"
+
+
+def quality(source: Source) -> Iterator[Diagnostic]:
+    """Yield each decision whose every offered format is unmeasured, where a bound on quality asks for a measurement."""
+    if source.problem is None:
+        return
+    measured = (*source.catalog.quality.values(), *source.problem.quality)
+    for workload in source.problem.workloads:
+        bound = next((item for item in workload.bounds if item.quantity == "quality"), None)
+        if bound is None:
+            continue
+        for role in ("weights", "kv_cache"):
+            names = [str(value) for value in workload.domains.get(role, ())]
+            if not names or any(_is_measured(source, workload, role, name, measured) for name in names):
+                continue
+            yield warning(
+                "W0604",
+                f"nobody measured the quality of {role} in {' or '.join(names)}, so {bound.rule} cannot hold",
+                workload.spans.get(role, workload.span),
+                secondary=((bound.span, "this bound asks for a measurement"),),
+                help="offer another format, or declare one like it with the quality you measured",
+            )
+
+
+def _is_measured(source: Source, workload: Workload, role: str, name: str, rows: tuple[Recovery, ...]) -> bool:
+    native = workload.model.native_format
+    base = native if role == "weights" or native in ("bf16", "fp16") else "bf16"
+    row = source.problem.formats.get(name) if source.problem is not None else None
+    return (
+        getattr(row, "quality", None) is not None
+        or recovery(rows, name, role, workload.model.id, None, base)[0] is not None
+    )

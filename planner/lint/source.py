@@ -1,0 +1,38 @@
+"""What a lint looks at: the tree of a plan, its texts, and the problem where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from planner.catalog.catalog import Catalog
+from planner.diagnostics.diagnostic import Span
+from planner.language.problem import Problem
+from planner.syntax import tree
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A plan as it was read; `file` has its own items and those of its imports, `texts` the text of each."""
+
+    path: str
+    file: tree.File
+    texts: Mapping[str, str]
+    problem: Problem | None
+    catalog: Catalog
+
+    def own(self) -> Iterator[tree.Item]:
+        """Yield the items of the plan's own text."""
+        return (item for item in self.file.items if item.span.path == self.path)
+
+
+def nodes(root: object) -> Iterator[object]:
+    """Yield every node below and including a node of the tree, in order."""
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, tuple):
+            todo.extend(reversed(node))
+        elif is_dataclass(node) and not isinstance(node, (type, Span)):
+            yield node
+            todo.extend(getattr(node, item.name) for item in reversed(fields(node)))

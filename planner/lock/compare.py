@@ -1,0 +1,124 @@
+"""Two answers of one plan side by side: what changed in each workload, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner.lock.lock import workload
+from planner.lock.read import Lock
+from planner.solve.candidate import Answer
+
+HIDDEN = frozenset({"provider", "region"})
+"""Choices that follow from the offer and are not told apart from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An answer as a lock says it; `workloads` is empty where nothing fits, `conflict` names the rules then."""
+
+    outcome: str
+    workloads: Mapping[str, dict[str, Any]]
+    conflict: tuple[str, ...] = ()
+
+    @property
+    def cost(self) -> int:
+        """Micro-dollars per hour of all workloads."""
+        return sum(int(row["cost_micro_usd_per_hour"]) for row in self.workloads.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One figure or choice: before and after, None where a side has none."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One workload of both sides; either may be missing. `choices` and `figures` are what differs."""
+
+    name: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    choices: tuple[Change, ...]
+    figures: tuple[Change, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the sides differ."""
+        return bool(self.choices or self.figures) or (self.before is None) != (self.after is None)
+
+    @property
+    def cost(self) -> Change:
+        """Micro-dollars per hour before and after."""
+        return Change("cost", _cost(self.before), _cost(self.after))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Both sides and each workload of either, by name. `against` says what `before` is."""
+
+    plan: str
+    against: str
+    before: Side | None
+    after: Side
+    workloads: tuple[Compared, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs."""
+        outcome = self.before is None or (self.before.outcome == "infeasible") != (self.after.outcome == "infeasible")
+        return outcome or any(item.changed for item in self.workloads)
+
+    @property
+    def cost(self) -> Change:
+        """Micro-dollars per hour of the whole plan before and after, None where nothing fits or nothing was."""
+        sides = (self.before, self.after)
+        before, after = (None if side is None or not side.workloads else side.cost for side in sides)
+        return Change("cost", before, after)
+
+
+def of_lock(lock: Lock) -> Side:
+    """Return a lock as a side."""
+    return Side(lock.outcome, lock.workloads)
+
+
+def of_answer(answer: Answer) -> Side:
+    """Return an answer as a side."""
+    rows = {item.chosen.workload: workload(item) for item in answer.workloads}
+    return Side(answer.outcome, rows, tuple(item.rule for item in answer.conflict))
+
+
+def compare(plan: str, against: str, before: Side | None, after: Side) -> Difference:
+    """Return the difference of two sides of a plan."""
+    old = before.workloads if before is not None else {}
+    names = sorted({*old, *after.workloads})
+    return Difference(
+        plan, against, before, after, tuple(_compared(name, old.get(name), after.workloads.get(name)) for name in names)
+    )
+
+
+def _compared(name: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Compared:
+    if before is None or after is None:
+        return Compared(name, before, after, (), ())
+    choices = _changes(before["choice"], after["choice"], HIDDEN)
+    memory = _changes(before["memory"], after["memory"], frozenset({"parts", "peak_moment"}))
+    parts = _changes(before["memory"]["parts"], after["memory"]["parts"], frozenset())
+    outcomes = _changes(before["outcomes"], after["outcomes"], frozenset({"memory", "cost"}))
+    cost = Change("cost", _cost(before), _cost(after))
+    first = (cost,) if cost.before != cost.after else ()
+    return Compared(name, before, after, choices, (*first, *memory, *parts, *outcomes))
+
+
+def _cost(row: dict[str, Any] | None) -> int | None:
+    return None if row is None else int(row["cost_micro_usd_per_hour"])
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], hidden: frozenset[str]) -> tuple[Change, ...]:
+    names = [name for name in dict.fromkeys((*before, *after)) if name not in hidden]
+    pairs = (Change(name, before.get(name), after.get(name)) for name in names)
+    return tuple(item for item in pairs if item.before != item.after)

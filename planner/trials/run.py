@@ -1,0 +1,110 @@
+"""Running a plan's tests: each is a problem of its own, solved, and held against what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.language.evaluate import evaluate, holds, stated
+from planner.language.problem import Expectation, Measure, Problem, Trial
+from planner.language.schema import BY_KIND
+from planner.solve.candidate import Answer, Candidate
+from planner.syntax import tree
+from planner.units.quantity import quantity, show
+
+Solve = Callable[[Problem], Answer]
+Lookup = Callable[[str, str], Measure | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A test that was run: what it was answered, and a finding for each expectation that does not hold."""
+
+    name: str
+    span: Span
+    outcome: str
+    failures: tuple[Diagnostic, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything held."""
+        return not self.failures
+
+
+def run(trial: Trial, solve: Solve) -> Verdict:
+    """Return the verdict on a test; `solve` answers its problem."""
+    answer = solve(trial.problem)
+    failures = tuple(item for expect in trial.expects for item in _failures(expect, trial, answer))
+    if answer.outcome == "infeasible" and not any(expect.infeasible for expect in trial.expects):
+        message = f'"{trial.name}" expects an answer, and nothing fits'
+        failures = (error("E0902", message, trial.span, label=_conflict(answer)),)
+    return Verdict(trial.name, trial.span, answer.outcome, failures)
+
+
+def _failures(expect: Expectation, trial: Trial, answer: Answer) -> list[Diagnostic]:
+    if expect.infeasible:
+        return _infeasible(expect, answer)
+    if answer.outcome == "infeasible" or expect.condition is None:
+        return []  # the test as a whole fails
+    look = lookup(trial.problem, answer)
+    if holds(expect.condition, look):
+        return []
+    return [error("E0901", "this expectation does not hold", expect.span, label=_said(expect.condition, look))]
+
+
+def _infeasible(expect: Expectation, answer: Answer) -> list[Diagnostic]:
+    if answer.outcome != "infeasible":
+        cost = _shown(Measure(Fraction(answer.cost, 1_000_000), "USD/h")) if answer.cost is not None else "an answer"
+        return [error("E0903", "this expects that nothing fits, and something does", expect.span, label=f"for {cost}")]
+    rules = [item.rule for item in answer.conflict]
+    if expect.blamed is None or expect.blamed in rules:
+        return []
+    message = f"nothing fits, but not by {expect.blamed}"
+    return [error("E0903", message, expect.span, label=_conflict(answer))]
+
+
+def _conflict(answer: Answer) -> str:
+    rules = [item.rule for item in answer.conflict]
+    return f"{', '.join(rules)} cannot be kept" + (" together" if len(rules) > 1 else "")
+
+
+def lookup(problem: Problem, answer: Answer) -> Lookup:
+    """Return what an answer says of (workload, quantity); what the plan itself states stands beside it."""
+    chosen = {item.chosen.workload: item.chosen for item in answer.workloads}
+    workloads = {item.name: item for item in problem.workloads}
+
+    def find(name: str, what: str) -> Measure | None:
+        workload = workloads.get(name)
+        if workload is None:
+            return None
+        row: Candidate | None = chosen.get(name)
+        value = row.outcome(what) if row is not None else None
+        if value is None:
+            return stated(workload, what)
+        row_of = BY_KIND[workload.kind].get(what)
+        unit = row_of.unit if row_of is not None and isinstance(value, Fraction) else None
+        return Measure(value, unit)
+
+    return find
+
+
+def _said(node: tree.Expression, look: Lookup) -> str:
+    """Return what stands on both sides of a comparison, the first part of an `and` that does not hold."""
+    if isinstance(node, tree.Binary) and node.operator == "and":
+        return _said(node.right if holds(node.left, look) else node.left, look)
+    if isinstance(node, tree.Binary) and node.operator in ("==", "!=", "<=", ">=", "<", ">"):
+        return f"{_shown(evaluate(node.left, look))} {node.operator} {_shown(evaluate(node.right, look))}"
+    return "it is false" if evaluate(node, look) is not None else "it depends on what is not known"
+
+
+def _shown(found: Measure | None) -> str:
+    if found is None:
+        return "unknown"
+    if isinstance(found.value, bool):
+        return str(found.value).lower()
+    if not isinstance(found.value, Fraction):
+        return str(found.value)
+    amount = quantity(found.value, found.unit)
+    return show(amount) if amount is not None else str(found.value)

@@ -1,0 +1,178 @@
+"""Properties of the inference memory: parts add up, splits lose nothing, capacities are what they say."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Architecture, Layers
+from planner.physics import inference
+from planner.physics.inference.weights import EXACT, allocated
+
+ROOT = Path(__file__).parents[1]
+CATALOG = Catalog(ROOT / "catalogs")
+MODELS = [name for name in CATALOG.models if CATALOG.models[name].architecture]
+BF16 = CATALOG.formats["bf16"]
+VLLM = CATALOG.engines["vllm"]
+MIB = 2**20
+DENSE = {"kind": "mlp", "inter": 14336, "gated": True}
+LLAMA = CATALOG.models["meta-llama/Llama-3.1-8B"]
+
+
+def windowed(window: int, full: int, sliding: int) -> Architecture:
+    heads = {"kind": "gqa", "heads": 8, "kv_heads": 4, "head_dim": 64}
+    return Architecture(
+        512,
+        1000,
+        False,
+        "rms",
+        (Layers(full, heads, DENSE, 2), Layers(sliding, {**heads, "window": window}, DENSE, 2)),
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_tensors_add_up_to_the_published_count(name: str) -> None:
+    model = CATALOG.models[name]
+    assert model.architecture is not None
+    assert inference.weights_per_gpu(model.architecture, model.params, BF16, rounding=EXACT) == 2 * model.params
+
+
+@pytest.mark.parametrize("name", MODELS[::7])
+@pytest.mark.parametrize("tp", [2, 4, 8])
+def test_a_split_loses_nothing(name: str, tp: int) -> None:
+    model = CATALOG.models[name]
+    assert model.architecture is not None
+    whole = inference.weights_per_gpu(model.architecture, model.params, BF16, rounding=EXACT)
+    assert tp * inference.weights_per_gpu(model.architecture, model.params, BF16, tp=tp, rounding=EXACT) >= whole
+    assert tp * inference.weights_per_gpu(model.architecture, model.params, BF16, pp=tp, rounding=EXACT) >= whole
+    cache = inference.kv_cache(model.architecture, context=4096)
+    assert tp * inference.kv_cache(model.architecture, tp=tp, context=4096) >= cache
+
+
+@pytest.mark.parametrize("name", ["bf16", "fp8_e4m3", "int4_awq", "nf4", "mxfp4", "nvfp4", "q4_k"])
+def test_layers_and_the_rest_are_the_whole(name: str) -> None:
+    arch, fmt = LLAMA.architecture, CATALOG.formats[name]
+    assert arch is not None
+    first, last = inference.outside_weights(arch, LLAMA.params, fmt)
+    layers = sum(group.count * inference.layer_weights(arch, i, fmt) for i, group in enumerate(arch.groups))
+    assert inference.weights_per_gpu(arch, LLAMA.params, fmt) == first + last + layers
+
+
+def test_allocator_rounds_as_cuda_does() -> None:
+    """kSmallSize, kLargeBuffer, kMinLargeAlloc, kRoundLarge of PyTorch's allocator; 259 MiB is in Qwen2-7B."""
+    assert allocated(100) == 512
+    assert allocated(2 * MIB) == 2 * MIB
+    assert allocated(259 * MIB) == 260 * MIB
+    assert allocated(256 * MIB + 1) == 256 * MIB + 1
+
+
+def test_sparse_attention_keeps_an_index_beside_the_latents() -> None:
+    """GLM-5 in vLLM: 78 layers of 576 latents in 16 bit, 128 index numbers and a scale: 100,152 bytes (public log)."""
+    mixer = {"kind": "mla", "heads": 64, "kv_lora_rank": 512, "rope": 64, "nope": 192, "v_head_dim": 256}
+    arch = Architecture(6144, 154880, False, "rms", (Layers(78, {**mixer, "index_dim": 128}, DENSE, 2),))
+    assert inference.kv_bytes_per_token(arch, tp=8) == 100152
+
+
+def test_expert_parallel_keeps_whole_experts() -> None:
+    model = CATALOG.models["Qwen/Qwen3-30B-A3B"]
+    arch = model.architecture
+    assert arch is not None
+    by_width = inference.weights_per_gpu(arch, model.params, BF16, tp=8, rounding=EXACT)
+    by_expert = inference.weights_per_gpu(arch, model.params, BF16, tp=8, ep=8, rounding=EXACT)
+    assert by_width == by_expert
+
+
+def test_a_shared_prefix_is_stored_once() -> None:
+    arch = LLAMA.architecture
+    assert arch is not None
+    whole = inference.kv_cache(arch, context=1024, concurrency=10, block=16)
+    shared = inference.kv_cache(arch, context=1024, concurrency=10, block=16, shared_prefix=520)
+    assert whole - shared == 9 * 512 * 131072
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    window=st.integers(1, 600),
+    full=st.integers(0, 3),
+    sliding=st.integers(0, 3),
+    context=st.integers(1, 2000),
+    concurrency=st.integers(1, 12),
+    prefix=st.integers(0, 300),
+    chunk=st.sampled_from([0, 64, 512]),
+    block=st.sampled_from([1, 16]),
+    budget=st.integers(0, 60_000_000),
+)
+def test_capacities_are_the_largest_that_fit(
+    window: int,
+    full: int,
+    sliding: int,
+    context: int,
+    concurrency: int,
+    prefix: int,
+    chunk: int,
+    block: int,
+    budget: int,
+) -> None:
+    if not full + sliding:
+        return
+    groups = inference.layer_caches(windowed(window, full, sliding))
+
+    def held(tokens: int, count: int) -> int:
+        return inference.held(groups, inference.Sequences(tokens, count, min(prefix, tokens), chunk), block)
+
+    load = inference.Sequences(context, concurrency, prefix, chunk)
+    most = inference.most_sequences(budget, groups, load, block)
+    if most is None:
+        assert held(context, 1) == held(context, 10**6) <= budget
+        return
+    assert not most or held(context, most) <= budget
+    assert held(context, most + 1) > budget
+    limit = 4096
+    longest = inference.longest_context(budget, groups, load, block, limit)
+    assert longest % block == 0
+    assert not longest or held(longest, concurrency) <= budget
+    assert longest == limit or held(longest + block, concurrency) > budget
+
+
+def test_margins_grow_with_confidence_and_take_arrays() -> None:
+    found = inference.profile(VLLM, None, CATALOG.gpus["l40s"])
+    sizes = (10**10, 2 * 10**10, 10**8, 10**9, 10**9)
+    levels = [inference.margin(found, Fraction(level, 100), *sizes) for level in (50, 80, 85, 90, 95, 97, 99)]
+    assert levels == sorted(levels)
+    assert levels[-1] > levels[0]
+    numpy = pytest.importorskip("numpy")
+    many = inference.margin(found, Fraction(95, 100), *(numpy.array([size, 2 * size]) for size in sizes))
+    assert list(many)[0] == levels[4]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt_llm", "llama_cpp", "transformers"])
+@pytest.mark.parametrize("gpu", ["t4", "l40s", "h100_sxm", "b200"])
+def test_parts_fit_or_do_not_on_every_engine(engine: str, gpu: str) -> None:
+    arch, card = LLAMA.architecture, CATALOG.gpus[gpu]
+    assert arch is not None
+    found = inference.profile(CATALOG.engines[engine], None, card, context=8192)
+    shape = inference.Shape(arch, LLAMA.params, CATALOG.formats["int4"], BF16, max_context=131072)
+    load = inference.sequences(found, 8192, 4)
+    total = inference.parts(shape, found, card, load, confidence=Fraction(95, 100))
+    assert all(size >= 0 for size in total.parts.values())
+    sizes = {name: total.parts[name] for name in ("weights", "activations", "logits")}
+    budget = inference.kv_budget(found, card, 1, 1, **sizes)
+    assert budget < card.memory
+    assert inference.pool_tokens(budget, inference.cache_groups(arch, BF16, found), found.block) >= 0
+
+
+def test_versions_choose_the_release() -> None:
+    assert inference.version_of("v0.10.1.1") == (0, 10, 1, 1)
+    assert inference.version_of("b5490") == (5490,)
+    assert inference.version_of("latest") == ()
+    assert inference.release(VLLM, "0.6.4").whole_prompts
+    assert not inference.release(VLLM, "0.11.0").graphs_in_budget
+    assert inference.release(VLLM, None) == VLLM.releases[-1]
+    h100 = inference.profile(VLLM, "0.11.0", CATALOG.gpus["h100_sxm"])
+    a100 = inference.profile(VLLM, "0.11.0", CATALOG.gpus["a100_sxm_80gb"])
+    assert (h100.max_sequences, a100.max_sequences) == (1024, 256)
