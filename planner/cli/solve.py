@@ -16,6 +16,7 @@ def solve(
     accept_feasible: bool = typer.Option(False, "--accept-feasible", help="Lock an answer without a full proof."),
     top: int = typer.Option(3, min=0, help="How many alternatives to show."),
     settings: list[str] = typer.Option([], "--set", metavar="WORKLOAD.QUANTITY=VALUE", help="Override the plan."),
+    pareto: str = typer.Option("", metavar="A,B", help="Also the front of best answers in these: cost,quality."),
     time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
     workers: int = typer.Option(1, min=1, help="Threads of the solver; the answer is the same for any number."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
@@ -23,10 +24,27 @@ def solve(
     """Choose the cheapest hardware that provably fits and write PLAN.lock."""
     limit = seconds(time_limit)
     screen.known_format(format)
+    front = _quantities(pareto)
     worst = 0
     for plan in plans:
-        worst = max(worst, _one(plan, check, no_lock, accept_feasible, top, tuple(settings), limit, workers, format))
+        worst = max(
+            worst, _one(plan, check, no_lock, accept_feasible, top, tuple(settings), front, limit, workers, format)
+        )
     raise typer.Exit(worst)
+
+
+def _quantities(text: str) -> tuple[str, ...]:
+    """Return the quantities of `--pareto`; raise typer.BadParameter for one that is no outcome."""
+    from planner.language.schema import QUANTITIES
+
+    known = sorted({row.name for row in QUANTITIES if row.role == "outcome"} | {"gpus"})
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(f"`{name}` is no outcome; there are {', '.join(known)}", param_hint="--pareto")
+    if len(names) == 1:
+        raise typer.BadParameter("a front needs two quantities: cost,quality", param_hint="--pareto")
+    return names
 
 
 def _one(
@@ -36,6 +54,7 @@ def _one(
     accept: bool,
     top: int,
     settings: tuple[str, ...],
+    front: tuple[str, ...],
     limit: float,
     workers: int,
     format: str,
@@ -48,10 +67,16 @@ def _one(
     if loaded.problem is None:
         return 2 if unreadable(loaded) else 1
     with progress() as stage:
-        stage("choosing hardware and formats")
-        answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers)
+        answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers, front, stage)
     screen.show(format, answer, loaded.problem, loaded.findings, plan)
+    if answer.pareto and format == "table":
+        from planner.report.front import render as render_front
+
+        typer.echo("\n" + render_front(answer, front))
     if answer.outcome == "infeasible":
+        return 1
+    if answer.outcome == "unknown":
+        typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
         return 1
     path = lock.path_for(plan)
     text = lock.render(answer, loaded.problem, loaded.catalog, loaded.texts)

@@ -54,7 +54,12 @@ def _memory(row: Candidate) -> dict[str, Any]:
     memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": row.parts, "sizes": row.sizes}
     if row.peak_moment is not None:
         memory["peak_moment"] = row.peak_moment
+        memory["moments"] = row.moments
     return memory
+
+
+def _outcomes(row: Candidate) -> dict[str, Any]:
+    return {KEYS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"}
 
 
 def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
         "kind": row.kind,
         "choice": _choice(row),
         "memory": _memory(row),
-        "outcomes": {KEYS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"},
+        "outcomes": _outcomes(row),
         "slack": [
             {"rule": entry.rule, "takes": plain(entry.needs), "has": plain(entry.has), "unit": entry.unit}
             for entry in item.slack
@@ -127,6 +132,10 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
         "considered": answer.considered,
         "reproducible": answer.reproducible,
         "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
+        "pareto": [
+            [{"name": row.workload, "choice": _choice(row), "outcomes": _outcomes(row)} for row in point]
+            for point in answer.pareto
+        ],
         "wishes": [{"name": name, "kept": kept} for name, kept in answer.wishes],
         "conflict": [
             {
