@@ -1,3 +1,25 @@
 """The cheapest hardware a model provably fits on: a plan language and a solver."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.api import Estimate, Plan, PlanError, Result, Review, check, estimate, load, solve
+
+__all__ = ["Estimate", "Plan", "PlanError", "Result", "Review", "__version__", "check", "estimate", "load", "solve"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the library when it is first used: the command line starts without it."""
+    if name in __all__:
+        from planner import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -11,7 +11,6 @@ import pytest
 from command import run
 from golden import compare as golden
 
-from planner.cli.check import findings_of_plan
 from planner.cli.plan import load_plan
 from planner.diagnostics import concise, full
 from planner.diagnostics.codes import CODES
@@ -21,6 +20,7 @@ from planner.lint.allow import allowances, allowed
 from planner.lint.answer import headroom
 from planner.lint.fix import apply, means_the_same
 from planner.lint.source import Source
+from planner.review import review
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "tests/corpus/lints"
@@ -28,14 +28,14 @@ PLANS = sorted(CORPUS.glob("*.mem"))
 
 
 def found(path: Path) -> tuple[Diagnostic, ...]:
-    return findings_of_plan(str(path), load_plan(str(path)))
+    return review(str(path), load_plan(str(path)))
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_corpus(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CORPUS)
     loaded = load_plan(path.name)
-    findings = findings_of_plan(path.name, loaded)
+    findings = review(path.name, loaded)
     assert not any(item.is_error for item in findings), full.render(findings, loaded.texts)
     if path.name.startswith("good"):
         assert findings == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from fractions import Fraction
 
 import typer
 
@@ -20,8 +19,10 @@ def estimate(
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say how much memory a plan needs, also where it does not fit (then exit 1)."""
+    from planner.api import parameters
+
     screen.known_format(format)
-    params = None if exists(what) else _params(what)
+    params = None if exists(what) else parameters(what)
     if params is not None:
         _thumb(params, weights, training, optimizer, format)
         return
@@ -50,15 +51,6 @@ def estimate(
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
         raise typer.Exit(1)
-
-
-def _params(text: str) -> int | None:
-    scale = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}.get(text[-1:])
-    digits = text[:-1] if scale else text
-    if not digits.replace(".", "", 1).replace("_", "").isdecimal():
-        return None
-    value = Fraction(digits.replace("_", "")) * (scale or 1)
-    return int(value) if 1 <= value < 10**18 else None
 
 
 def _thumb(params: int, weights: str, training: bool, optimizer: str, format: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from planner.cli.files import plans
 from planner.cli.plan import Loaded, Shipped, load_plan, report, shipped_catalog, unreadable
+from planner.review import review
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -26,7 +27,7 @@ def fix(
     worst = fixed = left = 0
     for path in plans(paths):
         loaded = load_plan(path, shipped=shipped)
-        if loaded.file is None or loaded.problem is None and any(item.is_error for item in _found(path, loaded)):
+        if loaded.file is None or loaded.problem is None and any(item.is_error for item in review(path, loaded)):
             report(loaded.findings, loaded.texts)
             worst = max(worst, 2 if unreadable(loaded) else 1)
             continue
@@ -39,12 +40,6 @@ def fix(
     raise typer.Exit(worst)
 
 
-def _found(path: str, loaded: Loaded) -> tuple[Diagnostic, ...]:
-    from planner.cli.check import findings_of_plan
-
-    return findings_of_plan(path, loaded)
-
-
 def _mend(path: str, loaded: Loaded, shipped: Shipped, unsafe: bool) -> tuple[str, list[Diagnostic], int]:
     """Return the text with its fixes, what they mend, and how many findings only unsafe fixes would.
 
@@ -52,7 +47,7 @@ def _mend(path: str, loaded: Loaded, shipped: Shipped, unsafe: bool) -> tuple[st
     """
     text, done, now = loaded.texts[path], [], loaded
     for _ in range(ROUNDS):
-        found = _found(path, now)
+        found = review(path, now)
         for some in (found, *((item,) for item in found if item.fix)):
             step = _step(path, text, some, loaded, shipped, unsafe)
             if step is not None:
@@ -61,7 +56,7 @@ def _mend(path: str, loaded: Loaded, shipped: Shipped, unsafe: bool) -> tuple[st
             break
         text, mended, now = step
         done += mended
-    more = sum(item.fix is not None and not item.fix.safe for item in _found(path, now))
+    more = sum(item.fix is not None and not item.fix.safe for item in review(path, now))
     return text, done, more
 
 

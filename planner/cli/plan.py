@@ -1,84 +1,16 @@
-"""What every verb does first: read a plan, resolve it, and print what is wrong with it."""
+"""What every verb does first: read a plan, print what is wrong with it, read the words of its options."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from planner.diagnostics import Diagnostic
+from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
 
-if TYPE_CHECKING:
-    from planner.catalog.catalog import Catalog
-    from planner.language.problem import Problem
-    from planner.syntax.tree import File, Relation
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A plan as it was read: the problem is None where it has errors; `file` has the items of its imports too.
-
-    `findings` are those that the plan does not allow, `allowed` those that it does.
-    """
-
-    problem: Problem | None
-    catalog: Catalog
-    findings: tuple[Diagnostic, ...]
-    texts: dict[str, str]
-    file: File | None = None
-    allowed: tuple[Diagnostic, ...] = ()
-
-
-Shipped = tuple["Catalog", tuple[Diagnostic, ...]]
-
-
-def shipped_catalog() -> Shipped:
-    """Return the shipped catalogs and what is wrong with them, to be read once for many plans."""
-    from planner.catalog.load import load
-
-    return load()
-
-
-def load_plan(
-    path: str, settings: tuple[str, ...] = (), shipped: Shipped | None = None, text: str | None = None
-) -> Loaded:
-    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides, `text` stands for the file's."""
-    from planner.language.imports import load, load_text
-    from planner.language.resolve import resolve
-    from planner.lint.allow import allowed
-
-    catalog, broken = shipped or shipped_catalog()
-    file, findings, texts = load(path) if text is None else load_text(text, path)
-    if file is None:
-        return Loaded(None, catalog, (*broken, *findings), texts)
-    if settings:
-        file, mistakes = _override(file, settings)
-        findings = (*findings, *mistakes)
-        texts |= {f"--set {setting}": setting for setting in settings}
-    problem, more = resolve(file, catalog, texts=texts)
-    found = (*broken, *findings, *more)
-    if any(item.is_error for item in found):
-        problem = None
-    kept, _ = allowed(found, texts)
-    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in kept))
-
-
-def _override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:
-    """Return the file with the relations of `--set` in place of its own."""
-    from planner.language.override import override, read_setting
-
-    relations: list[Relation] = []
-    out: list[Diagnostic] = []
-    for setting in settings:
-        relation, mistakes = read_setting(setting)
-        out += mistakes
-        if relation is not None:
-            relations.append(relation)
-    file, more = override(file, relations)
-    return file, (*out, *more)
+__all__ = ["Loaded", "Shipped", "exists", "load_plan", "report", "seconds", "shipped_catalog", "unreadable"]
 
 
 def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str = "full") -> None:

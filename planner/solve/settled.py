@@ -25,7 +25,7 @@ class Settled:
 def coupled(problem: Problem, tables: Mapping[str, Table]) -> bool:
     """Return whether the workloads of a plan must be chosen together."""
     if len(tables) < 2:
-        return False
+        return bool(problem.fleet)  # a limit on the whole plan also binds the only workload
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     if problem.fleet or any(len(speaks_of(condition)) > 1 for condition in conditions):
         return True
