@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import accuracy  # noqa: E402
 import accuracy_rows as rows  # noqa: E402
+import accuracy_time as speeds  # noqa: E402
 
 from planner.physics import inference  # noqa: E402
 
@@ -102,6 +103,16 @@ def test_what_an_engine_refused_is_not_said_to_fit(truth: rows.Truth) -> None:
         load = inference.sequences(found, row["settings"]["context"], 1)
         split = inference.Split(row.get("tp", 1), row.get("pp", 1))
         assert inference.parts(shape, found, gpu, load, split).total > inference.usable(gpu, found), row["id"]
+
+
+@pytest.mark.parametrize(
+    "engine, kind, bound", [("vllm", "decode", 10), ("llama_cpp", "decode", 20), ("tensorrt_llm", "full load", 30)]
+)
+def test_published_speeds(truth: rows.Truth, engine: str, kind: str, bound: float) -> None:
+    """Medians; the bounds are the fits' own medians, rounded up, and tell of a formula that broke."""
+    found = [abs(row.error) for row in speeds.compared(truth) if (row.engine, row.kind) == (engine, kind)]
+    print(f"{engine} {kind}: {len(found)} rows, median {statistics.median(found):.1f} %")
+    assert statistics.median(found) <= bound
 
 
 def test_the_page_and_the_margins_are_as_written() -> None:

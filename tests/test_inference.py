@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Layers
-from planner.physics import inference
+from planner.physics import inference, time
 from planner.physics.inference.weights import EXACT, allocated
 
 ROOT = Path(__file__).parents[1]
@@ -176,3 +176,31 @@ def test_versions_choose_the_release() -> None:
     h100 = inference.profile(VLLM, "0.11.0", CATALOG.gpus["h100_sxm"])
     a100 = inference.profile(VLLM, "0.11.0", CATALOG.gpus["a100_sxm_80gb"])
     assert (h100.max_sequences, a100.max_sequences) == (1024, 256)
+
+
+def test_a_mixture_reads_the_experts_that_tokens_touch() -> None:
+    """Mixtral: 2 of 8 experts for one token, nearly all for sixteen; the rest of the layers always."""
+    model = CATALOG.models["mistralai/Mixtral-8x7B-v0.1"]
+    assert model.architecture is not None
+    read = time.reading(model.architecture, model.params, BF16)
+    assert time.touched_experts(8, 2, 1) == pytest.approx(2)
+    assert read.share(1) * model.params == pytest.approx(model.active_params - 32000 * 4096, rel=0.001)
+    assert read.share(16) > 0.97
+    numpy = pytest.importorskip("numpy")
+    assert list(read.share(numpy.array([1.0, 16.0]))) == pytest.approx([read.share(1.0), read.share(16.0)])
+
+
+def test_times_take_numbers_and_arrays_alike() -> None:
+    numpy = pytest.importorskip("numpy")
+    how = time.Pace(0.75, 0.5, 1e-3, 1e-5)
+    cases = [(1e9, 1e9, 1e12), (1e10, 1e8, 1e16)]
+    one = [
+        time.decode_step(how, weights=w, cache=c, flops=f, batch=4, bandwidth=1e12, peak_flops=1e15)
+        for w, c, f in cases
+    ]
+    weights, cache, flops = (numpy.array(column) for column in zip(*cases, strict=True))
+    many = time.decode_step(how, weights=weights, cache=cache, flops=flops, batch=4, bandwidth=1e12, peak_flops=1e15)
+    assert list(many) == one
+    assert time.allreduce(4096, 32, 100, 1, 1e11, 1e-5) == 0
+    assert time.host_link("4.0x16") == pytest.approx(25.2e9, rel=0.01)
+    assert time.output_rate(10, 100, 0.01, 0.0) == pytest.approx(1000)

@@ -236,6 +236,10 @@ def build_engine(row: Row) -> Engine:
         kv_formats=_texts(row, "kv_formats"),
         layer_split=bool(row.get("layer_split", False)),
         offload=row.get("offload", ""),
+        step_us=float(_maybe(row, "step_us") or 0),
+        sequence_us=float(_maybe(row, "sequence_us") or 0),
+        collective_us=float(_maybe(row, "collective_us") or 0),
+        conversion_efficiency=_fraction(row, "conversion_efficiency", "1"),
     )
 
 

@@ -211,6 +211,10 @@ class Engine:
     kv_formats: tuple[str, ...] = ()
     layer_split: bool = False
     offload: str = ""
+    step_us: float = 0.0
+    sequence_us: float = 0.0
+    collective_us: float = 0.0
+    conversion_efficiency: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)

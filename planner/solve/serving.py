@@ -483,32 +483,39 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
     """Return seconds per output token and seconds to the first token."""
     arch = this.model.architecture
     assert arch is not None
-    reads, computes = float(this.engine.bandwidth_efficiency), float(this.engine.flops_efficiency)
+    how, active = time.pace(this.engine), this.model.active_params
     tp, pp = load.tensor, load.pipeline
     batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
-    reading = (load.weights + load.kv_cache / pp) / (load.bandwidth * reads)
-    working = 2 * this.model.active_params * batch / (tp * pp) / (load.peak_flops * computes)
-    tpot = pp * (larger(reading, working) + _allreduce(arch, batch, tp, load.link) / pp)
-    scores = time.attention_flops(arch, this.prompt) / 2
-    flops = (2 * this.model.active_params + scores) * this.prompt / tp
-    ttft = larger(load.weights / (load.bandwidth * reads), flops / (load.peak_flops * computes)) + _allreduce(
-        arch, this.prompt, tp, load.link
+    step = time.decode_step(
+        how,
+        weights=load.weights * _reading(this).share(batch),
+        cache=load.kv_cache / pp,
+        flops=batch * time.token_flops(arch, active, this.context) / (tp * pp),
+        batch=batch,
+        bandwidth=load.bandwidth,
+        peak_flops=load.peak_flops,
+        communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.link, how.collective) / pp,
     )
-    return tpot, ttft
+    ttft = time.prefill_time(
+        how,
+        flops=time.prompt_flops(arch, active, this.prompt) / tp,
+        weights=load.weights * pp,
+        bandwidth=load.bandwidth,
+        peak_flops=load.peak_flops,
+        communication=time.allreduce(arch.hidden, arch.layers, this.prompt, tp, load.link, how.collective),
+    )
+    return pp * step, ttft
 
 
-def _allreduce(arch: Any, tokens: int, tp: Any, link: Any) -> Any:
-    """Two ring all-reduces of 16-bit activations a layer: each moves 2 (tp - 1) / tp of the tensor."""
-    return 2 * arch.layers * (2 * arch.hidden * tokens) * 2 * (tp - 1) / tp / link
-
-
-def larger(a: Any, b: Any) -> Any:
-    """Return the larger of two numbers, or of each pair of two arrays."""
-    if isinstance(a, float | int) and isinstance(b, float | int):
-        return a if a >= b else b
-    import numpy
-
-    return numpy.maximum(a, b)
+def _reading(this: Service) -> time.Reading:
+    """Return what of the weights a step reads; the shares of a model's 16-bit form stand for every format."""
+    key = ("reading",)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        this.known[key] = time.reading(arch, this.model.params, this.formats[sixteen_bit(this.model.native_format)])
+    found: time.Reading = this.known[key]
+    return found
 
 
 def rates(this: Service, replicas: Any, tpot: Any) -> Any:
