@@ -37,7 +37,7 @@ def test_a_mistake_is_told_as_its_text_beside_it(plan: Path) -> None:
     _, found, texts = findings(plan)
     said = render(found, texts) + "\n"
     beside = plan.with_suffix(".txt")
-    if os.environ.get("REWRITE_CORPUS"):
+    if os.environ.get("PLANNER_GOLDEN") == "write":
         beside.write_text(said, encoding="utf-8")
     assert said == beside.read_text(encoding="utf-8")
     assert plan.name.partition("-")[0] in {item.code for item in found}
