@@ -81,8 +81,8 @@ PLANS: dict[str, tuple[str | bytes, str, int]] = {
     "deep sets": (CHAT.replace("{bf16, fp8, int4}", "{" * 10_000 + "}" * 10_000), "E0104", 1),
     "deep nots": (CHAT + "require " + "not " * 10_000 + "true\n", "E0104", 1),
     "long chain of lets": (
-        "".join(f"let n_{i} = n_{i + 1} + 1\n" for i in range(5000)) + "let n_5000 = 1\n",
-        "E0404",
+        "".join(f"let n_{i} = n_{i + 1} + 1\n" for i in range(5000)) + "let n_5000 = gone\n",
+        "E0301",
         1,
     ),
     "long sum": (CHAT + "require chat.cost <= $1/h" + " + $1/h" * 5000 + "\n", "E0104", 1),
