@@ -49,7 +49,7 @@ def test_outliers_flags_and_confidence(catalog):
     assert findings([offer], peers=peers) == ()
     dear = replace(offer, price=100_000_000)
     (found,) = findings([dear], peers=peers)
-    assert "l40s has a median" in found.message
+    assert "median of l40s" in found.message
     assert "doubtful" in findings([replace(offer, flags=("no_on_demand",))])[0].message
     (low,) = findings([], gpus=[catalog.gpus["rtx_pro_4500"], catalog.gpus["l4"]])
     assert "rtx_pro_4500" in low.message

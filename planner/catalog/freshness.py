@@ -78,9 +78,9 @@ def findings(
             )  # fmt: skip
         usual = middle.get(offer.gpu)
         if is_outlier(offer, usual):
-            price = per_gpu(offer)
+            text = f"`{offer.id}` costs ${per_gpu(offer):.2f} a GPU-hour; the median of {offer.gpu} is ${usual:.2f}"
             out.append(
-                warning("W0605", f"`{offer.id}` costs ${price:.2f} a GPU-hour; {offer.gpu} has a median of ${usual:.2f}",
+                warning("W0605", text,
                         span, help="a larger host costs more; look the price up")
             )  # fmt: skip
         if offer.flags:
