@@ -81,7 +81,7 @@ def test_a_plan_with_errors() -> None:
 def test_nothing_fits() -> None:
     result = planner.solve(ROOT / "examples/impossible.mem")
     assert (result.outcome, result.fits, result.cost_usd_per_hour) == ("infeasible", False, None)
-    assert [item.rule for item in result.answer.conflict] == ["big.memory"]
+    assert [item.rule for item in result.answer.conflict] == ["big.memory", "big.gpus", "big.gpu"]
     with pytest.raises(ValueError, match="no answer"):
         result.lock()
 

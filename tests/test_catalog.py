@@ -203,3 +203,24 @@ def test_native_formats_are_formats(catalog: Catalog) -> None:
         assert model.native_format in catalog.formats, key
     assert catalog.models["deepseek-ai/DeepSeek-V3"].native_format == "fp8_e4m3"
     assert catalog.models["openai/gpt-oss-120b"].native_leaves == ("attention", "embedding", "head", "router")
+
+
+def test_gpu_figures_are_sourced_and_plausible(catalog: Catalog) -> None:
+    """Bytes of bandwidth for each 16-bit FLOP lie between those of a TPU v6e (1.8e-3) and of a laptop."""
+    assert len(catalog.gpus) >= 65
+    for key, gpu in catalog.gpus.items():
+        assert set(gpu.sources) >= {"device_memory_mib", "bandwidth_gb_s", "tflops", "power_w"}, key
+        assert all(gpu.sources.values()), key
+        assert ("mig" in gpu.sources) == bool(gpu.mig), key
+        assert gpu.confidence in ("high", "medium", "low"), key
+        assert key == key.lower() and key.isidentifier(), key
+        assert 0.7 < gpu.memory / gpu.device_memory <= 1, key
+        assert 0.85 < gpu.device_memory / (gpu.marketed_gb * 1e9) < 1.1, key
+        peak = gpu.flops.get("bf16") or gpu.flops.get("fp16")
+        if peak:
+            assert 1.5e-3 < gpu.bandwidth / peak < 5e-2, key
+
+
+def test_offers_are_all_there(catalog: Catalog) -> None:
+    assert len(catalog.offers) >= 275
+    assert {offer.sold_by for offer in catalog.offers.values()} == {"instance", "gpu"}

@@ -98,7 +98,7 @@ def test_what_cannot_be_rented_says_so(tmp_path: Path) -> None:
     plan.write_text(CHAT.replace("gpus     in 1..8", 'provider = "aws"; gpu = rtx_4090'))
     done = run("solve", str(plan), "--format", "json")
     assert done.returncode == 1
-    assert [row["rule"] for row in json.loads(done.stdout)["conflict"]] == ["chat.offer"]
+    assert [row["rule"] for row in json.loads(done.stdout)["conflict"]] == ["chat.offer", "chat.gpu", "chat.provider"]
 
 
 def test_imports_point_downwards() -> None:

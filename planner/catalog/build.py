@@ -76,6 +76,12 @@ def build_gpu(row: Row) -> Gpu:
         source=_text(row, "source"),
         memory_source=_text(row, "memory_source"),
         note=row.get("note", ""),
+        compute_capability=row.get("compute_capability"),
+        memory_type=row.get("memory_type", ""),
+        unified=bool(row.get("unified", False)),
+        link=row.get("link"),
+        mig=_texts(row, "mig"),
+        sources={name: str(text) for name, text in (row.get("sources") or {}).items()},
     )
 
 

@@ -70,6 +70,13 @@ class Gpu:
     source: str
     memory_source: str
     note: str = ""
+    compute_capability: str | None = None
+    memory_type: str = ""
+    unified: bool = False
+    link: str | None = None
+    mig: tuple[str, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+    """Where each figure comes from, under the name of its field in the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,12 @@ def _one(item: Diagnostic, texts: Mapping[str, str]) -> str:
         lines.append(f"{'':{gutter}} |")
         lines += _excerpt(span, item.label, "^", texts.get(span.path), gutter)
     for span, label in item.secondary:
+        marked = _excerpt(span, label, "-", texts.get(span.path), gutter)
+        if item.span and (span.path, span.line) == (item.span.path, item.span.line) and len(marked) == 2:
+            lines.append(marked[1])  # the line stands above already
+            continue
         lines.append(f"{'':{gutter}}::: {span.path}:{span.line}:{span.column}")
-        lines += _excerpt(span, label, "-", texts.get(span.path), gutter)
+        lines += marked
     if item.help:
         lines.append(f"{'':{gutter}} = help: {item.help}")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from planner.catalog.records import Format, Gpu, Offer
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, ask, members
 from planner.language.lower import constant, truth
-from planner.language.names import describe
+from planner.language.names import describe, sample
 from planner.language.problem import Measure, Value
 from planner.language.schema import Quantity
 from planner.language.scope import Scope, whole
@@ -41,7 +41,7 @@ def one(quantity: Quantity, node: tree.Expression, env: Env, bounded: bool = Tru
         return None
     if wanted.kind == "word" and not isinstance(node, tree.Name | tree.String | tree.Conditional):
         env.scope.error(
-            "E0402", f"`{quantity.name}` takes {wanted}, not {describe(node, env)}", node.span, help=_some(wanted, env)
+            "E0402", f"`{quantity.name}` takes {wanted}, not {describe(node, env)}", node.span, help=sample(wanted, env)
         )
         return None
     measure = constant(node, env, wanted)
@@ -53,17 +53,17 @@ def one(quantity: Quantity, node: tree.Expression, env: Env, bounded: bool = Tru
     if wanted.kind == "boolean":
         if isinstance(value, bool):
             return value
-        env.scope.error("E0402", f"`{quantity.name}` is true or false", node.span)
+        env.scope.error("E0402", f"`{quantity.name}` is true or false", node.span, help="write true or false")
         return None
     if not isinstance(value, Fraction):
-        env.scope.error("E0402", f"`{quantity.name}` takes a number", node.span, help=_example(quantity))
+        env.scope.error("E0402", f"`{quantity.name}` takes a number", node.span, help=_example(quantity) or "a number")
         return None
     if not together(quantity.unit, measure.unit):
         env.scope.error(
             "E0401",
             f"`{quantity.name}` is in {named(quantity.unit)}, this is in {named(measure.unit)}",
             node.span,
-            help=_example(quantity),
+            help=_example(quantity) or "a plain number",
             label=f"this is {spoken(value, measure.unit)}",
         )
         return None
@@ -72,7 +72,7 @@ def one(quantity: Quantity, node: tree.Expression, env: Env, bounded: bool = Tru
 
 def _worded(quantity: Quantity, wanted: Type, value: Value, node: tree.Expression, env: Env) -> Value | None:
     if not isinstance(value, str):
-        env.scope.error("E0402", f"`{quantity.name}` takes {wanted}", node.span, help=_some(wanted, env))
+        env.scope.error("E0402", f"`{quantity.name}` takes {wanted}", node.span, help=sample(wanted, env))
         return None
     if isinstance(node, tree.Name) and node.text in env.scope.let_nodes:
         from planner.language.names import word
@@ -80,13 +80,6 @@ def _worded(quantity: Quantity, wanted: Type, value: Value, node: tree.Expressio
         found = word(node, env, wanted)  # a `let` holds a text: what it means is known only here
         return found.node.text if found and isinstance(found.node, tree.String) else None
     return value
-
-
-def _some(wanted: Type, env: Env) -> str | None:
-    from planner.language.scope import choices
-
-    known = vocabulary(wanted, env)
-    return choices("", known) if known else None
 
 
 def _example(quantity: Quantity) -> str | None:
@@ -99,16 +92,32 @@ def _example(quantity: Quantity) -> str | None:
 def within(quantity: Quantity, value: Fraction, node: tree.Expression, scope: Scope, bounded: bool) -> Fraction | None:
     """Return a number if the quantity can be it, else None after a finding."""
     if quantity.whole and bounded and value.denominator != 1:
-        scope.error("E0403", f"`{quantity.name}` is a whole number", node.span, label=f"this is {whole(value)}")
+        scope.error(
+            "E0403",
+            f"`{quantity.name}` is a whole number",
+            node.span,
+            label=f"this is {whole(value)}",
+            help=f"{value.numerator // value.denominator} or {value.numerator // value.denominator + 1}",
+        )
         return None
     low, high = (quantity.low, quantity.high) if bounded else (None, None)
     if low is not None and value < low:
-        scope.error("E0403", f"`{quantity.name}` is at least {spoken(low, quantity.unit)}", node.span)
+        scope.error(
+            "E0403", f"`{quantity.name}` is at least {spoken(low, quantity.unit)}", node.span, _span_of(quantity)
+        )
         return None
     if high is not None and value > high:
-        scope.error("E0403", f"`{quantity.name}` is at most {spoken(high, quantity.unit)}", node.span)
+        scope.error(
+            "E0403", f"`{quantity.name}` is at most {spoken(high, quantity.unit)}", node.span, _span_of(quantity)
+        )
         return None
     return value
+
+
+def _span_of(quantity: Quantity) -> str:
+    low = "" if quantity.low is None else f"from {spoken(quantity.low, quantity.unit)}"
+    high = "" if quantity.high is None else f"to {spoken(quantity.high, quantity.unit)}"
+    return f"it goes {low} {high}".rstrip().replace("  ", " ")
 
 
 def many(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Value, ...] | None:
@@ -127,7 +136,9 @@ def many(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Value, ..
         case tree.Range():
             wanted = type_of(quantity)
             if wanted.kind != "number":
-                env.scope.error("E0402", f"`{quantity.name}` takes {wanted}, not a range", node.span)
+                env.scope.error(
+                    "E0402", f"`{quantity.name}` takes {wanted}, not a range", node.span, help=sample(wanted, env)
+                )
                 return None
             for end in (node.low, node.high):
                 if one(quantity, end, env) is None:
@@ -151,14 +162,20 @@ def steps(node: tree.Range, env: Env, wanted: Type) -> list[Fraction] | None:
         return None
     low, high, by = ends[0].value, ends[1].value, step.value
     if not (isinstance(low, Fraction) and isinstance(high, Fraction) and isinstance(by, Fraction)):
-        env.scope.error("E0402", "a range goes from number to number", node.span)
+        env.scope.error("E0402", "a range goes from number to number", node.span, help="1..8")
         return None
     for item in (ends[0], ends[1], step):
         if not together(item.unit, wanted.unit):
-            env.scope.error("E0401", f"units differ: {named(wanted.unit)} and {named(item.unit)}", node.span)
+            env.scope.error(
+                "E0401",
+                f"units differ: {named(wanted.unit)} and {named(item.unit)}",
+                node.span,
+                help="both ends and the step are in one unit",
+            )
             return None
     if by <= 0:
-        env.scope.error("E0502", "a range's step is above zero", node.step.span if node.step else node.span)
+        where = node.step.span if node.step else node.span
+        env.scope.error("E0502", "a range's step is above zero", where, help="leave it out to step by one")
         return None
     if high < low:
         env.scope.error(
@@ -220,11 +237,8 @@ def filtered(type_: Type, node: tree.Filter, env: Env) -> list[str] | None:
         if found is None:
             return None
         ids = [str(item) for item in found]
-    look: Callable[[str], Gpu | Offer | Format]
-    look = scope.gpu if type_.words == "gpu" else scope.offer if type_.words == "offer" else scope.format
-    rows = [look(key) for key in ids]
-    asked = [look(key) for key in scope.every(type_.words)]
-    condition = truth(node.condition, _asking(type_.words, asked, env))
+    rows = [_look(type_.words, scope)(key) for key in ids]
+    condition = truth(node.condition, _asking(type_.words, env))
     if condition is None:
         return None
     if not names(condition):
@@ -251,20 +265,33 @@ def _asks(node: tree.Expression, field: str) -> bool:
     return (isinstance(node, tree.Name) and node.text == field) or any(_asks(item, field) for item in parts(node))
 
 
-def _asking(kind: str, rows: list[Gpu | Offer | Format], env: Env) -> Env:
-    """Return what names mean in a filter: the fields of the rows, and the words these fields hold."""
+def _asking(kind: str, env: Env) -> Env:
+    """Return what names mean in a filter: the fields of a kind of row, and the words these fields hold."""
     fields: dict[str, Type] = {}
     words: dict[str, frozenset[str]] = {}
     for name, row in FIELDS_BY_KIND[kind].items():
         type_ = type_of(row)
         if type_.kind in ("word", "words") and type_.words in ("text", "provider", "region", name):
             type_ = replace(type_, words=name)
-            if type_.kind == "words":
-                words[name] = frozenset(
-                    item for found in rows if not isinstance(found, Offer) for item in members(found, name)
-                )
-            else:
-                answers = (ask(found, name) for found in rows)
-                words[name] = frozenset(str(item.value) for item in answers if item is not None)
+            words[name] = _words(kind, name, type_.kind == "words", env.scope)
         fields[name] = type_
     return Env(env.scope, fields=fields, words=words, facts=env.facts, fleet=False)
+
+
+def _words(kind: str, name: str, several: bool, scope: Scope) -> frozenset[str]:
+    key = f"{kind}.{name}"
+    if key not in scope.words:
+        rows = [_look(kind, scope)(item) for item in scope.every(kind)]
+        if several:
+            found = {word for row in rows if not isinstance(row, Offer) for word in members(row, name)}
+        else:
+            answers = (ask(row, name) for row in rows)
+            found = {str(item.value) for item in answers if item is not None}
+        scope.words[key] = frozenset(found)
+    return scope.words[key]
+
+
+def _look(kind: str, scope: Scope) -> Callable[[str], Gpu | Offer | Format]:
+    if kind == "gpu":
+        return scope.gpu
+    return scope.offer if kind == "offer" else scope.format

@@ -22,7 +22,12 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
 
     scope = env.scope
     if node.function not in FUNCTIONS:
-        scope.error("E0301", f"no function is called `{node.function}`", node.span, help=near(node.function, FUNCTIONS))
+        scope.error(
+            "E0301",
+            f"no function is called `{node.function}`",
+            node.span,
+            help=near(node.function, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}",
+        )
         return None
     owners = _owners(node.source, env)
     if owners is None:
@@ -63,7 +68,7 @@ def _owners(source: tree.Expression, env: Env) -> list[str] | None:
         for item in source.items:
             if not (isinstance(item, tree.Name) and item.text in env.workloads):
                 help = near(item.text, env.workloads) if isinstance(item, tree.Name) else None
-                env.scope.error("E0301", "this is no workload", item.span, help=help)
+                env.scope.error("E0301", "this is no workload", item.span, help=help or "name workloads of this plan")
         return None
     env.scope.error("E0402", "a comprehension goes over workloads", source.span, help="for w in workloads")
     return None

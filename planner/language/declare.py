@@ -30,7 +30,11 @@ def collect(file: tree.File, scope: Scope) -> None:
                 scope.error("E0403", f"edition {item.year} is not known", item.span, help="edition 2026")
             elif edition is not None and edition.path == item.span.path:
                 scope.error(
-                    "E0302", "the edition is stated twice", item.span, secondary=((edition, "first stated here"),)
+                    "E0302",
+                    "the edition is stated twice",
+                    item.span,
+                    secondary=((edition, "first stated here"),),
+                    help="leave one out",
                 )
             edition = edition or item.span
         if not isinstance(item, tree.Declaration | tree.Let):
@@ -56,6 +60,7 @@ def collect(file: tree.File, scope: Scope) -> None:
                     f"`{item.name}` is declared twice",
                     item.name_span,
                     secondary=((name_span, "first declared here"),),
+                    help="rename or remove one of them",
                 )
             continue
         seen[item.name] = (item.name_span, item.span)
@@ -134,7 +139,7 @@ def base_of(declaration: tree.Declaration, scope: Scope) -> tree.Declaration | N
     if base is None or base.kind != declaration.kind:
         return None
     if base is declaration:
-        scope.error("E0306", f"`{name}` is like itself", declaration.base.span)
+        scope.error("E0306", f"`{name}` is like itself", declaration.base.span, help="name another base")
     elif base.base is not None:
         scope.error(
             "E0405",
@@ -176,15 +181,18 @@ def read_fields(declaration: tree.Declaration, scope: Scope) -> Said:
                 help=near(name, table) or f"it has {', '.join(table)}",
             )
         elif relation.operator != "=":
-            scope.error("E0402", f"`{name}` of a {kind} takes `=`", relation.span)
+            scope.error("E0402", f"`{name}` of a {kind} takes `=`", relation.span, help=f"{name} = …")
         elif relation.per_layer or relation.because is not None:
-            scope.error("E0405", f"`{name}` of a {kind} takes a value alone", relation.span)
+            scope.error(
+                "E0405", f"`{name}` of a {kind} takes a value alone", relation.span, help="leave out what follows it"
+            )
         elif relation.target.text in said.spans:
             scope.error(
                 "E0302",
                 f"`{relation.target.text}` is set twice",
                 relation.target.span,
                 secondary=((said.spans[relation.target.text], "first set here"),),
+                help="leave one out",
             )
         else:
             said.spans[relation.target.text] = relation.target.span

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.records import Model
+from planner.diagnostics import Span
 from planner.language.scope import Scope
 from planner.syntax import tree
 
@@ -14,7 +15,8 @@ from planner.syntax import tree
 def read_model(name: str, function: str, path: tree.String, what: str, scope: Scope) -> Model | None:
     """Return the model of a file, its path relative to the plan's; None after an E0204 that says why not."""
     place = Path(path.span.path).parent / path.text
-    reason: str
+    reason = ""
+    secondary: tuple[tuple[Span, str], ...] = ()
     try:
         huggingface = importlib.import_module("planner.catalog.huggingface")
         reader = getattr(huggingface, f"read_{function}")
@@ -31,6 +33,9 @@ def read_model(name: str, function: str, path: tree.String, what: str, scope: Sc
     except OSError as problem:
         reason = problem.strerror or str(problem)
     except ValueError as problem:
+        where = getattr(problem, "span", None)
         reason = str(problem)
-    scope.error("E0204", f'"{path.text}" describes no model: {reason}', path.span, help=f"name {what}")
+        secondary = ((where, getattr(problem, "reason", "")),) if where is not None else ()
+    message = f'"{path.text}" describes no model: {reason}'
+    scope.error("E0204", message, path.span, help=f"name {what}", secondary=secondary)
     return None

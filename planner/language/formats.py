@@ -28,7 +28,9 @@ def declare_format(declaration: tree.Declaration, scope: Scope) -> None:
         value = said.values.get(name)
         if isinstance(value, Fraction) and not least < value <= most:
             range_ = "above 0 and at most 200%" if name == "quality" else f"above 0 and at most {most}"
-            scope.error("E0403", f"`{name}` is {range_}", said.spans[name])
+            scope.error(
+                "E0403", f"`{name}` is {range_}", said.spans[name], help=f"{name} = {'99%' if name == 'quality' else 4}"
+            )
     if len(scope.findings) > before:
         scope.broken.add(declaration.name)
         return

@@ -59,7 +59,7 @@ def declare_gpu(declaration: tree.Declaration, scope: Scope) -> None:
         _missing(declaration, said, ("memory", "bandwidth", "peak"), scope)
     for name in ("memory", "bandwidth", "device_memory"):
         if said.values.get(name) == 0:
-            scope.error("E0403", f"`{name}` is above zero", said.spans[name])
+            scope.error("E0403", f"`{name}` is above zero", said.spans[name], help="state what the card has")
     if len(scope.findings) > before:
         scope.broken.add(declaration.name)
         return

@@ -143,7 +143,12 @@ def _bring(items: Items, wanted: tree.Import, reading: _Reading) -> Items:
     for name in wanted.names:
         if name not in have:
             reading.findings.append(
-                error("E0301", f'"{wanted.path}" declares no `{name}`', wanted.span, help=near(name, have))
+                error(
+                    "E0301",
+                    f'"{wanted.path}" declares no `{name}`',
+                    wanted.span,
+                    help=near(name, have) or "see what it declares",
+                )
             )
     brought = tuple(item for item in items if not isinstance(item, tree.Edition | tree.Optimize | tree.Test))
     if wanted.names:

@@ -67,12 +67,15 @@ def constant(node: tree.Expression, env: Env, expected: Type | None = None) -> M
         return None
     if names(typed.node):
         env.scope.error(
-            "E0405", "this value must be known before solving", node.span, help="relate quantities in a `require`"
+            "E0405",
+            "this value must be known before solving",
+            node.span,
+            help="relate quantities of workloads in a `require`",
         )
         return None
     found = evaluate(typed.node, lambda *_: None)
     if found is None:
-        env.scope.error("E0403", "this has no value: it divides by zero, or chooses among nothing", node.span)
+        env.scope.error("E0403", "this has no value: it divides by zero", node.span, "divide by something else")
     return found
 
 
@@ -84,8 +87,7 @@ def fold(node: tree.Expression) -> bool | None:
 
 def _number(node: tree.Number, env: Env) -> Typed | None:
     if node.unit is not None and node.unit not in UNITS:
-        env.scope.error("E0105", f"`{node.unit}` is no unit", node.span, help=near(node.unit, UNITS))
-        return None
+        return None  # the lexer has already said so
     value, unit = canonical(node.value, node.unit)
     return Typed(replace(node, value=value, unit=unit), Type("number", unit))
 
@@ -97,7 +99,8 @@ def _unary(node: tree.Unary, env: Env) -> Typed | None:
     wanted = "boolean" if node.operator == "not" else "number"
     if inner.type.kind != wanted:
         what = "a condition" if wanted == "boolean" else "a number"
-        env.scope.error("E0402", f"`{node.operator}` takes {what}, this is {inner.type}", node.operand.span)
+        way = "compare it first, in parentheses" if wanted == "boolean" else None
+        env.scope.error("E0402", f"`{node.operator}` takes {what}, this is {inner.type}", node.operand.span, way)
         return None
     return Typed(replace(node, operand=inner.node), replace(inner.type, quantity=None))
 
@@ -114,6 +117,7 @@ def _conditional(node: tree.Conditional, env: Env, expected: Type | None) -> Typ
             f"the branches differ: {then.type} and {otherwise.type}",
             node.span,
             secondary=((node.then.span, str(then.type)), (node.otherwise.span, str(otherwise.type))),
+            help="both branches need one type",
         )
         return None
     return Typed(replace(node, condition=condition, then=then.node, otherwise=otherwise.node), then.type)
@@ -161,7 +165,12 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
         return _compare(node, left, right, env)
     for side, part in ((left, node.left), (right, node.right)):
         if side.type.kind != "number":
-            env.scope.error("E0402", f"`{operator}` takes numbers, this is {side.type}", part.span)
+            env.scope.error(
+                "E0402",
+                f"`{operator}` takes numbers, this is {side.type}",
+                part.span,
+                help="use a quantity that is one",
+            )
             return None
     lowered = replace(node, left=left.node, right=right.node)
     if operator in "+-":
@@ -190,6 +199,7 @@ def _compare(node: tree.Binary, left: Typed, right: Typed, env: Env) -> Typed | 
             f"{a} cannot be compared with {b}",
             node.span,
             secondary=((node.left.span, f"this is {a}"), (node.right.span, f"this is {b}")),
+            help="compare like with like",
         )
         return None
     if a.kind == "number" and not together(a.unit, b.unit):
@@ -294,15 +304,25 @@ def gather(node: tree.Call | tree.Comprehension, items: list[Typed], env: Env) -
         return Typed(call, PLAIN)
     wanted = "boolean" if function in ("any", "all") else "number"
     unit: str | None = None
+    first = items[0] if items else None
     for item in items:
         if item.type.kind != wanted:
             what = "conditions" if wanted == "boolean" else "numbers"
-            env.scope.error("E0402", f"`{function}` takes {what}, this is {item.type}", item.node.span)
+            way = "compare each: `all(w.gpus > 1 for …)`" if wanted == "boolean" else "name a quantity with a number"
+            env.scope.error("E0402", f"`{function}` takes {what}, this is {item.type}", item.node.span, way)
             return None
         if wanted == "number" and not together(unit or item.type.unit, item.type.unit):
-            env.scope.error("E0401", f"units differ: {named(unit)} and {named(item.type.unit)}", item.node.span)
+            env.scope.error(
+                "E0401",
+                f"units differ: {named(unit)} and {named(item.type.unit)}",
+                item.node.span,
+                label=f"this is {named(item.type.unit)}",
+                secondary=((first.node.span if first else node.span, f"this is {named(unit)}"),),
+                help=f"`{function}` needs items of one dimension",
+            )
             return None
-        unit = unit or item.type.unit
+        if unit is None and item.type.unit is not None:
+            unit, first = item.type.unit, item
     return Typed(call, BOOLEAN if wanted == "boolean" else Type("number", unit))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers, Model
 from planner.language.declare import Said, read_fields
 from planner.language.hardware import PLAN, base_row
@@ -97,7 +98,7 @@ def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | Non
     architecture = _architecture(declaration, said, scope)
     if architecture is None:
         return None
-    count, active = parameters(architecture)
+    count, active = _counted(architecture)
     model = Model(name, count, active, "bf16", None, "", "", architecture, PLAN, PLAN)
     return replace(model, **_stated(said))
 
@@ -148,30 +149,9 @@ def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Ar
     return Architecture(hidden, _number(said, "vocab"), tied, "rms", (group,))
 
 
-def parameters(arch: Architecture) -> tuple[int, int]:
-    """Return all and active parameters of a plain decoder: grouped-query attention and an MLP or experts, no biases.
-
-    Embedding and head vocab × hidden each; attention hidden × head_dim × (2 heads + 2 kv_heads); a gated MLP
-    3 × hidden × inter, else 2; a router hidden × experts; norms of one vector (Llama, arXiv 2302.13971; Mixtral,
-    arXiv 2401.04088).
-    """
-    hidden = arch.hidden
-    total = arch.vocab * hidden * (1 if arch.tied else 2) + hidden
-    active = total
-    for group in arch.groups:
-        mixer, ffn = group.mixer, group.ffn
-        shared = 2 * hidden * mixer["head_dim"] * (mixer["heads"] + mixer["kv_heads"]) + group.norms * hidden
-        matrices = 3 if ffn.get("gated", True) else 2
-        if ffn["kind"] == "moe":
-            shared += hidden * ffn["experts"] + matrices * hidden * int(ffn.get("shared_inter", 0))
-            each = matrices * hidden * ffn["inter"]
-            total += group.count * (shared + ffn["experts"] * each)
-            active += group.count * (shared + ffn["topk"] * each)
-        else:
-            shared += matrices * hidden * ffn["inter"]
-            total += group.count * shared
-            active += group.count * shared
-    return total, active
+def _counted(arch: Architecture) -> tuple[int, int]:
+    """Return all and active parameters of an architecture."""
+    return sum(parameters(arch).values()), sum(parameters(arch, active=True).values())
 
 
 def _changed(declaration: tree.Declaration, base: Model, said: Said, scope: Scope) -> Model | None:
@@ -208,14 +188,8 @@ def _changed(declaration: tree.Declaration, base: Model, said: Said, scope: Scop
 
 def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, scope: Scope) -> Architecture | None:
     groups = list(arch.groups)
-    plain_model = _plain(base, arch)
     for name in shape:
         value = said.values[name]
-        if not plain_model and (name not in ("vocab", "tied") or arch.embed_dim or arch.head_bias):
-            _refuse(
-                name, f"`{base.id}` is no plain decoder, and `{name}` changes more than one part of it", said, scope
-            )
-            return None
         plain: Any = int(value) if isinstance(value, Fraction) else value
         if name == "layers":
             if len(groups) != 1:
@@ -242,24 +216,13 @@ def _refuse(name: str, reason: str, said: Said, scope: Scope) -> None:
 
 
 def _recounted(base: Model, old: Architecture, new: Architecture) -> dict[str, Any]:
-    """Return a changed model's counts: the base's, and what the tables or the plain formula add."""
-    if _plain(base, old):
-        count, active = parameters(new)
-        return {"architecture": new, "params": count, "active_params": active}
-    more = _tables(new) - _tables(old)
-    return {"architecture": new, "params": base.params + more, "active_params": base.active_params + more}
-
-
-def _tables(arch: Architecture) -> int:
-    return arch.vocab * arch.hidden * (1 if arch.tied else 2)
-
-
-def _plain(base: Model, arch: Architecture) -> bool:
-    """Return whether the plain formula counts a model exactly, so that it also counts a changed one."""
-    try:
-        return parameters(arch) == (base.params, base.active_params)
-    except KeyError:
-        return False
+    """Return a changed model's counts: the base's published ones, and what the change adds or takes."""
+    before, after = _counted(old), _counted(new)
+    return {
+        "architecture": new,
+        "params": base.params + after[0] - before[0],
+        "active_params": base.active_params + after[1] - before[1],
+    }
 
 
 def _read(declaration: tree.Declaration, value: tree.Expression, scope: Scope) -> Model | None:

@@ -84,7 +84,9 @@ def _loop(node: tree.Name, env: Env) -> Typed | Refused:
     if len(node.parts) == 1:
         return Typed(tree.String(owner, node.span), Type("word", words="workload"))
     if len(node.parts) > 2:
-        env.scope.error("E0303", f"`{node.text}` has a part too many", node.span)
+        env.scope.error(
+            "E0303", f"`{node.text}` has a part too many", node.span, help=f"write {'.'.join(node.parts[:2])}"
+        )
         return REFUSED
     return quantity(owner, node.parts[1], node, env)
 
@@ -136,7 +138,7 @@ def _field(node: tree.Name, env: Env) -> Typed | Refused:
             env.scope.error("E0303", "`peak` is one of a format", node.span, help="peak.bf16")
         return Typed(tree.Name(("peak", found.id), node.span), type_) if isinstance(found, Format) else REFUSED
     if rest:
-        env.scope.error("E0303", f"`{name}` has no `{'.'.join(rest)}`", node.span)
+        env.scope.error("E0303", f"`{name}` has no `{'.'.join(rest)}`", node.span, help=f"write `{name}` alone")
         return REFUSED
     return Typed(tree.Name((name, ""), node.span), type_)
 
@@ -147,27 +149,35 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
     text = scope.spelled(node)
     if text is None:
         what = expected or TEXT
-        scope.error("E0402", f"{what} stands here, not {describe(node, env)}", node.span, help=_help(what, env))
+        scope.error("E0402", f"{what} stands here, not {describe(node, env)}", node.span, help=sample(what, env))
         return None
     if expected is None or expected.kind in ("number", "boolean"):
         if isinstance(node, tree.String):
             return Typed(node, TEXT)
         assert isinstance(node, tree.Name)
-        _unknown(node, env)
+        _unknown(node, env, expected)
         return None
     if expected.words in ("gpu", "format", "model", "offer"):
         return _row(node, expected, env)
     known = vocabulary(expected, env)
     if known is not None and text not in known:
         spoken = expected.quantity.name if expected.quantity else expected.words
-        scope.error("E0301", f"`{spoken}` cannot be `{text}`", node.span, help=choices(text, known))
+        help = choices(text, known) or sample(expected, env)
+        scope.error("E0301", f"`{spoken}` cannot be `{text}`", node.span, help=help)
         return None
     return Typed(tree.String(text, node.span), expected)
 
 
-def _help(expected: Type, env: Env) -> str | None:
+SAMPLES = {"gpu": "l40s", "format": "bf16", "model": '"meta-llama/Llama-3.1-8B"', "engine": "vllm", "offer": '"…/…/…"'}
+
+
+def sample(expected: Type, env: Env) -> str | None:
+    """Return a help line for what should stand somewhere: all words where they are few, else one of them."""
+    if expected.kind == "number":
+        return "write a number with its unit"
     known = vocabulary(expected, env) if expected.kind == "word" else None
-    return choices("", known) if known else None
+    few = choices("", known) if known else None
+    return few or (f"an id like {SAMPLES[expected.words]}" if expected.words in SAMPLES else 'a text in `"`')
 
 
 def describe(node: tree.Expression, env: Env) -> str:
@@ -198,22 +208,41 @@ def _row(node: tree.Expression, expected: Type, env: Env) -> Typed | None:
     if isinstance(row, Format) and quantity is not None and row.id not in formats_for(env.scope, quantity.name):
         known = formats_for(env.scope, quantity.name)
         help = f"it can be {', '.join(known)}" if len(known) <= 24 else None
-        env.scope.error("E0402", f"`{row.id}` is no format for {quantity.name}", node.span, help=help)
+        env.scope.error("E0402", f"`{row.id}` is no format for {quantity.name}", node.span, help=help or "like bf16")
         return None
     return Typed(tree.String(row.id, node.span), expected)
 
 
-def _unknown(node: tree.Name, env: Env) -> None:
+def _unknown(node: tree.Name, env: Env, expected: Type | None = None) -> None:
     scope = env.scope
-    for kind in ROWS[:3]:
-        if node.text in scope.every(kind):
-            scope.error(
-                "E0402",
-                f"`{node.text}` is a {kind}, and nothing here says so",
-                node.span,
-                help=f'compare a quantity with it, or write it as a text: "{node.text}"',
-            )
-            return
     owner = ".".join(node.parts[:-1])
+    if owner in scope.kinds and owner not in env.workloads:
+        scope.error(
+            "E0405",
+            f"`{node.text}` is known only after solving: a value given in advance cannot read it",
+            node.span,
+            help="relate the two in a `require`",
+        )
+        return
+    kind = next((kind for kind in ROWS[:3] if node.text in scope.every(kind)), None)
+    if expected is not None and expected.quantity is not None and (kind is not None or not owner):
+        close = near(node.text, known_names(env))
+        what = f"`{node.text}` is a {kind}" if kind else f"`{node.text}` is not known here"
+        takes = "a number" if expected.kind == "number" else "true or false"
+        scope.error(
+            "E0402" if kind else "E0301",
+            what if not kind else f"`{expected.quantity.name}` takes {takes}, and {what}",
+            node.span,
+            help=close or f"`{expected.quantity.name}` takes {takes}",
+        )
+        return
+    if kind is not None:
+        scope.error(
+            "E0402",
+            f"`{node.text}` is a {kind}, and nothing here says so",
+            node.span,
+            help=f'compare a quantity with it, or write it as a text: "{node.text}"',
+        )
+        return
     help = near(owner, env.workloads) if owner else near(node.text, known_names(env))
-    scope.error("E0301", f"`{node.text}` is not known here", node.span, help=help)
+    scope.error("E0301", f"`{node.text}` is not known here", node.span, help=help or "declare it with `let`")

@@ -56,7 +56,7 @@ def _apply(items: list[tree.Item], relation: tree.Relation) -> Diagnostic | None
     for index, item in enumerate(items):
         if isinstance(item, tree.Let) and item.name == target.text:
             if relation.operator != "=":
-                return error("E0402", f"`{item.name}` is a `let`: it takes `=`", relation.span)
+                return error("E0402", f"`{item.name}` is a `let`: it takes `=`", relation.span, help=f"{item.name} = …")
             items[index] = replace(item, value=relation.value, span=relation.span)
             return None
     for index, item in enumerate(items):
@@ -64,9 +64,11 @@ def _apply(items: list[tree.Item], relation: tree.Relation) -> Diagnostic | None
             continue
         rest = target.parts[item.name.count(".") + 1 :]
         if not rest:
-            return error("E0303", f"`{item.name}` is a {item.kind}; name a quantity of it", target.span)
+            return error(
+                "E0303", f"`{item.name}` is a {item.kind}; name a quantity of it", target.span, help=f"{item.name}.gpus"
+            )
         if item.value is not None:
-            return error("E0405", f"`{item.name}` is read from a file", target.span)
+            return error("E0405", f"`{item.name}` is read from a file", target.span, help="change the file")
         own = replace(relation, target=tree.Name(rest, target.span))
         items[index] = _replaced(item, own, items)
         return None

@@ -127,7 +127,9 @@ def build_goals(file: tree.File, scope: Scope, env: Env) -> tuple[Goal, ...]:
             if goal is None:
                 continue
             if any(goal.quantity == other.quantity for other in goals):
-                scope.error("E0302", f"`{goal.quantity}` stands twice in the objective", part.span)
+                scope.error(
+                    "E0302", f"`{goal.quantity}` stands twice in the objective", part.span, help="leave the second out"
+                )
                 continue
             goals.append(goal)
     return tuple(goals) or (Goal("cost", "minimize", None),)
@@ -226,5 +228,6 @@ def _fleet_clashes(bounds: list[FleetBound], scope: Scope) -> None:
                     f"two bounds on `{low.rule}` exclude each other",
                     second.span,
                     secondary=((first.span, "the other bound"),),
+                    help="no value keeps both",
                 )
                 return

@@ -24,7 +24,8 @@ SHOWN = 12
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return "did you mean …" for the nearest known word, or None."""
     choices = list(dict.fromkeys(known))
-    found = get_close_matches(word, choices, n=1, cutoff=0.6)
+    cutoff = 0.5 if len(word) <= 3 else 0.6
+    found = get_close_matches(word, choices, n=1, cutoff=cutoff)
     if not found:
         low = {choice.casefold(): choice for choice in choices}
         found = [low[item] for item in get_close_matches(word.casefold(), low, n=1, cutoff=0.6)]
@@ -40,7 +41,10 @@ def choices(word: str, known: Iterable[str]) -> str | None:
 
 @dataclass(slots=True)
 class Scope:
-    """Tables that the passes fill in turn, and what they found wrong."""
+    """Tables that the passes fill in turn, and what they found wrong.
+
+    `words` and `suited` keep what is asked again and again of all rows: a field's words, a quantity's formats.
+    """
 
     catalog: Catalog
     path: str = ""
@@ -55,6 +59,8 @@ class Scope:
     engines: dict[str, Engine] = field(default_factory=dict)
     quality: list[Recovery] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    words: dict[str, frozenset[str]] = field(default_factory=dict)
+    suited: dict[str, list[str]] = field(default_factory=dict)
 
     def error(
         self,
@@ -147,13 +153,27 @@ class Scope:
     def _missing(self, kind: str, word: str, node: tree.Expression) -> None:
         other = next((k for k in ("gpu", "format", "model") if k != kind and self._has(k, word)), None)
         if other is not None:
-            self.error("E0402", f"`{word}` is a {other}; here stands a {kind}", node.span)
+            sample = {"gpu": "l40s", "format": "bf16"}.get(kind, '"owner/name"')
+            self.error("E0402", f"`{word}` is a {other}; here stands a {kind}", node.span, help=f"an id like {sample}")
             return
-        known = list(self.every(kind))
+        known = [*self.every(kind), *self._aliases(kind)]
         help = near(word, known)
         if help is None and kind == "model" and "/" not in word:
             help = 'write its whole id, "owner/name", or declare it: `model NAME { parameters = 13B }`'
+        help = help or f"`planner catalog list {kind}s` shows them all"
         self.error("E0301", f"no {kind} is called `{word}`", node.span, help=help)
+
+    def _aliases(self, kind: str) -> list[str]:
+        """Return the other names that shipped rows go by; asked only where something is not found."""
+        match kind:
+            case "gpu":
+                return [name for key in self.catalog.gpus for name in self.catalog.gpus[key].aliases]
+            case "model":
+                return [name for key in self.catalog.models for name in self.catalog.models[key].aliases]
+            case "format":
+                rows = [self.catalog.formats.row(key) for key in self.catalog.formats]
+                return [str(name) for row in rows for name in row.get("aliases", ())]
+        return []
 
     def _own(self, kind: str, word: str) -> Gpu | Format | Model | Offer | None:
         if kind == "gpu":

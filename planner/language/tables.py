@@ -47,12 +47,18 @@ def _adopt(item: tree.Import, scope: Scope) -> None:
         )
         return
     table: Table[Any] = Table(read_sheet(Path(item.path), kind, MAKERS[kind]), MAKERS[kind])
-    scope.findings.extend(table.findings)
+    way = f"the shipped {kind}.yaml shows the form of a row"
+    scope.findings.extend(replace(finding, help=finding.help or way) for finding in table.findings)
     if table.findings and not len(table):
         return
     for name in item.names:
         if name not in table:
-            scope.error("E0301", f'"{Path(item.path).name}" has no row `{name}`', item.span, help=near(name, table))
+            scope.error(
+                "E0301",
+                f'"{Path(item.path).name}" has no row `{name}`',
+                item.span,
+                help=near(name, table) or "see its rows",
+            )
     shipped = scope.catalog.table(kind)
     for key in table:
         if item.names and key not in item.names:

@@ -103,9 +103,12 @@ def vocabulary(type_: Type, env: Env) -> list[str] | None:
 
 def formats_for(scope: Scope, quantity: str) -> list[str]:
     """Return the formats a quantity can have; all of them where the catalog does not say."""
-    rows = [scope.format(key) for key in scope.every("format")]
-    fitting = [row.id for row in rows if quantity in row.roles]
-    return fitting or [row.id for row in rows]
+    kept = scope.suited.get(quantity)
+    if kept is None:
+        rows = [scope.format(key) for key in scope.every("format")]
+        kept = [row.id for row in rows if quantity in row.roles] or [row.id for row in rows]
+        scope.suited[quantity] = kept
+    return kept
 
 
 def same_words(left: Type, right: Type, env: Env) -> bool:

@@ -55,7 +55,8 @@ def _no_base(declaration: tree.Declaration, scope: Scope) -> None:
         f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
     )
     alike = [key for key, item in scope.declared.items() if item.kind == declaration.kind and item is not declaration]
-    scope.error("E0301", reason, declaration.base.span, help=near(name, alike))
+    help = near(name, alike) or f"`like` copies a {declaration.kind} block of this plan"
+    scope.error("E0301", reason, declaration.base.span, help=help)
     scope.broken.add(declaration.name)
 
 
@@ -97,7 +98,9 @@ def _read_model(block: _Block, relations: list[tree.Relation] | tuple[tree.Relat
         if relation.target.text != "model":
             rest.append(relation)
         elif relation.operator != "=" or isinstance(relation.value, tree.SetOf | tree.AnyOf | tree.Filter):
-            scope.error("E0402", "`model` is given: it takes `=` and one model", relation.span)
+            scope.error(
+                "E0402", "`model` is given: it takes `=` and one model", relation.span, help='model = "owner/name"'
+            )
         elif _first_time(block, "model", relation):
             found = scope.find("model", relation.value)
             block.model = found if isinstance(found, Model) else None
@@ -145,7 +148,7 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
     if quantity is None:
         other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
         reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {block.kind}"
-        scope.error("E0303", reason, relation.target.span, help=near(name, BY_KIND[block.kind]))
+        scope.error("E0303", reason, relation.target.span, help=_near_quantity(name, block.kind))
         return
     block.spans.setdefault(name, relation.span)
     if relation.per_layer and not _layered(block, quantity, relation):
@@ -161,6 +164,10 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
         scope.error("E0402", f"`{name}` is given: it takes `=`", relation.span, help=f"{name} = …")
     else:
         _bound(block, quantity, relation)
+
+
+def _near_quantity(name: str, kind: str) -> str:
+    return near(name, BY_KIND[kind]) or f"`planner explain {kind}` lists what it has"
 
 
 def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool:
@@ -188,8 +195,8 @@ def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool
 def _offer(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
     scope, name = block.env.scope, quantity.name
     if quantity.role != "decision":
-        way = "takes `=`" if quantity.role == "given" else "follows: bound it by <= or >="
-        scope.error("E0402", f"`{name}` is {quantity.role}, so it takes no set: it {way}", relation.span)
+        help = f"{name} = …" if quantity.role == "given" else f"bound it: {name} <= …"
+        scope.error("E0402", f"`{name}` is {quantity.role}: it takes no set", relation.span, help=help)
         return
     values = many(quantity, relation.value, block.env)
     if values is not None and not values:
@@ -236,8 +243,12 @@ def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
         scope.error("E0402", f"`{name}` has no order", relation.span, help="compare it with `=` or `!=`")
         return
     if isinstance(value, Fraction) and _never(quantity, relation.operator, value):
-        shown = "100%" if quantity.high == 1 else f"{spoken(quantity.low or Fraction(0), quantity.unit)}"
-        scope.error("E0403", f"`{name}` can never be that: its limit is {shown}", relation.value.span)
+        limits = [
+            f"at {word} {spoken(limit, quantity.unit)}"
+            for word, limit in (("least", quantity.low), ("most", quantity.high))
+            if limit is not None
+        ]
+        scope.error("E0403", f"`{name}` can never be that", relation.value.span, help=f"it is {' and '.join(limits)}")
         return
     rule = f"{block.name}.{name}"
     block.bounds.append(Bound(rule, name, relation.operator, value, relation.span, relation.because))
@@ -321,10 +332,10 @@ def _doubts(block: _Block) -> None:
                 )
     for name, narrow_ones in (("gradient_precision", ("fp16",)), ("loss_precision", ("fp16", "bf16"))):
         if given.get(name) in narrow_ones:
-            what = "gradients" if name == "gradient_precision" else "the loss"
+            what = "gradients" if name == "gradient_precision" else "a loss"
             scope.warn(
                 "W0602",
-                f"{what} in {given[name]} lose small updates: backpropagation is sensitive to it",
+                f"backpropagation is sensitive to {what} kept in {given[name]}: small updates are lost",
                 block.spans[name],
                 help=f"{name} = fp32",
             )

@@ -17,7 +17,7 @@ class Mistake(Exception):
     def __init__(self, message: str, span: Span, help: str | None = None) -> None:
         """Keep it as a diagnostic."""
         super().__init__(message)
-        self.diagnostic: Diagnostic = error("E0102", message, span, help=help)
+        self.diagnostic: Diagnostic = error("E0102", message, span, help=help or "see `planner init` for the forms")
 
 
 def join(first: Span, last: Span) -> Span:

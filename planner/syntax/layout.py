@@ -73,6 +73,8 @@ _TOP = frozenset({"EDITION", "IMPORT", "LET", "REQUIRE", "PREFER", "MINIMIZE", "
 _STARTS = _TOP | {"DROP", "EXPECT"}
 _CLOSES = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 
+BAD_UNIT = "?"
+"""The unit of a number that has already been reported."""
 _SCALES = {
     "k": 10**3,
     "M": 10**6,
@@ -163,7 +165,11 @@ def tokenize(text: str, path: str) -> Tokens:
                 match = _OPEN_STRING.match(text, position)
                 assert match is not None
                 where = lines.span(position, match.end())
-                found.diagnostics.append(error("E0101", "this text is not closed", where, label='no `"` on this line'))
+                found.diagnostics.append(
+                    error(
+                        "E0101", "this text is not closed", where, label='no `"` on this line', help='close it with `"`'
+                    )
+                )
             token = Lexeme("STRING", match.group(), lines.span(position, match.end()), first=first)
         elif match := _NUMBER.match(text, position):
             token = _number(text, match, lines, first, found.diagnostics)
@@ -179,7 +185,13 @@ def tokenize(text: str, path: str) -> Tokens:
             if skipped != position:
                 message = f"`{char}` means nothing here" if char.isprintable() else "an unprintable character"
                 found.diagnostics.append(
-                    error("E0101", message, lines.span(position, position + 1), label="unknown character")
+                    error(
+                        "E0101",
+                        message,
+                        lines.span(position, position + 1),
+                        label="unknown character",
+                        help='leave it out; a text stands between two `"`, a comment after `#`',
+                    )
                 )
             position += 1
             skipped = position
@@ -228,7 +240,8 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         value = Fraction(plain) * scale
     where = lines.span(start, end)
     if problem:
-        out.append(error("E0105", problem, where, label="in this number", help=hint))
+        unit = BAD_UNIT  # the mistake is told here; who meets the number later says nothing more
+        out.append(error("E0105", problem, where, label="in this number", help=hint or "write it like 8_192 or 40 GiB"))
     return Lexeme("NUMBER", text[start:end], where, value, unit, first)
 
 
@@ -243,6 +256,15 @@ def _known(word: str) -> str | None:
 class _Open:
     token: Lexeme
     statements: list[Statement] | None  # the lines of a block, None for parentheses and sets
+
+
+_WAYS = {
+    "opened here": "close it where it ends",
+    "no `{` is open": "remove it, or open its partner",
+    "too deep here": "name parts of it with `let`",
+    "what is this?": "inference NAME { … }, or fleet { … }",
+    "not here": "close the block before it",
+}
 
 
 class _Layout:
@@ -271,7 +293,7 @@ class _Layout:
         self.now.bad = True
 
     def report(self, code: str, message: str, span: Span, label: str) -> None:
-        self.out.append(error(code, message, span, label=label))
+        self.out.append(error(code, message, span, label=label, help=_WAYS[label]))
 
     def deep(self, token: Lexeme) -> None:
         if len(self.brackets) + len(self.blocks) > MAX_DEPTH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,9 +19,11 @@ from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.syntax import tree
 from planner.syntax.build import Builder, Mistake, join
 from planner.syntax.layout import MAX_DEPTH, OPERATORS, Lexeme, Statement, statements, tokenize
+from planner.units.quantity import UNITS
 
 _SYMBOLS = {kind: text for text, kind in OPERATORS.items()}
 _VALUE = {"NUMBER", "LPAR"}
+_OUTSIDE = {"EDITION", "LET", "IMPORT", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE", "TEST"}
 _ORDER = ("EQUAL", "IN", "COLON", "RPAR", "RBRACE", "THEN", "ELSE", "WORTH", "STRING", "NAME", "FOR")
 
 
@@ -101,7 +104,7 @@ class _Reader:
         except LarkError as problem:
             cause = getattr(problem, "orig_exc", None)
             known = cause.diagnostic if isinstance(cause, Mistake) else None
-            self.out.append(known or error("E0102", "this statement cannot be read", whole))
+            self.out.append(known or error("E0102", "this statement cannot be read", whole, help="see `planner init`"))
             return None
         if _depth(found) > MAX_DEPTH + 4:
             message = f"nested more than {MAX_DEPTH} deep"
@@ -145,7 +148,7 @@ class _Reader:
                     body.append(line)
                 else:
                     word = "drop" if isinstance(line, tree.Drop) else "expect"
-                    self.out.append(error("E0102", f"`{word}` belongs in a test", line.span))
+                    self.out.append(error("E0102", f"`{word}` belongs in a test", line.span, help='test "name" { … }'))
             whole_item = dataclasses.replace(head, body=tuple(body), span=whole)
         return self.doc(whole_item, tokens[0])  # type: ignore[no-any-return]
 
@@ -156,19 +159,38 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
     label = f"expected {expected}" if expected else ""
     if not isinstance(raw, Lexeme):
         last = tokens[-1].span
-        return error("E0102", f"this is unfinished after `{tokens[-1].text}`", last, label=label)
+        help = "finish it on this line, or break the line after an operator, a comma or an open brace"
+        return error("E0102", f"this is unfinished after `{tokens[-1].text}`", last, label=label, help=help)
     at = next((place for place, token in enumerate(tokens) if token is raw), 0)
     before = tokens[at - 1] if at else None
     if before is not None and before.type == "NUMBER" and raw.type == "NAME" and not raw.first:
-        return error("E0105", f"`{raw.text}` is no unit", raw.span, label="after a number")
-    hint = None
+        return error("E0105", f"`{raw.text}` is no unit", raw.span, label="after a number", help=_unit_near(raw.text))
+    hint: str | None
     if raw.type == "EQ" and start == "entry":
         hint = "write `=` to fix a quantity"
+    elif start == "entry" and at == 0 and raw.type in _OUTSIDE:
+        hint = "this statement belongs outside the block"
+    elif start == "item" and at == 0 and raw.type in {"DROP", "EXPECT"}:
+        hint = "this statement belongs in a `test`"
     elif raw.type == raw.text.upper() and "NAME" in (problem.expected or ()):
         hint = f"`{raw.text}` is a reserved word"
-    elif start == "entry" and raw.type in {"LET", "IMPORT", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE"}:
-        hint = "this statement belongs outside the block"
+    elif raw.type == "STRING" and "NAME" in (problem.expected or ()):
+        hint = "a name stands here without quotes"
+    elif raw.first:
+        hint = "end the statement before it"
+    else:
+        hint = f"write {expected} here" if expected else "remove it, or begin a new line before it"
     return error("E0102", f"`{raw.text}` cannot stand here", raw.span, label=label, help=hint)
+
+
+def _unit_near(word: str) -> str:
+    if word == "B":
+        return "a lone `B` is no byte: write GB or GiB, or attach it to count billions, like 13B"
+    folded = {unit.casefold(): unit for unit in UNITS}
+    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    return (
+        f"did you mean `{folded[close[0]]}`?" if close else "units are bytes to TiB, s, h, month, tokens, req/s, W, % …"
+    )
 
 
 def _expectation(kinds: set[str]) -> str:
