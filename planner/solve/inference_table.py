@@ -112,6 +112,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             array([g.bandwidth for g in gpus])[gpu],
             peak,
             array([serving.link_of(g) for g in gpus])[gpu],
+            numpy.array([serving.host_of(g) for g in gpus])[gpu],
         )
         with numpy.errstate(divide="ignore", invalid="ignore"):
             tpot, ttft = serving.speeds(this, load)

@@ -178,6 +178,7 @@ def _times(
         gpu.bandwidth,
         peak,
         serving.link_of(gpu),
+        serving.host_of(gpu),
     )
     tpot, ttft = serving.speeds(this, load)
     rate = serving.rates(this, replicas, tpot)

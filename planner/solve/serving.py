@@ -7,7 +7,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -67,6 +67,16 @@ class Service:
     confidence: Fraction
     native_bits: Fraction
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    beside: inference.Beside = field(default_factory=inference.Beside)
+    by_sequence: bool = False
+
+    def attention(self, split: Split) -> int:
+        """Ranks of a split that share the heads; one where each has sequences of its own."""
+        return 1 if self.by_sequence else split.tensor
+
+    def sharers(self, split: Split) -> int:
+        """Ranks of a split that share the sequences."""
+        return split.tensor if self.by_sequence else 1
 
 
 def number(workload: Workload, name: str, default: int) -> int:
@@ -96,6 +106,25 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         demand if isinstance(demand, Fraction) else None,
         confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
         native.bits if native is not None and native.bits > 16 else Fraction(16),
+        beside=_beside(problem, workload, catalog),
+        by_sequence=given.get("attention_parallel") == "data",
+    )
+
+
+def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
+    """Return what is loaded beside the model, and what of it stays on the host."""
+    draft = None
+    named = workload.given.get("draft_model")
+    if named is not None:
+        found = catalog.find_model(str(named))
+        if isinstance(found, Model) and found.architecture is not None:
+            draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
+    return inference.Beside(
+        number(workload, "adapters", 0),
+        number(workload, "adapter_rank", 16),
+        draft,
+        number(workload, "offloaded_weights", 0),
+        number(workload, "offloaded_cache", 0),
     )
 
 
@@ -114,6 +143,8 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             max_sequences=number(this.workload, "max_sequences", 0) or None,
             max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
             context=this.context,
+            light_sampler=given.get("sampler") == "flashinfer",
+            eager=given.get("cuda_graphs") is False,
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)
@@ -215,15 +246,35 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
             size = inference.weights_per_gpu(
                 arch,
                 model.params,
-                this.formats[form.weights],
+                weight_format(this, form.weights),
                 this.native_bits,
                 split.tensor,
                 split.pipeline,
                 split.expert,
                 max_context=model.max_context if profile.rope_cache else None,
+                attention_tp=this.attention(split),
             )
-        this.known[key] = size
+        this.known[key] = max(0, size + _more_weights(this, split) - this.beside.offloaded_weights)
     return int(this.known[key])
+
+
+def weight_format(this: Service, name: str) -> Format:
+    """Return a format as the model's weights are in it: its own checkpoint may leave more tensors in 16 bit."""
+    fmt = this.formats[name]
+    if name != this.model.native_format or not this.model.native_leaves:
+        return fmt
+    return replace(fmt, leaves=tuple(dict.fromkeys((*fmt.leaves, *this.model.native_leaves))))
+
+
+def _more_weights(this: Service, split: Split) -> int:
+    """Return the bytes of adapters and a draft model on one GPU."""
+    beside, arch = this.beside, this.model.architecture
+    total = 0
+    if beside.draft:
+        total += inference.weights_per_gpu(*beside.draft, tp=split.tensor)
+    if beside.adapters and arch is not None:
+        total += inference.adapters(arch, beside.adapter_rank, beside.adapters, split.tensor) // split.pipeline
+    return total
 
 
 def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
@@ -233,7 +284,13 @@ def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
         arch = this.model.architecture
         assert arch is not None
         this.known[key] = inference.layer_weights(
-            arch, kind, this.formats[name], this.native_bits, split.tensor, split.expert
+            arch,
+            kind,
+            weight_format(this, name),
+            this.native_bits,
+            split.tensor,
+            split.expert,
+            attention_tp=this.attention(split),
         )
     return int(this.known[key])
 
@@ -262,15 +319,19 @@ def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> A
         arch = this.model.architecture
         assert arch is not None
         fmt = this.formats[form.kv_cache]
-        this.known[key] = inference.cache_groups(arch, fmt, profile, split.tensor, split.pipeline)
+        ranks = this.attention(split)
+        groups = inference.cache_groups(arch, fmt, profile, ranks, split.pipeline)
+        if this.beside.draft:
+            groups += inference.cache_groups(this.beside.draft[0], fmt, profile, ranks)
+        this.known[key] = groups
     return this.known[key]
 
 
-def sequences(this: Service, context: int, concurrency: int) -> inference.Sequences:
-    """Return the sequences that must be resident on a replica."""
-    shared = number(this.workload, "shared_prefix", 0)
+def sequences(this: Service, context: int, concurrency: int, profile: Profile, sharers: int = 1) -> inference.Sequences:
+    """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
+    shared = min(number(this.workload, "shared_prefix", 0), context)
     vision = number(this.workload, "vision_tokens", 0)
-    return inference.Sequences(context, concurrency, shared_prefix=min(shared, context), vision=vision)
+    return inference.sequences(profile, context, concurrency, shared, vision, sharers)
 
 
 def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
@@ -280,7 +341,8 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     key = ("kv_cache", form.kv_cache, split, profile)
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
-        this.known[key] = inference.held(groups, sequences(this, this.context, this.concurrency), profile.block)
+        load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
+        this.known[key] = max(0, inference.held(groups, load, profile.block) - this.beside.offloaded_cache)
     return int(this.known[key])
 
 
@@ -445,11 +507,17 @@ class Load:
     bandwidth: Any
     peak_flops: Any
     link: Any
+    host: Any
 
 
 def link_of(gpu: Gpu) -> int:
     """Return the bandwidth between GPUs in bytes/s: the link's, or PCIe's 16 GB/s (gen 4 x8, one direction)."""
     return gpu.link_bandwidth or 16 * 10**9
+
+
+def host_of(gpu: Gpu) -> float:
+    """Return the bandwidth between host and GPU in bytes/s, one direction."""
+    return time.host_link(gpu.pcie)
 
 
 def speeds(this: Service, load: Load) -> tuple[Any, Any]:
@@ -468,6 +536,8 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
         bandwidth=load.bandwidth,
         peak_flops=load.peak_flops,
         communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.link, how.collective) / pp,
+        offloaded=this.beside.offloaded_weights + this.beside.offloaded_cache,
+        host_bandwidth=load.host,
     )
     ttft = time.prefill_time(
         how,
@@ -509,13 +579,14 @@ def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -
     key = ("capacity", form.kv_cache, split, profile, budget)
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
-        most = inference.most_sequences(budget, groups, sequences(this, this.context, 1), profile.block)
-        wanted = sequences(this, this.context, this.concurrency)
+        sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
+        most = inference.most_sequences(room, groups, sequences(this, this.context, 1, profile), profile.block)
+        wanted = sequences(this, this.context, this.concurrency, profile, sharers)
         limit = this.model.max_context or 1 << 20
         this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(budget, groups, profile.block)),
-            "max_concurrency": UNKNOWN if most is None else max(0, most),
-            "max_context": max(0, inference.longest_context(budget, groups, wanted, profile.block, limit)),
+            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block)) * sharers,
+            "max_concurrency": UNKNOWN if most is None else max(0, most) * sharers,
+            "max_context": max(0, inference.longest_context(room, groups, wanted, profile.block, limit)),
         }
     found: dict[str, int] = this.known[key]
     return found
