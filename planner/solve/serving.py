@@ -253,6 +253,7 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
                 split.expert,
                 max_context=model.max_context if profile.rope_cache else None,
                 attention_tp=this.attention(split),
+                layer_split=profile.layer_split,
             )
         this.known[key] = max(0, size + _more_weights(this, split) - this.beside.offloaded_weights)
     return int(this.known[key])
