@@ -164,6 +164,7 @@ def _dollars(value: Fraction, digits: int = 4) -> str:
         return "$0"
     if amount < Fraction(1, 1000):
         return f"{sign}${float(amount):.3g}"
+    if amount >= 1000 and digits <= 4:
+        return f"{sign}${float(amount):,.0f}"
     whole, _, cents = f"{float(amount):,.{digits}f}".partition(".")
-    cents = cents.rstrip("0")
-    return f"{sign}${whole}" if amount >= 1000 else f"{sign}${whole}.{cents:<02}"
+    return f"{sign}${whole}.{cents.rstrip('0'):<02}"
