@@ -10,6 +10,8 @@ from planner.language.problem import Value
 from planner.language.schema import QUANTITIES
 
 GIB = 2**30
+DIGITS = 17
+"""Digits that tell any two floats apart."""
 MONTH = 730
 """Hours of a month, as the language has it."""
 SHARES = frozenset({"quality", "headroom", "mfu", "gpu_memory_utilization", "lora_dropout", "confidence"})
@@ -82,7 +84,7 @@ def pair(quantity: str, left: Value | None, right: Value | None, unit: str | Non
         return show(quantity, left, unit), show(quantity, right, unit)
     write, digits = _writer(quantity.rsplit(".", 1)[-1], unit)
     texts = write(left, digits), write(right, digits)
-    while texts[0] == texts[1] and digits < 12:
+    while texts[0] == texts[1] and digits < DIGITS:
         digits += 1
         texts = write(left, digits), write(right, digits)
     return texts
