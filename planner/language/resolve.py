@@ -78,7 +78,7 @@ def _resolve(
         )
     if any(finding.is_error for finding in scope.findings):
         return None, scope, env
-    offers = {**dict(catalog.offers), **scope.offers}
+    offers = {**dict(catalog.offers), **{name: scope.offers[name] for name in sorted(scope.offers)}}
     problem = Problem(
         file.path,
         tuple(sorted(workloads, key=lambda item: item.name)),
