@@ -442,6 +442,18 @@ def test_a_config_of_ones_own(tmp_path: Path) -> None:
     assert problem.workloads[0].model.params == CATALOG.models["meta-llama/Llama-3.1-8B"].params
 
 
+def test_a_config_nobody_knows_may_be_guessed(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "brand_new", "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16,'
+        ' "num_hidden_layers": 8, "vocab_size": 32000, "torch_dtype": "bfloat16", "tie_word_embeddings": false}'
+    )
+    chat = CHAT.replace('"meta-llama/Llama-3.1-8B"', "mine")
+    assert plan_of(files(tmp_path, main='model mine = config("config.json")\n' + chat))[1] == ["E0204"]
+    problem, found = plan_of(files(tmp_path, main='model mine = config("config.json", approximate)\n' + chat))
+    assert found == [] and problem is not None
+    assert problem.workloads[0].model.params > 100_000_000
+
+
 def test_an_imported_catalog_adds_rows(tmp_path: Path) -> None:
     row = (ROOT / "tests/corpus/good/shared/our_gpus.yaml").read_text(encoding="utf-8")
     (tmp_path / "our_gpus.yaml").write_text(row)
