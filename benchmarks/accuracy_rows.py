@@ -91,6 +91,12 @@ class Truth:
             rounding=rounding,
         )
 
+    def buffer(self, row: Row, gpus: int) -> int:
+        """Weights on the fullest of llama.cpp's GPUs."""
+        model = self.model(row)
+        fmt = self.catalog.formats[row["weights"]]
+        return weights_per_gpu(model.architecture, model.params, fmt, pp=gpus, layer_split=True)  # type: ignore[arg-type]
+
     def groups(self, row: Row) -> list[tuple[int, inference.LayerCache]]:
         """The cache of the row's fullest stage; a draft head (EAGLE) is one more layer like the last."""
         model, found = self.model(row), self.profile(row)
@@ -127,6 +133,11 @@ def cache_rows(truth: Truth) -> Iterable[Comparison]:
         if "kv_cache_gib_per_gpu" in measured and _tokens(row):
             per_token = sum(count * cache.token_bits for count, cache in truth.groups(row)) / 8
             yield _compare("kv", row, float(per_token), measured["kv_cache_gib_per_gpu"] * GIB / _tokens(row), "kv")
+        elif "kv_buffers_mib" in measured:
+            parts = measured["kv_buffers_mib"]
+            load = inference.Sequences(row["settings"]["context"], 1)
+            fullest = inference.held(truth.groups({**row, "pp": len(parts)}), load)
+            yield _compare("kv", row, fullest, max(parts.values()) * MIB, "kv")
         elif "kv_self_mib" in measured:
             load = inference.Sequences(row["settings"]["context"], 1)
             yield _compare("kv", row, inference.held(truth.groups(row), load), measured["kv_self_mib"] * MIB, "kv")
@@ -136,6 +147,9 @@ def weight_rows(truth: Truth) -> Iterable[Comparison]:
     """Weights of one GPU as the engine's log prints them."""
     for row in truth.rows:
         measured = row["measured"]
+        buffers = [size for name, size in measured.get("weights_buffers_mib", {}).items() if name != "CPU"]
+        if buffers and "unknown" not in row and row["weights"]:
+            yield _compare("weights", row, truth.buffer(row, len(buffers)), max(buffers) * MIB, "weights")
         if "unknown" not in row and row["weights"] and "weights_gib_per_gpu" in measured:
             yield _compare("weights", row, truth.weights(row, "cuda"), measured["weights_gib_per_gpu"] * GIB, "weights")
 

@@ -28,6 +28,14 @@ class Loaded:
     allowed: tuple[Diagnostic, ...] = ()
 
 
+def is_shared(loaded: Loaded) -> bool:
+    """Return whether a file only declares what plans import: nothing is wrong with it but that it has no workload."""
+    from planner.lint.names import is_library
+
+    errors = [item for item in loaded.findings if item.is_error]
+    return loaded.file is not None and is_library(loaded.file) and [item.code for item in errors] == ["E0404"]
+
+
 Shipped = tuple["Catalog", tuple[Diagnostic, ...]]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 
-EDITION = "3"
+EDITION = "4"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]

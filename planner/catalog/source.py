@@ -65,3 +65,20 @@ def read_rows(path: Path, raw: bytes) -> tuple[str, list[tuple[Any, Place, Any]]
     marks = [node.start_mark for node in nodes]
     places = [(mark.index, mark.line + 1, mark.column + 1) for mark in marks]
     return str(data["as_of"]), list(zip(data["rows"], places, nodes, strict=True)), ()
+
+
+def place_of(node: Any, way: tuple[str | int, ...]) -> Place | None:
+    """Return where the value at the end of a way from a row's node stands (a mapping's value by its key)."""
+    mark = None
+    for step in way:
+        if isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == str(step)), None)
+            if pair is None:
+                break
+            mark, node = pair[0].start_mark, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            mark = node.start_mark
+        else:
+            break
+    return (mark.index, mark.line + 1, mark.column + 1) if mark is not None else None

@@ -11,6 +11,8 @@ from planner.catalog.cache import Place, Sheet
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 
 MAX_BYTES = 20 * 1024 * 1024
+MOST = 20
+"""Mistakes told of one row."""
 T = TypeVar("T")
 Make = Callable[[dict[str, Any]], T]
 _FOLD = {ord(" "): None, ord("-"): None, ord("_"): None}
@@ -79,24 +81,27 @@ def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
     key = cache.key_of(kind, raw)
     sheet = cache.read(key, path)
     if sheet is None:
-        sheet = parse_sheet(path, raw, make)
+        sheet = parse_sheet(path, raw, kind, make)
         cache.write(key, sheet)
     return sheet
 
 
-def parse_sheet(path: Path, raw: bytes, make: Make[Any]) -> Sheet:
-    """Return the rows of a file's text that hold, and a finding for each of the others."""
-    from planner.catalog.source import read_rows
+def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> Sheet:
+    """Return the rows of a file's text that hold, and the mistakes of each of the others at their places."""
+    from planner.catalog.rows import ROWS
+    from planner.catalog.source import place_of, read_rows
 
     as_of, rows, broken = read_rows(path, raw)
     findings = list(broken)
     good: dict[str, tuple[dict[str, Any], Place]] = {}
-    for row, place, _ in rows:
-        mistake = _mistake(row, good, make)
-        if mistake is None:
+    form = ROWS.get(kind)
+    for row, place, node in rows:
+        found = list(_mistakes(row, good, form, make))
+        findings += [
+            _refuse(path, f"{path.name}: {message}", place_of(node, way) or place) for way, message in found[:MOST]
+        ]
+        if not found:
             good[row["id"]] = (row, place)
-        else:
-            findings.append(_refuse(path, f"{path.name}: {mistake}", place))
     return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings))
 
 
@@ -105,21 +110,35 @@ def _refuse(path: Path, message: str, place: Place = (0, 1, 1)) -> Diagnostic:
     return error("E0203", message, Span(str(path), offset, offset, line, column))
 
 
-def _mistake(row: Any, before: Mapping[str, Any], make: Make[Any]) -> str | None:
+def _mistakes(
+    row: Any, before: Mapping[str, Any], form: type | None, make: Make[Any]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is wrong with a row, with the way to the value each mistake is about."""
+    from planner.catalog.form import mistakes
+
     identity = row.get("id") if isinstance(row, dict) else None
     if not isinstance(identity, str) or not identity:
-        return "a row needs an `id`"
+        yield (), "a row needs an `id`"
+        return
     if identity in before:
-        return f"`{identity}` is there twice"
+        yield ("id",), f"`{identity}` is there twice"
+        return
     if not isinstance(row.get("source"), str) or not row["source"]:
-        return f"`{identity}` has no `source`"
+        yield (), f"`{identity}` has no `source`"
+        return
+    wrong = False
+    for way, message in mistakes(row, form) if form else ():
+        wrong = True
+        where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in way).lstrip(".")
+        yield way, f"`{identity}`: {f'`{where}` ' if where else ''}{message}"
+    if wrong:
+        return
     try:
         make(row)
     except KeyError as problem:
-        return f"`{identity}`: `{problem.args[0]}` is missing"
-    except (ValueError, TypeError, AttributeError, ArithmeticError) as problem:
-        return f"`{identity}`: {problem}"
-    return None
+        yield (), f"`{identity}`: `{problem.args[0]}` is missing"
+    except (ValueError, TypeError, AttributeError, ArithmeticError, IndexError) as problem:
+        yield (), f"`{identity}`: {problem}"
 
 
 def _names(rows: Mapping[str, tuple[dict[str, Any], Place]]) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import typer
 from planner.cli import screen
 from planner.cli.files import plans
 from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unreadable
+from planner.plan import is_shared
 
 if TYPE_CHECKING:
     from planner.lock.compare import Difference, Side
@@ -59,6 +60,8 @@ def _answer(path: str, limit: float, shipped: Shipped) -> tuple[Side | None, int
     from planner.solve import solve
 
     loaded = load_plan(path, shipped=shipped)
+    if is_shared(loaded):
+        return None, 0
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         return None, 2 if unreadable(loaded) else 1

@@ -9,6 +9,7 @@ import typer
 from planner.cli.files import plans
 from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unreadable
 from planner.diagnostics.formats import FORMATS
+from planner.plan import is_shared
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -61,6 +62,8 @@ def _one(path: str, words: str, limit: float, shipped: Shipped, texts: dict[str,
 
     loaded = load_plan(path, shipped=shipped)
     texts |= loaded.texts
+    if is_shared(loaded):
+        return [], 0
     if loaded.problem is None:
         report(loaded.findings, loaded.texts)
         return [], 2 if unreadable(loaded) else 1

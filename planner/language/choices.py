@@ -250,7 +250,7 @@ def filtered(type_: Type, node: tree.Filter, env: Env) -> list[str] | None:
         if answer is not None and answer.value is True:
             kept.append(row.id)
     if not kept:
-        scope.error("E0503", "the filter leaves nothing", node.span, help=f"none of {len(rows)} meets it")
+        scope.error("E0503", "the filter leaves nothing", node.span, help="no row meets it: ask for less")
         return None
     return kept
 

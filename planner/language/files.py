@@ -12,8 +12,11 @@ from planner.language.scope import Scope
 from planner.syntax import tree
 
 
-def read_model(name: str, function: str, path: tree.String, what: str, scope: Scope) -> Model | None:
-    """Return the model of a file, its path relative to the plan's; None after an E0204 that says why not."""
+def read_model(name: str, function: str, path: tree.String, what: str, scope: Scope, guess: bool) -> Model | None:
+    """Return the model of a file, its path relative to the plan's; None after an E0204 that says why not.
+
+    With `guess`, a config of a kind that is not known exactly is read as far as it goes.
+    """
     place = Path(path.span.path).parent / path.text
     reason = ""
     secondary: tuple[tuple[Span, str], ...] = ()
@@ -27,7 +30,7 @@ def read_model(name: str, function: str, path: tree.String, what: str, scope: Sc
         if not place.exists():
             reason = "there is no such file"
         else:
-            model = reader(place)
+            model = reader(place, approximate=True) if guess else reader(place)
             assert isinstance(model, Model)
             return replace(model, id=name, source=f"{function}: {path.text}")
     except OSError as problem:

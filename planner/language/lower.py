@@ -55,6 +55,8 @@ def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Type
                 )
         case tree.Comprehension():
             return comprehend.expand(node, env)
+        case tree.Filter() if (inner := _inward(node)) is not None:
+            return lower(inner, env, expected)
         case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():
             scope.error("E0402", "one value stands here, not a set", node.span, help="a set follows `in`")
     return None
@@ -231,6 +233,20 @@ def _asks_set(node: tree.Binary, field: tree.Name, env: Env) -> Typed | None:
     if asked is None or not isinstance(asked.node, tree.String):
         return None
     return Typed(tree.Name((field.text, asked.node.text), node.span), BOOLEAN)
+
+
+def _inward(node: tree.Filter) -> tree.Expression | None:
+    """Return `(… and a in any) where c` as it is meant, `… and a in (any where c)`; None where nothing is asked."""
+    source = node.source
+    if isinstance(source, tree.Binary) and source.operator == "in":
+        return replace(source, right=tree.Filter(source.right, node.condition, node.span), span=node.span)
+    if isinstance(source, tree.Binary) and source.operator in ("and", "or"):
+        inner = _inward(replace(node, source=source.right))
+        return None if inner is None else replace(source, right=inner, span=node.span)
+    if isinstance(source, tree.Unary):
+        inner = _inward(replace(node, source=source.operand))
+        return None if inner is None else replace(source, operand=inner, span=node.span)
+    return None
 
 
 def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | None:

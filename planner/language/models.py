@@ -235,9 +235,17 @@ def _read(declaration: tree.Declaration, value: tree.Expression, scope: Scope) -
             help=near(named, READERS) or f'model {declaration.name} = config("path/config.json")',
         )
         return None
-    if len(value.arguments) != 1 or not isinstance(value.arguments[0], tree.String):
-        scope.error("E0402", f"`{value.function}` takes one path", value.span, help=f'{value.function}("path")')
+    path, *rest = value.arguments or (None,)
+    guess = (
+        value.function == "config"
+        and len(rest) == 1
+        and isinstance(rest[0], tree.Name)
+        and rest[0].text == "approximate"
+    )
+    if not isinstance(path, tree.String) or (rest and not guess):
+        way = 'config("path"), or config("path", approximate)' if value.function == "config" else 'checkpoint("path")'
+        scope.error("E0402", f"`{value.function}` takes one path", value.span, help=way)
         return None
     from planner.language.files import read_model
 
-    return read_model(declaration.name, value.function, value.arguments[0], READERS[value.function], scope)
+    return read_model(declaration.name, value.function, path, READERS[value.function], scope, bool(rest))

@@ -59,10 +59,7 @@ def bind(node: tree.Name, env: Env) -> Typed | Refused | None:
     if owner is not None:
         return quantity(owner, node.parts[-1], node, env)
     if node.text in env.workloads:
-        scope.error(
-            "E0402", f"`{node.text}` is a workload, not a value", node.span, help=f"name a quantity: {node.text}.cost"
-        )
-        return REFUSED
+        return Typed(tree.String(node.text, node.span), Type("word", words="workload"))
     if first == "fleet" and len(node.parts) > 1 and env.fleet:
         return _fleet(node, env)
     return None

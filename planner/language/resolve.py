@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING
 
 from planner.diagnostics import Diagnostic, Span
 from planner.language.declare import collect, compute_lets
-from planner.language.formats import declare_format
-from planner.language.hardware import declare_gpu, declare_offer
-from planner.language.models import declare_model
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules
 from planner.language.schema import WORKLOADS
 from planner.language.scope import Scope
-from planner.language.tables import adopt
-from planner.language.trials import build_trials
 from planner.language.types import Env
 from planner.language.workload import build_workload
 from planner.syntax import tree
@@ -24,12 +19,7 @@ from planner.syntax import tree
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
 
-ROWS = (
-    ("format", declare_format),
-    ("gpu", declare_gpu),
-    ("model", declare_model),
-    ("offer", declare_offer),
-)
+ROWS = ("format", "gpu", "model", "offer")
 """The kinds of rows in the order in which one may need another."""
 
 
@@ -39,7 +29,9 @@ def resolve(
     """Return the problem a file states, or None with its errors. `texts` are those of the file and its imports."""
     every = {file.path: file.text, **(texts or {})}
     problem, scope, env = _resolve(file, catalog, digest, every)
-    if problem is not None:
+    if problem is not None and any(isinstance(item, tree.Test) for item in file.items):
+        from planner.language.trials import build_trials
+
         trials = build_trials(file, problem, scope, env, lambda other: _resolve(other, catalog, digest, every))
         problem = replace(problem, trials=trials)
     found = _once(scope.findings)
@@ -52,13 +44,16 @@ def _resolve(
     file: tree.File, catalog: Catalog, digest: str, texts: dict[str, str]
 ) -> tuple[Problem | None, Scope, Env]:
     scope = Scope(catalog, file.path)
-    adopt(file, scope)
+    if any(isinstance(item, tree.Import) for item in file.items):
+        from planner.language.tables import adopt
+
+        adopt(file, scope)
     collect(file, scope)
     compute_lets(scope)
-    for kind, declare in ROWS:
+    for kind in ROWS:
         rows = [item for item in scope.declared.values() if item.kind == kind]
         for item in sorted(rows, key=lambda item: item.base is not None and scope.spelled(item.base) in scope.declared):
-            declare(item, scope)
+            _declare(item, scope)
     workloads: list[Workload] = []
     for item in scope.declared.values():
         if item.kind in WORKLOADS:
@@ -78,7 +73,7 @@ def _resolve(
         )
     if any(finding.is_error for finding in scope.findings):
         return None, scope, env
-    offers = {**dict(catalog.offers), **scope.offers}
+    offers = {**dict(catalog.offers), **{name: scope.offers[name] for name in sorted(scope.offers)}}
     problem = Problem(
         file.path,
         tuple(sorted(workloads, key=lambda item: item.name)),
@@ -95,6 +90,20 @@ def _resolve(
         quality=tuple(scope.quality),
     )
     return problem, scope, env
+
+
+def _declare(item: tree.Declaration, scope: Scope) -> None:
+    """Add a declared row to the scope; each kind is imported when a plan first has one, for `check` to start soon."""
+    match item.kind:
+        case "format":
+            from planner.language.formats import declare_format as declare
+        case "model":
+            from planner.language.models import declare_model as declare
+        case "gpu":
+            from planner.language.hardware import declare_gpu as declare
+        case _:
+            from planner.language.hardware import declare_offer as declare
+    declare(item, scope)
 
 
 def _once(findings: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -105,7 +105,7 @@ class Scope:
                 shipped, own = self.catalog.engines, self.engines
             case _:
                 shipped, own = self.catalog.offers, self.offers
-        return [*shipped, *own]
+        return [*shipped, *sorted(own)]
 
     def format(self, key: str) -> Format:
         """Return a number format that is known to exist."""

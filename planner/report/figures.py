@@ -10,6 +10,8 @@ from planner.language.problem import Value
 from planner.language.schema import QUANTITIES
 
 GIB = 2**30
+DIGITS = 17
+"""Digits that tell any two floats apart."""
 MONTH = 730
 """Hours of a month, as the language has it."""
 SHARES = frozenset({"quality", "headroom", "mfu", "gpu_memory_utilization", "lora_dropout", "confidence"})
@@ -82,7 +84,7 @@ def pair(quantity: str, left: Value | None, right: Value | None, unit: str | Non
         return show(quantity, left, unit), show(quantity, right, unit)
     write, digits = _writer(quantity.rsplit(".", 1)[-1], unit)
     texts = write(left, digits), write(right, digits)
-    while texts[0] == texts[1] and digits < 12:
+    while texts[0] == texts[1] and digits < DIGITS:
         digits += 1
         texts = write(left, digits), write(right, digits)
     return texts
@@ -164,6 +166,7 @@ def _dollars(value: Fraction, digits: int = 4) -> str:
         return "$0"
     if amount < Fraction(1, 1000):
         return f"{sign}${float(amount):.3g}"
+    if amount >= 1000 and digits <= 4:
+        return f"{sign}${float(amount):,.0f}"
     whole, _, cents = f"{float(amount):,.{digits}f}".partition(".")
-    cents = cents.rstrip("0")
-    return f"{sign}${whole}" if amount >= 1000 else f"{sign}${whole}.{cents:<02}"
+    return f"{sign}${whole}.{cents.rstrip('0'):<02}"

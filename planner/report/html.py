@@ -83,8 +83,11 @@ def _block(block: Block) -> list[str]:
     others = _others(block)
     out += [_tag("h3", "Memory of one GPU"), _key(choice), pictures.memory([("chosen", choice), *others])]
     if choice.memory.moment:
-        moment = phrases.MOMENTS.get(choice.memory.moment, choice.memory.moment)
-        out.append(_tag("p", f"The peak is at {moment}.", "dim"))
+        out.append(_tag("p", f"The peak is at {phrases.moment(choice.memory.moment)}.", "dim"))
+    if choice.memory.moments:
+        moments = choice.memory.moments
+        cells = [phrases.moment(name).removeprefix("the ") for name, _ in moments]
+        out.append(_table(cells, [[figures.size(amount) for _, amount in moments]]))
     if block.outcomes:
         out += [_tag("h3", "What it gives"), _table(*_columns(block.outcomes))]
     if block.slack:
@@ -92,7 +95,7 @@ def _block(block: Block) -> list[str]:
         out += [_tag("h3", "Rules that hold"), _table(("rule", "takes", "left"), rows)]
     if len(others) > 0:
         points = [("alternative", item) for item in block.alternatives] + [("rejected", item) for item in block.cheaper]
-        out += [_tag("h3", "Options by cost and quality"), pictures.scatter([("chosen", choice), *points])]
+        out += [_tag("h3", "Options by cost and what they are worth"), pictures.scatter([("chosen", choice), *points])]
     out += _options("Cheaper, and what it breaks", block.cheaper)
     out += _options("The next best", block.alternatives)
     if block.notes:

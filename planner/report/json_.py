@@ -53,8 +53,7 @@ def _broken(item: Broken) -> dict[str, Any]:
 def _memory(row: Candidate) -> dict[str, Any]:
     memory: dict[str, Any] = {"usable": row.usable, "total": row.total, "parts": row.parts, "sizes": row.sizes}
     if row.peak_moment is not None:
-        memory["peak_moment"] = row.peak_moment
-        memory["moments"] = row.moments
+        memory |= {"peak_moment": row.peak_moment, "moments": row.moments}
     return memory
 
 

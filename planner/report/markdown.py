@@ -74,7 +74,10 @@ def _block(block: Block) -> list[str]:
         rows.append(("headroom", figures.share((memory.usable - memory.safe) / memory.usable)))
     out += table(("memory of the fullest GPU", "size"), rows, frozenset({1}))
     if memory.moment:
-        out += ["", f"The peak is at {phrases.MOMENTS.get(memory.moment, memory.moment)}."]
+        out += ["", f"The peak is at {phrases.moment(memory.moment)}."]
+    if memory.moments:
+        rows = [(phrases.moment(name).removeprefix("the "), figures.size(amount)) for name, amount in memory.moments]
+        out += ["", *table(("moment of a step", "in all"), rows, frozenset({1}))]
     if block.outcomes:
         out += ["", *table([name for name, _ in block.outcomes], [[text(value) for _, value in block.outcomes]])]
     if choice.faults:

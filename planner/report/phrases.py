@@ -54,6 +54,11 @@ MOMENTS = {
 WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than", "!=": "other than", "==": "", "=": ""}
 
 
+def moment(name: str) -> str:
+    """Return a moment of a training step in words."""
+    return MOMENTS.get(name, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A broken rule: its name, what is wrong, and each change that alone would do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from html import escape
 from math import floor, log10
 
@@ -104,50 +105,60 @@ def cost(blocks: Sequence[Block]) -> str:
 
 
 def scatter(options: Sequence[tuple[str, Option]]) -> str:
-    """Return the options by cost and quality; an unmeasured quality has a strip of its own at the bottom."""
+    """Return the options by cost and quality; an unmeasured quality has a strip of its own at the bottom.
+
+    Where no quality is measured at all, headroom takes its place.
+    """
     points = [(kind, item, item.cost / 1e6) for kind, item in options if item.cost is not None]
     if not points:
         return ""
+    measured = any(item.quality is not None for _, item, _ in points)
+    rated = [(kind, item, price, item.quality if measured else _headroom(item)) for kind, item, price in points]
     high, left, right = 250, 90, WIDTH - RIGHT
     most = max(price for _, _, price in points) * 1.06 or 1.0
-    shares = [float(item.quality) for _, item, _ in points if item.quality is not None]
-    low, top = (min(shares), max(*shares, 1.0)) if shares else (0.0, 1.0)
+    shares = [float(share) for *_, share in rated if share is not None]
+    low, top = (min(shares), max(*shares, 1.0 if measured else 0.0)) if shares else (0.0, 1.0)
     low = min(low, top - 0.02) - 0.005
     floor_y = high - 40 if len(shares) < len(points) else high
     body = []
     for tick in steps(most):
         x = left + tick / most * (right - left)
         body += [_rule(x, 12, high, "grid"), _text(x, high + 16, f"${tick:g}", "tick", "middle")]
-    for index in range(5):
+    for index in range(5 if shares else 0):
         value = low + (top - low) * index / 4
         y = floor_y - (floor_y - 24) * index / 4
-        if shares:
-            body += [_text(left - 8, y + 4, f"{value * 100:.1f} %", "tick", "end")]
+        body += [_text(left - 8, y + 4, f"{value * 100:.1f} %", "tick", "end")]
     if floor_y != high:
         body += [_text(left - 8, high - 8, "unmeasured", "tick", "end")]
-    for kind, item, price in sorted(points, key=lambda point: point[0] == "chosen"):
+    for kind, item, price, share in sorted(rated, key=lambda point: point[0] == "chosen"):
         x = left + price / most * (right - left)
-        y = high - 12.0
-        if item.quality is not None:
-            y = floor_y - (float(item.quality) - low) / (top - low) * (floor_y - 24)
-        quality = "unmeasured" if item.quality is None else figures.share(item.quality)
-        broken = "".join(f"; {fault.rule}" for fault in item.faults)
-        title = f"{item.hardware}, {figures.hourly(item.cost or 0)}, quality {quality}{broken}"
-        size = 8 if kind == "chosen" else 5
-        body.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" class="dot {kind}"><title>{escape(title)}</title></circle>'
-        )
-        if kind == "chosen":
-            body.append(_text(x + 12, y - 8, item.hardware, "chosen"))
-    body.append(_text(right, high + 34, "dollars per hour against quality", "tick", "end"))
+        y = high - 12.0 if share is None else floor_y - (float(share) - low) / (top - low) * (floor_y - 24)
+        body += _dot(kind, item, x, y)
+    axis = "quality" if measured else "headroom"
+    body.append(_text(right, high + 34, f"dollars per hour against {axis}", "tick", "end"))
     legend = left
     for kind, words in KINDS.items():
-        body += [
-            f'<circle cx="{legend}" cy="{high + 30}" r="5" class="dot {kind}"/>',
-            _text(legend + 10, high + 34, words, "tick"),
-        ]
+        body.append(f'<circle cx="{legend}" cy="{high + 30}" r="5" class="dot {kind}"/>')
+        body.append(_text(legend + 10, high + 34, words, "tick"))
         legend += 40 + 7 * len(words)
-    return _svg(high + 44, "options by cost and quality", body)
+    return _svg(high + 44, f"options by cost and {axis}", body)
+
+
+def _headroom(item: Option) -> Fraction | None:
+    usable = item.memory.usable
+    return Fraction(usable - item.memory.safe, usable) if usable else None
+
+
+def _dot(kind: str, item: Option, x: float, y: float) -> list[str]:
+    quality = "unmeasured" if item.quality is None else figures.share(item.quality)
+    broken = "".join(f"; {fault.rule}" for fault in item.faults)
+    title = f"{item.hardware}, {figures.hourly(item.cost or 0)}, quality {quality}{broken}"
+    size = 8 if kind == "chosen" else 5
+    out = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" class="dot {kind}"><title>{escape(title)}</title></circle>']
+    if kind == "chosen":
+        side, anchor = (12, "start") if x < WIDTH * 0.75 else (-12, "end")
+        out.append(_text(x + side, y - 8, item.hardware, "chosen", anchor))
+    return out
 
 
 def _short(words: str) -> str:

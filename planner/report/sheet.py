@@ -14,13 +14,17 @@ from planner.solve.candidate import Answer, Broken, Candidate, Solved
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of the fullest GPU: the parts live at the peak, its expected and its safe end, and what is usable."""
+    """Bytes of the fullest GPU: the parts live at the peak, its expected and its safe end, and what is usable.
+
+    A training step has its peak at one of its `moments`, which are shown with their totals.
+    """
 
     parts: tuple[tuple[str, int], ...]
     expected: int
     safe: int
     usable: int | None
     moment: str | None = None
+    moments: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ def sheet(answer: Answer, problem: Problem | None = None, diagnostics: Sequence[
 def memory(row: Candidate) -> Memory:
     """Return a candidate's memory; the safe end is its total, the expected one lies the margin below."""
     parts = tuple((name, amount) for name, amount in row.parts.items() if amount and name != "margin")
-    return Memory(parts, row.total - row.parts.get("margin", 0), row.total, row.usable or None, row.peak_moment)
+    expected = row.total - row.parts.get("margin", 0)
+    return Memory(parts, expected, row.total, row.usable or None, row.peak_moment, tuple(row.moments.items()))
 
 
 def option(row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None) -> Option:
@@ -190,6 +195,7 @@ def _block(item: Solved, workload: Workload | None) -> Block:
     outcomes = tuple(
         (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
     )
+    fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
     slack = [_slack(entry, operators) for entry in found.values()]
     return Block(
@@ -199,7 +205,7 @@ def _block(item: Solved, workload: Workload | None) -> Block:
         shown(row),
         outcomes,
         tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
-        tuple(shown(other) for other in reversed(item.rejected)),
+        tuple(shown(other) for other in reversed(item.rejected) if (other.gpu, other.gpus) not in fitting),
         tuple(shown(other) for other in item.alternatives),
         row.notes,
     )

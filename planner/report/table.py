@@ -61,9 +61,10 @@ def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
     out += flow("memory", [bar(choice.memory, width - INDENT - (0 if colour else 2), colour)], width, INDENT)
     out += legend(choice.memory, width, INDENT, colour)
     if choice.memory.moment:
-        out += prose(
-            "", f"the peak is at {phrases.MOMENTS.get(choice.memory.moment, choice.memory.moment)}", width, INDENT
-        )
+        out += prose("", f"the peak is at {phrases.moment(choice.memory.moment)}", width, INDENT)
+    if choice.memory.moments:
+        moments: list[Line] = [((f"{name} ", "dim"), (figures.size(size), "")) for name, size in choice.memory.moments]
+        out += flow("", moments, width, INDENT)
     if block.outcomes:
         items: list[Line] = [((f"{name} ", "dim"), (text, "")) for name, text in block.outcomes]
         out += flow("gives", items, width, INDENT)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
-from planner.physics.inference import Split
 from planner.solve import serving
 from planner.solve.placing import place
 from planner.solve.renting import market_of, offers_for
 from planner.solve.scale import SCALES, steps
-from planner.solve.serving import Form, Load, Service
+from planner.solve.serving import Form, Load, Service, Split
 from planner.solve.table import Axis, Table, unknown
 
 if TYPE_CHECKING:
@@ -113,6 +112,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             array([g.bandwidth for g in gpus])[gpu],
             peak,
             array([serving.link_of(g) for g in gpus])[gpu],
+            numpy.array([serving.host_of(g) for g in gpus])[gpu],
         )
         with numpy.errstate(divide="ignore", invalid="ignore"):
             tpot, ttft = serving.speeds(this, load)

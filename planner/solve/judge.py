@@ -9,13 +9,12 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
-from planner.physics.inference import Split
 from planner.solve import serving
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
 from planner.solve.renting import Renting, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
-from planner.solve.serving import Form, Load, Service
+from planner.solve.serving import Form, Load, Service, Split
 
 
 class Unknown(LookupError):
@@ -63,13 +62,10 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     workload = this.workload
     form = Form(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
     split = Split(
-        count(choice, "tensor_parallel"),
-        count(choice, "pipeline_parallel"),
-        count(choice, "expert_parallel"),
-        workload.given.get("attention_parallel") == "data",
+        count(choice, "tensor_parallel"), count(choice, "pipeline_parallel"), count(choice, "expert_parallel")
     )
     replicas = count(choice, "replicas")
-    gpus = replicas * serving.gpus_of(split)
+    gpus = replicas * split.gpus
     gpu, rented = hardware(problem, choice, gpus, split.tensor)
     whole = placed(choice, rented.offer, gpus)
     parts = serving.parts(this, form, split, gpu)
@@ -182,6 +178,7 @@ def _times(
         gpu.bandwidth,
         peak,
         serving.link_of(gpu),
+        serving.host_of(gpu),
     )
     tpot, ttft = serving.speeds(this, load)
     rate = serving.rates(this, replicas, tpot)

@@ -15,7 +15,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference, quality, rule_of_thumb, time
-from planner.physics.inference import Beside, Profile, Shape, Split
+from planner.physics.inference import Profile
 from planner.solve import layerwise
 from planner.solve.scale import SCALES, UNKNOWN
 
@@ -36,6 +36,20 @@ class Form:
     quantization: str
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How one replica lies on its GPUs."""
+
+    tensor: int
+    pipeline: int
+    expert: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica; experts are split inside them."""
+        return self.tensor * self.pipeline
+
+
 @dataclass(slots=True)
 class Service:
     """An inference workload with what its engine fills in; `known` keeps parts that were computed."""
@@ -52,8 +66,17 @@ class Service:
     demand: Fraction | None
     confidence: Fraction
     native_bits: Fraction
-    beside: Beside
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    beside: inference.Beside = field(default_factory=inference.Beside)
+    by_sequence: bool = False
+
+    def attention(self, split: Split) -> int:
+        """Ranks of a split that share the heads; one where each has sequences of its own."""
+        return 1 if self.by_sequence else split.tensor
+
+    def sharers(self, split: Split) -> int:
+        """Ranks of a split that share the sequences."""
+        return split.tensor if self.by_sequence else 1
 
 
 def number(workload: Workload, name: str, default: int) -> int:
@@ -83,29 +106,26 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         demand if isinstance(demand, Fraction) else None,
         confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
         native.bits if native is not None and native.bits > 16 else Fraction(16),
-        _beside(problem, workload, catalog),
+        beside=_beside(problem, workload, catalog),
+        by_sequence=given.get("attention_parallel") == "data",
     )
 
 
-def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> Beside:
-    """Return what is loaded beside the model, and what of it waits in host memory."""
-    named = workload.given.get("draft_model")
-    found = catalog.find_model(str(named)) if named is not None else None
+def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
+    """Return what is loaded beside the model, and what of it stays on the host."""
     draft = None
-    if isinstance(found, Model) and found.architecture is not None:
-        draft = (found.architecture, found.params, problem.formats[found.native_format])
-    return Beside(
+    named = workload.given.get("draft_model")
+    if named is not None:
+        found = catalog.find_model(str(named))
+        if isinstance(found, Model) and found.architecture is not None:
+            draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
+    return inference.Beside(
         number(workload, "adapters", 0),
         number(workload, "adapter_rank", 16),
         draft,
         number(workload, "offloaded_weights", 0),
         number(workload, "offloaded_cache", 0),
     )
-
-
-def gpus_of(split: Split) -> int:
-    """Return the GPUs of one replica; experts are split inside them."""
-    return split.tensor * split.pipeline
 
 
 def profile_of(this: Service, gpu: Gpu) -> Profile:
@@ -179,9 +199,8 @@ def splits(this: Service, fixed: bool) -> list[Split]:
     layers = this.model.architecture.layers if this.model.architecture else STAGES
     pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
     experts = counts(workload, "expert_parallel") or [1]
-    by_sequence = workload.given.get("attention_parallel") == "data"
     return [
-        Split(tp, pp, ep, by_sequence)
+        Split(tp, pp, ep)
         for tp in tensors
         for pp in pipelines
         for ep in experts
@@ -208,8 +227,8 @@ def replica_counts(this: Service, split: Split) -> list[int]:
     said = counts(this.workload, "replicas")
     allowed = counts(this.workload, "gpus")
     if said is None and this.demand is not None:
-        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // gpus_of(split) + 1))
-    return [copies for copies in said or [1] if allowed is None or copies * gpus_of(split) in allowed]
+        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // split.gpus + 1))
+    return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
 
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
@@ -220,37 +239,59 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
         arch = model.architecture
         if arch is None:
             bits = this.formats[form.weights].bits
-            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // gpus_of(split))
+            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // split.gpus)
         elif layerwise.is_mix(form.weights):
             size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
         else:
-            size = inference.weights_beside(shape(this, form), split, this.beside, profile)
-        this.known[key] = size
+            size = inference.weights_per_gpu(
+                arch,
+                model.params,
+                weight_format(this, form.weights),
+                this.native_bits,
+                split.tensor,
+                split.pipeline,
+                split.expert,
+                max_context=model.max_context if profile.rope_cache else None,
+                attention_tp=this.attention(split),
+                layer_split=profile.layer_split,
+            )
+        this.known[key] = max(0, size + _more_weights(this, split) - this.beside.offloaded_weights)
     return int(this.known[key])
 
 
-def shape(this: Service, form: Form) -> Shape:
-    """Return the model in its formats, as the memory of serving it needs it."""
-    model = this.model
-    assert model.architecture is not None
-    weights, cache = this.formats[form.weights], this.formats[form.kv_cache]
-    return Shape(model.architecture, model.params, weights, cache, this.native_bits, model.max_context)
+def weight_format(this: Service, name: str) -> Format:
+    """Return a format as the model's weights are in it: its own checkpoint may leave more tensors in 16 bit."""
+    fmt = this.formats[name]
+    if name != this.model.native_format or not this.model.native_leaves:
+        return fmt
+    return replace(fmt, leaves=tuple(dict.fromkeys((*fmt.leaves, *this.model.native_leaves))))
+
+
+def _more_weights(this: Service, split: Split) -> int:
+    """Return the bytes of adapters and a draft model on one GPU."""
+    beside, arch = this.beside, this.model.architecture
+    total = 0
+    if beside.draft:
+        total += inference.weights_per_gpu(*beside.draft, tp=split.tensor)
+    if beside.adapters and arch is not None:
+        total += inference.adapters(arch, beside.adapter_rank, beside.adapters, split.tensor) // split.pipeline
+    return total
 
 
 def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
     """Return the bytes of one layer of a kind in a format on one GPU."""
-    key = ("layer", kind, name, split)
+    key = ("layer", kind, name, split.tensor, split.expert)
     if key not in this.known:
         arch = this.model.architecture
         assert arch is not None
         this.known[key] = inference.layer_weights(
             arch,
             kind,
-            this.formats[name],
+            weight_format(this, name),
             this.native_bits,
             split.tensor,
             split.expert,
-            attention_tp=split.attention,
+            attention_tp=this.attention(split),
         )
     return int(this.known[key])
 
@@ -263,18 +304,13 @@ def _mixed_bytes(this: Service, layers: list[str], split: Split, profile: Profil
     first, last = inference.outside_weights(arch, this.model.params, outer, this.native_bits, split.tensor)
     rope = inference.rope_cache(arch, this.model.max_context if profile.rope_cache else None, this.native_bits)
     sizes = [layer_bytes(this, kind, name, split) for kind, name in zip(layerwise.groups_of(arch), layers, strict=True)]
+    if split.pipeline <= 1:
+        return first + last + rope + sum(sizes)
     each = -(-len(sizes) // split.pipeline)
     stages = [sum(sizes[start : start + each]) for start in range(0, len(sizes), each)]
     stages[0] += first
     stages[-1] += last + (first if arch.tied and len(stages) > 1 else 0)
-    outer_form = Form(outer.id, outer.id, outer.id, "ptq")
-    beside = inference.weights_beside(shape(this, outer_form), split, this.beside, profile)
-    return max(0, max(stages) + rope + beside - _alone(this, outer_form, split, profile))
-
-
-def _alone(this: Service, form: Form, split: Split, profile: Profile) -> int:
-    """Return the model's weights without anything beside it."""
-    return inference.weights_beside(shape(this, form), split, Beside(), profile)
+    return max(stages) + rope
 
 
 def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> Any:
@@ -284,19 +320,19 @@ def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> A
         arch = this.model.architecture
         assert arch is not None
         fmt = this.formats[form.kv_cache]
-        groups = inference.cache_groups(arch, fmt, profile, split.attention, split.pipeline)
+        ranks = this.attention(split)
+        groups = inference.cache_groups(arch, fmt, profile, ranks, split.pipeline)
         if this.beside.draft:
-            groups = groups + inference.cache_groups(this.beside.draft[0], fmt, profile, split.attention)
+            groups += inference.cache_groups(this.beside.draft[0], fmt, profile, ranks)
         this.known[key] = groups
     return this.known[key]
 
 
-def sequences(this: Service, split: Split, profile: Profile, context: int, concurrency: int) -> inference.Sequences:
-    """Return the sequences that must be resident on a GPU; ranks that split attention by sequences have a share."""
+def sequences(this: Service, context: int, concurrency: int, profile: Profile, sharers: int = 1) -> inference.Sequences:
+    """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
     shared = min(number(this.workload, "shared_prefix", 0), context)
     vision = number(this.workload, "vision_tokens", 0)
-    ranks = split.tensor if split.attention_by_sequence else 1
-    return inference.sequences(profile, context, concurrency, shared, vision, ranks)
+    return inference.sequences(profile, context, concurrency, shared, vision, sharers)
 
 
 def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
@@ -305,9 +341,9 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
         return 0
     key = ("kv_cache", form.kv_cache, split, profile)
     if key not in this.known:
-        load = sequences(this, split, profile, this.context, this.concurrency)
-        plain = replace(form, weights=form.kv_cache)
-        this.known[key] = inference.cache_beside(shape(this, plain), split, this.beside, profile, load)
+        groups = cache_groups(this, form, split, profile)
+        load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
+        this.known[key] = max(0, inference.held(groups, load, profile.block) - this.beside.offloaded_cache)
     return int(this.known[key])
 
 
@@ -327,7 +363,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     if this.model.architecture is None:
         thumb = rule_of_thumb.inference(this.model.params, this.formats[form.weights].bits / 8)
-        return -(-sum(size for name, size in thumb.items() if name != "weights") // gpus_of(split))
+        return -(-sum(size for name, size in thumb.items() if name != "weights") // split.gpus)
     return inference.overhead(
         profile_of(this, gpu),
         gpu,
@@ -472,11 +508,17 @@ class Load:
     bandwidth: Any
     peak_flops: Any
     link: Any
+    host: Any
 
 
 def link_of(gpu: Gpu) -> int:
     """Return the bandwidth between GPUs in bytes/s: the link's, or PCIe's 16 GB/s (gen 4 x8, one direction)."""
     return gpu.link_bandwidth or 16 * 10**9
+
+
+def host_of(gpu: Gpu) -> float:
+    """Return the bandwidth between host and GPU in bytes/s, one direction."""
+    return time.host_link(gpu.pcie)
 
 
 def speeds(this: Service, load: Load) -> tuple[Any, Any]:
@@ -495,6 +537,8 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
         bandwidth=load.bandwidth,
         peak_flops=load.peak_flops,
         communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.link, how.collective) / pp,
+        offloaded=this.beside.offloaded_weights + this.beside.offloaded_cache,
+        host_bandwidth=load.host,
     )
     ttft = time.prefill_time(
         how,
@@ -536,16 +580,14 @@ def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -
     key = ("capacity", form.kv_cache, split, profile, budget)
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
-        budget += this.beside.offloaded_cache
-        one = sequences(this, split, profile, this.context, 1)
-        most = inference.most_sequences(budget, groups, one, profile.block)
-        wanted = sequences(this, split, profile, this.context, this.concurrency)
-        ranks = split.tensor if split.attention_by_sequence else 1
+        sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
+        most = inference.most_sequences(room, groups, sequences(this, this.context, 1, profile), profile.block)
+        wanted = sequences(this, this.context, this.concurrency, profile, sharers)
         limit = this.model.max_context or 1 << 20
         this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(budget, groups, profile.block)) * ranks,
-            "max_concurrency": UNKNOWN if most is None else max(0, most) * ranks,
-            "max_context": max(0, inference.longest_context(budget, groups, wanted, profile.block, limit)),
+            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block)) * sharers,
+            "max_concurrency": UNKNOWN if most is None else max(0, most) * sharers,
+            "max_context": max(0, inference.longest_context(room, groups, wanted, profile.block, limit)),
         }
     found: dict[str, int] = this.known[key]
     return found

@@ -75,7 +75,7 @@ _CLOSES = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 
 BAD_UNIT = "?"
 """The unit of a number that has already been reported."""
-_SCALES = {
+SCALES = {
     "k": 10**3,
     "M": 10**6,
     "B": 10**9,
@@ -85,6 +85,7 @@ _SCALES = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
+"""What may be attached to a number: powers of 1000, and of 1024."""
 _BLANK = re.compile(r"[ \t\f\v\r\u00a0\ufeff]+|\\\r?\n")
 _COMMENT = re.compile(r"#[^\n]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -210,7 +211,7 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
     scaled = _SCALE.match(text, end)
     attached = _UNIT.match(text, end)
     if scaled and not (attached and _known(attached.group(1)) and text[end] not in " \t"):
-        scale, end = _SCALES[scaled.group(1)], scaled.end()
+        scale, end = SCALES[scaled.group(1)], scaled.end()
     if money:
         if per := _PER.match(text, end):
             end = per.end()

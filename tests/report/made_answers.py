@@ -44,9 +44,10 @@ def candidate(
         "cost": Fraction(cost, 10**6),
         "quality": quality,
     }
+    moments = {"loss": total - GIB, moment: total} if moment else {}
     return Candidate(
         workload, kind, choice, gpu, gpus, f"cloud/eu/{gpu}", 1, cost, 0, usable, total, parts, parts, moment,
-        outcomes, broken, notes,
+        outcomes, broken, notes, moments,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_money() -> None:
 
 @given(st.integers(1, 2**42), st.integers(1, 2**42), st.sampled_from(["memory", "tpot", "cost", "quality"]))
 def test_a_pair_of_different_values_looks_different(left: int, right: int, quantity: str) -> None:
-    """`needs 51.20 of 51.20 GiB` would tell nobody anything; a byte apart needs at most twelve decimals."""
+    """`needs 51.20 of 51.20 GiB` would tell nobody anything; seventeen digits tell any two floats apart."""
     scale = 1 if quantity == "memory" else 10**6
     a, b = figures.pair(quantity, Fraction(left, scale), Fraction(right, scale))
     assert (a == b) == (left == right)

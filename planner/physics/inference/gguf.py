@@ -11,7 +11,7 @@ from typing import Final
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import kind
-from planner.physics.inference.tensors import Tensor
+from planner.physics.inference.tensors import Tensor, layer_tensors
 
 ROW: Final = 256
 """Weights of a K-quant super-block: a row must be a multiple of it."""
@@ -96,6 +96,18 @@ def file_bits(arch: Architecture, tensor: Tensor, fmt: Format, index: int = 0) -
         elif name == "attn_output" and bits < Fraction(11, 2):
             bits = Fraction(11, 2)
     return tensor.elements * _fitting(bits, block, tensor.columns)
+
+
+def file_layers(arch: Architecture, fmt: Format) -> list[Fraction]:
+    """Bits of every layer of the file, in order; a model's kinds of layers count as standing one after another."""
+    sizes: list[Fraction] = []
+    for index, group in enumerate(arch.groups):
+        found, rest = layer_tensors(arch, index)
+        for _ in range(group.count):
+            layer = len(sizes)
+            bits = sum((file_bits(arch, tensor, fmt, layer) for tensor in found), Fraction(0))
+            sizes.append(bits + 32 * sum(rest.values()))
+    return sizes
 
 
 def layer_file_bits(arch: Architecture, index: int, found: list[Tensor], rest: dict[str, int], fmt: Format) -> Fraction:

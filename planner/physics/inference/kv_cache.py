@@ -116,11 +116,16 @@ def layer_caches(
     state_bits: int = 16,
     windows: bool = True,
     latent_multiple: int = 1,
+    layer_split: bool = False,
 ) -> list[tuple[int, LayerCache]]:
-    """Layers of each kind on the fullest stage: kinds alternate, so a stage holds its share of each, rounded up."""
+    """Layers of each kind on the fullest stage: kinds alternate, so a stage holds its share of each, rounded up.
+
+    With `layer_split` the head counts as one more layer, as llama.cpp splits.
+    """
+    more = 1 if layer_split and pp > 1 else 0
     return [
         (
-            -(-group.count // pp),
+            -(-group.count * (arch.layers + more) // (arch.layers * pp)),
             layer_cache(
                 group,
                 arch.hidden,

@@ -79,6 +79,7 @@ def cache_groups(
         state_bits=profile.state_bits,
         windows=profile.windows,
         latent_multiple=profile.latent_multiple,
+        layer_split=profile.layer_split,
     )
 
 
@@ -104,6 +105,7 @@ def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -
         split.expert,
         max_context=model.max_context if found.rope_cache else None,
         attention_tp=split.attention,
+        layer_split=found.layer_split,
     )
     if beside.draft:
         arch, params, fmt = beside.draft

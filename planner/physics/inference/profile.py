@@ -35,6 +35,7 @@ class Profile:
     windows: bool
     rope_cache: bool
     latent_multiple: int
+    layer_split: bool
     whole_prompt: int
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
@@ -114,6 +115,7 @@ def profile(
         windows=row.windows,
         rope_cache=row.rope_cache,
         latent_multiple=row.latent_multiple,
+        layer_split=engine.layer_split,
         whole_prompt=whole,
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
     )

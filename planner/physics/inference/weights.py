@@ -11,7 +11,7 @@ from typing import Final
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import CLASSES, kind, parameters
-from planner.physics.inference.gguf import file_bits, layer_file_bits
+from planner.physics.inference.gguf import file_bits, file_layers, layer_file_bits
 from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
 
 MIB: Final = 2**20
@@ -173,12 +173,14 @@ def weights_per_gpu(
     max_context: int | None = None,
     attention_tp: int | None = None,
     rounding: str = CUDA,
+    layer_split: bool = False,
 ) -> int:
     """Bytes of the weights on the fullest GPU.
 
     `tp` splits matrices, not norms and routers, and replicates KV heads where there are fewer; `ep` of the `tp` ranks
     hold whole experts; `pp` splits the layers, and the fullest stage may hold the heaviest ones. `max_context` adds
-    the rotary table.
+    the rotary table. With `layer_split`, as llama.cpp does it, the embedding of an untied model stays on the host and
+    the head counts as one more layer.
     """
     groups = [
         (
@@ -189,6 +191,10 @@ def weights_per_gpu(
     ]
     first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
     rope = rope_cache(arch, max_context, native_bits)
+    if layer_split:
+        ordered = [ceil(bits / 8) for bits in file_layers(arch, fmt)] if fmt.file_types else []
+        heaviest = [size for count, size in sorted(groups, key=lambda pair: -pair[1]) for _ in range(count)]
+        return _split_by_layer(ordered, heaviest, (first if arch.tied else 0) + last, pp)
     if pp <= 1:
         return first + last + rope + sum(count * size for count, size in groups)
     stage, left = 0, stage_layers(arch.layers, pp)
@@ -196,6 +202,22 @@ def weights_per_gpu(
         taken = min(count, left)
         stage, left = stage + taken * size, left - taken
     return stage + rope + max(first, last + (first if arch.tied else 0))
+
+
+def _split_by_layer(ordered: list[int], heaviest: list[int], last: int, pp: int) -> int:
+    """The fullest of `pp` GPUs where layer i of L, and the head as the next, goes to GPU i × pp / (L + 1).
+
+    Where the order of the layers is not known (`ordered` is empty) each GPU may hold the heaviest.
+    """
+    units = len(heaviest) + 1
+    stages = [0] * pp
+    held = [0] * pp
+    for layer in range(units - 1):
+        at = layer * pp // units
+        stages[at] += ordered[layer] if ordered else heaviest[held[at]]
+        held[at] += 1
+    stages[-1] += last
+    return max(stages)
 
 
 def adapters(

@@ -1,0 +1,359 @@
+"""The rows as the files write them: what a loader checks and what the JSON schemas are generated from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a value of a field must keep: a least number or length, a pattern of the whole text, and what it is."""
+
+    least: float | None = None
+    pattern: str | None = None
+    about: str = ""
+
+
+Text = Annotated[str, Limit(1)]
+Whole = Annotated[int, Limit(0)]
+Count = Annotated[int, Limit(1)]
+Number = Annotated[float, Limit(0)]
+Exact = Annotated[
+    str | int | float, Limit(pattern=r"\d+(\.\d+)?(/[1-9]\d*)?", about="a number or a fraction like 33/8")
+]
+AsOf = Annotated[
+    str,
+    Limit(
+        pattern=r"\d{4}(-\d\d(-\d\d)?|-H[12])?(/\d{4}(-\d\d(-\d\d)?|-H[12])?)*", about="a day, month, half-year or year"
+    ),
+]
+Words = list[Text]
+NORMS = Literal["rms", "ln", "ln_nobias", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRow:
+    """An accelerator; the shipped catalog is gpus.yaml."""
+
+    id: Annotated[str, Limit(1, r"[a-z][a-z0-9_]*", "snake_case")]
+    name: Text
+    vendor: Text
+    architecture: Text
+    marketed_gb: Annotated[int, Limit(1, about="the memory it is sold with, in GB")]
+    memory_mib: Annotated[int, Limit(1, about="what a framework can use, in MiB")]
+    device_memory_mib: Annotated[int, Limit(1, about="what the device reports, in MiB")]
+    memory_source: Text
+    bandwidth_gb_s: Annotated[float, Limit(0, about="memory bandwidth in GB/s")]
+    tflops: Annotated[dict[str, Number], Limit(about="dense peaks in TFLOP/s by format")]
+    native_formats: Words
+    link_gb_s: Annotated[float, Limit(0, about="GB/s to the other GPUs of a node, one direction; 0 without a link")]
+    max_gpus_per_node: Count
+    power_w: Annotated[int, Limit(0, about="board power in W; 0 where it is not published")]
+    release_year: Count
+    confidence: Literal["high", "medium", "low"]
+    source: Text
+    compute_capability: Text | None = None
+    memory_type: Text | None = None
+    unified: bool = False
+    link: Text | None = None
+    pcie: Text | None = None
+    mig: Words | None = None
+    aliases: Words | None = None
+    sources: Annotated[dict[str, Text] | None, Limit(about="where each figure comes from, by field")] = None
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRow:
+    """Something that can be rented; the shipped catalog is offers.yaml."""
+
+    id: Annotated[str, Limit(1, about="provider/region/instance_type")]
+    provider: Text
+    instance_type: Text
+    region: Text
+    gpu: Text
+    gpus: Count
+    sold_by: Literal["instance", "gpu"]
+    as_of: AsOf
+    source: Text
+    price_usd_h: Annotated[float | None, Limit(0, about="USD per hour of the whole row, on demand")] = None
+    spot_usd_h: Annotated[float | None, Limit(0, about="USD per hour of the whole row, spot")] = None
+    marketplace: bool = False
+    vcpus: Number | None = None
+    ram_gib: Number | None = None
+    available: Annotated[int | None, Limit(0, about="how many can be had")] = None
+    flags: Words | None = None
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRow:
+    """Head-wise attention over the own tokens (gqa) or over another input's (cross)."""
+
+    kind: Literal["gqa", "cross"]
+    heads: Count
+    kv_heads: Count
+    head_dim: Count
+    v_head_dim: Count | None = None
+    qkv_bias: bool = False
+    o_bias: bool = False
+    qk_norm: Literal["head", "full", False] | None = None
+    q_gate: bool = False
+    sinks: bool = False
+    kv_shared: bool = False
+    k_eq_v: bool = False
+    window: Count | None = None
+    chunk: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LatentRow:
+    """Multi-head latent attention."""
+
+    kind: Literal["mla"]
+    heads: Count
+    kv_lora_rank: Count
+    nope: Whole
+    rope: Whole
+    v_head_dim: Count
+    q_lora_rank: Whole | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MambaRow:
+    """A selective state space."""
+
+    kind: Literal["mamba1"]
+    d_inner: Count
+    d_state: Count
+    d_conv: Count
+    dt_rank: Count
+    inner_norms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba2Row:
+    """A state space with heads, in groups."""
+
+    kind: Literal["mamba2"]
+    d_inner: Count
+    groups: Count
+    d_state: Count
+    heads: Count
+    d_conv: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaRow:
+    """A gated delta net."""
+
+    kind: Literal["gdn"]
+    k_heads: Count
+    k_dim: Count
+    v_heads: Count
+    v_dim: Count
+    d_conv: Count
+
+
+@dataclass(frozen=True, slots=True)
+class LightningRow:
+    """Lightning attention: linear, with a decay per head."""
+
+    kind: Literal["lightning"]
+    heads: Count
+    head_dim: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ConvolutionRow:
+    """A short gated convolution."""
+
+    kind: Literal["shortconv"]
+    d_conv: Count
+
+
+@dataclass(frozen=True, slots=True)
+class NothingRow:
+    """No part here."""
+
+    kind: Literal["none"]
+
+
+@dataclass(frozen=True, slots=True)
+class DenseRow:
+    """A dense feed-forward part."""
+
+    kind: Literal["mlp"]
+    inter: Count
+    gated: bool = True
+    bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertsRow:
+    """A mixture of experts, with shared and dense parts beside it."""
+
+    kind: Literal["moe"]
+    experts: Count
+    topk: Count
+    inter: Count
+    gated: bool = True
+    bias: bool = False
+    shared_inter: Whole | None = None
+    shared_gate: bool = False
+    router_bias: bool = False
+    latent: Whole | None = None
+    plus_dense: Whole | None = None
+
+
+Mixer = (
+    AttentionRow | LatentRow | MambaRow | Mamba2Row | DeltaRow | LightningRow | ConvolutionRow | NothingRow
+)  # fmt: skip
+FeedForward = DenseRow | ExpertsRow | NothingRow
+
+
+@dataclass(frozen=True, slots=True)
+class LayersRow:
+    """`count` alike layers; `norms` of the hidden width, `extra` parameters of other kinds, each."""
+
+    count: Annotated[int, Limit(1)]
+    mixer: Mixer
+    ffn: FeedForward | None
+    norms: Whole
+    extra: Whole = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureRow:
+    """Layers as a run-length list, and what stands outside them."""
+
+    hidden: Count
+    vocab: Count
+    tied: bool
+    norm: NORMS
+    groups: list[LayersRow]
+    opaque_params: Whole = 0
+    pos_rows: Whole = 0
+    embed_dim: Count | None = None
+    final_norm: bool = True
+    head_bias: bool = False
+    embed_norm: bool = False
+    embed_extra_rows: Whole = 0
+    global_extra: Whole = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model; the shipped catalog is models.yaml."""
+
+    id: Text
+    params: Count
+    active_params: Count
+    native_format: Text
+    licence: Text
+    model_type: Text
+    verified: Text
+    source: Text
+    max_context: Count | None = None
+    architecture: ArchitectureRow | None = None
+    published_params: Count | None = None
+    published_note: str = ""
+    native_leaves: Words | None = None
+    aliases: Words | None = None
+    breakdown: dict[str, Whole] | None = None
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FormatRow:
+    """A number format; the shipped catalog is formats.yaml."""
+
+    id: Text
+    name: Text
+    bits: Exact
+    element_bits: Count
+    source: Text
+    exponent: Whole | None = None
+    mantissa: Whole | None = None
+    largest: Number | None = None
+    epsilon: Number | None = None
+    block: Count | None = None
+    overhead_bits: Exact | None = None
+    leaves: Words | None = None
+    left_bits: Count | None = None
+    computes_as: Text | None = None
+    needs: Words | None = None
+    roles: Words | None = None
+    engines: Words | None = None
+    row_bytes: Whole | None = None
+    kv_scale_bits: Whole | None = None
+    expert_multiple: Count | None = None
+    only: Text | None = None
+    file_types: list[Any] | None = None
+    aliases: Words | None = None
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """A serving engine; the shipped catalog is engines.yaml."""
+
+    id: Text
+    name: Text
+    block_tokens: Count
+    gpu_memory_utilization: Exact
+    max_sequences: Count
+    max_batched_tokens: Count
+    context_bytes: Whole
+    non_torch_bytes: dict[str, Whole]
+    graph_bytes: Whole
+    sampler_bytes_per_logit: Exact
+    bandwidth_efficiency: Exact
+    flops_efficiency: Exact
+    sources: dict[str, Text]
+    source: Text
+    conversion_efficiency: Exact | None = None
+    step_us: Number | None = None
+    sequence_us: Number | None = None
+    collective_us: Number | None = None
+    kv_formats: Words | None = None
+    offload: str = ""
+    margins: dict[str, Any] | None = None
+    releases: list[Any] | None = None
+    layer_split: bool = False
+    aliases: Words | None = None
+    note: str = ""
+    override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRow:
+    """A measured quality of a format relative to the native one; the shipped catalog is quality.yaml."""
+
+    id: Text
+    role: Literal["weights", "kv_cache", "activations"]
+    format: Text
+    model: Text
+    method: Text
+    quantization: Text
+    metric: Text
+    recovery: Exact
+    source: Text
+    note: str = ""
+    override: bool = False
+
+
+ROWS: dict[str, type] = {
+    "gpus": GpuRow,
+    "offers": OfferRow,
+    "models": ModelRow,
+    "formats": FormatRow,
+    "engines": EngineRow,
+    "quality": RecoveryRow,
+}
+"""The form of a row, by catalog."""

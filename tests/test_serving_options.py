@@ -1,0 +1,94 @@
+"""What a plan may say of serving beside the model reaches the parts it is about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from planner.cli.main import app
+
+GIB = 2**30
+PLAN = """edition 2026
+inference chat {{
+  model = "{model}"
+  context = 8Ki tokens
+  concurrency = 32
+  gpu = h100_sxm
+  gpus = {gpus}
+  weights = {weights}
+  kv_cache = {kv_cache}
+  {more}
+}}
+minimize cost
+"""
+
+
+def estimate(
+    tmp_path: Path,
+    more: str = "",
+    *,
+    model: str = "meta-llama/Llama-3.1-8B",
+    gpus: int = 2,
+    weights: str = "bf16",
+    kv_cache: str = "bf16",
+) -> dict[str, Any]:
+    plan = tmp_path / "plan.mem"
+    text = PLAN.format(model=model, gpus=gpus, weights=weights, kv_cache=kv_cache, more=more)
+    plan.write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["estimate", "--format", "json", str(plan)])
+    found = json.loads(result.stdout)["workloads"][0]
+    assert isinstance(found, dict)
+    return found
+
+
+def parts(found: dict[str, Any]) -> dict[str, int]:
+    return {name: int(size) for name, size in found["memory"]["parts"].items()}
+
+
+@pytest.mark.parametrize(
+    "more, part, sign",
+    [
+        ("shared_prefix = 4Ki tokens", "kv_cache", -1),
+        ("adapters = 8; adapter_rank = 64", "weights", 1),
+        ('draft_model = "meta-llama/Llama-3.2-1B"', "weights", 1),
+        ('draft_model = "meta-llama/Llama-3.2-1B"', "kv_cache", 1),
+        ("offloaded_weights = 2 GiB", "weights", -1),
+        ("offloaded_cache = 2 GiB", "kv_cache", -1),
+        ('engine_version = "0.11.0"', "logits", -1),
+        ('engine_version = "0.11.0"; sampler = flashinfer', "logits", -1),
+        ("max_sequences = 64; max_batched_tokens = 2048", "logits", -1),
+        ("cuda_graphs = false", "overhead", -1),
+        ("attention_parallel = data", "weights", 1),
+        ("confidence = 99%", "margin", 1),
+    ],
+)
+def test_an_option_moves_its_part(tmp_path: Path, more: str, part: str, sign: int) -> None:
+    plain, other = parts(estimate(tmp_path)), parts(estimate(tmp_path, more))
+    assert (other[part] - plain[part]) * sign > 0
+
+
+def test_what_is_offloaded_costs_time(tmp_path: Path) -> None:
+    plain = estimate(tmp_path)["outcomes"]["tpot_s"]
+    slow = estimate(tmp_path, "offloaded_weights = 4 GiB")["outcomes"]["tpot_s"]
+    assert slow - plain > 0.05
+
+
+def test_latents_split_by_sequences_hold_a_share_each(tmp_path: Path) -> None:
+    """MLA latents lie whole on every rank; with data-parallel attention each rank has its own sequences."""
+    model, more = "deepseek-ai/DeepSeek-V3", "attention_parallel = data"
+    whole = parts(estimate(tmp_path, model=model, gpus=8, weights="fp8"))
+    share = parts(estimate(tmp_path, more, model=model, gpus=8, weights="fp8"))
+    assert whole["kv_cache"] == 8 * share["kv_cache"]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt_llm", "llama_cpp", "transformers"])
+def test_every_engine_answers(tmp_path: Path, engine: str) -> None:
+    found = estimate(tmp_path, f"engine = {engine}", gpus=1)
+    assert found["outcomes"]["kv_tokens"] > 0
+    assert parts(found)["overhead"] > 0
+    assert found["outcomes"]["tpot_s"] > 0
+    assert not found["broken"]
