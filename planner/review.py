@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import os
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Optional
 
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
 from planner.plan import Loaded
 
-Verdict = tuple[list[Diagnostic], dict[str, Fraction]]
-"""What is wrong with a lock, and the headroom it leaves by workload."""
+if TYPE_CHECKING:
+    from planner.lock.read import Lock
+    from planner.solve.candidate import Candidate
+
+Verdict = tuple[list[Diagnostic], dict[str, "Candidate"], Optional["Lock"]]
+"""What is wrong with a lock, its candidates computed again by workload, and the lock where it can be read."""
 
 
 def review(
@@ -35,8 +41,11 @@ def review(
         return tuple(allowed((*found, *lint(source)), loaded.texts)[0])
     found += lint(source)
     if locked is not None:
-        verdict, left = _lock(path, loaded, locked, {} if texts is None else texts)
-        found += [*verdict, *headroom(source, left)]
+        verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
+        shares = ((name, row.outcomes.get("headroom")) for name, row in rows.items())
+        found += [*verdict, *headroom(source, {name: share for name, share in shares if share is not None})]
+        if lock is not None and not any(item.is_error for item in verdict):
+            found += _aged(loaded, rows, lock)
     kept, unused = allowed(found, loaded.texts)
     return kept if any(item.is_error for item in kept) else (*kept, *unused)
 
@@ -47,17 +56,44 @@ def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> Ver
     from planner.lock.verify import verify
 
     if loaded.problem is None:
-        return [], {}
+        return [], {}, None
     where = path_for(path)
     found, broken = read(where, path)
     if broken is not None:
-        return [broken], {}
+        return [broken], {}, None
     if found is None:
         again = f"run `planner solve {path}` and check the lock in"
         span = Span(str(where), 0, 0, 1, 1)
         make, code = (error, "E0801") if locked else (warning, "W0801")
-        return [make(code, f"{where} is missing", span, help=again)], {}
+        return [make(code, f"{where} is missing", span, help=again)], {}, None
     texts[str(where)] = found.text
-    verdict, rows = verify(loaded.problem, loaded.catalog, loaded.texts, found, strict=locked)
-    shares = ((name, row.outcomes.get("headroom")) for name, row in rows.items())
-    return verdict, {name: share for name, share in shares if share is not None}
+    return *verify(loaded.problem, loaded.catalog, loaded.texts, found, strict=locked), found
+
+
+def _aged(loaded: Loaded, rows: dict[str, Candidate], lock: Lock) -> list[Diagnostic]:
+    """Return a W0605 for each catalog row the locked answer uses that is old or doubtful; once for each row."""
+    from planner.catalog.freshness import findings
+
+    if loaded.problem is None:
+        return []
+    offers = {item.id: item for item in loaded.problem.offers}
+    out: dict[str, Diagnostic] = {}
+    for name, row in rows.items():
+        offer, gpu = offers.get(row.offer), loaded.problem.gpus.get(row.gpu)
+        chosen = [offer] if offer is not None and offer.as_of else []  # what the plan declares has no date to look at
+        doubtful = [gpu] if gpu is not None else []
+        span = lock.span("workloads", name, "choice", "offer")
+        for item in findings(chosen, today(), loaded.problem.offers if chosen else (), doubtful, span):
+            out.setdefault(item.message, item)
+    return list(out.values())
+
+
+def today() -> date:
+    """Return the day by which prices are old: the system's, or that of SOURCE_DATE_EPOCH where it is set.
+
+    The variable is that of https://reproducible-builds.org/specs/source-date-epoch/.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if seconds.isdecimal() and len(seconds) < 12:
+        return datetime.fromtimestamp(int(seconds), UTC).date()
+    return datetime.now(UTC).date()

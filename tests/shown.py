@@ -32,6 +32,7 @@ from planner.cli import progress
 from planner.cli.main import app
 
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("SOURCE_DATE_EPOCH", "1756684800")  # pages show the day the tests run on
 FENCE = re.compile(r"^(?P<notes>(?:<!--[^\n]*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 NOTE = re.compile(r"<!-- (\w+): (.*?) -->")
 SHELL = ("git", "cat", "mv", "ls")

@@ -462,3 +462,11 @@ def test_an_imported_catalog_adds_rows(tmp_path: Path) -> None:
     assert found == [] and problem is not None
     assert problem.workloads[0].domains["gpu"] == ("ours.house_card",)
     assert problem.gpus["ours.house_card"].memory == 45_000 * 2**20
+
+
+def test_an_imported_row_may_override_a_shipped_one(tmp_path: Path) -> None:
+    row = (ROOT / "tests/corpus/good/shared/our_gpus.yaml").read_text(encoding="utf-8")
+    (tmp_path / "our_gpus.yaml").write_text(row.replace("{id: house_card,", "{id: l40s, override: true,"))
+    problem, found = plan_of(files(tmp_path, main='import "our_gpus.yaml"\n' + CHAT.replace("}", "gpu = l40s }")))
+    assert found == [] and problem is not None
+    assert problem.gpus["l40s"].memory == 45_000 * 2**20

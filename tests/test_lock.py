@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import Done, run
 
+from planner.catalog.freshness import findings
+from planner.catalog.load import load
 from planner.cli.plan import Loaded, load_plan
 from planner.diagnostics.diagnostic import Diagnostic
 from planner.lock import read as reading
 from planner.lock.digest import domain, plan_digest
-from planner.lock.lock import path_for, render
+from planner.lock.lock import checksum, path_for, render
 from planner.lock.read import Lock
 from planner.lock.verify import verify
+from planner.review import review
 from planner.solve import solve
 
 ROOT = Path(__file__).parents[1]
@@ -182,3 +186,62 @@ def test_a_lock_that_breaks_a_rule_or_is_not_offered(plan: Path) -> None:
     found, _ = verify(problem, loaded.catalog, loaded.texts, lock)
     assert [item.code for item in found] == ["E0804"]
     assert "w.memory" in found[0].message
+
+
+@pytest.mark.parametrize(("day", "codes"), [("1756684800", []), ("1785024000", ["W0605"])])
+def test_an_old_price_is_warned_of(day: str, codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only `check` looks at the date; it never makes an error of it, and a plan may allow it."""
+    path = tmp_path / "old.mem"
+    catalog = load()[0]
+    old = (item for item in catalog.offers.values() if item.as_of == "2025-07-13")
+    offer = next(item for item in old if not findings([item], None, catalog.offers.values(), [catalog.gpus[item.gpu]]))
+    text = PLAN.replace('import "shared/models.mem" as shared\n', "").replace(
+        "shared.tuned", '"meta-llama/Llama-3.2-1B"'
+    )
+    path.write_text(text.replace("gpu         in {l4, l40s}", f'offer = "{offer.id}"').replace("$30/h", "$300/h"))
+    loaded = loading(path)
+    assert loaded.problem is not None
+    answer = solve(loaded.problem, loaded.catalog)
+    path_for(path).write_text(render(answer, loaded.problem, loaded.catalog, loaded.texts))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", day)
+    assert [item.code for item in review(str(path), loaded, True)] == codes
+    path.write_text(f"# planner: allow W0605\n\n{path.read_text()}")
+    assert [item.code for item in review(str(path), loading(path), True)] == ([] if codes else ["W0613"])
+
+
+def test_what_the_plan_declares_has_no_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "own.mem"
+    own = "offer mine { gpu = l40s; gpus = 1; price = $1/h }\n"
+    text = PLAN.replace('import "shared/models.mem" as shared\n', own).replace(
+        "shared.tuned", '"meta-llama/Llama-3.2-1B"'
+    )
+    path.write_text(text.replace("gpu         in {l4, l40s}", "offer = mine"))
+    loaded = loading(path)
+    assert loaded.problem is not None
+    answer = solve(loaded.problem, loaded.catalog)
+    path_for(path).write_text(render(answer, loaded.problem, loaded.catalog, loaded.texts))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert review(str(path), loaded, True) == ()
+
+
+def test_solving_again_compares_what_is_answered(plan: Path) -> None:
+    def again() -> Done:
+        return run("solve", "--check", str(plan))
+
+    assert again().returncode == 0
+    lock = path_for(plan)
+    text = lock.read_text()
+    body = (
+        text[: text.rindex("checksum:")].replace("planner: 0.", "planner: 9.").replace("considered: ", "considered: 1")
+    )
+    lock.write_text(f"{body}checksum: {checksum(body)}\n")
+    assert again().returncode == 0  # another version that answers the same
+    plan.write_text(PLAN.replace("concurrency = 4", "concurrency = 64"))
+    done = again()
+    assert done.returncode == 1
+    assert "E0802" in done.stderr and "workloads.w, plan)" in done.stderr
+    lock.write_text(text[:100])
+    assert "E0803" in again().stderr
+    lock.unlink()
+    assert "E0801" in again().stderr
+    assert not lock.exists()

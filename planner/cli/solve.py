@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import load_plan, report, seconds, unreadable
+from planner.cli.plan import Loaded, load_plan, report, seconds, unreadable
 from planner.cli.progress import progress
+
+if TYPE_CHECKING:
+    from planner.solve.candidate import Answer
 
 
 def solve(
@@ -79,20 +84,38 @@ def _one(
         typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
         return 1
     path = lock.path_for(plan)
-    text = lock.render(answer, loaded.problem, loaded.catalog, loaded.texts)
     if check:
-        same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text
-        if not same:
-            typer.echo(f"error[E0802]: {path} is not the answer to this plan; run `planner solve {plan}`", err=True)
-        return 0 if same else 1
+        return _compare(plan, answer, loaded)
     if answer.outcome != "optimal" and not accept:
         typer.echo("error[E0702]: no proof within the time limit; the lock stays as it is", err=True)
         return 1
     if no_lock or settings:
         return 0
     try:
-        lock.write(path, text)
+        lock.write(path, lock.render(answer, loaded.problem, loaded.catalog, loaded.texts))
     except OSError as reason:
-        typer.echo(f"error[E0803]: {path} cannot be written: {reason.strerror}", err=True)
+        typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
         return 2
     return 0
+
+
+def _compare(plan: str, answer: Answer, loaded: Loaded) -> int:
+    """Return 0 where the lock has this answer; say what is another where it has not."""
+    from planner.lock import lock
+    from planner.lock.compare import other_parts
+    from planner.lock.read import read
+
+    assert loaded.problem is not None
+    path = lock.path_for(plan)
+    found, broken = read(path, plan)
+    if broken is not None:
+        report((broken,), {})
+        return 1
+    if found is None:
+        typer.echo(f"error[E0801]: {path} is missing; run `planner solve {plan}`", err=True)
+        return 1
+    other = other_parts(found, lock.document(answer, loaded.problem, loaded.catalog, loaded.texts))
+    if other:
+        message = f"{path} is not the answer to this plan ({', '.join(other)}); run `planner solve {plan}`"
+        typer.echo(f"error[E0802]: {message}", err=True)
+    return 1 if other else 0

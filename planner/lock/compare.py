@@ -122,3 +122,24 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any], hidden: frozen
     names = [name for name in dict.fromkeys((*before, *after)) if name not in hidden]
     pairs = (Change(name, before.get(name), after.get(name)) for name in names)
     return tuple(item for item in pairs if item.before != item.after)
+
+
+def other_parts(lock: Lock, document: Mapping[str, Any]) -> list[str]:
+    """Return the parts of a lock that are not those of an answer's document, in the order of the lock.
+
+    The program's version and how many candidates it looked at may differ: they are not what is answered.
+    """
+    pairs: dict[str, tuple[Any, Any]] = {
+        "outcome": (lock.outcome, document["outcome"]),
+        "cost": (lock.cost, document["cost_usd_per_hour"]),
+        "objective": (list(lock.objective), document["objective"]),
+        **{
+            f"workloads.{name}": (lock.workloads.get(name), document["workloads"].get(name))
+            for name in sorted({*lock.workloads, *document["workloads"]})
+        },
+        "plan": (lock.plan, document["plan"]),
+        "imports": (lock.imports, document["imports"]),
+        "catalogs": (lock.catalogs, document["catalogs"]),
+        "used": (lock.used, document["used"]),
+    }
+    return [name for name, (was, now) in pairs.items() if was != now]

@@ -22,12 +22,15 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
     """How many sequences like these the budget holds; None where a sequence costs nothing."""
     if budget <= 0:
         return 0
-    few = [8 * held(groups, _with(sequences, count), block) for count in (1 << 20, 1 << 21)]
-    slope = few[1] - few[0]
-    if slope <= 0:
-        return None if held(groups, _with(sequences, 1), block) <= budget else 0
-    fixed = few[0] - slope
-    guess = max(0, (8 * budget - fixed) * (1 << 20) // slope)
+    many = (1 << 20, 1 << 21)
+    few, more = (held(groups, _with(sequences, count), block) for count in many)
+    if few == more:  # all there is to hold is shared
+        if more <= budget:
+            return None
+        guess = 0
+    else:
+        slope = more - few
+        guess = max(0, (budget - (few - slope)) * (1 << 20) // slope)
     while held(groups, _with(sequences, guess + 1), block) <= budget:
         guess += 1
     while guess and held(groups, _with(sequences, guess), block) > budget:

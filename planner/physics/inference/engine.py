@@ -128,16 +128,17 @@ def overhead(
 ) -> int:
     """All that no tensor of the model accounts for, out of `usable`.
 
-    vLLM: what it counts itself, and whatever its context, graphs and warm-up need beyond the share of the GPU that
-    the utilization leaves free: without it the engine dies after its cache is allocated. SGLang and TensorRT-LLM:
-    context, buffers, graphs and the share they keep free. The sizes may be arrays.
+    vLLM: what it counts itself, and whatever its context, graphs and the sampler's warm-up (fp32 logits) need beyond
+    the share of the GPU that the utilization leaves free: without it the engine dies after its cache is allocated.
+    SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep free. The sizes may be arrays.
     """
     buffers = non_torch(profile, tp, pp)
     match profile.budget:
         case "utilization":
             outside = profile.context + (0 if profile.graphs_in_budget else profile.graphs)
+            warm = logits * 4 * profile.sampler_bytes_per_logit.denominator // profile.sampler_bytes_per_logit.numerator
             spare = gpu.memory - usable(gpu, profile)
-            return in_budget(profile, tp, pp) + max(0, outside - spare)
+            return in_budget(profile, tp, pp) + _larger(outside + warm - spare, 0 * warm)
         case "static":
             reserve = ceil((gpu.memory - profile.context) * (1 - profile.utilization))
             live = activations + logits + profile.graphs + buffers
