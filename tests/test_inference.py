@@ -204,3 +204,22 @@ def test_times_take_numbers_and_arrays_alike() -> None:
     assert time.allreduce(4096, 32, 100, 1, 1e11, 1e-5) == 0
     assert time.host_link("4.0x16") == pytest.approx(25.2e9, rel=0.01)
     assert time.output_rate(10, 100, 0.01, 0.0) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(
+    "name, size",
+    [
+        ("bf16", 131072),
+        ("fp8_e4m3", 65536),
+        ("int8", 65536 + 2 * 32 * 8 * 4),
+        ("int4", 32768 + 2 * 32 * 8 * 4),
+        ("q8_0", 65536 * 34 // 32),
+        ("q4_0", 65536 * 18 // 32),
+    ],
+)
+def test_kv_formats_cost_their_scales(name: str, size: int) -> None:
+    """An fp32 scale for each of 8 heads, keys and values, in 32 layers; GGUF: 34 and 18 bytes for 32 numbers."""
+    arch = LLAMA.architecture
+    assert arch is not None
+    groups = inference.cache_groups(arch, CATALOG.formats[name], inference.profile(VLLM))
+    assert inference.held(groups, inference.Sequences(1, 1)) == size

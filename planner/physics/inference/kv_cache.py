@@ -142,8 +142,8 @@ def layer_caches(
 
 
 def format_bits(fmt: Format) -> tuple[Fraction, int]:
-    """Bits of a number and of a head's scale of a KV format."""
-    return fmt.bits, fmt.kv_scale_bits
+    """Bits of a number and of a head's scale of a KV format, whose scales stand apart or in its blocks."""
+    return (Fraction(fmt.element_bits), fmt.kv_scale_bits) if fmt.kv_scale_bits else (fmt.bits, 0)
 
 
 def _blocks(tokens: int, block: int) -> int:
