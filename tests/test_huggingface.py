@@ -93,6 +93,13 @@ def test_what_a_checkpoint_leaves_alone(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, config)).native_leaves == ("attention", "embedding", "head", "router")
 
 
+def test_a_quantization_in_a_file_of_its_own(tmp_path: Path) -> None:
+    said = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "exclude_modules": ["lm_head"]}}
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(said))
+    model = read_config(write(tmp_path, LLAMA))
+    assert (model.native_format, model.native_leaves) == ("nvfp4", ("head",))
+
+
 def test_no_dtype_is_said(tmp_path: Path) -> None:
     model = read_config(write(tmp_path, {"model_type": "llama"}))
     assert (model.native_format, "no dtype" in model.note) == ("fp32", True)

@@ -160,6 +160,9 @@ class Model:
     published_note: str = ""
     native_leaves: tuple[str, ...] = ()
     """Tensor classes that a natively quantized checkpoint keeps in 16 bit, beside those its format leaves."""
+    stored_bytes: int | None = None
+    """Bytes of a checkpoint's data, where the model was read from one; `stored` has them by type."""
+    stored: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

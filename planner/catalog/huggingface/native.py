@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.catalog.huggingface.config import Config
+from planner.catalog.huggingface.config import Config, read_json
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"}
 _CLASSES = (
@@ -32,13 +32,29 @@ def quantized(config: Config) -> tuple[str, tuple[str, ...]]:
     """Return the native quantized format of the weights ("" where there is none) and the classes left alone."""
     part = config.part("quantization_config", {}, required=False)
     part = part or config.part("compression_config", {}, required=False)
+    if part is None and not config.inside:
+        part = _beside(config)
     if part is None:
         return "", ()
     return _format(part), _left_alone(part)
 
 
+def _beside(config: Config) -> Config | None:
+    """Return what an NVIDIA checkpoint says of its weights in the file `hf_quant_config.json` beside its config."""
+    path = config.path.parent / "hf_quant_config.json"
+    if config.path.name != "config.json" or not path.is_file():
+        return None
+    data, text = read_json(path)
+    part = Config(path, text, {"quant_method": "modelopt", **data}, {}, config.approximate)
+    inner = part.part("quantization", {}, required=False)
+    merged = {**part.data, **(inner.data if inner is not None else {})}
+    return Config(path, text, merged, {}, config.approximate)
+
+
 def _format(part: Config) -> str:
     method = str(part.value("quant_method") or "").lower().replace("_", "-")
+    if not method and part.has("config_groups"):
+        method = "compressed-tensors"
     match method:
         case "fp8" | "fbgemm-fp8" | "deepspeedfp":
             text = str(part.value("fmt") or part.value("weight_dtype") or "e4m3")

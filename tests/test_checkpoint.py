@@ -1,0 +1,231 @@
+"""Headers of safetensors and GGUF files: exact sizes, and hostile ones refused within bounds."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog.checkpoint import read_checkpoint, read_tensors
+from planner.catalog.huggingface import ConfigError
+
+CONFIG = {
+    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 100,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "torch_dtype": "bfloat16",
+}  # fmt: skip
+LAYER = {
+    "self_attn.q_proj": (64, 64), "self_attn.k_proj": (32, 64), "self_attn.v_proj": (32, 64),
+    "self_attn.o_proj": (64, 64), "mlp.gate_proj": (128, 64), "mlp.up_proj": (128, 64), "mlp.down_proj": (64, 128),
+    "input_layernorm": (64,), "post_attention_layernorm": (64,),
+}  # fmt: skip
+SHAPES: dict[str, tuple[int, ...]] = {
+    "model.embed_tokens.weight": (100, 64),
+    "lm_head.weight": (100, 64),
+    "model.norm.weight": (64,),
+    **{f"model.layers.{i}.{name}.weight": shape for i in range(2) for name, shape in LAYER.items()},
+}
+
+
+def count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def header(shapes: dict[str, tuple[int, ...]], dtype: str = "BF16", width: int = 2) -> tuple[dict[str, Any], int]:
+    found: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, shape in shapes.items():
+        end = at + count(shape) * width
+        found[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    return found, at
+
+
+def save(path: Path, head: Any, data: int = 0) -> Path:
+    raw = head if isinstance(head, bytes) else json.dumps(head).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw)
+    with path.open("r+b") as file:
+        file.truncate(8 + len(raw) + data)
+    return path
+
+
+def test_a_file_with_its_config(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    model = read_checkpoint(save(tmp_path / "model.safetensors", *header(SHAPES)))
+    assert model.params == sum(map(count, SHAPES.values()))
+    assert (model.stored_bytes, model.stored) == (2 * model.params, {"BF16": 2 * model.params})
+    assert (model.native_format, model.published_params) == ("bf16", None)
+    assert model.architecture is not None
+    assert read_checkpoint(tmp_path).params == model.params
+
+
+def test_a_header_alone_and_no_config(tmp_path: Path) -> None:
+    model = read_checkpoint(save(tmp_path / "a.safetensors", header(SHAPES, "F8_E4M3", 1)[0]))
+    assert (model.params, model.native_format, model.architecture) == (86848, "fp8_e4m3", None)
+    assert "no config.json" in model.note
+
+
+def test_what_a_checkpoint_stores_beyond_the_model_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "tie_word_embeddings": True}))
+    model = read_checkpoint(save(tmp_path / "model.safetensors", *header(SHAPES)))
+    assert model.published_params is not None
+    assert model.published_params - model.params == 6400
+
+
+def test_an_index_and_its_shards(tmp_path: Path) -> None:
+    names = list(SHAPES)
+    files, total = {}, 0
+    for number, part in enumerate((names[:9], names[9:]), 1):
+        head, size = header({name: SHAPES[name] for name in part})
+        save(tmp_path / f"{number}.safetensors", head, size)
+        files |= dict.fromkeys(part, f"{number}.safetensors")
+        total += size
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": files}))
+    checkpoint = read_tensors(index)
+    assert (checkpoint.bytes, len(checkpoint.tensors)) == (total, len(SHAPES))
+    for change, field in (
+        ({"metadata": {"total_size": total + 1}}, "total_size"),
+        ({"weight_map": {**files, "lm_head.weight": "2.safetensors"}}, "lm_head.weight"),
+        ({"weight_map": {**files, "x": "3.safetensors"}}, "3.safetensors"),
+        ({"weight_map": {**files, "x": "../1.safetensors"}}, "x"),
+        ({"weight_map": []}, "weight_map"),
+        ({"metadata": {"total_size": -1}}, "total_size"),
+    ):
+        index.write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": files, **change}))
+        with pytest.raises(ConfigError) as caught:
+            read_tensors(index)
+        assert caught.value.field == field
+
+
+def test_an_index_alone_takes_its_architecture_from_the_config(tmp_path: Path) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 173696}, "weight_map": {"a": "1.safetensors"}}))
+    with pytest.raises(ConfigError):
+        read_checkpoint(index)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    assert read_checkpoint(index).stored_bytes == 173696
+
+
+ONE = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ({"a": {**ONE, "dtype": "F5"}}, "not known"),
+        ({"a": {**ONE, "shape": [2**63, 3]}}, "no shape"),
+        ({"a": {**ONE, "shape": [-1]}}, "no shape"),
+        ({"a": {**ONE, "shape": [1] * 20}}, "no shape"),
+        ({"a": {**ONE, "shape": [2**40, 2**40]}}, "24 bytes for"),
+        ({"a": {**ONE, "data_offsets": [24, 0]}}, "bytes for"),
+        ({"a": {**ONE, "data_offsets": [0, 2**64]}}, "data_offsets"),
+        ({"a": {**ONE, "data_offsets": [0]}}, "data_offsets"),
+        ({"a": []}, "must be an object"),
+        ({"a": ONE, "b": {**ONE, "data_offsets": [12, 36]}}, "overlaps"),
+        (b'{"a": 1, "a": 1}', "twice"),
+        (b"[]", "no object"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"\xff", "not JSON"),
+    ],
+)
+def test_broken_headers(tmp_path: Path, head: Any, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_tensors(save(tmp_path / "a.safetensors", head))
+    assert reason in str(caught.value)
+    assert caught.value.diagnostic().code == "E0204"
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"abc", struct.pack("<Q", 2**63) + b"{}", struct.pack("<Q", 99_000_000) + b"{}", b"\0" * 8]
+)
+def test_absurd_lengths(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError):
+        read_tensors(path)
+
+
+def test_truncated_data(tmp_path: Path) -> None:
+    head, size = header(SHAPES)
+    with pytest.raises(ConfigError, match="are there"):
+        read_tensors(save(tmp_path / "a.safetensors", head, size - 1))
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    for name in ("a.safetensors", "a.index.json", "a.gguf", "."):
+        with pytest.raises(ConfigError):
+            read_checkpoint(tmp_path / name)
+
+
+def gguf_file(path: Path, architecture: str = "llama") -> Path:
+    gguf = pytest.importorskip("gguf")
+    numpy = pytest.importorskip("numpy")
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_block_count(2)
+    writer.add_embedding_length(64)
+    writer.add_feed_forward_length(128)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_context_length(512)
+    writer.add_key_length(16)
+    names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+             "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+             "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
+             "post_attention_layernorm": "ffn_norm"}  # fmt: skip
+    outer = {"token_embd": (100, 64), "output": (100, 64), "output_norm": (64,)}
+    shapes = {**outer, **{f"blk.{i}.{names[name]}": shape for i in range(2) for name, shape in LAYER.items()}}
+    for name, shape in shapes.items():
+        data = numpy.zeros(shape, numpy.float32)
+        if len(shape) == 2:
+            packed = gguf.quants.quantize(data, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(f"{name}.weight", data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_gguf_file(tmp_path: Path) -> None:
+    model = read_checkpoint(gguf_file(tmp_path / "a.gguf"))
+    assert (model.params, model.native_format, model.max_context) == (86848, "q8_0", 512)
+    assert model.architecture is not None
+    small = 5 * 64
+    assert model.stored == {"Q8_0": (model.params - small) // 32 * 34, "F32": small * 4}
+    assert read_checkpoint(gguf_file(tmp_path / "b.gguf", "odd")).architecture is None
+
+
+def test_broken_gguf_files(tmp_path: Path) -> None:
+    whole = gguf_file(tmp_path / "a.gguf").read_bytes()
+    path = tmp_path / "b.gguf"
+    for cut in (3, 10, 23, 30, 60, 200, 1000, 5000):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ConfigError):
+            read_tensors(path)
+    for at in (8, 16):
+        path.write_bytes(whole[:at] + struct.pack("<Q", 2**63) + whole[at + 8 :])
+        with pytest.raises(ConfigError):
+            read_tensors(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=8), st.integers(0, 3000))
+def test_mutated_gguf_files(tmp_path_factory: pytest.TempPathFactory, junk: bytes, at: int) -> None:
+    folder = tmp_path_factory.mktemp("gguf", numbered=True)
+    raw = gguf_file(folder / "a.gguf").read_bytes()
+    path = folder / "b.gguf"
+    path.write_bytes(raw[:at] + junk + raw[at + len(junk) :])
+    try:
+        assert read_checkpoint(path).params >= 0
+    except ConfigError as refusal:
+        assert refusal.reason
