@@ -53,7 +53,8 @@ def test_table_is_the_plain_function(data):
         )
         for zero in range(4)
     ]
-    totals = table.totals(found, table.columns(arch, active))
+    spare = data.draw(st.sampled_from([0, 77, 500]))
+    totals = table.totals(found, table.columns(arch, active), spare)
     again = data.draw(st.integers(0, totals.shape[1] - 1))
     for row, each in enumerate(found):
-        assert totals[row, again] == combine(each, points(arch, active, again)).total
+        assert totals[row, again] == combine(each, points(arch, active, again), spare=spare).total

@@ -130,6 +130,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         default="all_linear",
     ),
     Quantity("lora_dropout", (TRAINING,), "given", "number", "LoRA's dropout.", low=Fraction(0), high=Fraction(1)),
+    word("lora_precision", (TRAINING,), "given", "fp32 bf16", "fp32", "The format of LoRA's adapters: peft's is fp32."),
     word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
     word("gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "bf16", "The format of gradients."),
     word(

@@ -7,12 +7,12 @@ from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Value, Workload
+from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.judge import count, hardware, headroom, placed
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, steps, value
-from planner.solve.serving import link_of
 from planner.solve.tuning import Layout, Pace, Recipe
 
 TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
@@ -50,16 +50,11 @@ def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], cat
     peak = tuning.computes(gpu, recipe.precision)
     outcomes |= dict.fromkeys(TIMES)
     if this.model.architecture is not None and peak:
-        layers = this.model.architecture.layers
+        part = again / this.model.architecture.layers
         pace = Pace(
-            peak,
-            layout.data,
-            layout.tensor,
-            layout.pipeline,
-            layout.context,
-            link_of(gpu),
-            this.global_batch or layout.data * size,
-            float(tuning.recomputed(this, mode, layers)) * (again / layers),
+            tuning.work(this, recipe, layout, size, mode),
+            training_time.card(gpu, peak),
+            *tuning.recomputed(this, mode, part),
         )
         numbers = tuning.outcome_numbers(this, pace, rented.cost)
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}

@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound, Problem, Workload
-from planner.physics import training
-from planner.physics.training.table import columns
-from planner.physics.training.table import totals as training_totals
+from planner.physics import training, training_time
+from planner.physics.training import table as table_of
 from planner.solve import tuning
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
 from planner.solve.renting import market_of, offers_for
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of
-from planner.solve.serving import link_of
 from planner.solve.table import Axis, Table, unknown
 from planner.solve.tuning import Layout, Pace, Recipe, Run
 
@@ -47,7 +45,8 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The configurations, and for each the layers that may recompute and the bytes allocated at the peak for each."""
+    """The configurations, and for each the layers that may recompute and the bytes at the peak for each, margin
+    included."""
 
     configs: list[Config]
     again: list[Column]
@@ -82,6 +81,7 @@ def space(this: Run, fixed: bool) -> Space:
         choice = tuning.choice_of(this, config.recipe, config.layout, config.micro_batch, config.mode)
         groups.setdefault(choice, []).append(index)
     found_bytes: list[Column] = [numpy.array([])] * len(listed)
+    spare = training.spare(this.framework, this.confidence)
     for choice, members in groups.items():
         again = listed[members[0]][1]
         own = [
@@ -93,27 +93,13 @@ def space(this: Run, fixed: bool) -> Space:
             )
             for index in members
         ]
-        totals = training_totals(own, columns(this.model.architecture, choice))[:, again]
+        totals = table_of.totals(own, table_of.columns(this.model.architecture, choice), spare)[:, again]
         for place_, index in enumerate(members):
             found_bytes[index] = totals[place_]
     return Space([c for c, _ in listed], [numpy.array(again) for _, again in listed], found_bytes)
 
 
 _NO_GPU: Any = None
-
-
-def most_allocated(this: Run, limit: int) -> int:
-    """Return the most bytes that fit a limit together with their margin."""
-    if this.model.architecture is None:
-        return limit
-    low, high = -1, max(0, limit)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if middle + int(training.margin(this.framework, this.confidence, middle)) <= limit:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def limit_of(usable: int, bounds: Sequence[Bound]) -> int:
@@ -151,26 +137,21 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     tensor = array([item.layout.tensor for item in configs])[config] if configs else array([])
     placed = place(gpus, offers, market_of(problem, workload), gpu, total_gpus, tensor)
 
-    limits = array([most_allocated(this, limit_of(item.memory, bounds)) for item in gpus])
+    limits = array([limit_of(item.memory, bounds) for item in gpus])
     fewest = _fewest(found, config, limits[gpu] - above if len(gpu) else gpu)
     rows, place_of = _layers_that_matter(this, found, config, gpu, gpus, placed, fewest, bounds)
 
     base = placed.row[rows]
     config, gpu, above, total_gpus = config[base], gpu[base], above[base], total_gpus[base]
     again = _gather(found.again, config, place_of)
-    allocated = _gather(found.bytes, config, place_of) + above
-    total = (
-        allocated
-        if this.model.architecture is None
-        else allocated + training.margin(this.framework, this.confidence, allocated)
-    )
+    total = _gather(found.bytes, config, place_of) + above
     usable = array([item.memory for item in gpus])[gpu] if len(gpu) else gpu
     costs = placed.costs[rows]
     pace = _pace(this, configs, gpus, config, gpu, again)
     outcomes = _outcomes(this, configs, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
-        broken[f"{workload.name}.precision"] = pace.peak_flops == 0
+        broken[f"{workload.name}.precision"] = pace.card.peak == 0
     axes = _axes(this, configs, config, again, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[rows]) for name, axis in placed.axes.items()}
     return Table(
@@ -310,20 +291,21 @@ def _pace(
         return numpy.array(values or [1])[at] if len(at) else numpy.array([], dtype=numpy.float64)
 
     precisions = sorted({item.recipe.precision for item in configs})
-    peak = numpy.array([[tuning.computes(card, name) for name in precisions] for card in gpus], dtype=numpy.int64)
     kind = per([precisions.index(item.recipe.precision) for item in configs], config)
-    sequences = [this.global_batch or item.layout.data * item.micro_batch for item in configs]
-    full = per([float(tuning.recomputed(this, item.mode, tuning._layers(this))) for item in configs], config)
-    return Pace(
-        peak[gpu, kind] if len(gpu) else kind,
-        per([item.layout.data for item in configs], config),
-        per([item.layout.tensor for item in configs], config),
-        per([item.layout.pipeline for item in configs], config),
-        per([item.layout.context for item in configs], config),
-        per([link_of(card) for card in gpus], gpu),
-        per(sequences, config),
-        full * (again / tuning._layers(this)),
+    jobs = [tuning.work(this, item.recipe, item.layout, item.micro_batch, item.mode) for item in configs]
+    work = training_time.Work(*(per([float(value) for value in column], config) for column in zip(*jobs, strict=True)))
+    cards = [[training_time.card(card, tuning.computes(card, name)) for name in precisions] for card in gpus]
+    fields = numpy.array(cards, dtype=numpy.float64)[gpu, kind] if len(gpu) else numpy.zeros((0, 6))
+    none = [tuning.recomputed(this, item.mode, 0.0) for item in configs]
+    every = [tuning.recomputed(this, item.mode, 1.0) for item in configs]
+    part = again / tuning._layers(this)
+    first = [(a[0], b[0] - a[0]) for a, b in zip(none, every, strict=True)]
+    second = [(a[1], b[1] - a[1]) for a, b in zip(none, every, strict=True)]
+    products, scores = (
+        per([base for base, _ in pairs], config) + per([slope for _, slope in pairs], config) * part
+        for pairs in (first, second)
     )
+    return Pace(work, training_time.Card(*fields.T), products, scores)
 
 
 def _outcomes(
@@ -360,7 +342,7 @@ def _outcomes(
                 made.update(tuning.outcome_numbers(this, pace, costs))
         if name not in made:
             return unknown(len(total))
-        found: Column = steps(name, numpy.where(pace.peak_flops == 0, numpy.nan, made[name]))
+        found: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
         return found
 
     return out | {name: partial(timed, name) for name in TIMES}

@@ -12,7 +12,7 @@ from typing import Any
 
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
-from planner.physics import rule_of_thumb, training
+from planner.physics import rule_of_thumb, training, training_time
 from planner.solve.serving import counts, number
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -167,9 +167,9 @@ def targets(this: Run) -> tuple[str, ...] | str:
 
 
 def frozen(this: Run) -> tuple[str, ...]:
-    """Return the parts that are not trained."""
+    """Return the parts of the model that are not trained."""
     said = str(this.workload.given.get("frozen", ""))
-    return tuple(part.strip() for part in said.split(",") if part.strip())
+    return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
 
 
 def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
@@ -194,11 +194,12 @@ def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> train
                 ep=layout.expert,
                 rank=number(this.workload, "lora_rank", 16),
                 targets=targets(this),
+                adapter_precision=str(given.get("lora_precision", "fp32")),
+                frozen=frozen(this),
+                dpo=given.get("preference") == "dpo",
                 offload=layout.offload,
                 accumulate=accumulate,
                 gradient_precision=str(given.get("gradient_precision", "")),
-                frozen=frozen(this),
-                dpo=given.get("preference") == "dpo",
             ),
         )
     found: training.States = this.known[key]
@@ -223,16 +224,17 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         rank=number(this.workload, "lora_rank", 16),
         targets=targets(this),
         dropout=isinstance(dropout, Fraction) and dropout > 0,
+        adapter_precision=str(given.get("lora_precision", "fp32")),
+        frozen=frozen(this),
+        dpo=given.get("preference") == "dpo",
+        packed=bool(given.get("packing", False)),
         tp=layout.tensor,
         pp=layout.pipeline,
         cp=layout.context,
         ep=layout.expert,
         schedule=str(given.get("schedule", "one_f_one_b")),
         micro_batches=accumulation(this, layout, micro_batch) if layout.pipeline > 1 else 0,
-        frozen=frozen(this),
-        dpo=given.get("preference") == "dpo",
-        packed=given.get("packing") is True,
-        offload=given.get("offload_activations") is True,
+        offload=bool(given.get("offload_activations", False)),
     )
 
 
@@ -265,9 +267,8 @@ def memory(
     own = states(this, recipe, layout, accumulation(this, layout, micro_batch) > 1)
     places = points(this, choice_of(this, recipe, layout, micro_batch, mode), again)
     above = overhead(this, gpu, layout.gpus)
-    live = training.combine(own, places, above, 0)
-    spare = int(training.margin(this.framework, this.confidence, live.total))
-    return training.combine(own, places, above, spare, training.approximations(model.architecture))
+    spare = training.spare(this.framework, this.confidence)
+    return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
 def computes(gpu: Gpu, precision: str) -> int:
@@ -284,61 +285,47 @@ def quality(recipe: Recipe) -> Fraction | None:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a step's time depends on; every field a number or an array of them."""
+    """What a step's time depends on: work, card, and the shares of forward that run again; numbers or arrays."""
 
-    peak_flops: Any
-    data: Any
-    tensor: Any
-    pipeline: Any
-    context: Any
-    link: Any
-    sequences: Any
-    recomputed: Any
+    work: training_time.Work
+    card: training_time.Card
+    again: Any
+    attention_again: Any
 
 
-EFFICIENCY = 0.4
-"""Share of the dense peak a step reaches: an estimate; llm-foundry publishes 0.41 to 0.55 MFU on A100 and H100."""
+def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
+    """Return what one GPU does in an optimizer step."""
+    key = ("work", recipe.method, recipe.precision, layout, micro_batch, mode)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        adapters = recipe.method in ("lora", "qlora")
+        rank = number(this.workload, "lora_rank", 16)
+        this.known[key] = training_time.work(
+            arch,
+            this.model.active_params,
+            choice_of(this, recipe, layout, micro_batch, mode),
+            dp=layout.data,
+            zero=layout.zero,
+            global_batch=this.global_batch,
+            trained_params=training.adapter_parameters(arch, rank, targets(this)) if adapters else 0,
+        )
+    found: training_time.Work = this.known[key]
+    return found
 
 
-def step_seconds(this: Run, pace: Pace) -> Any:
-    """Return the seconds of an optimizer step; `recomputed` is the share of the forward passes made twice."""
-    from planner.physics import time
-
-    arch, active = this.model.architecture, this.model.active_params
-    assert arch is not None
-    gpus = pace.data * pace.tensor * pace.pipeline * pace.context
-    tokens = pace.sequences * this.sequence
-    forward = 2 * active + time.attention_flops(arch, this.sequence) / 2
-    talk = 3 * 2 * arch.layers * (2 * arch.hidden * (tokens / pace.data)) * 2
-    talk = talk * (pace.tensor - 1) / pace.tensor / pace.link
-    return forward * (3 + pace.recomputed) * tokens / gpus / (pace.peak_flops * EFFICIENCY) + talk
-
-
-def useful_seconds(this: Run, pace: Pace) -> Any:
-    """Return the seconds of a step at the dense peak, without recomputation: what MFU is measured against."""
-    from planner.physics import time
-
-    arch, active = this.model.architecture, this.model.active_params
-    assert arch is not None
-    gpus = pace.data * pace.tensor * pace.pipeline * pace.context
-    tokens = pace.sequences * this.sequence
-    return (2 * active + time.attention_flops(arch, this.sequence) / 2) * 3 * tokens / gpus / pace.peak_flops
-
-
-def recomputed(this: Run, mode: str, again: int) -> float:
-    """Return the share of the forward pass that a way of checkpointing makes twice."""
-    layers = _layers(this)
-    if mode == "full":
-        return again / layers
-    return 0.0
+def recomputed(this: Run, mode: str, part: Any) -> tuple[Any, Any]:
+    """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
+    selective = str(this.workload.given.get("selective", "attention"))
+    choice = training.ActivationChoice(this.sequence, checkpointing=mode, selective=selective)
+    return training_time.recomputed(choice, part)
 
 
 def outcome_numbers(this: Run, pace: Pace, cost: Any) -> dict[str, Any]:
     """Return the outcomes of time in canonical units; `cost` in micro-dollars per hour."""
-    step = step_seconds(this, pace)
-    rate = pace.sequences * this.sequence / step
-    out = {"step_time": step, "throughput": rate, "mfu": useful_seconds(this, pace) / step}
+    step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
+    out = {"step_time": step.seconds, "throughput": step.throughput, "mfu": step.mfu}
     if this.tokens:
-        duration = this.tokens / rate
+        duration = this.tokens / step.throughput
         out |= {"duration": duration, "total_cost": duration / 3600 * cost / 1_000_000}
     return out

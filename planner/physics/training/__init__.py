@@ -7,7 +7,8 @@ Two separable functions, and one that puts them together:
 - `points(arch, ActivationChoice, checkpointed_layers) -> tuple[Point, ...]`: activations and logits at every place of
   the step where the peak can be. Each region (a layer of each group, the head with its loss) is traced once on a small
   autograd (tape.py, operations.py, attention.py, layers.py) and is linear in the micro-batch from there.
-- `combine(states, points, overhead, margin) -> TrainingMemory`: the peak, its parts, and all moments.
+- `combine(states, points, overhead, margin) -> TrainingMemory`: the peak, its parts, and all moments; with
+  `spare(framework, confidence)` the margin is the allocator's reserve at that confidence.
 
 `table.totals` does the same for many choices at once with numpy. `memory` is all of it for one choice.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 from planner.catalog.records import Architecture
 from planner.physics.training.activations import MOMENTS, ActivationChoice, Point, points, traces
 from planner.physics.training.families import family
-from planner.physics.training.frameworks import margin, overhead
+from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.states import StateChoice, States, adapter_parameters, states
 
@@ -33,10 +34,10 @@ __all__ = [
     "adapter_parameters",
     "approximations",
     "combine",
-    "margin",
     "memory",
     "overhead",
     "points",
+    "spare",
     "states",
     "traces",
 ]

@@ -25,6 +25,7 @@ MOMENTS: Final = (
     "optimizer",
 )
 FORWARD, LOSS, LAST, FIRST, END, OPTIMIZER = range(6)
+ADAPTER_BYTES: Final = {"fp32": 4, "bf16": 2, "fp16": 2}
 ALL: Final = -1
 """Stands for all trained parameters where a point counts those that have gradients."""
 
@@ -51,6 +52,7 @@ class ActivationChoice:
     rank: int = 16
     targets: tuple[str, ...] | str = "all_linear"
     dropout: bool = False
+    adapter_precision: str = "fp32"
     tp: int = 1
     pp: int = 1
     cp: int = 1
@@ -76,6 +78,7 @@ class ActivationChoice:
             frozen=self.frozen,
             tp=self.tp,
             ep=self.ep,
+            adapter_item=ADAPTER_BYTES[self.adapter_precision],
         )
 
     @property
@@ -126,7 +129,11 @@ _LIMIT: Final = 4096
 
 def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     """The traced regions, kept for the next question about the same architecture."""
-    recompute = choice.selective if choice.checkpointing == "selective" else ""
+    scores = choice.checkpointing == "selective" and choice.selective == "attention"
+    recompute = "attention" if scores else ""
+    loss = choice.loss
+    if loss == "standard" and choice.framework == "fsdp" and choice.tp > 1:
+        loss = "parallel"
     key = (
         id(arch),
         choice.sequence,
@@ -134,11 +141,12 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
         choice.method,
         choice.attention,
         choice.framework,
-        choice.loss,
+        loss,
         choice.loss_precision,
         choice.rank,
         choice.targets,
         choice.dropout,
+        choice.adapter_precision,
         choice.tp,
         choice.cp,
         choice.ep,
@@ -171,9 +179,9 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     made = Traces(
         groups,
         trace(arch.groups[0], True) if no_input_gradient else None,
-        head(arch, recipe, tokens, choice.loss, choice.loss_precision),
+        head(arch, recipe, tokens, loss, choice.loss_precision),
         recipe.item,
-        4 if recipe.adapters else recipe.item,
+        recipe.adapter_item if recipe.adapters else recipe.item,
         tuple(dict.fromkeys(region.kernel for region in groups)),
     )
     if len(_TRACES) >= _LIMIT:
@@ -188,19 +196,20 @@ def _heaviest(region: Region, batch: int) -> tuple[int, int, int]:
     return best.gradients, best.casts + best.each * batch, best.logits * batch
 
 
-def _layer(region: Region, batch: int, grad_item: int, offload: bool) -> Layer:
+def _layer(region: Region, batch: int, grad_item: int, offload: bool, products: bool) -> Layer:
     gradients, peak, _ = _heaviest(region, batch)
     whole = region.input * batch
     own = whole if region.keeps_input else 0
     kept = region.kept.casts + region.kept.each * batch + own
-    thin = 0 if offload else whole
+    light = whole + (region.products * batch if products else 0)
+    thin = 0 if offload else light
     return Layer(
         0 if offload else kept,
         thin,
         region.kept.casts,
         gradients,
         peak + own,
-        peak + whole,
+        peak + light,
         region.gradients // grad_item,
     )
 
@@ -326,8 +335,9 @@ def stages(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
     batch = choice.sequences
     recipe = choice.recipe
     tokens = share(choice.sequence, choice.cp) * batch
-    layers = tuple(_layer(region, batch, found.grad_item, choice.offload) for region in found.groups)
-    first = _layer(found.first, batch, found.grad_item, choice.offload) if found.first else None
+    products = choice.checkpointing == "selective" and choice.selective == "operations"
+    layers = tuple(_layer(region, batch, found.grad_item, choice.offload, products) for region in found.groups)
+    first = _layer(found.first, batch, found.grad_item, choice.offload, products) if found.first else None
     runs = tuple(stage_runs(arch, choice.pp))
     tail = found.head
     inputs = tail.input * batch if tail.keeps_input else 0

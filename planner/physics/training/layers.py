@@ -30,7 +30,7 @@ class How(NamedTuple):
 class Region(NamedTuple):
     """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
     the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
-    tensors they are."""
+    tensors they are; what selective checkpointing by operations keeps beside the input."""
 
     kept: Bytes
     input: int
@@ -39,6 +39,7 @@ class Region(NamedTuple):
     gradients: int
     tensors: int
     kernel: str = ""
+    products: int = 0
 
 
 def layer(
@@ -56,8 +57,7 @@ def layer(
     """One layer of a group on sequences of `tokens`.
 
     `first`: its input needs no gradient. `single`: a micro-batch of one sequence. `packed`: a mask keeps the documents
-    of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective), "operations" all but
-    every second matrix product and the attention output (torchtitan's selective per operation).
+    of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective checkpointing).
     """
     traits = family(arch)
     t = Tape(tokens, recipe.autocast)
@@ -69,16 +69,12 @@ def layer(
     y = mixed
     if traits.branches == "serial":
         y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
-    kept, events = t.kept(), t.backward(y)
     size = x.width * x.item * tokens
-    if recompute == "operations":
-        stays = _saved_products(t, recipe)
-        events = tuple(event._replace(each=event.each + stays) for event in events)
-        return Region(Bytes(0, 0, stays, 0), size, True, events, t.gradients(), t.trained, kernel)
-    return Region(kept, size, x.storage in t.saved, events, t.gradients(), t.trained, kernel)
+    kept, products = t.kept(), _saved_products(t)
+    return Region(kept, size, x.storage in t.saved, t.backward(y), t.gradients(), t.trained, kernel, products)
 
 
-def _saved_products(t: Tape, r: Recipe) -> int:
+def _saved_products(t: Tape) -> int:
     """What torchtitan's selective checkpointing keeps: the output of every second matrix product, and attention's
     (torchtitan, models/llama3/infra/parallelize.py: `_save_list`, `meta["forward_mm_count"] % 2`)."""
     products = [size for kind_, size in t.outputs if kind_ == "product"]
@@ -333,7 +329,7 @@ CHUNKS: Final = 8
 def head(
     arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard", loss_precision: str = "fp32"
 ) -> Region:
-    """Final norm, head and loss on the last layer's output. `loss` is standard, fused or chunked."""
+    """Final norm, head and loss on the last layer's output. `loss` is standard, fused, chunked or parallel."""
     traits = family(arch)
     t = Tape(tokens, recipe.autocast)
     x = t.given(recipe.outer(arch.hidden), recipe.hidden, True)
@@ -349,6 +345,8 @@ def head(
         item = 4 if loss_precision == "fp32" or t.autocast else logits.item
         if loss == "chunked":
             out = _chunked_loss(t, logits, item)
+        elif loss == "parallel":
+            out = _parallel_loss(t, op.cast(t, logits, item))
         else:
             out = _cross_entropy(t, op.cast(t, logits, item))
     return Region(t.kept(), x.width * x.item * tokens, x.storage in t.saved, t.backward(out), t.gradients(), t.trained)
@@ -359,6 +357,16 @@ def _cross_entropy(t: Tape, logits: Tensor) -> Tensor:
     log = op.unary(t, logits, keep="output")
     loss = t.tensor(0, 4, True)
     t.record((loss,), ((log, True),), (log.storage,))
+    return loss
+
+
+def _parallel_loss(t: Tape, logits: Tensor) -> Tensor:
+    """PyTorch's loss on logits that tensor parallelism splits (torch/distributed/tensor/parallel/loss.py): backward has
+    the gradient, an exponential, their sum and the product beside the kept log_softmax."""
+    log = op.unary(t, logits, keep="output")
+    loss = t.tensor(0, 4, True)
+    t.record((loss,), ((log, True),), (log.storage,), 3 * log.width * log.item)
+    t.nodes[-1].scratch_vocab = True
     return loss
 
 

@@ -36,26 +36,40 @@ def live(states: States, point: Point) -> tuple[int, int, int]:
     return gradients, gathered, states.step if point.moment == OPTIMIZER else 0
 
 
+def moving(states: States, point: Point) -> int:
+    """Bytes of tensors that come and go, and leave gaps: activations, logits, what is gathered or communicated."""
+    gathered = states.gathered if point.moment <= END else 0
+    return point.activations + point.logits + gathered + states.buckets
+
+
 def combine(
     states: States,
     points: tuple[Point, ...],
     overhead: int = 0,
     margin: int = 0,
     notes: tuple[str, ...] = (),
+    spare: int = 0,
 ) -> TrainingMemory:
-    """The peak among the points, its parts, and the total of each of the six moments."""
+    """The peak among the points, its parts, and the total of each of the six moments.
+
+    `spare` is the allocator's reserve in thousandths of what comes and goes (frameworks.spare): `margin` grows by what
+    the worst point needs with its reserve beyond the peak without.
+    """
     overhead += states.buckets
-    base = states.weights + states.master + states.optimizer + overhead + margin
+    base = states.standing + overhead
     best: tuple[int, Point] | None = None
     moments: dict[str, int] = {}
+    safe = 0
     for point in points:
         total = base + sum(live(states, point)) + point.activations + point.logits
         name = MOMENTS[point.moment]
         moments[name] = max(moments.get(name, 0), total)
+        safe = max(safe, total + moving(states, point) * spare // 1000)
         if best is None or total > best[0]:
             best = (total, point)
     assert best is not None
     point = best[1]
+    margin += safe - best[0]
     gradients, gathered, step = live(states, point)
     parts = {
         "weights": states.weights + gathered,
@@ -74,5 +88,5 @@ def combine(
         "activations": max(states.step, max(each.activations for each in points)),
         "logits": max((each.logits for each in points if each.moment <= LOSS), default=0),
     }
-    ordered: dict[str, int] = {name: moments[name] for name in MOMENTS if name in moments}
+    ordered: dict[str, int] = {name: moments[name] + margin for name in MOMENTS if name in moments}
     return TrainingMemory(parts, sizes, MOMENTS[point.moment], ordered, states.notes + notes)

@@ -28,6 +28,7 @@ class Recipe:
     tp: int = 1
     sequence_parallel: bool = False
     ep: int = 1
+    adapter_item: int = 4
 
     @property
     def adapters(self) -> bool:
@@ -67,6 +68,7 @@ def recipe_for(
     frozen: tuple[str, ...] = (),
     tp: int = 1,
     ep: int = 1,
+    adapter_item: int = 4,
 ) -> Recipe:
     """The types a step computes in.
 
@@ -91,8 +93,9 @@ def recipe_for(
         framework == "megatron",
         frozen,
         tp,
-        framework == "megatron" and tp > 1,
+        framework in ("megatron", "fsdp") and tp > 1,
         ep,
+        adapter_item,
     )
 
 
@@ -115,10 +118,11 @@ def project(
 
 
 def _adapted(t: Tape, r: Recipe, x: Tensor, base: Tensor, out: int) -> Tensor:
-    """`result + lora_B(lora_A(dropout(x))) * scaling` with fp32 adapters (peft 0.21, tuners/lora/layer.py)."""
-    wide = op.dropout(t, op.cast(t, x, 4), r.dropout)
-    low = op.linear(t, wide, r.rank, Weight(x.width * r.rank, 4, True))
-    high = op.linear(t, low, out, Weight(out * r.rank, 4, True))
+    """`result + lora_B(lora_A(dropout(x))) * scaling` (peft 0.21, tuners/lora/layer.py); peft's adapters are fp32."""
+    item = r.adapter_item
+    wide = op.dropout(t, op.cast(t, x, item), r.dropout)
+    low = op.linear(t, wide, r.rank, Weight(x.width * r.rank, item, True))
+    high = op.linear(t, low, out, Weight(out * r.rank, item, True))
     return op.cast(t, op.add(t, base, op.unary(t, high)), base.item)
 
 

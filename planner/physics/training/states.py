@@ -14,7 +14,7 @@ from typing import Final
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
-from planner.physics.training.activations import stage_runs
+from planner.physics.training.activations import ADAPTER_BYTES, stage_runs
 from planner.physics.training.layers import layer
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 
@@ -55,9 +55,11 @@ class StateChoice:
     dp: int = 1
     tp: int = 1
     pp: int = 1
+    cp: int = 1
     ep: int = 1
     rank: int = 16
     targets: tuple[str, ...] | str = "all_linear"
+    adapter_precision: str = "fp32"
     double_quantized: bool = True
     frozen: tuple[str, ...] = ()
     dpo: bool = False
@@ -85,6 +87,11 @@ class States:
     making: bool  # whether a layer's gradients in the making stand beside the others
     trained: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> int:
+        """Bytes that are there all the time: weights, master weights and optimizer states."""
+        return self.weights + self.master + self.optimizer
 
     def gradient(self, graded: int) -> int:
         """Bytes of gradients when `graded` parameters have theirs; all of them for a negative count."""
@@ -226,22 +233,23 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     if choice.dpo and not adapters:
         weights += recipe.item * local
         notes.append("dpo: a frozen reference model stands beside the trained one")
-    adapter_bytes = 4 * trained if adapters else 0
+    adapter_item = ADAPTER_BYTES[choice.adapter_precision]
+    adapter_bytes = adapter_item * trained if adapters else 0
     master = 4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0
-    gradient_item = 4 if adapters else _gradient_item(choice, recipe.item, full_precision)
+    gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
     gradients = gradient_item * trained
     own, besides = STATES[choice.optimizer]
-    state_item = 4 if adapters or full_precision else recipe.item
+    state_item = adapter_item if adapters else 4 if full_precision else recipe.item
     optimizer = _optimizer(arch, choice, trained, counts, own, besides, state_item)
     step = _step(arch, choice, trained, gradient_item, recipe.item, full_precision)
-    shards = max(1, choice.dp)
+    shards = max(1, choice.dp * choice.cp)
     gradient_shards = 1
     if choice.zero >= 1:
         optimizer, master = share(optimizer, shards), share(master, shards)
         step = share(step, shards)
     if choice.zero >= 2:
         gradients, gradient_shards = share(gradients, shards), shards
-    gathered = 0
+    gathered = buckets = 0
     if choice.zero >= 3:
         unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
         compute = _gathered_item(choice, recipe.item, full_precision)
@@ -249,10 +257,13 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
         # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
         gathered = compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0))
         weights = share(weights, shards)
+        if choice.framework == "fsdp" and choice.pp > 1 and not adapters:
+            # between the micro-batches of a pipeline nothing is sharded again, and gradients add up whole
+            # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
+            gathered, buckets = compute * local, gradient_item * trained
     elif sharded and full_precision:
         # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
         weights, gathered = share(weights, shards), 2 * local
-    buckets = 0
     if choice.framework == "deepspeed" and choice.dp > 1 and choice.zero in (1, 2) and not adapters:
         buckets = 2 * 2 * min(DEEPSPEED_BUCKET, trained)
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:

@@ -100,8 +100,9 @@ def _stage(stage: Stage, again: Integers) -> Columns:
     )
 
 
-def totals(states: Sequence[States], found: Columns) -> Integers:
-    """Bytes at the peak, without overhead and margin: one row for each of `states`, one column for each k.
+def totals(states: Sequence[States], found: Columns, spare: int = 0) -> Integers:
+    """Bytes at the peak, with `spare` thousandths of what comes and goes, without overhead: one row for each of
+    `states`, one column for each k.
 
     Most states differ only in what lives all the time; the peak is looked for once for each kind that differs in how
     its gradients grow.
@@ -111,13 +112,14 @@ def totals(states: Sequence[States], found: Columns) -> Integers:
     table = np.array([_row(each) for each in states], dtype=np.int64)
     base, step, grows = table[:, 0], table[:, 1], table[:, 2:]
     kinds, which = np.unique(grows, axis=0, return_inverse=True)
-    whole, item, shards, resident, making, gathered = (kinds[:, index, None, None] for index in range(6))
+    whole, item, shards, resident, making, gathered, buckets = (kinds[:, index, None, None] for index in range(7))
     running = found.moment != OPTIMIZER
     graded, gradients = found.graded[None, :, running], found.gradients[None, :, running]
     there = np.minimum(whole, -(-graded * item // shards))
     there = np.where((resident > 0) | (graded < 0), whole, there)
-    peak = (there + making * gradients + gathered + found.live[None, :, running]).max(axis=2)
-    closing = kinds[:, 0][which.ravel()] + step
+    live = gathered + found.live[None, :, running]
+    peak = (there + making * gradients + live + (live + buckets) * spare // 1000).max(axis=2)
+    closing = kinds[:, 0][which.ravel()] + step + kinds[:, 6][which.ravel()] * spare // 1000
     found_totals: Integers = np.maximum(peak[which.ravel()], closing[:, None]) + base[:, None]
     return found_totals
 
@@ -132,4 +134,5 @@ def _row(states: States) -> tuple[int, ...]:
         int(states.resident),
         int(states.making),
         states.gathered,
+        states.buckets,
     )

@@ -1,0 +1,201 @@
+"""How long a training step takes: matrix products, attention, memory traffic and what communication leaves uncovered.
+
+Compute is a sum of three terms, each at its own share of the hardware's peak, because they do not overlap on one
+stream: matrix products against the dense peak, attention against it, and the bytes of activations, logits and states
+against the bandwidth. The shares are fitted to 160 published runs of llm-foundry (scripts/train/benchmarking/README.md
+at 8c8dd48, MPT 125M to 70B on 8 to 512 A100 and H100): median error 5 %, nine of ten within 13 %, the largest 30 %.
+Communication counts where compute does not cover it.
+
+`work` is what a choice has to do on one GPU, `Card` what a GPU can; `step` divides the two. All of it is plain
+arithmetic, so that the fields may be numbers or arrays of numpy alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from planner.catalog.records import Architecture, Gpu
+from planner.physics.time import attention_flops
+from planner.physics.training.activations import ActivationChoice, traces
+from planner.physics.training.recipe import share
+
+BANDWIDTH_SHARE: Final = 0.50
+"""Share of the memory bandwidth that reading and writing activations reaches: the fit (see the module)."""
+PRODUCTS_SHARE: Final = {"Hopper": 0.565, "Ampere GA100": 0.72}
+ATTENTION_SHARE: Final = {"Hopper": 0.186, "Ampere GA100": 0.33}
+"""Shares of the dense peak: the fit. Other hardware counts as Hopper, the lower: an estimate, no run is published."""
+TRAFFIC: Final = 3
+"""How often the bytes kept for backward cross the memory: written, read, and their gradients; once more each time they
+are made again. The fit's constant."""
+STATE_TRAFFIC: Final = 20
+"""Bytes an AdamW step moves for each parameter: weight, gradient and both states, read and written, in fp32 or less."""
+BACKWARD_SCORES: Final = 2.5
+"""Products of flash attention's backward for one of forward: five for two (arXiv 2205.14135)."""
+NETWORK: Final = 50_000_000_000
+"""Bytes/s of the adapter each GPU has between nodes: 400 Gb/s, as in DGX H100; an estimate for other clusters."""
+PCIE: Final = 25_000_000_000
+"""Bytes/s between GPUs without a link of their own: PCIe 4.0 x16 as NCCL reaches it; an estimate for other buses."""
+
+
+class Work(NamedTuple):
+    """What one GPU does in a step: operations and bytes of one forward pass, and what comes with them.
+
+    `waits` are bytes of tensor and expert parallelism in a forward pass, which nothing covers; `behind` bytes that hide
+    behind compute; `bubble` the share a pipeline waits; `tokens` those of all GPUs.
+    """
+
+    products: Any
+    scores: Any
+    passes: Any
+    adapters: Any
+    kept: Any
+    states: Any
+    waits: Any
+    waiting_group: Any
+    behind: Any
+    group: Any
+    bubble: Any
+    tokens: Any
+    gpus: Any
+
+
+class Card(NamedTuple):
+    """What a GPU can: FLOP/s of products and of attention as they are reached, bytes/s of memory and of its link."""
+
+    peak: Any
+    products: Any
+    attention: Any
+    bandwidth: Any
+    link: Any
+    per_node: Any
+
+
+class StepTime(NamedTuple):
+    """Seconds of a step by cause; `mfu` is Model FLOPs utilization (PaLM, arXiv 2204.02311): what training needs
+    without recomputation, of the dense peak."""
+
+    products: Any
+    attention: Any
+    traffic: Any
+    communication: Any
+    bubble: Any
+    seconds: Any
+    throughput: Any
+    mfu: Any
+
+
+def _share(gpu: Gpu, table: dict[str, float]) -> float:
+    return next((reached for name, reached in table.items() if gpu.architecture.startswith(name)), table["Hopper"])
+
+
+def card(gpu: Gpu, peak: int) -> Card:
+    """A GPU that computes products at `peak` (dense FLOP/s at the format computed in), attention in 16 bits."""
+    half = gpu.flops.get("bf16") or gpu.flops.get("fp16") or peak
+    return Card(
+        peak,
+        peak * _share(gpu, PRODUCTS_SHARE),
+        min(peak, half) * _share(gpu, ATTENTION_SHARE),
+        gpu.bandwidth * BANDWIDTH_SHARE,
+        gpu.link_bandwidth or PCIE,
+        gpu.max_gpus_per_node,
+    )
+
+
+def recomputed(choice: ActivationChoice, part: Any) -> tuple[Any, Any]:
+    """The shares of the forward products and of the forward attention that run again when a `part` of the layers do."""
+    if choice.checkpointing == "none":
+        return 0.0, 0.0
+    if choice.checkpointing == "full":
+        return part, part
+    if choice.selective == "attention":
+        return 0.0, 1.0
+    return 0.5 * part, 0.0  # every second product; attention's output is kept
+
+
+def work(
+    arch: Architecture,
+    active_params: int,
+    choice: ActivationChoice,
+    *,
+    dp: int = 1,
+    zero: int = 0,
+    global_batch: int = 0,
+    trained_params: int = 0,
+) -> Work:
+    """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
+
+    `trained_params` are those of adapters where only they are trained.
+    """
+    sequences = global_batch or choice.micro_batch * dp
+    rounds = max(1, -(-sequences // (choice.micro_batch * dp)))
+    tokens = sequences * choice.sequence
+    split = choice.tp * choice.pp
+    gpus = dp * split * choice.cp
+    local = tokens / gpus
+    adapters = choice.method in ("lora", "qlora")
+    params = active_params / split
+    gradients = trained_params / split if trained_params else params
+    stage = choice.micro_batch * rounds * choice.sequence / choice.cp
+    layers = arch.layers / choice.pp
+    # two all-reduces of 16-bit activations a layer (arXiv 1909.08053), each 2 (p - 1) / p of the tensor
+    waits = layers * 2 * 2 * 2 * arch.hidden * stage * (choice.tp - 1) / choice.tp
+    if choice.ep > 1:
+        topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
+        waits += layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
+    copies = dp * choice.cp
+    moved = 4 * gradients * 2
+    if zero >= 3:
+        # weights gathered in forward and again in backward, gradients scattered, for every micro-batch
+        moved = rounds * (2 * 2 * params + 4 * gradients)
+    behind = moved * (copies - 1) / copies
+    behind += 3 * layers * 2 * 2 * arch.hidden * stage * (choice.cp - 1)  # keys and values around the ring
+    chunks = choice.chunks if choice.schedule == "interleaved" else 1
+    return Work(
+        2.0 * active_params * local,
+        attention_flops(arch, choice.sequence) / 2 * local,
+        2.0 if adapters else 3.0,
+        6.0 * trained_params * local,
+        _kept(arch, choice) * local,
+        STATE_TRAFFIC * gradients / (dp if zero else 1),
+        waits,
+        choice.tp * choice.ep,
+        behind,
+        copies * choice.tp,
+        # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
+        (choice.pp - 1) / (rounds * chunks),
+        tokens,
+        gpus,
+    )
+
+
+def _kept(arch: Architecture, choice: ActivationChoice) -> float:
+    """Bytes kept for each token over all layers and the loss, as if one GPU held them all."""
+    found = traces(arch, choice)
+    tokens = share(choice.sequence, choice.cp)
+    inside = sum(region.kept.each * group.count for region, group in zip(found.groups, arch.groups, strict=True))
+    return choice.tp * (inside + found.head.kept.each + 3 * found.head.kept.logits) / tokens
+
+
+def _least(first: Any, second: Any) -> Any:
+    return (first + second - abs(first - second)) / 2
+
+
+def _link(what: Card, group: Any) -> Any:
+    """Bytes/s of a collective within a group: the GPU's link, and beyond a node what its adapters carry together,
+    because a ring enters each node once."""
+    outside = (group > what.per_node) * 1.0
+    return what.link * (1 - outside) + _least(what.link, NETWORK * what.per_node) * outside
+
+
+def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
+    """A step's time, its tokens a second on all GPUs and its MFU; `again` are the shares of forward run twice."""
+    products = (what.products * (what.passes + again) + what.adapters) / on.products
+    attention = what.scores * (1 + BACKWARD_SCORES + attention_again) / on.attention
+    traffic = (what.kept * (TRAFFIC + again) + what.states) / on.bandwidth
+    compute = products + attention + traffic
+    uncovered = what.behind / _link(on, what.group) - compute
+    talk = what.waits * (2 + again) / _link(on, what.waiting_group) + (uncovered + abs(uncovered)) / 2
+    bubble = what.bubble * (compute + talk)
+    seconds = compute + talk + bubble
+    useful = (what.products + what.scores) * what.passes / on.peak
+    return StepTime(products, attention, traffic, talk, bubble, seconds, what.tokens / seconds, useful / seconds)
