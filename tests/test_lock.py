@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from command import Done, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from planner.catalog.freshness import findings
 from planner.catalog.load import load
@@ -157,8 +161,6 @@ def test_a_catalog_that_moved_on(plan: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def _dearer(text: str, offer: str) -> str:
-    import yaml
-
     document = yaml.safe_load(text)
     for row in document["rows"]:
         if row["id"] == offer:
@@ -245,3 +247,71 @@ def test_solving_again_compares_what_is_answered(plan: Path) -> None:
     lock.unlink()
     assert "E0801" in again().stderr
     assert not lock.exists()
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        True,
+        -1,
+        0,
+        10**9,
+        10**40,
+        1.5,
+        float("nan"),
+        float("inf"),
+        "",
+        "x" * 500,
+        "\n{",
+        [],
+        [1],
+        {},
+        {"a": {"b": 1}},
+    ]
+)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_forged_lock_is_a_finding(data: st.DataObject) -> None:
+    """Any value of a lock replaced by any other, its checksum made good: a finding, never an exception."""
+    document = yaml.safe_load(CHAT_LOCK)
+    path = [data.draw(st.sampled_from([name for name in document if name != "checksum"]))]
+    node, key = document, path[0]
+    while isinstance(node[key], dict | list) and node[key] and data.draw(st.integers(0, 4)):
+        node = node[key]
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        path.append(key)
+    before = node[key]
+    node[key] = data.draw(ODD)
+    if data.draw(st.integers(0, 9)) == 0:
+        del node[key]
+    del document["checksum"]
+    body = yaml.safe_dump(document, sort_keys=False)
+    lock, broken = reading.parse(f"{body}checksum: {checksum(body)}\n", "chat.mem.lock", "again")
+    if lock is None:
+        assert broken is not None and broken.code == "E0803"
+        return
+    loaded = load_chat()
+    assert loaded.problem is not None
+    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+    changed = not isinstance(node, dict) or node.get(key) != before
+    if changed and path[0] in ("workloads", "plan", "imports"):
+        assert found, path
+
+
+CHAT_LOCK = (ROOT / "examples/chat.mem.lock").read_text()
+
+
+@cache
+def load_chat() -> Loaded:
+    return load_plan(str(ROOT / "examples/chat.mem"))
+
+
+def test_a_lock_stands_for_its_plan_and_needs_one(plan: Path) -> None:
+    lock = path_for(plan)
+    assert run("check", "--locked", str(lock)).returncode == 0
+    plan.rename(plan.with_name("v.mem"))
+    done = run("check", str(plan.parent), "--format", "concise")
+    assert "w.mem.lock:1:1: warning[W0803]" in done.stdout
+    assert run("check", str(lock)).returncode == 2  # there is no plan to check

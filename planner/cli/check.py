@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from planner.cli.files import plans
+from planner.cli.files import orphans, plans
 from planner.cli.plan import load_plan, shipped_catalog
-from planner.diagnostics import Diagnostic
+from planner.diagnostics import Diagnostic, Span
+from planner.diagnostics.diagnostic import warning
 from planner.diagnostics.formats import FORMATS, render
 from planner.review import review
 
@@ -33,6 +34,10 @@ def check(
             worst = 2
         elif any(item.is_error for item in found):
             worst = max(worst, 1)
+    for lock in orphans(paths):
+        findings[
+            warning("W0803", f"{lock} has no plan", Span(lock, 0, 0, 1, 1), help="remove it, or rename it too")
+        ] = None
     shown = render(format, tuple(findings), texts, files)
     if shown:
         typer.echo(shown)

@@ -161,6 +161,8 @@ _ROWS = (
     ("E0801", "lock missing",
      "The plan has no locked answer.",
      "planner check --locked", "Run planner solve."),
+    ("W0803", "lock without a plan", "The plan that this lock answered is gone or has another name.",
+     "planner check plans/", "Remove the lock, or rename it with its plan."),
     ("W0801", "no lock",
      "The answer is not written down yet.",
      "planner check", "Run planner solve; commit the lock."),

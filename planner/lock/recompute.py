@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from planner.catalog.catalog import Catalog
@@ -18,7 +19,7 @@ def value(written: Any) -> Value:
     """Return a value of a lock as the language has it."""
     if isinstance(written, int) and not isinstance(written, bool):
         return Fraction(written)
-    if isinstance(written, float):
+    if isinstance(written, float) and isfinite(written):
         return Fraction(str(written))
     return written if isinstance(written, str | bool) else str(written)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, error, warning
-from planner.language.problem import Problem, Workload
+from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.lock.digest import catalog_digests, import_digests, plan_digest, row_digest
 from planner.lock.lock import plain
@@ -71,26 +72,35 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
 
 
 def _offered(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
-    """Return the locked choices that the plan does not offer."""
+    """Return the locked choices that the plan does not offer, or that no plan could."""
     out = []
     for workload in problem.workloads:
-        names = BY_KIND[workload.kind]
         for key, written in lock.workloads[workload.name]["choice"].items():
-            offered = workload.domains.get(key)
-            if key not in names or key in FOLLOWS or offered is None or key in workload.per_layer:
+            if key in FOLLOWS or key in workload.per_layer or _may_be(workload, key, value(written)):
                 continue
-            if value(written) not in offered:
-                plan = workload.spans.get(key)
-                out.append(
-                    error(
-                        "E0802",
-                        f"the plan does not offer {workload.name}.{key} = {written}",
-                        lock.span("workloads", workload.name, "choice", key),
-                        secondary=((plan, "this is offered"),) if plan else (),
-                        help=again,
-                    )
+            plan = workload.spans.get(key)
+            out.append(
+                error(
+                    "E0802",
+                    f"the plan does not offer {workload.name}.{key} = {str(written)[:80]}",
+                    lock.span("workloads", workload.name, "choice", key),
+                    secondary=((plan, "this is offered"),) if plan else (),
+                    help=again,
                 )
+            )
     return out
+
+
+def _may_be(workload: Workload, key: str, written: Value) -> bool:
+    row = BY_KIND[workload.kind].get(key)
+    if row is None:
+        return True  # a note of another version; what counts is computed again
+    if key in workload.domains:
+        return written in workload.domains[key]
+    if row.type != "number":
+        return not row.words or written in row.words
+    low, high = row.low, row.high if row.high is not None else Fraction(10**9)
+    return isinstance(written, Fraction) and (low is None or low <= written) and written <= high
 
 
 def _broken(workload: Workload, row: Candidate, lock: Lock, again: str) -> list[Diagnostic]:
@@ -127,6 +137,7 @@ def _figures(
         ("instances", locked["instances"], row.instances, ()),
         ("usable", memory["usable"], row.usable, ("memory",)),
         ("total", memory["total"], row.total, ("memory",)),
+        *((name, locked["choice"].get(name), plain(now), ("choice",)) for name, now in sorted(row.choice.items())),
         *((name, memory["parts"].get(name), size, ("memory", "parts")) for name, size in row.parts.items()),
         *(
             (name, locked["outcomes"].get(name), plain(now), ("outcomes",))
