@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 Verdict = tuple[list[Diagnostic], dict[str, "Candidate"], Optional["Lock"]]
 """What is wrong with a lock, its candidates computed again by workload, and the lock where it can be read."""
 
+OF_ANSWERS = {"W0605", "W0611", "W0802"}
+"""What only a locked answer can have."""
+OF_LOCKS = {*OF_ANSWERS, "W0801", "W0803"}
+"""What only a plan with its lock beside it can have."""
+
 
 def review(
     path: str, loaded: Loaded, locked: bool | None = None, texts: dict[str, str] | None = None
@@ -40,13 +45,15 @@ def review(
         found = [item for item in found if not (item.code == "E0404" and item.span and item.span.start == 0)]
         return tuple(allowed((*found, *lint(source)), loaded.texts)[0])
     found += lint(source)
+    unjudged = set(OF_LOCKS)
     if locked is not None:
         verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
         shares = ((name, row.outcomes.get("headroom")) for name, row in rows.items())
         found += [*verdict, *headroom(source, {name: share for name, share in shares if share is not None})]
         if lock is not None and not any(item.is_error for item in verdict):
             found += _aged(loaded, rows, lock)
-    kept, unused = allowed(found, loaded.texts)
+        unjudged = OF_ANSWERS if lock is None else set()
+    kept, unused = allowed(found, loaded.texts, unjudged)
     return kept if any(item.is_error for item in kept) else (*kept, *unused)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
@@ -79,9 +79,12 @@ def _spans(items: Iterable[Statement]) -> Iterable[tuple[int, Lines]]:
 
 
 def allowed(
-    findings: Iterable[Diagnostic], texts: Mapping[str, str]
+    findings: Iterable[Diagnostic], texts: Mapping[str, str], unjudged: Container[str] = ()
 ) -> tuple[tuple[Diagnostic, ...], tuple[Diagnostic, ...]]:
-    """Return the findings that are not allowed, and a W0613 for each allowance that none needed."""
+    """Return the findings that are not allowed, and a W0613 for each allowance that none needed.
+
+    `unjudged` are codes that were not looked for: an allowance of one is never unused.
+    """
     known = [item for path, text in texts.items() for item in allowances(text, path)]
     if not known:
         return tuple(findings), ()
@@ -91,7 +94,9 @@ def allowed(
         needed.update(covering)
         if not covering:
             kept.append(finding)
-    unused = tuple(_unused(item, texts) for index, item in enumerate(known) if index not in needed)
+    unused = tuple(
+        _unused(item, texts) for index, item in enumerate(known) if index not in needed and item.code not in unjudged
+    )
     return tuple(kept), unused
 
 

@@ -109,6 +109,7 @@ def _build(document: dict[str, Any], path: str, text: str) -> Lock | None:
             and all(_is_workload(row) for row in workloads.values())
             and all(isinstance(row, dict) for row in (*catalogs.values(), *used.values()))
             and isinstance(document["cost_usd_per_hour"], int | float | None)
+            and isinstance(document["imports"], dict)
         )
         if not whole:
             return None
@@ -121,7 +122,7 @@ def _build(document: dict[str, Any], path: str, text: str) -> Lock | None:
             tuple(objective),
             workloads,
             str(document["plan"]),
-            dict(document["imports"]),
+            document["imports"],
             catalogs,
             used,
         )
