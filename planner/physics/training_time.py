@@ -117,17 +117,19 @@ def work(
     active_params: int,
     choice: ActivationChoice,
     *,
-    dp: int = 1,
-    zero: int = 0,
+    dp: Any = 1,
+    zero: Any = 0,
     global_batch: int = 0,
     trained_params: int = 0,
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
 
+    `dp` and `zero` may be arrays; `global_batch` is a multiple of dp × micro-batch.
+
     `trained_params` are those of adapters where only they are trained.
     """
     sequences = global_batch or choice.micro_batch * dp
-    rounds = max(1, -(-sequences // (choice.micro_batch * dp)))
+    rounds = -(-sequences // (choice.micro_batch * dp))
     tokens = sequences * choice.sequence
     split = choice.tp * choice.pp
     gpus = dp * split * choice.cp
@@ -143,10 +145,9 @@ def work(
         topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
         waits += layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
     copies = dp * choice.cp
-    moved = 4 * gradients * 2
-    if zero >= 3:
-        # weights gathered in forward and again in backward, gradients scattered, for every micro-batch
-        moved = rounds * (2 * 2 * params + 4 * gradients)
+    # with ZeRO 3 weights are gathered in forward and again in backward, gradients scattered, for every micro-batch
+    parted = (zero >= 3) * 1
+    moved = (1 - parted) * (4 * gradients * 2) + parted * rounds * (2 * 2 * params + 4 * gradients)
     behind = moved * (copies - 1) / copies
     behind += 3 * layers * 2 * 2 * arch.hidden * stage * (choice.cp - 1)  # keys and values around the ring
     chunks = choice.chunks if choice.schedule == "interleaved" else 1
@@ -156,7 +157,7 @@ def work(
         2.0 if adapters else 3.0,
         6.0 * trained_params * local,
         _kept(arch, choice) * local,
-        STATE_TRAFFIC * gradients / (dp if zero else 1),
+        STATE_TRAFFIC * gradients / ((zero > 0) * (dp - 1) + 1),
         waits,
         choice.tp * choice.ep,
         behind,

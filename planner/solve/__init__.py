@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from planner.solve.table import Table
 
 
-def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
-    """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values."""
+def table_of(
+    problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, thorough: bool = True
+) -> Table:
+    """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values.
+
+    Unless it is `thorough`, a table may leave out most of what does not fit.
+    """
     if workload.kind == "training":
-        from planner.solve.training_table import table
-    else:
-        from planner.solve.inference_table import table
-    return table(problem, workload, catalog, fixed)
+        from planner.solve import training_table
+
+        return training_table.table(problem, workload, catalog, fixed, thorough)
+    from planner.solve import inference_table
+
+    return inference_table.table(problem, workload, catalog, fixed)
 
 
 def solve(
@@ -39,10 +46,13 @@ def solve(
     from planner.solve.choose import choose
 
     report("enumerating candidates")
-    tables = tables_of(problem, catalog)
-    report(f"choosing among {sum(table.rows for table in tables.values()):_} candidates")
+    tables = tables_of(problem, catalog, thorough=False)
+    report(f"choosing among {sum(table.candidates for table in tables.values()):_} candidates")
     answer = choose(problem, tables, catalog, top, time_limit, workers)
     if answer.outcome == "infeasible":
+        if not all(table.thorough for table in tables.values()):
+            report("trying what does not fit too")
+            answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
         report("looking for ways out")
         answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
     if pareto and answer.workloads:
@@ -76,13 +86,13 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
     return tuple(out)
 
 
-def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False) -> dict[str, Table]:
+def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> dict[str, Table]:
     """Return the table of every workload; workloads that are alike but for their names share one."""
     from planner.solve.alike import alike, renamed
 
     first = alike(problem)
     known = {item.name: item for item in problem.workloads}
-    tables = {name: table_of(problem, known[name], catalog, fixed) for name in sorted(set(first.values()))}
+    tables = {name: table_of(problem, known[name], catalog, fixed, thorough) for name in sorted(set(first.values()))}
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 
 

@@ -27,7 +27,7 @@ def choose(
     problem: Problem, tables: Mapping[str, Table], catalog: Catalog, top: int, seconds: float, workers: int
 ) -> Answer:
     """Return the proven answer, or the conflict that leaves none."""
-    considered = sum(table.rows for table in tables.values())
+    considered = sum(table.candidates for table in tables.values())
     broken = {name: broken_by(table, problem) for name, table in tables.items()}
     fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
     removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))

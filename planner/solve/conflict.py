@@ -101,7 +101,8 @@ def filtered(table: Table, broken: Mapping[str, Column]) -> list[Filtered]:
     axis = table.axes["gpu"]
     out = []
     for rule in sorted(broken):
-        counts = numpy.bincount(axis.index[broken[rule]], minlength=len(axis.values))
+        weights = None if table.weights is None else table.weights[broken[rule]]
+        counts = numpy.bincount(axis.index[broken[rule]], weights, minlength=len(axis.values))
         out += [
             Filtered(table.workload.name, str(gpu), rule, int(number))
             for gpu, number in zip(axis.values, counts.tolist(), strict=True)

@@ -31,7 +31,8 @@ class Table:
     `outcomes` makes each outcome's column when it is first asked for; `broken` holds, by rule, where a rule of
     physics or hardware is broken. `costs` are micro-dollars per hour of whole instances; `pool` numbers the offer and
     market in `pools`, whose instances have `sizes` GPUs and cost `prices`; `instances` is how many are rented, `slots`
-    how many GPUs of a shared instance would do (0 where it cannot be shared).
+    how many GPUs of a shared instance would do (0 where it cannot be shared). A row may stand for several candidates
+    (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
     """
 
     workload: Workload
@@ -47,6 +48,9 @@ class Table:
     prices: tuple[int, ...]
     instances: Column
     slots: Column
+    weights: Column | None = None
+    considered: int = 0
+    thorough: bool = True
     ready: dict[str, Column] = field(default_factory=dict)
 
     def outcome(self, quantity: str) -> Column:
@@ -54,6 +58,11 @@ class Table:
         if quantity not in self.ready:
             self.ready[quantity] = self.outcomes[quantity]()
         return self.ready[quantity]
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates the table stands for."""
+        return self.considered or self.rows
 
     def choice(self, row: int) -> dict[str, Value]:
         """Return the decisions of a row."""

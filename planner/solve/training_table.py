@@ -11,95 +11,28 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound, Problem, Workload
-from planner.physics import training, training_time
-from planner.physics.training import table as table_of
+from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
+from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
+from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of
 from planner.solve.table import Axis, Table, unknown
-from planner.solve.tuning import Layout, Pace, Recipe, Run
+from planner.solve.training_space import Space, space
+from planner.solve.tuning import Pace, Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
 
 TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything of a candidate but its GPU type, its offer and how many layers recompute."""
-
-    recipe: Recipe
-    layout: Layout
-    micro_batch: int
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """The configurations, and for each the layers that may recompute and the bytes at the peak for each, margin
-    included."""
-
-    configs: list[Config]
-    again: list[Column]
-    bytes: list[Column]
-
-
-def configurations(this: Run, fixed: bool) -> list[tuple[Config, list[int]]]:
-    """Return every configuration with the numbers of layers that it may recompute."""
-    modes = list(tuning.modes(this, fixed))
-    out = []
-    for layout in tuning.layouts(this, fixed):
-        for size in tuning.micro_batches(this, layout, fixed):
-            for mode, again in modes:
-                for recipe in tuning.recipes(this):
-                    out.append((Config(recipe, layout, size, mode), again))
-    return out
-
-
-def space(this: Run, fixed: bool) -> Space:
-    """Return all configurations with their allocated bytes: states and activations meet in arrays."""
-    import numpy
-
-    listed = configurations(this, fixed)
-    if this.model.architecture is None:
-        thumbs = []
-        for config, _ in listed:
-            found = tuning.memory(this, _NO_GPU, config.recipe, config.layout, config.micro_batch, config.mode, 0)
-            thumbs.append(numpy.array([found.total]))
-        return Space([c for c, _ in listed], [numpy.array([0])] * len(listed), thumbs)
-    groups: dict[training.ActivationChoice, list[int]] = {}
-    for index, (config, _) in enumerate(listed):
-        choice = tuning.choice_of(this, config.recipe, config.layout, config.micro_batch, config.mode)
-        groups.setdefault(choice, []).append(index)
-    found_bytes: list[Column] = [numpy.array([])] * len(listed)
-    spare = training.spare(this.framework, this.confidence)
-    for choice, members in groups.items():
-        again = listed[members[0]][1]
-        own = [
-            tuning.states(
-                this,
-                listed[index][0].recipe,
-                listed[index][0].layout,
-                tuning.accumulation(this, listed[index][0].layout, listed[index][0].micro_batch) > 1,
-            )
-            for index in members
-        ]
-        totals = table_of.totals(own, table_of.columns(this.model.architecture, choice), spare)[:, again]
-        for place_, index in enumerate(members):
-            found_bytes[index] = totals[place_]
-    return Space([c for c, _ in listed], [numpy.array(again) for _, again in listed], found_bytes)
-
-
-_NO_GPU: Any = None
 
 
 def limit_of(usable: int, bounds: Sequence[Bound]) -> int:
@@ -115,44 +48,39 @@ def limit_of(usable: int, bounds: Sequence[Bound]) -> int:
     return out
 
 
-def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
-    """Return every candidate of a training workload that can be the best of its kind, as columns."""
+def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> Table:
+    """Return every candidate of a training workload that can be the best of its kind, as columns.
+
+    Without `thorough`, what does not fit stands for itself only once for each GPU type, number of GPUs and group that
+    stays together: by the lightest.
+    """
     import numpy
 
     this = tuning.run_of(problem, workload)
     offers = offers_for(problem, workload)
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
-    found = space(this, fixed)
-    configs = found.configs
     bounds = bounds_of(workload, problem)
-
-    def array(values: Sequence[Any]) -> Column:
-        return numpy.array(values, dtype=numpy.int64)
-
-    config = numpy.repeat(numpy.arange(len(configs)), len(gpus))
-    gpu = numpy.tile(numpy.arange(len(gpus)), len(configs))
-    total_gpus = array([item.layout.gpus for item in configs])[config] if configs else array([])
-    above = _overheads(this, gpus, total_gpus, gpu)
-    tensor = array([item.layout.tensor for item in configs])[config] if configs else array([])
+    found = space(this, fixed, told_apart(problem, workload, "optimizer"))
+    placing = _fitting(this, found, gpus, bounds, thorough)
+    config, gpu, above = placing.config, placing.gpu, placing.above
+    layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
+    total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
     placed = place(gpus, offers, market_of(problem, workload), gpu, total_gpus, tensor)
-
-    limits = array([limit_of(item.memory, bounds) for item in gpus])
-    fewest = _fewest(found, config, limits[gpu] - above if len(gpu) else gpu)
-    rows, place_of = _layers_that_matter(this, found, config, gpu, gpus, placed, fewest, bounds)
+    rows, at = _layers_that_matter(this, found, placing, gpus, placed, bounds)
 
     base = placed.row[rows]
     config, gpu, above, total_gpus = config[base], gpu[base], above[base], total_gpus[base]
-    again = _gather(found.again, config, place_of)
-    total = _gather(found.bytes, config, place_of) + above
-    usable = array([item.memory for item in gpus])[gpu] if len(gpu) else gpu
+    flat = found.start[config] + at
+    total = found.bytes[flat] + above
+    usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[rows]
-    pace = _pace(this, configs, gpus, config, gpu, again)
-    outcomes = _outcomes(this, configs, gpus, config, gpu, total, usable, costs, total_gpus, pace)
+    pace = _pace(this, found, gpus, config, gpu, found.again[flat])
+    outcomes = _outcomes(this, found, gpus, flat, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
         broken[f"{workload.name}.precision"] = pace.card.peak == 0
-    axes = _axes(this, configs, config, again, total_gpus, gpus, gpu)
+    axes = _axes(found, config, flat, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[rows]) for name, axis in placed.axes.items()}
     return Table(
         workload,
@@ -168,80 +96,128 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.prices,
         placed.instances[rows],
         placed.slots[rows],
+        weights=placing.stands_for[base],
+        considered=placing.considered,
+        thorough=thorough,
     )
 
 
-def _overheads(this: Run, gpus: Sequence[Gpu], total: Column, gpu: Column) -> Column:
-    """Return the overhead of each row, computed once for each GPU type and count."""
+def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
+    """Return whether a bound, rule or goal reads a decision of a workload."""
+    conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
+    return (
+        any(quantity in reads(condition, workload.name) for condition in conditions)
+        or any(bound.quantity == quantity for bound in workload.bounds)
+        or any(quantity_of(goal) == quantity for goal in problem.goals)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Configurations on GPU types, before offers: overhead, the first place among the layers that fits (the length of
+    the run where none does), and how many candidates a row stands for."""
+
+    config: Column
+    gpu: Column
+    above: Column
+    fewest: Column
+    stands_for: Column
+    considered: int
+
+
+def _fitting(this: Run, found: Space, gpus: Sequence[Gpu], bounds: Sequence[Bound], thorough: bool) -> Placing:
+    """Return the configurations on each GPU type."""
+    import numpy
+
+    count, cards = len(found.kind), len(gpus)
+    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout]
+    above = _overheads(this, gpus, totals)
+    room = numpy.array([limit_of(item.memory, bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
+    fewest = numpy.zeros((count, cards), dtype=numpy.int64)
+    order = numpy.argsort(found.length, kind="stable")
+    edges = numpy.flatnonzero(numpy.diff(found.length[order])) + 1
+    for members in numpy.split(order, edges):
+        if not len(members):
+            continue
+        length = int(found.length[members[0]])
+        sizes = found.bytes[found.start[members][:, None] + numpy.arange(length)]
+        falling = numpy.minimum.accumulate(sizes, axis=1)
+        mine = numpy.zeros((len(members), cards), dtype=numpy.int64)
+        for step in range(length):
+            mine += falling[:, step, None] > room[members]
+        fewest[members] = mine
+    fits = fewest < found.length[:, None]
+    stands = numpy.broadcast_to((found.stands_for * found.length)[:, None], fits.shape)
+    considered = int(stands.sum())
+    keep = fits
+    weights = numpy.where(fits, found.stands_for[:, None], 0)
+    if thorough:
+        keep = numpy.ones_like(fits)
+        weights = numpy.broadcast_to(found.stands_for[:, None], fits.shape)
+    elif not fits.all():
+        keep, weights = _lightest(found, totals, fits, weights)
+    config, gpu = numpy.nonzero(keep)
+    return Placing(config, gpu, above[keep], fewest[keep], weights[keep], considered)
+
+
+def _lightest(found: Space, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
+    """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type."""
+    import numpy
+
+    tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
+    least = numpy.minimum.reduceat(found.bytes, found.start) if len(found.start) else found.start
+    keep, weights = fits.copy(), weights.copy()
+    for group in numpy.unique(totals << 16 | tensor).tolist():
+        members = numpy.flatnonzero(totals << 16 | tensor == group)
+        outside = ~fits[members]
+        sizes = numpy.where(outside, least[members][:, None], numpy.iinfo(numpy.int64).max)
+        chosen = members[sizes.argmin(axis=0)]
+        some = numpy.flatnonzero(outside.any(axis=0))
+        keep[chosen[some], some] = True
+        weights[chosen[some], some] = (outside * found.stands_for[members][:, None]).sum(axis=0)[some]
+    return keep, weights
+
+
+def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
+    """Return the overhead of each configuration on each GPU type, computed once for each number of GPUs."""
     import numpy
 
     if this.model.architecture is None:
-        return numpy.zeros(len(gpu), dtype=numpy.int64)
-    counts, which = numpy.unique(total, return_inverse=True)
-    known = [[tuning.overhead(this, item, int(count)) for count in counts] for item in gpus]
-    found: Column = numpy.array(known, dtype=numpy.int64).reshape(len(gpus), len(counts))[gpu, which.reshape(-1)]
+        return numpy.zeros((len(totals), len(gpus)), dtype=numpy.int64)
+    counts, which = numpy.unique(totals, return_inverse=True)
+    known = [[tuning.overhead(this, item, int(count)) for item in gpus] for count in counts]
+    found: Column = numpy.array(known, dtype=numpy.int64).reshape(len(counts), len(gpus))[which.reshape(-1)]
     return found
-
-
-def _fewest(found: Space, config: Column, room: Column) -> Column:
-    """Return for each row the first place among its numbers of layers that fits, their count where none does."""
-    import numpy
-
-    out = numpy.zeros(len(config), dtype=numpy.int64)
-    if not len(config):
-        return out
-    per = len(config) // len(found.configs)
-    for index, sizes in enumerate(found.bytes):
-        mine = slice(index * per, (index + 1) * per)
-        falling = -numpy.minimum.accumulate(sizes)
-        out[mine] = numpy.searchsorted(falling, -room[mine], side="left")
-    return out
-
-
-def _gather(columns: Sequence[Column], config: Column, place_of: Column) -> Column:
-    """Return `columns[config][place]` of each row."""
-    import numpy
-
-    lengths = numpy.array([len(item) for item in columns] or [0], dtype=numpy.int64)
-    starts = numpy.cumsum(lengths) - lengths
-    flat = numpy.concatenate(columns) if columns else numpy.array([], dtype=numpy.int64)
-    out: Column = flat[starts[config] + place_of]
-    return out
 
 
 def _layers_that_matter(
     this: Run,
     found: Space,
-    config: Column,
-    gpu: Column,
+    placing: Placing,
     gpus: Sequence[Gpu],
     placed: Placed,
-    fewest: Column,
     bounds: Sequence[Bound],
 ) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 
     base = placed.row
-    own, card, first = config[base], gpu[base], fewest[base]
-    lengths = numpy.array([len(item) for item in found.again] or [1], dtype=numpy.int64)[own]
-    last = lengths - 1
+    own, card, first = placing.config[base], placing.gpu[base], placing.fewest[base]
+    last = found.length[own] - 1
     fits = first <= last
     timed = [item for item in bounds if item.quantity in TIMES and isinstance(item.value, Fraction)]
     low, high = numpy.minimum(first, last), last.copy()
-    if timed and len(base) and this.model.architecture is not None:
+    if timed and len(base) and found.work is not None:
         good = low.copy()
-        for _ in range(int(lengths.max()).bit_length() + 1):
+        for _ in range(int(found.length.max()).bit_length() + 1):
             middle = (good + high + 1) // 2
-            again = _gather(found.again, own, middle)
-            pace = _pace(this, found.configs, gpus, own, card, again)
+            pace = _pace(this, found, gpus, own, card, found.again[found.start[own] + middle])
             assert pace is not None
             kept = _in_time(this, pace, placed.costs, timed)
             good = numpy.where(kept, middle, good)
             high = numpy.where(kept, high, numpy.maximum(middle - 1, good))
         high = numpy.where(fits, good, last)
-    roomiest = [_first_minimum(item) for item in found.bytes]
-    most = _gather(roomiest, own, high)
+    most = found.lightest[found.start[own] + high]
     most = numpy.where(fits, numpy.maximum(most, low), most)
     everything = numpy.arange(len(base))
     two = fits & (first != most)
@@ -249,15 +225,6 @@ def _layers_that_matter(
     places = numpy.concatenate([most, first[two]])
     order = numpy.lexsort((places, rows))
     return rows[order], places[order]
-
-
-def _first_minimum(sizes: Column) -> Column:
-    """Return for each place the place of the smallest size up to it, the first of equal ones."""
-    import numpy
-
-    low = numpy.minimum.accumulate(sizes)
-    new = numpy.concatenate(([True], low[1:] < low[:-1]))
-    return numpy.maximum.accumulate(numpy.where(new, numpy.arange(len(sizes)), 0))
 
 
 def _in_time(this: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
@@ -278,41 +245,27 @@ def _in_time(this: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> C
     return good
 
 
-def _pace(
-    this: Run, configs: Sequence[Config], gpus: Sequence[Gpu], config: Column, gpu: Column, again: Column
-) -> Pace | None:
+def _pace(this: Run, found: Space, gpus: Sequence[Gpu], config: Column, gpu: Column, again: Column) -> Pace | None:
     """Return what the time of each row depends on; None by the rule of thumb."""
     import numpy
 
-    if this.model.architecture is None:
+    if found.work is None or this.model.architecture is None:
         return None
-
-    def per(values: list[Any], at: Column) -> Column:
-        return numpy.array(values or [1])[at] if len(at) else numpy.array([], dtype=numpy.float64)
-
-    precisions = sorted({item.recipe.precision for item in configs})
-    kind = per([precisions.index(item.recipe.precision) for item in configs], config)
-    jobs = [tuning.work(this, item.recipe, item.layout, item.micro_batch, item.mode) for item in configs]
-    work = training_time.Work(*(per([float(value) for value in column], config) for column in zip(*jobs, strict=True)))
+    work = training_time.Work(*(column[config] for column in found.work))
+    precisions = sorted({item.precision for item in found.kinds})
+    kinds = numpy.array([precisions.index(item.precision) for item in found.kinds], dtype=numpy.int64)
     cards = [[training_time.card(card, tuning.computes(card, name)) for name in precisions] for card in gpus]
-    fields = numpy.array(cards, dtype=numpy.float64)[gpu, kind] if len(gpu) else numpy.zeros((0, 6))
-    none = [tuning.recomputed(this, item.mode, 0.0) for item in configs]
-    every = [tuning.recomputed(this, item.mode, 1.0) for item in configs]
-    part = again / tuning._layers(this)
-    first = [(a[0], b[0] - a[0]) for a, b in zip(none, every, strict=True)]
-    second = [(a[1], b[1] - a[1]) for a, b in zip(none, every, strict=True)]
-    products, scores = (
-        per([base for base, _ in pairs], config) + per([slope for _, slope in pairs], config) * part
-        for pairs in (first, second)
-    )
-    return Pace(work, training_time.Card(*fields.T), products, scores)
+    fields = numpy.array(cards, dtype=numpy.float64).reshape(len(gpus), -1, 6)[gpu, kinds[found.kind[config]]]
+    part = again / this.model.architecture.layers
+    base, slope, scores, scores_slope = found.repeats[:, config]
+    return Pace(work, training_time.Card(*fields.T), base + slope * part, scores + scores_slope * part)
 
 
 def _outcomes(
     this: Run,
-    configs: Sequence[Config],
+    found: Space,
     gpus: Sequence[Gpu],
-    config: Column,
+    flat: Column,
     gpu: Column,
     total: Column,
     usable: Column,
@@ -322,14 +275,14 @@ def _outcomes(
 ) -> dict[str, Callable[[], Column]]:
     import numpy
 
-    qualities = [tuning.quality(item.recipe) for item in configs]
+    qualities = [tuning.quality(item) for item in found.recipes]
     quality = numpy.array([UNKNOWN if q is None else int(q * SCALES["quality"]) for q in qualities] or [0])
     power = numpy.array([item.power_w for item in gpus] or [0], dtype=numpy.int64)
     out: dict[str, Callable[[], Column]] = {
         "memory": lambda: total,
         "headroom": lambda: headroom(total, usable),
         "cost": lambda: costs,
-        "quality": lambda: quality[config],
+        "quality": lambda: quality[found.recipe[flat]],
         "power": lambda: power[gpu] * total_gpus,
     }
     made: dict[str, Column] = {}
@@ -349,13 +302,7 @@ def _outcomes(
 
 
 def _axes(
-    this: Run,
-    configs: Sequence[Config],
-    config: Column,
-    again: Column,
-    total_gpus: Column,
-    gpus: Sequence[Gpu],
-    gpu: Column,
+    found: Space, config: Column, flat: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
 ) -> dict[str, Axis]:
     import numpy
 
@@ -363,23 +310,28 @@ def _axes(
         distinct = numpy.unique(values)
         return Axis(tuple(Fraction(n) for n in distinct.tolist()), numpy.searchsorted(distinct, values))
 
-    def of(make: Callable[[Config], Any]) -> Axis:
-        return Axis(tuple(make(item) for item in configs), config)
+    def words(values: list[str], index: Column) -> Axis:
+        distinct = {word: place_ for place_, word in enumerate(sorted(set(values)))}
+        return Axis(tuple(distinct), numpy.array([distinct[word] for word in values] or [0], dtype=numpy.int64)[index])
 
+    def counts(values: list[int], index: Column) -> Axis:
+        return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
+
+    kind, layout, recipe = found.kind[config], found.layout[config], found.recipe[flat]
     return {
         "gpu": Axis(tuple(item.id for item in gpus), gpu),
         "gpus": numbers(total_gpus),
-        "checkpointed_layers": numbers(again),
-        "method": of(lambda item: item.recipe.method),
-        "precision": of(lambda item: item.recipe.precision),
-        "optimizer": of(lambda item: item.recipe.optimizer),
-        "checkpointing": of(lambda item: item.mode),
-        "micro_batch": of(lambda item: Fraction(item.micro_batch)),
-        "data_parallel": of(lambda item: Fraction(item.layout.data)),
-        "tensor_parallel": of(lambda item: Fraction(item.layout.tensor)),
-        "pipeline_parallel": of(lambda item: Fraction(item.layout.pipeline)),
-        "context_parallel": of(lambda item: Fraction(item.layout.context)),
-        "expert_parallel": of(lambda item: Fraction(item.layout.expert)),
-        "zero": of(lambda item: Fraction(item.layout.zero)),
-        "offload": of(lambda item: item.layout.offload),
+        "checkpointed_layers": numbers(found.again[flat]),
+        "method": words([item.method for item in found.recipes], recipe),
+        "precision": words([item.precision for item in found.recipes], recipe),
+        "optimizer": words([item.optimizer for item in found.recipes], recipe),
+        "checkpointing": words([item.mode for item in found.kinds], kind),
+        "micro_batch": counts([item.micro_batch for item in found.kinds], kind),
+        "data_parallel": counts([item.data for item in found.layouts], layout),
+        "tensor_parallel": counts([item.tensor for item in found.layouts], layout),
+        "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),
+        "context_parallel": counts([item.context for item in found.layouts], layout),
+        "expert_parallel": counts([item.expert for item in found.layouts], layout),
+        "zero": counts([item.zero for item in found.layouts], layout),
+        "offload": words([item.offload for item in found.layouts], layout),
     }

@@ -140,6 +140,13 @@ def accumulation(this: Run, layout: Layout, micro_batch: int) -> int:
     return max(1, this.global_batch // (layout.data * micro_batch)) if this.global_batch else 1
 
 
+def in_flight(this: Run, layout: Layout, micro_batch: int) -> int:
+    """Return the micro-batches of a step as far as they matter to a stage: 1F1B never holds more than its stages."""
+    rounds = accumulation(this, layout, micro_batch)
+    most = {"one_f_one_b": layout.pipeline, "interleaved": 2 * layout.pipeline}
+    return min(rounds, most.get(str(this.workload.given.get("schedule", "one_f_one_b")), rounds))
+
+
 def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
     """Yield each way of checkpointing with the numbers of layers that it may recompute."""
     layers = _layers(this)
@@ -233,7 +240,7 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         cp=layout.context,
         ep=layout.expert,
         schedule=str(given.get("schedule", "one_f_one_b")),
-        micro_batches=accumulation(this, layout, micro_batch) if layout.pipeline > 1 else 0,
+        micro_batches=in_flight(this, layout, micro_batch) if layout.pipeline > 1 else 0,
         offload=bool(given.get("offload_activations", False)),
     )
 
@@ -295,23 +302,24 @@ class Pace:
 
 def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
     """Return what one GPU does in an optimizer step."""
-    key = ("work", recipe.method, recipe.precision, layout, micro_batch, mode)
-    if key not in this.known:
-        arch = this.model.architecture
-        assert arch is not None
-        adapters = recipe.method in ("lora", "qlora")
-        rank = number(this.workload, "lora_rank", 16)
-        this.known[key] = training_time.work(
-            arch,
-            this.model.active_params,
-            choice_of(this, recipe, layout, micro_batch, mode),
-            dp=layout.data,
-            zero=layout.zero,
-            global_batch=this.global_batch,
-            trained_params=training.adapter_parameters(arch, rank, targets(this)) if adapters else 0,
-        )
-    found: training_time.Work = this.known[key]
-    return found
+    return work_of(this, choice_of(this, recipe, layout, micro_batch, mode), layout.data, layout.zero)
+
+
+def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any) -> training_time.Work:
+    """Return what one GPU does in an optimizer step; copies of the model and ZeRO may be arrays."""
+    arch = this.model.architecture
+    assert arch is not None
+    adapters = choice.method in ("lora", "qlora")
+    rank = number(this.workload, "lora_rank", 16)
+    return training_time.work(
+        arch,
+        this.model.active_params,
+        choice,
+        dp=data,
+        zero=zero,
+        global_batch=this.global_batch,
+        trained_params=training.adapter_parameters(arch, rank, targets(this)) if adapters else 0,
+    )
 
 
 def recomputed(this: Run, mode: str, part: Any) -> tuple[Any, Any]:

@@ -107,11 +107,32 @@ def totals(states: Sequence[States], found: Columns, spare: int = 0) -> Integers
     Most states differ only in what lives all the time; the peak is looked for once for each kind that differs in how
     its gradients grow.
     """
+    return totals_of(held(states), found, spare)
+
+
+class Held(NamedTuple):
+    """What states hold, ready to meet columns: always, in the optimizer's step, and by kind of growing gradients."""
+
+    base: Integers
+    step: Integers
+    kinds: Integers
+    which: Integers
+
+
+def held(states: Sequence[States]) -> Held:
+    """Return what states hold, as arrays."""
     import numpy as np
 
     table = np.array([_row(each) for each in states], dtype=np.int64)
-    base, step, grows = table[:, 0], table[:, 1], table[:, 2:]
-    kinds, which = np.unique(grows, axis=0, return_inverse=True)
+    kinds, which = np.unique(table[:, 2:], axis=0, return_inverse=True)
+    return Held(table[:, 0], table[:, 1], kinds, which.ravel())
+
+
+def totals_of(states: Held, found: Columns, spare: int = 0) -> Integers:
+    """`totals` of states that are held ready."""
+    import numpy as np
+
+    base, step, kinds, which = states
     whole, item, shards, resident, making, gathered, buckets = (kinds[:, index, None, None] for index in range(7))
     running = found.moment != OPTIMIZER
     graded, gradients = found.graded[None, :, running], found.gradients[None, :, running]
@@ -119,8 +140,8 @@ def totals(states: Sequence[States], found: Columns, spare: int = 0) -> Integers
     there = np.where((resident > 0) | (graded < 0), whole, there)
     live = gathered + found.live[None, :, running]
     peak = (there + making * gradients + live + (live + buckets) * spare // 1000).max(axis=2)
-    closing = kinds[:, 0][which.ravel()] + step + kinds[:, 6][which.ravel()] * spare // 1000
-    found_totals: Integers = np.maximum(peak[which.ravel()], closing[:, None]) + base[:, None]
+    closing = kinds[:, 0][which] + step + kinds[:, 6][which] * spare // 1000
+    found_totals: Integers = np.maximum(peak[which], closing[:, None]) + base[:, None]
     return found_totals
 
 
