@@ -11,8 +11,9 @@ from math import floor, lcm
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.evaluate import evaluate
 from planner.language.evaluate import holds as true
-from planner.language.linear import Linear, conjuncts, linear
+from planner.language.linear import Linear, Separable, conjuncts, linear, separable
 from planner.language.problem import FleetBound, Measure, Problem, Value
 from planner.solve import cpsat
 from planner.solve.alike import alike
@@ -224,7 +225,10 @@ def _bound(fleet: Fleet, bound: FleetBound) -> None:
 
 def _rule(fleet: Fleet, name: str, condition: Expression) -> None:
     found = linear(condition)
-    if found is None or not _linear_row(fleet, found):
+    if found is not None and _linear_row(fleet, found):
+        return
+    parts = separable(condition)
+    if parts is None or not _separable_row(fleet, parts):
         _forbid(fleet, name, condition, None)
 
 
@@ -262,6 +266,36 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
         return False
     edge = int(constant * scale)
     fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
+    return True
+
+
+def _separable_row(fleet: Fleet, rule: Separable) -> bool:
+    """Add a sum of one term a workload as a row; return False where a term is not known of each row alone."""
+    weights: dict[int, Fraction] = {}
+    barred: list[int] = []
+    for owner, term in rule.terms:
+        if owner not in fleet.members or len(fleet.members[owner]) > 1:
+            return False
+        table = fleet.tables[owner]
+        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
+
+            def find(_: str, quantity: str, table: Table = table, row: int = row) -> Measure | None:
+                have = _value(table, quantity, row)
+                return None if have is None else Measure(have)
+
+            found = evaluate(term, find)
+            if found is None or not isinstance(found.value, Fraction):
+                barred.append(variable)
+            else:
+                weights[variable] = found.value
+    scale = lcm(rule.constant.denominator, *(weight.denominator for weight in weights.values()))
+    terms = {variable: int(weight * scale) for variable, weight in weights.items()}
+    if any(abs(weight) > 2**50 for weight in terms.values()):
+        return False
+    edge = int(rule.constant * scale)
+    fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
+    if barred:
+        fleet.model.row(dict.fromkeys(barred, 1), high=0)
     return True
 
 
