@@ -6,19 +6,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import product
+from functools import partial
 from math import floor, lcm
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.evaluate import evaluate
-from planner.language.evaluate import holds as true
 from planner.language.linear import Linear, Separable, conjuncts, linear, separable
 from planner.language.problem import FleetBound, Measure, Problem, Value
 from planner.solve import cpsat
 from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge
+from planner.solve.logic import Rows, demand
 from planner.solve.ranking import Keys
 from planner.solve.reduce import Shared, reduced
 from planner.solve.rules import measure, reads, speaks_of
@@ -31,14 +31,8 @@ from planner.syntax.tree import Expression
 if TYPE_CHECKING:
     from planner.solve.table import Column
 
-CASES = 100_000
-"""The most combinations of values over which a rule of several workloads is written out."""
 RANK_BITS = 48
 """How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
-
-
-class TooWide(ValueError):
-    """A rule over more combinations than can be written out."""
 
 
 @dataclass(slots=True)
@@ -309,40 +303,20 @@ def _value(table: Table, quantity: str, row: int) -> Value | None:
     return None if found is None else found.value
 
 
-def _forbid(fleet: Fleet, name: str, condition: Expression, broken: int | None) -> None:
-    """Forbid every combination of values for which a condition is not true, or let `broken` pay for it."""
-    owners = sorted(speaks_of(condition))
-    cases: list[dict[tuple[Value | None, ...], list[int]]] = []
-    quantities: list[list[str]] = []
-    size = 1
-    for owner in owners:
-        table = fleet.tables[owner]
-        told = sorted(reads(condition, owner))
-        found: dict[tuple[Value | None, ...], list[int]] = {}
-        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
-            found.setdefault(tuple(_value(table, quantity, row) for quantity in told), []).append(variable)
-        cases.append(found)
-        quantities.append(told)
-        size *= max(1, len(found))
-    if size > CASES:
-        raise TooWide(name)
-    for combination in product(*cases):
-        values = {
-            (owner, quantity): have
-            for owner, told, case in zip(owners, quantities, combination, strict=True)
-            for quantity, have in zip(told, case, strict=True)
-        }
+def _forbid(fleet: Fleet, condition_name: str, condition: Expression, broken: int | None) -> None:
+    """Demand a condition, or let `broken` pay for it."""
+    rows: Rows = {
+        owner: [
+            (variable, partial(_value_of, fleet.tables[owner], row))
+            for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True)
+        ]
+        for owner in speaks_of(condition)
+    }
+    demand(fleet.model, rows, condition_name, condition, broken)
 
-        def find(owner: str, quantity: str, values: Mapping[tuple[str, str], Value | None] = values) -> Measure | None:
-            have = values[owner, quantity]
-            return None if have is None else Measure(have)
 
-        if true(condition, find):
-            continue
-        terms = {v: 1 for found, case in zip(cases, combination, strict=True) for v in found[case]}
-        if broken is not None:
-            terms[broken] = -1
-        fleet.model.row(terms, high=len(owners) - 1)
+def _value_of(table: Table, row: int, quantity: str) -> Value | None:
+    return _value(table, quantity, row)
 
 
 def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
