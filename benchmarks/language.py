@@ -57,7 +57,7 @@ def main() -> None:
         plan = Path(folder) / "long.mem"
         plan.write_text(long_plan(), encoding="utf-8")
         code = (
-            "import sys; from planner.language.load import load_plan; loaded = load_plan(sys.argv[1]); "
+            "import sys; from planner.plan import load_plan; loaded = load_plan(sys.argv[1]); "
             "sys.exit(loaded.problem is None)"
         )
         cpu, wall = min(measured(("-c", code, str(plan)), environment) for _ in range(3))
