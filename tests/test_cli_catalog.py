@@ -32,7 +32,7 @@ def test_explain_suggests():
     assert result.exit_code == 2 and "did you mean `context`" in result.stderr and not result.stdout
 
 
-@pytest.mark.parametrize("kind", list(catalog.COLUMNS))
+@pytest.mark.parametrize("kind", list(catalog.KINDS))
 def test_lists(kind):
     result = run(catalog.app, "list", kind)
     assert result.exit_code == 0 and len(result.stdout.splitlines()) > 1
@@ -62,3 +62,33 @@ def test_init(tmp_path: Path):
     assert run(INIT, path).exit_code == 0
     assert parse(path.read_text(), str(path))[1] == ()
     assert run(INIT, path).exit_code == 2
+
+
+def test_lists_are_filtered():
+    rows = json.loads(
+        run(catalog.app, "list", "gpus", "-w", "memory>=100GiB", "-w", "vendor=nvidia", "--format", "json").stdout
+    )
+    assert {"h200_sxm", "b200"} <= {row["id"] for row in rows}
+    assert all(row["memory"] >= 100 * 2**30 for row in rows)
+    assert run(catalog.app, "list", "models", "llama", "8b").stdout.count("\n") >= 3
+    cheap = json.loads(run(catalog.app, "list", "offers", "-w", "gpu=l4", "-w", "price<1", "--format", "json").stdout)
+    assert cheap and all(row["price"] < 10**6 for row in cheap)
+    for filter in ("nosuch=1", "memory", "vendor>nvidia", "memory>=lots"):
+        assert run(catalog.app, "list", "gpus", "-w", filter).exit_code == 2
+
+
+def test_shows_a_config_and_refuses_by_field(tmp_path: Path):
+    path = tmp_path / "config.json"
+    path.write_text('{"model_type": "llama", "torch_dtype": "bfloat16"}')
+    for what in (path, tmp_path):
+        [model] = json.loads(run(catalog.app, "show", what, "--format", "json").stdout)
+        assert (model["params"], model["native_format"], model["layers"]) == (6738415616, "bf16", 32)
+    assert "32 x  gqa heads 32" in run(catalog.app, "show", path).stdout
+    path.write_text('{"model_type": "llama",\n "num_hidden_layers": 1000000}')
+    result = run(catalog.app, "show", path)
+    assert result.exit_code == 2 and "config.json:2:2" in result.stderr and "num_hidden_layers" in result.stderr
+
+
+def test_shows_a_gpu_with_its_offers_and_sources():
+    page = run(catalog.app, "show", "l4").stdout
+    assert "aws/us-east-1/g6.xlarge" in page and "bandwidth_gb_s" in page and "300 GB/s" in page

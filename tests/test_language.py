@@ -17,7 +17,7 @@ from planner.catalog.load import load as load_catalog
 from planner.diagnostics import Diagnostic, Span
 from planner.language.evaluate import evaluate, holds, lookup_in, names, stated
 from planner.language.imports import load, load_text
-from planner.language.linear import Linear, conjuncts, linear
+from planner.language.linear import Linear, conjuncts, linear, separable
 from planner.language.override import override, read_setting
 from planner.language.problem import Measure, Problem
 from planner.language.resolve import resolve
@@ -118,7 +118,8 @@ def test_a_rule_holds_or_not(condition: str, known: dict[str, Any], answer: bool
         ("chat.tpot <= 1 s and chat.gpus == 2", False),
         ("chat.tpot <= 1 s and chat.gpus == 1", None),
         ("1 / (chat.gpus - 1) <= 3", None),
-        ("if chat.tpot <= 1 s then chat.gpus == 1 else chat.gpus == 1", None),
+        ("if chat.tpot <= 1 s then chat.gpus == 1 else chat.gpus == 1", True),
+        ("if chat.tpot <= 1 s then chat.gpus == 1 else chat.gpus == 2", None),
     ],
 )
 def test_what_is_not_known_is_neither_true_nor_false(condition: str, answer: bool | None) -> None:
@@ -162,6 +163,64 @@ def test_what_is_not_linear_says_so(condition: str) -> None:
 def test_a_conjunction_falls_into_its_parts() -> None:
     parts = conjuncts(rule("chat.gpus <= 4 and all(w.gpus >= 1 for w in workloads) and chat.gpu == l4"))
     assert [linear(part) is not None for part in parts] == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("condition", "parts"),
+    [
+        ("all(w.gpus <= 4 for w in workloads where w.cost > $1/h)", 3),
+        ("max(w.gpus for w in workloads) <= 4", 3),
+        ("9 >= max(chat.gpus, rag.gpus) and min(chat.gpus, rag.gpus) > 1", 4),
+        ("if chat.gpus > 4 then rag.gpus <= 4 else rag.gpus == chat.gpus", 2),
+        ("any(w.gpus <= 4 for w in workloads)", 1),
+        ("min(chat.gpus, rag.gpus) <= 4", 1),
+    ],
+)
+def test_a_condition_falls_into_parts_that_mean_the_same(condition: str, parts: int) -> None:
+    node = rule(condition)
+    items = conjuncts(node)
+    assert len(items) == parts
+    chance = random.Random(3)
+    for _ in range(60):
+        known: dict[tuple[str, str], Measure | None] = {}
+        for owner in ("chat", "rag", "tune"):
+            known[owner, "gpus"] = Measure(Fraction(chance.randint(1, 8)))
+            known[owner, "cost"] = Measure(Fraction(chance.randint(0, 2)), "USD/h") if chance.random() < 0.8 else None
+        lookup = lookup_in(known)
+        assert all(holds(item, lookup) for item in items) is holds(node, lookup)
+
+
+@pytest.mark.parametrize(
+    ("condition", "owners"),
+    [
+        ("sum(w.cost for w in workloads where w.gpus > 1) <= $9/h", ["chat", "rag", "tune"]),
+        ("count(w for w in workloads where w.cost > $3/h) < 2", ["chat", "rag", "tune"]),
+        ("chat.gpus * chat.gpus + 2 * rag.gpus >= rag.gpus * 3 - 4", ["chat", "rag"]),
+        ("fleet.gpus == 7", ["chat", "rag", "tune"]),
+    ],
+)
+def test_a_sum_over_workloads_is_one_term_a_workload(condition: str, owners: list[str]) -> None:
+    node = rule(condition)
+    form = separable(node)
+    assert form is not None and [owner for owner, _ in form.terms] == owners
+    chance = random.Random(5)
+    for _ in range(60):
+        known: dict[tuple[str, str], Measure | None] = {}
+        for owner in ("chat", "rag", "tune"):
+            known[owner, "gpus"] = Measure(Fraction(chance.randint(1, 4)))
+            known[owner, "cost"] = Measure(Fraction(chance.randint(0, 5)), "USD/h")
+        lookup = lookup_in(known)
+        values = [evaluate(term, lookup) for _, term in form.terms]
+        total = sum((item.value for item in values if item and isinstance(item.value, Fraction)), Fraction(0))
+        kept = {"<=": total <= form.constant, "<": total < form.constant, "==": total == form.constant}[form.operator]
+        assert kept is holds(node, lookup)
+
+
+@pytest.mark.parametrize(
+    "condition", ["chat.gpus * rag.gpus <= 4", "chat.gpu == rag.gpu", "max(chat.gpus, rag.gpus) <= 4"]
+)
+def test_what_reads_two_workloads_at_once_is_no_sum(condition: str) -> None:
+    assert separable(rule(condition)) is None
 
 
 counts = st.integers(1, 64)

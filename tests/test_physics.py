@@ -247,17 +247,24 @@ def test_inference_window():
 
 
 def test_inference_memory_and_limits():
-    found = inference.memory(LLAMA_31_8B, 8030261248, BF16, Fraction(16), ENGINE, context=8192, concurrency=4)
+    profile = inference.profile(ENGINE)
+    shape = inference.Shape(LLAMA_31_8B, 8030261248, BF16, BF16)
+    load = inference.Sequences(8192, 4)
+    found = inference.parts(shape, profile, None, load)
     assert found.parts["overhead"] == 1600
     assert 0 in (found.parts["activations"], found.parts["logits"])
+    groups = inference.cache_groups(LLAMA_31_8B, BF16, profile)
     cache = found.parts["kv_cache"]
-    assert inference.max_concurrency(cache, LLAMA_31_8B, Fraction(16), 1, 1, 8192, 16) == 4
-    assert inference.max_context(cache, LLAMA_31_8B, Fraction(16), 1, 1, 4, 16) == 8192
-    assert inference.kv_tokens(cache, LLAMA_31_8B, Fraction(16), block=16) == 4 * 8192
+    assert inference.most_sequences(cache, groups, load, 16) == 4
+    assert inference.longest_context(cache, groups, load, 16) == 8192
+    assert inference.pool_tokens(cache, groups, 16) == 4 * 8192
 
 
 def test_time():
-    assert time.decode(10**9, 0, 1.0, 10**12, 10**15) == pytest.approx(1e-3)
+    step = time.decode_step(
+        time.Pace(1.0, 1.0), weights=1e9, cache=0.0, flops=1.0, batch=1, bandwidth=1e12, peak_flops=1e15
+    )
+    assert step == pytest.approx(1e-3)
     plain = time.training_step(10**9, 1000, 1000, None, 10**14)
     assert time.training_step(10**9, 1000, 1000, None, 10**14, recomputed=1.0) == pytest.approx(plain * 4 / 3)
 

@@ -78,7 +78,7 @@ def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
         raw = path.read_bytes()
     except OSError as problem:
         return cache.empty(path, _refuse(path, f"{path.name} cannot be read: {problem.strerror}"))
-    key = cache.key_of(kind, raw)
+    key = cache.key_of(f"{kind} {path.name}", raw)  # findings speak of the file by name
     sheet = cache.read(key, path)
     if sheet is None:
         sheet = parse_sheet(path, raw, kind, make)

@@ -1,9 +1,11 @@
-"""`planner catalog`: list, show and check the shipped catalogs."""
+"""`planner catalog`: list, show, check, import and diff."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,16 +13,11 @@ import typer
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Model
+    from planner.catalog.table import Table
 
 app = typer.Typer(help="The catalogs: GPUs, offers, models, formats, engines, quality.", no_args_is_help=True)
-COLUMNS = {
-    "gpus": ("id", "name", "vendor", "memory", "bandwidth", "power_w"),
-    "offers": ("id", "gpu", "gpus", "price", "spot", "as_of"),
-    "models": ("id", "params", "active_params", "native_format", "max_context"),
-    "formats": ("id", "name", "bits", "roles", "engines"),
-    "engines": ("id", "name", "block_tokens", "max_sequences", "max_batched_tokens"),
-    "quality": ("id", "role", "format", "model", "metric", "recovery"),
-}
+KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
+FORMS = ("table", "json")
 
 
 def _fail(message: str) -> typer.Exit:
@@ -28,18 +25,17 @@ def _fail(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    if column == "memory":
-        return f"{value / 2**30:.2f} GiB"
-    if column == "bandwidth":
-        return f"{value / 1e9:.0f} GB/s"
-    if column in ("price", "spot"):
-        return f"${value / 1e6:.4f}/h"
-    if isinstance(value, Fraction):
-        return f"{float(value):g}"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+def _form(form: str) -> None:
+    if form not in FORMS:
+        raise _fail(f"no format `{form}`; there are {', '.join(FORMS)}")
+
+
+def _plain(value: object) -> object:
+    return float(value) if isinstance(value, Fraction) else str(value)
+
+
+def _json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
 
 
 def _model(model: Model) -> dict[str, Any]:
@@ -62,13 +58,34 @@ def _model(model: Model) -> dict[str, Any]:
             "window": max((size for size in windows if size is not None), default=None),
             "state_bytes": state_bytes(arch),
         }
+    names = ("max_context", "licence", "model_type", "verified", "published_params", "native_leaves", "breakdown",
+             "stored_bytes", "stored", "aliases", "note", "source")  # fmt: skip
+    shown |= {name: getattr(model, name) for name in names}
+    shown["architecture"] = asdict(arch) if arch else None
     return shown
 
 
-def _record(catalog: Catalog, text: str) -> dict[str, Any]:
-    from dataclasses import asdict
+def _file(path: Path, approximate: bool) -> Model:
+    """Return the model that a config.json, a checkpoint or their folder describes."""
+    from planner.catalog.huggingface import ConfigError, read_checkpoint, read_config
+    from planner.diagnostics.concise import render
+
+    config = path / "config.json" if path.is_dir() else path
+    weights = path.is_dir() and not config.is_file()
+    try:
+        if weights or path.name.endswith((".safetensors", ".gguf", ".index.json")):
+            return read_checkpoint(path, approximate)
+        return read_config(config, approximate)
+    except ConfigError as problem:
+        raise _fail(render((problem.diagnostic(),))) from None
+
+
+def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
     from difflib import get_close_matches
 
+    path = Path(text)
+    if path.is_file() or (path.is_dir() and catalog.find_model(text) is None):
+        return _file(path, approximate)
     found: dict[str, Any] = {}
     for result in (catalog.find_model(text), catalog.find_gpu(text), catalog.find_format(text)):
         for record in result if isinstance(result, tuple) else (result,):
@@ -78,58 +95,74 @@ def _record(catalog: Catalog, text: str) -> dict[str, Any]:
         raise _fail(f"`{text}` is ambiguous: {', '.join(found)}")
     if not found:
         near = get_close_matches(text, [*catalog.models, *catalog.gpus, *catalog.formats], 1)
-        raise _fail(f"no model, GPU or format `{text}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-    record = next(iter(found.values()))
-    return _model(record) if record.id in catalog.models else asdict(record)
-
-
-def _plain(value: object) -> object:
-    return float(value) if isinstance(value, Fraction) else str(value)
+        way = f"; did you mean `{near[0]}`?" if near else ""
+        raise _fail(f"no model, GPU or format `{text}`, nor a file of that name{way}")
+    return next(iter(found.values()))
 
 
 @app.command("list")
-def list_(kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines or quality.")) -> None:
+def list_(
+    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines or quality."),
+    words: list[str] = typer.Argument(None, help="Words that the id, name or an alias has."),
+    where: list[str] = typer.Option([], "--where", "-w", help="A filter: gpu=l4, memory>=40GiB, price<2."),
+    form: str = typer.Option("table", "--format", help="table or json."),
+) -> None:
     """List the rows of one catalog."""
+    from planner.catalog import records
     from planner.catalog.load import load
+    from planner.catalog.select import choose
+    from planner.report.catalog import COLUMNS, table
 
-    if kind not in COLUMNS:
-        raise _fail(f"no catalog `{kind}`; there are {', '.join(COLUMNS)}")
-    columns = COLUMNS[kind]
-    records = load()[0].table(kind).values()
-    rows = [columns, *(tuple(_cell(name, getattr(row, name)) for name in columns) for row in records)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    if kind not in KINDS:
+        raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
+    _form(form)
+    made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, records.Engine,
+                            records.Recovery), strict=True))  # fmt: skip
+    try:
+        rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])
+    except ValueError as problem:
+        raise _fail(str(problem)) from None
+    if form == "json":
+        _json([_model(row) if kind == "models" else asdict(row) for row in rows])
+    elif rows:
+        typer.echo(table(COLUMNS[kind], rows))
+    else:
+        typer.echo(f"none of the {kind} is like that", err=True)
 
 
 @app.command()
 def show(
-    ids: list[str] = typer.Argument(..., help="Ids of models, GPUs or formats."),
+    ids: list[str] = typer.Argument(..., help="Ids of models, GPUs or formats, or paths of a config.json."),
     form: str = typer.Option("table", "--format", help="table or json."),
+    approximate: bool = typer.Option(False, "--approximate", help="Accept a config that is not described exactly."),
 ) -> None:
-    """Show what the catalogs know of some ids."""
+    """Show what the catalogs know of some ids, and what a config.json describes."""
     from planner.catalog.load import load
+    from planner.catalog.records import Gpu, Model
+    from planner.report.catalog import facts, gpu_page, model_page
 
-    if form not in ("table", "json"):
-        raise _fail(f"no format `{form}`; there are table, json")
+    _form(form)
     catalog = load()[0]
-    items = [_record(catalog, text) for text in ids]
+    found = [_record(catalog, text, approximate) for text in ids]
     if form == "json":
-        typer.echo(json.dumps(items, indent=2, default=_plain))
+        _json([_model(record) if isinstance(record, Model) else asdict(record) for record in found])
         return
-    for number, item in enumerate(items):
+    for number, record in enumerate(found):
         if number:
             typer.echo()
-        nested = item.pop("kv_cache", None) or {}
-        flat = {**item, **{f"kv_cache.{name}": value for name, value in nested.items()}}
-        width = max(map(len, flat))
-        for name, value in flat.items():
-            typer.echo(f"{name:<{width}}  {_cell(name, value)}")
+        match record:
+            case Gpu():
+                offers = [offer for offer in catalog.offers.values() if offer.gpu == record.id]
+                typer.echo(gpu_page(record, offers))
+            case Model():
+                typer.echo(model_page(record, _model(record)))
+            case _:
+                typer.echo("\n".join(facts(asdict(record))))
 
 
 @app.command()
 def check() -> None:
-    """Read and build every row, and say what is wrong."""
+    """Read every row, and say what is wrong."""
     from planner.catalog.load import load
     from planner.diagnostics.concise import render
 
@@ -139,4 +172,111 @@ def check() -> None:
         typer.echo(render(findings))
     if any(item.is_error for item in findings):
         raise typer.Exit(1)
-    typer.echo(", ".join(f"{len(catalog.table(kind))} {kind}" for kind in COLUMNS))
+    typer.echo(", ".join(f"{len(catalog.table(kind))} {kind}" for kind in KINDS))
+
+
+def _table_of(path: Path, kind: str) -> Table[Any]:
+    """Return the rows of a user's catalog file; exits where it does not hold."""
+    from planner.catalog import build
+    from planner.catalog.table import Table, read_sheet
+    from planner.diagnostics.concise import render
+
+    make: Any = getattr(build, f"build_{'recovery' if kind == 'quality' else kind.removesuffix('s')}")
+    table: Table[Any] = Table(read_sheet(path, kind, make), make)
+    if table.findings:
+        raise _fail(render(table.findings))
+    return table
+
+
+@app.command("import")
+def import_(
+    file: Path = typer.Argument(..., help="The CSV file: vms.csv of SkyPilot, CLOUD.csv of gpuhunt."),
+    source: str = typer.Option(..., "--from", help="skypilot or gpuhunt."),
+    cloud: str = typer.Option("", "--cloud", help="The provider; else the file's folder or name says it."),
+    region: str = typer.Option("", "--region", help="Take one region only."),
+    as_of: str = typer.Option("", "--as-of", help="The day of the prices; else the day the file was written."),
+    output: Path = typer.Option(Path("offers.yaml"), "--output", "-o", help="The catalog of offers to write."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the difference, and write nothing."),
+) -> None:
+    """Turn a price list into a catalog of offers: the difference first, then the file. Nothing is fetched."""
+    from datetime import UTC, datetime
+
+    from planner.catalog.difference import difference, kind_of, render
+    from planner.catalog.freshness import latest_day
+    from planner.catalog.gpuhunt import read_gpuhunt
+    from planner.catalog.load import load
+    from planner.catalog.pricelist import text
+    from planner.catalog.skypilot import read_skypilot
+    from planner.diagnostics.concise import render as said
+
+    readers = {"skypilot": read_skypilot, "gpuhunt": read_gpuhunt}
+    if source not in readers:
+        raise _fail(f"no source `{source}`; there are {', '.join(readers)}")
+    if kind_of(output) != "offers":
+        raise _fail(f"end the name of `{output}` with offers.yaml, so that a plan can import it")
+    name = cloud or (file.resolve().parent.name if source == "skypilot" else file.stem)
+    catalog = load()[0]
+    try:
+        day = as_of or datetime.fromtimestamp(file.stat().st_mtime, UTC).date().isoformat()
+        if latest_day(day) is None:
+            raise _fail(f"`--as-of {as_of}` is no day; write 2026-07-20, 2026-07 or 2026-H1")
+        found = readers[source](file, catalog, name, day, region or None)
+    except (OSError, ValueError) as problem:
+        raise _fail(f"`{file}` cannot be imported: {getattr(problem, 'strerror', None) or problem}") from None
+    if found.findings:
+        typer.echo(said(tuple(found.findings)), err=True)
+    if not found.rows:
+        raise _fail(f"`{file}` has no offer that can be taken" + (f" in {region}" if region else ""))
+    table: Table[Any] = _table_of(output, "offers") if output.is_file() else catalog.offers
+    rows = {key: table.row(key) for key in table}
+    if not output.is_file():  # of the shipped rows, those the file could have said again
+        rows = {key: row for key, row in rows.items() if row["provider"] == name and region in ("", row["region"])}
+    changes = difference(rows, {row["id"]: row for row in found.rows})
+    typer.echo(render(changes))
+    typer.echo(f"{len(found.rows)} offers of {name} as of {day}, {found.skipped} lines left out, sha256 {found.digest}")
+    if dry_run:
+        return
+    _write(output, text(found.rows, day, f"Offers of {name}, from {source} {file.name}, sha256 {found.digest}"))
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file whole or not at all."""
+    import os
+    import tempfile
+
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(content)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as problem:
+        raise _fail(f"`{path}` cannot be written: {problem.strerror}") from None
+    typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+def diff(
+    path: Path = typer.Argument(..., help="A catalog file: its name ends with the kind, like our_offers.yaml."),
+    other: Path = typer.Argument(None, help="The file to compare with; else the shipped catalog."),
+    form: str = typer.Option("table", "--format", help="table or json."),
+) -> None:
+    """Show how a catalog's rows differ from the shipped ones, or from another file's."""
+    from planner.catalog.difference import difference, kind_of, render
+    from planner.catalog.load import load
+
+    _form(form)
+    kind = kind_of(path)
+    if kind is None:
+        raise _fail(f"`{path.name}` does not say what it holds: end its name with one of {', '.join(KINDS)}")
+    mine = _table_of(path, kind)
+    base = _table_of(other, kind) if other is not None else load()[0].table(kind)
+    keys = base if other is not None else [key for key in base if key in mine]
+    changes = difference({key: base.row(key) for key in keys}, {key: mine.row(key) for key in mine})
+    if form == "json":
+        _json([asdict(change) for change in changes])
+    else:
+        typer.echo(render(changes))

@@ -46,16 +46,25 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
         if body is None or taken is None:
             good = False
             continue
-        item = body.node
-        if conditions is not None:
-            item = tree.Call("when", (conditions, item), node.span)
-        items.append(Typed(item, body.type))
+        items.append(Typed(_taken(node, conditions, body.node), body.type))
     if not good:
         return None
     if not items and node.function in ("sum", "min", "max"):
         scope.error("E0501", f"`{node.function}` of no workload", node.span, help="no workload meets its `where`")
         return None
     return gather(node, items, env)
+
+
+def _taken(node: tree.Comprehension, condition: tree.Expression | None, body: tree.Expression) -> tree.Expression:
+    """Return an item that counts only where its condition holds; of `all` and `any` plain logic says so."""
+    if condition is None:
+        return body
+    match node.function:
+        case "all":
+            return tree.Binary("or", tree.Unary("not", condition, node.span), body, node.span)
+        case "any":
+            return tree.Binary("and", condition, body, node.span)
+    return tree.Call("when", (condition, body), node.span)
 
 
 def _owners(source: tree.Expression, env: Env) -> list[str] | None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from planner.language.problem import Measure, Value, Workload
-from planner.language.schema import BY_KIND
+from planner.language.schema import BY_KIND, QUANTITIES
 from planner.syntax import tree
 from planner.units.canonical import product
 
+UNITS = {row.name: row.unit for row in QUANTITIES if row.type == "number"}
+"""The canonical unit of each quantity that is a number."""
 Lookup = Callable[[str, str], Measure | None]
 """From a workload and a quantity to its value; None where nobody knows it."""
 
@@ -41,7 +43,11 @@ def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
         case tree.Number():
             return Measure(node.value, node.unit)
         case tree.Name():
-            return lookup(node.parts[0], node.parts[1])
+            found = lookup(node.parts[0], node.parts[1])
+            if found is not None and found.unit is None and isinstance(found.value, Fraction):
+                unit = UNITS.get(node.parts[1])  # whoever looks up may leave the unit to the table
+                return found if unit is None else Measure(found.value, unit)
+            return found
         case tree.String():
             return Measure(node.text)
         case tree.Boolean():
@@ -58,11 +64,17 @@ def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
         case tree.Conditional():
             condition = evaluate(node.condition, lookup)
             if condition is None:
-                return None
+                return _either(node, lookup)
             return evaluate(node.then if condition.value else node.otherwise, lookup)
         case tree.Call():
             return _call(node, lookup)
     return None
+
+
+def _either(node: tree.Conditional, lookup: Lookup) -> Measure | None:
+    """Return what both branches agree on, where nobody knows which is taken."""
+    then, otherwise = evaluate(node.then, lookup), evaluate(node.otherwise, lookup)
+    return then if then is not None and otherwise is not None and then.value == otherwise.value else None
 
 
 def _binary(node: tree.Binary, lookup: Lookup) -> Measure | None:

@@ -1,16 +1,15 @@
-"""Rules as linear inequalities, where they are: what a solver can take as a row."""
+"""Rules as rows of a solver: conditions that hold one by one, linear inequalities, sums over workloads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-from planner.language.schema import QUANTITIES
+from planner.language.evaluate import UNITS, evaluate, names
 from planner.syntax import tree
 from planner.units.canonical import product
 
 Pair = tuple[str, str]
-UNITS = {row.name: row.unit for row in QUANTITIES if row.type == "number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +28,65 @@ class _Form:
     unit: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Separable:
+    """`sum of terms operator constant`, where each term reads one workload alone; `<=`, `<` or `==`.
+
+    `terms` has a workload once. A term's value is in the canonical unit that the constant is in.
+    """
+
+    terms: tuple[tuple[str, tree.Expression], ...]
+    operator: str
+    constant: Fraction
+
+
+MIRRORED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "==": "=="}
+
+
 def conjuncts(node: tree.Expression) -> tuple[tree.Expression, ...]:
-    """Return the conditions that a condition joins by `and` or `all`, from left to right."""
+    """Return the conditions that a condition joins, from left to right.
+
+    They are joined by `and` or `all`; `max(…) <= x` and `min(…) >= x` join a comparison for each of their items, and
+    `if` joins what holds where its condition does with what holds where it does not.
+    """
     found: list[tree.Expression] = []
     pending = [node]
     while pending:
         item = pending.pop()
-        if isinstance(item, tree.Binary) and item.operator == "and":
-            pending += [item.right, item.left]
-        elif isinstance(item, tree.Call) and item.function == "all" and not any(map(_conditional, item.arguments)):
-            pending += reversed(item.arguments)
-        else:
+        joined = _joined(item)
+        if joined is None:
             found.append(item)
+        else:
+            pending += reversed(joined)
     return tuple(found)
+
+
+def _joined(node: tree.Expression) -> list[tree.Expression] | None:
+    """Return the parts of a condition that must all hold, None where it has none."""
+    match node:
+        case tree.Binary(operator="and"):
+            return [node.left, node.right]
+        case tree.Call(function="all"):
+            return list(node.arguments)
+        case tree.Conditional():
+            unless = tree.Unary("not", node.condition, node.condition.span)
+            return [
+                tree.Binary("or", unless, node.then, node.span),
+                tree.Binary("or", node.condition, node.otherwise, node.span),
+            ]
+        case tree.Binary(operator="<=" | "<" | ">=" | ">"):
+            for side, other, operator in (
+                (node.left, node.right, node.operator),
+                (node.right, node.left, MIRRORED[node.operator]),
+            ):
+                least = "max" if operator in ("<=", "<") else "min"
+                if (
+                    isinstance(side, tree.Call)
+                    and side.function == least
+                    and not any(map(_conditional, side.arguments))
+                ):
+                    return [tree.Binary(operator, item, other, node.span) for item in side.arguments]
+    return None
 
 
 def linear(node: tree.Expression) -> Linear | None:
@@ -117,3 +162,93 @@ def _scaled(node: tree.Binary) -> _Form | None:
     scale = fixed * factor
     terms = {pair: value * scale for pair, value in varying.terms.items()}
     return _Form(terms, varying.constant * scale, unit)
+
+
+def separable(node: tree.Expression) -> Separable | None:
+    """Return a lowered comparison as a sum over workloads, or None where a part of it reads several at once.
+
+    Every linear rule is one; so is `sum(w.cost for w in workloads where w.gpus > 1) <= $9/h`, or a count.
+    """
+    if not isinstance(node, tree.Binary) or node.operator not in MIRRORED:
+        return None
+    sign = Fraction(-1 if node.operator in (">=", ">") else 1)
+    terms: dict[str, list[tree.Expression]] = {}
+    constant = Fraction(0)
+    for item, factor in [*_addends(node.left, sign), *_addends(node.right, -sign)]:
+        owners = {owner for owner, _ in names(item)}
+        if len(owners) > 1 or not _is_number(item):
+            return None
+        if owners:
+            terms.setdefault(owners.pop(), []).append(_times(item, factor))
+            continue
+        value = evaluate(item, lambda *_: None)
+        if value is None or not isinstance(value.value, Fraction):
+            return None
+        constant -= value.value * factor
+    if not terms:
+        return None
+    sums = tuple((owner, tree.Call("sum", tuple(items), node.span)) for owner, items in sorted(terms.items()))
+    return Separable(sums, node.operator.replace(">", "<"), constant)
+
+
+def _times(item: tree.Expression, factor: Fraction) -> tree.Expression:
+    return item if factor == 1 else tree.Binary("*", tree.Number(factor, None, str(factor), item.span), item, item.span)
+
+
+def _addends(node: tree.Expression, factor: Fraction) -> list[tuple[tree.Expression, Fraction]]:
+    """Return what an expression adds up, each with its factor; an item with a condition is 0 where that is false."""
+    match node:
+        case tree.Binary(operator="+" | "-"):
+            return [*_addends(node.left, factor), *_addends(node.right, factor if node.operator == "+" else -factor)]
+        case tree.Unary(operator="-"):
+            return _addends(node.operand, -factor)
+        case tree.Call(function="sum"):
+            found = []
+            for item in node.arguments:
+                if _conditional(item):
+                    found.append((_otherwise_zero(item, item.arguments[1]), factor))  # type: ignore[union-attr]
+                else:
+                    found += _addends(item, factor)
+            return found
+        case tree.Call(function="count"):
+            return [(_counted(item), factor) for item in node.arguments]
+    return [(node, factor)]
+
+
+def _otherwise_zero(item: tree.Expression, body: tree.Expression) -> tree.Expression:
+    assert isinstance(item, tree.Call)
+    return tree.Conditional(item.arguments[0], body, tree.Number(Fraction(0), None, "0", item.span), item.span)
+
+
+def _counted(item: tree.Expression) -> tree.Expression:
+    one = tree.Number(Fraction(1), None, "1", item.span)
+    body = item.arguments[1] if isinstance(item, tree.Call) and _conditional(item) else item
+    truth = _is_truth(body)
+    counted = tree.Conditional(body, one, tree.Number(Fraction(0), None, "0", item.span), item.span) if truth else one
+    return _otherwise_zero(item, counted) if _conditional(item) else counted
+
+
+def _is_number(node: tree.Expression) -> bool:
+    match node:
+        case tree.Name():
+            return node.parts[1] in UNITS
+        case tree.String():
+            return False
+        case tree.Conditional():
+            return _is_number(node.then)
+    return not _is_truth(node)
+
+
+def _is_truth(node: tree.Expression) -> bool:
+    match node:
+        case tree.Boolean():
+            return True
+        case tree.Unary():
+            return node.operator == "not"
+        case tree.Binary():
+            return node.operator not in ("+", "-", "*", "/")
+        case tree.Call():
+            return node.function in ("any", "all")
+        case tree.Conditional():
+            return _is_truth(node.then)
+    return False

@@ -197,37 +197,6 @@ def output_rate(batch: Any, output: int, step: Any, prefill: Any) -> Any:
     return batch * output / (batch * prefill + output * step)
 
 
-def throughput(concurrency: int, tpot: float) -> float:
-    """Tokens a second of all running sequences."""
-    return concurrency / tpot if tpot > 0 else 0.0
-
-
-def decode(
-    weights_bytes: int,
-    kv_bytes: int,
-    flops: float,
-    bandwidth: int,
-    peak_flops: int,
-    *,
-    bandwidth_efficiency: float = 1.0,
-    flops_efficiency: float = 1.0,
-    communication: float = 0.0,
-) -> float:
-    """Seconds for one token of every running sequence: the weights and the caches are read once."""
-    how = Pace(bandwidth_efficiency, flops_efficiency)
-    found: float = decode_step(
-        how,
-        weights=weights_bytes,
-        cache=kv_bytes,
-        flops=flops,
-        batch=1,
-        bandwidth=bandwidth,
-        peak_flops=peak_flops,
-        communication=communication,
-    )
-    return found
-
-
 def training_step(
     params_active: int,
     tokens: int,

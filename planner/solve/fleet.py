@@ -6,18 +6,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import product
+from functools import partial
 from math import floor, lcm
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.evaluate import holds as true
-from planner.language.linear import Linear, conjuncts, linear
+from planner.language.evaluate import evaluate
+from planner.language.linear import Linear, Separable, conjuncts, linear, separable
 from planner.language.problem import FleetBound, Measure, Problem, Value
 from planner.solve import cpsat
 from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge
+from planner.solve.logic import Rows, demand
 from planner.solve.ranking import Keys
 from planner.solve.reduce import Shared, reduced
 from planner.solve.rules import measure, reads, speaks_of
@@ -30,14 +31,8 @@ from planner.syntax.tree import Expression
 if TYPE_CHECKING:
     from planner.solve.table import Column
 
-CASES = 100_000
-"""The most combinations of values over which a rule of several workloads is written out."""
 RANK_BITS = 48
 """How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
-
-
-class TooWide(ValueError):
-    """A rule over more combinations than can be written out."""
 
 
 @dataclass(slots=True)
@@ -224,7 +219,10 @@ def _bound(fleet: Fleet, bound: FleetBound) -> None:
 
 def _rule(fleet: Fleet, name: str, condition: Expression) -> None:
     found = linear(condition)
-    if found is None or not _linear_row(fleet, found):
+    if found is not None and _linear_row(fleet, found):
+        return
+    parts = separable(condition)
+    if parts is None or not _separable_row(fleet, parts):
         _forbid(fleet, name, condition, None)
 
 
@@ -265,6 +263,36 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
     return True
 
 
+def _separable_row(fleet: Fleet, rule: Separable) -> bool:
+    """Add a sum of one term a workload as a row; return False where a term is not known of each row alone."""
+    weights: dict[int, Fraction] = {}
+    barred: list[int] = []
+    for owner, term in rule.terms:
+        if owner not in fleet.members or len(fleet.members[owner]) > 1:
+            return False
+        table = fleet.tables[owner]
+        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
+
+            def find(_: str, quantity: str, table: Table = table, row: int = row) -> Measure | None:
+                have = _value(table, quantity, row)
+                return None if have is None else Measure(have)
+
+            found = evaluate(term, find)
+            if found is None or not isinstance(found.value, Fraction):
+                barred.append(variable)
+            else:
+                weights[variable] = found.value
+    scale = lcm(rule.constant.denominator, *(weight.denominator for weight in weights.values()))
+    terms = {variable: int(weight * scale) for variable, weight in weights.items()}
+    if any(abs(weight) > 2**50 for weight in terms.values()):
+        return False
+    edge = int(rule.constant * scale)
+    fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
+    if barred:
+        fleet.model.row(dict.fromkeys(barred, 1), high=0)
+    return True
+
+
 def _value(table: Table, quantity: str, row: int) -> Value | None:
     if quantity in table.axes:
         axis = table.axes[quantity]
@@ -275,40 +303,20 @@ def _value(table: Table, quantity: str, row: int) -> Value | None:
     return None if found is None else found.value
 
 
-def _forbid(fleet: Fleet, name: str, condition: Expression, broken: int | None) -> None:
-    """Forbid every combination of values for which a condition is not true, or let `broken` pay for it."""
-    owners = sorted(speaks_of(condition))
-    cases: list[dict[tuple[Value | None, ...], list[int]]] = []
-    quantities: list[list[str]] = []
-    size = 1
-    for owner in owners:
-        table = fleet.tables[owner]
-        told = sorted(reads(condition, owner))
-        found: dict[tuple[Value | None, ...], list[int]] = {}
-        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
-            found.setdefault(tuple(_value(table, quantity, row) for quantity in told), []).append(variable)
-        cases.append(found)
-        quantities.append(told)
-        size *= max(1, len(found))
-    if size > CASES:
-        raise TooWide(name)
-    for combination in product(*cases):
-        values = {
-            (owner, quantity): have
-            for owner, told, case in zip(owners, quantities, combination, strict=True)
-            for quantity, have in zip(told, case, strict=True)
-        }
+def _forbid(fleet: Fleet, condition_name: str, condition: Expression, broken: int | None) -> None:
+    """Demand a condition, or let `broken` pay for it."""
+    rows: Rows = {
+        owner: [
+            (variable, partial(_value_of, fleet.tables[owner], row))
+            for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True)
+        ]
+        for owner in speaks_of(condition)
+    }
+    demand(fleet.model, rows, condition_name, condition, broken)
 
-        def find(owner: str, quantity: str, values: Mapping[tuple[str, str], Value | None] = values) -> Measure | None:
-            have = values[owner, quantity]
-            return None if have is None else Measure(have)
 
-        if true(condition, find):
-            continue
-        terms = {v: 1 for found, case in zip(cases, combination, strict=True) for v in found[case]}
-        if broken is not None:
-            terms[broken] = -1
-        fleet.model.row(terms, high=len(owners) - 1)
+def _value_of(table: Table, row: int, quantity: str) -> Value | None:
+    return _value(table, quantity, row)
 
 
 def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:

@@ -29,9 +29,6 @@ adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attenti
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-from planner.catalog.records import Architecture
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
     activations,
@@ -64,7 +61,6 @@ from planner.physics.inference.memory import (
     Split,
     cache_beside,
     cache_groups,
-    memory,
     parts,
     sequences,
     weights_beside,
@@ -99,7 +95,6 @@ __all__ = [
     "kv_budget",
     "kv_bytes_per_token",
     "kv_cache",
-    "kv_tokens",
     "layer_cache",
     "layer_caches",
     "layer_weights",
@@ -107,9 +102,6 @@ __all__ = [
     "longest_context",
     "margin",
     "margin_ppm",
-    "max_concurrency",
-    "max_context",
-    "memory",
     "most_sequences",
     "non_torch",
     "outside_weights",
@@ -128,29 +120,3 @@ __all__ = [
     "weights_per_gpu",
     "window_bytes_per_token",
 ]
-
-
-def max_concurrency(
-    budget: int, arch: Architecture, bits: Fraction, tp: int, pp: int, context: int, block: int
-) -> int | None:
-    """How many sequences of `context` tokens the budget holds; None where a sequence costs nothing."""
-    return most_sequences(budget, layer_caches(arch, bits, tp, pp), Sequences(context, 1), block)
-
-
-def max_context(
-    budget: int,
-    arch: Architecture,
-    bits: Fraction,
-    tp: int,
-    pp: int,
-    concurrency: int,
-    block: int,
-    limit: int = 1 << 27,
-) -> int:
-    """The longest context, in whole blocks up to `limit`, at which the sequences fit."""
-    return longest_context(budget, layer_caches(arch, bits, tp, pp), Sequences(0, concurrency), block, limit)
-
-
-def kv_tokens(budget: int, arch: Architecture, bits: Fraction, tp: int = 1, pp: int = 1, block: int = 1) -> int:
-    """Tokens one shared pool of this size holds, in whole blocks."""
-    return pool_tokens(budget, layer_caches(arch, bits, tp, pp), block)

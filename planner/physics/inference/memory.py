@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from planner.catalog.records import Architecture, Engine, Format, Gpu
+from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.engine import MICRO_BATCH, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
-from planner.physics.inference.profile import Profile, profile
+from planner.physics.inference.profile import Profile
 from planner.physics.inference.weights import adapters, weights_per_gpu
 
 PARTS = ("weights", "kv_cache", "activations", "logits", "overhead", "margin")
@@ -149,31 +149,3 @@ def parts(
     sizes = (weights, cache, forward, sampler, rest)
     extra = margin(found, confidence, *sizes) if confidence else 0
     return Memory(dict(zip(PARTS, (*sizes, extra), strict=True)))
-
-
-def memory(
-    arch: Architecture,
-    params: int,
-    fmt: Format,
-    kv_bits: Fraction,
-    engine: Engine,
-    *,
-    context: int,
-    concurrency: int,
-    native_bits: Fraction = SIXTEEN,
-    tp: int = 1,
-    pp: int = 1,
-    max_batched_tokens: int | None = None,
-    max_sequences: int | None = None,
-    version: str | None = None,
-    gpu: Gpu | None = None,
-    max_context: int | None = None,
-    confidence: Fraction | None = None,
-) -> Memory:
-    """`parts` for an engine with its defaults and a cache of so many bits."""
-    found = profile(
-        engine, version, gpu, max_sequences=max_sequences, max_batched_tokens=max_batched_tokens, context=context
-    )
-    model = Shape(arch, params, fmt, Format("", "", kv_bits, 16, ""), native_bits, max_context)
-    load = sequences(found, context, concurrency)
-    return parts(model, found, gpu, load, Split(tp, pp), confidence=confidence)

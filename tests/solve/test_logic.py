@@ -1,0 +1,85 @@
+"""Conditions as rows: a choice keeps the rows where, and only where, the condition holds for it."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from itertools import product
+
+import pytest
+
+from planner.catalog.load import load as load_catalog
+from planner.language.evaluate import holds
+from planner.language.imports import load_text
+from planner.language.problem import Measure, Value
+from planner.language.resolve import resolve
+from planner.solve import cpsat
+from planner.solve.logic import demand
+from planner.syntax import tree
+
+BLOCK = 'inference {} {{ model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 4 }}\n'
+OWNERS = ("a", "b", "c")
+CATALOG, _ = load_catalog()
+
+
+def rule(condition: str) -> tree.Expression:
+    text = "".join(BLOCK.format(name) for name in OWNERS) + f"require it: {condition}\n"
+    file, found, texts = load_text(text, "plan.mem")
+    problem, more = resolve(file, CATALOG, texts=texts)
+    assert problem is not None, (*found, *more)
+    return problem.rules[0].condition
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "a.gpu == b.gpu",
+        "a.gpu != b.gpu or b.gpus >= 3",
+        "not (a.gpu == b.gpu and a.gpus + b.gpus > 4)",
+        "a.gpus + 2 * b.gpus - c.gpus == 4",
+        "a.gpus + b.gpus != c.gpus",
+        "a.gpus * b.gpus <= c.gpus + 2",
+        "if a.gpus > 2 then b.gpus == a.gpus else c.tpot <= 20 ms",
+        "any(w.gpus > 3 for w in workloads where w.tpot <= 30 ms)",
+        "all(w.tpot <= 30 ms for w in workloads where w.gpus > 1) and a.gpu in {l4, l40s}",
+        "count(w for w in workloads where w.tpot <= 30 ms) >= 2 or a.gpu == c.gpu",
+        "sum(w.tpot for w in workloads) <= 60 ms",
+        "not (max(w.tpot for w in workloads) > 30 ms)",
+    ],
+)
+@pytest.mark.parametrize("paid", [False, True])
+def test_rows_are_kept_where_the_condition_holds(condition: str, paid: bool) -> None:
+    node, chance = rule(condition), random.Random(condition)
+    choices = {
+        owner: [
+            {
+                "gpu": chance.choice(("l4", "l40s", "t4")),
+                "gpus": Fraction(chance.randint(1, 4)),
+                "tpot": None if chance.random() < 0.2 else Fraction(chance.randint(1, 5), 100),
+            }
+            for _ in range(3)
+        ]
+        for owner in OWNERS
+    }
+    for combination in product(range(3), repeat=3):
+        model = cpsat.Model()
+        rows = {owner: [(model.variable(0, 1), _reader(have)) for have in found] for owner, found in choices.items()}
+        broken = model.variable(0, 1) if paid else None
+        demand(model, rows, "it", node, broken)
+        for owner, place in zip(OWNERS, combination, strict=True):
+            for index, (variable, _) in enumerate(rows[owner]):
+                model.row({variable: 1}, int(index == place), int(index == place))
+
+        def find(owner: str, quantity: str, combination: tuple[int, ...] = combination) -> Measure | None:
+            have = choices[owner][combination[OWNERS.index(owner)]][quantity]
+            return None if have is None else Measure(have)
+
+        found = cpsat.solve(model, {} if broken is None else {broken: 1}, seconds=10)
+        if broken is None:
+            assert (found is not None) is holds(node, find), combination
+        else:
+            assert found is not None and (found.value == 0) is holds(node, find), combination
+
+
+def _reader(have: dict[str, Value | None]):  # type: ignore[no-untyped-def]
+    return lambda quantity: have[quantity]
