@@ -101,7 +101,7 @@ def estimate(problem: Problem, catalog: Catalog) -> Answer:
     import numpy
 
     from planner.solve.candidate import Answer, Solved
-    from planner.solve.judge import judge
+    from planner.solve.judge import judge_row
     from planner.solve.rules import slack
     from planner.solve.together import settle_costs
 
@@ -111,7 +111,7 @@ def estimate(problem: Problem, catalog: Catalog) -> Answer:
             continue
         cheapest = numpy.flatnonzero(table.costs == table.costs.min())
         row = min(cheapest.tolist(), key=table.name)
-        chosen[name] = judge(problem, table.workload, table.choice(row), catalog)
+        chosen[name] = judge_row(problem, table, row, catalog)
     chosen = settle_costs(problem, chosen)
     solved = tuple(
         Solved(chosen[item.name], (), (), slack(item, chosen[item.name].choice, chosen[item.name].outcomes))
@@ -126,7 +126,7 @@ def nearest(problem: Problem, catalog: Catalog) -> dict[str, dict[str, Candidate
     import numpy
 
     from planner.solve.choose import fault_counts
-    from planner.solve.judge import judge
+    from planner.solve.judge import judge_row
     from planner.solve.screen import broken_by
 
     out: dict[str, dict[str, Candidate]] = {}
@@ -140,6 +140,6 @@ def nearest(problem: Problem, catalog: Catalog) -> dict[str, dict[str, Candidate
         order = numpy.lexsort((table.costs, tight, faults, gpu))
         first = order[numpy.concatenate(([True], gpu[order][1:] != gpu[order][:-1]))]
         for row in first.tolist():
-            found = judge(problem, table.workload, table.choice(row), catalog)
+            found = judge_row(problem, table, row, catalog)
             own[found.gpu] = found
     return out

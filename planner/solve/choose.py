@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Goal, Problem
+from planner.solve.alike import alike, own
 from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part, Solved
 from planner.solve.conflict import conflict_of, filtered
-from planner.solve.judge import judge
+from planner.solve.judge import judge_row
 from planner.solve.ranking import UNITS, Keys, best, keys, quantity_of, scale_of
 from planner.solve.rules import holds_together, slack
 from planner.solve.screen import broken_by
@@ -49,15 +51,18 @@ def choose(
     else:
         rows = {name: best(fitting[name], ranks[name].all, table) for name, table in tables.items()}
         settled = alone(problem, tables, rows, ranks, catalog)
-    solved = tuple(
-        Solved(
-            settled.chosen[name],
-            alternatives(problem, tables[name], fitting[name], ranks[name], settled.rows[name], catalog, top),
-            rejected(problem, tables[name], broken[name], settled.rows[name], catalog),
-            slack(tables[name].workload, settled.chosen[name].choice, settled.chosen[name].outcomes),
-        )
-        for name in sorted(tables)
-    )
+    first, beside = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    solved = []
+    for name in sorted(tables):
+        table, row, chosen = tables[name], settled.rows[name], settled.chosen[name]
+        key = (first[name], row)
+        if key not in beside:
+            beside[key] = (
+                alternatives(problem, table, fitting[name], ranks[name], row, catalog, top),
+                rejected(problem, table, broken[name], row, catalog),
+            )
+        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in beside[key])
+        solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
     objective = tuple(
         part(goal, value, bound)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
@@ -65,7 +70,15 @@ def choose(
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"
     wishes = wishes_kept(problem, settled.chosen)
-    return Answer(outcome, objective, solved, (), cost, considered, removed, wishes, settled.proven)
+    return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven)
+
+
+def as_of(row: Candidate, workload: str) -> Candidate:
+    """Return a candidate as one of another workload of its class."""
+    if row.workload == workload:
+        return row
+    broken = tuple(replace(item, rule=own(item.rule, row.workload, workload)) for item in row.broken)
+    return replace(row, workload=workload, broken=broken)
 
 
 def fits(table: Table, broken: Mapping[str, Column]) -> Column:
@@ -96,7 +109,7 @@ def alone(
     catalog: Catalog,
 ) -> Settled:
     """Return each workload's best row as the answer: where nothing is shared, the sum of optima is the optimum."""
-    chosen = {name: judge(problem, table.workload, table.choice(rows[name]), catalog) for name, table in tables.items()}
+    chosen = {name: judge_row(problem, table, rows[name], catalog) for name, table in tables.items()}
     values = [sum(int(ranks[name].goals[place][rows[name]]) for name in tables) for place in range(len(problem.goals))]
     return Settled(dict(rows), chosen, values, values, True)
 
@@ -125,7 +138,7 @@ def alternatives(
     out: list[Candidate] = []
     while len(left) and len(out) < top:
         found = best(left, ranks.all, table)
-        out.append(judge(problem, table.workload, table.choice(found), catalog))
+        out.append(judge_row(problem, table, found, catalog))
         left = left[group[left] != group[found]]
     return tuple(out)
 
@@ -146,7 +159,7 @@ def rejected(
     first = order[numpy.concatenate(([True], group[order][1:] != group[order][:-1]))]
     shown = cheaper[first]
     shown = shown[numpy.lexsort((shown, table.costs[shown]))][-MOST_REJECTED:]
-    found = [judge(problem, table.workload, table.choice(item), catalog) for item in shown.tolist()]
+    found = [judge_row(problem, table, item, catalog) for item in shown.tolist()]
     return tuple(sorted(found, key=lambda item: (item.cost, item.name)))
 
 

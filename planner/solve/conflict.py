@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.solve.candidate import Broken, Candidate, Conflict, Filtered, Hint
-from planner.solve.judge import judge
+from planner.solve.judge import judge_row
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: C
     first = rows[order]
     same = first[(distance[order] == distance[order[0]]) & (table.costs[first] == table.costs[first[0]])]
     chosen = min(same[:64].tolist(), key=table.name)
-    return judge(problem, table.workload, table.choice(chosen), catalog)
+    return judge_row(problem, table, chosen, catalog)
 
 
 def _distance(table: Table, rule: str, rows: Column) -> Column:

@@ -17,7 +17,7 @@ from planner.language.problem import FleetBound, Measure, Problem, Value
 from planner.solve import cpsat
 from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
-from planner.solve.judge import judge
+from planner.solve.judge import judge_row
 from planner.solve.logic import Rows, demand
 from planner.solve.ranking import Keys
 from planner.solve.reduce import Shared, reduced
@@ -412,7 +412,5 @@ def candidates(
     problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
 ) -> dict[str, Candidate]:
     """Return the candidates of chosen rows with their shares of what they rent together."""
-    chosen = {
-        name: judge(problem, tables[name].workload, tables[name].choice(row), catalog) for name, row in rows.items()
-    }
+    chosen = {name: judge_row(problem, tables[name], row, catalog) for name, row in rows.items()}
     return settle_costs(problem, chosen)

@@ -61,16 +61,19 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         for split, rows in members.items():
             peaks = serving.peak_bytes(this, split, profile)
             held = own[rows]
-            for card in cards:
+            above = numpy.zeros((len(rows), len(cards)), dtype=numpy.int64)
+            for column, card in enumerate(cards):
+                gpu = gpus[card]
                 if known:
-                    above = serving.overhead_bytes(this, pairs[rows[0]][0], split, gpus[card], held, peaks)
-                    budget[rows, card] = serving.cache_budget(this, split, gpus[card], held, peaks)
+                    above[:, column] = serving.overhead_bytes(this, pairs[rows[0]][0], split, gpu, held, peaks)
+                    budget[rows, card] = serving.cache_budget(this, split, gpu, held, peaks)
                 else:
-                    above = numpy.array(
-                        [serving.overhead_bytes(this, pairs[row][0], split, gpus[card], 0, peaks) for row in rows]
-                    )
-                spare = serving.margin_bytes(this, profile, held, cache[rows], *peaks, above)
-                total[rows, card] = held + cache[rows] + sum(peaks) + above + spare
+                    above[:, column] = [
+                        serving.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks) for row in rows
+                    ]
+            kept = cache[rows][:, None]
+            spare = serving.margin_bytes(this, profile, held[:, None], kept, *peaks, above)
+            total[numpy.ix_(rows, cards)] = held[:, None] + kept + sum(peaks) + above + spare
     return Memory(weights.reshape(-1), kv_cache.reshape(-1), total.reshape(-1), budget.reshape(-1))
 
 
@@ -175,6 +178,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.prices,
         placed.instances,
         placed.slots,
+        context=this,
     )
 
 

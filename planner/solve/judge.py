@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
@@ -15,6 +17,9 @@ from planner.solve.renting import Renting, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
 from planner.solve.serving import Form, Load, Service, Split
+
+if TYPE_CHECKING:
+    from planner.solve.table import Table
 
 
 class Unknown(LookupError):
@@ -28,6 +33,19 @@ def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], cat
 
         return training_judge.judge(problem, workload, choice, catalog)
     return judge_service(problem, serving.service(problem, workload, catalog), choice)
+
+
+def judge_row(problem: Problem, table: Table, row: int, catalog: Catalog) -> Candidate:
+    """Return a row of a table as a candidate; what the table computed on the way is used again."""
+    workload, choice = table.workload, table.choice(row)
+    context = table.context
+    if isinstance(context, Service):
+        return judge_service(problem, replace(context, workload=workload), choice)
+    if workload.kind == "training":
+        from planner.solve import training_judge
+
+        return training_judge.judge(problem, workload, choice, catalog, context)
+    return judge(problem, workload, choice, catalog)
 
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:

@@ -12,7 +12,7 @@ from planner.language.problem import Goal, Problem
 from planner.solve import cpsat
 from planner.solve.candidate import Candidate
 from planner.solve.choose import fits
-from planner.solve.judge import judge
+from planner.solve.judge import judge_row
 from planner.solve.ranking import HUGE, best, keys
 from planner.solve.screen import broken_by
 from planner.solve.settled import coupled
@@ -50,7 +50,7 @@ def front(
     if len(tables) == 1 and not coupled(asked, tables):
         name, table = next(iter(tables.items()))
         found = _undominated(asked, table, fitting[name])
-        return tuple((judge(problem, table.workload, table.choice(row), catalog),) for row in found)
+        return tuple((judge_row(problem, table, row, catalog),) for row in found)
     return _fleet_front(asked, tables, fitting, catalog, seconds)
 
 

@@ -33,6 +33,7 @@ class Table:
     market in `pools`, whose instances have `sizes` GPUs and cost `prices`; `instances` is how many are rented, `slots`
     how many GPUs of a shared instance would do (0 where it cannot be shared). A row may stand for several candidates
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
+    `context` is what made the table, for whoever asks about one of its rows.
     """
 
     workload: Workload
@@ -51,6 +52,7 @@ class Table:
     weights: Column | None = None
     considered: int = 0
     thorough: bool = True
+    context: Any = None
     ready: dict[str, Column] = field(default_factory=dict)
 
     def outcome(self, quantity: str) -> Column:

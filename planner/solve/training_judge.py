@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
@@ -13,14 +14,16 @@ from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.judge import count, hardware, headroom, placed
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, steps, value
-from planner.solve.tuning import Layout, Pace, Recipe
+from planner.solve.tuning import Layout, Pace, Recipe, Run
 
 TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 
 
-def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:
-    """Return a choice of a training workload as a candidate, with every rule it breaks."""
-    this = tuning.run_of(problem, workload)
+def judge(
+    problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog, run: Run | None = None
+) -> Candidate:
+    """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
+    this = tuning.run_of(problem, workload) if run is None else replace(run, workload=workload)
     recipe = Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
     layout = Layout(
         count(choice, "data_parallel"),

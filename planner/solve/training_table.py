@@ -99,6 +99,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         weights=placing.stands_for[base],
         considered=placing.considered,
         thorough=thorough,
+        context=this,
     )
 
 
