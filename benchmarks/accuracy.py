@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import accuracy_rows as measured  # noqa: E402
 import accuracy_time as speed  # noqa: E402
+import accuracy_training as training  # noqa: E402
 from accuracy_rows import Comparison, Truth, kept  # noqa: E402
 
 PAGE = ROOT / "docs" / "accuracy.md"
@@ -153,8 +154,8 @@ def page(truth: Truth) -> str:
         "# How accurate the estimates are",
         "",
         "This page is written by `python benchmarks/accuracy.py` from the measured rows in `tests/truth`: logs of",
-        "vLLM, SGLang, TensorRT-LLM and llama.cpp, sizes of GGUF files and checkpoints, published speeds. Each row",
-        "names its source. Errors are of the estimate against the measurement, in per cent.",
+        "vLLM, SGLang, TensorRT-LLM and llama.cpp, sizes of GGUF files and checkpoints, training steps, published",
+        "speeds. Each row names its source. Errors are of the estimate against the measurement, in per cent.",
         "",
         "## Inference memory, by engine",
         "",
@@ -212,6 +213,8 @@ def page(truth: Truth) -> str:
         *_left_out(truth, rows),
         "",
         *speed.section(),
+        "",
+        *training.section(),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from planner.diagnostics.codes import CODES
-from planner.diagnostics.diagnostic import Diagnostic, Span, error, warning
+from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, error, warning
 from planner.diagnostics.formats import FORMATS, render
 
 PLAN = """\
@@ -48,6 +48,8 @@ FINDINGS = (
     ),
     error("E0103", "`{` is never closed", span(15, len(PLAN)), label="opened here"),
     warning("W0605", "a row is old"),
+    warning("W0606", "`8k` is 8_000", span(17, 21), fix=Fix("write `8Ki`", ((span(18, 19), "Ki"),), safe=False)),
+    warning("W0614", "no edition", span(0, 0), fix=Fix("say it", ((span(0, 0), "edition 2026\n"),), safe=True)),
 )
 FILES = ("plans/my chat.mem", "plans/good.mem")
 JUNIT = xmlschema.XMLSchema(Path(__file__).parent / "schemas/junit.xsd")
@@ -79,6 +81,7 @@ def findings(draw: st.DrawFn) -> tuple[Diagnostic, ...]:
             draw(TEXT),
             ((place, draw(TEXT)),) if draw(st.booleans()) else (),
             draw(st.none() | TEXT),
+            draw(st.sampled_from([None, Fix("t", ((place, "x\n"),), safe=True)])),
         )
 
     return tuple(one() for _ in range(draw(st.integers(0, 4))))

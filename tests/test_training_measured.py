@@ -4,12 +4,14 @@ Full AdamW of the llama style: mean 0.05 %, largest 0.5 %; every other row: mean
 and optimizer states 0.05 % each; the phase of the peak right in 95 % of the rows.
 """
 
+import json
 from statistics import mean
 
 import pytest
 from training_rows import architectures, choices, exact, measured, predicted
 
-from planner.physics.training import traces
+from planner.catalog.huggingface.read import read_config
+from planner.physics.training import approximations, traces
 
 PHASES = {"forward": "fwd", "loss": "bwd", "optimizer": "opt"}
 ROWS = range(len(measured()))
@@ -65,3 +67,13 @@ def test_parts_add_up():
         assert found.total == found.moments[found.peak_moment] == max(found.moments.values())
         assert len(found.moments) == 6
         assert all(found.sizes[part] >= size for part, size in found.parts.items())
+
+
+@pytest.mark.parametrize("name", ["gpt2", "falcon", "gemma2", "phi3"])
+def test_family_of_a_config(name, tmp_path):
+    """A config.json says whose code a model runs: what its layers keep depends on it."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": name}), encoding="utf-8")
+    found = read_config(tmp_path).architecture
+    assert found is not None
+    assert found.family == name
+    assert approximations(found) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from planner.diagnostics.diagnostic import Diagnostic, Span
+from planner.diagnostics.diagnostic import Diagnostic, Fix, Span
 
 
 def _place(span: Span | None) -> dict[str, object]:
@@ -15,7 +15,7 @@ def _place(span: Span | None) -> dict[str, object]:
 
 
 def record(item: Diagnostic) -> dict[str, object]:
-    """Return one diagnostic as a JSON object; `start` and `end` are character offsets."""
+    """Return one diagnostic as a JSON object; `start` and `end` are character offsets, also of a fix's edits."""
     return {
         "code": item.code,
         "severity": item.severity,
@@ -24,7 +24,13 @@ def record(item: Diagnostic) -> dict[str, object]:
         "label": item.label,
         "help": item.help,
         "secondary": [{**_place(span), "label": label} for span, label in item.secondary],
+        "fix": _fix(item.fix) if item.fix else None,
     }
+
+
+def _fix(fix: Fix) -> dict[str, object]:
+    edits = [{**_place(span), "text": text} for span, text in fix.edits]
+    return {"title": fix.title, "safe": fix.safe, "edits": edits}
 
 
 def render(diagnostics: Iterable[Diagnostic]) -> str:

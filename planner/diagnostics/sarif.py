@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from planner import __version__
 from planner.diagnostics.codes import CODES
-from planner.diagnostics.diagnostic import Diagnostic, Span
+from planner.diagnostics.diagnostic import Diagnostic, Fix, Span
 from planner.diagnostics.places import end, fingerprints, relative
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -55,7 +55,20 @@ def _result(item: Diagnostic, texts: Mapping[str, str], index: int, fingerprint:
         out["relatedLocations"] = [
             {"id": number, **_location(span, texts, label)} for number, (span, label) in enumerate(item.secondary)
         ]
+    if item.fix:
+        out["fixes"] = [_fix(item.fix, texts)]
     return out
+
+
+def _fix(fix: Fix, texts: Mapping[str, str]) -> dict[str, Any]:
+    changes = []
+    for span, text in fix.edits:
+        line, column = end(span, texts) or (span.line, span.column)
+        region = {"startLine": span.line, "startColumn": span.column, "endLine": line, "endColumn": column}
+        replacement = {"deletedRegion": region, "insertedContent": {"text": text}}
+        place = {"uri": quote(relative(span.path))}
+        changes.append({"artifactLocation": place, "replacements": [replacement]})
+    return {"description": {"text": fix.title}, "artifactChanges": changes}
 
 
 def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:

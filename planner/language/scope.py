@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ SHOWN = 12
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return "did you mean …" for the nearest known word, or None."""
+    from difflib import get_close_matches
+
     choices = list(dict.fromkeys(known))
     cutoff = 0.5 if len(word) <= 3 else 0.6
     found = get_close_matches(word, choices, n=1, cutoff=cutoff)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -228,7 +227,9 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
     if not problem and (tail := _WORD.match(text, end)):
         end = tail.end()
         problem = f"`{tail.group()}` is no unit or scale"
-        close = difflib.get_close_matches(tail.group(), UNITS, 1, 0.5)
+        from difflib import get_close_matches
+
+        close = get_close_matches(tail.group(), UNITS, 1, 0.5)
         hint = f"did you mean `{close[0]}`?" if close else "scales are k M B T and Ki Mi Gi Ti"
     value = Fraction(0)
     plain = digits.replace("_", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -187,7 +186,9 @@ def _unit_near(word: str) -> str:
     if word == "B":
         return "a lone `B` is no byte: write GB or GiB, or attach it to count billions, like 13B"
     folded = {unit.casefold(): unit for unit in UNITS}
-    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.casefold(), folded, 1, 0.6)
     return (
         f"did you mean `{folded[close[0]]}`?" if close else "units are bytes to TiB, s, h, month, tokens, req/s, W, % …"
     )

@@ -194,7 +194,7 @@ def _decoder(kind: str, config: Config) -> Architecture:
             value = config.data.get(field)
             if value and value != 1 and field not in rule[0] and (kind, field) != ("nemotron-nas", "block_configs"):
                 config.doubt(field, f"is no part of a `{kind}` model")
-    architecture = rule[1](config)
+    architecture = replace(rule[1](config), family=kind)
     for group in architecture.groups:
         if group.mixer == NOTHING and group.ffn == NOTHING:
             raise config.refuse("num_hidden_layers", "includes layers without any part")

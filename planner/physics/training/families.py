@@ -89,16 +89,17 @@ _FAMILIES: Final[dict[str, Family]] = {
 }
 _LLAMA_STYLE: Final = frozenset(
     ("llama", "mistral", "ministral", "mistral3", "qwen2", "qwen3", "qwen3_moe", "granite", "smollm3", "internlm3")
-    + ("deepseek_v2",)
+    + ("deepseek_v2", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "llava", "ministral3")
 )
 
 
 def family(arch: Architecture) -> Family:
     """The traits of an architecture's family; an unknown one is read as llama-style, with GELU where no gate is."""
-    found = _FAMILIES.get(arch.family)
+    name = arch.family if arch.family in _FAMILIES else arch.family.removesuffix("_text")
+    found = _FAMILIES.get(name)
     if found:
         return found
-    if arch.family in _LLAMA_STYLE or not arch.family:
+    if name in _LLAMA_STYLE or not name:
         gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
         return _LLAMA if gated else Family(act="gelu", known=arch.norm == "rms")
     gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
