@@ -20,9 +20,9 @@ VOID = {"meta", "rect", "line", "circle", "br", "link"}
 
 
 def held(name: str, text: str) -> None:
-    """Compare with a golden file; UPDATE_GOLDEN=1 writes it."""
+    """Compare with a golden file; PLANNER_GOLDEN=write stores it anew."""
     path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("PLANNER_GOLDEN") == "write":
         path.write_text(text + "\n", encoding="utf-8")
     assert path.read_text(encoding="utf-8") == text + "\n"
 
