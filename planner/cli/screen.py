@@ -48,10 +48,16 @@ def width(stream: IO[str]) -> int:
 
 
 def show(
-    form: str, answer: Answer, problem: Problem | None, findings: Sequence[Diagnostic], title: str = "The plan"
+    form: str,
+    answer: Answer,
+    problem: Problem | None,
+    findings: Sequence[Diagnostic],
+    title: str = "The plan",
+    traded: Sequence[str] = (),
 ) -> None:
-    """Print an answer on stdout."""
+    """Print an answer on stdout; `traded` names the quantities of its front."""
     from planner.report.answer import render
 
     columns, colour = width(sys.stdout), colourful(sys.stdout)
-    typer.echo(render(form, answer, problem, findings, title=title, width=columns, colour=colour), color=colour or None)
+    text = render(form, answer, problem, findings, title=title, traded=traded, width=columns, colour=colour)
+    typer.echo(text, color=colour or None)

@@ -73,11 +73,7 @@ def _one(
         return 2 if unreadable(loaded) else 1
     with progress() as stage:
         answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers, front, stage)
-    screen.show(format, answer, loaded.problem, loaded.findings, plan)
-    if answer.pareto and format == "table":
-        from planner.report.front import render as render_front
-
-        typer.echo("\n" + render_front(answer, front))
+    screen.show(format, answer, loaded.problem, loaded.findings, plan, front)
     if answer.outcome == "infeasible":
         return 1
     if answer.outcome == "unknown":

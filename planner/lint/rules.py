@@ -84,14 +84,17 @@ def quality(source: Source) -> Iterator[Diagnostic]:
     """Yield each decision whose every offered format is unmeasured, where a bound on quality asks for a measurement."""
     if source.problem is None:
         return
-    measured = (*source.catalog.quality.values(), *source.problem.quality)
+    measured: tuple[Recovery, ...] = ()  # read only where a format is not the native one
     for workload in source.problem.workloads:
         bound = next((item for item in workload.bounds if item.quantity == "quality"), None)
         if bound is None:
             continue
         for role in ("weights", "kv_cache"):
             names = [str(value) for value in workload.domains.get(role, ())]
-            if not names or any(_is_measured(source, workload, role, name, measured) for name in names):
+            if not names or any(_is_measured(source, workload, role, name, ()) for name in names):
+                continue
+            measured = measured or (*source.catalog.quality.values(), *source.problem.quality)
+            if any(_is_measured(source, workload, role, name, measured) for name in names):
                 continue
             yield warning(
                 "W0604",

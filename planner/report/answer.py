@@ -18,17 +18,21 @@ def render(
     diagnostics: Sequence[Diagnostic] = (),
     *,
     title: str = "The plan",
+    traded: Sequence[str] = (),
     width: int = 100,
     colour: bool = False,
 ) -> str:
-    """Return the answer in one of FORMATS; `width` and `colour` are for the table alone."""
+    """Return the answer in one of FORMATS; `traded` names the quantities of its front.
+
+    `width` and `colour` are for the table alone.
+    """
     if form == "json":
         from planner.report import json_
 
         return json_.render(answer, diagnostics)
     from planner.report.sheet import sheet
 
-    view = sheet(answer, problem, diagnostics)
+    view = sheet(answer, problem, diagnostics, traded)
     match form:
         case "markdown":
             from planner.report import markdown

@@ -1,12 +1,34 @@
-"""The front of best answers for people: a line a point, from the best in the first quantity on."""
+"""The front of best answers: a row a point, from the best in the first quantity on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.report import figures, phrases
 from planner.solve.candidate import Answer, Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The quantities that are traded; of each point their values in words and as numbers, and what runs there."""
+
+    quantities: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[tuple[Fraction | None, ...], ...]
+
+
+def front(answer: Answer, quantities: Sequence[str]) -> Front | None:
+    """Return the front of an answer, None where none was asked for; the last cell of a row says what runs there."""
+    if not answer.pareto or not quantities:
+        return None
+    numbers = tuple(tuple(values(point, name) for name in quantities) for point in answer.pareto)
+    rows = tuple(
+        (*(_cell(name, value) for name, value in zip(quantities, found, strict=True)), _told(point))
+        for point, found in zip(answer.pareto, numbers, strict=True)
+    )
+    return Front(tuple(quantities), rows, numbers)
 
 
 def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
@@ -16,24 +38,12 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
     return sum(numbers, Fraction(0)) if len(numbers) == len(found) else None
 
 
-def render(answer: Answer, quantities: Sequence[str]) -> str:
-    """Return the front as text; what a workload runs on stands behind the quantities."""
-    if not answer.pareto:
-        return ""
-    rows = [[*quantities, ""]]
-    for point in answer.pareto:
-        cells = []
-        for name in quantities:
-            value = values(point, name)
-            cells.append("unknown" if value is None else figures.show(name, value))
-        told = ";  ".join(
-            (f"{row.workload}: " if len(point) > 1 else "") + f"{row.gpus} x {row.gpu} {phrases.setup(row)}".rstrip()
-            for row in point
-        )
-        rows.append([*cells, told])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(quantities))]
-    lines = [
-        "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    ]
-    return "\n".join([f"front of {' and '.join(quantities)}: none of these is better in all", *lines])
+def _cell(name: str, value: Fraction | None) -> str:
+    return "unknown" if value is None else figures.show(name, value)
+
+
+def _told(point: Sequence[Candidate]) -> str:
+    return "; ".join(
+        (f"{row.workload}: " if len(point) > 1 else "") + f"{row.gpus} x {row.gpu} {phrases.setup(row)}".rstrip()
+        for row in point
+    )

@@ -47,6 +47,10 @@ def render(view: Sheet, title: str = "The plan") -> str:
     if view.wishes:
         kept = [(name, "kept" if held else "not kept") for name, held in view.wishes]
         body += [_tag("h2", "Wishes"), _table(("wish", ""), kept)]
+    if view.front is not None:
+        names = view.front.quantities
+        body += [_tag("h2", f"The front of {' and '.join(names)}"), pictures.front(view.front)]
+        body.append(_table((*names, "runs"), view.front.rows, frozenset(range(len(names)))))
     body += _reasons(view)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -33,6 +33,10 @@ def render(view: Sheet, title: str = "The plan") -> str:
         for block in view.blocks:
             out += ["", *_block(block)]
     out += _shared(view)
+    if view.front is not None:
+        points = [tuple(map(text, row)) for row in view.front.rows]
+        out += ["", f"### The front of {' and '.join(view.front.quantities)}", ""]
+        out += table((*view.front.quantities, "runs"), points, frozenset(range(len(view.front.quantities))))
     if view.warnings:
         out += ["", "### Warnings", ""]
         out += [f"- `{item.code}` {text(item.message)}" for item in view.warnings]

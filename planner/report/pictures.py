@@ -9,6 +9,7 @@ from math import floor, log10
 
 from planner.report import figures
 from planner.report.bar import segments
+from planner.report.front import Front
 from planner.report.sheet import Block, Option
 
 FILLS = {
@@ -142,6 +143,39 @@ def scatter(options: Sequence[tuple[str, Option]]) -> str:
         body.append(_text(legend + 10, high + 34, words, "tick"))
         legend += 40 + 7 * len(words)
     return _svg(high + 44, f"options by cost and {axis}", body)
+
+
+def front(found: Front) -> str:
+    """Return the points of a front in its first two quantities, joined from the best in the first on."""
+    points = [
+        (float(row[0]), float(row[1]), words)
+        for row, words in zip(found.numbers, found.rows, strict=True)
+        if row[0] is not None and row[1] is not None
+    ]
+    if len(points) < 2:
+        return ""
+    high, left, right = 210, 110, WIDTH - RIGHT
+    (low_x, most_x), (low_y, most_y) = _span([x for x, _, _ in points]), _span([y for _, y, _ in points])
+    places = [
+        (left + (x - low_x) / (most_x - low_x) * (right - left), high - (y - low_y) / (most_y - low_y) * (high - 24))
+        for x, y, _ in points
+    ]
+    body = [f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}" class="front"/>']
+    for (x, y), (_, _, words) in zip(places, points, strict=True):
+        title = f"<title>{escape(', '.join(words))}</title>"
+        body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" class="dot chosen">{title}</circle>')
+    first, last = points[0][2], points[-1][2]
+    for (x, y), words in ((places[0], first), (places[-1], last)):
+        body.append(_text(left - 12, y + 4, words[1], "tick", "end"))
+        body.append(_text(x, high + 28, words[0], "tick", "middle"))
+    body.append(_text(right, high + 46, f"{found.quantities[0]} against {found.quantities[1]}", "tick", "end"))
+    return _svg(high + 54, f"the front of {' and '.join(found.quantities)}", body)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, most = min(values), max(values)
+    room = (most - low) * 0.06 or 1.0
+    return low - room, most + room
 
 
 def _headroom(item: Option) -> Fraction | None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from planner.diagnostics import Diagnostic
 from planner.language.problem import Problem, Workload
 from planner.report import figures, phrases, why
+from planner.report.front import Front, front
 from planner.solve.candidate import Answer, Broken, Candidate, Solved
 
 
@@ -106,6 +107,7 @@ class Sheet:
     reasons: tuple[tuple[str, tuple[why.Reason, ...]], ...]
     considered: int
     reproducible: bool
+    front: Front | None = None
 
 
 SHOWN = (
@@ -126,8 +128,16 @@ SHOWN = (
 """The outcomes that are printed, in this order; memory, headroom and cost have places of their own."""
 
 
-def sheet(answer: Answer, problem: Problem | None = None, diagnostics: Sequence[Diagnostic] = ()) -> Sheet:
-    """Return what is shown of an answer; the problem adds models' names, operators and shared limits."""
+def sheet(
+    answer: Answer,
+    problem: Problem | None = None,
+    diagnostics: Sequence[Diagnostic] = (),
+    traded: Sequence[str] = (),
+) -> Sheet:
+    """Return what is shown of an answer; the problem adds models' names, operators and shared limits.
+
+    `traded` are the quantities of the front, where the answer has one.
+    """
     workloads = {item.name: item for item in problem.workloads} if problem else {}
     known = phrases.operators(problem)
     return Sheet(
@@ -149,6 +159,7 @@ def sheet(answer: Answer, problem: Problem | None = None, diagnostics: Sequence[
         why.reasons(answer, known),
         answer.considered,
         answer.reproducible,
+        front(answer, traded),
     )
 
 

@@ -38,6 +38,7 @@ svg text.rejected { fill: var(--bad) }
 .grid { stroke: var(--line) }
 .full { stroke: var(--ink); stroke-width: 2 }
 .over { stroke: var(--bad); stroke-width: 3 }
+.front { fill: none; stroke: var(--good); stroke-width: 1.5 }
 .dot { stroke-width: 1.5 }
 .dot.chosen { fill: var(--good); stroke: var(--good) }
 .dot.alternative { fill: var(--blue); stroke: var(--blue) }

@@ -31,7 +31,7 @@ def layout(view: Sheet, width: int, colour: bool = False, rows: int = REJECTED) 
     out: list[Line] = []
     for block in view.blocks:
         out += [*_block(block, width, colour, rows), ()]
-    return out + _whole(view, width)
+    return out + _whole(view, width) + _front(view, width)
 
 
 def _infeasible(view: Sheet, width: int) -> list[Line]:
@@ -118,6 +118,20 @@ def _options(label: str, options: tuple[Option, ...], most: int, width: int) -> 
         out += flow("" if index else label, words, width, INDENT)
         for text in why[1:] if fits else why:
             out += prose("", text, width, INDENT + (length(head) + 2 if fits else COST), style)
+    return out
+
+
+def _front(view: Sheet, width: int) -> list[Line]:
+    """Return a line a point of the front."""
+    if view.front is None:
+        return []
+    names = view.front.quantities
+    out: list[Line] = [(), (("front", "bold"), (f" of {' and '.join(names)}: none of these is better in all", "dim"))]
+    wide = [max(len(row[place]) for row in (names, *view.front.rows)) for place in range(len(names))]
+    indent = 4 + sum(wide) + 2 * len(wide)
+    for row in view.front.rows:
+        label = "  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=False))
+        out += flow(label, listed(row[-1], "dim"), width, min(indent, width // 2), style="bold", gap=" ")
     return out
 
 

@@ -110,7 +110,8 @@ FILTERED = (
     Filtered("chat", "l4", "chat.memory", 40),
     Filtered("chat", "l4", "chat.tpot", 12),
 )
-ONE = Answer("optimal", OBJECTIVE, (CHAT,), (), 1_861_000, 2_178, FILTERED)
+FRONT = ((CHAT.chosen,), (CHAT.alternatives[0],))
+ONE = Answer("optimal", OBJECTIVE, (CHAT,), (), 1_861_000, 2_178, FILTERED, pareto=FRONT)
 FLEET = Answer(
     "feasible",
     (Part("cost", "minimize", Fraction(25_781, 1000), Fraction(24), "USD/h"),),
