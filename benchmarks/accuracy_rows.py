@@ -269,7 +269,9 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
         "overhead": table(rests),
     }
     host = {**served, "weights": table(files), "activations": table(buffers), "logits": table(buffers)}
-    return {name: host if name == "llama_cpp" else served for name in truth.catalog.engines}
+    kept_free = {**served, "overhead": dict.fromkeys(CONFIDENCES, 0)}
+    own = {"llama_cpp": host, "sglang": kept_free, "tensorrt_llm": kept_free}
+    return {name: own.get(name, served) for name in truth.catalog.engines}
 
 
 Fit = Callable[[list[float]], float]

@@ -14,8 +14,9 @@ from typing import Final
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
-from planner.physics.training.activations import ADAPTER_BYTES, stage_runs
+from planner.physics.training.activations import ADAPTER_BYTES
 from planner.physics.training.layers import layer
+from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 
 # Optimizer -> states in their own type for each parameter, and bytes besides.
