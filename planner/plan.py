@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.diagnostics import Diagnostic
+from planner.record import dataclass
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog

@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.record import dataclass
 
 EDITION = "4"
 """Changes with the form of the cached files and with what a row may hold."""

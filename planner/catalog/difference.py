@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from planner.record import dataclass
 
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
 Row = Mapping[str, Any]

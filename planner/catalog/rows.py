@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+
+from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

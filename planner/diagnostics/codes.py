@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 from __future__ import annotations
 
-from dataclasses import dataclass
+from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

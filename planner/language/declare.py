@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.diagnostics import Span
@@ -14,6 +13,7 @@ from planner.language.problem import Value
 from planner.language.schema import BOTH, Quantity
 from planner.language.scope import Scope, near
 from planner.language.types import Env
+from planner.record import dataclass
 from planner.syntax import tree
 
 EDITIONS = (2026,)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.language.evaluate import UNITS, evaluate, names
+from planner.record import dataclass
 from planner.syntax import tree
 from planner.units.canonical import product
 

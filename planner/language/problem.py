@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Span
+from planner.record import dataclass
 from planner.syntax.tree import Expression
 
 Value = Fraction | str | bool

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from planner.language.schema import BY_KIND, Quantity
 from planner.language.scope import Scope
+from planner.record import dataclass
 from planner.syntax import tree
 from planner.units.canonical import named
 

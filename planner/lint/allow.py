@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
+from planner.record import dataclass
 from planner.syntax.layout import Statement, statements, tokenize
 
 _ALLOW = re.compile(r"#+\s*planner:\s*allow\b(.*)")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Span
 from planner.language.problem import Problem
+from planner.record import dataclass
 from planner.syntax import tree
 
 

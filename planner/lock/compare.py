@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from planner.lock.lock import workload
 from planner.lock.read import Lock
+from planner.record import dataclass
 from planner.solve.candidate import Answer
 
 HIDDEN = frozenset({"provider", "region"})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from planner.catalog.cache import folder
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.lock.lock import SCHEMA, checksum
+from planner.record import dataclass
 from planner.syntax.files import read as read_text
+from planner.syntax.files import write
 
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
 _CHECKSUM = re.compile(r"^checksum: ([0-9a-f]{64})\n\Z", re.MULTILINE)
@@ -76,13 +79,30 @@ def parse(text: str, path: str, again: str) -> tuple[Lock | None, Diagnostic | N
         return broken("is cut off or no lock: it has no checksum at its end")
     if checksum(text[: end.start()]) != end.group(1):
         return broken("was edited or merged by hand: its checksum is another", again, end.start(), end.end() - 1)
-    document = _document(text)
+    document = _kept(text, end.group(1))
     if document is None:
         return broken("is no YAML this program reads")
     if document.get("schema") != SCHEMA:
         return broken(f"has the schema `{document.get('schema')}`; this program reads `{SCHEMA}`")
     lock = _build(document, path, text)
     return (lock, None) if lock is not None else broken("lacks a part of a lock")
+
+
+def _kept(text: str, mark: str) -> dict[str, Any] | None:
+    """Return the document of a text whose checksum holds: what was read of the same text before, or the YAML anew."""
+    kept = folder() / "locks" / f"{mark}.json"
+    try:
+        document = json.loads(kept.read_bytes())
+        if isinstance(document, dict) and document.pop("text", None) == len(text):
+            return document
+    except (OSError, ValueError, RecursionError):
+        pass
+    document = _document(text)
+    if document is not None:
+        with contextlib.suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is only slower
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write(kept, json.dumps({**document, "text": len(text)}))
+    return document
 
 
 def _document(text: str) -> dict[str, Any] | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Architecture, Engine, Format
 from planner.physics.architecture import attention_widths, kind, layer_parameters
 from planner.physics.inference.weights import EXACT, layer_weights, outside_weights
+from planner.record import dataclass
 
 
 def attention_flops(arch: Architecture, context: int) -> int:

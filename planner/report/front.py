@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
+from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.solve.candidate import Answer, Candidate
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.language.problem import Problem, Value
 from planner.language.schema import QUANTITIES
+from planner.record import dataclass
 from planner.report import figures
 from planner.solve.candidate import Broken, Candidate, Conflict, Hint
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.diagnostics import Diagnostic
 from planner.language.problem import Problem, Workload
+from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
 from planner.solve.candidate import Answer, Broken, Candidate, Solved

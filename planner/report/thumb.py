@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from planner.record import dataclass
 from planner.report import figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
 from planner.report.sheet import Block, Memory, Option, Sheet

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from planner.language.problem import Value
+from planner.record import dataclass
 
 Outcome = Fraction | None
 

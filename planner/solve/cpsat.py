@@ -7,8 +7,10 @@ the public module stands behind it. Both read the model in its text form.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from planner.record import dataclass
 
 INFINITY = 2**62
 

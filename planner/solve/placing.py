@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu, Offer
+from planner.record import dataclass
 from planner.solve.renting import Market, rentings
 from planner.solve.table import Axis
 

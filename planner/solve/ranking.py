@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.problem import Goal, Problem
+from planner.record import dataclass
 from planner.solve.candidate import Candidate
 from planner.solve.scale import SCALES, UNKNOWN
 from planner.solve.screen import penalties

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.record import dataclass
 from planner.solve.ranking import Keys, best
 from planner.solve.table import Table
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from planner.catalog.records import Offer
 from planner.language.problem import Problem, Workload
+from planner.record import dataclass
 from planner.solve.rules import reads
 
 MOST_SOLD_SINGLY = 8

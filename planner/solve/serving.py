@@ -7,7 +7,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference, quality, rule_of_thumb, time
 from planner.physics.inference import Profile
+from planner.record import dataclass
 from planner.solve import layerwise
 from planner.solve.scale import SCALES, UNKNOWN
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from planner.language.problem import Problem
+from planner.record import dataclass
 from planner.solve.candidate import Candidate
 from planner.solve.rules import speaks_of
 from planner.solve.table import Table

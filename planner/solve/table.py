@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from planner.language.problem import Value, Workload
+from planner.record import dataclass
 from planner.solve.scale import UNKNOWN
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ rule tells them apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.physics import training, training_time
 from planner.physics.training import table as physics
+from planner.record import dataclass
 from planner.solve import tuning
 from planner.solve.tuning import Layout, Recipe, Run
 

@@ -7,7 +7,6 @@ only two can be the best of a row: the fewest that fit, and those with the most 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil, floor
@@ -17,6 +16,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound, Problem, Workload
 from planner.physics import training_time
+from planner.record import dataclass
 from planner.solve import tuning
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place

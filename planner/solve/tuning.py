@@ -6,13 +6,14 @@ The formulas stand in planner/physics; here they meet what a workload says. Time
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
 from planner.physics import rule_of_thumb, training, training_time
+from planner.record import dataclass
 from planner.solve.serving import counts, number
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)

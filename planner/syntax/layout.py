@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.record import dataclass
 from planner.units.quantity import UNITS
 
 MAX_DEPTH = 100

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TypeAlias
 
 from planner.diagnostics import Span
+from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.language.evaluate import evaluate, holds, stated
 from planner.language.problem import Expectation, Measure, Problem, Trial
 from planner.language.schema import BY_KIND
+from planner.record import dataclass
 from planner.solve.candidate import Answer, Candidate
 from planner.syntax import tree
 from planner.units.quantity import quantity, show

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+
+from planner.record import dataclass
 
 BASES = ("byte", "second", "USD", "token", "param", "request", "flop", "joule")
 

@@ -7,12 +7,13 @@ Defaults and shapes are those of the model classes of Hugging Face transformers 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.layers import ATTENTION, every, gqa, head_dim, kv_heads, mlp, run_length, window_of
 from planner.catalog.records import Architecture
+from planner.record import dataclass
 
 Switch = bool | str
 """True, false, or the field that decides."""

@@ -5,13 +5,13 @@ Checked against 82 log lines (median error 0.02 %), see docs/accuracy.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Final
 
 from planner.catalog.records import Architecture, Format, Layers
 from planner.physics.architecture import attention_widths, kind
+from planner.record import dataclass
 
 SIXTEEN: Final = Fraction(16)
 INDEX_SCALE_BITS: Final = 32

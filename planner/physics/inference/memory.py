@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
@@ -10,6 +9,7 @@ from planner.physics.inference.engine import MICRO_BATCH, margin, non_torch, ove
 from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.profile import Profile
 from planner.physics.inference.weights import adapters, weights_per_gpu
+from planner.record import dataclass
 
 PARTS = ("weights", "kv_cache", "activations", "logits", "overhead", "margin")
 SIXTEEN = Fraction(16)

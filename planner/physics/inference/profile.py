@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from planner.catalog.records import Engine, Gpu, Release
+from planner.record import dataclass
 
 GIB: Final = 2**30
 LARGE: Final = 70 * GIB

@@ -9,11 +9,11 @@ the rest of its class.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import kind, layer_parameters, outside_parameters
+from planner.record import dataclass
 
 VOCABULARY_MULTIPLE = 64
 """Rows of embedding and head come in this multiple (vLLM, vocab_parallel_embedding.py)."""

@@ -8,7 +8,6 @@ each run, and of the checkpointed part, need looking at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
@@ -16,6 +15,7 @@ from planner.physics.training.families import family
 from planner.physics.training.layers import CHUNKS, Region, head, layer
 from planner.physics.training.pipeline import in_flight, stage_runs
 from planner.physics.training.recipe import Recipe, recipe_for, share
+from planner.record import dataclass
 
 MOMENTS: Final = (
     "forward",

@@ -6,10 +6,10 @@ activation functions, dropout that is on in training, parallel branches, fused p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from planner.catalog.records import Architecture
+from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from planner.physics.training.activations import END, LOSS, MOMENTS, OPTIMIZER, Point
 from planner.physics.training.states import States
+from planner.record import dataclass
 
 PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "logits", "overhead", "margin")
 

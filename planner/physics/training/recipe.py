@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from planner.physics.training import operations as op
 from planner.physics.training.tape import Tape, Tensor, Weight
+from planner.record import dataclass
 
 AUTOCAST: Final = ("bf16_mixed", "fp16_mixed", "fp8_mixed", "int8")
 ATTENTION: Final = ("q", "k", "v", "o", "qkv")

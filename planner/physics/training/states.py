@@ -7,7 +7,6 @@ fp32 weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Final
@@ -18,6 +17,7 @@ from planner.physics.training.activations import ADAPTER_BYTES
 from planner.physics.training.layers import layer
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
+from planner.record import dataclass
 
 # Optimizer -> states in their own type for each parameter, and bytes besides.
 STATES: Final[dict[str, tuple[int, Fraction]]] = {
