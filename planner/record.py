@@ -1,7 +1,8 @@
 """`dataclass` as the standard library has it, but quick to define: start-up is a feature, and there are 150 of them.
 
-A frozen, slotted class gets its methods from one compilation instead of seven. What `dataclasses` offers for instances
-(`replace`, `fields`, `asdict`, `is_dataclass`) works on it, and type checkers see the standard decorator.
+A frozen, slotted class shares its methods with all others but for `__init__`, which is compiled when it is first
+called. What `dataclasses` offers for instances (`replace`, `fields`, `asdict`, `is_dataclass`) works on it, and type
+checkers see the standard decorator.
 """
 
 from __future__ import annotations
@@ -24,6 +25,22 @@ else:
 def _frozen(cls: Any) -> Any:
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     listed = made.__dataclass_fields__
+
+    def first(self: Any, *values: Any, **named: Any) -> None:
+        _compile(made)  # most classes that a command defines it never makes an instance of
+        made.__init__(self, *values, **named)
+
+    made.__init__ = first
+    made._values = staticmethod(attrgetter(*listed)) if listed else staticmethod(lambda record: ())
+    for name, method in _METHODS.items():
+        if name not in cls.__dict__:
+            setattr(made, name, method)
+    return made
+
+
+def _compile(made: Any) -> None:
+    """Give a class the `__init__` of its fields."""
+    listed = made.__dataclass_fields__
     scope: dict[str, Any] = {"_set": object.__setattr__, "_missing": dataclasses.MISSING}
     arguments, lines = ["self"], []
     for name, item in listed.items():
@@ -39,14 +56,10 @@ def _frozen(cls: Any) -> Any:
             arguments.append(name)
         lines.append(f" _set(self, {name!r}, {value})")
     exec(f"def __init__({', '.join(arguments)}):\n" + ("\n".join(lines) or " pass"), scope)
-    made.__init__ = scope["__init__"]
-    made.__init__.__qualname__ = f"{made.__qualname__}.__init__"
-    made.__init__.__annotations__ = {name: item.type for name, item in listed.items()} | {"return": None}
-    made._values = staticmethod(attrgetter(*listed)) if listed else staticmethod(lambda record: ())
-    for name, method in _METHODS.items():
-        if name not in cls.__dict__:
-            setattr(made, name, method)
-    return made
+    method = scope["__init__"]
+    method.__qualname__ = f"{made.__qualname__}.__init__"
+    method.__annotations__ = {name: item.type for name, item in listed.items()} | {"return": None}
+    made.__init__ = method
 
 
 def _equal(self: Any, other: Any) -> bool:

@@ -47,6 +47,7 @@ def test_physics_knows_of_catalogs_only_records_and_counts() -> None:
         "planner.catalog.records",
         "planner.catalog.parameters",
         "planner.units",
+        "planner.record",
         "planner.physics",
         "planner.diagnostics",
     )

@@ -18,7 +18,7 @@ from typing import Any
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
-EDITION = "4"
+EDITION = "5"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]
@@ -44,6 +44,11 @@ class Sheet:
         row: dict[str, Any] = json.loads(self.body[self.starts[at] : self.starts[at + 1]])
         return row
 
+    def text(self, key: str) -> bytes:
+        """Return the row of an id as canonical JSON: keys in order, no spaces, ASCII."""
+        at = self.ids[key]
+        return self.body[self.starts[at] : self.starts[at + 1]]
+
     def span(self, key: str) -> Span:
         """Return where the row of an id starts."""
         offset, line, column = self.places[self.ids[key]]
@@ -63,7 +68,7 @@ def pack(
     findings: tuple[Diagnostic, ...],
 ) -> Sheet:
     """Return the sheet of parsed rows, in their order; every row has an `id` of its own."""
-    parts = [json.dumps(row, separators=(",", ":")).encode() for row, _ in rows]
+    parts = [json.dumps(row, sort_keys=True, separators=(",", ":")).encode() for row, _ in rows]
     starts = [0]
     for part in parts:
         starts.append(starts[-1] + len(part))

@@ -6,7 +6,6 @@ import re
 from calendar import monthrange
 from collections.abc import Iterable
 from datetime import date, timedelta
-from statistics import median
 
 from planner.catalog.records import Gpu, Offer
 from planner.diagnostics.diagnostic import Diagnostic, Span, warning
@@ -41,6 +40,8 @@ def per_gpu(offer: Offer) -> float | None:
 
 def medians(offers: Iterable[Offer]) -> dict[str, float]:
     """Return the median on-demand price of a GPU-hour in USD by GPU, of those with enough offers on clouds."""
+    from statistics import median
+
     prices: dict[str, list[float]] = {}
     for offer in offers:
         price = per_gpu(offer)

@@ -65,6 +65,10 @@ class Table(Mapping[str, T], Generic[T]):
         """Return the row as the file has it."""
         return self._sheet.row(key)
 
+    def text(self, key: str) -> bytes:
+        """Return the row as canonical JSON, what its digest is made of."""
+        return self._sheet.text(key)
+
     def span(self, key: str) -> Span:
         """Return where the row of an id starts."""
         return self._sheet.span(key)
