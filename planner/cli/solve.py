@@ -76,6 +76,9 @@ def _one(
     screen.show(format, answer, loaded.problem, loaded.findings, plan, front)
     if answer.outcome == "infeasible":
         return 1
+    if answer.refusal:
+        typer.echo(f"error[E0703]: too much to try: {answer.refusal}", err=True)
+        return 2
     if answer.outcome == "unknown":
         typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
         return 1

@@ -41,6 +41,23 @@ def solve(
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
     """
+    from planner.solve.candidate import Answer, TooWide
+
+    try:
+        return _solve(problem, catalog, top, time_limit, workers, pareto, report)
+    except TooWide as reason:
+        return Answer("unknown", (), (), (), None, 0, reproducible=False, refusal=str(reason))
+
+
+def _solve(
+    problem: Problem,
+    catalog: Catalog,
+    top: int,
+    time_limit: float,
+    workers: int,
+    pareto: tuple[str, ...],
+    report: Callable[[str], None],
+) -> Answer:
     from dataclasses import replace
 
     from planner.solve.choose import choose

@@ -11,6 +11,10 @@ from planner.record import dataclass
 Outcome = Fraction | None
 
 
+class TooWide(ValueError):
+    """A plan with more to try than is tried; the message says what of it, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """A change of one quantity that would do: `context <= 6208`."""
@@ -123,7 +127,7 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible or fixed.
+    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
 
     `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
     it is kept, `reproducible` is false where a time limit decided.
@@ -139,3 +143,4 @@ class Answer:
     wishes: tuple[tuple[str, bool], ...] = ()
     reproducible: bool = True
     pareto: tuple[tuple[Candidate, ...], ...] = ()
+    refusal: str = ""

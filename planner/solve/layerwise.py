@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import layer_parameters
+from planner.solve.candidate import TooWide
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -23,7 +24,7 @@ LOSS = 10**15
 """Steps in which the loss of a mix is counted while mixes are compared."""
 
 
-class TooMany(ValueError):
+class TooMany(TooWide):
     """More undominated mixes than are kept."""
 
 
@@ -115,7 +116,7 @@ def mixes(
                 marks.append(taken)
             front, counts = _pareto(numpy.concatenate(steps), numpy.concatenate(marks))
             if len(front) > MOST:
-                raise TooMany
+                raise TooMany(f"more than {MOST:_} mixes of {len(formats)} formats; offer fewer formats per layer")
     return [_label(kinds, order, columns, row) for row in counts.tolist()]
 
 

@@ -14,6 +14,7 @@ from math import lcm
 from planner.language.evaluate import evaluate, names
 from planner.language.linear import MIRRORED, Separable, separable
 from planner.language.problem import Measure, Value
+from planner.solve.candidate import TooWide
 from planner.solve.cpsat import Model
 from planner.syntax import tree
 
@@ -22,10 +23,6 @@ LARGEST = 2**50
 NEGATED = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
 Rows = Mapping[str, list[tuple[int, Callable[[str], Value | None]]]]
 """For each workload the variable of each row, and what the row has of a quantity."""
-
-
-class TooWide(ValueError):
-    """A rule over more combinations than can be written out."""
 
 
 def demand(model: Model, rows: Rows, name: str, condition: tree.Expression, broken: int | None) -> None:
@@ -178,7 +175,7 @@ def _written_out(
         cases.append(found)
         size *= max(1, len(found))
     if size > CASES:
-        raise TooWide(name)
+        raise TooWide(f"`{name}` relates more than {CASES:_} combinations of values; state it as sums or equalities")
     for combination in product(*cases):
         values = {
             owner: dict(zip(told[owner], case, strict=True)).get

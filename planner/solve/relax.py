@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND
-from planner.solve.candidate import Conflict, Hint
+from planner.solve.candidate import Conflict, Hint, TooWide
 from planner.solve.choose import fits
 from planner.solve.ranking import best, keys
 from planner.solve.screen import broken_by
@@ -75,7 +75,10 @@ def _without(
     changed = replace(
         problem, workloads=tuple(other if item.name == workload.name else item for item in problem.workloads)
     )
-    table = table_of(changed, other)
+    try:
+        table = table_of(changed, other)
+    except TooWide:
+        return None
     rows = fits(table, broken_by(table, changed))
     if len(rows) and name in table.axes:
         return table.choice(best(rows, keys(table, changed).all, table))[name]
