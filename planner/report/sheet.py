@@ -11,6 +11,7 @@ from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
 from planner.solve.candidate import Answer, Broken, Candidate, Solved
+from planner.solve.together import instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +269,10 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
         left, right = figures.pair(quantity, used, bound.value)
         part = float(used / bound.value) if bound.value else None
         out.append(Limit(bound.rule, left, f"{bound.operator} {right}", part))
+    rented = instances(problem, {row.workload: row for row in rows})
     for offer in problem.offers:
         if offer.available is not None:
-            taken = sum(row.instances for row in rows if row.offer == offer.id)
+            taken = rented.get(offer.id, 0)
             part = taken / offer.available if offer.available else None
             out.append(Limit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
     return tuple(out)

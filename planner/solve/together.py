@@ -72,6 +72,19 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
     return out
 
 
+def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, int]:
+    """Return how many instances of each offer an answer rents, those that workloads share counted once."""
+    shared = sharing(problem, chosen)
+    joined = {name for _, _, names in shared.values() for name in names}
+    out: dict[str, int] = {}
+    for (offer, _), (count, _, _) in shared.items():
+        out[offer] = out.get(offer, 0) + count
+    for name, row in chosen.items():
+        if name not in joined:
+            out[row.offer] = out.get(row.offer, 0) + row.instances
+    return out
+
+
 def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction:
     """Return what an answer takes of a fleet bound's quantity, in canonical units."""
     rows = list(chosen.values())
@@ -96,15 +109,11 @@ def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[B
         takes = amount(bound, chosen)
         if not compare(bound.operator, takes, bound.value):
             out.append(Broken(bound.rule, takes, bound.value, UNITS.get(bound.quantity)))
-    shared = sharing(problem, chosen)
+    taken = instances(problem, chosen)
     for offer in problem.offers:
-        if offer.available is None:
-            continue
-        taken = sum(instances for pool, (instances, _, _) in shared.items() if pool[0] == offer.id)
-        joined = {name for pool, (_, _, names) in shared.items() if pool[0] == offer.id for name in names}
-        taken += sum(row.instances for name, row in chosen.items() if row.offer == offer.id and name not in joined)
-        if taken > offer.available:
-            out.append(Broken(f"{offer.id}.available", Fraction(taken), Fraction(offer.available), "instances"))
+        if offer.available is not None and taken.get(offer.id, 0) > offer.available:
+            has = Fraction(offer.available)
+            out.append(Broken(f"{offer.id}.available", Fraction(taken[offer.id]), has, "instances"))
     for rule in problem.rules:
         if len(speaks_of(rule.condition)) != 1 and not holds_together(rule.condition, problem, chosen):
             out.append(Broken(rule.name, None, None))
