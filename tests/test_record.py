@@ -37,9 +37,6 @@ class Other:
     y: int = 2
 
 
-
-
-
 def test_values_defaults_and_factories() -> None:
     one, two = Point(1), Point(x=1, y=2, tags=[])
     assert (one.x, one.y, one.tags, one.total) == (1, 2, [], 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
-from planner.solve.candidate import Broken, Candidate, Conflict, Filtered, Hint
+from planner.solve.candidate import Broken, Candidate, Conflict, Filtered
 from planner.solve.judge import judge_row
 from planner.solve.table import Table
 
@@ -26,10 +26,13 @@ def patterns(table: Table, broken: Mapping[str, Column]) -> tuple[list[str], Col
     return rules, matrix[first], which.reshape(-1)
 
 
-def minimal(rules: list[str], sets: Column) -> list[str]:
-    """Return a minimal set of rules that no row keeps together: a rule stays only if it cannot be spared."""
+def minimal(rules: list[str], sets: Column, stated: frozenset[str] = frozenset()) -> list[str]:
+    """Return a minimal set of rules that no row keeps together: a rule stays only if it cannot be spared.
+
+    What a plan states is spared last, because it can be changed.
+    """
     kept = list(rules)
-    for rule in rules:
+    for rule in sorted(rules, key=lambda rule: (rule in stated, rule)):
         columns = [rules.index(other) for other in kept if other != rule]
         if sets[:, columns].any(axis=1).all():
             kept.remove(rule)
@@ -40,7 +43,7 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
     """Return the minimal conflict of a workload with no fitting row, each rule with its smallest relaxation.
 
     A relaxation is taken from rows that break this rule alone, so that making it is enough. Where no row breaks it
-    alone, the change goes together with others, which stand in `hints`.
+    alone, nothing is proposed for it; what hardware demands still says what it needs.
     """
     import numpy
 
@@ -49,19 +52,19 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
         return [Conflict(f"{workload.name}.offer", None, "no offer rents such hardware")]
     rules, sets, which = patterns(table, broken)
     out = []
-    for rule in minimal(rules, sets):
+    stated = frozenset({bound.rule for bound in workload.bounds} | {rule.name for rule in problem.rules})
+    for rule in minimal(rules, sets, stated):
         index = rules.index(rule)
         fewest = sets[sets[:, index]].sum(axis=1).min()
         fitting = numpy.flatnonzero(sets[:, index] & (sets.sum(axis=1) == fewest))
         rows = numpy.flatnonzero(numpy.isin(which, fitting))
         nearest = _nearest(problem, table, rule, rows, catalog)
         fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
-        together = tuple(
-            Hint(item.rule, "=", item.needs, item.unit)
-            for item in nearest.broken
-            if item.rule != rule and item.needs is not None
-        )
-        out.append(Conflict(rule, fault.needs, fault.has, fault.unit, (*fault.hints, *together)))
+        if fewest == 1:
+            out.append(Conflict(rule, fault.needs, fault.has, fault.unit, fault.hints))
+        else:
+            physical = rule not in stated
+            out.append(Conflict(rule, fault.needs if physical else None, fault.has, fault.unit))
     return out
 
 
