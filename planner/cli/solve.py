@@ -11,6 +11,7 @@ from planner.cli.plan import Loaded, load_plan, report, seconds, unreadable
 from planner.cli.progress import progress
 
 if TYPE_CHECKING:
+    from planner.diagnostics import Diagnostic
     from planner.solve.candidate import Answer
 
 
@@ -52,6 +53,19 @@ def _quantities(text: str) -> tuple[str, ...]:
     return names
 
 
+def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
+    """Return what speaks against the rows an answer rests on; their age is told by `check`, which looks at the date."""
+    from planner.catalog.freshness import findings
+
+    problem = loaded.problem
+    if problem is None or not answer.workloads:
+        return ()
+    named = {item.chosen.offer for item in answer.workloads}
+    offers = [offer for offer in problem.offers if offer.id in named and offer.source != "the plan"]
+    gpus = [problem.gpus[item.chosen.gpu] for item in answer.workloads]
+    return findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus)
+
+
 def _one(
     plan: str,
     check: bool,
@@ -73,7 +87,9 @@ def _one(
         return 2 if unreadable(loaded) else 1
     with progress() as stage:
         answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers, front, stage)
-    screen.show(format, answer, loaded.problem, loaded.findings, plan, front)
+    doubts = _doubts(answer, loaded)
+    report(doubts, loaded.texts)
+    screen.show(format, answer, loaded.problem, (*loaded.findings, *doubts), plan, front)
     if answer.outcome == "infeasible":
         return 1
     if answer.refusal:

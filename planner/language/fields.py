@@ -59,6 +59,7 @@ FIELDS: tuple[Quantity, ...] = (
     count("gpus", ("offer",), "given", "GPUs of an instance."),
     number("price", ("offer",), "given", "USD/h", "Price of an instance on demand.", 0),
     number("spot", ("offer",), "given", "USD/h", "Spot price of an instance.", 0),
+    number("electricity", ("offer",), "given", "USD/kWh", "What power costs; it joins the price.", 0),
     count("available", ("offer",), "given", "How many instances there are.", 0, 1_000_000_000),
     _text("provider", "offer", "Who rents it out."),
     _text("region", "offer", "Where it stands."),

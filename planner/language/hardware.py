@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 
 from planner.catalog.records import Gpu, Offer
 from planner.language.declare import Said, base_of, read_fields
@@ -133,7 +134,23 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
         declaration.name, "own", declaration.name, "own", "", 1, None, None, "instance", False, "", PLAN
     )
     changes |= {"id": declaration.name, "source": PLAN, "flags": ()}
-    scope.offers[declaration.name] = replace(start, **changes)  # type: ignore[arg-type]
+    offer = replace(start, **changes)  # type: ignore[arg-type]
+    if "electricity" in said.values:
+        offer = _powered(offer, _money(said, "electricity"), scope)
+    scope.offers[declaration.name] = offer
+
+
+def _powered(offer: Offer, rate: Fraction, scope: Scope) -> Offer:
+    """Return an offer whose price holds its electricity: board power × $/kWh, in micro-dollars, rounded up."""
+    gpu = scope.gpus.get(offer.gpu) or scope.catalog.gpus.get(offer.gpu)
+    if gpu is None:
+        return offer
+    bill = ceil(Fraction(gpu.power_w * offer.gpus, 1000) * rate * MICRO)
+    return replace(
+        offer,
+        price=None if offer.price is None else offer.price + bill,
+        spot=None if offer.spot is None else offer.spot + bill,
+    )
 
 
 def _money(said: Said, name: str) -> Fraction:

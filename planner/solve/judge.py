@@ -51,7 +51,11 @@ def judge_row(problem: Problem, table: Table, row: int, catalog: Catalog) -> Can
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
     """Return a decision that is a whole number."""
     found = choice.get(name)
-    return int(found) if isinstance(found, Fraction) else default
+    if found is None:
+        return default
+    if not isinstance(found, Fraction) or found.denominator != 1:
+        raise Unknown(f"`{name}` is no whole number: {found}")
+    return int(found)
 
 
 def hardware(problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int) -> tuple[Gpu, Renting]:
