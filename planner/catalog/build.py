@@ -179,6 +179,7 @@ def build_format(row: Row) -> Format:
         row_bytes=_maybe(row, "row_bytes") or 0,
         expert_multiple=_maybe(row, "expert_multiple") or 1,
         kv_scale_bits=_maybe(row, "kv_scale_bits") or 0,
+        kv_needs=_texts(row, "kv_needs"),
         left_bits=_maybe(row, "left_bits") or 16,
         only=row.get("only", ""),
         file_types=tuple(
@@ -242,6 +243,7 @@ def build_engine(row: Row) -> Engine:
         kv_formats=_texts(row, "kv_formats"),
         layer_split=bool(row.get("layer_split", False)),
         offload=row.get("offload", ""),
+        vendors=_texts(row, "vendors"),
         step_us=float(_maybe(row, "step_us") or 0),
         sequence_us=float(_maybe(row, "sequence_us") or 0),
         collective_us=float(_maybe(row, "collective_us") or 0),

@@ -19,6 +19,7 @@ class Format:
     `row_bytes` are scales of each output channel, `expert_multiple` what kernels pad experts to, `only` the one
     tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
     the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
+    `kv_needs` is what hardware must compute for a cache in the format.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Format:
     row_bytes: int = 0
     expert_multiple: int = 1
     kv_scale_bits: int = 0
+    kv_needs: tuple[str, ...] = ()
     left_bits: int = 16
     only: str = ""
     file_types: tuple[tuple[str, str, str, Fraction], ...] = ()
@@ -223,6 +225,7 @@ class Engine:
     kv_formats: tuple[str, ...] = ()
     layer_split: bool = False
     offload: str = ""
+    vendors: tuple[str, ...] = ()
     step_us: float = 0.0
     sequence_us: float = 0.0
     collective_us: float = 0.0

@@ -292,6 +292,7 @@ class FormatRow:
     engines: Words | None = None
     row_bytes: Whole | None = None
     kv_scale_bits: Whole | None = None
+    kv_needs: Words | None = None
     expert_multiple: Count | None = None
     only: Text | None = None
     file_types: list[Any] | None = None
@@ -323,6 +324,7 @@ class EngineRow:
     sequence_us: Number | None = None
     collective_us: Number | None = None
     kv_formats: Words | None = None
+    vendors: Words | None = None
     offload: str = ""
     margins: dict[str, Any] | None = None
     releases: list[Any] | None = None

@@ -458,8 +458,8 @@ def weight_formats(this: Service, form: Form) -> list[Format]:
     return [this.formats[name] for name in names]
 
 
-REFUSED = ("weights", "kv_cache", "activations")
-"""The decisions whose format an engine or a GPU may not have."""
+REFUSED = ("weights", "kv_cache", "activations", "gpu")
+"""The decisions that an engine or a GPU may not be able to follow."""
 
 
 def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
@@ -478,6 +478,12 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
                 out[name] = f"an engine that loads {row.id}"
             elif name == "kv_cache" and this.engine.kv_formats and not _keeps(this.engine, row):
                 out[name] = f"an engine that keeps its cache in {row.id}"
+            elif name == "kv_cache" and row.kv_needs and not any(need in gpu.native_formats for need in row.kv_needs):
+                out[name] = f"hardware for a cache in {row.id}"
+            elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
+                out[name] = f"hardware that computes in {row.id}"
+    if this.engine.vendors and gpu.vendor not in this.engine.vendors:
+        out["gpu"] = f"an engine that runs on {gpu.vendor}"
     return out
 
 

@@ -279,8 +279,14 @@ def memory(
     return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
+VENDORS = ("nvidia", "amd")
+"""Whose GPUs the frameworks' memory is known for: PyTorch on CUDA and ROCm (pytorch.org, installation)."""
+
+
 def computes(gpu: Gpu, precision: str) -> int:
-    """Return the dense peak of what a recipe computes in, 0 where the GPU has none."""
+    """Return the dense peak of what a recipe computes in, 0 where the GPU has none or PyTorch does not run on it."""
+    if gpu.vendor not in VENDORS:
+        return 0
     wanted = {"fp32": "fp32", "fp8_mixed": "fp8_e4m3", "int8": "int8", "fp16_mixed": "fp16"}.get(precision, "bf16")
     return gpu.flops.get(wanted) or 0
 
