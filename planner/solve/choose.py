@@ -150,7 +150,8 @@ def rejected(
     import numpy
 
     faults = fault_counts(table, broken)
-    cheaper = numpy.flatnonzero((faults > 0) & (table.costs < table.costs[row]))
+    fit = numpy.unique(hardware(table)[faults == 0])  # what fits in another way is no hardware that breaks a rule
+    cheaper = numpy.flatnonzero((table.costs < table.costs[row]) & ~numpy.isin(hardware(table), fit))
     if not len(cheaper):
         return ()
     group = hardware(table)[cheaper]

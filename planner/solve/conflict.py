@@ -49,7 +49,7 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
 
     workload = table.workload
     if not table.rows:
-        return [Conflict(f"{workload.name}.offer", None, "no offer rents such hardware")]
+        return [Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")]
     rules, sets, which = patterns(table, broken)
     out = []
     stated = frozenset({bound.rule for bound in workload.bounds} | {rule.name for rule in problem.rules})

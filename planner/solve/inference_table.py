@@ -13,10 +13,12 @@ from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve import serving
 from planner.solve.placing import place
+from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
+from planner.solve.rules import reads
 from planner.solve.scale import SCALES, steps
 from planner.solve.serving import Form, Load, Service, Split
-from planner.solve.table import Axis, Table, unknown
+from planner.solve.table import Axis, Table, empty, unknown
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -86,6 +88,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
     pairs = list(serving.combos(this, fixed))
+    if not pairs or not gpus:
+        return empty(workload)
     all_forms, all_splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))
     form_at, split_at = {f: i for i, f in enumerate(all_forms)}, {s: i for i, s in enumerate(all_splits)}
 
@@ -122,7 +126,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
     # Replicas, then offers.
     copies = [serving.replica_counts(this, s) for s in all_splits]
-    base, replicas = _replicated(this, copies, split, tpot, ttft)
+    base, replicas = _replicated(this, copies, split, tpot, ttft, scaled(problem, workload))
     total_gpus = replicas * (tensor * pipeline)[split][base]
     placed = place(gpus, offers, market_of(problem, workload), gpu[base], total_gpus, tensor[split][base])
     base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
@@ -182,6 +186,29 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     )
 
 
+FEW = 8
+"""So many replicas beyond the fewest are tried at least, where replicas are told apart."""
+SCALED = frozenset({"replicas", "gpus", "throughput", "cost_per_token", "power"})
+"""What more replicas change."""
+
+
+def scaled(problem: Problem, workload: Workload) -> bool:
+    """Return whether a rule, bound or objective tells numbers of replicas apart other than by cost."""
+    conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
+    return (
+        any(SCALED & reads(condition, workload.name) for condition in conditions)
+        or any(
+            bound.quantity in SCALED or bound.operator in (">=", ">", "!=") and bound.quantity == "cost"
+            for bound in workload.bounds
+        )
+        or any(bound.operator in (">=", ">") for bound in problem.fleet)
+        or any(
+            quantity_of(goal) in SCALED or goal.direction == "maximize" and quantity_of(goal) == "cost"
+            for goal in problem.goals
+        )
+    )
+
+
 def _needed(this: Service, tpot: Column | None, ttft: Column | None) -> Column:
     """Return the replicas that sustain the demand, a billion where its rate is unknown."""
     import numpy
@@ -193,16 +220,22 @@ def _needed(this: Service, tpot: Column | None, ttft: Column | None) -> Column:
 
 
 def _replicated(
-    this: Service, copies: list[list[int]], split: Column, tpot: Column | None, ttft: Column | None
+    this: Service,
+    copies: list[list[int]],
+    split: Column,
+    tpot: Column | None,
+    ttft: Column | None,
+    told: bool,
 ) -> tuple[Column, Column]:
-    """Return rows and their replicas: all that the plan offers, or the fewest that sustain the demand.
+    """Return rows and their replicas: all that the plan offers, or from the fewest that sustain the demand on.
 
-    More replicas than the demand needs cost more and change nothing else, so that only the fewest are kept; where
-    none is enough the most are, to say by how much.
+    More replicas than the demand needs never cost less. Only where they are `told` apart by a rule or an objective
+    are more than the fewest kept: all that a plan offers, else up to so many GPUs as an unsaid number may be and a few
+    more. Where none is enough the most are kept, to say by how much.
     """
     import numpy
 
-    if this.demand is None or tpot is None or "throughput" in {b.quantity for b in this.workload.bounds}:
+    if this.demand is None or tpot is None:
         lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
         repeat = lengths[split]
         base = numpy.repeat(numpy.arange(len(split)), repeat)
@@ -217,9 +250,17 @@ def _replicated(
         if not offered or not len(rows):
             continue
         listed = numpy.array(offered, dtype=numpy.int64)
-        place_of = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
-        base_parts.append(rows)
-        replica_parts.append(listed[place_of])
+        first = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
+        last = first
+        if told:
+            most = serving.counts(this.workload, "replicas") or serving.counts(this.workload, "gpus")
+            beyond = len(listed) - 1 if most else numpy.minimum(first + FEW, len(listed) - 1)
+            usual = numpy.searchsorted(listed, serving.GPUS_UNSAID, side="right") - 1
+            last = numpy.maximum(first, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
+        repeat = last - first + 1
+        within = numpy.arange(int(repeat.sum())) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
+        base_parts.append(numpy.repeat(rows, repeat))
+        replica_parts.append(listed[numpy.repeat(first, repeat) + within])
     if not base_parts:
         return numpy.arange(0), numpy.arange(0)
     return numpy.concatenate(base_parts), numpy.concatenate(replica_parts)

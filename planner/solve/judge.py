@@ -115,8 +115,8 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if not serving.divides(this.model, split.tensor):
         broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
     if this.demand is not None and replicas < need:
-        needs = None if need >= 10**9 else Fraction(need)
-        broken.append(Broken(f"{workload.name}.demand", needs, Fraction(replicas), "replicas"))
+        sustained = None if need >= 10**9 else this.demand * replicas / need
+        broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, whole, outcomes)
     return Candidate(

@@ -23,6 +23,8 @@ def broken_by(table: Table, problem: Problem) -> dict[str, Column]:
     import numpy
 
     out = dict(table.broken)
+    if not table.rows:
+        return {}
 
     def add(rule: str, where: Column) -> None:
         out[rule] = out[rule] | where if rule in out else where

@@ -22,6 +22,8 @@ from planner.solve.scale import SCALES, UNKNOWN
 
 GPUS_UNSAID = 64
 """The most GPUs of a service whose plan does not say `gpus`."""
+GPUS_DEMANDED = 4096
+"""The most GPUs where `demand` decides how many replicas there are: what `gpus` can be."""
 WITHIN_NODE = 8
 """The largest tensor-parallel group that is tried where the plan does not say: one node of eight."""
 STAGES = 8
@@ -199,14 +201,20 @@ def splits(this: Service, fixed: bool) -> list[Split]:
     stages = counts(workload, "pipeline_parallel")
     layers = this.model.architecture.layers if this.model.architecture else STAGES
     pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
-    experts = counts(workload, "expert_parallel") or [1]
+    experts = counts(workload, "expert_parallel")
     return [
         Split(tp, pp, ep)
         for tp in tensors
         for pp in pipelines
-        for ep in experts
-        if (tp * pp) % ep == 0 and (allowed is None or fixed or tp * pp <= most)
+        for ep in (experts or ([1] if fixed or not mixture(this.model) else sorted({1, tp})))
+        if tp % ep == 0 and (allowed is None or fixed or tp * pp <= most)
     ]
+
+
+def mixture(model: Model) -> bool:
+    """Return whether a model has experts to share out."""
+    arch = model.architecture
+    return arch is not None and any(group.ffn.get("kind") == "moe" for group in arch.groups)
 
 
 def divides(model: Model, tp: int) -> bool:

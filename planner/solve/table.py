@@ -76,6 +76,12 @@ class Table:
         return choice_name(self.choice(row))
 
 
+def empty(workload: Workload) -> Table:
+    """Return the table of a workload that nothing can run."""
+    none = unknown(0)
+    return Table(workload, 0, {"gpu": Axis((), none)}, {}, {}, none, none, none, (), (), (), none, none)
+
+
 def choice_name(choice: Mapping[str, Value]) -> str:
     """Return a choice as text, its decisions in alphabetical order and numbers padded."""
     return ";".join(f"{key}={_text(choice[key])}" for key in sorted(choice))

@@ -25,7 +25,7 @@ from planner.solve.renting import market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of
-from planner.solve.table import Axis, Table, unknown
+from planner.solve.table import Axis, Table, empty, unknown
 from planner.solve.training_space import Space, space
 from planner.solve.tuning import Pace, Run
 
@@ -62,6 +62,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
     bounds = bounds_of(workload, problem)
     found = space(this, fixed, told_apart(problem, workload, "optimizer"))
+    if not len(found.kind) or not gpus:
+        return empty(workload)
     placing = _fitting(this, found, gpus, bounds, thorough)
     config, gpu, above = placing.config, placing.gpu, placing.above
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
