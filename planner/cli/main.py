@@ -74,8 +74,17 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     called = sys.argv[1] if len(sys.argv) > 1 else ""
     completing = any(name.endswith("_COMPLETE") for name in os.environ)
+    if sys.stdout is None:  # started with a closed standard output
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     try:
-        command_line([called] if called in VERBS and not completing else VERBS)()
+        try:
+            command_line([called] if called in VERBS and not completing else VERBS)()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"the answer cannot be written: {problem.strerror}", err=True)
+        sys.exit(2)

@@ -39,7 +39,10 @@ def seconds(text: str) -> float:
     for unit in ("ms", "us", "min", "s", "h"):
         if text.endswith(unit):
             try:
-                return float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
+                found = float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
+                if found > 0:
+                    return found
+                break
             except (ValueError, ZeroDivisionError):
                 break
     raise typer.BadParameter(f"`{text}` is no time; write 30s")

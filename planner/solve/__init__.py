@@ -81,26 +81,35 @@ def _solve(
 
 
 def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:
-    """Return a conflict with the choices that workloads withhold, where these do not fit even alone."""
+    """Return a conflict with the choices that workloads withhold, where these do not fit even alone.
+
+    Where workloads share anything, what is proposed for one of them is kept only if the whole plan then fits.
+    """
     from dataclasses import replace
 
-    from planner.solve.relax import unmentioned, withheld
-
-    if any(item.rule.startswith("fleet.") for item in conflict):
-        return conflict
+    from planner.solve.relax import unmentioned, verified, withheld
 
     def made(changed: Problem, other: Workload) -> Table:
         return table_of(changed, other, catalog)
 
     alone = {item.rule.partition(".")[0] for item in conflict}
     out = list(conflict)
-    for workload in problem.workloads:
-        if workload.name in alone:
-            hints = tuple(unmentioned(problem, workload, made))
-            rule = f"{workload.name}.memory"
-            out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
-            out += withheld(problem, workload, made)
-    return tuple(out)
+    if not any(item.rule.startswith("fleet.") for item in conflict):
+        for workload in problem.workloads:
+            if workload.name in alone:
+                hints = tuple(unmentioned(problem, workload, made))
+                rule = f"{workload.name}.memory"
+                out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
+                out += withheld(problem, workload, made)
+    if len(problem.workloads) == 1 and not problem.fleet:
+        return tuple(out)
+
+    def fits(changed: Problem) -> bool:
+        from planner.solve.choose import choose
+
+        return choose(changed, tables_of(changed, catalog, thorough=False), catalog, 0, 10.0, 1).outcome == "optimal"
+
+    return tuple(item for item in (verified(problem, each, fits) for each in out) if item is not None)
 
 
 def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> dict[str, Table]:

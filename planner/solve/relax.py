@@ -107,3 +107,47 @@ def said(values: tuple[Value, ...]) -> str:
     if len(words) > 6:
         words = [*words[:5], f"and {len(words) - 5} more"]
     return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
+
+
+def verified(problem: Problem, item: Conflict, fits: Callable[[Problem], bool]) -> Conflict | None:
+    """Return a rule of a conflict with only those changes to it after which the whole plan fits.
+
+    A choice that is withheld and does not mend the plan is no part of the conflict.
+    """
+    owner, _, quantity = item.rule.partition(".")
+    hints = tuple(
+        hint
+        for hint in item.hints
+        if (changed := _changed(problem, owner, hint.quantity, hint.value)) is not None and fits(changed)
+    )
+    relaxed = item.relax_to
+    stated = any(bound.rule == item.rule for workload in problem.workloads for bound in workload.bounds)
+    choice = not stated and any(
+        workload.name == owner and quantity in workload.domains for workload in problem.workloads
+    )
+    if relaxed is not None and (stated or choice):
+        changed = _changed(problem, owner, quantity, relaxed)
+        if changed is None or not fits(changed):
+            if choice:
+                return None
+            relaxed = None
+    return replace(item, relax_to=relaxed, hints=hints)
+
+
+def _changed(problem: Problem, owner: str, quantity: str, value: Value) -> Problem | None:
+    """Return a problem with one quantity of a workload changed: a bound, a choice or what is given."""
+    workload = next((item for item in problem.workloads if item.name == owner), None)
+    if workload is None:
+        return None
+    if any(bound.quantity == quantity for bound in workload.bounds):
+        bounds = tuple(
+            replace(bound, value=value) if bound.quantity == quantity else bound for bound in workload.bounds
+        )
+        other = replace(workload, bounds=bounds)
+    elif quantity in workload.given:
+        other = replace(workload, given={**workload.given, quantity: value})
+    elif BY_KIND[workload.kind][quantity].role == "decision":
+        other = replace(workload, domains={**workload.domains, quantity: (value,)})
+    else:
+        return None
+    return replace(problem, workloads=tuple(other if item.name == owner else item for item in problem.workloads))
