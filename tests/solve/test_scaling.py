@@ -1,0 +1,110 @@
+"""Replicas by demand, experts within tensor groups, what is rejected: against solving with the choice fixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from planner.catalog.load import load as load_catalog
+from planner.cli.plan import load_plan
+from planner.solve import estimate, solve
+from planner.solve.candidate import Answer
+
+CATALOG, _ = load_catalog()
+RACK = "offer our_rack { gpu = h100_sxm; gpus = 8; price = $0/h; available = 2 }\n"
+CHAT = (
+    'inference chat { model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 32; gpus in 1..8\n'
+    "demand = 5 req/s; prompt = 1000 tokens; output = 200 tokens; %s }\n"
+)
+
+
+def answer_of(text: str, folder: Path, settings: tuple[str, ...] = ()) -> Answer:
+    plan = folder / "plan.mem"
+    plan.write_text(text)
+    loaded = load_plan(str(plan), settings)
+    assert loaded.problem is not None, loaded.findings
+    return solve(loaded.problem, CATALOG)
+
+
+@pytest.mark.parametrize("inline", ["", "replicas >= 2"])
+def test_a_rule_on_replicas_finds_the_free_rack(inline: str, tmp_path: Path) -> None:
+    rule = "" if inline else "require spare: chat.replicas >= 2\n"
+    assert answer_of(RACK + CHAT % inline + rule, tmp_path).cost == 0
+
+
+@pytest.mark.parametrize(
+    ("goal", "rule"),
+    [
+        ("maximize throughput", ""),
+        ("minimize cost", "require fast: sum(w.throughput for w in workloads) >= 900 tok/s\n"),
+        ("minimize cost", "prefer spare: chat.replicas >= 3 worth $100000/month\n"),
+        ("minimize cost_per_token", ""),
+    ],
+)
+def test_no_number_of_replicas_does_better(goal: str, rule: str, tmp_path: Path) -> None:
+    text = CHAT % "gpu = l40s; gpus in 1..4; tensor_parallel = 1; pipeline_parallel = 1" + rule + goal + "\n"
+    text = (
+        text.replace("gpus in 1..8\n", "")
+        .replace("= 8Ki", "= 4Ki")
+        .replace("= 32;", "= 8;")
+        .replace("= 5 req", "= 1 req")
+    )
+    free = answer_of(text, tmp_path)
+    assert free.outcome == "optimal"
+    sign = -1 if "maximize" in goal else 1
+    for count in range(1, 5):
+        fixed = answer_of(text, tmp_path, (f"chat.replicas={count}",))
+        if fixed.outcome == "optimal":
+            assert sign * free.objective[0].value <= sign * fixed.objective[0].value
+
+
+def test_experts_are_split_within_a_tensor_group(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.mem"
+    text = (
+        'inference a { model = "mistralai/Mixtral-8x7B-v0.1"; context = 4Ki tokens; concurrency = 8\n'
+        "gpu = a100_sxm_80gb; gpus = 2; tensor_parallel = 2; pipeline_parallel = 1; expert_parallel = %d }\n"
+    )
+    weights = []
+    for expert in (1, 2):
+        plan.write_text(text % expert)
+        problem = load_plan(str(plan)).problem
+        assert problem is not None
+        weights.append(estimate(problem, CATALOG).workloads[0].chosen.parts["weights"])
+    assert min(weights) * 2 > CATALOG.models["mistralai/Mixtral-8x7B-v0.1"].params * 2 * 0.99
+
+
+def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
+    text = (
+        'inference a { model = "mistralai/Mixtral-8x7B-v0.1"; context = 4Ki tokens; concurrency = 8\n'
+        "gpu = a100_sxm_80gb; gpus = 1; expert_parallel = 4 }\n"
+    )
+    answer = answer_of(text, tmp_path)
+    assert answer.outcome == "infeasible" and answer.conflict[0].rule == "a.offer"
+
+
+def test_no_rejected_hardware_fits_otherwise(tmp_path: Path) -> None:
+    text = (
+        'training tune { model = "meta-llama/Llama-3.1-8B"; sequence = 4Ki tokens; global_batch = 64\n'
+        "tokens = 10M tokens; gpus in {4, 8}; framework = fsdp; duration <= 2 h }\nminimize total_cost\n"
+    )
+    answer = answer_of(text, tmp_path)
+    for row in answer.workloads[0].rejected[-4:]:
+        fixed = answer_of(text, tmp_path, (f"tune.gpu={row.gpu}", f"tune.gpus={row.gpus}"))
+        assert fixed.outcome == "infeasible", (row.gpu, row.gpus)
+
+
+def test_ways_out_of_a_fleet_mend_the_whole_fleet(tmp_path: Path) -> None:
+    block = (
+        'inference %s { model = "meta-llama/Llama-3.1-8B"; context = 64Ki tokens; concurrency = 64\n'
+        "gpu in {l4, a10g, l40s}; gpus in 1..2; quality >= 99%% }\n"
+    )
+    text = block % "a" + block % "b" + "fleet { cost <= $4/h }\n"
+    answer = answer_of(text, tmp_path)
+    assert answer.outcome == "infeasible"
+    for item in answer.conflict:
+        owner = item.rule.partition(".")[0]
+        for hint in item.hints:
+            value = hint.value if isinstance(hint.value, str) else int(hint.value)
+            fixed = answer_of(text, tmp_path, (f"{owner}.{hint.quantity}={value}",))
+            assert fixed.outcome == "optimal", (item, hint)
