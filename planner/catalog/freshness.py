@@ -38,16 +38,21 @@ def per_gpu(offer: Offer) -> float | None:
     return offer.price / offer.gpus / 1e6 if offer.price is not None else None
 
 
+def _median(prices: list[float]) -> float:
+    """Return the middle price; `statistics` would cost a command's start-up more than it saves."""
+    ordered, half = sorted(prices), len(prices) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def medians(offers: Iterable[Offer]) -> dict[str, float]:
     """Return the median on-demand price of a GPU-hour in USD by GPU, of those with enough offers on clouds."""
-    from statistics import median
 
     prices: dict[str, list[float]] = {}
     for offer in offers:
         price = per_gpu(offer)
         if price and not offer.marketplace and not offer.flags:
             prices.setdefault(offer.gpu, []).append(price)
-    return {gpu: median(found) for gpu, found in prices.items() if len(found) >= FEW}
+    return {gpu: _median(found) for gpu, found in prices.items() if len(found) >= FEW}
 
 
 def is_outlier(offer: Offer, middle: float | None) -> bool:
