@@ -33,7 +33,7 @@ class MemLexer(RegexLexer):
     name = "planner"
     aliases = ["mem"]
     filenames = ["*.mem"]
-    url = "https://pypi.org/project/mem-planner/"
+    url = "https://planner.invalid/language"
     tokens = {
         "root": [
             (r"\s+", Whitespace),
