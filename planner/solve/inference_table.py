@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve import serving
+from planner.solve import serving, serving_memory
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
@@ -57,24 +57,24 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         kinds.setdefault(serving.profile_of(this, gpu), []).append(place_)
     for cards in kinds.values():
         profile = serving.profile_of(this, gpus[cards[0]])
-        own = numpy.array([serving.weights_bytes(this, form, split, profile) for form, split in pairs])
-        cache = numpy.array([serving.kv_bytes(this, form, split, profile) for form, split in pairs])
+        own = numpy.array([serving_memory.weights_bytes(this, form, split, profile) for form, split in pairs])
+        cache = numpy.array([serving_memory.kv_bytes(this, form, split, profile) for form, split in pairs])
         weights[:, cards], kv_cache[:, cards] = own[:, None], cache[:, None]
         for split, rows in members.items():
-            peaks = serving.peak_bytes(this, split, profile)
+            peaks = serving_memory.peak_bytes(this, split, profile)
             held = own[rows]
             above = numpy.zeros((len(rows), len(cards)), dtype=numpy.int64)
             for column, card in enumerate(cards):
                 gpu = gpus[card]
                 if known:
-                    above[:, column] = serving.overhead_bytes(this, pairs[rows[0]][0], split, gpu, held, peaks)
-                    budget[rows, card] = serving.cache_budget(this, split, gpu, held, peaks)
+                    above[:, column] = serving_memory.overhead_bytes(this, pairs[rows[0]][0], split, gpu, held, peaks)
+                    budget[rows, card] = serving_memory.cache_budget(this, split, gpu, held, peaks)
                 else:
                     above[:, column] = [
-                        serving.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks) for row in rows
+                        serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks) for row in rows
                     ]
             kept = cache[rows][:, None]
-            spare = serving.margin_bytes(this, profile, held[:, None], kept, *peaks, above)
+            spare = serving_memory.margin_bytes(this, profile, held[:, None], kept, *peaks, above)
             total[numpy.ix_(rows, cards)] = held[:, None] + kept + sum(peaks) + above + spare
     return Memory(weights.reshape(-1), kv_cache.reshape(-1), total.reshape(-1), budget.reshape(-1))
 
@@ -105,7 +105,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
     memory = _memory(this, pairs, gpus)
     weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
-    usable = array([serving.usable_bytes(this, g) for g in gpus])[gpu]
+    usable = array([serving_memory.usable_bytes(this, g) for g in gpus])[gpu]
 
     peak = array([[serving.peak_flops(this, f, g) for g in gpus] for f in all_forms])[form, gpu]
     refused = [[serving.refusals(this, f, g) for g in gpus] for f in all_forms]
@@ -303,6 +303,6 @@ def _capacity(
     for row, left in zip(rows.tolist(), budget[rows].tolist(), strict=True):
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
-        values.append(serving.capacities(this, form, split, gpu, left)[name] if left > 0 else 0)
+        values.append(serving_memory.capacities(this, form, split, gpu, left)[name] if left > 0 else 0)
     found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
     return found

@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
-from planner.solve import serving
+from planner.solve import serving, serving_memory
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
 from planner.solve.renting import Renting, renting
 from planner.solve.rules import broken_bounds, broken_rules
@@ -90,8 +90,8 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     gpus = replicas * split.gpus
     gpu, rented = hardware(problem, choice, gpus, split.tensor)
     whole = placed(choice, rented.offer, gpus)
-    parts = serving.parts(this, form, split, gpu)
-    usable = serving.usable_bytes(this, gpu)
+    parts = serving_memory.parts(this, form, split, gpu)
+    usable = serving_memory.usable_bytes(this, gpu)
     total = sum(parts.values())
     quality = serving.quality_steps(this, form)
     outcomes: dict[str, Outcome] = {
@@ -154,8 +154,8 @@ def _held(this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str,
     if this.model.architecture is None:
         return dict.fromkeys(_CAPACITIES, UNKNOWN)
     peaks = (parts["activations"], parts["logits"])
-    budget = int(serving.cache_budget(this, split, gpu, parts["weights"], peaks))
-    return serving.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
+    budget = int(serving_memory.cache_budget(this, split, gpu, parts["weights"], peaks))
+    return serving_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
 
 
 def _hints(
@@ -166,13 +166,13 @@ def _hints(
         return ()
     profile = serving.profile_of(this, gpu)
     rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
-    spare = serving.margin_bytes(this, profile, rest["weights"], 0, *(rest[name] for name in _BESIDE))
+    spare = serving_memory.margin_bytes(this, profile, rest["weights"], 0, *(rest[name] for name in _BESIDE))
     left = usable - sum(rest.values()) - int(spare)
     million = 10**6
     budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1
     if budget <= 0:
         return ()
-    held = serving.capacities(this, form, split, gpu, budget)
+    held = serving_memory.capacities(this, form, split, gpu, budget)
     out = []
     if held["max_context"] > 0:
         out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))

@@ -7,14 +7,14 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.language.problem import Problem, Value, Workload
-from planner.physics import inference, quality, rule_of_thumb, time
+from planner.physics import inference, quality, time
 from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve import layerwise
@@ -236,198 +236,8 @@ def replica_counts(this: Service, split: Split) -> list[int]:
     said = counts(this.workload, "replicas")
     allowed = counts(this.workload, "gpus")
     if said is None and this.demand is not None:
-        said = list(range(1, (max(allowed) if allowed else GPUS_UNSAID) // split.gpus + 1))
+        said = list(range(1, (max(allowed) if allowed else GPUS_DEMANDED) // split.gpus + 1))
     return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
-
-
-def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
-    """Return the weights on the fullest GPU."""
-    key = ("weights", form.weights, split, profile.rope_cache)
-    if key not in this.known:
-        model = this.model
-        arch = model.architecture
-        if arch is None:
-            bits = this.formats[form.weights].bits
-            size = -(-rule_of_thumb.inference(model.params, bits / 8)["weights"] // split.gpus)
-        elif layerwise.is_mix(form.weights):
-            size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
-        else:
-            size = inference.weights_per_gpu(
-                arch,
-                model.params,
-                weight_format(this, form.weights),
-                this.native_bits,
-                split.tensor,
-                split.pipeline,
-                split.expert,
-                max_context=model.max_context if profile.rope_cache else None,
-                attention_tp=this.attention(split),
-                layer_split=profile.layer_split,
-            )
-        this.known[key] = max(0, size + _more_weights(this, split) - this.beside.offloaded_weights)
-    return int(this.known[key])
-
-
-def weight_format(this: Service, name: str) -> Format:
-    """Return a format as the model's weights are in it: its own checkpoint may leave more tensors in 16 bit."""
-    fmt = this.formats[name]
-    if name != this.model.native_format or not this.model.native_leaves:
-        return fmt
-    return replace(fmt, leaves=tuple(dict.fromkeys((*fmt.leaves, *this.model.native_leaves))))
-
-
-def _more_weights(this: Service, split: Split) -> int:
-    """Return the bytes of adapters and a draft model on one GPU."""
-    beside, arch = this.beside, this.model.architecture
-    total = 0
-    if beside.draft:
-        total += inference.weights_per_gpu(*beside.draft, tp=split.tensor)
-    if beside.adapters and arch is not None:
-        total += inference.adapters(arch, beside.adapter_rank, beside.adapters, split.tensor) // split.pipeline
-    return total
-
-
-def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
-    """Return the bytes of one layer of a kind in a format on one GPU."""
-    key = ("layer", kind, name, split.tensor, split.expert)
-    if key not in this.known:
-        arch = this.model.architecture
-        assert arch is not None
-        this.known[key] = inference.layer_weights(
-            arch,
-            kind,
-            weight_format(this, name),
-            this.native_bits,
-            split.tensor,
-            split.expert,
-            attention_tp=this.attention(split),
-        )
-    return int(this.known[key])
-
-
-def _mixed_bytes(this: Service, layers: list[str], split: Split, profile: Profile) -> int:
-    """Return the weights of a mix on the fullest of the stages, which take the layers in order."""
-    arch = this.model.architecture
-    assert arch is not None
-    outer = this.formats[sixteen_bit(this.model.native_format)]
-    first, last = inference.outside_weights(arch, this.model.params, outer, this.native_bits, split.tensor)
-    rope = inference.rope_cache(arch, this.model.max_context if profile.rope_cache else None, this.native_bits)
-    sizes = [layer_bytes(this, kind, name, split) for kind, name in zip(layerwise.groups_of(arch), layers, strict=True)]
-    if split.pipeline <= 1:
-        return first + last + rope + sum(sizes)
-    each = -(-len(sizes) // split.pipeline)
-    stages = [sum(sizes[start : start + each]) for start in range(0, len(sizes), each)]
-    stages[0] += first
-    stages[-1] += last + (first if arch.tied and len(stages) > 1 else 0)
-    return max(stages) + rope
-
-
-def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> Any:
-    """Return the layers of the fullest stage with what each holds of the KV cache."""
-    key = ("groups", form.kv_cache, split, profile)
-    if key not in this.known:
-        arch = this.model.architecture
-        assert arch is not None
-        fmt = this.formats[form.kv_cache]
-        ranks = this.attention(split)
-        groups = inference.cache_groups(arch, fmt, profile, ranks, split.pipeline)
-        if this.beside.draft:
-            groups += inference.cache_groups(this.beside.draft[0], fmt, profile, ranks)
-        this.known[key] = groups
-    return this.known[key]
-
-
-def sequences(this: Service, context: int, concurrency: int, profile: Profile, sharers: int = 1) -> inference.Sequences:
-    """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
-    shared = min(number(this.workload, "shared_prefix", 0), context)
-    vision = number(this.workload, "vision_tokens", 0)
-    return inference.sequences(profile, context, concurrency, shared, vision, sharers)
-
-
-def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
-    """Return what `context` and `concurrency` need of the KV cache on the fullest GPU."""
-    if this.model.architecture is None:
-        return 0
-    key = ("kv_cache", form.kv_cache, split, profile)
-    if key not in this.known:
-        groups = cache_groups(this, form, split, profile)
-        load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
-        this.known[key] = max(0, inference.held(groups, load, profile.block) - this.beside.offloaded_cache)
-    return int(this.known[key])
-
-
-def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]:
-    """Return the activations and the logits at the engine's peak."""
-    arch = this.model.architecture
-    if arch is None:
-        return 0, 0
-    key = ("peak", split.tensor, profile)
-    if key not in this.known:
-        this.known[key] = inference.peak(arch, profile, split.tensor, context=this.context * this.concurrency)
-    found: tuple[int, int] = this.known[key]
-    return found
-
-
-def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
-    """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
-    if this.model.architecture is None:
-        thumb = rule_of_thumb.inference(this.model.params, this.formats[form.weights].bits / 8)
-        return -(-sum(size for name, size in thumb.items() if name != "weights") // split.gpus)
-    return inference.overhead(
-        profile_of(this, gpu),
-        gpu,
-        split.tensor,
-        split.pipeline,
-        weights=weights,
-        activations=peaks[0],
-        logits=peaks[1],
-    )
-
-
-def margin_bytes(
-    this: Service, profile: Profile, weights: Any, kv_cache: Any, activations: Any, logits: Any, overhead: Any
-) -> Any:
-    """Return the bytes between the expected total and its safe end."""
-    if this.model.architecture is None:
-        return 0
-    return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead)
-
-
-def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
-    """Return the bytes that the engine will give its KV cache, as expected."""
-    return inference.kv_budget(
-        profile_of(this, gpu),
-        gpu,
-        split.tensor,
-        split.pipeline,
-        weights=weights,
-        activations=peaks[0],
-        logits=peaks[1],
-    )
-
-
-def usable_bytes(this: Service, gpu: Gpu) -> int:
-    """Return the bytes a workload may use: what a framework sees, times the engine's share of it."""
-    if this.model.architecture is None:
-        return gpu.memory
-    return inference.usable(gpu, profile_of(this, gpu))
-
-
-def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
-    """Return the memory of the fullest GPU by part."""
-    profile = profile_of(this, gpu)
-    weights = weights_bytes(this, form, split, profile)
-    cache = kv_bytes(this, form, split, profile)
-    peaks = peak_bytes(this, split, profile)
-    above = int(overhead_bytes(this, form, split, gpu, weights, peaks))
-    return {
-        "weights": weights,
-        "kv_cache": cache,
-        "activations": peaks[0],
-        "logits": peaks[1],
-        "overhead": above,
-        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above)),
-    }
 
 
 def measured(this: Service, name: str, quantization: str) -> Fraction | None:
@@ -587,27 +397,6 @@ def request_rate(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
     return replicas * this.concurrency / (ttft + max(1, this.output) * tpot)
 
 
-def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
-    """Return what the engine's cache holds: tokens, sequences of `context`, and tokens each at `concurrency`."""
-    if this.model.architecture is None:
-        return dict.fromkeys(("kv_tokens", "max_concurrency", "max_context"), UNKNOWN)
-    profile = profile_of(this, gpu)
-    key = ("capacity", form.kv_cache, split, profile, budget)
-    if key not in this.known:
-        groups = cache_groups(this, form, split, profile)
-        sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
-        most = inference.most_sequences(room, groups, sequences(this, this.context, 1, profile), profile.block)
-        wanted = sequences(this, this.context, this.concurrency, profile, sharers)
-        limit = this.model.max_context or 1 << 20
-        this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block)) * sharers,
-            "max_concurrency": UNKNOWN if most is None else max(0, most) * sharers,
-            "max_context": max(0, inference.longest_context(room, groups, wanted, profile.block, limit)),
-        }
-    found: dict[str, int] = this.known[key]
-    return found
-
-
 def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
     """Yield every pair of formats and split."""
     every = forms(this)
@@ -619,6 +408,8 @@ def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
 
 def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
     """Return the formats per layer that no others beat, beside the ones that are the same in all layers."""
+    from planner.solve.serving_memory import layer_bytes
+
     arch = this.model.architecture
     assert arch is not None
     out = []
