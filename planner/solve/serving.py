@@ -6,7 +6,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from fractions import Fraction
 from typing import Any
@@ -61,7 +61,7 @@ class Service:
     model: Model
     engine: Engine
     formats: dict[str, Format]
-    measured: tuple[Recovery, ...]
+    measured: Callable[[str], Iterator[Recovery]]
     context: int
     concurrency: int
     prompt: int
@@ -101,7 +101,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         workload.model,
         problem.engines.get(engine) or catalog.engines[engine],
         problem.formats,
-        (*catalog.quality.values(), *problem.quality),
+        _by_role(problem, catalog),
         context,
         number(workload, "concurrency", 1),
         number(workload, "prompt", max(1, context - output)),
@@ -112,6 +112,18 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         beside=_beside(problem, workload, catalog),
         by_sequence=given.get("attention_parallel") == "data",
     )
+
+
+def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Recovery]]:
+    """Return the measured recoveries of a role (weights or kv_cache); only the rows of the role are built."""
+    rows = catalog.quality
+
+    def measured_of(role: str) -> Iterator[Recovery]:
+        mark = f'"role":"{role}"'.encode()
+        yield from (rows[key] for key in rows if mark in rows.text(key))
+        yield from (row for row in problem.quality if row.role == role)
+
+    return measured_of
 
 
 def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
@@ -247,7 +259,7 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     if own is not None:
         return own
     alias = this.formats[name].like or name
-    return quality.recovery(this.measured, alias, "weights", model.id, quantization, model.native_format)[0]
+    return quality.recovery(this.measured("weights"), alias, "weights", model.id, quantization, model.native_format)[0]
 
 
 def quality_steps(this: Service, form: Form) -> int:
@@ -264,7 +276,7 @@ def quality_steps(this: Service, form: Form) -> int:
             weights = measured(this, form.weights, form.quantization)
         sixteen = sixteen_bit(model.native_format)
         alias = this.formats[form.kv_cache].like or form.kv_cache
-        cache, _ = quality.recovery(this.measured, alias, "kv_cache", model.id, None, sixteen)
+        cache, _ = quality.recovery(this.measured("kv_cache"), alias, "kv_cache", model.id, None, sixteen)
         both = quality.combined(weights, cache)
         this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
     return int(this.known[key])
