@@ -83,14 +83,14 @@ def _aged(loaded: Loaded, rows: dict[str, Candidate], lock: Lock) -> list[Diagno
 
     if loaded.problem is None:
         return []
-    offers = {item.id: item for item in loaded.problem.offers}
+    offers = loaded.problem.offers
     out: dict[str, Diagnostic] = {}
     for name, row in rows.items():
         offer, gpu = offers.get(row.offer), loaded.problem.gpus.get(row.gpu)
         chosen = [offer] if offer is not None and offer.as_of else []  # what the plan declares has no date to look at
         doubtful = [gpu] if gpu is not None else []
         span = lock.span("workloads", name, "choice", "offer")
-        for item in findings(chosen, today(), loaded.problem.offers if chosen else (), doubtful, span):
+        for item in findings(chosen, today(), offers.of(row.gpu) if chosen else (), doubtful, span):
             out.setdefault(item.message, item)
     return list(out.values())
 

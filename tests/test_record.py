@@ -70,3 +70,35 @@ def test_what_dataclasses_offers() -> None:
 
 def test_hashes_go_by_value() -> None:
     assert len({Other(1), Other(1), Other(2)}) == 2
+
+
+@dataclass(slots=True)
+class Counter:
+    """A record that changes."""
+
+    count: int = 0
+    seen: list[int] = dataclasses.field(default_factory=list)
+
+
+def test_records_that_change() -> None:
+    one = Counter()
+    one.count += 1
+    one.seen.append(3)
+    assert one == Counter(1, [3]) and Counter().seen == [] and not hasattr(one, "__dict__")
+    with pytest.raises(TypeError):
+        hash(one)
+
+
+def test_the_first_instances_are_as_the_later_ones() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Fresh:
+        x: int
+        y: tuple[int, ...] = dataclasses.field(default=(1,))
+        z: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    made = [Fresh(1, z={}) for _ in range(40)]  # more than are made before `__init__` is compiled
+    assert len({repr(one) for one in made}) == 1 and all(one == made[0] for one in made)
+    assert made[0].z is not made[1].z and made[38].z is not made[39].z
+    for arguments, named in (((), {}), ((1, (), {}, 4), {}), ((1,), {"w": 3}), ((1,), {"x": 2})):
+        with pytest.raises(TypeError):
+            Fresh(*arguments, **named)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from typing import Any
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
-EDITION = "5"
+EDITION = "6"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]
@@ -37,6 +37,7 @@ class Sheet:
     findings: tuple[Diagnostic, ...]
     starts: tuple[int, ...]
     body: bytes
+    columns: dict[str, list[Any]]
 
     def row(self, key: str) -> dict[str, Any]:
         """Return the row of an id as the file has it."""
@@ -57,7 +58,7 @@ class Sheet:
 
 def empty(path: Path, *findings: Diagnostic) -> Sheet:
     """Return a sheet without rows."""
-    return Sheet(str(path), "", {}, (), {}, findings, (0,), b"")
+    return Sheet(str(path), "", {}, (), {}, findings, (0,), b"", {})
 
 
 def pack(
@@ -66,15 +67,20 @@ def pack(
     rows: list[tuple[dict[str, Any], Place]],
     names: dict[str, tuple[str, ...]],
     findings: tuple[Diagnostic, ...],
+    columns: tuple[str, ...] = (),
 ) -> Sheet:
-    """Return the sheet of parsed rows, in their order; every row has an `id` of its own."""
+    """Return the sheet of parsed rows, in their order; every row has an `id` of its own.
+
+    The values under the names in `columns` are kept beside the rows, to choose among them unread.
+    """
     parts = [json.dumps(row, sort_keys=True, separators=(",", ":")).encode() for row, _ in rows]
     starts = [0]
     for part in parts:
         starts.append(starts[-1] + len(part))
     ids = {row["id"]: number for number, (row, _) in enumerate(rows)}
     places = tuple(place for _, place in rows)
-    return Sheet(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts))
+    beside = {name: [row.get(name) for row, _ in rows] for name in columns}
+    return Sheet(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts), beside)
 
 
 def folder() -> Path:
@@ -103,7 +109,7 @@ def read(key: str, path: Path) -> Sheet | None:
         ids = {name: number for number, name in enumerate(head["ids"])}
         names = {name: tuple(keys) for name, keys in head["names"].items()}
         places = tuple(map(tuple, head["places"]))
-        return Sheet(place, head["as_of"], ids, places, names, findings, tuple(head["starts"]), body)
+        return Sheet(place, head["as_of"], ids, places, names, findings, tuple(head["starts"]), body, head["columns"])
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
 
@@ -120,6 +126,7 @@ def write(key: str, sheet: Sheet) -> None:
             for item in sheet.findings
         ],
         "starts": sheet.starts,
+        "columns": sheet.columns,
         "checksum": zlib.crc32(sheet.body),
     }
     import tempfile

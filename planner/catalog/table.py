@@ -13,6 +13,11 @@ from planner.diagnostics.diagnostic import Diagnostic, Span, error
 MAX_BYTES = 20 * 1024 * 1024
 MOST = 20
 """Mistakes told of one row."""
+COLUMNS = {
+    "offers": ("provider", "region", "gpu", "marketplace", "flags", "available"),
+    "quality": ("format", "role"),
+}
+"""What of a row tells whether a plan needs it."""
 T = TypeVar("T")
 Make = Callable[[dict[str, Any]], T]
 _FOLD = {ord(" "): None, ord("-"): None, ord("_"): None}
@@ -65,6 +70,10 @@ class Table(Mapping[str, T], Generic[T]):
         """Return the row as the file has it."""
         return self._sheet.row(key)
 
+    def column(self, name: str) -> list[Any]:
+        """Return what each row has under a name of `COLUMNS`, in the order of the ids; None where it has nothing."""
+        return self._sheet.columns.get(name) or [None] * len(self)
+
     def text(self, key: str) -> bytes:
         """Return the row as canonical JSON, what its digest is made of."""
         return self._sheet.text(key)
@@ -72,6 +81,26 @@ class Table(Mapping[str, T], Generic[T]):
     def span(self, key: str) -> Span:
         """Return where the row of an id starts."""
         return self._sheet.span(key)
+
+
+class Both(Mapping[str, T]):
+    """The rows of a catalog with those a plan adds or overrides; none is built before it is read."""
+
+    def __init__(self, shipped: Mapping[str, T], own: Mapping[str, T]) -> None:
+        """Take the catalog's rows and the plan's own by id."""
+        self._shipped, self._own = shipped, own
+
+    def __getitem__(self, key: str) -> T:
+        return self._own[key] if key in self._own else self._shipped[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._shipped, *self._own)))
+
+    def __len__(self) -> int:
+        return len(self._shipped) + sum(key not in self._shipped for key in self._own)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._own or key in self._shipped
 
 
 def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
@@ -106,7 +135,7 @@ def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> Sheet:
         ]
         if not found:
             good[row["id"]] = (row, place)
-    return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings))
+    return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings), COLUMNS.get(kind, ()))
 
 
 def _refuse(path: Path, message: str, place: Place = (0, 1, 1)) -> Diagnostic:

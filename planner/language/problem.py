@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 
-from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
+from planner.catalog.offers import Offers
+from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.diagnostics import Span
 from planner.record import dataclass
 from planner.syntax.tree import Expression
@@ -127,9 +129,9 @@ class Problem:
     preferences: tuple[Preference, ...]
     fleet: tuple[FleetBound, ...]
     goals: tuple[Goal, ...]
-    gpus: dict[str, Gpu]
-    formats: dict[str, Format]
-    offers: tuple[Offer, ...]
+    gpus: Mapping[str, Gpu]
+    formats: Mapping[str, Format]
+    offers: Offers
     lets: dict[str, Measure] = field(default_factory=dict)
     digest: str = ""
     trials: tuple[Trial, ...] = ()

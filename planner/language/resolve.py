@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from planner.catalog.offers import Offers
+from planner.catalog.table import Both
 from planner.diagnostics import Diagnostic, Span
 from planner.language.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
@@ -73,7 +75,6 @@ def _resolve(
         )
     if any(finding.is_error for finding in scope.findings):
         return None, scope, env
-    offers = {**dict(catalog.offers), **{name: scope.offers[name] for name in sorted(scope.offers)}}
     problem = Problem(
         file.path,
         tuple(sorted(workloads, key=lambda item: item.name)),
@@ -81,9 +82,9 @@ def _resolve(
         wishes,
         fleet,
         goals,
-        {**catalog.gpus, **scope.gpus},
-        {**catalog.formats, **scope.formats},
-        tuple(offers.values()),
+        Both(catalog.gpus, scope.gpus),
+        Both(catalog.formats, scope.formats),
+        Offers(catalog.offers, scope.offers),
         {name: scope.lets[name] for name in sorted(scope.lets)},
         digest,
         engines=dict(scope.engines),

@@ -108,7 +108,7 @@ def _expectation(item: tree.Expect, problem: Problem, scope: Scope, env: Env) ->
     owner, _, last = name.rpartition(".")
     kind = env.workloads.get(owner)
     fleet = owner == "fleet" and last in FIELDS_BY_KIND["fleet"]
-    stock = last == "available" and any(offer.id == owner for offer in problem.offers)
+    stock = last == "available" and problem.offers.get(owner) is not None
     if name in rule_names(problem) or (kind is not None and last in BY_KIND[kind]) or fleet or stock:
         return Expectation(None, True, name, item.span)
     table = BY_KIND[kind] if kind is not None else ()

@@ -14,7 +14,8 @@ from typing import Any
 
 from planner.catalog.catalog import KINDS, Catalog
 from planner.language.problem import Problem, Workload
-from planner.solve.renting import offers_for
+from planner.record import dataclass
+from planner.solve.renting import offers_listed
 from planner.syntax.layout import Statement, statements, tokenize
 from planner.syntax.lines import Word, flat
 
@@ -22,7 +23,7 @@ Ids = dict[str, frozenset[str]]
 SHORT = 12
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Catalog rows of one kind: how many, and the digest of them all."""
 
@@ -70,15 +71,13 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
     """
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for workload in problem.workloads:
-        gpus = {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
-        found["gpus"] |= gpus
-        rented = offers_for(problem, workload)
-        found["offers"] |= {offer.id for gpu in gpus for offer in rented.get(gpu, ())}
+        found["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
+        found["offers"] |= {item.id for item in offers_listed(problem, workload)}
         found["models"].add(workload.model.id)
         found["engines"] |= {name for name in _engines(workload) if name in catalog.engines}
         found["formats"] |= _formats(workload) & set(problem.formats)
-    measured = found["formats"]
-    found["quality"] = {key for key, row in catalog.quality.items() if row.format in measured}
+    measured = zip(catalog.quality, catalog.quality.column("format"), strict=True)
+    found["quality"] = {key for key, name in measured if name in found["formats"]}
     return {kind: frozenset(ids) for kind, ids in found.items()}
 
 
@@ -125,18 +124,15 @@ def _declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[s
     shipped = catalog.table(kind)
     match kind:
         case "gpus":
-            rows: Iterable[tuple[str, Any]] = problem.gpus.items()
+            yield from ((key, problem.gpus[key]) for key in problem.gpus if key not in shipped)
         case "formats":
-            rows = problem.formats.items()
+            yield from ((key, problem.formats[key]) for key in problem.formats if key not in shipped)
         case "offers":
-            rows = ((row.id, row) for row in problem.offers)
+            listed = (item.id for item in problem.offers.listings)
+            yield from ((key, problem.offers[key]) for key in listed if key not in shipped)
         case "models":
-            rows = ((item.model.id, item.model) for item in problem.workloads)
-        case _:
-            rows = ()
-    for key, row in rows:
-        if key not in shipped:
-            yield key, row
+            models = (item.model for item in problem.workloads)
+            yield from ((model.id, model) for model in models if model.id not in shipped)
 
 
 def _plain(value: object) -> object:

@@ -270,7 +270,7 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
         part = float(used / bound.value) if bound.value else None
         out.append(Limit(bound.rule, left, f"{bound.operator} {right}", part))
     rented = instances(problem, {row.workload: row for row in rows})
-    for offer in problem.offers:
+    for offer in problem.offers.limited:
         if offer.available is not None:
             taken = rented.get(offer.id, 0)
             part = taken / offer.available if offer.available else None

@@ -71,7 +71,7 @@ def shared_of(problem: Problem, table: Table, cheapest: bool) -> Shared:
     lower = {bound.rule: bound.operator in (">=", ">") for bound in bounds}
     if not cheapest:
         amounts["cost"], lower["cost"] = table.costs, False
-    limited = {offer.id for offer in problem.offers if offer.available is not None}
+    limited = {offer.id for offer in problem.offers.limited}
     pools = frozenset(index for index, pool in enumerate(table.pools) if pool[0] in limited)
     return Shared(amounts, lower, told, pools)
 
@@ -164,7 +164,7 @@ def _rent(fleet: Fleet, without: frozenset[str]) -> None:
         fleet.cost[instances] = price
         model.row({**terms, instances: -size}, high=0)
         alone.setdefault(pool[0], {})[instances] = 1
-    for offer in fleet.problem.offers:
+    for offer in fleet.problem.offers.limited:
         rule = f"{offer.id}.available"
         if offer.available is not None and offer.id in alone and rule not in without:
             model.row(alone[offer.id], high=offer.available)

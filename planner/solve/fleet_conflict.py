@@ -56,7 +56,7 @@ def _order(rule: str) -> tuple[bool, str]:
 def shared_rules(problem: Problem) -> list[str]:
     """Return the names of the rules over several workloads."""
     out = [bound.rule for bound in problem.fleet]
-    out += [f"{offer.id}.available" for offer in problem.offers if offer.available is not None]
+    out += [f"{offer.id}.available" for offer in problem.offers.limited]
     out += [rule.name for rule in problem.rules if len(speaks_of(rule.condition)) != 1]
     return list(dict.fromkeys(out))
 
@@ -110,7 +110,7 @@ def _relaxed(
         terms = {index: sign * weight for index, weight in terms_of(fleet, bound).items()}
         found = cpsat.solve(fleet.model, terms, seconds=left)
         return Conflict(rule, None if found is None else Fraction(sign * found.value, scale), bound.value, unit)
-    offer = next((item for item in problem.offers if f"{item.id}.available" == rule), None)
+    offer = next((item for item in problem.offers.limited if f"{item.id}.available" == rule), None)
     if offer is not None:
         return Conflict(rule, None, Fraction(offer.available or 0), "instances")
     owner = rule.partition(".")[0]

@@ -63,7 +63,7 @@ def hardware(problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int
     gpu = problem.gpus.get(str(choice.get("gpu")))
     if gpu is None:
         raise Unknown(f"no GPU is called `{choice.get('gpu')}`")
-    offer = next((item for item in problem.offers if item.id == choice.get("offer")), None)
+    offer = problem.offers.get(choice.get("offer"))
     if offer is None:
         raise Unknown(f"there is no offer `{choice.get('offer')}`")
     if offer.gpu != gpu.id:

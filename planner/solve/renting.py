@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from planner.catalog.offers import Listing
 from planner.catalog.records import Offer
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
@@ -25,24 +26,30 @@ class Renting:
 
 
 def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
-    """Return the offers a workload may rent, by GPU: no marketplace host and no flagged row unless named."""
+    """Return the offers a workload may rent, by GPU."""
+    out: dict[str, list[Offer]] = {}
+    for item in offers_listed(problem, workload):
+        out.setdefault(item.gpu, []).append(problem.offers[item.id])
+    return out
+
+
+def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
+    """Yield what a workload may rent, unbuilt: no marketplace host and no flagged row unless named."""
     domains = workload.domains
     named = domains.get("offer")
     providers, regions, gpus = domains.get("provider"), domains.get("region"), domains.get("gpu")
-    out: dict[str, list[Offer]] = {}
-    for offer in problem.offers:
-        if gpus is not None and offer.gpu not in gpus:
+    for item in problem.offers.listings:
+        if gpus is not None and item.gpu not in gpus:
             continue
-        if named is not None and offer.id not in named:
+        if named is not None and item.id not in named:
             continue
-        if providers is not None and offer.provider not in providers:
+        if providers is not None and item.provider not in providers:
             continue
-        if regions is not None and offer.region not in regions:
+        if regions is not None and item.region not in regions:
             continue
-        if named is None and providers is None and (offer.marketplace or offer.flags):
+        if named is None and providers is None and item.doubtful:
             continue
-        out.setdefault(offer.gpu, []).append(offer)
-    return out
+        yield item
 
 
 def renting(offer: Offer, market: str, gpus: int, unit: int) -> Renting | None:

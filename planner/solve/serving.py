@@ -6,7 +6,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
 from typing import Any
@@ -60,7 +60,7 @@ class Service:
     workload: Workload
     model: Model
     engine: Engine
-    formats: dict[str, Format]
+    formats: Mapping[str, Format]
     measured: Callable[[str], Iterator[Recovery]]
     context: int
     concurrency: int
@@ -119,8 +119,7 @@ def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Rec
     rows = catalog.quality
 
     def measured_of(role: str) -> Iterator[Recovery]:
-        mark = f'"role":"{role}"'.encode()
-        yield from (rows[key] for key in rows if mark in rows.text(key))
+        yield from (rows[key] for key, its in zip(rows, rows.column("role"), strict=True) if its == role)
         yield from (row for row in problem.quality if row.role == role)
 
     return measured_of

@@ -29,5 +29,5 @@ def coupled(problem: Problem, tables: Mapping[str, Table]) -> bool:
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     if problem.fleet or any(len(speaks_of(condition)) > 1 for condition in conditions):
         return True
-    names = {offer.id for offer in problem.offers if offer.available is not None}
+    names = {offer.id for offer in problem.offers.limited}
     return any((table.slots > 0).any() or any(pool[0] in names for pool in table.pools) for table in tables.values())

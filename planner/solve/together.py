@@ -28,11 +28,10 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
     Units that divide an instance and are powers of two pack without a gap, so that as many instances do as the
     GPUs together fill.
     """
-    offers = {offer.id: offer for offer in problem.offers}
     members: dict[Pool, list[str]] = {}
     for name in sorted(chosen):
         row = chosen[name]
-        offer = offers.get(row.offer)
+        offer = problem.offers.get(row.offer)
         unit = row.choice.get("tensor_parallel")
         together = int(unit) if isinstance(unit, Fraction) else 1
         found = renting(offer, pool_of(row)[1], row.gpus, together) if offer else None
@@ -42,7 +41,7 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
     for pool, names in members.items():
         if len(names) < 2:
             continue
-        offer = offers[pool[0]]
+        offer = problem.offers[pool[0]]
         price = offer.spot if pool[1] == "spot" else offer.price
         instances = -(-sum(chosen[name].gpus for name in names) // offer.gpus)
         out[pool] = (instances, instances * (price or 0), tuple(names))
@@ -110,7 +109,7 @@ def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[B
         if not compare(bound.operator, takes, bound.value):
             out.append(Broken(bound.rule, takes, bound.value, UNITS.get(bound.quantity)))
     taken = instances(problem, chosen)
-    for offer in problem.offers:
+    for offer in problem.offers.limited:
         if offer.available is not None and taken.get(offer.id, 0) > offer.available:
             has = Fraction(offer.available)
             out.append(Broken(f"{offer.id}.available", Fraction(taken[offer.id]), has, "instances"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from planner.record import dataclass
 from planner.syntax.layout import Lexeme
 
 WIDTH = 100
