@@ -27,7 +27,8 @@ def latest_day(as_of: str) -> date | None:
         year, month, day, half = found.groups()
         number = int(month) if month else 6 * int(half) if half else 12
         try:
-            days.append(date(int(year), number, int(day) if day else monthrange(int(year), number)[1]))
+            first = date(int(year), number, int(day or 1))
+            days.append(first if day else (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
         except ValueError:
             return None
     return max(days)
