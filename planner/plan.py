@@ -63,11 +63,26 @@ def load_plan(
         findings = (*findings, *mistakes)
         texts |= {f"--set {setting}": setting for setting in settings}
     problem, more = resolve(file, catalog, texts=texts)
-    found = (*broken, *findings, *more)
+    found = (*broken, *findings, *_of_their_own(more, findings, file))
     if any(item.is_error for item in found):
         problem = None
     kept, _ = allowed(found, texts)
     return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in kept))
+
+
+def _of_their_own(found: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File) -> tuple[Diagnostic, ...]:
+    """Return the findings that no earlier mistake explains: what is missing may stand in what could not be read."""
+    broken = [item.span for item in before if item.is_error and item.span is not None]
+    starts = [span.start for span in broken if span.path == file.path]
+    hurt = [item.span for item in file.items if any(item.span.start <= start <= item.span.end for start in starts)]
+
+    def explained(item: Diagnostic) -> bool:
+        if item.code != "E0404" or item.span is None or item.span.path != file.path:
+            return False
+        nothing = item.span.end == 0  # the plan has no workload
+        return bool(broken) if nothing else any(span.start <= item.span.start <= span.end for span in hurt)
+
+    return tuple(item for item in found if not explained(item))
 
 
 def _override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:

@@ -10,9 +10,8 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.full import render
-from planner.language.imports import load
 from planner.language.problem import Problem
-from planner.language.resolve import resolve
+from planner.plan import load_plan
 
 CORPUS = Path(__file__).parent / "corpus"
 ERRORS = sorted((CORPUS / "errors").glob("*.mem"))
@@ -24,12 +23,10 @@ def findings(path: Path) -> tuple[Problem | None, tuple[Diagnostic, ...], dict[s
     before = Path.cwd()
     os.chdir(path.parent)
     try:
-        file, found, texts = load(path.name)
-        assert file is not None
-        problem, more = resolve(file, CATALOG, texts=texts)
+        loaded = load_plan(path.name, shipped=(CATALOG, ()))
     finally:
         os.chdir(before)
-    return problem, (*found, *more), texts
+    return loaded.problem, loaded.findings, loaded.texts
 
 
 @pytest.mark.parametrize("plan", ERRORS, ids=lambda path: path.stem)
