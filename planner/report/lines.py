@@ -23,14 +23,16 @@ def flow(
     label: str, items: Sequence[Line], width: int, indent: int, *, style: str = "dim", gap: str = "  "
 ) -> list[Line]:
     """Return items one after another behind a label, wrapped at `width` with a hanging indent."""
-    head: Line = ((f"  {label:<{indent - 2}}", style),)
+    head = (f"  {label} " if label else "").ljust(indent)  # a label as long as its column still ends before the items
     out: list[Line] = []
-    line, used = list(head), indent
+    line: list[Span] = [(head, style)]
+    used, first = len(head), True
     for item in items:
-        extra = len(gap) if used > indent else 0
-        if used > indent and used + extra + length(item) > width:
+        extra = 0 if first else len(gap)
+        if not first and used + extra + length(item) > width:
             out.append(tuple(line))
             line, used, extra = [(" " * indent, "")], indent, 0
+        first = False
         if extra:
             line.append((gap, ""))
         line += _cut(item, width - indent)
