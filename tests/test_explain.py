@@ -9,7 +9,7 @@ from planner.cli.explain import lines_for
 from planner.diagnostics.codes import CODES
 from planner.language.fields import FIELDS, FIELDS_BY_KIND
 from planner.language.schema import BY_KIND, QUANTITIES
-from planner.syntax.layout import RESERVED, SCALES
+from planner.syntax.tokens import RESERVED, SCALES
 from planner.syntax.words import WORDS
 from planner.units.quantity import UNITS
 

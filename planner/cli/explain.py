@@ -71,7 +71,7 @@ def _engine(row: Engine) -> list[str]:
 
 def _unit(name: str) -> list[str]:
     """Return what a unit or a scale of numbers is, and the units it can be exchanged for."""
-    from planner.syntax.layout import SCALES
+    from planner.syntax.tokens import SCALES
     from planner.units.canonical import unit_of
     from planner.units.quantity import UNITS
 

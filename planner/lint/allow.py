@@ -7,7 +7,8 @@ from collections.abc import Container, Iterable, Mapping
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
 from planner.record import dataclass
-from planner.syntax.layout import Statement, statements, tokenize
+from planner.syntax.layout import Statement, statements
+from planner.syntax.tokens import tokenize
 
 _ALLOW = re.compile(r"#+\s*planner:\s*allow\b(.*)")
 _CODE = re.compile(r"[EW]\d{4}")

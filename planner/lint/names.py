@@ -8,7 +8,8 @@ from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
 from planner.language.schema import WORKLOADS
 from planner.lint.source import Source, nodes
 from planner.syntax import tree
-from planner.syntax.layout import Lexeme, statements, tokenize
+from planner.syntax.layout import statements
+from planner.syntax.tokens import Lexeme, tokenize
 
 SILENT = frozenset({*WORKLOADS, "fleet", "offer"})
 """Kinds that count without being named: an offer can be rented once it is declared."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.syntax import tree
-from planner.syntax.layout import Lexeme, Statement, statements, tokenize
+from planner.syntax.layout import Statement, statements
 from planner.syntax.lines import WIDTH, Word, flat, lay
 from planner.syntax.parse import parse
+from planner.syntax.tokens import Lexeme, tokenize
 
 INDENT = 2
 _RELATIONS = frozenset({"EQUAL", "IN", "LE", "GE", "LT", "GT", "NE"})

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TypeAlias
 
 from planner.record import dataclass
-from planner.syntax.layout import Lexeme
+from planner.syntax.tokens import Lexeme
 
 WIDTH = 100
 CONTINUED = 4

@@ -17,7 +17,8 @@ from lark.lexer import Lexer
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.syntax import tree
 from planner.syntax.build import Builder, Mistake, join
-from planner.syntax.layout import MAX_DEPTH, OPERATORS, Lexeme, Statement, statements, tokenize
+from planner.syntax.layout import MAX_DEPTH, Statement, statements
+from planner.syntax.tokens import OPERATORS, Lexeme, tokenize
 from planner.units.quantity import UNITS
 
 _SYMBOLS = {kind: text for text, kind in OPERATORS.items()}
