@@ -78,6 +78,39 @@ def test_sparse_attention_keeps_an_index_beside_the_latents() -> None:
     assert inference.kv_bytes_per_token(arch, tp=8) == 100152
 
 
+def test_sparse_latents_below_16_bit_keep_their_rotated_part() -> None:
+    """vLLM, v1/kv_cache_interface.py (fp8_ds_mla): 656 bytes a token and layer, and 132 of its index."""
+    model = CATALOG.models["deepseek-ai/DeepSeek-V3.2"]
+    assert model.architecture is not None
+    assert inference.kv_bytes_per_token(model.architecture, Fraction(8)) == 61 * (656 + 132)
+
+
+def test_compressed_attention_keeps_what_vllm_keeps() -> None:
+    """The pages of DeepSeek-V4-Flash that vllm-project/vllm#54703 lists (without their alignment to 576 bytes).
+
+    584 bytes an entry: blocks of 256 tokens hold 64 of them and 64 index keys, or 2; blocks of 64 the window; blocks of
+    4 and 8 the fp32 numbers being pooled.
+    """
+    arch = CATALOG.models["deepseek-ai/DeepSeek-V4-Flash"].architecture
+    assert arch is not None
+    page = 21 * 64 * (584 + 132) + 20 * 2 * 584
+    assert inference.kv_bytes_per_token(arch, Fraction(8)) == -(-page // 256)
+    assert inference.window_bytes_per_token(arch, Fraction(8)) == (22 + 21) * 584
+    assert inference.state_bytes(arch) == 2 * 21 * (32768 + 8192) + 16 * 20 * 32768
+    caches = inference.layer_caches(arch, Fraction(8))
+    short = inference.held(caches, inference.Sequences(4096, 1))
+    assert inference.held(caches, inference.Sequences(8192, 1)) - short == 16 * page
+
+
+def test_windows_beside_compressed_tokens_hold_the_prompt_in_flight() -> None:
+    """vLLM keeps them as sliding windows, so a chunk of prompt needs them too (vllm-project/vllm#54703)."""
+    arch = CATALOG.models["deepseek-ai/DeepSeek-V4-Flash"].architecture
+    assert arch is not None
+    caches = inference.layer_caches(arch, Fraction(8))
+    still, moving = (inference.held(caches, inference.Sequences(100_000, 1, chunk=chunk)) for chunk in (0, 8192))
+    assert moving - still == 8192 * (43 * 584 + 21 * (8192 + 2048) + 20 * 4096)
+
+
 def test_expert_parallel_keeps_whole_experts() -> None:
     model = CATALOG.models["Qwen/Qwen3-30B-A3B"]
     arch = model.architecture

@@ -54,12 +54,17 @@ def _softmax_attention(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]
         matrices += hidden
     if mixer.get("sinks"):
         matrices += heads
+    if mixer.get("head_gate"):
+        matrices += hidden * heads
     norms = 0
     style = mixer.get("qk_norm")
     if style == "full":
         norms = query + (0 if shared else key)
     elif style:
         norms = int(mixer["head_dim"]) * (1 if shared else 2)
+    if mixer.get("index_dim"):
+        matrices += hidden * (int(mixer["index_heads"]) + 1) * int(mixer["index_dim"])
+        norms += 2 * int(mixer["index_dim"])
     return matrices, norms
 
 
@@ -74,7 +79,33 @@ def _latent_attention(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]:
     query = heads * (nope + rope)
     matrices = hidden * rank + rank * query if rank else hidden * query
     matrices += hidden * (latent + rope) + latent * heads * (nope + value) + heads * value * hidden
-    return matrices, rank + latent
+    norms = rank + latent
+    if mixer.get("index_dim"):
+        scorers, width = int(mixer["index_heads"]), int(mixer["index_dim"])
+        matrices += (rank or hidden) * scorers * width + hidden * (width + scorers)
+        norms += 2 * width
+    return matrices, norms
+
+
+def _compressed_attention(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]:
+    """Matrices and norms of compressed attention (DeepSeek-V4): one shared key and value of the head's width.
+
+    With `rate` a compressor pools as many tokens into one entry; with `index_dim` windows overlap by two and an
+    indexer with a compressor of its own selects entries (transformers, models/deepseek_v4/modeling_deepseek_v4.py).
+    """
+    heads, size, rank = int(mixer["heads"]), int(mixer["head_dim"]), int(mixer["q_lora_rank"])
+    groups, out_rank = int(mixer["o_groups"]), int(mixer["o_lora_rank"])
+    matrices = hidden * (rank + size) + heads * size * (rank + out_rank) + groups * out_rank * hidden + heads
+    norms = rank + size
+    rate, index = int(mixer.get("rate") or 0), int(mixer.get("index_dim") or 0)
+    if rate:
+        overlap = 2 if index else 1
+        matrices += overlap * (2 * hidden + rate) * (size + index)
+        norms += size + index
+    if index:
+        scorers = int(mixer["index_heads"])
+        matrices += rank * scorers * index + hidden * scorers
+    return matrices, norms
 
 
 def _mixer(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]:
@@ -83,6 +114,8 @@ def _mixer(mixer: Mapping[str, Any], hidden: int) -> tuple[int, int]:
             return _softmax_attention(mixer, hidden)
         case "mla":
             return _latent_attention(mixer, hidden)
+        case "compressed":
+            return _compressed_attention(mixer, hidden)
         case "gdn":
             keys = int(mixer["k_heads"]) * int(mixer["k_dim"])
             heads = int(mixer["v_heads"])

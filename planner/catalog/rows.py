@@ -108,6 +108,9 @@ class AttentionRow:
     k_eq_v: bool = False
     window: Count | None = None
     chunk: Count | None = None
+    head_gate: bool = False
+    index_heads: Count | None = None
+    index_dim: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,26 @@ class LatentRow:
     rope: Whole
     v_head_dim: Count
     q_lora_rank: Whole | None = None
+    index_heads: Count | None = None
+    index_dim: Count | None = None
+    index_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRow:
+    """Attention over a window and over tokens compressed at a rate, one key and value for all heads (DeepSeek-V4)."""
+
+    kind: Literal["compressed"]
+    heads: Count
+    head_dim: Count
+    rope: Whole
+    q_lora_rank: Count
+    o_groups: Count
+    o_lora_rank: Count
+    window: Count
+    rate: Count | None = None
+    index_heads: Count | None = None
+    index_dim: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +234,16 @@ class ExpertsRow:
 
 
 Mixer = (
-    AttentionRow | LatentRow | MambaRow | Mamba2Row | DeltaRow | LightningRow | ConvolutionRow | NothingRow
-)  # fmt: skip
+    AttentionRow
+    | LatentRow
+    | CompressedRow
+    | MambaRow
+    | Mamba2Row
+    | DeltaRow
+    | LightningRow
+    | ConvolutionRow
+    | NothingRow
+)
 FeedForward = DenseRow | ExpertsRow | NothingRow
 
 

@@ -23,6 +23,10 @@ def attention_flops(arch: Architecture, context: int) -> int:
         elif kind(group.mixer) == "mla":
             mixer = group.mixer
             width, seen = int(mixer["heads"]) * (int(mixer["nope"]) + int(mixer["rope"])), context
+        elif kind(group.mixer) == "compressed":
+            mixer = group.mixer
+            width, rate = int(mixer["heads"]) * int(mixer["head_dim"]), int(mixer.get("rate") or 0)
+            seen = min(context, int(mixer["window"])) + (context // rate if rate else 0)
         else:
             continue
         total += group.count * 4 * width * seen

@@ -129,6 +129,10 @@ DENSE: dict[str, Dense] = {
         defaults(151936, 4096, 22016, 32, 32, 32, 32768, False, head_dim=128, **_QWEN_WINDOW),
         qk_norm="head", windows=_qwen_windows,
     ),
+    "mimo": Dense(
+        defaults(151680, 4096, 11008, 36, 32, 8, 32768, False, head_dim=128, **_QWEN_WINDOW), qkv_bias=True,
+        windows=_qwen_windows,
+    ),
     "gemma": _biased(defaults(256000, 3072, 24576, 28, 16, 16, 8192, True, head_dim=256)),
     "gemma2": _biased(
         defaults(256000, 2304, 9216, 26, 8, 4, 8192, True, head_dim=256, sliding_window=4096),

@@ -1,4 +1,4 @@
-"""Encoders, encoder-decoders and image models: exact parameter counts by part; no KV cache is described for them."""
+"""Encoders and encoder-decoders: exact parameter counts by part; no KV cache is described for them."""
 
 from __future__ import annotations
 
@@ -44,12 +44,8 @@ ENCODERS: dict[str, dict[str, Any]] = {
     },
     "clip": {"projection_dim": 512},
     "siglip": {},
-    "flux": {
-        "in_channels": 64, "num_layers": 19, "num_single_layers": 38, "attention_head_dim": 128,
-        "num_attention_heads": 24, "joint_attention_dim": 4096, "pooled_projection_dim": 768, "guidance_embeds": False,
-    },
 }  # fmt: skip
-"""The library's defaults by `model_type` (transformers 5.23; FLUX: diffusers)."""
+"""The library's defaults by `model_type` (transformers 5.23)."""
 
 Parts = dict[str, int]
 
@@ -174,30 +170,6 @@ def _siglip(config: Config) -> Parts:
     return {"text": _text_tower(text) + head, "vision": siglip_tower(vision), "other": 2}
 
 
-def _flux(config: Config) -> Parts:
-    """Count FluxTransformer2DModel: double and single stream blocks, modulation, embedders (diffusers)."""
-    width, size = (
-        config.some("num_attention_heads") * config.some("attention_head_dim"),
-        config.some("attention_head_dim"),
-    )
-    square = width * width
-    mlp = 8 * square + 5 * width
-    stream = 6 * square + 6 * width + 4 * (square + width) + 2 * size + mlp
-    double = config.layers("num_layers") * 2 * stream
-    single = 3 * square + 3 * width + 3 * (square + width) + 2 * size + 4 * square + 4 * width + 5 * square + width
-    embedders = (256 * width + width + square + width) * (2 if config.flag("guidance_embeds") else 1)
-    embedders += config.some("pooled_projection_dim") * width + width + square + width
-    channels = config.some("in_channels")
-    embedders += channels * width + width + config.some("joint_attention_dim") * width + width
-    out = 2 * square + 2 * width + width * channels + channels
-    return {
-        "embedding": embedders,
-        "double_blocks": double,
-        "single_blocks": config.layers("num_single_layers") * single,
-        "head": out,
-    }
-
-
 COUNTS: dict[str, Callable[[Config], Parts]] = {
     "bert": _bert,
     "roberta": _bert,
@@ -210,6 +182,5 @@ COUNTS: dict[str, Callable[[Config], Parts]] = {
     "vit": _vit,
     "clip": _clip,
     "siglip": _siglip,
-    "flux": _flux,
 }
 """Parameters by part, by `model_type`."""

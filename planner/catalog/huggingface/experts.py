@@ -209,16 +209,34 @@ def qwen_moe(config: Config, kind: str) -> Architecture:
     )
 
 
-def _mixture(config: Config, index: int) -> Part:
-    """Return the feed-forward part of a layer of DeepSeek's kind: dense first, experts after."""
+def mixture(config: Config, index: int, sparse: bool | None = None) -> Part:
+    """Return the feed-forward part of a layer of DeepSeek's kind: dense first, experts after, unless `sparse` says."""
     routed = config.maybe("n_routed_experts")
-    frequency = config.maybe("moe_layer_freq") if config.has("moe_layer_freq") else 1
-    if not routed or index < config.whole("first_k_dense_replace") or index % (frequency or 1):
+    if sparse is None:
+        frequency = config.maybe("moe_layer_freq") if config.has("moe_layer_freq") else 1
+        sparse = index >= config.whole("first_k_dense_replace") and not index % (frequency or 1)
+    if not routed or not sparse:
         return mlp(config.some("intermediate_size"))
     inter = config.some("moe_intermediate_size")
     shared = (config.maybe("n_shared_experts") or 0) * inter
     experts, used = experts_of(config)
     return moe(experts, used, inter, shared_inter=shared)
+
+
+def latent(config: Config, heads: int) -> Part:
+    """Return multi-head latent attention."""
+    for field in ("attention_bias", "mlp_bias"):
+        if config.flag(field):
+            config.doubt(field, "is true: biases of such a model are not described")
+    return {
+        "kind": "mla",
+        "heads": heads,
+        "q_lora_rank": config.maybe("q_lora_rank"),
+        "kv_lora_rank": config.some("kv_lora_rank"),
+        "nope": config.some("qk_nope_head_dim"),
+        "rope": config.some("qk_rope_head_dim"),
+        "v_head_dim": config.some("v_head_dim"),
+    }
 
 
 def deepseek(config: Config, kind: str) -> Architecture:
@@ -227,18 +245,7 @@ def deepseek(config: Config, kind: str) -> Architecture:
     bias = config.flag("attention_bias")
     windows: list[int | None] = [None] * count
     if kind in ("deepseek_v2", "deepseek_v3", "kimi_k2"):
-        for field in ("attention_bias", "mlp_bias"):
-            if config.flag(field):
-                config.doubt(field, "is true: biases of such a model are not described")
-        mixer: Part = {
-            "kind": "mla",
-            "heads": heads,
-            "q_lora_rank": config.maybe("q_lora_rank"),
-            "kv_lora_rank": config.some("kv_lora_rank"),
-            "nope": config.some("qk_nope_head_dim"),
-            "rope": config.some("qk_rope_head_dim"),
-            "v_head_dim": config.some("v_head_dim"),
-        }
+        mixer = latent(config, heads)
     else:
         kv = kv_heads(config, heads)
         size = config.divided("num_attention_heads", hidden, heads) if kind == "deepseek" else 0
@@ -251,7 +258,7 @@ def deepseek(config: Config, kind: str) -> Architecture:
         windowed = every(count, kinds, None) if kinds else [index >= start for index in range(count)]
         windows = [window_of(config) if own else None for own in windowed]
     layers = (
-        ({**mixer, "window": window} if window else mixer, _mixture(config, index), 2, 0)
+        ({**mixer, "window": window} if window else mixer, mixture(config, index), 2, 0)
         for index, window in enumerate(windows)
     )
     return Architecture(

@@ -1,4 +1,7 @@
-"""Decoders whose attention layers differ among each other: Llama 4, MiMo, Gemma 3n and Gemma 4 (transformers 5.23)."""
+"""Decoders whose attention layers differ among each other: Llama 4, MiMo, Step, Gemma 3n and Gemma 4.
+
+Defaults and shapes are those of transformers 5.23.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ MIXED: dict[str, dict[str, Any]] = {
         262144, 2304, 9216, 30, 8, 4, 131072, True, head_dim=256, sliding_window=512, global_head_dim=512,
         vocab_size_per_layer_input=262144, hidden_size_per_layer_input=256, num_kv_shared_layers=0,
         attention_k_eq_v=False, enable_moe_block=False, use_double_wide_mlp=False,
+    ),
+    "step3p5": defaults(
+        128815, 4096, 11264, 45, 64, 8, 128000, False, head_dim=128, moe_intermediate_size=1280, n_routed_experts=288,
+        num_experts_per_tok=8, share_expert_dim=1280, gating=True,
     ),
 }  # fmt: skip
 """The library's defaults by `model_type`."""
@@ -103,6 +110,76 @@ def mimo(config: Config) -> Architecture:
         tied=config.flag("tie_word_embeddings"),
         norm="rms",
         groups=run_length(layers),
+    )
+
+
+def _step_sparse(config: Config, count: int) -> list[bool]:
+    """Return which layers have experts: as listed, by `moe_layers_enum`, or all but the first three."""
+    words = config.items("mlp_layer_types")
+    if words is not None:
+        if len(words) < count or not all(word in ("dense", "sparse") for word in words):
+            raise config.refuse("mlp_layer_types", f"must be `dense` or `sparse` for each of the {count} layers")
+        return [word == "sparse" for word in words[:count]]
+    listed = config.value("moe_layers_enum")
+    if listed is None:
+        return [index >= 3 for index in range(count)]
+    numbers = listed.split(",") if isinstance(listed, str) else config.items("moe_layers_enum") or []
+    texts = [str(number).strip() for number in numbers if str(number).strip()]
+    if not all(text.isdecimal() for text in texts):
+        raise config.refuse("moe_layers_enum", "must be a list of layers")
+    chosen = {int(text) for text in texts if len(text) < 9}
+    return [index in chosen for index in range(count)]
+
+
+def step3(config: Config) -> Architecture:
+    """Return the decoder of Step-3.5 and 3.7: windows with heads of their own, a gate for each head, experts.
+
+    Lists that go on over the layers of multi-token prediction are cut, as the library cuts them.
+    """
+    hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
+    kv, size = config.some("num_attention_groups", "num_key_value_heads"), config.some("head_dim")
+    other = config.part("attention_other_setting", {}, required=False)
+    wide = config.maybe("num_sliding_attention_heads") or heads
+    if other is not None and not config.has("num_sliding_attention_heads"):
+        wide = other.some("num_attention_heads") if other.has("num_attention_heads") else heads
+        for field, same in (("num_attention_groups", kv), ("head_dim", size)):
+            if other.has(field) and other.some(field) != same:
+                other.doubt(field, f"differs from the {same} of the other layers")
+    for number, name in ((heads, "num_attention_heads"), (wide, "num_sliding_attention_heads")):
+        if number % kv:
+            raise config.refuse(name, f"is {number}, which the {kv} KV heads do not divide")
+    if config.flag("mlp_bias"):
+        config.doubt("mlp_bias", "is true: biases of such a model are not described")
+    if config.value("gating") not in (True, "per-head"):
+        config.doubt("gating", "is not per head, which is described")
+    kinds = config.items("layer_types") or ["full_attention"] * count
+    if len(kinds) < count:
+        raise config.refuse("layer_types", f"has {len(kinds)} items, and the model {count} layers")
+    bias, window = config.flag("attention_bias"), config.maybe("sliding_window")
+    experts = config.some("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
+    used = config.some("num_experts_per_tok", "moe_top_k")
+    if used > experts:
+        raise config.refuse("num_experts_per_tok", f"is {used} of {experts} experts")
+    shared = config.maybe("share_expert_dim", "share_expert_dims")
+    mixture = moe(experts, used, config.some("moe_intermediate_size"), shared_inter=shared)
+    dense = mlp(config.some("intermediate_size"))
+    own = {"qkv_bias": bias, "o_bias": bias, "qk_norm": "head", "head_gate": True}
+    mixers = {
+        "full_attention": gqa(heads, kv, size, **own),
+        "sliding_attention": gqa(wide, kv, size, window=window, **own),
+    }
+    for kind in kinds:
+        if kind not in mixers:
+            raise config.refuse("layer_types", f"has `{str(kind)[:60]}`; known are {', '.join(mixers)}")
+    return Architecture(
+        hidden=hidden,
+        vocab=config.some("vocab_size"),
+        tied=config.flag("tie_word_embeddings"),
+        norm="rms",
+        groups=run_length(
+            (mixers[kind], mixture if sparse else dense, 2, 0)
+            for kind, sparse in zip(kinds, _step_sparse(config, count), strict=False)
+        ),
     )
 
 

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from planner.catalog.huggingface import classic, experts, mixed, recurrent
+from planner.catalog.huggingface import classic, diffusion, experts, mixed, recurrent, sparse
 from planner.catalog.huggingface.config import Config, ConfigError, read_json
 from planner.catalog.huggingface.dense import DENSE, defaults, describe
+from planner.catalog.huggingface.diffusion import CLASSES, DIFFUSION
 from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
 from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
 from planner.catalog.huggingface.native import quantized, sixteen
@@ -90,6 +91,12 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
         "granitemoehybrid": (recurrent.RECURRENT, recurrent.granite_hybrid),
         "minimax": (recurrent.RECURRENT, recurrent.minimax),
         "lfm2": (recurrent.RECURRENT, recurrent.lfm2),
+        "deepseek_v32": (sparse.SPARSE, sparse.latent_sparse),
+        "glm_moe_dsa": (sparse.SPARSE, sparse.latent_sparse),
+        "deepseek_v4": (sparse.SPARSE, sparse.deepseek_v4),
+        "minimax_m3_vl_text": (sparse.SPARSE, sparse.minimax_m3),
+        "minimax_m3": ({"minimax_m3": sparse.SPARSE["minimax_m3_vl_text"]}, sparse.minimax_m3),
+        "step3p5": (mixed.MIXED, mixed.step3),
         "mllama_text_model": ({"mllama_text_model": _MLLAMA}, _mllama),
     }
     found |= {kind: (table[kind], make) for kind, (table, make) in others.items()}
@@ -117,10 +124,16 @@ WRAPPERS = {
     "qwen3_5_moe": "qwen3_5_moe_text",
     "llama4": "llama4_text",
     "mllama": "mllama_text_model",
+    "kimi_k25": "kimi_k2",
+    "minimax_m3_vl": "minimax_m3_vl_text",
+    "step3p7": "step3p5",
 }
 """What a multimodal `model_type` wraps, unless its `text_config` names another."""
 
-MODEL_TYPES = (*DECODERS, *WRAPPERS, *ENCODERS)
+_PARTS = {kind: (filled, COUNTS[kind]) for kind, filled in ENCODERS.items()} | {
+    kind: (filled, diffusion.COUNTS[kind]) for kind, filled in DIFFUSION.items()
+}
+MODEL_TYPES = (*DECODERS, *WRAPPERS, *_PARTS)
 """Every `model_type` that can be described."""
 
 
@@ -134,13 +147,17 @@ def read_config(path: Path, approximate: bool = False) -> Model:
     data, text = read_json(path)
     whole = Config(path, text, data, {}, approximate)
     kind = data.get("model_type")
-    if kind is None and str(data.get("_class_name")) == "FluxTransformer2DModel":
-        kind = "flux"
+    if kind is None and isinstance(data.get("_class_name"), str):
+        if data["_class_name"] not in CLASSES:
+            known = ", ".join(CLASSES)
+            raise whole.refuse("_class_name", f"is `{data['_class_name'][:60]}`; of diffusers {known} are described")
+        kind = CLASSES[data["_class_name"]]
     if not isinstance(kind, str):
         raise whole.refuse("model_type", "is missing" if kind is None else "must be a text")
     note = ""
-    if kind in ENCODERS:
-        return _encoder(kind, Config(path, text, data, ENCODERS[kind], approximate))
+    if kind in _PARTS:
+        filled, counts = _PARTS[kind]
+        return _encoder(kind, counts, Config(path, text, data, filled, approximate))
     if kind in WRAPPERS:
         architecture, decoder = _wrapped(kind, whole)
     elif kind in DECODERS:
@@ -151,8 +168,7 @@ def read_config(path: Path, approximate: bool = False) -> Model:
         decoder = Config(path, text, data, {"num_key_value_heads": None}, approximate)
         architecture = describe(decoder, replace(DENSE["llama"], defaults={}))
     else:
-        known = "known, but its attention is not described" if kind == "deepseek_v4" else "not known"
-        raise whole.refuse("model_type", f"is `{kind[:60]}`, which is {known}; `approximate = true` accepts a guess")
+        raise whole.refuse("model_type", f"is `{kind[:60]}`, which is not known; `approximate = true` accepts a guess")
     return _model(kind, whole, decoder, architecture, note)
 
 
@@ -164,6 +180,8 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     if not native and whole is not decoder:
         native, left = quantized(decoder)
     counts = {name: count for name, count in parameters(architecture).items() if count}
+    ahead = decoder.maybe("num_nextn_predict_layers") or 0
+    mtp = f"{ahead} layers of multi-token prediction are stored beside the model and not counted" if ahead else ""
     longest = next((found for name in _LENGTHS if (found := decoder.maybe(name)) is not None), None)
     return Model(
         id=str(whole.path),
@@ -177,7 +195,7 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         verified="approximate" if whole.approximate else "config",
         source=f"the config {whole.path}",
         breakdown=counts,
-        note="; ".join(text for text in (note, "" if native else doubt) if text),
+        note="; ".join(text for text in (note, "" if native else doubt, mtp) if text),
         native_leaves=left,
     )
 
@@ -218,13 +236,28 @@ def _wrapped(kind: str, whole: Config) -> tuple[Architecture, Config]:
         assert part is not None
         config = part
     architecture = _decoder(text_kind, config)
-    if whole.has("tie_word_embeddings") and kind not in ("mllama", "llama4"):  # these never tie
+    if kind == "step3p7":
+        architecture = replace(architecture, tied=False)
+    elif kind == "kimi_k25" and "tie_word_embeddings" not in whole.data:
+        architecture = replace(architecture, tied=True)
+    elif whole.has("tie_word_embeddings") and kind not in ("mllama", "llama4"):  # these never tie
         architecture = replace(architecture, tied=whole.flag("tie_word_embeddings"))
     return replace(architecture, opaque_params=_beside(kind, whole, architecture.hidden)), config
 
 
+def _text_only(whole: Config) -> bool:
+    """Return whether the classes that a wrapper's config names are of its decoder alone."""
+    named = whole.value("architectures")
+    names = [str(name) for name in named] if isinstance(named, list) else []
+    return bool(names) and all(name.endswith("ForCausalLM") for name in names)
+
+
 def _beside(kind: str, whole: Config, hidden: int) -> int:
-    """Return the parameters of a wrapper's vision tower and projector."""
+    """Return the parameters of a wrapper's vision tower and projector.
+
+    A config without its `vision_config` says nothing of the tower that its checkpoint has: the library would build one
+    of its defaults, which for Llama 4 is 417 million parameters short of the published one.
+    """
     if whole.data.get("audio_config") is not None:
         whole.doubt("audio_config", "describes an audio tower, which is not described here")
     tower = TOWERS.get(kind)
@@ -234,8 +267,10 @@ def _beside(kind: str, whole: Config, hidden: int) -> int:
     filled = CLIP_VISION if kind == "llava" else VISION[kind]
     vision = whole.part("vision_config", filled, required=False)
     if vision is None:
-        if kind == "gemma4":
+        if kind == "gemma4" or _text_only(whole):  # Gemma 4 without a tower is the library's own default
             return 0
+        whole.doubt("vision_config", f"is missing, and a `{kind}` has a vision tower; `approximate = true` accepts the "
+                    "library's default one, a decoder alone is a `text_config` of its own")  # fmt: skip
         absent = {**VISION[kind], "patch_size": 14} if kind == "mistral3" else VISION[kind]
         vision = Config(whole.path, whole.text, {}, absent, whole.approximate, "vision_config")
     stated = str(vision.value("model_type") or "")
@@ -247,8 +282,8 @@ def _beside(kind: str, whole: Config, hidden: int) -> int:
     return tower(whole, vision, hidden)
 
 
-def _encoder(kind: str, config: Config) -> Model:
-    counts = {name: count for name, count in COUNTS[kind](config).items() if count}
+def _encoder(kind: str, count: Callable[[Config], dict[str, int]], config: Config) -> Model:
+    counts = {name: number for name, number in count(config).items() if number}
     plain, doubt = sixteen(config)
     total = sum(counts.values())
     return Model(
@@ -260,7 +295,7 @@ def _encoder(kind: str, config: Config) -> Model:
         licence="unknown",
         model_type=kind,
         architecture=None,
-        verified="config",
+        verified="approximate" if config.approximate else "config",
         source=f"the config {config.path}",
         breakdown=counts,
         note="; ".join(text for text in ("no decoder: only its parameters are described", doubt) if text),

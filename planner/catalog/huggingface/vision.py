@@ -50,6 +50,18 @@ VISION: dict[str, dict[str, Any]] = {
         "num_channels": 3, "image_size": 448, "patch_size": 14, "max_num_tiles": 4, "vision_output_dim": 7680,
         "supported_aspect_ratios": [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]],
     },
+    "kimi_k25": {
+        "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "patch_size": 14,
+        "pos_emb_height": 64, "pos_emb_width": 64, "merge_kernel_size": [2, 2],
+    },
+    "minimax_m3_vl": {
+        "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_channels": 3, "patch_size": 14,
+        "temporal_patch_size": 2, "spatial_merge_size": 2,
+    },
+    "step3p7": {
+        "hidden_size": 1536, "num_hidden_layers": 47, "num_channels": 3, "image_size": 728, "patch_size": 14,
+        "mlp_ratio": 8960 / 1536, "max_position_embeddings": 2704,
+    },
     "gemma4": {
         "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 16, "num_attention_heads": 12,
         "num_key_value_heads": 12, "head_dim": 64, "patch_size": 16, "position_embedding_size": 10240,
@@ -188,6 +200,48 @@ def _gemma4(config: Config, vision: Config, text: int) -> int:
     return outer + vision.layers() * layer + hidden * text
 
 
+def _kimi(config: Config, vision: Config, text: int) -> int:
+    """Return MoonViT and its patch merger; the published configs name their fields `vt_…`."""
+    hidden, inter = (
+        vision.some("vt_hidden_size", "hidden_size"),
+        vision.some("vt_intermediate_size", "intermediate_size"),
+    )
+    patch = vision.some("patch_size")
+    for field in ("mm_hidden_size", "text_hidden_size"):
+        same = hidden if field == "mm_hidden_size" else text
+        if vision.has(field) and vision.some(field) != same:
+            vision.doubt(field, f"differs from the {same} that it stands for")
+    rows = vision.some("init_pos_emb_height", "pos_emb_height") * vision.some("init_pos_emb_width", "pos_emb_width")
+    outer = _linear(3 * patch * patch, hidden) + rows * hidden + 2 * hidden
+    layers = vision.layers("vt_num_hidden_layers", "num_hidden_layers") * block(hidden, inter)
+    kernel = vision.items("merge_kernel_size", 2) or [2, 2]
+    if not all(isinstance(side, int) and 0 < side < 100 for side in kernel):
+        raise vision.refuse("merge_kernel_size", "must be two small whole numbers")
+    width = config.maybe("projection_hidden_size") or hidden
+    return outer + layers + 2 * width + _merger(hidden * kernel[0] * kernel[1], text)
+
+
+def _minimax_m3(config: Config, vision: Config, text: int) -> int:
+    hidden = vision.some("hidden_size")
+    patch = vision.some("num_channels") * vision.some("temporal_patch_size") * vision.some("patch_size") ** 2
+    layers = vision.layers() * block(hidden, vision.some("intermediate_size"))
+    width = config.maybe("projector_hidden_size") or 6144
+    merged = text * vision.some("spatial_merge_size") ** 2
+    projector = _linear(hidden, width) + _linear(merged, width) + 2 * _linear(width, text)
+    return patch * hidden + 2 * hidden + layers + projector
+
+
+def _step3(config: Config, vision: Config, text: int) -> int:
+    """Return Step-3.7's tower with layer scales, and two convolutions that quarter the patches."""
+    hidden, patch = vision.some("width", "hidden_size"), vision.some("patch_size")
+    rows = (vision.some("image_size") // patch) ** 2
+    layer = block(hidden, int(hidden * vision.number("mlp_ratio"))) + 2 * hidden
+    outer = vision.some("num_channels") * patch * patch * hidden + rows * hidden + 2 * hidden
+    down = _linear(9 * hidden, 2 * hidden) + _linear(18 * hidden, 4 * hidden)
+    projector = _linear(4 * hidden, text, config.flag("projector_bias"))
+    return outer + vision.layers("layers", "num_hidden_layers") * layer + down + projector
+
+
 TOWERS: dict[str, Callable[[Config, Config, int], int]] = {
     "llava": _llava,
     "mistral3": _mistral3,
@@ -201,5 +255,8 @@ TOWERS: dict[str, Callable[[Config, Config, int], int]] = {
     "llama4": _llama4,
     "mllama": _mllama,
     "gemma4": _gemma4,
+    "kimi_k25": _kimi,
+    "minimax_m3_vl": _minimax_m3,
+    "step3p7": _step3,
 }
 """The parameters beside the decoder, from the whole config, its vision part and the decoder's hidden width."""

@@ -11,8 +11,11 @@ Groups = list[tuple[int, LayerCache]]
 
 
 def pool_tokens(budget: int, groups: Groups, block: int = 1) -> int:
-    """Tokens one shared pool of `budget` bytes holds, in whole blocks, as engines report it: every layer counts."""
-    per_token = sum((count * cache.token_bits for count, cache in groups), Fraction(0))
+    """Tokens one shared pool of `budget` bytes holds, in whole blocks, as engines report it: every layer counts.
+
+    What compressed attention keeps beside its compressed tokens is bounded for a sequence and does not.
+    """
+    per_token = sum((count * cache.token_bits for count, cache in groups if not cache.beside), Fraction(0))
     if not per_token or budget <= 0:
         return 0
     return floor(8 * budget / per_token) // block * block

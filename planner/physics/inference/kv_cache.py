@@ -5,9 +5,10 @@ Checked against 82 log lines (median error 0.02 %), see docs/accuracy.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from planner.catalog.records import Architecture, Format, Layers
 from planner.physics.architecture import attention_widths, kind
@@ -17,19 +18,27 @@ SIXTEEN: Final = Fraction(16)
 INDEX_SCALE_BITS: Final = 32
 """An fp32 scale for each 128 fp8 numbers of a sparse-attention indexer's keys (DeepSeek-V3.2, vLLM sparse_attn_indexer:
 132 bytes for 128)."""
+LATENT_SCALE_BITS: Final = 32
+"""An fp32 scale for each 128 latents below 16 bit where attention is sparse; the rotated part stays in 16 bit (vLLM,
+v1/kv_cache_interface.py, fp8_ds_mla: 656 bytes for 512 latents and 64 rotated)."""
+ENTRY_SCALE_BITS: Final = 8
+"""A scale of 8 bit for each 64 unrotated numbers and one to align, below 16 bit (there: DeepSeek-V4, 584 bytes for 448
+and 64)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCache:
     """What one layer holds on one GPU: bits a token, the window that bounds it, bits a sequence.
 
-    `encoder` layers hold the tokens of images instead of those of the text.
+    `encoder` layers hold the tokens of images instead of those of the text. `beside` is what a layer of compressed
+    attention keeps beside its compressed tokens: the last ones whole (`window`), the pool it compresses (`state`).
     """
 
     token_bits: Fraction
     window: int | None
     state_bits: Fraction
     encoder: bool = False
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +103,57 @@ def layer_cache(
             local = max(1, -(-heads // tp))
             limit = (mixer.get("window") or mixer.get("chunk")) if windows else None
             token = local * (Fraction(key + value, heads) * bits + 2 * scale_bits)
+            token += 16 * int(mixer.get("index_dim") or 0)
             return LayerCache(token, int(limit) if limit else None, Fraction(0), kind(mixer) == "cross")
         case "mla":
             latent, rope = int(mixer["kv_lora_rank"]), int(mixer["rope"])
             width = -(-(latent + rope) // latent_multiple) * latent_multiple
             token = width * bits + (scale_bits if bits < 16 else 0)
-            if mixer.get("index_dim"):
-                token += 8 * int(mixer["index_dim"]) + INDEX_SCALE_BITS * -(-int(mixer["index_dim"]) // 128)
-            return LayerCache(token, None, Fraction(0))
+            if bits < 16 and (mixer.get("index_dim") or mixer.get("index_shared")):
+                token = latent * bits + LATENT_SCALE_BITS * -(-latent // 128) + 16 * rope
+            return LayerCache(token + _index_bits(mixer), None, Fraction(0))
+        case "compressed":
+            rate = int(mixer.get("rate") or 0)
+            if not rate:
+                return _local(mixer, bits, windows)
+            return LayerCache((_entry_bits(mixer, bits) + _index_bits(mixer)) / rate, None, Fraction(0))
     state, convolution = _state_elements(group, hidden)
     return LayerCache(Fraction(0), None, Fraction(-(-state // tp) * state_bits + -(-convolution // tp) * 16))
+
+
+def _index_bits(mixer: Mapping[str, Any]) -> Fraction:
+    """Bits of an indexer's key, in fp8 with its scales."""
+    width = int(mixer.get("index_dim") or 0)
+    return Fraction(8 * width + INDEX_SCALE_BITS * -(-width // 128))
+
+
+def _entry_bits(mixer: Mapping[str, Any], bits: Fraction) -> Fraction:
+    """Bits of what is key and value at once in compressed attention."""
+    size, rope = int(mixer["head_dim"]), int(mixer["rope"])
+    if bits >= 16:
+        return size * bits
+    return (size - rope) * bits + 16 * rope + ENTRY_SCALE_BITS * (-(-(size - rope) // 64) + 1)
+
+
+def _local(mixer: Mapping[str, Any], bits: Fraction, windows: bool) -> LayerCache:
+    window = int(mixer["window"]) if windows else None
+    return LayerCache(_entry_bits(mixer, bits), window, Fraction(0), beside="window")
+
+
+def beside_caches(group: Layers, bits: Fraction, windows: bool = True) -> tuple[LayerCache, ...]:
+    """What a layer of compressed attention keeps beside its compressed tokens; nothing for other layers.
+
+    The window of whole tokens, and for each token in the pool a value and a score in fp32, twice where windows overlap
+    (vLLM, models/deepseek_v4/compressor.py; its page sizes are those of vllm-project/vllm#54703).
+    """
+    mixer = group.mixer
+    rate = int(mixer.get("rate") or 0)
+    if kind(mixer) != "compressed" or not rate:
+        return ()
+    index = int(mixer.get("index_dim") or 0)
+    overlap = 2 if index else 1
+    pooled = 2 * overlap * (int(mixer["head_dim"]) + index) * 32
+    return _local(mixer, bits, windows), LayerCache(Fraction(pooled), overlap * rate, Fraction(0), beside="state")
 
 
 def layer_caches(
@@ -123,22 +173,21 @@ def layer_caches(
     With `layer_split` the head counts as one more layer, as llama.cpp splits.
     """
     more = 1 if layer_split and pp > 1 else 0
-    return [
-        (
-            -(-group.count * (arch.layers + more) // (arch.layers * pp)),
-            layer_cache(
-                group,
-                arch.hidden,
-                bits,
-                tp,
-                scale_bits=scale_bits,
-                state_bits=state_bits,
-                windows=windows,
-                latent_multiple=latent_multiple,
-            ),
+    found = []
+    for group in arch.groups:
+        count = -(-group.count * (arch.layers + more) // (arch.layers * pp))
+        main = layer_cache(
+            group,
+            arch.hidden,
+            bits,
+            tp,
+            scale_bits=scale_bits,
+            state_bits=state_bits,
+            windows=windows,
+            latent_multiple=latent_multiple,
         )
-        for group in arch.groups
-    ]
+        found += [(count, cache) for cache in (main, *beside_caches(group, bits, windows))]
+    return found
 
 
 def format_bits(fmt: Format) -> tuple[Fraction, int]:
@@ -193,9 +242,10 @@ def kv_cache(
 
 
 def _token_bytes(arch: Architecture, bits: Fraction, tp: int, windowed: bool) -> int:
-    caches = ((group.count, layer_cache(group, arch.hidden, bits, tp)) for group in arch.groups)
     fitting = (
-        n * cache.token_bits for n, cache in caches if not cache.encoder and (cache.window is not None) == windowed
+        count * cache.token_bits
+        for count, cache in layer_caches(arch, bits, tp)
+        if not cache.encoder and cache.beside != "state" and (cache.window is not None) == windowed
     )
     return ceil(sum(fitting, Fraction(0)) / 8)
 
@@ -211,6 +261,9 @@ def window_bytes_per_token(arch: Architecture, bits: Fraction = SIXTEEN, tp: int
 
 
 def state_bytes(arch: Architecture, tp: int = 1) -> int:
-    """Bytes of the recurrent states of one sequence, in 16 bit."""
-    states = (group.count * layer_cache(group, arch.hidden, SIXTEEN, tp).state_bits for group in arch.groups)
+    """Bytes of the recurrent states of one sequence, in 16 bit, and of the pools that compressed attention fills."""
+    states = (
+        count * (cache.state_bits + (cache.token_bits * (cache.window or 0) if cache.beside == "state" else 0))
+        for count, cache in layer_caches(arch, SIXTEEN, tp)
+    )
     return ceil(sum(states, Fraction(0)) / 8)

@@ -49,6 +49,36 @@ def _share(size: int, ranks: int) -> int:
     return -(-size // ranks)
 
 
+def _indexer(mixer: Mapping[str, Any], hidden: int, rank: int) -> Iterator[Tensor]:
+    """The indexer of sparse attention, whole on every rank (vLLM, deepseek_v2.py, Indexer: ReplicatedLinear)."""
+    width, scorers = int(mixer.get("index_dim") or 0), int(mixer.get("index_heads") or 0)
+    if not width:
+        return
+    yield Tensor("indexer_q_b", "attention", scorers * width, rank)
+    if kind(mixer) == "mla":
+        yield Tensor("indexer_k", "attention", width, hidden)
+    yield Tensor("indexer_weights", "attention", scorers, hidden)
+
+
+def _compressed(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
+    """DeepSeek-V4's attention: query and output heads are split, what all heads share is whole on every rank."""
+    size, rank = int(mixer["head_dim"]), int(mixer["q_lora_rank"])
+    heads, groups = _share(int(mixer["heads"]), tp), _share(int(mixer["o_groups"]), tp)
+    out, inside = int(mixer["o_lora_rank"]), int(mixer["heads"]) * size // int(mixer["o_groups"])
+    yield Tensor("attn_q_a", "attention", rank, hidden)
+    yield Tensor("attn_q_b", "attention", heads * size, rank)
+    yield Tensor("attn_kv", "attention", size, hidden)
+    yield Tensor("attn_output_a", "attention", groups * out, inside)
+    yield Tensor("attn_output_b", "attention", hidden, groups * out)
+    index = int(mixer.get("index_dim") or 0)
+    if mixer.get("rate"):
+        overlap = 2 if index else 1
+        yield Tensor("compressor", "attention", 2 * overlap * size, hidden)
+        if index:
+            yield Tensor("indexer_compressor", "attention", 2 * overlap * index, hidden)
+    yield from _indexer(mixer, hidden, rank)
+
+
 def _mixer(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
     def part(name: str, rows: int, columns: int, fused: str = "") -> Tensor:
         return Tensor(name, "attention", rows, columns, 1, fused)
@@ -63,6 +93,9 @@ def _mixer(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
                 yield part("attn_k", kv_heads * head, hidden, "qkv")
                 if not mixer.get("k_eq_v"):
                     yield part("attn_v", kv_heads * value, hidden, "qkv")
+            if mixer.get("index_dim"):
+                width = int(mixer["index_dim"])
+                yield part("indexer_qk", (int(mixer["index_heads"]) + 1) * width, hidden)
             yield part("attn_output", hidden, heads * value)
         case "mla":
             heads = _share(int(mixer["heads"]), tp)
@@ -71,11 +104,14 @@ def _mixer(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
             if rank:
                 yield part("attn_q_a", rank, hidden)
                 yield part("attn_q_b", heads * query, rank)
+                yield from _indexer(mixer, hidden, rank)
             else:
                 yield part("attn_q", heads * query, hidden)
             yield part("attn_kv_a", latent + int(mixer["rope"]), hidden)
             yield part("attn_kv_b", heads * (int(mixer["nope"]) + value), latent)
             yield part("attn_output", hidden, heads * value)
+        case "compressed":
+            yield from _compressed(mixer, hidden, tp)
         case "gdn":
             keys, values = int(mixer["k_heads"]) * int(mixer["k_dim"]), int(mixer["v_heads"]) * int(mixer["v_dim"])
             yield part("in_proj", _share(2 * keys + 2 * values, tp), hidden)

@@ -143,17 +143,17 @@ def rope_cache(arch: Architecture, max_context: int | None, native_bits: Fractio
     """Bytes of the table of rotary sines and cosines every rank of vLLM and SGLang keeps (rotary_embedding/base.py).
 
     One table of `max_context` rows for each head size that rotates, in the model's 16-bit type; 32 MiB for
-    Llama-3.1-8B. Zero for learned positions.
+    Llama-3.1-8B. Layers that compress their tokens rotate by a table of their own. Zero for learned positions.
     """
     if not max_context or arch.pos_rows:
         return 0
-    widths = set()
+    widths: set[tuple[int, bool]] = set()
     for group in arch.groups:
         if kind(group.mixer) == "gqa":
-            widths.add(int(group.mixer["head_dim"]))
-        elif kind(group.mixer) == "mla":
-            widths.add(int(group.mixer["rope"]))
-    return sum(widths) * max_context * ceil(min(native_bits, Fraction(16)) / 8)
+            widths.add((int(group.mixer["head_dim"]), False))
+        elif kind(group.mixer) in ("mla", "compressed"):
+            widths.add((int(group.mixer["rope"]), bool(group.mixer.get("rate"))))
+    return sum(width for width, _ in widths) * max_context * ceil(min(native_bits, Fraction(16)) / 8)
 
 
 def stage_layers(layers: int, pp: int) -> int:
