@@ -1,19 +1,32 @@
 """The table of many choices says what the plain functions say, to the byte."""
 
+from dataclasses import replace
+
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_rows import architectures
 
 from planner.physics.architecture import parameters
-from planner.physics.training import ActivationChoice, StateChoice, combine, points, states, table
+from planner.physics.training import (
+    ActivationChoice,
+    StateChoice,
+    alike,
+    combine,
+    points,
+    stage_runs,
+    states,
+    table,
+    whole,
+)
 
 MODELS = sorted(architectures())
+METHODS = ["full", "lora", "qlora", "qat"]
+PRECISIONS = ["fp32", "bf16", "bf16_mixed", "fp16_mixed", "fp8_mixed", "int8"]
+OPTIMIZERS = ["sgd", "adamw", "muon", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
 WORDS = {
-    "precision": ["fp32", "bf16", "bf16_mixed", "fp8_mixed"],
-    "method": ["full", "lora", "qlora", "qat"],
     "framework": ["transformers", "fsdp", "deepspeed", "megatron"],
-    "optimizer": ["sgd", "adamw", "muon", "adafactor", "adamw_8bit"],
     "checkpointing": ["none", "full", "selective"],
     "selective": ["attention", "operations"],
     "attention": ["sdpa", "eager", "flash"],
@@ -28,33 +41,79 @@ WORDS = {
 def test_table_is_the_plain_function(data):
     arch = architectures()[data.draw(st.sampled_from(MODELS))]
     word = {name: data.draw(st.sampled_from(words)) for name, words in WORDS.items()}
-    split = {name: data.draw(st.sampled_from([1, 2, 4])) for name in ("tp", "pp", "ep")}
-    shared = {name: word[name] for name in ("precision", "method", "framework")} | split
+    pp, spare = data.draw(st.sampled_from([1, 2, 4])), data.draw(st.sampled_from([0, 77, 500]))
+    sizes = data.draw(st.lists(st.integers(1, 8), min_size=1, max_size=3, unique=True))
+    frozen = data.draw(st.sampled_from([(), ("embedding",)]))
+    kinds = [
+        {
+            "method": data.draw(st.sampled_from(METHODS)),
+            "precision": data.draw(st.sampled_from(PRECISIONS)),
+            "tp": data.draw(st.sampled_from([1, 2, 4])),
+            "ep": data.draw(st.sampled_from([1, 2])),
+        }
+        for _ in range(3)
+    ]
     active = ActivationChoice(
         sequence=data.draw(st.sampled_from([512, 2048, 5000])),
-        micro_batch=data.draw(st.integers(1, 4)),
         offload=data.draw(st.booleans()),
         dpo=data.draw(st.booleans()),
         packed=data.draw(st.booleans()),
-        **{name: word[name] for name in ("checkpointing", "selective", "attention", "schedule", "loss")},
-        **shared,
+        dropout=data.draw(st.booleans()),
+        pp=pp,
+        frozen=frozen,
+        **word,
     )
-    found = [
-        states(
-            arch,
-            sum(parameters(arch).values()),
-            StateChoice(
-                optimizer=word["optimizer"],
-                zero=zero,
-                dp=data.draw(st.sampled_from([1, 8])),
-                accumulate=data.draw(st.booleans()),
-                **shared,
-            ),
+    actives = [replace(active, **kind) for kind in kinds]
+    again = data.draw(st.lists(st.integers(0, arch.layers), min_size=1, max_size=4))
+    ways = [
+        (
+            data.draw(st.integers(0, 3)),
+            data.draw(st.sampled_from([1, 8])),
+            data.draw(st.booleans()),
+            data.draw(st.sampled_from(["none", "optimizer", "parameters"])),
         )
-        for zero in range(4)
+        for _ in range(4)
     ]
-    spare = data.draw(st.sampled_from([0, 77, 500]))
-    totals = table.totals(found, table.columns(arch, active), spare)
-    again = data.draw(st.integers(0, totals.shape[1] - 1))
-    for row, each in enumerate(found):
-        assert totals[row, again] == combine(each, points(arch, active, again), spare=spare).total
+    # everything at once
+    rows = [(kind, size, flight) for kind in range(3) for size in range(len(sizes)) for flight in (1, 2, 3)]
+    plain = [
+        StateChoice(framework=word["framework"], pp=pp, dpo=active.dpo, frozen=frozen, **kind) for kind in kinds
+    ]
+    params = sum(parameters(arch).values())
+    wholes = [[[whole(arch, params, replace(own, optimizer=name))] for name in OPTIMIZERS] for own in plain]
+    which, size, flights = numpy.array(rows).T
+    made = table.gathered(
+        [table.sized(arch, choice, sizes) for choice in actives], len(sizes), which, size, stage_runs(arch, pp)
+    )
+    making = numpy.array([int(own[0][0].making) for own in wholes])[which]
+    lives = table.live(arch, made, actives[0], flights, making, again, spare)
+    zero, dp, accumulate, offload = (numpy.array(column) for column in zip(*ways, strict=True))
+    for kind in range(3):
+        choice = replace(plain[kind], zero=zero, dp=dp, accumulate=accumulate, offload=offload)
+        held = table.held(wholes[kind], [0] * len(ways), choice, spare)
+        mine = numpy.flatnonzero(which == kind)
+        row, place = numpy.repeat(mine, len(ways)), numpy.tile(numpy.arange(len(ways)), len(mine))
+        peak = table.peaks(held, lives, place, row)
+        totals = numpy.stack([table.totals(held, index, peak, place) for index in range(len(OPTIMIZERS))])
+        least, lightest = table.lightest(held, peak, place)
+        assert (least == totals.min(axis=0)).all()
+        assert (lightest == totals.argmin(axis=0)).all()
+        # and one of it after the other
+        for _ in range(8):
+            at, k, name = (data.draw(st.integers(0, most - 1)) for most in (len(row), len(again), len(OPTIMIZERS)))
+            own = replace(actives[kind], micro_batch=sizes[size[row[at]]], micro_batches=int(flights[row[at]]))
+            way = dict(zip(("zero", "dp", "accumulate", "offload"), ways[place[at]], strict=True))
+            of = states(arch, params, replace(plain[kind], optimizer=OPTIMIZERS[name], **way))
+            assert totals[name, at, k] == combine(of, points(arch, own, again[k]), spare=spare).total
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_choices_that_are_alike_have_the_same_parts(model):
+    arch = architectures()[model]
+    known = {}
+    for method in METHODS:
+        for precision in PRECISIONS:
+            for framework in WORDS["framework"]:
+                choice = ActivationChoice(1024, method=method, precision=precision, framework=framework, tp=2)
+                found = table.sized(arch, choice, [2])
+                assert known.setdefault((framework, alike(choice)), found) == found

@@ -121,12 +121,13 @@ def work(
     zero: Any = 0,
     global_batch: int = 0,
     trained_params: int = 0,
+    kept: Any = None,
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
 
-    `dp` and `zero` may be arrays; `global_batch` is a multiple of dp × micro-batch.
-
-    `trained_params` are those of adapters where only they are trained.
+    `global_batch` is a multiple of dp × micro-batch; `trained_params` are those of adapters where only they are
+    trained, `kept` is what `kept_for_backward` returns. `dp`, `zero`, `kept` and the choice's micro-batch, tp, pp, cp
+    and ep may be arrays of numpy.
     """
     sequences = global_batch or choice.micro_batch * dp
     rounds = -(-sequences // (choice.micro_batch * dp))
@@ -141,22 +142,22 @@ def work(
     layers = arch.layers / choice.pp
     # two all-reduces of 16-bit activations a layer (arXiv 1909.08053), each 2 (p - 1) / p of the tensor
     waits = layers * 2 * 2 * 2 * arch.hidden * stage * (choice.tp - 1) / choice.tp
-    if choice.ep > 1:
-        topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
-        waits += layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
+    topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
+    waits = waits + layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
     copies = dp * choice.cp
     # with ZeRO 3 weights are gathered in forward and again in backward, gradients scattered, for every micro-batch
     parted = (zero >= 3) * 1
     moved = (1 - parted) * (4 * gradients * 2) + parted * rounds * (2 * 2 * params + 4 * gradients)
     behind = moved * (copies - 1) / copies
-    behind += 3 * layers * 2 * 2 * arch.hidden * stage * (choice.cp - 1)  # keys and values around the ring
+    # keys and values around the ring
+    behind = behind + 3 * layers * 2 * 2 * arch.hidden * stage * (choice.cp - 1)
     chunks = choice.chunks if choice.schedule == "interleaved" else 1
     return Work(
         2.0 * active_params * local,
         attention_flops(arch, choice.sequence) / 2 * local,
         2.0 if adapters else 3.0,
         6.0 * trained_params * local,
-        _kept(arch, choice) * local,
+        (kept_for_backward(arch, choice) if kept is None else kept) * local,
         STATE_TRAFFIC * gradients / ((zero > 0) * (dp - 1) + 1),
         waits,
         choice.tp * choice.ep,
@@ -169,7 +170,7 @@ def work(
     )
 
 
-def _kept(arch: Architecture, choice: ActivationChoice) -> float:
+def kept_for_backward(arch: Architecture, choice: ActivationChoice) -> float:
     """Bytes kept for each token over all layers and the loss, as if one GPU held them all."""
     found = traces(arch, choice)
     tokens = share(choice.sequence, choice.cp)

@@ -1,15 +1,17 @@
 """Everything a training plan leaves open but hardware: recipes × layouts × micro-batches × recomputation, as arrays.
 
-Activations are traced once for each kind of candidate that shares them, states once for each recipe and layout; the two
-meet in integer arrays. Optimizers differ in memory alone, so that only the lightest one of each row is kept, unless a
-rule tells them apart.
+Activations are traced once for each kind of candidate that shares them, states counted once for each recipe and layout;
+the two meet in integer arrays. Optimizers differ in memory alone, so that only the lightest one of each row is kept,
+unless a rule tells them apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from planner.catalog.records import Architecture
 from planner.physics import training, training_time
 from planner.physics.training import table as physics
 from planner.record import dataclass
@@ -21,167 +23,308 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Candidates with the same activations: everything but copies of the model, ZeRO, offload and optimizer."""
-
-    method: str
-    precision: str
-    tensor: int
-    pipeline: int
-    context: int
-    expert: int
-    micro_batch: int
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
 class Space:
     """The configurations, in columns; each has a run of `length` numbers of layers in the flat columns from `start`.
 
-    `bytes` are those at the peak with their margin, without what depends on the GPU; `recipe` and `again` say how;
-    `stands_for` is how many candidates a place of a configuration stands for.
+    `modes` are the ways of checkpointing, each with the numbers of layers that it may recompute. `bytes` are those at
+    the peak with their margin, without what depends on the GPU, by the optimizer of the recipe whose place is `recipe`;
+    `kind` is the place of its method and precision among `kinds`. A place of a configuration stands for `stands_for`
+    candidates.
     """
 
-    kinds: list[Kind]
     layouts: list[Layout]
     recipes: list[Recipe]
+    kinds: list[tuple[str, str]]
+    modes: list[tuple[str, list[int]]]
     kind: Column
     layout: Column
+    micro_batch: Column
+    mode: Column
     start: Column
     length: Column
-    stands_for: Column
+    stands_for: int
     bytes: Column
     recipe: Column
-    again: Column
-    lightest: Column
     work: training_time.Work | None
-    repeats: Column
 
 
-@dataclass(slots=True)
-class _Parts:
-    kind: list[Column]
-    layout: list[Column]
-    length: list[Column]
-    stands_for: list[Column]
-    bytes: list[Column]
-    recipe: list[Column]
-    again: list[Column]
-    lightest: list[Column]
-    work: list[Column]
-    repeats: list[Column]
+class Pairs(NamedTuple):
+    """Layouts with micro-batches, in the order of shape, batch and layout: their columns.
+
+    `shape` is the place of the layout's shape, `held` that of its states, `flight` the micro-batches in flight.
+    """
+
+    layout: Column
+    size: Column
+    flight: Column
+    held: Column
+    shape: Column
+    batch: Column
+
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What configurations are made of: kinds of arithmetic with `each` optimizers, shapes of layouts with their pairs,
+    and the states, whose columns are `places` of each kind in turn; `making`: see physics.live."""
+
+    arch: Architecture
+    recipes: list[Recipe]
+    each: int
+    shapes: list[Shape]
+    pairs: Pairs
+    states: physics.Held
+    places: int
+    making: list[int]
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of arithmetic there are."""
+        return len(self.recipes) // self.each
 
 
 def space(this: Run, fixed: bool, apart: bool) -> Space:
     """Return all configurations; `apart` keeps optimizers apart."""
-    parts = _Parts(*([] for _ in range(10)))
     layouts, recipes = tuning.layouts(this, fixed), tuning.recipes(this)
-    kinds: list[Kind] = []
-    if this.model.architecture is None:
-        _thumbs(this, fixed, layouts, recipes, kinds, parts)
-        return _joined(kinds, layouts, recipes, parts, False)
-    shapes: dict[tuple[int, int, int, int], list[int]] = {}
+    arch = this.model.architecture
+    if arch is None:
+        return _thumbs(this, fixed, layouts, recipes)
+    modes = list(tuning.modes(this, fixed))
+    pairs, shapes, places = _pairs(this, layouts, fixed)
+    if not len(pairs.layout) or not modes:
+        return _thumbs(this, fixed, [], recipes)
+    each = len({item.optimizer for item in recipes})
+    parts = _states(this, arch, recipes, layouts, each, pairs, shapes, places)
+    sheets = [
+        [_meet(this, parts, pipeline, name, again, apart) for pipeline in sorted({shape[1] for shape in shapes})]
+        for name, again in modes
+    ]
+    return _joined(this, parts, layouts, modes, apart, sheets)
+
+
+def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, list[Shape], list[tuple[int, bool]]]:
+    """Return layouts with micro-batches, the shapes of layouts, and what states are asked of: layouts and whether
+    gradients accumulate."""
+    import numpy
+
+    shapes: dict[Shape, list[int]] = {}
     for index, item in enumerate(layouts):
         shapes.setdefault((item.tensor, item.pipeline, item.context, item.expert), []).append(index)
-    sizes = [tuning.micro_batches(this, item, fixed) for item in layouts]
-    modes = list(tuning.modes(this, fixed))
-    for shape, members in shapes.items():
-        for (method, precision), named in _by_arithmetic(recipes).items():
-            for accumulate, size, own in _batches(this, layouts, sizes, members):
-                held = _held(this, recipes, layouts, named, own, accumulate)
-                for mode, again in modes:
-                    kinds.append(Kind(method, precision, *shape, size, mode))
-                    _add(this, kinds, layouts, recipes, named, own, again, held, apart, parts)
-    return _joined(kinds, layouts, recipes, parts, True)
+    rows: list[tuple[int, ...]] = []
+    places: dict[tuple[int, bool], int] = {}
+    for shape, members in enumerate(shapes.values()):
+        batches: dict[tuple[int, int], list[tuple[int, bool]]] = {}
+        for index in members:
+            item = layouts[index]
+            for size in tuning.micro_batches(this, item, fixed):
+                rounds = tuning.accumulation(this, item, size)
+                flight = tuning.in_flight(this, item, size) if item.pipeline > 1 else min(2, rounds)
+                batches.setdefault((size, flight), []).append((index, rounds > 1))
+        for batch, ((size, flight), own) in enumerate(sorted(batches.items())):
+            for index, accumulates in own:
+                held = places.setdefault((index, accumulates), len(places))
+                rows.append((index, size, flight, held, shape, batch))
+    columns = numpy.array(rows, dtype=numpy.int64).reshape(-1, 6).T
+    return Pairs(*columns), list(shapes), list(places)
 
 
-def _by_arithmetic(recipes: Sequence[Recipe]) -> dict[tuple[str, str], list[int]]:
-    out: dict[tuple[str, str], list[int]] = {}
-    for index, item in enumerate(recipes):
-        out.setdefault((item.method, item.precision), []).append(index)
-    return out
-
-
-def _batches(
-    this: Run, layouts: Sequence[Layout], sizes: Sequence[list[int]], members: Sequence[int]
-) -> list[tuple[bool, int, list[int]]]:
-    """Return (whether gradients accumulate, micro-batch, layouts) of what shares activations and kinds of states."""
-    out: dict[tuple[int, int], list[int]] = {}
-    for index in members:
-        for size in sizes[index]:
-            rounds = min(2, tuning.accumulation(this, layouts[index], size))
-            key = (size, tuning.in_flight(this, layouts[index], size) if layouts[index].pipeline > 1 else rounds)
-            out.setdefault(key, []).append(index)
-    return [(rounds > 1, size, own) for (size, rounds), own in sorted(out.items())]
-
-
-def _held(
+def _states(
     this: Run,
-    recipes: Sequence[Recipe],
+    arch: Architecture,
+    recipes: list[Recipe],
     layouts: Sequence[Layout],
-    named: Sequence[int],
-    own: Sequence[int],
-    accumulate: bool,
-) -> physics.Held:
-    """Return the states of some recipes on some layouts, recipes first."""
-    key = ("held", tuple(named), tuple(own), accumulate)
+    each: int,
+    pairs: Pairs,
+    shapes: list[Shape],
+    places: Sequence[tuple[int, bool]],
+) -> Parts:
+    """Return the parts with the states of every optimizer, kind of arithmetic and place."""
+    import numpy
+
+    own = [layouts[index] for index, _ in places]
+    number = {shape: place for place, shape in enumerate(shapes)}
+    which = [number[item.tensor, item.pipeline, item.context, item.expert] for item in own]
+
+    def column(name: str) -> Any:
+        return numpy.array([getattr(item, name) for item in own])
+
+    common: dict[str, Any] = {
+        "dp": column("data") * column("context"),
+        "pp": column("pipeline"),
+        "zero": column("zero"),
+        "offload": column("offload"),
+        "accumulate": numpy.array([accumulates for _, accumulates in places]),
+    }
+    spare, found, making = training.spare(this.framework, this.confidence), [], []
+    for first in range(0, len(recipes), each):
+        wholes = [
+            [
+                training.whole(arch, this.model.params, tuning.state_choice(this, recipe, Layout(1, *shape, 0), False))
+                for shape in shapes
+            ]
+            for recipe in recipes[first : first + each]
+        ]
+        choice = tuning.state_choice(this, recipes[first], Layout(1, *shapes[0], 0), False)
+        found.append(physics.held(wholes, which, replace(choice, **common), spare))
+        making.append(int(wholes[0][0].making))
+    states = physics.Held(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
+    return Parts(arch, recipes, each, shapes, pairs, states, len(places), making)
+
+
+class Sheet(NamedTuple):
+    """Configurations that are checkpointed in one way: recipe (the first of its kind unless optimizers are told apart),
+    pair, and beside each other for each number of layers the bytes and the optimizer they are those of."""
+
+    recipe: Column
+    pair: Column
+    bytes: Column
+    lightest: Column
+
+
+def _meet(this: Run, parts: Parts, pipeline: int, mode: str, again: list[int], apart: bool) -> Sheet:
+    """Return what states and activations are together in pipelines of so many stages, checkpointed in one way."""
+    import numpy
+
+    pairs, each = parts.pairs, parts.each
+    own = numpy.flatnonzero(numpy.array([shape[1] for shape in parts.shapes])[pairs.shape] == pipeline)
+    sizes, spare = sorted(set(pairs.size[own].tolist())), training.spare(this.framework, this.confidence)
+    traced: dict[Any, tuple[int, training.Parts, int]] = {}
+    trace = numpy.zeros((parts.kinds, len(parts.shapes)), dtype=numpy.int64)
+    choice = training.ActivationChoice(0)
+    for kind in range(parts.kinds):
+        for place, shape in enumerate(parts.shapes):
+            if shape[1] != pipeline:
+                continue
+            choice = tuning.choice_of(this, parts.recipes[kind * each], Layout(1, *shape, 0), 1, mode)
+            key = (training.alike(choice), parts.making[kind])
+            if key not in traced:
+                traced[key] = (len(traced), _sized(this, parts.arch, choice, sizes), parts.making[kind])
+            trace[kind, place] = traced[key][0]
+    # rows of activations: what is traced × micro-batches with those in flight
+    batches, batch = numpy.unique(pairs.size[own] << 32 | pairs.flight[own], return_inverse=True)
+    which = numpy.repeat(numpy.arange(len(traced)), len(batches))
+    size = numpy.tile(numpy.searchsorted(sizes, batches >> 32), len(traced))
+    runs = training.stage_runs(parts.arch, pipeline)
+    made = physics.gathered([found for _, found, _ in traced.values()], len(sizes), which, size, runs)
+    making = numpy.array([makes for _, _, makes in traced.values()], dtype=numpy.int64)[which]
+    flights = numpy.tile(batches & (1 << 32) - 1, len(traced))
+    lives = physics.live(parts.arch, made, choice, flights, making, again, spare)
+
+    kinds, pair = numpy.repeat(numpy.arange(parts.kinds), len(own)), numpy.tile(own, parts.kinds)
+    row = trace[kinds, pairs.shape[pair]] * len(batches) + numpy.tile(batch, parts.kinds)
+    held = kinds * parts.places + pairs.held[pair]
+    peak = physics.peaks(parts.states, lives, held, row)
+    if not apart:
+        total, lightest = physics.lightest(parts.states, peak, held)
+        return Sheet(kinds * each, pair, total, lightest)
+    totals = [physics.totals(parts.states, optimizer, peak, held) for optimizer in range(each)]
+    recipe = numpy.concatenate([kinds * each + optimizer for optimizer in range(each)])
+    return Sheet(recipe, numpy.tile(pair, each), numpy.concatenate(totals), numpy.zeros((len(recipe), len(again)), int))
+
+
+def _sized(this: Run, arch: Architecture, choice: training.ActivationChoice, sizes: list[int]) -> training.Parts:
+    """Return the parts of a choice at each micro-batch; whole layers that run again have those of none."""
+    again = choice.checkpointing if choice.checkpointing == "selective" else "none"
+    key = ("parts", training.alike(choice), again, tuple(sizes))
     if key not in this.known:
-        this.known[key] = physics.held(
-            [tuning.states(this, recipes[r], layouts[place], accumulate) for r in named for place in own]
-        )
-    found: physics.Held = this.known[key]
+        this.known[key] = physics.sized(arch, choice, sizes)
+    found: training.Parts = this.known[key]
     return found
 
 
-def _add(
+def _joined(
     this: Run,
-    kinds: Sequence[Kind],
-    layouts: Sequence[Layout],
-    recipes: Sequence[Recipe],
-    named: Sequence[int],
-    own: Sequence[int],
-    again: Sequence[int],
-    held: physics.Held,
+    parts: Parts,
+    layouts: list[Layout],
+    modes: list[tuple[str, list[int]]],
     apart: bool,
-    parts: _Parts,
-) -> None:
-    """Add the configurations of a kind on some layouts."""
+    sheets: list[list[Sheet]],
+) -> Space:
+    """Return the sheets as one space, in the order of shape, arithmetic, batch, mode, optimizer and layout."""
     import numpy
 
-    arch, kind = this.model.architecture, kinds[-1]
-    assert arch is not None
-    choice = tuning.choice_of(this, recipes[named[0]], layouts[own[0]], kind.micro_batch, kind.mode)
-    spare = training.spare(this.framework, this.confidence)
-    totals = physics.totals_of(held, physics.columns(arch, choice), spare)[:, again]
-    totals = totals.reshape(len(named), len(own), len(again))
-    named_array = numpy.array(named, dtype=numpy.int64)
-    if apart:
-        sizes = totals.reshape(-1, len(again))
-        which = numpy.repeat(named_array, len(own))[:, None].repeat(len(again), axis=1)
-        layout = numpy.tile(numpy.array(own, dtype=numpy.int64), len(named))
-    else:
-        lightest = totals.argmin(axis=0)
-        sizes, which = totals.min(axis=0), named_array[lightest]
-        layout = numpy.array(own, dtype=numpy.int64)
-    count = len(sizes)
-    parts.kind.append(numpy.full(count, len(kinds) - 1, dtype=numpy.int64))
-    parts.layout.append(layout)
-    parts.length.append(numpy.full(count, len(again), dtype=numpy.int64))
-    parts.stands_for.append(numpy.full(count, 1 if apart else len(named), dtype=numpy.int64))
-    parts.bytes.append(sizes.reshape(-1))
-    parts.recipe.append(which.reshape(-1))
-    parts.again.append(numpy.tile(numpy.array(again, dtype=numpy.int64), count))
-    parts.lightest.append(_first_minimum(sizes).reshape(-1))
-    data = numpy.array([layouts[index].data for index in layout.tolist()], dtype=numpy.int64)
-    zero = numpy.array([layouts[index].zero for index in layout.tolist()], dtype=numpy.int64)
-    work = tuning.work_of(this, choice, data, zero)
-    parts.work.append(numpy.stack([numpy.broadcast_to(numpy.asarray(item, dtype=float), count) for item in work]))
-    none, every = training_time.recomputed(choice, 0.0), training_time.recomputed(choice, 1.0)
-    repeats = [none[0], every[0] - none[0], none[1], every[1] - none[1]]
-    parts.repeats.append(numpy.tile(numpy.array(repeats, dtype=float)[:, None], count))
+    flat = [sheet for own in sheets for sheet in own]
+    counts = [sum(len(sheet.pair) for sheet in own) for own in sheets]
+    recipe, pair = (numpy.concatenate([sheet[place] for sheet in flat]) for place in range(2))
+    mode = numpy.repeat(numpy.arange(len(modes)), counts)
+    length = numpy.array([len(again) for _, again in modes], dtype=numpy.int64)[mode]
+    order = numpy.zeros(len(pair), dtype=numpy.int64)
+    for column, values in (
+        (parts.pairs.shape[pair], len(parts.shapes)),
+        (recipe // parts.each, parts.kinds),
+        (parts.pairs.batch[pair], int(parts.pairs.batch.max()) + 1),
+        (mode, len(modes)),
+        (recipe % parts.each, parts.each),
+        (pair, len(parts.pairs.layout)),
+    ):
+        order = order * values + column
+    order = numpy.argsort(order, kind="stable")
+    start = numpy.cumsum(length) - length
+    recipe_of = [(sheet.recipe[:, None] + sheet.lightest).reshape(-1) for sheet in flat]
+    recipe, pair, mode = recipe[order], pair[order], mode[order]
+    kind, layout, size = recipe // parts.each, parts.pairs.layout[pair], parts.pairs.size[pair]
+    return Space(
+        layouts,
+        parts.recipes,
+        [(item.method, item.precision) for item in parts.recipes[:: parts.each]],
+        modes,
+        kind,
+        layout,
+        size,
+        mode,
+        start[order],
+        length[order],
+        1 if apart else parts.each,
+        numpy.concatenate([sheet.bytes.reshape(-1) for sheet in flat]),
+        numpy.concatenate(recipe_of),
+        _work(this, parts, layouts, modes, kind, layout, size, mode),
+    )
 
 
-def _first_minimum(sizes: Column) -> Column:
+def _work(
+    this: Run,
+    parts: Parts,
+    layouts: list[Layout],
+    modes: list[tuple[str, list[int]]],
+    kind: Column,
+    layout: Column,
+    size: Column,
+    mode: Column,
+) -> training_time.Work:
+    """Return what one GPU does in a step of each configuration."""
+    import numpy
+
+    names = ("data", "tensor", "pipeline", "context", "expert", "zero")
+    columns = {name: numpy.array([getattr(item, name) for item in layouts], dtype=numpy.int64) for name in names}
+    out = numpy.zeros((len(training_time.Work._fields), len(kind)))
+    for own in range(parts.kinds):
+        rows = numpy.flatnonzero(kind == own)
+        recipe = parts.recipes[own * parts.each]
+        data, tensor, pipeline, context, expert, zero = (columns[name][layout[rows]] for name in names)
+        single = size[rows] == 1
+        keys = numpy.stack([tensor, context, expert, mode[rows], single], axis=1)
+        cases, which = numpy.unique(keys, axis=0, return_inverse=True)
+        kept = []
+        for tp, cp, ep, way, alone in cases.tolist():
+            case = tuning.choice_of(this, recipe, Layout(1, tp, 1, cp, ep, 0), 1 if alone else 2, modes[way][0])
+            kept.append(training_time.kept_for_backward(parts.arch, case))
+        arrays: dict[str, Any] = {
+            "micro_batch": size[rows],
+            "tp": tensor,
+            "pp": pipeline,
+            "cp": context,
+            "ep": expert,
+        }
+        choice = tuning.choice_of(this, recipe, layouts[0], 1, "none")
+        work = tuning.work_of(this, replace(choice, **arrays), data, zero, numpy.array(kept)[which.reshape(-1)])
+        for place, field in enumerate(work):
+            out[place, rows] = field
+    return training_time.Work(*out)
+
+
+def first_minimum(sizes: Column) -> Column:
     """Return for each place the place of the smallest size up to it, the first of equal ones, in each row."""
     import numpy
 
@@ -191,62 +334,39 @@ def _first_minimum(sizes: Column) -> Column:
     return found
 
 
-def _thumbs(
-    this: Run,
-    fixed: bool,
-    layouts: Sequence[Layout],
-    recipes: Sequence[Recipe],
-    kinds: list[Kind],
-    parts: _Parts,
-) -> None:
-    """Add what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
+def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Space:
+    """Return what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
     import numpy
 
     no_gpu: Any = None
-    for index, item in enumerate(layouts):
-        for size in tuning.micro_batches(this, item, fixed):
-            for place, recipe in enumerate(recipes):
-                shape = (item.tensor, item.pipeline, item.context, item.expert)
-                kinds.append(Kind(recipe.method, recipe.precision, *shape, size, "none"))
-                found = tuning.memory(this, no_gpu, recipe, item, size, "none", 0)
-                for column, number in (
-                    (parts.kind, len(kinds) - 1),
-                    (parts.layout, index),
-                    (parts.length, 1),
-                    (parts.stands_for, 1),
-                    (parts.bytes, found.total),
-                    (parts.recipe, place),
-                    (parts.again, 0),
-                    (parts.lightest, 0),
-                ):
-                    column.append(numpy.array([number], dtype=numpy.int64))
-
-
-def _joined(kinds: list[Kind], layouts: list[Layout], recipes: list[Recipe], parts: _Parts, timed: bool) -> Space:
-    import numpy
-
-    def joined(columns: list[Column]) -> Column:
-        return numpy.concatenate(columns) if columns else numpy.array([], dtype=numpy.int64)
-
-    length = joined(parts.length)
-    work = None
-    if timed:
-        fields = numpy.concatenate(parts.work, axis=1) if parts.work else numpy.zeros((13, 0))
-        work = training_time.Work(*fields)
-    repeats = numpy.concatenate(parts.repeats, axis=1) if parts.repeats else numpy.zeros((4, len(length)))
+    rows = [
+        (
+            place,
+            index,
+            size,
+            tuning.memory(this, no_gpu, recipe, item, size, "none", 0).total,
+        )
+        for index, item in enumerate(layouts)
+        for size in tuning.micro_batches(this, item, fixed)
+        for place, recipe in enumerate(recipes)
+    ]
+    recipe, layout, size, total = numpy.array(rows, dtype=numpy.int64).reshape(-1, 4).T
+    kinds = list(dict.fromkeys((item.method, item.precision) for item in recipes))
+    kind = numpy.array([kinds.index((item.method, item.precision)) for item in recipes], dtype=numpy.int64)[recipe]
+    none = numpy.zeros_like(recipe)
     return Space(
-        kinds,
         layouts,
         recipes,
-        joined(parts.kind),
-        joined(parts.layout),
-        numpy.cumsum(length) - length,
-        length,
-        joined(parts.stands_for),
-        joined(parts.bytes),
-        joined(parts.recipe),
-        joined(parts.again),
-        joined(parts.lightest),
-        work,
-        repeats,
+        kinds,
+        [("none", [0])],
+        kind,
+        layout,
+        size,
+        none,
+        numpy.arange(len(rows)),
+        none + 1,
+        1,
+        total,
+        recipe,
+        None,
     )

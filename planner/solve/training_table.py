@@ -26,7 +26,7 @@ from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of
 from planner.solve.table import Axis, Table, empty, unknown
-from planner.solve.training_space import Space, space
+from planner.solve.training_space import Space, first_minimum, space
 from planner.solve.tuning import Pace, Run
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     total = found.bytes[flat] + above
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[rows]
-    pace = _pace(this, found, gpus, config, gpu, found.again[flat])
+    pace = _pace(this, found, gpus, config, gpu, _again(found, config, at))
     outcomes = _outcomes(this, found, gpus, flat, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
         broken[f"{workload.name}.precision"] = pace.card.peak == 0
-    axes = _axes(found, config, flat, total_gpus, gpus, gpu)
+    axes = _axes(found, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[rows]) for name, axis in placed.axes.items()}
     return Table(
         workload,
@@ -150,13 +150,12 @@ def _fitting(this: Run, found: Space, gpus: Sequence[Gpu], bounds: Sequence[Boun
             mine += falling[:, step, None] > room[members]
         fewest[members] = mine
     fits = fewest < found.length[:, None]
-    stands = numpy.broadcast_to((found.stands_for * found.length)[:, None], fits.shape)
-    considered = int(stands.sum())
+    considered = int(found.length.sum()) * found.stands_for * cards
     keep = fits
-    weights = numpy.where(fits, found.stands_for[:, None], 0)
+    weights = numpy.where(fits, found.stands_for, 0)
     if thorough:
         keep = numpy.ones_like(fits)
-        weights = numpy.broadcast_to(found.stands_for[:, None], fits.shape)
+        weights = numpy.full(fits.shape, found.stands_for)
     elif not fits.all():
         keep, weights = _lightest(found, totals, fits, weights)
     config, gpu = numpy.nonzero(keep)
@@ -168,7 +167,12 @@ def _lightest(found: Space, totals: Column, fits: Column, weights: Column) -> tu
     import numpy
 
     tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
-    least = numpy.minimum.reduceat(found.bytes, found.start) if len(found.start) else found.start
+    least = numpy.array(
+        [
+            found.bytes[start : start + count].min()
+            for start, count in zip(found.start.tolist(), found.length.tolist(), strict=True)
+        ]
+    )
     keep, weights = fits.copy(), weights.copy()
     for group in numpy.unique(totals << 16 | tensor).tolist():
         members = numpy.flatnonzero(totals << 16 | tensor == group)
@@ -177,7 +181,7 @@ def _lightest(found: Space, totals: Column, fits: Column, weights: Column) -> tu
         chosen = members[sizes.argmin(axis=0)]
         some = numpy.flatnonzero(outside.any(axis=0))
         keep[chosen[some], some] = True
-        weights[chosen[some], some] = (outside * found.stands_for[members][:, None]).sum(axis=0)[some]
+        weights[chosen[some], some] = outside.sum(axis=0)[some] * found.stands_for
     return keep, weights
 
 
@@ -214,13 +218,13 @@ def _layers_that_matter(
         good = low.copy()
         for _ in range(int(found.length.max()).bit_length() + 1):
             middle = (good + high + 1) // 2
-            pace = _pace(this, found, gpus, own, card, found.again[found.start[own] + middle])
+            pace = _pace(this, found, gpus, own, card, _again(found, own, middle))
             assert pace is not None
             kept = _in_time(this, pace, placed.costs, timed)
             good = numpy.where(kept, middle, good)
             high = numpy.where(kept, high, numpy.maximum(middle - 1, good))
         high = numpy.where(fits, good, last)
-    most = found.lightest[found.start[own] + high]
+    most = _lightest_up_to(found, own, high)
     most = numpy.where(fits, numpy.maximum(most, low), most)
     everything = numpy.arange(len(base))
     two = fits & (first != most)
@@ -228,6 +232,31 @@ def _layers_that_matter(
     places = numpy.concatenate([most, first[two]])
     order = numpy.lexsort((places, rows))
     return rows[order], places[order]
+
+
+def _again(found: Space, config: Column, place: Column) -> Column:
+    """Return how many layers recompute at a place of a configuration."""
+    import numpy
+
+    counts = numpy.zeros((len(found.modes), max(len(again) for _, again in found.modes)), dtype=numpy.int64)
+    for row, (_, again) in enumerate(found.modes):
+        counts[row, : len(again)] = again
+    layers: Column = counts[found.mode[config], place]
+    return layers
+
+
+def _lightest_up_to(found: Space, config: Column, high: Column) -> Column:
+    """Return the first of the lightest places of configurations up to a place of each."""
+    import numpy
+
+    out = numpy.zeros_like(high)
+    for mode, (_, again) in enumerate(found.modes):
+        rows = numpy.flatnonzero(found.mode[config] == mode)
+        if len(again) > 1 and len(rows):
+            own, which = numpy.unique(config[rows], return_inverse=True)
+            sizes = found.bytes[found.start[own][:, None] + numpy.arange(len(again))]
+            out[rows] = first_minimum(sizes)[which.reshape(-1), high[rows]]
+    return out
 
 
 def _in_time(this: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
@@ -255,13 +284,20 @@ def _pace(this: Run, found: Space, gpus: Sequence[Gpu], config: Column, gpu: Col
     if found.work is None or this.model.architecture is None:
         return None
     work = training_time.Work(*(column[config] for column in found.work))
-    precisions = sorted({item.precision for item in found.kinds})
-    kinds = numpy.array([precisions.index(item.precision) for item in found.kinds], dtype=numpy.int64)
+    precisions = sorted({precision for _, precision in found.kinds})
+    kinds = numpy.array([precisions.index(precision) for _, precision in found.kinds], dtype=numpy.int64)
     cards = [[training_time.card(card, tuning.computes(card, name)) for name in precisions] for card in gpus]
     fields = numpy.array(cards, dtype=numpy.float64).reshape(len(gpus), -1, 6)[gpu, kinds[found.kind[config]]]
     part = again / this.model.architecture.layers
-    base, slope, scores, scores_slope = found.repeats[:, config]
+    shares = [_repeats(this, mode) for mode, _ in found.modes]
+    base, slope, scores, scores_slope = numpy.array(shares, dtype=numpy.float64).T[:, found.mode[config]]
     return Pace(work, training_time.Card(*fields.T), base + slope * part, scores + scores_slope * part)
+
+
+def _repeats(this: Run, mode: str) -> tuple[float, ...]:
+    """Return the shares of forward that run again without any layer, and what all layers add."""
+    none, every = tuning.recomputed(this, mode, 0.0), tuning.recomputed(this, mode, 1.0)
+    return none[0], every[0] - none[0], none[1], every[1] - none[1]
 
 
 def _outcomes(
@@ -305,7 +341,7 @@ def _outcomes(
 
 
 def _axes(
-    found: Space, config: Column, flat: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
+    found: Space, config: Column, place: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
 ) -> dict[str, Axis]:
     import numpy
 
@@ -320,16 +356,16 @@ def _axes(
     def counts(values: list[int], index: Column) -> Axis:
         return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
 
-    kind, layout, recipe = found.kind[config], found.layout[config], found.recipe[flat]
+    layout, recipe = found.layout[config], found.recipe[found.start[config] + place]
     return {
         "gpu": Axis(tuple(item.id for item in gpus), gpu),
         "gpus": numbers(total_gpus),
-        "checkpointed_layers": numbers(found.again[flat]),
+        "checkpointed_layers": numbers(_again(found, config, place)),
         "method": words([item.method for item in found.recipes], recipe),
         "precision": words([item.precision for item in found.recipes], recipe),
         "optimizer": words([item.optimizer for item in found.recipes], recipe),
-        "checkpointing": words([item.mode for item in found.kinds], kind),
-        "micro_batch": counts([item.micro_batch for item in found.kinds], kind),
+        "checkpointing": words([mode for mode, _ in found.modes], found.mode[config]),
+        "micro_batch": numbers(found.micro_batch[config]),
         "data_parallel": counts([item.data for item in found.layouts], layout),
         "tensor_parallel": counts([item.tensor for item in found.layouts], layout),
         "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),

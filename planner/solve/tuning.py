@@ -184,34 +184,36 @@ def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> train
     """Return weights, gradients and optimizer states of one GPU."""
     key = ("states", recipe, layout, accumulate)
     if key not in this.known:
-        given, arch = this.workload.given, this.model.architecture
+        arch = this.model.architecture
         assert arch is not None
-        this.known[key] = training.states(
-            arch,
-            this.model.params,
-            training.StateChoice(
-                method=recipe.method,
-                precision=recipe.precision,
-                optimizer=recipe.optimizer,
-                kernel=str(given.get("optimizer_kernel", "foreach")),
-                framework=this.framework,
-                zero=layout.zero,
-                dp=layout.data * layout.context,
-                tp=layout.tensor,
-                pp=layout.pipeline,
-                ep=layout.expert,
-                rank=number(this.workload, "lora_rank", 16),
-                targets=targets(this),
-                adapter_precision=str(given.get("lora_precision", "fp32")),
-                frozen=frozen(this),
-                dpo=given.get("preference") == "dpo",
-                offload=layout.offload,
-                accumulate=accumulate,
-                gradient_precision=str(given.get("gradient_precision", "")),
-            ),
-        )
+        this.known[key] = training.states(arch, this.model.params, state_choice(this, recipe, layout, accumulate))
     found: training.States = this.known[key]
     return found
+
+
+def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
+    """Return what the states depend on."""
+    given = this.workload.given
+    return training.StateChoice(
+        method=recipe.method,
+        precision=recipe.precision,
+        optimizer=recipe.optimizer,
+        kernel=str(given.get("optimizer_kernel", "foreach")),
+        framework=this.framework,
+        zero=layout.zero,
+        dp=layout.data * layout.context,
+        tp=layout.tensor,
+        pp=layout.pipeline,
+        ep=layout.expert,
+        rank=number(this.workload, "lora_rank", 16),
+        targets=targets(this),
+        adapter_precision=str(given.get("lora_precision", "fp32")),
+        frozen=frozen(this),
+        dpo=given.get("preference") == "dpo",
+        offload=layout.offload,
+        accumulate=accumulate,
+        gradient_precision=str(given.get("gradient_precision", "")),
+    )
 
 
 def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
@@ -312,8 +314,8 @@ def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str)
     return work_of(this, choice_of(this, recipe, layout, micro_batch, mode), layout.data, layout.zero)
 
 
-def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any) -> training_time.Work:
-    """Return what one GPU does in an optimizer step; copies of the model and ZeRO may be arrays."""
+def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None) -> training_time.Work:
+    """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
     arch = this.model.architecture
     assert arch is not None
     adapters = choice.method in ("lora", "qlora")
@@ -326,6 +328,7 @@ def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any) 
         zero=zero,
         global_batch=this.global_batch,
         trained_params=training.adapter_parameters(arch, rank, targets(this)) if adapters else 0,
+        kept=kept,
     )
 
 

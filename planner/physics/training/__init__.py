@@ -10,7 +10,7 @@ Two separable functions, and one that puts them together:
 - `combine(states, points, overhead, margin) -> TrainingMemory`: the peak, its parts, and all moments; with
   `spare(framework, confidence)` the margin is the allocator's reserve at that confidence.
 
-`table.totals` does the same for many choices at once with numpy. `memory` is all of it for one choice.
+`table` does the same for many choices at once with numpy. `memory` is all of it for one choice.
 
 Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 """
@@ -18,28 +18,33 @@ Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 from __future__ import annotations
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import MOMENTS, ActivationChoice, Point, points, traces
+from planner.physics.training.activations import MOMENTS, ActivationChoice, Parts, Point, alike, points, traces
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.moments import TrainingMemory, combine
-from planner.physics.training.states import StateChoice, States, adapter_parameters, states
+from planner.physics.training.pipeline import stage_runs
+from planner.physics.training.states import StateChoice, States, adapter_parameters, states, whole
 
 __all__ = [
     "MOMENTS",
     "ActivationChoice",
+    "Parts",
     "Point",
     "StateChoice",
     "States",
     "TrainingMemory",
     "adapter_parameters",
+    "alike",
     "approximations",
     "combine",
     "memory",
     "overhead",
     "points",
     "spare",
+    "stage_runs",
     "states",
     "traces",
+    "whole",
 ]
 
 

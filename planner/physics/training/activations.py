@@ -8,12 +8,12 @@ each run, and of the checkpointed part, need looking at.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.training.families import family
 from planner.physics.training.layers import CHUNKS, Region, head, layer
-from planner.physics.training.pipeline import in_flight, stage_runs
+from planner.physics.training.pipeline import Stage, in_flight, stage_runs
 from planner.physics.training.recipe import Recipe, recipe_for, share
 from planner.record import dataclass
 
@@ -135,32 +135,23 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     loss = choice.loss
     if loss == "standard" and choice.framework == "fsdp" and choice.tp > 1:
         loss = "parallel"
+    recipe, tokens = choice.recipe, share(choice.sequence, choice.cp)
+    # one sequence matters to attention that hands grouped heads to the kernel as they are, and to nothing else
+    single = family(arch).plain_attention and choice.sequences == 1
     key = (
         id(arch),
-        choice.sequence,
-        choice.precision,
-        choice.method,
+        recipe,
+        tokens,
         choice.attention,
-        choice.framework,
         loss,
         choice.loss_precision,
-        choice.rank,
-        choice.targets,
-        choice.dropout,
-        choice.adapter_precision,
-        choice.tp,
-        choice.cp,
-        choice.ep,
-        choice.frozen,
         choice.packed,
         recompute,
-        choice.sequences == 1,
+        single,
     )
     found = _TRACES.get(key)
     if found is not None:
         return found[1]
-    recipe = choice.recipe
-    tokens = share(choice.sequence, choice.cp)
 
     def trace(group: Layers, first: bool = False) -> Region:
         return layer(
@@ -170,7 +161,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
             tokens,
             choice.attention,
             first=first,
-            single=choice.sequences == 1,
+            single=single,
             packed=choice.packed,
             recompute=recompute,
         )
@@ -191,13 +182,24 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     return made
 
 
-def _heaviest(region: Region, batch: int) -> tuple[int, int, int]:
+def _heaviest(region: Region, batch: Any) -> tuple[Any, Any, Any]:
     """Gradients, activations (casts among them) and logits of a region's heaviest moment."""
+    if not isinstance(batch, int):
+        return _heaviest_of_each(region, batch)
     best = max(region.events, key=lambda event: event.gradients + event.casts + (event.each + event.logits) * batch)
     return best.gradients, best.casts + best.each * batch, best.logits * batch
 
 
-def _layer(region: Region, batch: int, grad_item: int, offload: bool, products: bool) -> Layer:
+def _heaviest_of_each(region: Region, batch: Any) -> tuple[Any, Any, Any]:
+    """The same for an array of micro-batches."""
+    import numpy
+
+    gradients, casts, each, logits = numpy.array(region.events, dtype=numpy.int64).T
+    best = ((gradients + casts)[:, None] + (each + logits)[:, None] * batch).argmax(axis=0)
+    return gradients[best], casts[best] + each[best] * batch, logits[best] * batch
+
+
+def _layer(region: Region, batch: Any, grad_item: int, offload: bool, products: bool) -> Layer:
     gradients, peak, _ = _heaviest(region, batch)
     whole = region.input * batch
     own = whole if region.keeps_input else 0
@@ -230,68 +232,6 @@ def _forward_logits(arch: Architecture, choice: ActivationChoice, item: int, tok
     return (copies + worked) * vocab * tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One pipeline stage at one choice: its layers as runs, and what stands before and behind them."""
-
-    number: int
-    runs: tuple[tuple[int, int], ...]
-    layers: tuple[Layer, ...]
-    first: Layer | None
-    in_flight: tuple[int, int]
-    has_head: bool
-    closing: int
-    forward: int
-    forward_logits: int
-    loss_gradients: int
-    loss_activations: int
-    loss_logits: int
-    ends: tuple[int, ...]
-    mask: int
-
-    @property
-    def depth(self) -> int:
-        """Layers of the stage."""
-        return sum(count for _, count in self.runs)
-
-    @property
-    def first_difference(self) -> int:
-        """What the first layer keeps more than its like (less than nothing: its input needs no gradient)."""
-        return self.first.kept - self.layers[self.runs[0][0]].kept if self.first else 0
-
-    def edges(self) -> set[int]:
-        """The first and the last layer of each run."""
-        found, start = set(), 0
-        for _, count in self.runs:
-            found |= {start, start + count - 1}
-            start += count
-        return found
-
-    def at(self, place: int) -> Layer:
-        """The layer at a place."""
-        if place == 0 and self.first is not None:
-            return self.first
-        for index, count in self.runs:
-            if place < count:
-                return self.layers[index]
-            place -= count
-        return self.layers[self.runs[-1][0]]
-
-    def before(self, place: int, again: int) -> tuple[int, int, int]:
-        """What the layers before `place` keep when the first `again` recompute, those layers' copies of weights, and
-        the parameters of the layers before `place`."""
-        kept = casts = trained = start = 0
-        for index, count in self.runs:
-            taken = max(0, min(count, place - start))
-            light = max(0, min(taken, again - start))
-            layer = self.layers[index]
-            kept += light * layer.thin + (taken - light) * layer.kept
-            casts += light * layer.casts
-            trained += taken * layer.trained
-            start += count
-        return kept + (self.first_difference if place and not again else 0), casts, trained
-
-
 def recomputed(arch: Architecture, choice: ActivationChoice, depth: int, wanted: int) -> int:
     """How many of a stage's layers recompute when `wanted` of the model's do, rounded down: the safe side."""
     if choice.checkpointing == "none" or (choice.checkpointing == "selective" and choice.selective == "attention"):
@@ -299,52 +239,91 @@ def recomputed(arch: Architecture, choice: ActivationChoice, depth: int, wanted:
     return min(depth, wanted * depth // max(1, arch.layers))
 
 
-def stages(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
-    """The first and the last pipeline stage, or the only one."""
+class Parts(NamedTuple):
+    """What stages are made of, whatever the pipeline: the layers of each group, what stands behind them, and the ends
+    of backward, of which the tied ones count where one stage has embedding and head. The micro-batch may be an array;
+    then so is what depends on it."""
+
+    layers: tuple[Layer, ...]
+    first: Layer | None
+    closing: int
+    forward: Any
+    forward_logits: Any
+    loss_gradients: Any
+    loss_activations: Any
+    loss_logits: Any
+    ends: tuple[Any, ...]
+    mask: Any
+
+
+def alike(choice: ActivationChoice) -> tuple[object, ...]:
+    """What the precision and the parallelism of a choice come to: choices that are alike in it, and in all they say
+    beside these two, have the same parts."""
+    return choice.recipe, choice.cp, choice.precision == "fp32"
+
+
+def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
+    """The parts of a step's stages; `choice.micro_batch` may be an array of numpy."""
     found = traces(arch, choice)
     batch = choice.sequences
     recipe = choice.recipe
     tokens = share(choice.sequence, choice.cp) * batch
     products = choice.checkpointing == "selective" and choice.selective == "operations"
-    layers = tuple(_layer(region, batch, found.grad_item, choice.offload, products) for region in found.groups)
-    first = _layer(found.first, batch, found.grad_item, choice.offload, products) if found.first else None
-    runs = tuple(stage_runs(arch, choice.pp))
     tail = found.head
     inputs = tail.input * batch if tail.keeps_input else 0
     rest = tail.kept.casts + tail.kept.each * batch + inputs
     if recipe.autocast:
         # the caller still holds the final norm's output, of which the head keeps a narrower copy
         rest += recipe.outer(arch.hidden) * recipe.hidden * tokens
-    logits = _forward_logits(arch, choice, found.item, tokens) * (2 if choice.dpo else 1)
     gradients, activations, loss_logits = _heaviest(tail, batch)
     hidden = recipe.outer(arch.hidden) * found.item * tokens
-    ends = [hidden]
-    if choice.pp <= 1 and arch.tied and not recipe.adapters and "embedding" not in choice.frozen:
+    ends: tuple[Any, ...] = (hidden,)
+    if arch.tied and not recipe.adapters and "embedding" not in choice.frozen:
         # the head's gradient waits, the embedding's is made, and their sum is a third one
         table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
-        ends += [hidden + table * found.grad_item, 2 * table * found.grad_item]
-    out = []
-    for number in (0,) if choice.pp <= 1 else (0, 1):
-        closes = choice.pp <= 1 or number == 1
-        out.append(
-            Stage(
-                number,
-                runs,
-                layers,
-                first if number == 0 else None,
-                in_flight(choice, number),
-                closes,
-                tail.gradients // found.grad_item if closes else 0,
-                rest if closes else 0,
-                logits if closes else 0,
-                gradients,
-                inputs + activations,
-                loss_logits,
-                tuple(ends),
-                _mask(choice, found),
-            )
-        )
-    return tuple(out)
+        ends += (hidden + table * found.grad_item, 2 * table * found.grad_item)
+    return Parts(
+        tuple(_layer(region, batch, found.grad_item, choice.offload, products) for region in found.groups),
+        _layer(found.first, batch, found.grad_item, choice.offload, products) if found.first else None,
+        tail.gradients // found.grad_item,
+        rest,
+        _forward_logits(arch, choice, found.item, tokens) * (2 if choice.dpo else 1),
+        gradients,
+        inputs + activations,
+        loss_logits,
+        ends,
+        _mask(choice, found),
+    )
+
+
+def stages(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
+    """The first and the last pipeline stage, or the only one."""
+    made, runs = parts(arch, choice), tuple(stage_runs(arch, choice.pp))
+    return tuple(
+        stage(made, runs, number, choice.pp, in_flight(choice, number))
+        for number in ((0,) if choice.pp <= 1 else (0, 1))
+    )
+
+
+def stage(made: Parts, runs: tuple[tuple[int, int], ...], number: int, pp: int, flight: tuple[Any, int]) -> Stage:
+    """One stage of `pp` with these runs of layers and micro-batches in flight."""
+    closes = pp <= 1 or number == 1
+    return Stage(
+        number,
+        runs,
+        made.layers,
+        made.first if number == 0 else None,
+        flight,
+        closes,
+        made.closing if closes else 0,
+        made.forward if closes else 0,
+        made.forward_logits if closes else 0,
+        made.loss_gradients,
+        made.loss_activations,
+        made.loss_logits,
+        made.ends if pp <= 1 else made.ends[:1],
+        made.mask,
+    )
 
 
 def points(arch: Architecture, choice: ActivationChoice, checkpointed_layers: int = 0) -> tuple[Point, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import layer_parameters
 from planner.physics.training.recipe import share
+from planner.record import dataclass
 
 if TYPE_CHECKING:
-    from planner.physics.training.activations import ActivationChoice
+    from planner.physics.training.activations import ActivationChoice, Layer
 
 
 def stage_runs(arch: Architecture, pp: int) -> list[tuple[int, int]]:
@@ -39,3 +40,66 @@ def in_flight(choice: ActivationChoice, stage: int) -> tuple[int, int]:
         first = choice.pp * choice.chunks + choice.pp - 1
         return (min(first, most * choice.chunks), choice.chunks) if stage == 0 else (choice.chunks + 1, choice.chunks)
     return (min(choice.pp, most) if stage == 0 else 1), 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipeline stage at one choice, or at an array of micro-batches: its layers as runs, and what stands before and
+    behind them."""
+
+    number: int
+    runs: tuple[tuple[int, int], ...]
+    layers: tuple[Layer, ...]
+    first: Layer | None
+    in_flight: tuple[Any, int]
+    has_head: bool
+    closing: Any
+    forward: Any
+    forward_logits: Any
+    loss_gradients: Any
+    loss_activations: Any
+    loss_logits: Any
+    ends: tuple[Any, ...]
+    mask: Any
+
+    @property
+    def depth(self) -> int:
+        """Layers of the stage."""
+        return sum(count for _, count in self.runs)
+
+    @property
+    def first_difference(self) -> Any:
+        """What the first layer keeps more than its like (less than nothing: its input needs no gradient)."""
+        return self.first.kept - self.layers[self.runs[0][0]].kept if self.first else 0
+
+    def edges(self) -> set[int]:
+        """The first and the last layer of each run."""
+        found, start = set(), 0
+        for _, count in self.runs:
+            found |= {start, start + count - 1}
+            start += count
+        return found
+
+    def at(self, place: int) -> Layer:
+        """The layer at a place."""
+        if place == 0 and self.first is not None:
+            return self.first
+        for index, count in self.runs:
+            if place < count:
+                return self.layers[index]
+            place -= count
+        return self.layers[self.runs[-1][0]]
+
+    def before(self, place: int, again: int) -> tuple[int, int, int]:
+        """What the layers before `place` keep when the first `again` recompute, those layers' copies of weights, and
+        the parameters of the layers before `place`."""
+        kept = casts = trained = start = 0
+        for index, count in self.runs:
+            taken = max(0, min(count, place - start))
+            light = max(0, min(taken, again - start))
+            layer = self.layers[index]
+            kept += light * layer.thin + (taken - light) * layer.kept
+            casts += light * layer.casts
+            trained += taken * layer.trained
+            start += count
+        return kept + (self.first_difference if place and not again else 0), casts, trained

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
@@ -209,15 +209,37 @@ def _factored(arch: Architecture) -> int:
     return total
 
 
-def states(arch: Architecture, params: int, choice: StateChoice) -> States:
-    """The states of one GPU (see the module)."""
-    notes: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The states before ZeRO and offloading divide them: bytes of one tensor and pipeline part.
+
+    `computed` are the 16-bit weights a step computes with, `gathered` those of them that ZeRO 3 has at a time, `bucket`
+    what DeepSpeed's communication buffers hold.
+    """
+
+    weights: int
+    adapters: int
+    master: int
+    gradients: int
+    optimizer: int
+    step: int
+    gradient_item: int
+    trained: int
+    computed: int
+    gathered: int
+    bucket: int
+    full_precision: bool
+    making: bool
+    only_adapters: bool
+
+
+def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
+    """The states of one tensor and pipeline part: what ZeRO's stage and the copies of the model do not change."""
     counts = local_parameters(arch, params, choice.tp, choice.pp, choice.ep)
     local = sum(counts.values())
     adapters = choice.method in ("lora", "qlora")
     mixed = choice.precision in AUTOCAST
     recipe = recipe_for(choice.precision, choice.framework, choice.method)
-    sharded = choice.framework == "fsdp" and choice.zero > 0
     trained = local
     if adapters:
         trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp)
@@ -232,64 +254,78 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     else:
         weights = kept_item * local
     if choice.dpo and not adapters:
-        weights += recipe.item * local
-        notes.append("dpo: a frozen reference model stands beside the trained one")
+        weights += recipe.item * local  # the frozen reference model
     adapter_item = ADAPTER_BYTES[choice.adapter_precision]
-    adapter_bytes = adapter_item * trained if adapters else 0
-    master = 4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
-    gradients = gradient_item * trained
     own, besides = STATES[choice.optimizer]
     state_item = adapter_item if adapters else 4 if full_precision else recipe.item
-    optimizer = _optimizer(arch, choice, trained, counts, own, besides, state_item)
-    step = _step(arch, choice, trained, gradient_item, recipe.item, full_precision)
-    shards = max(1, choice.dp * choice.cp)
-    gradient_shards = 1
-    if choice.zero >= 1:
-        optimizer, master = share(optimizer, shards), share(master, shards)
-        step = share(step, shards)
-    if choice.zero >= 2:
-        gradients, gradient_shards = share(gradients, shards), shards
-    gathered = buckets = 0
-    if choice.zero >= 3:
-        unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
-        compute = _gathered_item(choice, recipe.item, full_precision)
-        outer = counts["embedding"] + counts["head"]
+    unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
+    outer = counts["embedding"] + counts["head"]
+    compute = _gathered_item(choice, recipe.item, full_precision)
+    return Whole(
+        weights,
+        adapter_item * trained if adapters else 0,
+        4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0,
+        gradient_item * trained,
+        _optimizer(arch, choice, trained, counts, own, besides, state_item),
+        _step(arch, choice, trained, gradient_item, recipe.item, full_precision),
+        gradient_item,
+        trained,
+        compute * local,
         # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
-        gathered = compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0))
-        weights = share(weights, shards)
-        if choice.framework == "fsdp" and choice.pp > 1 and not adapters:
-            # between the micro-batches of a pipeline nothing is sharded again, and gradients add up whole
-            # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
-            gathered, buckets = compute * local, gradient_item * trained
-    elif sharded and full_precision:
-        # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
-        weights, gathered = share(weights, shards), 2 * local
-    if choice.framework == "deepspeed" and choice.dp > 1 and choice.zero in (1, 2) and not adapters:
-        buckets = 2 * 2 * min(DEEPSPEED_BUCKET, trained)
+        compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0)),
+        2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
+        full_precision,
+        not (choice.framework == "megatron" and full_precision),
+        adapters,
+    )
+
+
+def states(arch: Architecture, params: int, choice: StateChoice) -> States:
+    """The states of one GPU (see the module)."""
+    notes = []
+    if choice.dpo and choice.method not in ("lora", "qlora"):
+        notes.append("dpo: a frozen reference model stands beside the trained one")
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
-        buckets = gradients
         notes.append("ddp: its buckets hold a second copy of the gradients")
-    if choice.offload in ("optimizer", "parameters"):
-        optimizer = master = step = 0
-    if choice.offload == "parameters" and choice.zero >= 3:
-        weights = 0
     if choice.optimizer == "paged_adamw_8bit":
         notes.append("paged optimizer states may leave the GPU: counted as none")
+    return divided(whole(arch, params, choice), choice, tuple(notes))
+
+
+def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
+    """What one GPU holds of the whole: `found`'s fields and the choice's dp, zero, pp, offload and accumulation are
+    numbers, or arrays of numpy that fit together; the framework is one."""
+    fsdp = choice.framework == "fsdp"
+    zero, copies, full_precision, only_adapters = choice.zero, choice.dp, found.full_precision, found.only_adapters
+    shards = copies * choice.cp
+    first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))
+    stays = (choice.offload == "none") * 1
+    gradient_shards = 1 + second * (shards - 1)
+    gradients = share(found.gradients, gradient_shards)
+    # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
+    # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
+    pipelined = fsdp * third * (choice.pp > 1) * (1 - only_adapters)
+    # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
+    half = fsdp * first * (1 - third) * full_precision
+    weights = share(found.weights, 1 + (third + half) * (shards - 1)) * (1 - third * (choice.offload == "parameters"))
+    buckets = pipelined * found.gradients + found.bucket * (copies > 1) * (first - third)
+    if choice.framework == "transformers":
+        buckets = buckets + gradients * (copies > 1) * (1 - first)
     return States(
-        weights + adapter_bytes,
-        master,
+        weights + found.adapters,
+        share(found.master, 1 + first * (shards - 1)) * stays,
         gradients,
-        optimizer,
-        gathered,
+        share(found.optimizer, 1 + first * (shards - 1)) * stays,
+        third * (found.gathered + pipelined * (found.computed - found.gathered)) + half * found.computed,
         buckets,
-        step,
-        gradient_item,
+        share(found.step, 1 + first * (shards - 1)) * stays,
+        found.gradient_item,
         gradient_shards,
-        choice.accumulate or (choice.framework == "megatron" and full_precision),
-        not (choice.framework == "megatron" and full_precision),
-        trained,
-        tuple(notes),
+        choice.accumulate | (1 - found.making) == 1,
+        found.making,
+        found.trained,
+        notes,
     )
 
 

@@ -1,28 +1,22 @@
 """Totals of many training choices at once with numpy: the same sums as `points` and `combine`, over all k of L layers.
 
-`columns(arch, choice)` has every number of checkpointed layers in its rows and the places of the peak in its columns;
-`totals(states, columns)` puts many states beside it. numpy is imported here only when it is asked for.
+What a micro-batch keeps (`gathered`, `live`) and what states hold (`held`) are arrays over what each of them depends
+on; `peaks` meets them row by row. Bytes are counted in thousandths, so that the allocator's reserve, which is stated
+in them, is rounded down once, after the largest place is known: rounding down keeps the order. numpy is imported here
+only when it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import (
-    ALL,
-    END,
-    FORWARD,
-    LAST,
-    LOSS,
-    OPTIMIZER,
-    ActivationChoice,
-    Stage,
-    recomputed,
-    stages,
-)
-from planner.physics.training.states import States
+from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage
+from planner.physics.training.families import family
+from planner.physics.training.pipeline import Stage, in_flight, stage_runs
+from planner.physics.training.states import StateChoice, Whole, divided
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,130 +24,247 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-
-class Columns(NamedTuple):
-    """For each k (rows) and place (columns): its moment, parameters with gradients, gradients in the making, and
-    bytes of activations and logits."""
-
-    moment: Integers
-    graded: Integers
-    gradients: Integers
-    live: Integers
+MILLE: Final = 1000
+CEILING: Final = 2**44
+"""Bytes (17 TB) that no GPU has for a layer: what needs more counts as needing this, so that sums stay below 2^63."""
 
 
-def columns(arch: Architecture, choice: ActivationChoice) -> Columns:
-    """The places of the peak for 0 to all layers checkpointed (only the first row where checkpointing is none)."""
+class Live(NamedTuple):
+    """What comes and goes while a step runs, in thousandths with its reserve; rows × numbers of recomputed layers.
+
+    `idle` is the largest place before any gradient is there, `end` the largest with all gradients, `running` the
+    largest of all; `layers` are the places on the way, each with the parameters whose gradients are there.
+    """
+
+    idle: Integers
+    end: Integers
+    running: Integers
+    layers: tuple[tuple[Integers, Integers], ...]
+
+
+def sized(arch: Architecture, choice: ActivationChoice, sizes: Sequence[int]) -> Parts:
+    """The parts of a choice's stages at each of these micro-batches."""
     import numpy as np
 
-    rows = arch.layers + 1 if choice.checkpointing != "none" else 1
-    parts = []
-    for stage in stages(arch, choice):
-        last = recomputed(arch, choice, stage.depth, arch.layers)
-        wanted = np.arange(rows, dtype=np.int64) * stage.depth // max(1, arch.layers)
-        parts.append(_stage(stage, np.minimum(last, wanted)))
-    return Columns(
-        np.concatenate([part.moment for part in parts]),
-        np.concatenate([part.graded for part in parts], axis=1),
-        np.concatenate([part.gradients for part in parts], axis=1),
-        np.concatenate([part.live for part in parts], axis=1),
+    if len(sizes) > 1 and family(arch).plain_attention:
+        found = [parts(arch, replace(choice, micro_batch=size)) for size in sizes]
+        return gathered(found, 1, np.arange(len(found)), np.zeros(len(found), dtype=np.int64), [(0, 0)])
+    whole: Any = np.array(sizes, dtype=np.int64) if len(sizes) > 1 else sizes[0]
+    return parts(arch, replace(choice, micro_batch=whole))
+
+
+def gathered(
+    found: Sequence[Parts], sizes: int, which: Integers, size: Integers, runs: Sequence[tuple[int, int]]
+) -> Parts:
+    """The parts of rows: those of `found[which]` at the place `size` of its `sizes` micro-batches.
+
+    `runs` are the stage's: a layer like the others stands for the first where its input needs a gradient like any
+    other's.
+    """
+    import numpy as np
+
+    lead = runs[0][0]
+
+    def take(values: Sequence[Any]) -> Any:
+        whole = np.empty((len(found), sizes), dtype=np.int64)
+        for place, value in enumerate(values):
+            whole[place] = np.minimum(value, CEILING)
+        return whole[which, size]
+
+    def layer(values: Sequence[Layer]) -> Layer:
+        return Layer(*(take(each) for each in zip(*values, strict=True)))
+
+    groups, most = range(len(found[0].layers)), max(len(each.ends) for each in found)
+    first = [each.first or each.layers[lead] for each in found]
+    sizes_of = {name: take([getattr(each, name) for each in found]) for name in Parts._fields[2:8]}
+    return Parts(
+        tuple(layer([each.layers[group] for each in found]) for group in groups),
+        layer(first) if any(each.first for each in found) else None,
+        ends=tuple(take([each.ends[place % len(each.ends)] for each in found]) for place in range(most)),
+        mask=take([each.mask for each in found]),
+        **sizes_of,
     )
 
 
-def _stage(stage: Stage, again: Integers) -> Columns:
+def live(
+    arch: Architecture,
+    made: Parts,
+    choice: ActivationChoice,
+    flights: Integers,
+    making: Integers,
+    again: Sequence[int],
+    spare: int,
+) -> Live:
+    """What lives of each row of `made` (see `gathered`) with each number `again` of layers recomputed.
+
+    The rows share the choice's pipeline and checkpointing; `flights` are their micro-batches in flight, and `making`
+    says where a layer's gradients in the making stand beside the others.
+    """
     import numpy as np
 
-    own = [stage.layers[index] for index, count in stage.runs for _ in range(count)]
-    depth = len(own)
-    each = np.array(own, dtype=np.int64)
-    sums = np.concatenate((np.zeros((1, each.shape[1]), dtype=np.int64), np.cumsum(each, axis=0)))
-    kept, thin, casts, trained = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 6]
-    heads = each.copy()
-    if stage.first is not None:
-        heads[0] = stage.first
-    zero = np.zeros_like(again)
-    shorter = np.where(again == 0, stage.first_difference, 0)
-    mask = np.where(again > 0, stage.mask, 0)
+    runs = tuple(stage_runs(arch, choice.pp))
+    known, places = np.unique(flights, return_inverse=True)
+    idle: list[Integers] = []
+    end: list[Integers] = []
+    layers: list[tuple[Integers, Integers]] = []
+    for number in (0,) if choice.pp <= 1 else (0, 1):
+        flight = [in_flight(replace(choice, micro_batches=each), number) for each in known.tolist()]
+        own = stage(made, runs, number, choice.pp, (np.array([top for top, _ in flight])[places], flight[0][1]))
+        last = recomputed(arch, choice, own.depth, arch.layers)
+        wanted = np.array(again, dtype=np.int64) * own.depth // max(1, arch.layers)
+        before, after, between = _stage(own, np.minimum(last, wanted)[:, None], making, spare)
+        idle, end, layers = idle + before, end + after, layers + between
+    first, closing = (np.maximum.reduce(np.broadcast_arrays(*items)) for items in (idle, end))
+    running = np.maximum.reduce([first, closing, *(weight for _, weight in layers)])
+    return Live(first.T, closing.T, np.ascontiguousarray(running.T), tuple((g.T, w.T) for g, w in layers))
+
+
+def _stage(
+    own: Stage, again: Integers, making: Integers, spare: int
+) -> tuple[list[Integers], list[Integers], list[tuple[Integers, Integers]]]:
+    """The places of a stage: before any gradient is there, after all are, and with how many parameters' between."""
+    import numpy as np
+
+    each = [own.layers[index] for index, count in own.runs for _ in range(count)]
+    depth = len(each)
+    sums = {
+        name: np.cumsum(np.stack([0 * making, *(getattr(layer, name) + 0 * making for layer in each)]), axis=0)
+        for name in ("kept", "thin", "casts", "trained")
+    }
+    columns = np.arange(len(making))[None, :]
+    heads = list(each)
+    if own.first is not None:
+        heads[0] = own.first
+    top = {
+        name: np.stack([getattr(layer, name) + 0 * making for layer in heads])
+        for name in ("gradients", "peak", "peak_checkpointed", "trained")
+    }
+    shorter = np.where(again == 0, own.first_difference, 0)
+    mask = np.where(again > 0, own.mask, 0)
 
     def below(place: Integers) -> Integers:
         light = np.minimum(place, again)
-        return thin[light] + kept[place] - kept[light] + np.where(place > 0, shorter, 0)
+        found = sums["thin"][light, columns] + sums["kept"][place, columns] - sums["kept"][light, columns]
+        kept: Integers = found + np.where(place > 0, shorter, 0)
+        return kept
 
-    whole = below(zero + depth)
-    held = -(-whole * stage.in_flight[0] // stage.in_flight[1]) - whole
+    def weight(size: Any, gradients: Any = 0) -> Any:
+        return size * (MILLE + spare) + gradients * MILLE
+
+    none = np.zeros_like(again)
+    whole = below(none + depth)
+    held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
     start = held + whole + mask
-    rows = [(FORWARD, zero, zero, start + casts[np.minimum(depth, again)] + stage.forward + stage.forward_logits)]
-    if stage.has_head:
-        rows.append((LOSS, zero, zero + stage.loss_gradients, start + stage.loss_activations + stage.loss_logits))
-    places = [zero + place for place in sorted(stage.edges())]
+    casts = sums["casts"][np.minimum(depth, again), columns]
+    idle = [weight(start + casts + own.forward + own.forward_logits)]
+    if own.has_head:
+        idle.append(weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients))
+    between = []
+    places = [none + place for place in sorted(own.edges())]
     places += [np.maximum(0, again - 1), np.minimum(again, depth - 1)]
     for place in places:
-        peak = np.where(place < again, heads[place, 5] + mask, heads[place, 4])
-        graded = np.maximum(0, stage.closing + trained[depth] - trained[place] - heads[place, 6])
-        rows.append((LAST, graded, heads[place, 3], held + below(place) + peak))
-    rows += [(END, zero + ALL, zero, held + spare) for spare in stage.ends]
-    rows.append((OPTIMIZER, zero + ALL, zero, zero))
-    return Columns(
-        np.array([row[0] for row in rows], dtype=np.int64),
-        np.stack([row[1] for row in rows], axis=1),
-        np.stack([row[2] for row in rows], axis=1),
-        np.stack([row[3] for row in rows], axis=1),
-    )
-
-
-def totals(states: Sequence[States], found: Columns, spare: int = 0) -> Integers:
-    """Bytes at the peak, with `spare` thousandths of what comes and goes, without overhead: one row for each of
-    `states`, one column for each k.
-
-    Most states differ only in what lives all the time; the peak is looked for once for each kind that differs in how
-    its gradients grow.
-    """
-    return totals_of(held(states), found, spare)
+        peak = np.where(place < again, top["peak_checkpointed"][place, columns] + mask, top["peak"][place, columns])
+        graded = own.closing + sums["trained"][depth] - sums["trained"][place, columns] - top["trained"][place, columns]
+        gradients = making * top["gradients"][place, columns]
+        between.append((np.maximum(0, graded), weight(held + below(place) + peak, gradients)))
+    return idle, [weight(held + size) for size in own.ends], between
 
 
 class Held(NamedTuple):
-    """What states hold, ready to meet columns: always, in the optimizer's step, and by kind of growing gradients."""
+    """What states hold, optimizers × rows: always, and in the optimizer's step; then, a row, what their gradients grow
+    by, in thousandths what is gathered and buffered with its reserve."""
 
     base: Integers
-    step: Integers
-    kinds: Integers
-    which: Integers
+    closing: Integers
+    gradients: Integers
+    item: Integers
+    shards: Integers
+    resident: Integers
+    beside: Integers
 
 
-def held(states: Sequence[States]) -> Held:
-    """Return what states hold, as arrays."""
+def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateChoice, spare: int) -> Held:
+    """What states hold: `found` are those of each optimizer and part; a row is a part, `which` says, and a place in the
+    arrays of `choice`: its dp, zero, pp, offload and accumulation.
+    """
     import numpy as np
 
-    table = np.array([_row(each) for each in states], dtype=np.int64)
-    kinds, which = np.unique(table[:, 2:], axis=0, return_inverse=True)
-    return Held(table[:, 0], table[:, 1], kinds, which.ravel())
-
-
-def totals_of(states: Held, found: Columns, spare: int = 0) -> Integers:
-    """`totals` of states that are held ready."""
-    import numpy as np
-
-    base, step, kinds, which = states
-    whole, item, shards, resident, making, gathered, buckets = (kinds[:, index, None, None] for index in range(7))
-    running = found.moment != OPTIMIZER
-    graded, gradients = found.graded[None, :, running], found.gradients[None, :, running]
-    there = np.minimum(whole, -(-graded * item // shards))
-    there = np.where((resident > 0) | (graded < 0), whole, there)
-    live = gathered + found.live[None, :, running]
-    peak = (there + making * gradients + live + (live + buckets) * spare // 1000).max(axis=2)
-    closing = kinds[:, 0][which] + step + kinds[:, 6][which] * spare // 1000
-    found_totals: Integers = np.maximum(peak[which], closing[:, None]) + base[:, None]
-    return found_totals
-
-
-def _row(states: States) -> tuple[int, ...]:
-    return (
-        states.weights + states.master + states.optimizer + states.buckets,
-        states.step,
-        states.gradients,
-        states.gradient_item,
-        states.gradient_shards,
-        int(states.resident),
-        int(states.making),
-        states.gathered,
-        states.buckets,
+    rows = np.array(which, dtype=np.int64)
+    columns: dict[str, Any] = {
+        name: np.array([[getattr(each, name) for each in own] for own in found])[:, rows]
+        for name in Whole.__dataclass_fields__
+    }
+    made: Any = divided(Whole(**columns), choice)
+    reserve = made.buckets * spare
+    none = np.zeros_like(made.gradients)
+    return Held(
+        made.standing + made.buckets,
+        made.gradients + made.step + reserve // MILLE,
+        made.gradients[0],
+        made.gradient_item[0],
+        (made.gradient_shards + none)[0],
+        (made.resident | (none > 0))[0],
+        (made.gathered * (MILLE + spare) + reserve)[0],
     )
+
+
+def peaks(states: Held, lives: Live, place: Integers, row: Integers) -> Integers:
+    """Bytes at the peak of what comes and goes, with the reserve and all gradients, for pairs of a place in `states`
+    and a row of `lives`; numbers of recomputed layers beside each other."""
+    import numpy as np
+
+    grown = np.where(states.resident, states.gradients * MILLE, 0) + states.beside
+    found: Integers = lives.running[row] + grown[place][:, None]
+    growing = np.flatnonzero(~states.resident[place])
+    if len(growing):
+        own, at = row[growing], place[growing]
+        whole, item, shards, beside = (
+            values[at][:, None] for values in (states.gradients, states.item, states.shards, states.beside)
+        )
+        most = np.maximum(lives.idle[own], lives.end[own] + whole * MILLE)
+        for graded, weight in lives.layers:
+            there = np.minimum(whole, -(-graded[own] * item // shards))
+            most = np.maximum(most, weight[own] + there * MILLE)
+        found[growing] = most + beside
+    found //= MILLE
+    return found
+
+
+def totals(states: Held, optimizer: int, peak: Integers, place: Integers) -> Integers:
+    """Bytes at the peak of a step with an optimizer, with the reserve, without overhead and margin."""
+    import numpy as np
+
+    found: Integers = np.maximum(peak, states.closing[optimizer][place][:, None])
+    found += states.base[optimizer][place][:, None]
+    return found
+
+
+def lightest(states: Held, peak: Integers, place: Integers) -> tuple[Integers, Integers]:
+    """The totals of the lightest optimizer, and which it is: the first of those alike.
+
+    An optimizer that is nowhere lighter than an earlier one, or everywhere heavier than a later one, is passed over: a
+    total is base + max(peak, closing), so that it is no lighter at any peak where base and base + closing are not.
+    """
+    import numpy as np
+
+    low, high = states.base, states.base + states.closing
+    found = which = None
+    for own in range(len(low)):
+        idle = np.zeros(low.shape[1], dtype=bool)
+        for other in range(len(low)):
+            if other < own:
+                idle |= (low[other] <= low[own]) & (high[other] <= high[own])
+            elif other > own:
+                idle |= (low[other] < low[own]) & (high[other] < high[own])
+        if found is None or which is None:
+            if len(low) == 1 or not idle.all():
+                found, which = totals(states, own, peak, place), np.full(peak.shape, own, dtype=np.int64)
+            continue
+        rows = np.flatnonzero(~idle[place])
+        if len(rows):
+            mine = totals(states, own, peak[rows], place[rows])
+            less = mine < found[rows]
+            found[rows] = np.where(less, mine, found[rows])
+            which[rows] = np.where(less, own, which[rows])
+    assert found is not None and which is not None
+    return found, which
