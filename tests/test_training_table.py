@@ -76,9 +76,7 @@ def test_table_is_the_plain_function(data):
     ]
     # everything at once
     rows = [(kind, size, flight) for kind in range(3) for size in range(len(sizes)) for flight in (1, 2, 3)]
-    plain = [
-        StateChoice(framework=word["framework"], pp=pp, dpo=active.dpo, frozen=frozen, **kind) for kind in kinds
-    ]
+    plain = [StateChoice(framework=word["framework"], pp=pp, dpo=active.dpo, frozen=frozen, **kind) for kind in kinds]
     params = sum(parameters(arch).values())
     wholes = [[[whole(arch, params, replace(own, optimizer=name))] for name in OPTIMIZERS] for own in plain]
     which, size, flights = numpy.array(rows).T
