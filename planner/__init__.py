@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, whose import an interrupt could fall into
 if TYPE_CHECKING:
+    from typing import Any
+
     from planner.api import Estimate, Plan, PlanError, Result, Review, check, estimate, load, solve
 
 __all__ = ["Estimate", "Plan", "PlanError", "Result", "Review", "__version__", "check", "estimate", "load", "solve"]

@@ -246,6 +246,27 @@ def test_an_interrupted_command_ends_with_130(tmp_path: Path) -> None:
     assert b"Traceback" not in said
 
 
+@pytest.mark.parametrize("module", ["typer", "lark", "planner.language.scope"])
+def test_an_interrupt_while_the_command_starts_ends_it_quietly(module: str, tmp_path: Path) -> None:
+    """A finder raises the signal in the middle of an import, where an exit can come out as another error."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            class Noted:\n"
+        "                def __set_name__(self, owner, name):\n"
+        "                    os.kill(os.getpid(), signal.SIGINT)\n"
+        "                    sum(range(1000))\n"
+        "            type('Owner', (), {'noted': Noted()})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    words = [sys.executable, "-m", "planner", "solve", "--no-lock", "examples/chat.mem"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_the_shell_completes_verbs_and_formats() -> None:
     def complete(words: str, position: int) -> list[str]:
         env = {**os.environ, "_PLANNER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}

@@ -61,7 +61,12 @@ INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ends, as shells have it."""
 
 
+interrupts: list[int] = []
+"""The signals that came: an exit that one raises inside an import can come out of it as another error."""
+
+
 def _interrupted(number: int, frame: FrameType | None) -> None:
+    interrupts.append(number)
     sys.exit(INTERRUPTED)
 
 
@@ -84,7 +89,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OSError as problem:
+    except Exception as problem:
+        if interrupts:
+            sys.exit(INTERRUPTED)
+        if not isinstance(problem, OSError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         typer.echo(f"the answer cannot be written: {problem.strerror}", err=True)
         sys.exit(2)

@@ -22,7 +22,9 @@ GOALS = (
     *("cost", "gpus", "headroom", "quality", "memory", "power", "throughput", "tpot", "ttft", "cost_per_token"),
     *("kv_tokens", "max_concurrency", "max_context", "step_time", "mfu", "duration", "total_cost"),
 )
-"""What an objective can be: the sum over all workloads that have it."""
+"""What an objective can be, over all workloads or of one: `minimize cost`, `minimize chat.tpot`."""
+OF_ALL = frozenset({"cost", "cost_per_token"})
+"""What is an objective of all workloads alone: a workload's part depends on who shares its instances."""
 DIRECTIONS = ("<=", "<", ">=", ">", "=")
 
 
@@ -147,19 +149,34 @@ def _goal(part: tree.Objective, env: Env) -> Goal | None:
         return Goal(quantity, part.direction, part.span)
     owner, _, last = text.rpartition(".")
     if owner in env.workloads and last in GOALS:
-        scope.error(
-            "E0405",
-            "an objective goes over all workloads",
-            value.span,
-            help=f"{part.direction} {last}; bound the others",
-        )
-    elif isinstance(value, tree.Name):
+        return _own_goal(part, owner, last, env)
+    if isinstance(value, tree.Name):
         scope.error(
             "E0303", f"`{text}` cannot be an objective", value.span, help=near(last or text, GOALS) or ", ".join(GOALS)
         )
     else:
         scope.error("E0405", "an objective is one quantity", value.span, help="minimize cost then maximize headroom")
     return None
+
+
+def _own_goal(part: tree.Objective, owner: str, quantity: str, env: Env) -> Goal | None:
+    """Return an objective of one workload, or None after a finding; in a plan of one it is that of all."""
+    kind, span = env.workloads[owner], part.value.span
+    if quantity not in BY_KIND[kind]:
+        others = [other for other in BY_KIND if quantity in BY_KIND[other]]
+        env.scope.error("E0303", f"`{owner}` is {kind}: it has no `{quantity}`", span, help=f"{others[0]} has it")
+        return None
+    if len(env.workloads) == 1:
+        return Goal(quantity, part.direction, part.span)
+    if quantity in OF_ALL:
+        env.scope.error(
+            "E0405",
+            f"`{quantity}` of one workload depends on who shares its instances",
+            span,
+            help=f"{part.direction} {quantity}, or bound it: {quantity} <= … in `{owner}`",
+        )
+        return None
+    return Goal(f"{owner}.{quantity}", part.direction, part.span)
 
 
 def build_fleet(file: tree.File, scope: Scope) -> tuple[FleetBound, ...]:

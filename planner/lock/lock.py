@@ -55,6 +55,8 @@ def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[
                 "value": plain(part.value),
                 "bound": plain(part.bound),
                 "unit": part.unit,
+                **({"over": part.over} if part.over != "sum" else {}),
+                **({"penalty": plain(part.penalty)} if part.penalty else {}),
             }
             for part in answer.objective
         ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.solve.candidate import Answer, Candidate
+from planner.solve.ranking import SUMMED, UPWARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,17 @@ def front(answer: Answer, quantities: Sequence[str]) -> Front | None:
 
 
 def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
-    """Return a point's value of a quantity: the sum over its workloads, None where one of them has none."""
-    found = [row.outcome(quantity) for row in point]
+    """Return a point's value of a quantity: the sum over its workloads, or the worst where a sum says nothing.
+
+    It is None where a workload that has the quantity does not know it.
+    """
+    found = [row.outcome(quantity) for row in point if quantity in BY_KIND[row.kind]]
     numbers = [value for value in found if isinstance(value, Fraction)]
-    return sum(numbers, Fraction(0)) if len(numbers) == len(found) else None
+    if not numbers or len(numbers) < len(found):
+        return None
+    if quantity in SUMMED:
+        return sum(numbers, Fraction(0))
+    return min(numbers) if quantity in UPWARDS else max(numbers)
 
 
 def _cell(name: str, value: Fraction | None) -> str:

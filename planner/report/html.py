@@ -66,7 +66,8 @@ def _summary(view: Sheet) -> list[str]:
             (figures.hourly(view.cost), "per hour"),
             (figures.monthly(view.cost).removesuffix("/month"), "per month"),
         ]
-    sums += [(goal.value, f"{goal.text}, {goal.proof}") for goal in view.goals if goal.text != "minimize cost"]
+    said = ("minimize cost", "" if view.cost is None else figures.hourly(view.cost))
+    sums += [(goal.value, f"{goal.text}, {goal.proof}") for goal in view.goals if (goal.text, goal.value) != said]
     sums.append(
         (view.outcome, f"{view.considered:_} candidates considered" if view.considered else "nothing left open")
     )
@@ -100,7 +101,7 @@ def _block(block: Block) -> list[str]:
     if len(others) > 0:
         points = [("alternative", item) for item in block.alternatives] + [("rejected", item) for item in block.cheaper]
         out += [_tag("h3", "Options by cost and what they are worth"), pictures.scatter([("chosen", choice), *points])]
-    out += _options("Cheaper, and what it breaks", block.cheaper)
+    out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper)
     out += _options("The next best", block.alternatives)
     if block.notes:
         out += [_tag("h3", "Estimates"), *(_tag("p", note, "warn") for note in block.notes)]

@@ -124,6 +124,8 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
                 "value": plain(part.value),
                 "bound": plain(part.bound),
                 "unit": part.unit,
+                "over": part.over,
+                "penalty": plain(part.penalty),
             }
             for part in answer.objective
         ],

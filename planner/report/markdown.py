@@ -89,7 +89,7 @@ def _block(block: Block) -> list[str]:
     if block.slack:
         slack = [(f"`{item.rule}`", text(item.text), text(item.left)) for item in block.slack]
         out += ["", *table(("rule that holds", "takes", "left"), slack)]
-    out += _options("Cheaper, and what it breaks", block.cheaper[:5])
+    out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper[:5])
     out += _options("The next best", block.alternatives)
     if block.notes:
         out += ["", "Estimates:", "", *(f"- {text(note)}" for note in block.notes)]

@@ -25,7 +25,7 @@ FILLS = {
 }
 OTHER = "#bab0ac"
 WIDTH, LABEL, RIGHT, ROW = 860, 190, 30, 34
-KINDS = {"chosen": "the choice", "alternative": "fits, next best", "rejected": "cheaper, breaks a rule"}
+KINDS = {"chosen": "the choice", "alternative": "fits, next best", "rejected": "breaks a rule"}
 
 
 def steps(most: float, count: int = 6) -> list[float]:

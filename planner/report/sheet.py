@@ -10,7 +10,7 @@ from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
-from planner.solve.candidate import Answer, Broken, Candidate, Solved
+from planner.solve.candidate import Answer, Broken, Candidate, Part, Solved
 from planner.solve.together import instances
 
 
@@ -33,7 +33,8 @@ class Memory:
 class Option:
     """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented.
 
-    `whole` is what a whole training costs, in words; `change` how it runs otherwise than the choice.
+    `whole` is what a whole training costs and what an objective other than money is there, in words; `change` how it
+    runs otherwise than the choice.
     """
 
     gpu: str
@@ -61,7 +62,10 @@ class Slack:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best."""
+    """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best.
+
+    `cheaper` is what is better by the objective; `adjective` is the word for that.
+    """
 
     name: str
     kind: str
@@ -72,6 +76,7 @@ class Block:
     cheaper: tuple[Option, ...]
     alternatives: tuple[Option, ...]
     notes: tuple[str, ...]
+    adjective: str = "cheaper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +148,9 @@ def sheet(
     known = phrases.operators(problem)
     return Sheet(
         answer.outcome,
-        tuple(_block(item, workloads.get(item.chosen.workload)) for item in answer.workloads),
+        tuple(_block(item, workloads.get(item.chosen.workload), answer.objective) for item in answer.workloads),
         answer.cost,
-        tuple(
-            Goal(
-                f"{part.direction} {part.quantity}",
-                figures.show(part.quantity, part.value, part.unit),
-                "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}",
-            )
-            for part in answer.objective
-        ),
+        tuple(map(_goal, answer.objective)),
         _limits(answer, problem),
         answer.wishes,
         tuple(phrases.conflict(item, known) for item in answer.conflict),
@@ -164,6 +162,15 @@ def sheet(
     )
 
 
+def _goal(part: Part) -> Goal:
+    value = figures.show(part.quantity, part.value, part.unit)
+    if part.penalty:
+        value += f" + {figures.show(part.quantity, part.penalty, part.unit)} for preferences not kept"
+    over = "" if part.over == "sum" else f" ({'largest' if part.direction == 'minimize' else 'least'} of all)"
+    bound = "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}"
+    return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
+
+
 def memory(row: Candidate) -> Memory:
     """Return a candidate's memory; the safe end is its total, the expected one lies the margin below."""
     parts = tuple((name, amount) for name, amount in row.parts.items() if amount and name != "margin")
@@ -171,9 +178,14 @@ def memory(row: Candidate) -> Memory:
     return Memory(parts, expected, row.total, row.usable or None, row.peak_moment, tuple(row.moments.items()))
 
 
-def option(row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None) -> Option:
-    """Return a candidate as it is shown beside the chosen one."""
+def option(
+    row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None, goal: str | None = None
+) -> Option:
+    """Return a candidate as it is shown beside the chosen one; `goal` is a quantity to be told of it."""
     quality, whole = row.outcomes.get("quality"), row.outcomes.get("total_cost")
+    told = [] if whole is None else [f"{figures.show('total_cost', whole)} in all"]
+    if goal is not None and row.outcomes.get(goal) is not None:
+        told.append(f"{goal} {figures.show(goal, row.outcomes[goal])}")
     return Option(
         row.gpu,
         row.gpus,
@@ -183,7 +195,7 @@ def option(row: Candidate, chosen: Candidate, operators: dict[str, str], layers:
         row.cost,
         memory(row),
         quality if isinstance(quality, Fraction) else None,
-        None if whole is None else f"{figures.show('total_cost', whole)} in all",
+        ", ".join(told) or None,
         phrases.change(row, chosen),
         tuple(phrases.fault(item, operators) for item in row.broken),
     )
@@ -196,13 +208,18 @@ def _rented(row: Candidate) -> str:
     return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}")
 
 
-def _block(item: Solved, workload: Workload | None) -> Block:
+MONEY = frozenset({"cost", "total_cost"})
+
+
+def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:
     row = item.chosen
+    first = objective[0].quantity.rpartition(".")[2] if objective else "cost"
+    goal = None if first in MONEY else first
     operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
     architecture = workload.model.architecture if workload else None
 
     def shown(other: Candidate) -> Option:
-        return option(other, row, operators, architecture.layers if architecture else None)
+        return option(other, row, operators, architecture.layers if architecture else None, goal)
 
     outcomes = tuple(
         (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
@@ -220,6 +237,7 @@ def _block(item: Solved, workload: Workload | None) -> Block:
         tuple(shown(other) for other in reversed(item.rejected) if (other.gpu, other.gpus) not in fitting),
         tuple(shown(other) for other in item.alternatives),
         row.notes,
+        "cheaper" if goal is None else "better",
     )
 
 

@@ -71,7 +71,7 @@ def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
     for index, item in enumerate(choice.faults):
         out += prose("" if index else "breaks", str(item), width, INDENT, "red", "red")
     out += _slack(block, width)
-    out += _options("cheaper", block.cheaper, rows, width)
+    out += _options(block.adjective, block.cheaper, rows, width)
     out += _options("next", block.alternatives, ALTERNATIVES, width)
     for index, note in enumerate(block.notes):
         out += prose("" if index else "estimate", note, width, INDENT, "yellow", "yellow")

@@ -93,13 +93,19 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the objective with its value and the proven bound, in canonical units."""
+    """A part of the objective with its value and the proven bound, in canonical units; None where it is not known.
+
+    `over` says how it goes over several workloads: their `sum`, or the `worst` of them. `penalty` is what preferences
+    that are not kept add to the value and to the bound.
+    """
 
     quantity: str
     direction: str
-    value: Fraction
-    bound: Fraction
+    value: Fraction | None
+    bound: Fraction | None
     unit: str
+    over: str = "sum"
+    penalty: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

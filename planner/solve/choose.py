@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from planner.solve.alike import alike, own
 from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part, Solved
 from planner.solve.conflict import conflict_of, filtered
 from planner.solve.judge import judge_row
-from planner.solve.ranking import UNITS, Keys, best, keys, quantity_of, scale_of
+from planner.solve.ranking import HUGE, UNITS, Keys, best, is_worst, keys, quantity_of, scale_of, together
 from planner.solve.rules import holds_together, slack
 from planner.solve.screen import broken_by
 from planner.solve.settled import Settled, coupled
@@ -49,27 +49,29 @@ def choose(
         if isinstance(settled, tuple):
             return Answer("infeasible", (), (), settled, None, considered, removed)
     else:
-        rows = {name: best(fitting[name], ranks[name].all, table) for name, table in tables.items()}
-        settled = alone(problem, tables, rows, ranks, catalog)
+        settled = alone(problem, tables, apart(tables, fitting, ranks), ranks, catalog)
     first, beside = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
     solved = []
     for name in sorted(tables):
         table, row, chosen = tables[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
         if key not in beside:
+            own_ranks = ranks[name].beside(others_worst(problem, ranks, settled.rows, name))
             beside[key] = (
-                alternatives(problem, table, fitting[name], ranks[name], row, catalog, top),
-                rejected(problem, table, broken[name], row, catalog),
+                alternatives(problem, table, fitting[name], own_ranks, row, catalog, top),
+                rejected(problem, table, broken[name], own_ranks, row, catalog),
             )
         next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in beside[key])
         solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
-    objective = tuple(
-        part(goal, value, bound)
-        for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
-    )
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"
     wishes = wishes_kept(problem, settled.chosen)
+    unkept = {name for name, kept in wishes if not kept}
+    penalty = sum(wish.worth for wish in problem.preferences if wish.name in unkept)
+    objective = tuple(
+        part(goal, value, bound, len(tables), penalty)
+        for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
+    )
     return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven)
 
 
@@ -101,6 +103,34 @@ def fault_counts(table: Table, broken: Mapping[str, Column]) -> Column:
     return faults
 
 
+def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]) -> dict[str, int]:
+    """Return the best row of each workload where nothing is shared.
+
+    What is a sum is least where each part is. What is the worst of all workloads limits each of them to what the worst
+    must have, and leaves the others free below it.
+    """
+    left = dict(fitting)
+    known = {name: ranks[name].all for name in tables}
+    worst = next(iter(ranks.values())).worst
+    for place in range(len(next(iter(known.values())))):
+        low = {name: int(known[name][place][rows].min()) for name, rows in left.items()}
+        for name, rows in left.items():
+            most = max(low.values()) if place in worst else low[name]
+            left[name] = rows[known[name][place][rows] <= most]
+    return {name: best(left[name], (), table) for name, table in tables.items()}
+
+
+def others_worst(problem: Problem, ranks: Mapping[str, Keys], rows: Mapping[str, int], name: str) -> list[int | None]:
+    """Return for each goal that is the worst of all workloads what the others have of it, None for sums."""
+    worst = ranks[name].worst
+    return [
+        max(int(ranks[other].goals[place][row]) for other, row in rows.items() if other != name)
+        if place in worst
+        else None
+        for place in range(len(problem.goals))
+    ]
+
+
 def alone(
     problem: Problem,
     tables: Mapping[str, Table],
@@ -108,17 +138,29 @@ def alone(
     ranks: Mapping[str, Keys],
     catalog: Catalog,
 ) -> Settled:
-    """Return each workload's best row as the answer: where nothing is shared, the sum of optima is the optimum."""
+    """Return each workload's best row as the answer: where nothing is shared, these are the optimum together."""
     chosen = {name: judge_row(problem, table, rows[name], catalog) for name, table in tables.items()}
-    values = [sum(int(ranks[name].goals[place][rows[name]]) for name in tables) for place in range(len(problem.goals))]
+    worst = next(iter(ranks.values())).worst
+    values = [
+        together((int(ranks[name].goals[place][rows[name]]) for name in tables), place in worst)
+        for place in range(len(problem.goals))
+    ]
     return Settled(dict(rows), chosen, values, values, True)
 
 
-def part(goal: Goal, value: int, bound: int) -> Part:
-    """Return a goal's value and bound in canonical units."""
+def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:
+    """Return a goal's value and bound in canonical units; of the cost, what broken preferences add is told apart.
+
+    What nobody knows of a workload has no value.
+    """
     scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
     unit = UNITS.get(quantity_of(goal), "1")
-    return Part(goal.quantity, goal.direction, Fraction(value, scale), Fraction(bound, scale), unit)
+    over = "worst" if is_worst(goal, workloads) else "sum"
+    if value >= HUGE:
+        return Part(goal.quantity, goal.direction, None, None, unit, over)
+    paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
+    found, proven = Fraction(value - paid, scale), Fraction(bound - paid, scale)
+    return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
 
 
 def hardware(table: Table) -> Column:
@@ -143,25 +185,48 @@ def alternatives(
     return tuple(out)
 
 
+MONEY = frozenset({"cost", "total_cost"})
+
+
 def rejected(
-    problem: Problem, table: Table, broken: Mapping[str, Column], row: int, catalog: Catalog
+    problem: Problem, table: Table, broken: Mapping[str, Column], ranks: Keys, row: int, catalog: Catalog
 ) -> tuple[Candidate, ...]:
-    """Return cheaper hardware with the rules it breaks: of each the choice that breaks fewest, nearest to fitting."""
+    """Return hardware that would be better by the objective with the rules it breaks, the best of it first.
+
+    Of each kind and number of GPUs it is the choice that breaks fewest, nearest to fitting. Better is what comes first
+    in the objective down to its first part that is money: whatever follows that is a refinement.
+    """
     import numpy
 
     faults = fault_counts(table, broken)
     fit = numpy.unique(hardware(table)[faults == 0])  # what fits in another way is no hardware that breaks a rule
-    cheaper = numpy.flatnonzero((table.costs < table.costs[row]) & ~numpy.isin(hardware(table), fit))
-    if not len(cheaper):
+    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
+    goals = ranks.goals if money is None else ranks.goals[: money + 1]
+    better = numpy.flatnonzero(precedes(goals, row) & ~numpy.isin(hardware(table), fit))
+    if not len(better):
         return ()
-    group = hardware(table)[cheaper]
-    tight = -table.outcome("headroom")[cheaper]
-    order = numpy.lexsort((cheaper, table.costs[cheaper], tight, faults[cheaper], group))
+    group = hardware(table)[better]
+    tight = -table.outcome("headroom")[better]
+    order = numpy.lexsort((better, *(values[better] for values in reversed(goals)), tight, faults[better], group))
     first = order[numpy.concatenate(([True], group[order][1:] != group[order][:-1]))]
-    shown = cheaper[first]
-    shown = shown[numpy.lexsort((shown, table.costs[shown]))][-MOST_REJECTED:]
-    found = [judge_row(problem, table, item, catalog) for item in shown.tolist()]
-    return tuple(sorted(found, key=lambda item: (item.cost, item.name)))
+    shown = better[first]
+    names = [table.name(item) for item in shown.tolist()]
+    alphabetical = numpy.argsort(numpy.array(names))
+    shown = shown[alphabetical]
+    shown = shown[numpy.lexsort(tuple(values[shown] for values in reversed(goals)))][-MOST_REJECTED:]
+    return tuple(judge_row(problem, table, item, catalog) for item in shown.tolist())
+
+
+def precedes(goals: Sequence[Column], row: int) -> Column:
+    """Return which rows come before one in some goals, in order of their importance."""
+    import numpy
+
+    out = numpy.zeros(len(goals[0]), dtype=bool)
+    same = ~out
+    for values in goals:
+        out |= same & (values < values[row])
+        same &= values == values[row]
+    return out
 
 
 def wishes_kept(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[tuple[str, bool], ...]:

@@ -19,7 +19,7 @@ from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge_row
 from planner.solve.logic import Rows, demand
-from planner.solve.ranking import Keys
+from planner.solve.ranking import Keys, together
 from planner.solve.reduce import Shared, reduced
 from planner.solve.rules import measure, reads, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, value
@@ -30,9 +30,6 @@ from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
-
-RANK_BITS = 48
-"""How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
 
 
 @dataclass(slots=True)
@@ -48,6 +45,19 @@ class Fleet:
     takes: dict[str, list[int]] = field(default_factory=dict)
     pools: dict[tuple[str, str], int] = field(default_factory=dict)
     cost: dict[int, int] = field(default_factory=dict)
+    worst: dict[int, Worst] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A goal that is the worst of all workloads: its variable counts the `levels` it is above the first, in steps."""
+
+    variable: int
+    levels: tuple[int, ...]
+
+    def value(self, level: int) -> int:
+        """Return a level in steps; one that a bound names lies within the levels."""
+        return self.levels[max(0, min(level, len(self.levels) - 1))]
 
 
 def broad_rules(problem: Problem) -> list[tuple[str, Expression]]:
@@ -112,7 +122,7 @@ def build(
     for name in members:
         ahead = (first or {}).get(name)
         cheapest = ahead is None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
-        own = ranks[name] if ahead is None else Keys((ahead, *ranks[name].goals), ranks[name].ties)
+        own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
         shared = shared_of(problem, tables[name], cheapest)
         if told is not None:
             shared = replace(shared, told=(*shared.told, told[name]))
@@ -319,36 +329,6 @@ def _value_of(table: Table, row: int, quantity: str) -> Value | None:
     return _value(table, quantity, row)
 
 
-def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
-    """Return a goal's terms: the fleet's cost is that of its instances, everything else the sum over workloads."""
-    goals = fleet.problem.goals
-    if place < len(goals) and goals[place].quantity in ("cost", "fleet.cost"):
-        sign = 1 if goals[place].direction == "minimize" else -1
-        return {index: sign * weight for index, weight in fleet.cost.items()}
-    out: dict[int, int] = {}
-    for name, rows in fleet.rows.items():
-        column = fleet.ranks[name].all[place]
-        out |= {v: int(column[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
-    return out
-
-
-def rank_terms(fleet: Fleet) -> list[dict[int, int]]:
-    """Return goals that make the choice one: alphabetical ranks, workload by workload, packed into few sums."""
-    out: list[dict[int, int]] = []
-    terms: dict[int, int] = {}
-    bits = 0
-    for name in sorted(fleet.rows, reverse=True):
-        table, rows = fleet.tables[name], fleet.rows[name]
-        order = {row: rank for rank, row in enumerate(sorted(rows, key=table.name))}
-        need = (max(1, len(rows) * len(fleet.members[name]))).bit_length() + 1
-        if bits + need > RANK_BITS and terms:
-            out.append(terms)
-            terms, bits = {}, 0
-        terms |= {v: order[row] << bits for v, row in zip(fleet.takes[name], rows, strict=True)}
-        bits += need
-    return [*reversed([*out, terms])]
-
-
 def settle(
     problem: Problem,
     tables: Mapping[str, Table],
@@ -360,6 +340,8 @@ def settle(
     workers: int,
 ) -> Settled | tuple[Conflict, ...] | None:
     """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
+    from planner.solve.stages import goal_terms, rank_terms
+
     fleet = build(problem, tables, fitting, ranks)
     deadline = time.monotonic() + seconds
     last = len(problem.goals) + 3
@@ -387,11 +369,13 @@ def settle(
         fleet.model.row(terms, high=found.value)
     assert hint is not None
     count = len(problem.goals)
-    values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
-    while len(bounds) < count:
-        bounds.append(-cpsat.INFINITY)
     rows = rows_of(fleet, hint)
-    return Settled(rows, candidates(problem, tables, rows, catalog), values, bounds[:count], proven)
+    values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
+    bounds = [*bounds, *[-cpsat.INFINITY] * count][:count]
+    for place, worst in fleet.worst.items():
+        values[place] = together((int(ranks[name].goals[place][row]) for name, row in rows.items()), True)
+        bounds[place] = worst.value(bounds[place])
+    return Settled(rows, candidates(problem, tables, rows, catalog), values, bounds, proven)
 
 
 def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:

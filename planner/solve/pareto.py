@@ -13,7 +13,7 @@ from planner.solve import cpsat
 from planner.solve.candidate import Candidate
 from planner.solve.choose import fits
 from planner.solve.judge import judge_row
-from planner.solve.ranking import HUGE, best, keys
+from planner.solve.ranking import HUGE, UPWARDS, best, keys
 from planner.solve.screen import broken_by
 from planner.solve.settled import coupled
 from planner.solve.table import Table
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 MOST = 50
 """The most points of a front."""
-UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
-"""Quantities of which more is better; of all others less."""
-
 Point = tuple[Candidate, ...]
 
 
@@ -81,7 +78,8 @@ def _fleet_front(
     catalog: Catalog,
     seconds: float,
 ) -> tuple[Point, ...]:
-    from planner.solve.fleet import build, candidates, goal_terms, rank_terms, rows_of
+    from planner.solve.fleet import build, candidates, rows_of
+    from planner.solve.stages import goal_terms, rank_terms
 
     ranks = {name: keys(table, problem) for name, table in tables.items()}
     told = {name: ranks[name].goals[-1] for name in tables}

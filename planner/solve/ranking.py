@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.language.fields import FIELDS_BY_KIND
 from planner.language.problem import Goal, Problem
+from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.solve.candidate import Candidate
 from planner.solve.scale import SCALES, UNKNOWN
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 HUGE = 2**52
 """What an unknown outcome adds to a goal: more than any known one, and small enough for sums below 2^53."""
+SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
+"""What the workloads of a plan have together; of everything else an objective is as good as the worst of them."""
+UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
+"""Quantities of which more is better; of all others less."""
 TIES = (Goal("gpus", "minimize", None), Goal("quality", "maximize", None), Goal("headroom", "maximize", None))
 
 UNITS = {
@@ -52,34 +58,70 @@ def counts_for(goal: Goal, workload: str) -> bool:
     return owner in ("", "fleet", workload)
 
 
+def is_worst(goal: Goal, workloads: int) -> bool:
+    """Return whether a goal is the worst of several workloads' figures rather than their sum."""
+    return workloads > 1 and goal.quantity.rpartition(".")[0] in ("", "fleet") and quantity_of(goal) not in SUMMED
+
+
+def worst_places(problem: Problem) -> frozenset[int]:
+    """Return which parts of the objective are as good as their worst workload; tie-breaks are sums."""
+    count = len(problem.workloads)
+    return frozenset(place for place, goal in enumerate(problem.goals) if is_worst(goal, count))
+
+
+def together(values: Iterable[int], worst: bool) -> int:
+    """Return what several workloads' parts of a goal come to, in steps to be minimised."""
+    return max(values) if worst else sum(values)
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The columns of a table that decide between rows, most important first, all to be minimised."""
+    """The columns of a table that decide between rows, most important first, all to be minimised.
+
+    `worst` are the places among `all` whose goal is the worst of the workloads' figures; the others are sums.
+    """
 
     goals: tuple[Column, ...]
     ties: tuple[Column, ...]
+    worst: frozenset[int] = frozenset()
 
     @property
     def all(self) -> tuple[Column, ...]:
         """All columns in order."""
         return (*self.goals, *self.ties)
 
+    def led_by(self, first: Column) -> Keys:
+        """Return the keys behind another column."""
+        return Keys((first, *self.goals), self.ties, frozenset(place + 1 for place in self.worst))
+
+    def beside(self, others: Sequence[int | None]) -> Keys:
+        """Return the keys where the other workloads stay: no better than the worst of theirs in each goal."""
+        import numpy
+
+        goals = tuple(
+            values if most is None else numpy.maximum(values, most)
+            for values, most in zip(self.goals, others, strict=True)
+        )
+        return Keys(goals, self.ties)
+
 
 def keys(table: Table, problem: Problem) -> Keys:
     """Return the ranking columns of a table; a `prefer` that is broken adds its worth to the cost."""
+    worst = worst_places(problem)
     return Keys(
-        tuple(column(table, goal, problem) for goal in problem.goals),
+        tuple(column(table, goal, problem, place in worst) for place, goal in enumerate(problem.goals)),
         tuple(column(table, goal, problem) for goal in TIES),
+        worst,
     )
 
 
-def column(table: Table, goal: Goal, problem: Problem) -> Column:
-    """Return what each row adds to a goal, in steps, to be minimised."""
+def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> Column:
+    """Return what each row adds to a goal, in steps, to be minimised; of the `worst`, what it has of it."""
     import numpy
 
     name = quantity_of(goal)
-    if not counts_for(goal, table.workload.name):
-        return numpy.zeros(table.rows, dtype=numpy.int64)
+    if not counts_for(goal, table.workload.name) or name not in BY_KIND[table.workload.kind]:
+        return numpy.full(table.rows, -HUGE if worst else 0, dtype=numpy.int64)
     sign = 1 if goal.direction == "minimize" else -1
     if name == "cost":
         found = table.costs
@@ -105,11 +147,11 @@ def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
     return int(min(rows.tolist(), key=table.name))
 
 
-def goal_value(candidate: Candidate, goal: Goal) -> int:
+def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
     """Return what a candidate adds to a goal, in steps, to be minimised (as `column` does for rows)."""
     name = quantity_of(goal)
-    if not counts_for(goal, candidate.workload):
-        return 0
+    if not counts_for(goal, candidate.workload) or name not in BY_KIND[candidate.kind]:
+        return -HUGE if worst else 0
     sign = 1 if goal.direction == "minimize" else -1
     if name == "cost":
         return sign * candidate.cost + (candidate.penalty if sign == 1 else 0)

@@ -47,22 +47,46 @@ def reduced(table: Table, fitting: Column, ranks: Keys, shared: Shared, cheapest
     ]
     _, which = numpy.unique(numpy.stack(group, axis=1), axis=0, return_inverse=True)
     which = which.reshape(-1)
-    order = numpy.lexsort((*(values[fitting] for values in reversed(ranks.all)), which))
+    columns = [values for place, values in enumerate(ranks.all) if place not in ranks.worst]
+    limits = [ranks.all[place] for place in sorted(ranks.worst)]
+    order = numpy.lexsort((*(values[fitting] for values in reversed(columns)), which))
     sorted_groups = which[order]
     starts = numpy.flatnonzero(numpy.concatenate(([True], sorted_groups[1:] != sorted_groups[:-1])))
     ends = numpy.append(starts[1:], len(order))
     kept = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         rows = fitting[order[start:end]]
-        same = numpy.ones(len(rows), dtype=bool)
-        for values in ranks.all:
-            same &= values[rows] == values[rows[0]]
-        kept.append(best(rows[same], (), table))
+        for first in leading(rows, limits):
+            same = numpy.ones(len(rows), dtype=bool)
+            for values in ranks.all:
+                same &= values[rows] == values[rows[first]]
+            kept.append(best(rows[same], (), table))
     rows = numpy.array(kept, dtype=numpy.int64)
     rows = rows[numpy.lexsort(tuple(values[rows] for values in reversed(ranks.all)))]
     if cheapest:
         rows = rows[undominated(table, rows, ranks, shared)]
     return [int(row) for row in rows]
+
+
+def leading(rows: Column, limits: Sequence[Column]) -> list[int]:
+    """Return the places of ranked rows that no earlier row equals or betters in every limit.
+
+    A goal that is the worst of all workloads limits each of them: below the limit the rest of the ranking decides.
+    """
+    import numpy
+
+    if not limits:
+        return [0]
+    have = numpy.stack([values[rows] for values in limits], axis=1)
+    if len(limits) == 1:
+        lowest = numpy.minimum.accumulate(have[:, 0])
+        return [0, *(numpy.flatnonzero(lowest[1:] < lowest[:-1]) + 1).tolist()]
+    out: list[int] = []
+    left = numpy.arange(len(rows))
+    while len(left):
+        out.append(int(left[0]))
+        left = left[(have[left] < have[left[0]]).any(axis=1)]
+    return out
 
 
 def least_cost(table: Table, rows: Column) -> Column:

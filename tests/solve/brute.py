@@ -98,12 +98,21 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog) -> list[C
 
 
 Key = tuple[object, ...]
+WORST = (
+    *("headroom", "quality", "memory", "tpot", "ttft", "cost_per_token", "kv_tokens", "max_concurrency"),
+    *("max_context", "step_time", "mfu", "duration"),
+)
+"""Quantities of which a sum over workloads says nothing: an objective is as good as the worst of them."""
 
 
 def rank(problem: Problem, rows: list[Candidate]) -> Key:
-    """Return what an answer is compared by: goals and tie-breaks summed, broken preferences paid, then names."""
+    """Return what an answer is compared by: sums and worsts of goals, broken preferences paid, then names."""
     goals = (*problem.goals, *TIES)
-    sums = [sum(goal_value(row, goal) for row in rows) for goal in goals]
+    sums = []
+    for place, goal in enumerate(goals):
+        worst = len(rows) > 1 and place < len(problem.goals) and goal.quantity in WORST
+        parts = [goal_value(row, goal, worst) for row in rows]
+        sums.append(max(parts) if worst else sum(parts))
     chosen = {row.workload: row for row in rows}
     for wish in problem.preferences:
         if len(speaks_of(wish.condition)) > 1 and not holds_together(wish.condition, problem, chosen):

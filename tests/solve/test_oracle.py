@@ -12,6 +12,7 @@ from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
 from planner.solve import solve
+from planner.solve.ranking import scale_of
 
 GPUS = ("l4", "l40s", "a10g", "rtx_4090", "a100_sxm_80gb")
 
@@ -92,6 +93,54 @@ def test_fleets(seed: int, tmp_path: Path) -> None:
     compare(text, tmp_path)
 
 
+OBJECTIVES = (
+    "maximize headroom then minimize cost",
+    "minimize tpot then minimize cost",
+    "minimize cost then maximize headroom",
+    "maximize quality then minimize cost",
+    "minimize cost then maximize quality then maximize headroom",
+    "minimize ttft then maximize headroom then minimize cost",
+    "minimize a.tpot then minimize cost",
+    "minimize cost then maximize b.headroom",
+    "maximize a.quality then minimize b.ttft then minimize cost",
+    "minimize gpus then minimize memory then minimize cost",
+    "maximize kv_tokens then minimize power then minimize cost",
+)
+
+
+@pytest.mark.parametrize("seed", range(110))
+def test_objectives_over_several_workloads_and_of_one(seed: int, tmp_path: Path) -> None:
+    """Of a headroom or a time the worst workload counts, of a cost the sum; shared limits or none."""
+    chance = random.Random(9000 + seed)
+    names = ["a", "b", "c"][: chance.choice((2, 2, 3))]
+    bound = chance.choice(("", "", f"cost <= ${chance.randint(4, 20)}/h", f"gpus <= {chance.randint(2, 5)}"))
+    twins = chance.random() < 0.3  # workloads that are alike are one class
+    kept = chance.getstate()
+    blocks = []
+    for name in names:
+        if twins:
+            chance.setstate(kept)
+        blocks.append(service(chance, name, 2))
+    text = offers(chance, 3, limited=chance.random() < 0.5) + "".join(blocks)
+    text += (f"fleet {{ {bound} }}\n" if bound else "") + OBJECTIVES[seed % len(OBJECTIVES)] + "\n"
+    compare(text, tmp_path)
+
+
+def test_a_training_beside_a_service_counts_only_for_what_it_has(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    text = offers(chance, 2) + service(chance, "w", 2)
+    text += (
+        'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; global_batch = 8; precision = bf16; gpus = 1; '
+        "micro_batch = 1; provider = own }\n"
+    )
+    for goal in (
+        "minimize tpot then minimize cost",
+        "minimize step_time then minimize cost",
+        "minimize w.tpot then minimize t.memory then minimize cost",
+    ):
+        compare(text + f"{goal}\n", tmp_path)
+
+
 def compare(text: str, folder: Path) -> None:
     catalog, _ = load_catalog()
     problem = problem_of(text, folder)
@@ -106,3 +155,8 @@ def compare(text: str, folder: Path) -> None:
     assert [row.name for row in chosen] == [row.name for row in found[1]], text
     assert [row.cost for row in chosen] == [row.cost for row in found[1]]
     assert all(part.value == part.bound for part in answer.objective)
+    sums = found[0][: len(problem.goals)]
+    for goal, part, total in zip(problem.goals, answer.objective, sums, strict=True):
+        assert part.value is not None
+        signed = (part.value + part.penalty) * scale_of(goal) * (1 if goal.direction == "minimize" else -1)
+        assert signed == total, (text, part)

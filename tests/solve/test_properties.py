@@ -249,3 +249,35 @@ def test_no_time_is_no_proof(tmp_path: Path) -> None:
     assert answer.outcome in ("optimal", "feasible", "unknown")
     if answer.outcome != "optimal":
         assert not answer.reproducible
+
+
+WISHES = "prefer dear: a.gpu == a100_sxm_80gb worth $2/h\nprefer alike: a.gpu != b.gpu worth $1/h\n"
+
+
+@pytest.mark.parametrize("shared", ["", "fleet { cost <= $99/h }\n"])
+def test_what_preferences_cost_stands_beside_the_cost(shared: str, tmp_path: Path) -> None:
+    """The objective's value is what is paid; its penalty is the worth of every preference that is not kept."""
+    problem = problem_of(FLEET + WISHES.replace("worth $1/h", "worth $0.10/h") + shared, tmp_path)
+    answer = solve(problem, CATALOG)
+    (part,) = answer.objective
+    lost = sum(wish.worth for wish in problem.preferences if not dict(answer.wishes)[wish.name])
+    assert lost
+    assert answer.cost is not None
+    assert (part.value, part.penalty, part.bound) == (answer.cost * MICRO, lost * MICRO, answer.cost * MICRO)
+
+
+def test_what_is_rejected_is_better_by_the_objective(tmp_path: Path) -> None:
+    """A dear GPU makes a run cheaper in all; one that breaks a rule is told where the whole price is the objective."""
+    text = (
+        "offer slow { gpu = l4; gpus = 1; price = $1/h }\noffer fast { gpu = h100_sxm; gpus = 1; price = $3/h }\n"
+        'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; global_batch = 8; tokens = 50M; precision = bf16; '
+        "gpus = 1; micro_batch = 1; provider = own; cost <= $2/h }\n"
+    )
+    for goal, better in (("total_cost", ["h100_sxm"]), ("step_time", ["h100_sxm"]), ("cost", [])):
+        (item,) = answer_of(f"{text}minimize {goal}\n", tmp_path).workloads
+        assert item.chosen.gpu == "l4"
+        assert [row.gpu for row in item.rejected] == better
+        for row in item.rejected:
+            assert [fault.rule for fault in row.broken] == ["t.cost"]
+            have, chosen = row.outcomes[goal], item.chosen.outcomes[goal]
+            assert have is not None and chosen is not None and have < chosen
