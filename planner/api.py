@@ -113,7 +113,7 @@ class Result:
         """Return the answer as data, the keys of `--format json`: money in USD, sizes in bytes, times in seconds."""
         from planner.report.json_ import document
 
-        return document(self.answer, self.plan.findings)
+        return document(self.answer, self.plan.findings, self.path)
 
     def lock(self) -> str:
         """Return the text of the lock that `planner solve` would write; raise ValueError where there is no answer."""

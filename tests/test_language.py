@@ -426,8 +426,9 @@ def test_a_wrong_setting_has_a_code_and_a_place(setting: str, code: str) -> None
         changed, found = override(file, [relation])
         found = (*found, *resolve(changed, CATALOG)[1])
     assert [item.code for item in found] == [code]
-    assert found[0].span is None or found[0].span.path == f"--set {setting}"
+    assert (found[0].span is not None) == bool(setting)
     if found[0].span is not None:
+        assert found[0].span.path == f"--set {setting}"
         assert 0 <= found[0].span.start < found[0].span.end <= len(setting)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import typer
@@ -13,9 +14,9 @@ from planner.cli.progress import progress
 
 def estimate(
     what: str = typer.Argument(..., metavar="PLAN|COUNT", help="A plan file, or a parameter count like 13B."),
-    weights: str = typer.Option("bf16", help="The weights' format, with a count."),
+    weights: str | None = typer.Option(None, help="The weights' format, with a count: bf16 unless said."),
     training: bool = typer.Option(False, "--training", help="Train it, with a count."),
-    optimizer: str = typer.Option("adamw", help="The optimizer, with a count and --training."),
+    optimizer: str | None = typer.Option(None, help="The optimizer, with a count and --training: adamw unless said."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say how much memory a plan needs, also where it does not fit (then exit 1)."""
@@ -24,8 +25,16 @@ def estimate(
     screen.known_format(format)
     params = None if exists(what) else parameters(what)
     if params is not None:
-        _thumb(params, weights, training, optimizer, format)
+        if optimizer is not None and not training:
+            typer.echo("warning: `--optimizer` says nothing of inference; add `--training`", err=True)
+        _thumb(params, weights or "bf16", training, optimizer or "adamw", format)
         return
+    if not exists(what) and (count := meant(what)):
+        typer.echo(f"error[E0001]: there is no file `{what}`; a count of parameters is written {count}", err=True)
+        raise typer.Exit(2)
+    idle = {"--weights": weights, "--training": training or None, "--optimizer": optimizer}
+    for name in (name for name, said in idle.items() if said is not None):
+        typer.echo(f"warning: `{name}` is for a count of parameters; `{what}` is a plan and says its own", err=True)
     from planner.solve import estimate as answer_of
 
     loaded = load_plan(what)
@@ -51,6 +60,15 @@ def estimate(
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
         raise typer.Exit(1)
+
+
+def meant(text: str) -> str | None:
+    """Return a count of parameters as it is written where a text looks like one: 70B for 70b, 13B for 13GB."""
+    found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
+    if found is None:
+        return None
+    scale = {"g": "B"}.get(found[2], found[2] if found[2] == "k" else found[2].upper())
+    return f"{found[1]}{scale}"
 
 
 def _thumb(params: int, weights: str, training: bool, optimizer: str, format: str) -> None:

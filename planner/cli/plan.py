@@ -28,8 +28,11 @@ def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str 
 
 
 def unreadable(loaded: Loaded) -> bool:
-    """Return whether a file could not be read at all (exit code 2)."""
-    return any(item.is_error and item.code.startswith("E00") for item in loaded.findings)
+    """Return whether a file could not be read at all, or the command line is at fault (exit code 2)."""
+    return any(
+        item.is_error and (item.code.startswith("E00") or (item.span is not None and item.span.path.startswith("--")))
+        for item in loaded.findings
+    )
 
 
 def seconds(text: str) -> float:

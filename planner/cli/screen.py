@@ -52,12 +52,31 @@ def show(
     answer: Answer,
     problem: Problem | None,
     findings: Sequence[Diagnostic],
-    title: str = "The plan",
+    title: str,
     traded: Sequence[str] = (),
+    held: list[str] | None = None,
 ) -> None:
-    """Print an answer on stdout; `traded` names the quantities of its front."""
-    from planner.report.answer import render
+    """Print an answer on stdout; `traded` names the quantities of its front.
+
+    `held` are the answers of other plans before it: what is to be one document waits there for `show_held`, the rest is
+    told apart by an empty line.
+    """
+    from planner.report.answer import WHOLE, render
 
     columns, colour = width(sys.stdout), colourful(sys.stdout)
     text = render(form, answer, problem, findings, title=title, traded=traded, width=columns, colour=colour)
-    typer.echo(text, color=colour or None)
+    if held is not None and form in WHOLE:
+        held.append(text)
+        return
+    typer.echo(f"\n{text}" if held else text, color=colour or None)
+    if held is not None:
+        held.append(text)
+
+
+def show_held(form: str, held: Sequence[str]) -> None:
+    """Print the answers of several plans that are to be one document."""
+    from planner.report.answer import WHOLE, joined
+
+    text = joined(form, held) if form in WHOLE else ""
+    if text:
+        typer.echo(text)

@@ -9,6 +9,7 @@ import typer
 from planner.cli import screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unreadable
 from planner.cli.progress import progress
+from planner.record import dataclass
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -28,15 +29,34 @@ def solve(
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Choose the cheapest hardware that provably fits and write PLAN.lock."""
-    limit = seconds(time_limit)
     screen.known_format(format)
-    front = _quantities(pareto)
+    if "" in settings:
+        raise typer.BadParameter("nothing is set; write chat.gpus=2", param_hint="--set")
+    wanted = Wanted(
+        check, no_lock, accept_feasible, top, tuple(settings), _quantities(pareto), seconds(time_limit), workers, format
+    )
+    held: list[str] | None = [] if len(plans) > 1 else None
     worst = 0
     for plan in plans:
-        worst = max(
-            worst, _one(plan, check, no_lock, accept_feasible, top, tuple(settings), front, limit, workers, format)
-        )
+        worst = max(worst, _one(plan, wanted, held))
+    if held is not None:
+        screen.show_held(format, held)
     raise typer.Exit(worst)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of the verb; `front` are the quantities of `--pareto`, `limit` is in seconds."""
+
+    check: bool
+    no_lock: bool
+    accept: bool
+    top: int
+    settings: tuple[str, ...]
+    front: tuple[str, ...]
+    limit: float
+    workers: int
+    format: str
 
 
 def _quantities(text: str) -> tuple[str, ...]:
@@ -66,30 +86,21 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     return findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus)
 
 
-def _one(
-    plan: str,
-    check: bool,
-    no_lock: bool,
-    accept: bool,
-    top: int,
-    settings: tuple[str, ...],
-    front: tuple[str, ...],
-    limit: float,
-    workers: int,
-    format: str,
-) -> int:
+def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     from planner.lock import lock
     from planner.solve import solve as answer_of
 
-    loaded = load_plan(plan, settings)
+    loaded = load_plan(plan, wanted.settings)
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         return 2 if unreadable(loaded) else 1
     with progress() as stage:
-        answer = answer_of(loaded.problem, loaded.catalog, top, limit, workers, front, stage)
+        answer = answer_of(
+            loaded.problem, loaded.catalog, wanted.top, wanted.limit, wanted.workers, wanted.front, stage
+        )
     doubts = _doubts(answer, loaded)
     report(doubts, loaded.texts)
-    screen.show(format, answer, loaded.problem, (*loaded.findings, *doubts), plan, front)
+    screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
     if answer.outcome == "infeasible":
         return 1
     if answer.refusal:
@@ -99,12 +110,12 @@ def _one(
         typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
         return 1
     path = lock.path_for(plan)
-    if check:
+    if wanted.check:
         return _compare(plan, answer, loaded)
-    if answer.outcome != "optimal" and not accept:
+    if answer.outcome != "optimal" and not wanted.accept:
         typer.echo("error[E0702]: no proof within the time limit; the lock stays as it is", err=True)
         return 1
-    if no_lock or settings:
+    if wanted.no_lock or wanted.settings:
         return 0
     try:
         lock.write(path, lock.render(answer, loaded.problem, loaded.catalog, loaded.texts))

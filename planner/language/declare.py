@@ -11,7 +11,7 @@ from planner.language.fields import FIELDS_BY_KIND, SETS
 from planner.language.lower import constant
 from planner.language.problem import Value
 from planner.language.schema import BOTH, Quantity
-from planner.language.scope import Scope, near
+from planner.language.scope import Scope, near, nearest
 from planner.language.types import Env
 from planner.record import dataclass
 from planner.syntax import tree
@@ -156,30 +156,37 @@ def base_of(declaration: tree.Declaration, scope: Scope) -> tree.Declaration | N
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The fields a declaration states: values by name, sets of words, `peak` by format, and where each stands."""
+    """The fields a declaration states: values by name, sets of words, `peak` by format, and where each stands.
+
+    `meant` are those that a misspelled name stands for.
+    """
 
     values: dict[str, Value]
     sets: dict[str, tuple[str, ...]]
     peaks: dict[str, Fraction]
     spans: dict[str, Span]
+    meant: set[str]
 
 
 def read_fields(declaration: tree.Declaration, scope: Scope) -> Said:
     """Return the fields of a model, GPU, offer or format as they are stated; each mistake is noted."""
     kind = declaration.kind
     table = {name: row for name, row in FIELDS_BY_KIND[kind].items() if row.role == "given"}
-    said = Said({}, {}, {}, {})
+    said = Said({}, {}, {}, {}, set())
     env = Env(scope)
     for relation in declaration.body:
         name = relation.target.parts[0]
         row = table.get(name)
         if row is None or (len(relation.target.parts) > 1 and name != "peak"):
+            meant = nearest(name, table)
             scope.error(
                 "E0303",
-                f"a {kind} has no `{relation.target.text}`",
+                f"{'an' if kind[0] in 'aeio' else 'a'} {kind} has no `{relation.target.text}`",
                 relation.target.span,
-                help=near(name, table) or f"it has {', '.join(table)}",
+                help=f"did you mean `{meant}`?" if meant else f"it has {', '.join(table)}",
             )
+            if meant is not None:
+                said.meant.add(meant)
         elif relation.operator != "=":
             scope.error("E0402", f"`{name}` of a {kind} takes `=`", relation.span, help=f"{name} = …")
         elif relation.per_layer or relation.because is not None:

@@ -17,7 +17,7 @@ def declare_format(declaration: tree.Declaration, scope: Scope) -> None:
     before = len(scope.findings)
     base = base_row(declaration, scope)
     said = read_fields(declaration, scope)
-    if declaration.base is None and "bits" not in said.spans:
+    if declaration.base is None and not {"bits"} & {*said.spans, *said.meant}:
         scope.error(
             "E0404",
             f"format `{declaration.name}` does not say `bits`",

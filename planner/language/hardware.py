@@ -29,6 +29,8 @@ def _str(said: Said, name: str, default: str) -> str:
 def _missing(declaration: tree.Declaration, said: Said, needed: tuple[str, ...], scope: Scope) -> bool:
     absent = [name for name in needed if not any(spoken.partition(".")[0] == name for spoken in said.spans)]
     for name in absent:
+        if name in said.meant:
+            continue
         scope.error(
             "E0404",
             f"{declaration.kind} `{declaration.name}` does not say `{name}`",

@@ -174,6 +174,9 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
                 help="use a quantity that is one",
             )
             return None
+    if operator == "/" and _is_zero(right.node):
+        env.scope.error("E0403", "this has no value: it divides by zero", node.right.span, "divide by something else")
+        return None
     lowered = replace(node, left=left.node, right=right.node)
     if operator in "+-":
         if not together(left.type.unit, right.type.unit):
@@ -181,6 +184,12 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
             return None
         return Typed(lowered, Type("number", left.type.unit or right.type.unit))
     return Typed(lowered, Type("number", product(left.type.unit, right.type.unit, operator == "/")[1]))
+
+
+def _is_zero(node: tree.Expression) -> bool:
+    """Return whether an expression is zero whatever the workloads are."""
+    found = None if names(node) else evaluate(node, lambda *_: None)
+    return found is not None and found.value == 0 and found.value is not False
 
 
 def _units_differ(node: tree.Binary, left: Type, right: Type, env: Env) -> None:

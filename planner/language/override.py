@@ -22,7 +22,9 @@ def read_setting(setting: str) -> tuple[tree.Relation | None, tuple[Diagnostic, 
     items = file.items[0].items if file.items and isinstance(file.items[0], tree.Test) else ()
     if found or len(file.items) != 1 or len(items) != 1 or not isinstance(items[0], tree.Relation):
         reason = found[0].message if found else "it is no relation"
-        return None, (error("E0402", f"`--set {setting}` is not {WRITTEN}: {reason}", help="--set chat.gpus=2"),)
+        span = Span(path, 0, len(setting), 1, 1) if setting else None
+        message = f"`--set {setting}` is not {WRITTEN}: {reason}"
+        return None, (error("E0402", message, span, help="--set chat.gpus=2"),)
     return _moved(items[0], len('test "" { '), path), ()
 
 

@@ -22,6 +22,12 @@ SHOWN = 12
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return "did you mean …" for the nearest known word, or None."""
+    found = nearest(word, known)
+    return None if found is None else f"did you mean `{found}`?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is meant by a misspelled one, or None."""
     from difflib import get_close_matches
 
     choices = list(dict.fromkeys(known))
@@ -30,7 +36,7 @@ def near(word: str, known: Iterable[str]) -> str | None:
     if not found:
         low = {choice.casefold(): choice for choice in choices}
         found = [low[item] for item in get_close_matches(word.casefold(), low, n=1, cutoff=0.6)]
-    return f"did you mean `{found[0]}`?" if found else None
+    return found[0] if found else None
 
 
 def choices(word: str, known: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from planner.language.declare import base_of
 from planner.language.domain import check_domains
 from planner.language.problem import Bound, Value, Workload
 from planner.language.schema import BY_KIND, PER_LAYER, Quantity
-from planner.language.scope import Scope, near
+from planner.language.scope import Scope, near, nearest
 from planner.language.types import Env, Type, Typed
 from planner.syntax import tree
 
@@ -148,7 +148,10 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
     if quantity is None:
         other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
         reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {block.kind}"
-        scope.error("E0303", reason, relation.target.span, help=_near_quantity(name, block.kind))
+        meant = nearest(name, BY_KIND[block.kind])
+        help = f"did you mean `{meant}`?" if meant else f"`planner explain {block.kind}` lists what it has"
+        scope.error("E0303", reason, relation.target.span, help=help)
+        block.spans.setdefault(meant or name, relation.span)  # it is said, if in a wrong way
         return
     block.spans.setdefault(name, relation.span)
     if relation.per_layer and not _layered(block, quantity, relation):
@@ -164,10 +167,6 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
         scope.error("E0402", f"`{name}` is given: it takes `=`", relation.span, help=f"{name} = …")
     else:
         _bound(block, quantity, relation)
-
-
-def _near_quantity(name: str, kind: str) -> str:
-    return near(name, BY_KIND[kind]) or f"`planner explain {kind}` lists what it has"
 
 
 def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool:

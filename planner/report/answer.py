@@ -9,6 +9,9 @@ from planner.language.problem import Problem
 from planner.solve.candidate import Answer
 
 FORMATS = ("table", "json", "markdown", "html")
+UNTITLED = "The plan"
+WHOLE = frozenset({"json", "html"})
+"""Forms of which several answers are joined to one document."""
 
 
 def render(
@@ -17,19 +20,19 @@ def render(
     problem: Problem | None = None,
     diagnostics: Sequence[Diagnostic] = (),
     *,
-    title: str = "The plan",
+    title: str | None = None,
     traded: Sequence[str] = (),
     width: int = 100,
     colour: bool = False,
 ) -> str:
-    """Return the answer in one of FORMATS; `traded` names the quantities of its front.
+    """Return the answer in one of FORMATS; `title` is the plan's path, `traded` names the quantities of its front.
 
     `width` and `colour` are for the table alone.
     """
     if form == "json":
         from planner.report import json_
 
-        return json_.render(answer, diagnostics)
+        return json_.render(answer, diagnostics, title)
     from planner.report.sheet import sheet
 
     view = sheet(answer, problem, diagnostics, traded)
@@ -37,12 +40,23 @@ def render(
         case "markdown":
             from planner.report import markdown
 
-            return markdown.render(view, title)
+            return markdown.render(view, title or UNTITLED)
         case "html":
             from planner.report import html
 
-            return html.render(view, title)
+            return html.render(view, title or UNTITLED)
         case _:
             from planner.report import table
 
             return table.render(view, width=width, colour=colour)
+
+
+def joined(form: str, texts: Sequence[str]) -> str:
+    """Return the answers of several plans in one of WHOLE as one document: a list as JSON, one page as HTML."""
+    if form == "json":
+        from planner.report import json_
+
+        return json_.joined(texts)
+    from planner.report import html
+
+    return html.joined(texts) if texts else ""

@@ -27,6 +27,15 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[
     return '<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"
 
 
+BODY, END = "</head><body>\n", "\n</body></html>"
+
+
+def joined(pages: Sequence[str]) -> str:
+    """Return several pages as one, one below the other."""
+    head = pages[0].partition(BODY)[0]
+    return head + BODY + "\n<hr>\n".join(page.partition(BODY)[2].removesuffix(END) for page in pages) + END
+
+
 def render(view: Sheet, title: str = "The plan") -> str:
     """Return the page."""
     body = [_tag("h1", title)]
@@ -55,7 +64,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style>{BODY}" + "\n".join(body) + END
     )
 
 

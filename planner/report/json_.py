@@ -112,10 +112,11 @@ def _diagnostic(item: Diagnostic) -> dict[str, Any]:
     }
 
 
-def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str, Any]:
-    """Return the answer as a JSON document."""
+def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str | None = None) -> dict[str, Any]:
+    """Return the answer as a JSON document; `plan` is the path of what it answers."""
     return {
         "schema": "planner.answer/1",
+        "plan": plan,
         "outcome": answer.outcome,
         "objective": [
             {
@@ -152,6 +153,11 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> dict[str
     }
 
 
-def render(answer: Answer, diagnostics: Sequence[Diagnostic] = ()) -> str:
+def render(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str | None = None) -> str:
     """Return the JSON text."""
-    return json.dumps(document(answer, diagnostics), indent=2, ensure_ascii=False)
+    return json.dumps(document(answer, diagnostics, plan), indent=2, ensure_ascii=False)
+
+
+def joined(documents: Sequence[str]) -> str:
+    """Return several documents as one list."""
+    return "[\n" + ",\n".join(documents) + "\n]" if documents else "[]"

@@ -1,0 +1,131 @@
+"""What a command line can have wrong, and several plans in one: exit codes, hints, one document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import ROOT, run
+
+CHAT = "examples/chat.mem"
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ("chat.gpus", "E0402"),
+        ("chat.gpus=", "E0402"),
+        ("chat.gpus=2; chat.gpus=3", "E0402"),
+        ("chta.gpus=2", "E0301"),
+        ("chat.gpuz=2", "E0303"),
+        ("chat.gpus=bf16", "E0402"),
+    ],
+)
+def test_a_wrong_setting_is_a_matter_of_usage(setting: str, code: str) -> None:
+    done = run("solve", "--no-lock", "--set", setting, CHAT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error[{code}]" in done.stderr
+    assert f" --> --set {setting}:1:" in done.stderr
+
+
+def test_an_empty_setting_is_a_matter_of_usage() -> None:
+    assert run("solve", "--no-lock", "--set", "", CHAT).returncode == 2
+
+
+def test_what_a_setting_makes_impossible_is_an_answer() -> None:
+    assert run("solve", "--no-lock", "--set", "chat.gpu=t4", "--set", "chat.gpus=1", CHAT).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("70b", "70B"), ("13GB", "13B"), ("1.5t", "1.5T"), ("13 billion", "13B"), ("500m", "500M"), ("7k", None)],
+)
+def test_what_looks_like_a_count_of_parameters_is_told_how_it_is_written(text: str, count: str | None) -> None:
+    done = run("estimate", text)
+    assert done.returncode == (0 if count is None else 2)
+    assert count is None or f"a count of parameters is written {count}" in done.stderr
+
+
+def test_a_plan_that_is_not_there_is_no_count() -> None:
+    assert "count of parameters" not in run("estimate", "nowhere.mem").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("13B", "--optimizer", "adamw"), "add `--training`"),
+        (("examples/rule_of_thumb.mem", "--weights", "bf16"), "`--weights` is for a count of parameters"),
+        (("13B", "--training", "--optimizer", "adamw"), ""),
+        (("13B",), ""),
+    ],
+)
+def test_an_option_that_says_nothing_is_told(words: tuple[str, ...], said: str) -> None:
+    done = run("estimate", *words)
+    assert done.returncode == 0
+    assert said in done.stderr
+    assert bool(said) == bool(done.stderr)
+
+
+def test_several_plans_are_one_document() -> None:
+    plans = (CHAT, "tests/corpus/errors/E0303-unknown-quantity.mem", "examples/impossible.mem")
+    done = run("solve", "--no-lock", "--format", "json", *plans)
+    assert done.returncode == 1
+    assert [(item["plan"], item["outcome"]) for item in json.loads(done.stdout)] == [
+        (CHAT, "optimal"),
+        ("examples/impossible.mem", "infeasible"),
+    ]
+    alone = json.loads(run("solve", "--no-lock", "--format", "json", CHAT).stdout)
+    assert alone == json.loads(done.stdout)[0]
+
+
+def test_several_plans_are_one_page() -> None:
+    done = run("solve", "--no-lock", "--format", "html", CHAT, "examples/rule_of_thumb.mem")
+    assert done.stdout.count("<!doctype html>") == done.stdout.count("</html>") == 1
+    assert done.stdout.count("<h1>") == 2
+
+
+def test_several_tables_are_told_apart_by_an_empty_line() -> None:
+    one, two = (run("solve", "--no-lock", plan).stdout for plan in (CHAT, "examples/rule_of_thumb.mem"))
+    assert run("solve", "--no-lock", CHAT, "examples/rule_of_thumb.mem").stdout == f"{one}\n{two}"
+
+
+@pytest.mark.parametrize("text", ["offer o { gpu = l4; gpus = 1; pric = $1/h }", "format f { bitz = 3 }"])
+def test_a_misspelled_field_is_one_mistake(text: str, tmp_path: Path) -> None:
+    done = run("check", "--format", "concise", _plan(tmp_path, text))
+    assert [line.split("] ")[0].split("[")[1] for line in done.stdout.splitlines() if "error" in line] == ["E0303"]
+
+
+@pytest.mark.parametrize("name", ["model", "context", "concurrency"])
+def test_a_misspelled_quantity_is_one_mistake(name: str, tmp_path: Path) -> None:
+    plan = (ROOT / CHAT).read_text().replace(f"  {name} ", f"  {name[:-1]}x ")
+    done = run("check", "--format", "concise", _plan(tmp_path, plan, whole=True))
+    assert [line for line in done.stdout.splitlines() if "error" in line] == [
+        line for line in done.stdout.splitlines() if "E0303" in line
+    ]
+    assert done.stdout.count("E0303") == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "require r: chat.cost <= $4/h / 0",
+        "require r: chat.gpus / (2 - 2) <= 3",
+        "prefer p: chat.gpus <= 4 / zero worth $2/h",
+        "require r: all(w.gpus / (1 - 1) < 3 for w in workloads)",
+        "fleet { cost <= $4/h / 0 }",
+    ],
+)
+def test_a_division_by_a_constant_zero_is_found_without_solving(rule: str, tmp_path: Path) -> None:
+    text = f"let zero = 0\n{(ROOT / CHAT).read_text()}\n{rule}\n"
+    done = run("check", "--format", "concise", _plan(tmp_path, text, whole=True))
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if "error" in line and "divides by zero" not in line] == []
+    assert done.stdout.count("E0403") == 1
+
+
+def _plan(folder: Path, text: str, whole: bool = False) -> str:
+    path = folder / "plan.mem"
+    chat = 'edition 2026\ninference chat { model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 8 }\n'
+    path.write_text(text if whole else chat + text + "\n")
+    return str(path)
