@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from planner.catalog.load import load as load_catalog
-from planner.cli.explain import lines_for
 from planner.diagnostics.codes import CODES
 from planner.language.fields import FIELDS, FIELDS_BY_KIND
+from planner.language.meanings import MEANINGS
 from planner.language.schema import BY_KIND, QUANTITIES
+from planner.report.explain import lines_for, near
 from planner.syntax.tokens import RESERVED, SCALES
 from planner.syntax.words import WORDS
 from planner.units.quantity import UNITS
@@ -18,12 +19,35 @@ CATALOG, _ = load_catalog()
 
 def test_everything_with_a_name_is_explained() -> None:
     named = [*CODES, *BY_KIND, *FIELDS_BY_KIND, *(row.name for row in (*QUANTITIES, *FIELDS)), *UNITS, *SCALES, *WORDS]
-    named += [*CATALOG.formats, *CATALOG.gpus, *CATALOG.engines, *list(CATALOG.models)[:5]]
-    assert [name for name in named if len(lines_for(name)) < 2] == []
+    named += [*CATALOG.formats, *CATALOG.gpus, *CATALOG.engines, *list(CATALOG.models)[:5], *CATALOG.offers]
+    named += {getattr(row, name) for row in CATALOG.offers.values() for name in ("provider", "region", "instance_type")}
+    named += {getattr(row, name) for row in CATALOG.gpus.values() for name in ("vendor", "architecture")} - {""}
+    named += [word for row in QUANTITIES for word in row.words]
+    assert [name for name in named if len(lines_for(name, CATALOG)) < 2] == []
 
 
 def test_every_reserved_word_has_its_line_and_no_other() -> None:
     assert set(WORDS) == RESERVED
+
+
+def test_every_word_of_a_quantity_has_its_meaning_and_no_other() -> None:
+    words = {(row.name, word) for row in QUANTITIES for word in row.words}
+    assert {(name, word) for name, meanings in MEANINGS.items() for word in meanings} == words
+
+
+def test_an_ambiguous_name_lists_what_it_could_mean() -> None:
+    first, *rest = lines_for("h100", CATALOG)
+    assert first == "h100: ambiguous, it names 3 GPUs; say which: h100_pcie, h100_sxm, h100_nvl"
+    assert [line.split()[0] for line in rest] == ["h100_pcie", "h100_sxm", "h100_nvl"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("adamww", "adamw"), ("aws/us-east-1/g6e.xlarg", "aws/us-east-1/g6e.xlarge"), ("H100_SMX", "h100_sxm")],
+)
+def test_the_nearest_name_is_offered(what: str, said: str) -> None:
+    assert lines_for(what, CATALOG) == []
+    assert near(what, CATALOG) == said
 
 
 @pytest.mark.parametrize(
@@ -42,11 +66,22 @@ def test_every_reserved_word_has_its_line_and_no_other() -> None:
         ("weights", "The number format of the weights"),
         ("optimizer", "unmentioned  adamw"),
         ("zero", "unmentioned  chosen"),
+        ("adamw", "two states a parameter"),
+        ("adamw", "unmentioned  it is this"),
+        ("qlora", "NF4"),
+        ("bf16_mixed", "precision (training)"),
+        ("transformers", "framework (training)"),
+        ("transformers", "a serving engine"),
+        ("aws/us-east-1/g6e.xlarge", "1 x l40s"),
+        ("aws", "a provider"),
+        ("us-east-1", "a region"),
+        ("NVIDIA", "a vendor"),
+        ("hopper", "h100_sxm"),
     ],
 )
 def test_what_is_said(what: str, said: str) -> None:
-    assert said in "\n".join(lines_for(what))
+    assert said in "\n".join(lines_for(what, CATALOG))
 
 
 def test_nothing_is_explained_of_nothing() -> None:
-    assert lines_for("nonsense") == []
+    assert lines_for("nonsense", CATALOG) == []

@@ -1,0 +1,231 @@
+"""What anything with a name is, in lines: codes, kinds, quantities and their words, units, and rows of the catalogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from planner.report import figures
+
+if TYPE_CHECKING:
+    from planner.catalog.catalog import Catalog
+    from planner.catalog.records import Engine, Format, Gpu, Model, Offer
+    from planner.language.schema import Quantity
+
+SHOWN = 12
+"""So many rows of a list are named; the rest is counted."""
+
+
+def lines_for(what: str, catalog: Catalog) -> list[str]:
+    """Return the lines that explain something by its name; none where nothing has it."""
+    from planner.diagnostics.codes import CODES
+    from planner.language.fields import FIELDS, FIELDS_BY_KIND
+    from planner.language.schema import BY_KIND, QUANTITIES
+
+    code = CODES.get(what.upper())
+    if code:
+        rows: dict[str, object] = {"why": code.why, "example": code.example, "instead": code.instead}
+        return _lines(f"{what.upper()}: {code.title}", rows)
+    lines = _kind(what) if what in BY_KIND else []
+    if what in FIELDS_BY_KIND:
+        lines += [f"{what}: a declaration. What it can say:"]
+        lines += [f"    {row.name:<24}{row.doc}" for row in FIELDS_BY_KIND[what].values() if row.name != "id"]
+    name = what.rpartition(".")[2] if catalog.find_model(what) is None else what
+    lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row)]
+    lines += _word(what) + _unit(what)
+    lines += _rows(what, "formats", catalog.find_format(what), _format)
+    lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
+    lines += _engine(catalog.engines[what]) if what in catalog.engines else []
+    lines += _words(what)
+    return lines or _rows(what, "models", catalog.find_model(what), _model) or _rented(what, catalog)
+
+
+def near(what: str, catalog: Catalog) -> str | None:
+    """Return the name nearest to one that nothing has."""
+    from difflib import get_close_matches
+
+    from planner.diagnostics.codes import CODES
+    from planner.language.fields import FIELDS, FIELDS_BY_KIND
+    from planner.language.meanings import MEANINGS
+    from planner.language.schema import BY_KIND, QUANTITIES
+    from planner.syntax.words import WORDS
+    from planner.units.quantity import UNITS
+
+    known = [*CODES, *BY_KIND, *FIELDS_BY_KIND, *(row.name for row in (*QUANTITIES, *FIELDS)), *UNITS, *WORDS]
+    known += [word for words in MEANINGS.values() for word in words]
+    known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.offers]
+    found = get_close_matches(what, known, 1)
+    if not found:
+        low = {name.casefold(): name for name in known}
+        found = [low[name] for name in get_close_matches(what.casefold(), low, 1)]
+    return found[0] if found else None
+
+
+def _lines(title: str, rows: dict[str, object]) -> list[str]:
+    kept = {name: value for name, value in rows.items() if value not in (None, "", ())}
+    width = max(map(len, kept), default=0)
+    return [title, *(f"  {name:<{width}}  {value}" for name, value in kept.items())]
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return names as a list, the first of them where they are many."""
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
+
+
+def _quantity(row: Quantity) -> list[str]:
+    facts = {"of": ", ".join(row.kinds), "role": row.role, "type": row.type, "unit": row.unit}
+    low, high = (None if end is None else f"{float(end):g}" for end in (row.low, row.high))
+    span = " ".join(part for part in (f"from {low}" if low else "", f"to {high}" if high else "") if part)
+    unsaid = "chosen" if row.free else row.default
+    if isinstance(unsaid, Fraction):
+        unsaid = f"{float(unsaid):g}"
+    more = {"words": ", ".join(row.words), "values": span, "unmentioned": unsaid}
+    return _lines(f"{row.name}: {row.doc}", {**facts, **more})
+
+
+def _kind(name: str) -> list[str]:
+    from planner.language.schema import BY_KIND
+
+    lines = [f"{name}: a kind of workload. Its quantities:"]
+    for role in ("given", "decision", "outcome"):
+        lines.append(f"  {role}")
+        lines += [f"    {row.name:<24}{row.doc}" for row in BY_KIND[name].values() if row.role == role]
+    return lines
+
+
+def _words(name: str) -> list[str]:
+    """Return what a word means that quantities can be: `adamw`, `lora`, `spot`."""
+    from planner.language.meanings import MEANINGS
+    from planner.language.schema import QUANTITIES
+
+    lines = []
+    for row in QUANTITIES:
+        if name in row.words:
+            others = ", ".join(word for word in row.words if word != name)
+            rows: dict[str, object] = {"of": f"{row.name} ({', '.join(row.kinds)})", "others": others}
+            if row.default == name:
+                rows["unmentioned"] = "it is this"
+            lines += _lines(f"{name}: {MEANINGS[row.name][name]}", rows)
+    return lines
+
+
+def _rows(what: str, kind: str, found: Any, page: Callable[[Any], list[str]]) -> list[str]:
+    """Return the page of a row, or the ids of the rows that a name could mean."""
+    if not isinstance(found, tuple):
+        return [] if found is None else page(found)
+    ids = {row.id: getattr(row, "name", "") for row in found}
+    return _lines(f"{what}: ambiguous, it names {len(ids)} {kind}; say which: {', '.join(ids)}", dict(ids))
+
+
+def _format(row: Format) -> list[str]:
+    facts = {"bits": f"{float(row.bits):g}", "exponent": row.exponent, "mantissa": row.mantissa}
+    more = {"largest": row.largest, "epsilon": row.epsilon, "block": row.block}
+    last = {"leaves alone": ", ".join(row.leaves), "engines": ", ".join(row.engines), "source": row.source}
+    return _lines(f"{row.id}: {row.name}, a number format", {**facts, **more, **last})
+
+
+def _gpu(row: Gpu) -> list[str]:
+    peaks = {f"peak {name}": f"{value / 1e12:g} TFLOPS" for name, value in row.flops.items()}
+    sizes = {"usable": f"{row.memory / 2**30:.2f} GiB", "device": f"{row.device_memory / 2**30:.2f} GiB"}
+    last = {"confidence": row.confidence, "source": row.source}
+    speed = {"bandwidth": f"{row.bandwidth / 1e9:g} GB/s"}
+    return _lines(f"{row.id}: {row.name}", {**sizes, **speed, **peaks, **last})
+
+
+def _model(row: Model) -> list[str]:
+    layers = row.architecture.layers if row.architecture else None
+    facts = {"parameters": f"{row.params:_}", "active": f"{row.active_params:_}", "native": row.native_format}
+    more = {"layers": layers, "context": row.max_context, "licence": row.licence, "source": row.source}
+    return _lines(f"{row.id}: a model", {**facts, **more})
+
+
+def _engine(row: Engine) -> list[str]:
+    facts: dict[str, object] = {"block": f"{row.block_tokens} tokens", "max_sequences": row.max_sequences}
+    share = {"gpu_memory_utilization": f"{float(row.gpu_memory_utilization):g}", "source": row.source}
+    return _lines(f"{row.id}: {row.name}, a serving engine", {**facts, **share})
+
+
+def _rented(what: str, catalog: Catalog) -> list[str]:
+    """Return an offer, or what the catalogs have of an instance type, provider, region, vendor or generation."""
+    word = what.casefold()
+    offers = list(catalog.offers.values())
+    for row in offers:
+        if row.id.casefold() == word:
+            return _offer(row)
+    for field in ("instance_type", "provider", "region"):
+        found = [row for row in offers if getattr(row, field).casefold() == word]
+        if found:
+            return _offers(getattr(found[0], field), field.replace("_", " "), found)
+    for field, kind in (("vendor", "a vendor"), ("architecture", "a generation of GPUs")):
+        gpus = [row for row in catalog.gpus.values() if f"{getattr(row, field)} ".casefold().startswith(f"{word} ")]
+        if gpus:
+            rows: dict[str, object] = {"GPUs": len(gpus), "ids": _some(row.id for row in gpus)}
+            return _lines(f"{getattr(gpus[0], field)[: len(word)]}: {kind}", rows)
+    return []
+
+
+def _offer(row: Offer) -> list[str]:
+    def money(micro: int | None) -> str | None:
+        return None if micro is None else figures.hourly(micro)
+
+    facts: dict[str, object] = {
+        "GPUs": f"{row.gpus} x {row.gpu}",
+        "sold by": row.sold_by,
+        "on demand": money(row.price),
+        "spot": money(row.spot),
+        "marketplace": "yes: rented only where a plan names it" if row.marketplace else None,
+        "doubtful": ", ".join(row.flags),
+        "vCPUs": row.vcpus,
+        "RAM": None if row.ram_gib is None else f"{row.ram_gib:g} GiB",
+        "as of": row.as_of,
+        "note": row.note,
+        "source": row.source,
+    }
+    return _lines(f"{row.id}: an offer", facts)
+
+
+def _offers(name: str, what: str, rows: Sequence[Offer]) -> list[str]:
+    facts: dict[str, object] = {
+        "offers": len(rows),
+        "ids" if len(rows) <= SHOWN else "some": _some(row.id for row in rows),
+        "GPUs": _some(sorted(row.gpu for row in rows)),
+        "providers" if what != "provider" else "regions": _some(
+            sorted(row.provider if what != "provider" else row.region for row in rows)
+        ),
+    }
+    return _lines(f"{name}: {'an' if what[0] in 'aeio' else 'a'} {what} of the catalog's offers", facts)
+
+
+def _unit(name: str) -> list[str]:
+    """Return what a unit or a scale of numbers is, and the units it can be exchanged for."""
+    from planner.syntax.tokens import SCALES
+    from planner.units.canonical import unit_of
+    from planner.units.quantity import UNITS
+
+    found = []
+    if name in SCALES:
+        attached = f"13{name}" if name in ("k", "M", "B", "T") else f"8{name} tokens"
+        found += _lines(f"{name}: a scale of numbers", {"times": f"{SCALES[name]:_}", "example": attached})
+    key = name.replace("$", "USD")
+    if key in UNITS:
+        factor, dimension = UNITS[key]
+        canonical = unit_of(dimension)
+        value = factor if canonical is None else factor / UNITS[canonical][0]
+        others = [unit.replace("USD", "$") for unit, (_, same) in UNITS.items() if same == dimension and unit != key]
+        is_ = f"{_number(value)} {(canonical or '').replace('USD', '$')}".rstrip()
+        found += _lines(f"{name}: a unit of {dimension}", {"is": is_, "others": ", ".join(others)})
+    return found
+
+
+def _number(value: Fraction) -> str:
+    return f"{value.numerator:_}" if value.denominator == 1 else f"{float(value):g}"
+
+
+def _word(name: str) -> list[str]:
+    from planner.syntax.words import WORDS
+
+    found = WORDS.get(name)
+    return [] if found is None else _lines(f"{name}: a word of the language", {"does": found[0], "example": found[1]})
