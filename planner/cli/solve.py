@@ -88,6 +88,7 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
 
 def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     from planner.lock import lock
+    from planner.report.outcome import infeasible
     from planner.solve import solve as answer_of
 
     loaded = load_plan(plan, wanted.settings)
@@ -98,7 +99,7 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
         answer = answer_of(
             loaded.problem, loaded.catalog, wanted.top, wanted.limit, wanted.workers, wanted.front, stage
         )
-    doubts = _doubts(answer, loaded)
+    doubts = (*_doubts(answer, loaded), *infeasible(answer, loaded.problem))
     report(doubts, loaded.texts)
     screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
     if answer.outcome == "infeasible":

@@ -21,6 +21,7 @@ def why(
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
+    from planner.report.outcome import infeasible
     from planner.solve import nearest
     from planner.solve import solve as answer_of
 
@@ -44,7 +45,9 @@ def why(
             filtered=tuple(item for item in answer.filtered if item.workload == workload),
         )
         others = {workload: others[workload]}
-    screen.show(format, answer, loaded.problem, loaded.findings, plan)
+    outcome = infeasible(answer, loaded.problem)
+    report(outcome, loaded.texts)
+    screen.show(format, answer, loaded.problem, (*loaded.findings, *outcome), plan)
     if format == "table":
         from planner.report import phrases
         from planner.report import why as reasons

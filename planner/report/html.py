@@ -43,6 +43,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
         body.append(_tag("p", "Nothing fits: these rules cannot be kept together.", "bad"))
         rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in view.conflict]
         body.append(_table(("rule", "why", "would do, alone"), rows))
+        body += _searched(view)
     else:
         body += _summary(view)
     body += [f'<p class="warn"><code>{escape(item.code)}</code> {escape(item.message)}</p>' for item in view.warnings]
@@ -68,6 +69,10 @@ def render(view: Sheet, title: str = "The plan") -> str:
     )
 
 
+def _searched(view: Sheet) -> list[str]:
+    return [_tag("p", f"Searched where the plan does not say: {item}.", "dim") for item in view.searched]
+
+
 def _summary(view: Sheet) -> list[str]:
     sums = []
     if view.cost is not None:
@@ -82,6 +87,7 @@ def _summary(view: Sheet) -> list[str]:
     )
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in sums)
     out = [f'<div class="sums">{cells}</div>']
+    out += _searched(view)
     if not view.reproducible:
         out.append(_tag("p", "A time limit decided: another run may answer otherwise.", "warn"))
     return out

@@ -133,6 +133,7 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
         "cost_usd_per_hour": None if answer.cost is None else answer.cost / 1e6,
         "considered": answer.considered,
         "reproducible": answer.reproducible,
+        "searched_up_to": answer.searched,
         "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
         "pareto": [
             [{"name": row.workload, "choice": _choice(row), "outcomes": _outcomes(row)} for row in point]

@@ -114,6 +114,7 @@ class Sheet:
     considered: int
     reproducible: bool
     front: Front | None = None
+    searched: tuple[str, ...] = ()
 
 
 SHOWN = (
@@ -159,6 +160,7 @@ def sheet(
         answer.considered,
         answer.reproducible,
         front(answer, traded),
+        _searched(answer),
     )
 
 
@@ -169,6 +171,17 @@ def _goal(part: Part) -> Goal:
     over = "" if part.over == "sum" else f" ({'largest' if part.direction == 'minimize' else 'least'} of all)"
     bound = "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}"
     return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
+
+
+def _searched(answer: Answer) -> tuple[str, ...]:
+    """Return the limits of what was searched in words, workloads with the same limits together."""
+    groups: dict[str, list[str]] = {}
+    for name, limits in answer.searched.items():
+        said = [f"no {key}" if most == 1 else f"{key} up to {most:_}" for key, most in limits.items()]
+        groups.setdefault(", ".join(said), []).append(name)
+    if len(groups) == 1:
+        return tuple(groups)
+    return tuple(f"{', '.join(names)}: {said}" for said, names in groups.items())
 
 
 def memory(row: Candidate) -> Memory:

@@ -45,6 +45,14 @@ def _infeasible(view: Sheet, width: int) -> list[Line]:
     if any(item.remedies for item in view.conflict):
         out.append((("Each change alone is enough; the rest of the plan stays.", "dim"),))
     out.append(((f"infeasible, {view.considered:_} candidates considered", "dim"),))
+    return out + _searched(view, width, 0)
+
+
+def _searched(view: Sheet, width: int, indent: int) -> list[Line]:
+    """Return how far was searched where the plan does not say."""
+    out: list[Line] = []
+    for item in view.searched:
+        out += prose("", f"searched where the plan does not say: {item}", width, indent, "dim")
     return out
 
 
@@ -160,4 +168,5 @@ def _whole(view: Sheet, width: int) -> list[Line]:
     if view.outcome != "fixed":
         again = "" if view.reproducible else "; a time limit decided, so another run may answer otherwise"
         out += prose("", f"{view.outcome}, {view.considered:_} candidates considered{again}", width, 2, "dim")
+        out += _searched(view, width, 2)
     return out

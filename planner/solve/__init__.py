@@ -61,6 +61,7 @@ def _solve(
     from dataclasses import replace
 
     from planner.solve.choose import choose
+    from planner.solve.limits import searched
 
     report("enumerating candidates")
     tables = tables_of(problem, catalog, thorough=False)
@@ -77,7 +78,7 @@ def _solve(
 
         report(f"trading {' against '.join(pareto)}")
         answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
-    return answer
+    return replace(answer, searched=searched(problem))
 
 
 def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:

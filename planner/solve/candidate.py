@@ -136,7 +136,8 @@ class Answer:
     """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
 
     `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
-    it is kept, `reproducible` is false where a time limit decided.
+    it is kept, `reproducible` is false where a time limit decided. `searched` are the largest numbers that were tried
+    of what a workload leaves open: a proof speaks of no more than that.
     """
 
     outcome: str
@@ -150,3 +151,4 @@ class Answer:
     reproducible: bool = True
     pareto: tuple[tuple[Candidate, ...], ...] = ()
     refusal: str = ""
+    searched: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -281,3 +281,29 @@ def test_what_is_rejected_is_better_by_the_objective(tmp_path: Path) -> None:
             assert [fault.rule for fault in row.broken] == ["t.cost"]
             have, chosen = row.outcomes[goal], item.chosen.outcomes[goal]
             assert have is not None and chosen is not None and have < chosen
+
+
+def test_an_answer_says_how_far_was_searched(tmp_path: Path) -> None:
+    """What a plan leaves open has a limit, which a proof rests on; what it says has none but its own."""
+    service = 'inference a { model = "meta-llama/Llama-3.1-8B"; context = 4096; concurrency = 8; %s }\n'
+    training = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; global_batch = 8; precision = bf16; %s }\n'
+    parallel = {"tensor_parallel": 8, "pipeline_parallel": 8}
+    for text, limits in (
+        (service % "", {"a": {"gpus": 64, **parallel}}),
+        (service % "gpus in 1..8", {}),
+        (service % "gpus in 8..16 step 8; tensor_parallel in {8, 16}", {"a": {"pipeline_parallel": 8}}),
+        (training % "", {"t": {"gpus": 128, **parallel, "context_parallel": 1}}),
+        (training % "gpus = 2", {}),
+    ):
+        answer = answer_of(text, tmp_path)
+        assert answer.searched == limits, text
+        assert (
+            not answer.workloads
+            or all(
+                Fraction(str(item.chosen.choice[name])) <= most
+                for item in answer.workloads
+                for name, most in limits[item.chosen.workload].items()
+            )
+            if limits
+            else True
+        )

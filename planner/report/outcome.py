@@ -1,0 +1,40 @@
+"""What solving came to as a finding: nothing fits, by these lines of the plan."""
+
+from __future__ import annotations
+
+from planner.diagnostics import Diagnostic, Span
+from planner.diagnostics.diagnostic import error
+from planner.language.problem import Problem
+from planner.report import phrases
+from planner.solve.candidate import Answer
+
+
+def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
+    """Return an E0701 where nothing fits: its places are the rules of the conflict, its help a change that would do."""
+    if answer.outcome != "infeasible":
+        return ()
+    rules = [item.rule for item in answer.conflict]
+    named = " and ".join(filter(None, (", ".join(f"`{rule}`" for rule in rules[:-1]), *(f"`{r}`" for r in rules[-1:]))))
+    message = f"nothing fits: {named or 'no rule'} cannot be kept" + (" together" if len(rules) > 1 else "")
+    places = spans(problem)
+    known = phrases.operators(problem)
+    marked = [(places[rule], rule) for rule in rules if rule in places]
+    span, label = marked[0] if marked else (Span(problem.path, 0, 0, 1, 1), "")
+    remedies = [
+        f"{item.rule.rpartition('.')[0] or item.rule}.{remedy}"
+        for item in answer.conflict
+        for remedy in phrases.conflict(item, known).remedies
+    ]
+    help = f"{' or '.join(remedies[:2])} would do" if remedies else None
+    return (error("E0701", message, span, label=label, secondary=tuple(marked[1:]), help=help),)
+
+
+def spans(problem: Problem) -> dict[str, Span]:
+    """Return where each rule stands by its name; what a block demands of memory and hardware stands at its head."""
+    out: dict[str, Span] = {}
+    for item in problem.workloads:
+        out |= {f"{item.name}.{name}": span for name, span in item.spans.items()}
+        out |= {bound.rule: bound.span for bound in item.bounds}
+        out.setdefault(f"{item.name}.memory", item.span)
+    out |= {bound.rule: bound.span for bound in problem.fleet}
+    return out | {rule.name: rule.span for rule in problem.rules}
