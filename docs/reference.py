@@ -109,7 +109,7 @@ def _gpus() -> str:
             row.name,
             row.vendor,
             f"{row.memory / 2**30:.1f}",
-            f"{row.bandwidth / 1e9:,.0f}" if row.bandwidth else "",
+            f"{row.bandwidth / 1e9:_.0f}" if row.bandwidth else "",
         )
         for row in load()[0].gpus.values()
     ]

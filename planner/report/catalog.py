@@ -27,7 +27,7 @@ def cell(column: str, value: Any) -> str:
         case "memory" | "device_memory":
             return f"{value / 2**30:.2f} GiB"
         case "bandwidth" | "link_bandwidth":
-            return f"{value / 1e9:.0f} GB/s"
+            return f"{value / 1e9:_.0f} GB/s"
         case "price" | "spot":
             return f"${value / 1e6:.4f}/h"
         case "params" | "active_params" | "published_params" | "max_context":

@@ -21,7 +21,7 @@ Write = Callable[[Fraction, int], str]
 
 def size(amount: int | Fraction, digits: int = 2) -> str:
     """Return bytes in GiB."""
-    return f"{float(amount) / GIB:.{digits}f} GiB"
+    return f"{float(amount) / GIB:_.{digits}f} GiB"
 
 
 def hourly(micro: int | Fraction) -> str:
@@ -32,7 +32,7 @@ def hourly(micro: int | Fraction) -> str:
 def monthly(micro: int | Fraction) -> str:
     """Return micro-dollars per hour as whole dollars per month of 730 hours."""
     month = float(micro) * MONTH / 1e6
-    return f"${month:,.0f}/month" if month >= 10 or not month else f"${month:,.2f}/month"
+    return f"${month:_.0f}/month" if month >= 10 or not month else f"${month:_.2f}/month"
 
 
 def duration(seconds: Fraction | float, digits: int = 3) -> str:
@@ -98,7 +98,7 @@ def limit(quantity: str, value: Value, unit: str | None, *, up: bool) -> str:
     step = _step(name, unit if unit is not None else UNITS.get(name), value)
     if step:
         value = step * (ceil(value / step) if up else floor(value / step))
-    return show(quantity, value, unit)
+    return show(quantity, value, unit).replace(" days", " day")  # as the language spells it
 
 
 def _step(name: str, unit: str | None, value: Fraction) -> Fraction | None:
@@ -114,6 +114,8 @@ def _step(name: str, unit: str | None, value: Fraction) -> Fraction | None:
     if unit == "s":
         scale = _scale(float(value))
         return Fraction(scale) * _last(float(value) / scale)
+    if unit == "USD/tok":
+        return _last(float(value * 10**6)) / 10**6
     if unit in ("tok/s", "req/s", "W"):
         return _last(float(value))
     return None
@@ -156,7 +158,7 @@ def _digits(value: float, digits: int) -> str:
     whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     if not whole:
         return f"{value:.{digits}g}"
-    text = f"{value:,.{max(0, digits - whole)}f}"
+    text = f"{value:_.{max(0, digits - whole)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -167,6 +169,6 @@ def _dollars(value: Fraction, digits: int = 4) -> str:
     if amount < Fraction(1, 1000):
         return f"{sign}${float(amount):.3g}"
     if amount >= 1000 and digits <= 4:
-        return f"{sign}${float(amount):,.0f}"
-    whole, _, cents = f"{float(amount):,.{digits}f}".partition(".")
+        return f"{sign}${float(amount):_.0f}"
+    whole, _, cents = f"{float(amount):_.{digits}f}".partition(".")
     return f"{sign}${whole}.{cents.rstrip('0'):<02}"

@@ -70,9 +70,9 @@ def table(thumb: Thumb, *, width: int = 100, colour: bool = False) -> str:
         )
     ]
     for name, amount in thumb.parts.items():
-        head = f"  {name:<14}{amount / 1e9:>9,.1f} GB{amount / 2**30:>11,.2f} GiB"
+        head = f"  {name:<14}{amount / 1e9:>9_.1f} GB{amount / 2**30:>11_.2f} GiB"
         out.append(((head, ""), (f"   {basis(thumb, name)}", "dim")))
-    total = f"  {'total':<14}{thumb.total / 1e9:>9,.1f} GB{thumb.total / 2**30:>11,.2f} GiB"
+    total = f"  {'total':<14}{thumb.total / 1e9:>9_.1f} GB{thumb.total / 2**30:>11_.2f} GiB"
     out.append(((total, "bold"),))
     out += prose("", CAVEAT, width, 2, "dim")
     return coloured(out, width) if colour else plain(out)

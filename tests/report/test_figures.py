@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.report import figures
+from planner.catalog.load import load as load_catalog
+from planner.language.imports import load_text
+from planner.language.resolve import resolve
+from planner.language.schema import BY_KIND
+from planner.report import figures, phrases
+from planner.solve.candidate import Hint
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def test_show(quantity: str, value: Fraction | str | None, text: str) -> None:
 def test_money() -> None:
     assert figures.hourly(758_200) == "$0.7582/h"
     assert figures.hourly(800_000) == "$0.80/h"
-    assert figures.monthly(1_861_000) == "$1,359/month"
+    assert figures.monthly(1_861_000) == "$1_359/month"
     assert figures.monthly(0) == "$0/month"
 
 
@@ -65,3 +70,28 @@ def test_a_limit_still_does_when_it_is_rounded(value: Fraction, quantity: str, u
     written = Fraction(number.replace(",", "")) * scale.get(unit, Fraction(1))
     assert written >= amount if up else written <= amount
     assert abs(written - amount) <= max(amount / 50, Fraction(2**30, 100) if quantity == "memory" else Fraction(1, 100))
+
+
+CATALOG, _ = load_catalog()
+BLOCKS = {
+    "inference": 'inference w { model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 8; %s }',
+    "training": 'training w { model = "meta-llama/Llama-3.1-8B"; sequence = 8Ki tokens; global_batch = 8; %s }',
+}
+BOUNDS = [(kind, row.name) for kind in BLOCKS for row in BY_KIND[kind].values() if row.role == "outcome"]
+
+
+@pytest.mark.parametrize(("kind", "quantity"), BOUNDS)
+@pytest.mark.parametrize("size", [Fraction(1, 3000), Fraction(7, 9), Fraction(20_001, 10), Fraction(3 * 10**6 + 1, 7)])
+def test_a_remedy_is_a_line_of_the_language(kind: str, quantity: str, size: Fraction) -> None:
+    """What is proposed can be put into the plan as it is printed, and is no stricter than what is needed."""
+    if quantity in ("quality", "mfu", "headroom"):
+        size = min(size, Fraction(7, 9))
+    if BY_KIND[kind][quantity].whole or quantity in ("max_concurrency", "kv_tokens", "max_context"):
+        size = Fraction(max(1, int(size)))
+    line = phrases.hint(Hint(quantity, "<=", size))
+    file, found, texts = load_text(BLOCKS[kind] % line, "plan.mem")
+    assert file is not None
+    problem, more = resolve(file, CATALOG, texts=texts)
+    assert problem is not None, (line, [item.message for item in (*found, *more)])
+    (bound,) = problem.workloads[0].bounds
+    assert isinstance(bound.value, Fraction) and bound.value >= size, line
