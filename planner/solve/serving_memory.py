@@ -12,6 +12,9 @@ from planner.solve import layerwise
 from planner.solve.scale import UNKNOWN
 from planner.solve.serving import Form, Service, Split, number, profile_of, sixteen_bit
 
+LARGEST = 2**60
+"""What exceeds every machine: larger sizes are counted as this, so that columns of sums stay below 2^63."""
+
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     """Return the weights on the fullest GPU."""
@@ -37,7 +40,8 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
                 attention_tp=this.attention(split),
                 layer_split=profile.layer_split,
             )
-        this.known[key] = max(0, size + _more_weights(this, split) - this.beside.offloaded_weights)
+        whole = size + _more_weights(this, split) - this.beside.offloaded_weights
+        this.known[key] = min(max(0, whole), LARGEST)
     return int(this.known[key])
 
 
@@ -125,7 +129,8 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
         load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
-        this.known[key] = max(0, inference.held(groups, load, profile.block) - this.beside.offloaded_cache)
+        whole = inference.held(groups, load, profile.block) - this.beside.offloaded_cache
+        this.known[key] = min(max(0, whole), LARGEST)
     return int(this.known[key])
 
 
