@@ -149,7 +149,8 @@ def test_native_formats(tmp_path: Path, quantization: dict[str, Any] | None, nat
 
 def test_what_a_checkpoint_leaves_alone(tmp_path: Path) -> None:
     names = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
-    config = {**LLAMA, "quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": names}}
+    said = {"quant_method": "mxfp4", "modules_to_not_convert": names}
+    config = {"model_type": "gpt_oss", "num_hidden_layers": 2, "quantization_config": said}
     assert read_config(write(tmp_path, config)).native_leaves == ("attention", "embedding", "head", "router")
 
 
@@ -158,6 +159,72 @@ def test_a_quantization_in_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "hf_quant_config.json").write_text(json.dumps(said))
     model = read_config(write(tmp_path, LLAMA))
     assert (model.native_format, model.native_leaves) == ("nvfp4", ("head",))
+
+
+def mixed(**layers: str) -> dict[str, Any]:
+    """ModelOpt's mixed precision: modules by layer, with their algorithms."""
+    rules = {name.replace("__", "."): {"quant_algo": algorithm} for name, algorithm in layers.items()}
+    return {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": rules}
+
+
+MIXTURE = {"model_type": "qwen3_moe", "num_hidden_layers": 2, "dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("quantization", "native", "leaves", "classes"),
+    [
+        (  # as in nvidia/MiniMax-M3-NVFP4
+            mixed(layers__0__self_attn__q_proj="MXFP8", layers__0__mlp__experts__0__w1="NVFP4"),
+            "nvfp4", (), {"attention": "mxfp8"},
+        ),
+        (  # as in nvidia/Qwen3.6-35B-A3B-NVFP4
+            mixed(layers__0__self_attn__q_proj="FP8", layers__0__mlp__experts="W4A16_NVFP4", lm_head="W4A16_NVFP4"),
+            "nvfp4", (), {"attention": "fp8_e4m3", "head": "nvfp4"},
+        ),
+        (mixed(layers__0__mlp__experts="NVFP4"), "nvfp4", ("attention",), {}),
+        (  # as in moonshotai/Kimi-K2.5
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {
+                    "group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int", "group_size": 32}}
+                },
+                "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*"],
+            },
+            "int4_gptq_g32", ("attention", "head"), {},
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {
+                    "group_0": {"targets": ["re:.*self_attn.*"], "weights": {"num_bits": 8, "type": "float"}},
+                    "group_1": {"targets": ["re:.*experts.*"], "weights": {"num_bits": 4, "type": "float"}},
+                },
+            },
+            "nvfp4", (), {"attention": "fp8_e4m3"},
+        ),
+    ],
+)  # fmt: skip
+def test_formats_by_part_of_the_model(
+    tmp_path: Path, quantization: dict[str, Any], native: str, leaves: tuple[str, ...], classes: dict[str, str]
+) -> None:
+    model = read_config(write(tmp_path, {**MIXTURE, "quantization_config": quantization}))
+    assert (model.native_format, model.native_leaves, model.native_classes) == (native, leaves, classes)
+
+
+def test_deepseek_v4_has_experts_in_mxfp4(tmp_path: Path) -> None:
+    """`expert_dtype` fp4 beside an fp8 quantization (vLLM, models/deepseek_v4: DeepseekV4FP8Config)."""
+    config = {"model_type": "deepseek_v4", "expert_dtype": "fp4", "quantization_config": {"quant_method": "fp8"}}
+    model = read_config(write(tmp_path, config))
+    assert (model.native_format, model.native_leaves) == ("mxfp4", ("compressor",))
+    assert model.native_classes == dict.fromkeys(("attention", "indexer", "shared_expert"), "fp8_e4m3")
+    plain = read_config(write(tmp_path, {**config, "expert_dtype": "fp8"}))
+    assert (plain.native_format, plain.native_classes) == ("fp8_e4m3", {})
+
+
+def test_what_is_left_of_a_vision_tower_is_not_the_attention_of_the_decoder(tmp_path: Path) -> None:
+    names = ["model.visual.blocks.0.attn.qkv", "mtp.layers.0.self_attn.q_proj", "model.layers.0.linear_attn.conv1d"]
+    said = {"quant_method": "fp8", "modules_to_not_convert": names}
+    assert read_config(write(tmp_path, {**MIXTURE, "quantization_config": said})).native_leaves == ()
 
 
 def test_no_dtype_is_said(tmp_path: Path) -> None:
@@ -202,6 +269,24 @@ def test_no_dtype_is_said(tmp_path: Path) -> None:
         ({**LLAMA, "torch_dtype": "int3"}, "torch_dtype"),
         ({**LLAMA, "quantization_config": {"quant_method": "spqr"}}, "quantization_config.quant_method"),
         ({**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 3}}, "quantization_config.bits"),
+        ({**MIXTURE, "quantization_config": mixed(layers__0__mlp__experts="INT3")}, "quantization_config.quant_algo"),
+        ({**MIXTURE, "quantization_config": mixed(layers__0__oddity="FP8")}, "quantization_config.quantized_layers"),
+        (
+            {**MIXTURE, "quantization_config": mixed(layers__0__mlp__experts="NVFP4", layers__1__mlp__experts="FP8")},
+            "quantization_config.quantized_layers",
+        ),
+        (
+            {**MIXTURE, "quantization_config": {**mixed(layers__0__mlp__experts="NVFP4"), "quant_method": "fp8"}},
+            "quantization_config.quantized_layers",
+        ),
+        (
+            {**MIXTURE, "quantization_config": {"quant_method": "modelopt", "quantized_layers": []}},
+            "quantization_config.quantized_layers",
+        ),
+        (
+            {"model_type": "deepseek_v4", "expert_dtype": "fp2", "quantization_config": {"quant_method": "fp8"}},
+            "expert_dtype",
+        ),
         ({"model_type": "phi", "qk_layernorm": True}, "qk_layernorm"),
         ({"model_type": "gemma2", "num_hidden_layers": 3, "layer_types": ["full_attention"]}, "layer_types"),
         ({"model_type": "gemma2", "num_hidden_layers": 1, "layer_types": ["odd"]}, "layer_types"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -61,6 +62,35 @@ def test_layers_and_the_rest_are_the_whole(name: str) -> None:
     first, last = inference.outside_weights(arch, LLAMA.params, fmt)
     layers = sum(group.count * inference.layer_weights(arch, i, fmt) for i, group in enumerate(arch.groups))
     assert inference.weights_per_gpu(arch, LLAMA.params, fmt) == first + last + layers
+
+
+def test_classes_of_tensors_in_formats_of_their_own() -> None:
+    """DeepSeek-V4-Flash: experts in MXFP4, attention in FP8, compressors and vocabulary in 16 bit, added up by hand."""
+    model = CATALOG.models["deepseek-ai/DeepSeek-V4-Flash"]
+    arch, mxfp4, fp8 = model.architecture, CATALOG.formats["mxfp4"], CATALOG.formats["fp8_e4m3"]
+    assert arch is not None
+    classes = tuple((name, CATALOG.formats[form]) for name, form in model.native_classes.items())
+    fmt = replace(mxfp4, leaves=(*mxfp4.leaves, *model.native_leaves), classes=classes)
+    experts, shared = 43 * 256 * 3 * 4096 * 2048, 43 * 3 * 4096 * 2048
+    attention = 43 * (4096 * 1024 + 1024 * 64 * 512 + 4096 * 512 + 64 * 512 * 1024 + 8 * 1024 * 4096)
+    index = 21 * 1024 * 64 * 128
+    sixteen = 2 * 129280 * 4096 + 21 * 4096 * (4 * 512 + 4 * 128 + 64) + 20 * 4096 * 2 * 512
+    expected = experts * mxfp4.bits / 8 + (shared + attention + index) * fp8.bits / 8 + 2 * sixteen
+    found = inference.weights_per_gpu(arch, model.params, fmt, rounding=EXACT)
+    left = model.params - experts - shared - attention - index - sixteen  # norms, routers, sinks, hyper-connections
+    scales = found - expected - 2 * left  # fp8 has an fp32 scale for each output row
+    assert 0 < scales < 4 * 43 * 9 * 64 * 512
+
+
+@pytest.mark.parametrize("leaf", ["attention", "shared_expert", "dense", "experts", "head"])
+def test_a_class_that_is_left_alone_has_16_bits(leaf: str) -> None:
+    model, nvfp4 = CATALOG.models["moonshotai/Kimi-K2.5"], CATALOG.formats["nvfp4"]
+    arch = model.architecture
+    assert arch is not None
+    bare = replace(nvfp4, leaves=())
+    own, whole = replace(bare, leaves=(leaf,)), replace(bare, classes=((leaf, BF16),))
+    sizes = [inference.weights_per_gpu(arch, model.params, fmt, rounding=EXACT) for fmt in (bare, own, whole)]
+    assert sizes[0] < sizes[1] == sizes[2]
 
 
 def test_allocator_rounds_as_cuda_does() -> None:

@@ -153,6 +153,7 @@ def build_model(row: Row) -> Model:
         published_params=_maybe(row, "published_params"),
         published_note=row.get("published_note", ""),
         native_leaves=_texts(row, "native_leaves"),
+        native_classes={str(name): str(form) for name, form in (row.get("native_classes") or {}).items()},
     )
 
 

@@ -211,3 +211,18 @@ def tensors(arch: Architecture, params_total: int) -> dict[str, int]:
     found = parameters(arch)
     found["other"] += params_total - sum(found.values())
     return found
+
+
+def classes_of(arch: Architecture) -> frozenset[str]:
+    """The classes of tensors an architecture has, by which a checkpoint may keep its formats apart."""
+    found = {"embedding", "head", "norm"}
+    for group in arch.groups:
+        mixer, ffn = kind(group.mixer), kind(group.ffn)
+        found |= {"attention"} if mixer in ("gqa", "cross", "mla", "compressed") else set()
+        found |= {"recurrent", "gates"} if mixer in ("gdn", "mamba1", "mamba2", "lightning", "shortconv") else set()
+        found |= {"indexer"} if group.mixer.get("index_dim") else set()
+        found |= {"compressor"} if group.mixer.get("rate") else set()
+        found |= {"dense"} if ffn == "mlp" or (group.ffn or {}).get("plus_dense") else set()
+        found |= {"experts", "router"} if ffn == "moe" else set()
+        found |= {"shared_expert"} if (group.ffn or {}).get("shared_inter") else set()
+    return frozenset(found | ({"other"} if arch.opaque_params else set()))

@@ -19,7 +19,8 @@ class Format:
     `row_bytes` are scales of each output channel, `expert_multiple` what kernels pad experts to, `only` the one
     tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
     the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
-    `kv_needs` is what hardware must compute for a cache in the format.
+    `kv_needs` is what hardware must compute for a cache in the format. `classes` are tensors of a native checkpoint
+    that are in another format; no row has them, a model's `native_classes` say it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Format:
     left_bits: int = 16
     only: str = ""
     file_types: tuple[tuple[str, str, str, Fraction], ...] = ()
+    classes: tuple[tuple[str, Format], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class Model:
     published_note: str = ""
     native_leaves: tuple[str, ...] = ()
     """Tensor classes that a natively quantized checkpoint keeps in 16 bit, beside those its format leaves."""
+    native_classes: dict[str, str] = field(default_factory=dict)
+    """Tensor classes that it keeps in a format of their own, with the format's id."""
     stored_bytes: int | None = None
     """Bytes of a checkpoint's data, where the model was read from one; `stored` has them by type."""
     stored: dict[str, int] = field(default_factory=dict)

@@ -294,6 +294,7 @@ class ModelRow:
     published_params: Count | None = None
     published_note: str = ""
     native_leaves: Words | None = None
+    native_classes: Annotated[dict[str, Text] | None, Limit(about="the format of tensor classes that differ")] = None
     aliases: Words | None = None
     breakdown: dict[str, Whole] | None = None
     note: str = ""

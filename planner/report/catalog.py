@@ -92,7 +92,7 @@ def layers(arch: Architecture) -> list[str]:
 def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     """Return one model: its counts, its layers drawn, its KV cache, and where it comes from."""
     plain = ("id", "params", "active_params", "published_params", "published_note", "native_format", "native_leaves",
-             "max_context", "licence", "model_type", "verified", "stored_bytes", "aliases", "note",
+             "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes", "aliases", "note",
              "source")  # fmt: skip
     out = facts({name: getattr(model, name) for name in plain})
     arch = model.architecture

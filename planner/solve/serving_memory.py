@@ -46,11 +46,13 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
 
 
 def weight_format(this: Service, name: str) -> Format:
-    """Return a format as the model's weights are in it: its own checkpoint may leave more tensors in 16 bit."""
-    fmt = this.formats[name]
-    if name != this.model.native_format or not this.model.native_leaves:
+    """Return a format as the model's weights are in it: its checkpoint may keep tensors in 16 bit or in another."""
+    fmt, model = this.formats[name], this.model
+    if name != model.native_format or not (model.native_leaves or model.native_classes):
         return fmt
-    return replace(fmt, leaves=tuple(dict.fromkeys((*fmt.leaves, *this.model.native_leaves))))
+    leaves = dict.fromkeys((*fmt.leaves, *model.native_leaves))
+    classes = tuple((kind, this.formats[form]) for kind, form in model.native_classes.items())
+    return replace(fmt, leaves=tuple(kind for kind in leaves if kind not in model.native_classes), classes=classes)
 
 
 def _more_weights(this: Service, split: Split) -> int:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from planner.catalog.huggingface.config import Config, read_json
+from planner.catalog.huggingface.modules import LINEAR, class_of
+from planner.record import dataclass
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"}
-_CLASSES = (
-    ("embed", "embedding"), ("lm_head", "head"), ("head", "head"), ("self_attn", "attention"), ("attn", "attention"),
-    ("router", "router"), ("gate.", "router"), ("shared_expert", "shared_expert"), ("vision", "other"),
-    ("visual", "other"), ("multi_modal", "other"), ("norm", "norm"),
+MAX_NAMES = 1_000_000
+_MODELOPT = (
+    ("W4A16_NVFP4", "nvfp4"), ("NVFP4", "nvfp4"), ("MXFP4", "mxfp4"), ("FP4", "nvfp4"), ("MXFP8", "mxfp8"),
+    ("FP8", "fp8_e4m3"), ("W4A16_AWQ", "int4_awq"), ("W4A8_AWQ", "int4_awq"),
 )  # fmt: skip
-"""Words in a module's name, and the class of tensors it belongs to."""
+"""Algorithms of NVIDIA's ModelOpt and the format of the weights (modelopt/torch/export/quant_utils.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats."""
+
+    format: str = ""
+    leaves: tuple[str, ...] = ()
+    classes: tuple[tuple[str, str], ...] = ()
 
 
 def sixteen(config: Config) -> tuple[str, str]:
@@ -28,15 +40,29 @@ def sixteen(config: Config) -> tuple[str, str]:
     return "", "the config states no dtype: the library builds it in fp32"
 
 
-def quantized(config: Config) -> tuple[str, tuple[str, ...]]:
-    """Return the native quantized format of the weights ("" where there is none) and the classes left alone."""
+def quantized(config: Config) -> Native:
+    """Return what the weights are quantized to, and what is left alone or in another format."""
     part = config.part("quantization_config", {}, required=False)
     part = part or config.part("compression_config", {}, required=False)
     if part is None and not config.inside:
         part = _beside(config)
     if part is None:
-        return "", ()
-    return _format(part), _left_alone(part)
+        return Native()
+    inner = part.part("quantization", {}, required=False) or part
+    if inner.has("quantized_layers"):
+        return _by_layer(inner)
+    experts = config.value("expert_dtype")
+    if experts is None:
+        experts = part.value("expert_dtype")
+    found = _format(part)
+    if isinstance(found, Native):
+        return found
+    if experts == "fp4" and found == "fp8_e4m3":  # DeepSeek-V4: experts in MXFP4, compressors in 16 bit
+        rest = ("attention", "dense", "indexer", "shared_expert")
+        return Native("mxfp4", ("compressor",), tuple((name, found) for name in rest))
+    if experts not in (None, "fp8"):
+        config.doubt("expert_dtype", f"is `{str(experts)[:20]}`; fp4 and fp8 are known")
+    return Native(found, _left_alone(part))
 
 
 def _beside(config: Config) -> Config | None:
@@ -51,7 +77,7 @@ def _beside(config: Config) -> Config | None:
     return Config(path, text, merged, {}, config.approximate)
 
 
-def _format(part: Config) -> str:
+def _format(part: Config) -> str | Native:
     method = str(part.value("quant_method") or "").lower().replace("_", "-")
     if not method and part.has("config_groups"):
         method = "compressed-tensors"
@@ -99,37 +125,108 @@ def _bitsandbytes(part: Config) -> str:
     return "nf4_dq" if part.flag("bnb_4bit_use_double_quant") else "nf4"
 
 
-def _compressed(part: Config) -> str:
+def _compressed(part: Config) -> str | Native:
     name = str(part.value("format") or "")
     if name.startswith(("nvfp4", "mxfp4")):
         return name[:5]
     groups = part.part("config_groups", {})
-    found = set()
+    found: dict[str, str] = {}
+    everything = ""
     for key in groups.data if groups is not None else ():
         assert groups is not None
         group = groups.part(key, {})
         weights = group.part("weights", {}, required=False) if group is not None else None
-        if weights is None:
+        if weights is None or group is None:
             continue
-        bits = weights.some("num_bits")
-        if str(weights.value("type") or "int") == "float":
-            if bits not in (4, 8):
-                raise weights.refuse("num_bits", f"is {bits}; 4 and 8 bit floats are known")
-            found.add("fp8_e4m3" if bits == 8 else "nvfp4")
-        else:
-            found.add(_integers(weights, bits, weights.value("group_size"), "gptq"))
-    if len(found) != 1:
-        raise part.refuse("config_groups", "does not give the weights one format")
-    return found.pop()
+        form = _weights(weights)
+        targets = group.items("targets") or ["Linear"]
+        for target in targets:
+            kind = class_of(str(target))
+            if str(target) == "Linear":
+                everything = _same(part, "config_groups", "Linear", everything, form)
+            elif kind:
+                found[kind] = _same(part, "config_groups", kind, found.get(kind, ""), form)
+            else:
+                part.doubt("config_groups", f"targets `{str(target)[:60]}`, whose part of the model is not known")
+    formats = {everything, *found.values()} - {""}
+    if not formats:
+        raise part.refuse("config_groups", "does not say the format of any weights")
+    if len(formats) == 1 and everything:
+        return everything
+    return _native(found, everything, _left_alone(part))
+
+
+def _weights(weights: Config) -> str:
+    """Return the format of a group of compressed tensors."""
+    bits = weights.some("num_bits")
+    if str(weights.value("type") or "int") != "float":
+        return _integers(weights, bits, weights.value("group_size"), "gptq")
+    if bits not in (4, 8):
+        raise weights.refuse("num_bits", f"is {bits}; 4 and 8 bit floats are known")
+    return "fp8_e4m3" if bits == 8 else "nvfp4"
+
+
+def _same(part: Config, field: str, kind: str, before: str, now: str) -> str:
+    """Return the format of a class of tensors, which one checkpoint must keep for all of them."""
+    if before and before != now:
+        part.doubt(field, f"gives `{kind}` both {before} and {now}; one format for each part is described")
+    return before or now
+
+
+def _native(found: Mapping[str, str], everything: str, left: tuple[str, ...]) -> Native:
+    """Return the format of the experts, else of the dense parts, as the main one, and the classes in others.
+
+    A class that no format is given to is left alone unless there is one for everything.
+    """
+    main = found.get("experts") or found.get("dense") or everything or next(iter(found.values()))
+    forms = {kind: found.get(kind) or everything for kind in LINEAR if kind not in left or kind in found}
+    own = () if everything else tuple(kind for kind in LINEAR if not forms.get(kind))
+    others = {kind: form for kind, form in forms.items() if form and form != main and kind not in _ALONE}
+    others |= {kind: form for kind, form in found.items() if kind in _ALONE}
+    leaves = {*(kind for kind in left if kind not in found), *(kind for kind in own if kind not in _ALONE)}
+    return Native(main, tuple(sorted(leaves)), tuple(sorted(others.items())))
+
+
+_ALONE = ("router", "embedding", "head", "other")
+"""Classes that every format leaves in 16 bit unless a checkpoint says else."""
 
 
 def _modelopt(part: Config) -> str:
     inner = part.part("quantization", {}, required=False) or part
-    algorithm = str(inner.value("quant_algo") or part.value("quant_method") or "").upper()
-    for word, found in (("NVFP4", "nvfp4"), ("FP4", "nvfp4"), ("MXFP8", "mxfp8"), ("FP8", "fp8_e4m3")):
-        if word in algorithm:
+    return _algorithm(inner, str(inner.value("quant_algo") or part.value("quant_method") or ""))
+
+
+def _algorithm(part: Config, name: str) -> str:
+    for word, found in _MODELOPT:
+        if word in name.upper():
             return found
-    raise inner.refuse("quant_algo", f"is `{algorithm[:40]}`, whose format is not known")
+    raise part.refuse("quant_algo", f"is `{name[:40]}`, whose format is not known")
+
+
+def _by_layer(part: Config) -> Native:
+    """Return a checkpoint of ModelOpt's mixed precision, which lists each quantized module with its algorithm.
+
+    What is not listed is left alone. Over a base that is quantized itself (`quant_method` fp8), what the rest is in is
+    not said: refused.
+    """
+    listed = part.data["quantized_layers"]
+    if not isinstance(listed, Mapping) or not 0 < len(listed) <= MAX_NAMES:
+        raise part.refuse("quantized_layers", "must name each quantized module")
+    method = str(part.value("quant_method") or "modelopt")
+    if method not in ("modelopt", "modelopt_mixed", "nvfp4"):
+        part.doubt("quantized_layers", f"stands beside `{method[:40]}`: what is not listed may be in either")
+    found: dict[str, str] = {}
+    for name, rule in listed.items():
+        kind = class_of(name)
+        if not kind:
+            part.doubt("quantized_layers", f"names `{name[:80]}`, whose part of the model is not known")
+            continue
+        algorithm = rule.get("quant_algo") if isinstance(rule, Mapping) else None
+        form = _algorithm(part, str(algorithm or ""))
+        found[kind] = _same(part, "quantized_layers", kind, found.get(kind, ""), form)
+    if not found:
+        raise part.refuse("quantized_layers", "names no part of the model")
+    return _native(found, "", ())
 
 
 def _left_alone(part: Config) -> tuple[str, ...]:
@@ -137,11 +234,5 @@ def _left_alone(part: Config) -> tuple[str, ...]:
     for field in ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules"):
         value = part.value(field)
         if isinstance(value, list):
-            names += [str(item) for item in value[:10_000]]
-    found = {}
-    for name in names:
-        text = name.lower() + "."
-        kind = next((kind for word, kind in _CLASSES if word in text), None)
-        if kind is not None:
-            found[kind] = True
-    return tuple(sorted(found))
+            names += [str(item) for item in value[:MAX_NAMES]]
+    return tuple(sorted({kind for name in names if (kind := class_of(name))}))

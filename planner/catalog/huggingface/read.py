@@ -16,7 +16,7 @@ from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
 from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
 from planner.catalog.huggingface.native import quantized, sixteen
 from planner.catalog.huggingface.vision import CLIP_VISION, TOWERS, VISION, llava_projector, pixtral_tower
-from planner.catalog.parameters import parameters
+from planner.catalog.parameters import classes_of, parameters
 from planner.catalog.records import Architecture, Model
 
 Describe = Callable[[Config], Architecture]
@@ -176,9 +176,10 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     plain, doubt = sixteen(whole)
     if not plain and decoder is not whole:
         plain, doubt = sixteen(decoder)
-    native, left = quantized(whole)
-    if not native and whole is not decoder:
-        native, left = quantized(decoder)
+    native = quantized(whole)
+    if not native.format and whole is not decoder:
+        native = quantized(decoder)
+    own = classes_of(architecture)
     counts = {name: count for name, count in parameters(architecture).items() if count}
     ahead = decoder.maybe("num_nextn_predict_layers") or 0
     mtp = f"{ahead} layers of multi-token prediction are stored beside the model and not counted" if ahead else ""
@@ -187,7 +188,7 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         id=str(whole.path),
         params=sum(counts.values()),
         active_params=sum(parameters(architecture, active=True).values()),
-        native_format=native or plain or "fp32",
+        native_format=native.format or plain or "fp32",
         max_context=longest,
         licence="unknown",
         model_type=kind,
@@ -195,8 +196,9 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         verified="approximate" if whole.approximate else "config",
         source=f"the config {whole.path}",
         breakdown=counts,
-        note="; ".join(text for text in (note, "" if native else doubt, mtp) if text),
-        native_leaves=left,
+        note="; ".join(text for text in (note, "" if native.format else doubt, mtp) if text),
+        native_leaves=tuple(kind for kind in native.leaves if kind in own),
+        native_classes={kind: form for kind, form in native.classes if kind in own},
     )
 
 

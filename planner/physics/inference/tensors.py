@@ -35,6 +35,20 @@ class Tensor:
     padding: int = 0
 
     @property
+    def kind(self) -> str:
+        """The class by which a checkpoint keeps formats apart: finer than the role."""
+        if self.role == "mlp":
+            start = self.name.partition("_")[0]
+            return {"experts": "experts", "shared": "shared_expert"}.get(start, "dense")
+        if self.role != "attention" or self.name.startswith("attn"):
+            return self.role
+        if self.name in ("compressor", "indexer_compressor", "indexer_weights"):
+            return "compressor"
+        if self.name == "in_proj_ba":
+            return "gates"
+        return "indexer" if self.name.startswith("indexer") else "recurrent"
+
+    @property
     def elements(self) -> int:
         """All weights in it."""
         return self.rows * self.columns * self.count

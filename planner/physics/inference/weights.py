@@ -53,10 +53,16 @@ def class_bits(fmt: Format, native_bits: Fraction) -> dict[str, Fraction]:
     return {name: left if name in fmt.leaves else fmt.bits for name in CLASSES}
 
 
-def _quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> bool:
-    if tensor.role in fmt.leaves or (latent and tensor.role == "attention" and "mla" in fmt.leaves):
-        return False
-    return fmt.only != "experts" or not mixture or tensor.name.startswith("experts")
+def _quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Format | None:
+    """The format a tensor is in, None for one that is left alone."""
+    if tensor.kind in fmt.leaves:
+        return None
+    own = dict(fmt.classes).get(tensor.kind)
+    if own is not None:
+        return own if own.bits < 16 else None
+    if latent and tensor.role == "attention" and "mla" in fmt.leaves:
+        return None
+    return fmt if fmt.only != "experts" or not mixture or tensor.kind == "experts" else None
 
 
 def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent: bool, rounding: str) -> int:
@@ -64,11 +70,11 @@ def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent
     sizes: dict[tuple[str, str], Fraction] = {}
     for tensor in found:
         name, count = tensor.fused or tensor.name, tensor.elements
-        quantised = _quantised(tensor, fmt, mixture, latent)
-        scales = (
-            (count * fmt.overhead_bits / 8 + fmt.row_bytes * tensor.rows * tensor.count) if quantised else Fraction(0)
-        )
-        numbers = tensor.stored * (fmt.bits - fmt.overhead_bits) / 8 if quantised else count * left / 8
+        own = _quantised(tensor, fmt, mixture, latent)
+        scales, numbers = Fraction(0), count * left / 8
+        if own is not None:
+            scales = count * own.overhead_bits / 8 + own.row_bytes * tensor.rows * tensor.count
+            numbers = tensor.stored * (own.bits - own.overhead_bits) / 8
         sizes[name, "weight"] = sizes.get((name, "weight"), Fraction(0)) + numbers
         sizes[name, "scale"] = sizes.get((name, "scale"), Fraction(0)) + scales
     if rounding == EXACT:
@@ -79,7 +85,10 @@ def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent
 def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
     """The 16-bit copy of a quantised latent up-projection, which absorbed attention keeps (vLLM, mla/common.py)."""
     mixer = arch.groups[index].mixer
-    if kind(mixer) != "mla" or fmt.bits >= 16 or fmt.only or "attention" in fmt.leaves or "mla" in fmt.leaves:
+    if kind(mixer) != "mla":
+        return 0
+    own = _quantised(Tensor("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
+    if own is None or own.bits >= 16:
         return 0
     heads = -(-int(mixer["heads"]) // tp)
     return 2 * heads * (int(mixer["nope"]) + int(mixer["v_head_dim"])) * int(mixer["kv_lora_rank"])
