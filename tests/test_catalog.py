@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -189,6 +190,27 @@ def test_models_count_exactly(catalog: Catalog) -> None:
     bare = {key: model for key, model in catalog.models.items() if model.architecture is None}
     decoders = {key for key, model in bare.items() if "No decoder" not in model.note}
     assert not decoders
+
+
+SHAPES = [json.loads(line) for line in (Path(__file__).parent / "corpus/configs/shapes.jsonl").read_text().splitlines()]
+
+
+def test_rows_and_aliases_have_the_shape_that_litgpt_gives_them(catalog: Catalog) -> None:
+    """Vocabulary, width, depth and KV heads of github:Lightning-AI/litgpt@26857050, litgpt/config.py.
+
+    Left out: what it pads itself (the vocabularies of Gemma 3 and of Mixtral-8x22B's base model), and contexts but for
+    Qwen2.5, whose fine-tunes differ in them.
+    """
+    assert len(SHAPES) > 170
+    for row in SHAPES:
+        model = catalog.find_model(row["id"])
+        assert isinstance(model, Model), row["id"]
+        arch = model.architecture
+        assert arch is not None
+        mixer = next(group.mixer for group in arch.groups if "kv_heads" in group.mixer)
+        found = {"vocab": arch.vocab, "hidden": arch.hidden, "layers": arch.layers, "kv_heads": mixer["kv_heads"]}
+        found |= {"context": model.max_context} if "context" in row else {}
+        assert {"id": row["id"], **found} == row
 
 
 def test_published_totals_are_explained(catalog: Catalog) -> None:

@@ -29,6 +29,24 @@ n1-standard-8,8.0,30.0,,,,us-central1,us-central1-a,0.38,0.08
 """
 
 
+N1 = """\
+InstanceType,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,AvailabilityZone,Price,SpotPrice
+n1-highcpu-8,8.0,7.2,,,,us-central1,us-central1-a,0.2834,0.10511
+n1-highmem-4,4.0,26.0,,,,us-central1,us-central1-a,0.23661,0.08638
+n1-highmem-8,8.0,52.0,,,,us-central1,us-central1-a,0.47321,0.17276
+n1-standard-4,4.0,15.0,,,,us-central1,us-central1-a,0.19,0.06977
+n1-standard-8,8.0,30.0,,,,us-central1,us-central1-a,0.38,0.13954
+n1-ultramem-40,40.0,961.0,,,,us-central1,us-central1-a,0.0001,0.0001
+n1-highmem-4,4.0,26.0,,,,us-west1,us-west1-c,0.23661,0.08638
+,,,T4,1,{'Gpus': [{'MemoryInfo': {'SizeInMiB': 16384}}]},us-central1,us-central1-a,0.35,0.1654
+,,,T4,1,{'Gpus': [{'MemoryInfo': {'SizeInMiB': 16384}}]},us-central1,us-central1-b,0.35,0.1654
+,,,V100,1,{'Gpus': [{'MemoryInfo': {'SizeInMiB': 16384}}]},us-central1,us-central1-a,2.48,1.24
+,,,V100,8,{'Gpus': [{'MemoryInfo': {'SizeInMiB': 16384}}]},us-central1,us-central1-a,19.84,9.92
+a4-highgpu-8g,224.0,3968.0,,,,us-central1,us-central1-b,0.0,0.0
+,,,B200,8,{'Gpus': [{'MemoryInfo': {'SizeInMiB': 184320}}]},us-central1,us-central1-b,90.216,34.2368
+"""
+
+
 @pytest.fixture(scope="module")
 def catalog():
     return load()[0]
@@ -60,6 +78,27 @@ def test_the_same_figures_as_the_shipped_rows(tmp_path, catalog):
     row = next(row for row in found.rows if row["id"] == shipped.id)
     assert row["override"] is True
     assert round(row["price_usd_h"] * 10**6) == shipped.price
+
+
+def test_gpus_are_attached_to_the_host_that_skypilot_would_rent(tmp_path, catalog):
+    """The cheapest N1 with the vCPUs for that many GPUs and 4 GiB for each; in a zone without one there is no offer.
+
+    The pairs the catalog has already are refreshed beside it: n1-standard-4 has a GiB too little for SkyPilot.
+    """
+    found = read_skypilot(save(tmp_path, N1), catalog, "gcp", "2026-05-20")
+    rows = {row["instance_type"]: row for row in found.rows}
+    assert rows["n1-highmem-4+1xT4"]["price_usd_h"] == pytest.approx(0.23661 + 0.35)
+    assert rows["n1-highmem-4+1xT4"]["spot_usd_h"] == pytest.approx(0.08638 + 0.1654)
+    assert (rows["n1-highmem-4+1xT4"]["vcpus"], rows["n1-highmem-4+1xT4"]["gpus"]) == (4, 1)
+    assert (rows["n1-highmem-8+1xV100"]["gpu"], rows["n1-highmem-8+1xV100"]["price_usd_h"]) == ("v100", 2.95321)
+    for kind in ("n1-standard-4+1xT4", "n1-standard-8+1xV100"):
+        shipped = catalog.offers[f"gcp/us-central1/{kind}"]
+        assert round(rows[kind]["price_usd_h"] * 10**6) == shipped.price
+        assert round(rows[kind]["spot_usd_h"] * 10**6) == shipped.spot
+        assert rows[kind]["override"] is True
+    assert rows["a4-highgpu-8g"]["price_usd_h"] == 90.216
+    assert {row["region"] for row in found.rows} == {"us-central1"}
+    assert len(rows) == 5
 
 
 def test_azure_generations_and_unquoted_commas(tmp_path, catalog):
