@@ -286,3 +286,29 @@ def test_kv_formats_cost_their_scales(name: str, size: int) -> None:
     assert arch is not None
     groups = inference.cache_groups(arch, CATALOG.formats[name], inference.profile(VLLM))
     assert inference.held(groups, inference.Sequences(1, 1)) == size
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpu", "runs"),
+    [
+        ("vllm", "p100", False),  # compute capability 6.0, and vLLM needs 7.0
+        ("vllm", "v100", True),
+        ("vllm", "mi300x", True),
+        ("vllm", "gaudi3", False),
+        ("tensorrt_llm", "t4", False),  # Turing, and its oldest is Ampere
+        ("tensorrt_llm", "a100_sxm_80gb", True),
+        ("llama_cpp", "p100", True),
+        ("llama_cpp", "max_1550", True),
+        ("llama_cpp", "gaudi3", False),
+        ("transformers", "apple_m4_max", False),
+    ],
+)
+def test_what_an_engine_runs_on(engine: str, gpu: str, runs: bool) -> None:
+    """The pages that catalogs/engines.yaml names under `vendors` and `least_capability`."""
+    assert inference.runs_on(CATALOG.engines[engine], CATALOG.gpus[gpu]) is runs
+
+
+def test_engines_name_the_page_of_what_they_run_on() -> None:
+    for engine in CATALOG.engines.values():
+        assert "." in engine.sources["vendors"].split()[0], engine.id
+        assert not set(engine.excludes) - set(CATALOG.gpus), engine.id

@@ -245,6 +245,8 @@ def build_engine(row: Row) -> Engine:
         layer_split=bool(row.get("layer_split", False)),
         offload=row.get("offload", ""),
         vendors=_texts(row, "vendors"),
+        excludes=_texts(row, "excludes"),
+        least_capability=row.get("least_capability") or "",
         step_us=float(_maybe(row, "step_us") or 0),
         sequence_us=float(_maybe(row, "sequence_us") or 0),
         collective_us=float(_maybe(row, "collective_us") or 0),

@@ -207,7 +207,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name."""
+    """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name.
+
+    `vendors` are those whose GPUs it runs on, but for the GPUs it `excludes`; `least_capability` is the compute
+    capability that NVIDIA's need.
+    """
 
     id: str
     name: str
@@ -230,6 +234,8 @@ class Engine:
     layer_split: bool = False
     offload: str = ""
     vendors: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    least_capability: str = ""
     step_us: float = 0.0
     sequence_us: float = 0.0
     collective_us: float = 0.0

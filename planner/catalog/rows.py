@@ -357,6 +357,8 @@ class EngineRow:
     collective_us: Number | None = None
     kv_formats: Words | None = None
     vendors: Words | None = None
+    excludes: Annotated[Words | None, Limit(about="GPUs of these vendors that it does not run on")] = None
+    least_capability: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
     offload: str = ""
     margins: dict[str, Any] | None = None
     releases: list[Any] | None = None

@@ -94,7 +94,9 @@ def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     plain = ("id", "params", "active_params", "published_params", "published_note", "native_format", "native_leaves",
              "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes", "aliases", "note",
              "source")  # fmt: skip
-    out = facts({name: getattr(model, name) for name in plain})
+    told = {name: getattr(model, name) for name in plain}
+    told["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
+    out = facts(told)
     arch = model.architecture
     if arch is not None:
         out += ["", f"{arch.layers} layers, hidden {arch.hidden}, vocabulary {arch.vocab}, "

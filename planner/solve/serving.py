@@ -311,8 +311,8 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
                 out[name] = f"hardware for a cache in {row.id}"
             elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
                 out[name] = f"hardware that computes in {row.id}"
-    if this.engine.vendors and gpu.vendor not in this.engine.vendors:
-        out["gpu"] = f"an engine that runs on {gpu.vendor}"
+    if not inference.runs_on(this.engine, gpu):
+        out["gpu"] = f"an engine that runs on {gpu.id if gpu.vendor in this.engine.vendors else gpu.vendor}"
     return out
 
 

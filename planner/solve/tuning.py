@@ -282,7 +282,9 @@ def memory(
 
 
 VENDORS = ("nvidia", "amd")
-"""Whose GPUs the frameworks' memory is known for: PyTorch on CUDA and ROCm (pytorch.org, installation)."""
+"""Whose GPUs the frameworks' memory is known for: PyTorch is built for CUDA and ROCm (pytorch.org/get-started), and so
+are Megatron-LM (rocm.docs.amd.com/projects/primus) and bitsandbytes (its installation guide, 0.50). PyTorch on Intel's
+GPUs (docs.pytorch.org, get_start_xpu) and others is left out: nothing here is measured on it."""
 
 
 def computes(gpu: Gpu, precision: str) -> int:

@@ -40,6 +40,7 @@ from planner.physics.inference.engine import (
     non_torch,
     overhead,
     peak,
+    runs_on,
     usable,
 )
 from planner.physics.inference.kv_cache import (
@@ -112,6 +113,7 @@ __all__ = [
     "profile",
     "release",
     "rope_cache",
+    "runs_on",
     "sequences",
     "state_bytes",
     "usable",

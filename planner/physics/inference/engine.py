@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-from planner.catalog.records import Architecture, Gpu
+from planner.catalog.records import Architecture, Engine, Gpu
 from planner.physics.architecture import kind
 from planner.physics.inference.profile import Profile
 
@@ -192,3 +192,16 @@ def margin(
     sizes = (weights, kv_cache, activations, logits, overhead)
     scaled = sum(margin_ppm(profile, part, confidence) * size for part, size in zip(PARTS, sizes, strict=True))
     return (scaled + MILLION - 1) // MILLION
+
+
+def runs_on(engine: Engine, gpu: Gpu) -> bool:
+    """Whether an engine runs on a GPU: of its vendors', not excluded, of the compute capability it needs."""
+    if engine.vendors and gpu.vendor not in engine.vendors or gpu.id in engine.excludes:
+        return False
+    if not engine.least_capability or gpu.compute_capability is None or gpu.vendor != "nvidia":
+        return True
+    return _version(gpu.compute_capability) >= _version(engine.least_capability)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(".") if number.isdecimal())
