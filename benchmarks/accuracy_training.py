@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
 
 import test_training_published as published  # noqa: E402
 import test_training_time as speeds  # noqa: E402
+import training_options as options  # noqa: E402
 import training_rows as steps  # noqa: E402
 
 PRECISIONS = {"bf16": "bf16", "bf16_mixed": "autocast", "fp32": "fp32"}
@@ -56,6 +57,34 @@ def _steps() -> Iterable[str]:
         mean = statistics.fmean(abs(error) for error, _, _ in rows)
         right = sum(good for _, _, good in rows)
         yield f"| {family} | {precision} | {method} | {len(rows)} | {mean:.3f} | {worst[0]:+.3f} | {right} |"
+
+
+OPTIONS = {
+    "accumulate": "two micro-batches add up",
+    "adamw": "AdamW parameter by parameter",
+    "chunked": "the loss in pieces (torchtune)",
+    "dpo": "preference pairs with a reference model (trl)",
+    "fp8": "float8 products (torchao)",
+    "frozen": "embedding, attention or feed-forward parts frozen",
+    "lion": "Lion (lion-pytorch)",
+    "muon": "Muon (torch.optim)",
+    "offload": "activations in host memory (`save_on_cpu`)",
+    "packed": "documents packed behind a mask",
+    "qat": "fake quantisation (torchao, int8 activations, int4 weights)",
+    "sgd": "SGD without momentum",
+}
+
+
+def _options() -> Iterable[str]:
+    phases = {"forward": "fwd", "loss": "bwd", "optimizer": "opt"}
+    for kind, name in OPTIONS.items():
+        rows = {own: row for own, row in options.measured().items() if options.option(own) == kind}
+        found = {own: options.predicted(own) for own in rows}
+        errors = {own: 100 * (found[own].total / row["peak"] - 1) for own, row in rows.items()}
+        worst = max(errors.values(), key=abs)
+        mean = statistics.fmean(map(abs, errors.values()))
+        right = sum(phases.get(found[own].peak_moment, "bwd") == row["phase"] for own, row in rows.items())
+        yield f"| {name} | {len(rows)} | {mean:.3f} | {worst:+.3f} | {right} |"
 
 
 def _step_summary() -> str:
@@ -116,6 +145,13 @@ def section() -> list[str]:
         "| family | precision | trained by | rows | mean | worst | phase |",
         "|---|---|---|---:|---:|---:|---:|",
         *_steps(),
+        "",
+        "Options beside a plain fine-tune, measured the same way on models of six families cut to three or four",
+        "layers, in bf16 and under autocast, with and without checkpointing:",
+        "",
+        "| option | rows | mean | worst | phase |",
+        "|---|---:|---:|---:|---:|",
+        *_options(),
         "",
         "## Training memory against published runs",
         "",

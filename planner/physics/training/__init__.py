@@ -6,7 +6,8 @@ Two separable functions, and one that puts them together:
   framework gathers or buffers. They do not depend on the micro-batch or on checkpointing.
 - `points(arch, ActivationChoice, checkpointed_layers) -> tuple[Point, ...]`: activations and logits at every place of
   the step where the peak can be. Each region (a layer of each group, the head with its loss) is traced once on a small
-  autograd (tape.py, operations.py, attention.py, layers.py) and is linear in the micro-batch from there.
+  autograd (tape.py, operations.py, low_precision.py, attention.py, layers.py, head.py) and is linear in the
+  micro-batch from there.
 - `combine(states, points, overhead, margin) -> TrainingMemory`: the peak, its parts, and all moments; with
   `spare(framework, confidence)` the margin is the allocator's reserve at that confidence.
 
@@ -22,8 +23,9 @@ from planner.physics.training.activations import MOMENTS, ActivationChoice, Part
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.moments import TrainingMemory, combine
+from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
-from planner.physics.training.states import StateChoice, States, adapter_parameters, states, whole
+from planner.physics.training.states import StateChoice, States, states, whole
 
 __all__ = [
     "MOMENTS",
@@ -119,7 +121,4 @@ def memory(
     layers = {"none": 0, "selective": arch.layers, "full": arch.layers}[checkpointing]
     if checkpointed_layers is not None and checkpointing != "none":
         layers = min(arch.layers, checkpointed_layers)
-    notes = approximations(arch)
-    if precision in ("fp8_mixed", "int8"):
-        notes += (f"{precision} counted as bf16_mixed",)
-    return combine(states(arch, params, state), points(arch, active, layers), overhead, margin, notes)
+    return combine(states(arch, params, state), points(arch, active, layers), overhead, margin, approximations(arch))

@@ -12,9 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.training.families import family
-from planner.physics.training.layers import CHUNKS, Region, head, layer
+from planner.physics.training.head import CHUNKS, head
+from planner.physics.training.layers import Region, layer
 from planner.physics.training.pipeline import Stage, in_flight, stage_runs
 from planner.physics.training.recipe import Recipe, recipe_for, share
+from planner.physics.training.tape import Bytes
 from planner.record import dataclass
 
 MOMENTS: Final = (
@@ -100,7 +102,7 @@ class Point(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A layer at the choice's micro-batch: bytes kept, bytes kept when it is checkpointed, autocast's copies (part of
+    """A layer at the choice's micro-batch: bytes kept, bytes kept when it is checkpointed, autocast's cache (part of
     `kept`), its heaviest moment (gradients, activations) and its trained parameters."""
 
     kept: int
@@ -133,7 +135,9 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     scores = choice.checkpointing == "selective" and choice.selective == "attention"
     recompute = "attention" if scores else ""
     loss = choice.loss
-    if loss == "standard" and choice.framework == "fsdp" and choice.tp > 1:
+    if loss == "standard" and choice.dpo:
+        loss = "preference"
+    elif loss == "standard" and choice.framework == "fsdp" and choice.tp > 1:
         loss = "parallel"
     recipe, tokens = choice.recipe, share(choice.sequence, choice.cp)
     # one sequence matters to attention that hands grouped heads to the kernel as they are, and to nothing else
@@ -182,26 +186,33 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     return made
 
 
-def _heaviest(region: Region, batch: Any) -> tuple[Any, Any, Any]:
-    """Gradients, activations (casts among them) and logits of a region's heaviest moment."""
+def _heaviest(events: tuple[Bytes, ...], batch: Any) -> tuple[Any, Any, Any]:
+    """Gradients, activations (casts among them) and logits of the heaviest moment."""
     if not isinstance(batch, int):
-        return _heaviest_of_each(region, batch)
-    best = max(region.events, key=lambda event: event.gradients + event.casts + (event.each + event.logits) * batch)
+        return _heaviest_of_each(events, batch)
+    best = max(events, key=lambda event: event.gradients + event.casts + (event.each + event.logits) * batch)
     return best.gradients, best.casts + best.each * batch, best.logits * batch
 
 
-def _heaviest_of_each(region: Region, batch: Any) -> tuple[Any, Any, Any]:
+def _heaviest_of_each(events: tuple[Bytes, ...], batch: Any) -> tuple[Any, Any, Any]:
     """The same for an array of micro-batches."""
     import numpy
 
-    gradients, casts, each, logits = numpy.array(region.events, dtype=numpy.int64).T
+    gradients, casts, each, logits = numpy.array(events, dtype=numpy.int64).T
     best = ((gradients + casts)[:, None] + (each + logits)[:, None] * batch).argmax(axis=0)
     return gradients[best], casts[best] + each[best] * batch, logits[best] * batch
 
 
+def _larger(first: Any, second: Any) -> Any:
+    """The larger of two numbers, or of each two of arrays."""
+    return (first + second + abs(first - second)) // 2
+
+
 def _layer(region: Region, batch: Any, grad_item: int, offload: bool, products: bool) -> Layer:
-    gradients, peak, _ = _heaviest(region, batch)
+    gradients, peak, _ = _heaviest(region.events, batch)
     whole = region.input * batch
+    # the layer runs forward once more, with what that holds for a moment, when its output's gradient is there
+    again = _larger(whole + _heaviest(region.forward, batch)[1] - gradients, peak) if region.forward else peak
     own = whole if region.keeps_input else 0
     kept = region.kept.casts + region.kept.each * batch + own
     light = whole + (region.products * batch if products else 0)
@@ -209,10 +220,10 @@ def _layer(region: Region, batch: Any, grad_item: int, offload: bool, products: 
     return Layer(
         0 if offload else kept,
         thin,
-        region.kept.casts,
+        region.cached,
         gradients,
         peak + own,
-        peak + light,
+        again + light,
         region.gradients // grad_item,
     )
 
@@ -224,6 +235,11 @@ def _forward_logits(arch: Architecture, choice: ActivationChoice, item: int, tok
     copies = item + (item if family(arch).logit_cap else 0)
     worked = wide + (wide if wide > item else 0)
     vocab = share(arch.vocab, choice.tp)
+    if choice.dpo and choice.loss == "standard":
+        # the pairs' log_softmax, kept; the reference's logits and its log_softmax of two sequences, one in the making
+        wide = 4 if choice.recipe.autocast else item
+        each = vocab * tokens // choice.sequences
+        return (wide + item) * vocab * tokens + (2 + choice.recipe.autocast) * wide * each
     if choice.loss == "fused":
         # one chunk of logits: as many tokens as make it no larger than the hidden states (Liger's `inc_factor`)
         return (item + 4) * arch.hidden * tokens
@@ -249,6 +265,7 @@ class Parts(NamedTuple):
     closing: int
     forward: Any
     forward_logits: Any
+    passing: Any
     loss_gradients: Any
     loss_activations: Any
     loss_logits: Any
@@ -272,10 +289,10 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
     tail = found.head
     inputs = tail.input * batch if tail.keeps_input else 0
     rest = tail.kept.casts + tail.kept.each * batch + inputs
-    if recipe.autocast:
+    if recipe.autocast and not choice.dpo:
         # the caller still holds the final norm's output, of which the head keeps a narrower copy
         rest += recipe.outer(arch.hidden) * recipe.hidden * tokens
-    gradients, activations, loss_logits = _heaviest(tail, batch)
+    gradients, activations, loss_logits = _heaviest(tail.events, batch)
     hidden = recipe.outer(arch.hidden) * found.item * tokens
     ends: tuple[Any, ...] = (hidden,)
     if arch.tied and not recipe.adapters and "embedding" not in choice.frozen:
@@ -287,7 +304,8 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
         _layer(found.first, batch, found.grad_item, choice.offload, products) if found.first else None,
         tail.gradients // found.grad_item,
         rest,
-        _forward_logits(arch, choice, found.item, tokens) * (2 if choice.dpo else 1),
+        _forward_logits(arch, choice, found.item, tokens),
+        inputs + _heaviest(tail.forward, batch)[1] if tail.forward else 0 * batch,
         gradients,
         inputs + activations,
         loss_logits,
@@ -318,6 +336,7 @@ def stage(made: Parts, runs: tuple[tuple[int, int], ...], number: int, pp: int, 
         made.closing if closes else 0,
         made.forward if closes else 0,
         made.forward_logits if closes else 0,
+        made.passing if closes else 0,
         made.loss_gradients,
         made.loss_activations,
         made.loss_logits,
@@ -340,6 +359,8 @@ def _stage_points(stage: Stage, again: int) -> list[Point]:
     held = share(kept * stage.in_flight[0], stage.in_flight[1]) - kept
     mask = stage.mask if again else 0
     out = [Point(FORWARD, number, 0, 0, held + kept + casts + stage.forward + mask, stage.forward_logits)]
+    if stage.passing:
+        out.append(Point(FORWARD, number, 0, 0, held + kept + casts + stage.passing + mask, 0))
     if stage.has_head:
         live = held + kept + stage.loss_activations + mask
         out.append(Point(LOSS, number, 0, stage.loss_gradients, live, stage.loss_logits))

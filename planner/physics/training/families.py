@@ -6,9 +6,11 @@ activation functions, dropout that is on in training, parallel branches, fused p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from planner.catalog.records import Architecture
+from planner.physics.training.recipe import Recipe
 from planner.record import dataclass
 
 
@@ -36,6 +38,13 @@ class Family:
     sdpa: bool = True  # whether the code has more than eager attention
     router: str = "softmax"
     known: bool = True
+    conv1d: bool = False  # its products are no `nn.Linear`, which torchao and accelerate look for
+
+    def linears(self, recipe: Recipe) -> Recipe:
+        """The recipe as it applies to the family's products."""
+        if not self.conv1d or recipe.products == "te_cached" or not (recipe.products or recipe.method == "qat"):
+            return recipe
+        return replace(recipe, products="", method="full" if recipe.method == "qat" else recipe.method)
 
 
 _LLAMA: Final = Family()
@@ -53,6 +62,7 @@ _FAMILIES: Final[dict[str, Family]] = {
         hidden_dropout=True,
         attention_dropout=True,
         embedding_dropout=True,
+        conv1d=True,
     ),
     "gpt_bigcode": Family(
         act="gelu",

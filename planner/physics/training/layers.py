@@ -1,4 +1,4 @@
-"""A decoder's layer, its head and its loss as operations on a tape: what they keep and what their backward needs.
+"""A decoder's layer as operations on a tape: what it keeps and what its backward needs.
 
 Layer by layer from mixer and feed-forward kind, written as the modelling code of Hugging Face transformers 5.23 writes
 them (models/llama, gemma2, gpt2, opt, gpt_neox, falcon, phi3, mixtral, qwen3_moe, deepseek_v3; integrations/moe.py).
@@ -7,15 +7,15 @@ Tensor parallelism divides the widths inside a layer; sequence parallelism (`Rec
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import kind
 from planner.physics.training import operations as op
 from planner.physics.training.attention import Heads, attend
 from planner.physics.training.families import Family, family
-from planner.physics.training.recipe import Recipe, norm, project, share
-from planner.physics.training.tape import Bytes, Tape, Tensor, Weight
+from planner.physics.training.recipe import Recipe, norm, product, project, share
+from planner.physics.training.tape import Bytes, Tape, Tensor, dominant
 
 
 class How(NamedTuple):
@@ -30,7 +30,8 @@ class How(NamedTuple):
 class Region(NamedTuple):
     """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
     the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
-    tensors they are; what selective checkpointing by operations keeps beside the input."""
+    tensors they are; what selective checkpointing by operations keeps beside the input; autocast's cache (of `kept`);
+    and moments of forward that hold more than what it keeps."""
 
     kept: Bytes
     input: int
@@ -40,6 +41,8 @@ class Region(NamedTuple):
     tensors: int
     kernel: str = ""
     products: int = 0
+    cached: int = 0
+    forward: tuple[Bytes, ...] = ()
 
 
 def layer(
@@ -60,6 +63,7 @@ def layer(
     of a sequence apart. `recompute`: "attention" makes the scores again (Megatron's selective checkpointing).
     """
     traits = family(arch)
+    recipe = traits.linears(recipe)
     t = Tape(tokens, recipe.autocast)
     x = t.given(recipe.outer(arch.hidden), recipe.hidden, not first)
     if attention == "sdpa" and not traits.sdpa:
@@ -71,7 +75,8 @@ def layer(
         y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
     size = x.width * x.item * tokens
     kept, products = t.kept(), _saved_products(t)
-    return Region(kept, size, x.storage in t.saved, t.backward(y), t.gradients(), t.trained, kernel, products)
+    events, gradients, forward = t.backward(y), t.gradients(), dominant(t.forward)
+    return Region(kept, size, x.storage in t.saved, events, gradients, t.trained, kernel, products, t.cached, forward)
 
 
 def _saved_products(t: Tape) -> int:
@@ -134,7 +139,8 @@ def _grouped_query(
     heads, kv_heads = share(int(part["heads"]), r.tp), share(int(part["kv_heads"]), r.tp)
     query, key, value = heads * size, kv_heads * size, kv_heads * value_size
     bias = bool(part.get("qkv_bias"))
-    if traits.fused_qkv:
+    if traits.fused_qkv or (r.fused and not r.adapters and not part.get("q_gate")):
+        # Megatron-LM has one product; values, a view of it, keep it whole
         fused = project(t, r, x, query + key + value, "qkv", inside=arch.hidden, bias=bias)
         q, k, v = op.split(t, fused, query, key, value)
     else:
@@ -307,87 +313,16 @@ def _experts(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Reci
     gathered = t.tensor(topk * arch.hidden, x.item, x.grad)
     t.record((gathered,), ((x, True),), (order.storage,))
     up = 2 if gated else 1
-    both = op.linear(t, gathered, topk * up * inter, r.weight(local * arch.hidden * up * inter, "mlp"))
+    both = product(t, r, gathered, topk * up * inter, "experts", r.weight(local * arch.hidden * up * inter, "mlp"))
     if gated:
         gate, side = op.split(t, both, topk * inter, topk * inter)
         inner = op.multiply(t, op.activation(t, gate, traits.act), side)
     else:
         inner = op.activation(t, both, traits.act)
-    out = op.linear(t, inner, topk * arch.hidden, r.weight(local * arch.hidden * inter, "mlp"))
+    out = product(t, r, inner, topk * arch.hidden, "experts", r.weight(local * arch.hidden * inter, "mlp"))
     weighted = op.multiply(t, out, sorted_scores)
     restored = t.tensor(weighted.width, weighted.item, weighted.grad)
     t.record((restored,), ((weighted, True),), (order.storage,))
     total = t.tensor(arch.hidden, restored.item, restored.grad)
     t.record((total,), ((restored, False),))
     return op.cast(t, total, x.item)
-
-
-CHUNKS: Final = 8
-"""Pieces of the logits that a chunked loss works on: torchtune's default (modules/loss, `num_output_chunks`)."""
-
-
-def head(
-    arch: Architecture, recipe: Recipe, tokens: int, loss: str = "standard", loss_precision: str = "fp32"
-) -> Region:
-    """Final norm, head and loss on the last layer's output. `loss` is standard, fused, chunked or parallel."""
-    traits = family(arch)
-    t = Tape(tokens, recipe.autocast)
-    x = t.given(recipe.outer(arch.hidden), recipe.hidden, True)
-    y = norm(t, recipe, x, arch.norm, traits.norm) if arch.final_norm else x
-    vocab = share(arch.vocab, recipe.tp)
-    weight = recipe.weight(arch.hidden * vocab, "head")
-    if loss == "fused":
-        out = _fused_loss(t, recipe, y, vocab, weight)
-    else:
-        logits = op.linear(t, y, vocab, weight, bias=arch.head_bias, vocab=True)
-        if traits.logit_cap:
-            logits = op.unary(t, op.unary(t, op.unary(t, logits), keep="output"))
-        item = 4 if loss_precision == "fp32" or t.autocast else logits.item
-        if loss == "chunked":
-            out = _chunked_loss(t, logits, item)
-        elif loss == "parallel":
-            out = _parallel_loss(t, op.cast(t, logits, item))
-        else:
-            out = _cross_entropy(t, op.cast(t, logits, item))
-    return Region(t.kept(), x.width * x.item * tokens, x.storage in t.saved, t.backward(out), t.gradients(), t.trained)
-
-
-def _cross_entropy(t: Tape, logits: Tensor) -> Tensor:
-    """log_softmax keeps its output; nll_loss makes a gradient of its size, log_softmax another (ForCausalLMLoss)."""
-    log = op.unary(t, logits, keep="output")
-    loss = t.tensor(0, 4, True)
-    t.record((loss,), ((log, True),), (log.storage,))
-    return loss
-
-
-def _parallel_loss(t: Tape, logits: Tensor) -> Tensor:
-    """PyTorch's loss on logits that tensor parallelism splits (torch/distributed/tensor/parallel/loss.py): backward has
-    the gradient, an exponential, their sum and the product beside the kept log_softmax."""
-    log = op.unary(t, logits, keep="output")
-    loss = t.tensor(0, 4, True)
-    t.record((loss,), ((log, True),), (log.storage,), 3 * log.width * log.item)
-    t.nodes[-1].scratch_vocab = True
-    return loss
-
-
-def _chunked_loss(t: Tape, logits: Tensor, item: int) -> Tensor:
-    """The loss piece by piece: only one piece is widened, and only one has gradients, at a time
-    (torchtune, modules/loss/cross_entropy_loss.py)."""
-    pieces = op.split(t, logits, *[share(logits.width, CHUNKS)] * CHUNKS)
-    losses = [_cross_entropy(t, op.cast(t, piece, item)) for piece in pieces]
-    total = t.tensor(0, 4, True)
-    t.record((total,), tuple((each, False) for each in losses))
-    return total
-
-
-def _fused_loss(t: Tape, r: Recipe, x: Tensor, vocab: int, weight: Weight) -> Tensor:
-    """Liger's fused linear cross-entropy: forward makes the gradients of its input and of the head already, from
-    chunks of logits that are gone when backward begins (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py)."""
-    ready = t.tensor(x.width, x.item, False)
-    loss = t.tensor(0, 4, True)
-    saved: tuple[int, ...] = (ready.storage,)
-    if weight.trained:
-        saved += (t.cast_weight(weight.size, weight.item),)
-    weights = ((weight.size * weight.item, 0),) if weight.trained else ()
-    t.record((loss,), ((x, False),), saved, 0, weights)
-    return loss

@@ -13,14 +13,14 @@ def cast(t: Tape, x: Tensor, item: int) -> Tensor:
     """`x.to(dtype)`: nothing is kept; a tensor that has the type already is itself."""
     if x.item == item:
         return x
-    y = t.tensor(x.width, item, x.grad, x.vocab)
+    y = t.tensor(x.width, item, x.grad, x.vocab, x.fixed)
     t.record((y,), ((x, True),))
     return y
 
 
 def unary(t: Tape, x: Tensor, *, keep: str = "", scratch: int = 0) -> Tensor:
     """An elementwise operation that keeps its `input`, its `output` or nothing."""
-    y = t.tensor(x.width, x.item, x.grad, x.vocab)
+    y = t.tensor(x.width, x.item, x.grad, x.vocab, x.fixed)
     saved = {"input": (x.storage,), "output": (y.storage,)}.get(keep, ())
     t.record((y,), ((x, True),), saved, scratch * x.width * x.item)
     return y
@@ -59,6 +59,7 @@ def linear(t: Tape, x: Tensor, out: int, weight: Weight, *, bias: bool = False, 
     """A matrix product: keeps its input where the weight is trained, and autocast's copies of both.
 
     Autocast copies an fp32 weight that is trained once a step (its cache); the gradient then comes in 16 bits first.
+    A frozen one it copies again each time (aten/src/ATen/autocast_mode.cpp, `cached_cast`: `requires_grad`).
     """
     narrow = t.autocast and weight.item == 4
     item = 2 if t.autocast else weight.item
@@ -68,6 +69,7 @@ def linear(t: Tape, x: Tensor, out: int, weight: Weight, *, bias: bool = False, 
     saved: tuple[int, ...] = (x.storage,) if weight.trained else ()
     if narrow and x.grad:
         saved += (t.cast_weight(count, 2),)
+        t.cached += 2 * count * weight.trained
     weights = ((count * weight.item, 2 * count if narrow else 0),) if weight.trained else ()
     t.trained += (1 + bias) * weight.trained
     t.record((y,), ((x, True),), saved, 0, weights)

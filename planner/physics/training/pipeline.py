@@ -56,6 +56,7 @@ class Stage:
     closing: Any
     forward: Any
     forward_logits: Any
+    passing: Any
     loss_gradients: Any
     loss_activations: Any
     loss_logits: Any

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from planner.physics.training import low_precision
 from planner.physics.training import operations as op
 from planner.physics.training.tape import Tape, Tensor, Weight
 from planner.record import dataclass
 
 AUTOCAST: Final = ("bf16_mixed", "fp16_mixed", "fp8_mixed", "int8")
 ATTENTION: Final = ("q", "k", "v", "o", "qkv")
+PRODUCTS: Final = {
+    ("fp8_mixed", "transformers"): "float8",
+    ("fp8_mixed", "fsdp"): "float8",
+    ("fp8_mixed", "deepspeed"): "te",
+    ("fp8_mixed", "megatron"): "te_cached",
+}
+"""Whose 8-bit products a framework runs: torchao's (accelerate 1.15 takes it first, torchtitan always) or Transformer
+Engine's (accelerate converts linear layers for DeepSpeed; Megatron-LM caches the weights' copies)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class Recipe:
     sequence_parallel: bool = False
     ep: int = 1
     adapter_item: int = 4
+    products: str = ""
 
     @property
     def adapters(self) -> bool:
@@ -96,7 +106,14 @@ def recipe_for(
         framework in ("megatron", "fsdp") and tp > 1,
         ep,
         adapter_item,
+        _products(precision, framework, method),
     )
+
+
+def _products(precision: str, framework: str, method: str) -> str:
+    if method in ("qlora", "qat"):
+        return ""
+    return "int8" if precision == "int8" else PRODUCTS.get((precision, framework), "")
 
 
 def project(
@@ -110,11 +127,27 @@ def project(
     part = "attention" if name in ATTENTION or name.startswith(("q_", "kv_")) else "mlp"
     if r.method == "qlora" and name not in ("router", "head"):
         base = _quantised(t, r, x, out, count)
-    elif r.method == "qat" and name not in ("router", "head"):
-        base = _fake_quantised(t, r, x, out, r.weight(count, part), bias)
     else:
-        base = op.linear(t, x, out, r.weight(count, part), bias=bias)
+        base = product(t, r, x, out, name, r.weight(count, part), bias=bias)
     return _adapted(t, r, x, base, out) if r.adapts(name) else base
+
+
+def product(
+    t: Tape, r: Recipe, x: Tensor, out: int, name: str, weight: Weight, *, bias: bool = False, vocab: bool = False
+) -> Tensor:
+    """A product with a weight, in the format and by the library the recipe says."""
+    if r.method == "qat" and name not in ("router", "experts"):
+        return low_precision.fake_quantised_linear(t, x, out, weight, bias=bias, vocab=vocab)
+    match r.products if name not in ("router", "head") else "":
+        case "float8" if name != "experts":
+            return low_precision.float8_linear(t, x, out, weight, bias=bias)
+        case "int8" if name != "experts":
+            return low_precision.int8_linear(t, x, out, weight, bias=bias)
+        case "te" if name != "experts":
+            return low_precision.te_linear(t, x, out, weight, bias=bias, cached=False)
+        case "te_cached":
+            return low_precision.te_linear(t, x, out, weight, bias=bias, cached=True)
+    return op.linear(t, x, out, weight, bias=bias, vocab=vocab)
 
 
 def _adapted(t: Tape, r: Recipe, x: Tensor, base: Tensor, out: int) -> Tensor:
@@ -132,17 +165,6 @@ def _quantised(t: Tape, r: Recipe, x: Tensor, out: int, count: int) -> Tensor:
     x = op.cast(t, x, item)
     y = t.tensor(out, item, x.grad)
     t.record((y,), ((x, True),), (), 0, ((0, 2 * count),) if x.grad else ())
-    return y
-
-
-def _fake_quantised(t: Tape, r: Recipe, x: Tensor, out: int, weight: Weight, bias: bool) -> Tensor:
-    """A linear layer on a fake-quantised weight: the rounded copy is kept for the input's gradient, and a byte a
-    weight that says where it was clamped (aten/native/quantized/FakeQuantPerChannelAffine.cpp, `cachemask`)."""
-    y = op.linear(t, x, out, weight, bias=bias)
-    copy, mask = t.cast_weight(weight.size, weight.item), t.cast_weight(weight.size, 1)
-    t.nodes[-1].saved += (copy, mask)
-    for storage in (copy, mask):
-        t.saved[storage] = 1
     return y
 
 

@@ -14,31 +14,16 @@ from typing import Any, Final
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
 from planner.physics.training.activations import ADAPTER_BYTES
-from planner.physics.training.layers import layer
+from planner.physics.training.families import family
+from planner.physics.training.low_precision import GROUP
+from planner.physics.training.optimizers import LIMIT, STATES, adapter_parameters, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 from planner.record import dataclass
 
-# Optimizer -> states in their own type for each parameter, and bytes besides.
-STATES: Final[dict[str, tuple[int, Fraction]]] = {
-    "sgd": (0, Fraction(0)),
-    "sgd_momentum": (1, Fraction(0)),
-    "adam": (2, Fraction(0)),
-    "adamw": (2, Fraction(0)),
-    "adamw_8bit": (0, 2 + 2 * Fraction(4, 256)),
-    "paged_adamw_8bit": (0, Fraction(0)),
-    "adafactor": (0, Fraction(0)),
-    "lion": (1, Fraction(0)),
-    "muon": (1, Fraction(0)),
-}
-"""8-bit states hold an fp32 maximum for each block of 256 (bitsandbytes, optim/optimizer.py); paged ones may leave."""
 NF4_BYTES: Final = Fraction(1, 2) + Fraction(1, 64) + Fraction(4, 64 * 256)
 """NF4 with double quantisation: 4 bits, an 8-bit scale for 64 and an fp32 one for 256 of those (arXiv 2305.14314)."""
-SMALLEST: Final = 512
-"""The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
 NF4_SINGLE: Final = Fraction(1, 2) + Fraction(4, 64)
-LIMIT: Final = 1024
-"""Answers kept about architectures seen lately."""
 DEEPSPEED_BUCKET: Final = 500_000_000
 """Elements of reduce_bucket_size and allgather_bucket_size, DeepSpeed's defaults (deepspeed/runtime/zero/config.py)."""
 
@@ -152,61 +137,13 @@ def _dense_part(arch: Architecture, index: int) -> int:
     return layer_parameters(arch, replace(arch.groups[index], ffn=part))["mlp"]
 
 
-_COUNTED: dict[tuple[object, ...], tuple[Architecture, tuple[int, int]]] = {}
-
-
-def _counted(
-    arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int
-) -> tuple[int, int]:
-    """Bytes of gradients in the layers of one GPU, and the tensors they are, counted on the trace of each layer."""
-    key = (id(arch), method, rank, targets, tp, pp)
-    if key not in _COUNTED:
-        if len(_COUNTED) >= LIMIT:
-            _COUNTED.clear()
-        recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
-        total = tensors = 0
-        for index, count in stage_runs(arch, pp):
-            region = layer(arch, arch.groups[index], recipe, 1)
-            total, tensors = total + count * region.gradients, tensors + count * region.tensors
-        _COUNTED[key] = (arch, (total, tensors))
-    return _COUNTED[key][1]
-
-
-def adapter_parameters(
-    arch: Architecture, rank: int, targets: tuple[str, ...] | str = "all_linear", tp: int = 1, pp: int = 1
-) -> int:
-    """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
-    2106.09685); counted on the trace of a layer, so that fused projections and what is no linear layer are right."""
-    return _counted(arch, "lora", rank, targets, tp, pp)[0] // 4
-
-
-def _tensors(arch: Architecture, choice: StateChoice) -> int:
-    """How many tensors are trained on one GPU."""
-    method = "lora" if choice.method in ("lora", "qlora") else "full"
-    inside = _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)[1]
-    return inside if method == "lora" else inside + 3
-
-
-def _factored(arch: Architecture) -> int:
-    """Adafactor's states: a number for each row and column of a matrix, and vectors whole (arXiv 1804.04235)."""
-    width = arch.embed_dim or arch.hidden
-    total = arch.hidden + (arch.vocab + width) * (1 if arch.tied else 2)
-    for group in arch.groups:
-        counts = layer_parameters(arch, group)
-        mixer, ffn = group.mixer, group.ffn or {}
-        rows = 0
-        if kind(mixer) in ("gqa", "cross"):
-            query = int(mixer["heads"]) * int(mixer["head_dim"])
-            key = int(mixer["kv_heads"]) * int(mixer["head_dim"])
-            rows += 2 * (arch.hidden + query) + 2 * (arch.hidden + key)
-            rows += query + 2 * key if mixer.get("qkv_bias") else 0
-        else:
-            rows += counts["attention"] // max(1, arch.hidden)
-        if kind(ffn) in ("mlp", "moe"):
-            times = int(ffn.get("experts") or 1)
-            rows += times * (3 if ffn.get("gated", True) else 2) * (arch.hidden + int(ffn["inter"]))
-        total += group.count * (rows + group.norms * arch.hidden)
-    return total
+def _routed(arch: Architecture, choice: StateChoice) -> int:
+    """Parameters of routed experts among those counted as `mlp` on one GPU."""
+    if choice.ep > 1:
+        return 0
+    runs = [run for run in stage_runs(arch, choice.pp) if kind(arch.groups[run[0]].ffn) == "moe"]
+    sizes = ((layer_parameters(arch, arch.groups[index])["mlp"] - _dense_part(arch, index), n) for index, n in runs)
+    return share(sum(size * count for size, count in sizes), choice.tp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +190,13 @@ def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
         weights = ceil(each * (local - rest)) + 2 * rest
     else:
         weights = kept_item * local
+    if choice.method == "qat":
+        # a scale in the weights' type and an int32 zero point a group stay in each fake quantiser; experts have none
+        inside = 0 if family(arch).conv1d else counts["attention"] + counts["mlp"] - _routed(arch, choice)
+        weights += share((recipe.item + 4) * (inside + (counts["head"] or counts["embedding"])), GROUP)
+    if recipe.products == "te_cached":
+        # Transformer Engine's copies of the weights, by rows and by columns
+        weights += 2 * (counts["attention"] + counts["mlp"] + counts["experts"])
     if choice.dpo and not adapters:
         weights += recipe.item * local  # the frozen reference model
     adapter_item = ADAPTER_BYTES[choice.adapter_precision]
@@ -267,8 +211,8 @@ def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
         adapter_item * trained if adapters else 0,
         4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0,
         gradient_item * trained,
-        _optimizer(arch, choice, trained, counts, own, besides, state_item),
-        _step(arch, choice, trained, gradient_item, recipe.item, full_precision),
+        optimizer_bytes(arch, choice, trained, counts, own, besides, state_item),
+        step_bytes(arch, choice, trained, counts, gradient_item, recipe.item, full_precision),
         gradient_item,
         trained,
         compute * local,
@@ -286,6 +230,8 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     notes = []
     if choice.dpo and choice.method not in ("lora", "qlora"):
         notes.append("dpo: a frozen reference model stands beside the trained one")
+    if recipe_for(choice.precision, choice.framework, choice.method).products == "te_cached":
+        notes.append("fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them")
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
         notes.append("ddp: its buckets hold a second copy of the gradients")
     if choice.optimizer == "paged_adamw_8bit":
@@ -339,59 +285,3 @@ def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
 
 def _gathered_item(choice: StateChoice, item: int, full_precision: bool) -> int:
     return 2 if full_precision or choice.framework == "deepspeed" else item
-
-
-def _optimizer(
-    arch: Architecture,
-    choice: StateChoice,
-    trained: int,
-    counts: dict[str, int],
-    own: int,
-    besides: Fraction,
-    item: int,
-) -> int:
-    adapters = choice.method in ("lora", "qlora")
-    if choice.optimizer == "adafactor":
-        # transformers keeps the factors in fp32, and the root mean square of each tensor, which the step replaces one
-        # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
-        rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
-        return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
-    total = ceil(trained * (own * item + besides))
-    if choice.kernel == "fused" and choice.optimizer in ("adam", "adamw") and choice.framework == "transformers":
-        total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
-    if choice.optimizer == "muon" and not adapters:
-        # Muon takes the matrices of the layers; the rest stays with AdamW (Keller Jordan, github.com/KellerJordan/Muon)
-        total += item * (counts["embedding"] + counts["head"] + counts["norm"] + counts["router"])
-    return total
-
-
-def _largest(arch: Architecture, tp: int) -> int:
-    """The largest single weight of one GPU."""
-    best = arch.vocab * (arch.embed_dim or arch.hidden)
-    for group in arch.groups:
-        part = group.ffn or {}
-        if kind(part) == "moe":
-            best = max(best, int(part["experts"]) * arch.hidden * int(part["inter"]) * 2)
-        elif kind(part) == "mlp":
-            best = max(best, arch.hidden * int(part["inter"]))
-    return share(best, tp)
-
-
-def _step(
-    arch: Architecture, choice: StateChoice, trained: int, gradient_item: int, item: int, full_precision: bool
-) -> int:
-    """What the optimizer needs beside the states: a list of all parameters for foreach, a tensor or two else."""
-    adapters = choice.method in ("lora", "qlora")
-    if choice.optimizer == "adafactor":
-        scalars = SMALLEST * (4 if arch.tied else _tensors(arch, choice))
-        return 0 if adapters else (16 if item == 2 else 8) * _largest(arch, choice.tp) + scalars
-    if choice.optimizer == "muon":
-        return 0 if adapters else 3 * 2 * _largest(arch, choice.tp)
-    if choice.optimizer in ("adam", "adamw"):
-        if choice.framework in ("megatron", "deepspeed") and full_precision:
-            return 0
-        if choice.kernel == "foreach":
-            return gradient_item * trained
-        if choice.kernel == "for_loop":
-            return 0 if adapters else 2 * item * _largest(arch, choice.tp)
-    return 0

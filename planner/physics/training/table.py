@@ -76,7 +76,7 @@ def gathered(
 
     groups, most = range(len(found[0].layers)), max(len(each.ends) for each in found)
     first = [each.first or each.layers[lead] for each in found]
-    sizes_of = {name: take([getattr(each, name) for each in found]) for name in Parts._fields[2:8]}
+    sizes_of = {name: take([getattr(each, name) for each in found]) for name in Parts._fields[2:-2]}
     return Parts(
         tuple(layer([each.layers[group] for each in found]) for group in groups),
         layer(first) if any(each.first for each in found) else None,
@@ -156,7 +156,7 @@ def _stage(
     held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
     start = held + whole + mask
     casts = sums["casts"][np.minimum(depth, again), columns]
-    idle = [weight(start + casts + own.forward + own.forward_logits)]
+    idle = [weight(start + casts + own.forward + own.forward_logits), weight(start + casts + own.passing)]
     if own.has_head:
         idle.append(weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients))
     between = []

@@ -23,7 +23,8 @@ class Bytes(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """`width` elements of `item` bytes for every token; `storage` is shared by views, `key` names it in the graph."""
+    """`width` elements of `item` bytes for every token, or once where it is `fixed` (made from a weight); `storage` is
+    shared by views, `key` names it in the graph."""
 
     width: int
     item: int
@@ -31,6 +32,7 @@ class Tensor(NamedTuple):
     key: int
     grad: bool
     vocab: bool = False
+    fixed: bool = False
 
 
 class Weight(NamedTuple):
@@ -49,6 +51,7 @@ class _Node:
     scratch: int
     weights: tuple[tuple[int, int], ...]  # bytes of the gradient, bytes of a gradient in a narrower type before it
     scratch_vocab: bool = False
+    inside: tuple[tuple[int, int], ...] = ()  # moments inside its backward: fixed bytes and bytes of each sequence
 
 
 def dominant(events: list[Bytes]) -> tuple[Bytes, ...]:
@@ -72,18 +75,24 @@ class Tape:
     keys: int = 0
     outside: set[int] = field(default_factory=set)
     trained: int = 0  # tensors of trained weights
+    cached: int = 0  # bytes of the 16-bit copies of weights that autocast keeps from one forward pass to the next
     outputs: list[tuple[str, int]] = field(default_factory=list)  # of products and attention, with their bytes
+    forward: list[Bytes] = field(default_factory=list)  # moments of forward that hold more than what it keeps
     again: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)  # nodes from, to, what they redo
 
     def _storage(self, size: int, part: int) -> int:
         self.sizes.append((size, part))
         return len(self.sizes) - 1
 
-    def tensor(self, width: int, item: int, grad: bool, vocab: bool = False) -> Tensor:
+    def tensor(self, width: int, item: int, grad: bool, vocab: bool = False, fixed: bool = False) -> Tensor:
         """A new tensor with a storage of its own."""
         self.keys += 1
-        storage = self._storage(width * item * self.tokens, 1 if vocab else 0)
-        return Tensor(width, item, storage, self.keys, grad, vocab)
+        storage = self._storage(*self._size(width, item, vocab, fixed))
+        return Tensor(width, item, storage, self.keys, grad, vocab, fixed)
+
+    def _size(self, width: int, item: int, vocab: bool, fixed: bool) -> tuple[int, int]:
+        """Bytes and part of a tensor."""
+        return (width * item, 2) if fixed else (width * item * self.tokens, 1 if vocab else 0)
 
     def given(self, width: int, item: int, grad: bool) -> Tensor:
         """A tensor that comes from outside the region and is weighed there."""
@@ -107,15 +116,17 @@ class Tape:
         saved: tuple[int, ...] = (),
         scratch: int = 0,
         weights: tuple[tuple[int, int], ...] = (),
+        inside: tuple[tuple[int, int], ...] = (),
     ) -> None:
-        """Record an operation: `inputs` are those that need a gradient, new (true) or passed on (false)."""
+        """Record an operation: `inputs` are those that need a gradient, new (true) or passed on (false); `inside` are
+        moments of its backward before it hands gradients out: fixed bytes, and bytes of a token."""
         makes = tuple((tensor, new) for tensor, new in inputs if tensor.grad)
         if not makes and not weights:
             return
         vocab = any(output.vocab for output in outputs)
-        self.nodes.append(
-            _Node(tuple(output.key for output in outputs), makes, saved, scratch * self.tokens, weights, vocab)
-        )
+        moments = tuple((fixed, each * self.tokens) for fixed, each in inside)
+        keys = tuple(output.key for output in outputs)
+        self.nodes.append(_Node(keys, makes, saved, scratch * self.tokens, weights, vocab, moments))
         for storage in saved:
             self.saved[storage] = self.saved.get(storage, 0) + 1
 
@@ -137,6 +148,11 @@ class Tape:
         """What forward leaves for backward, without what comes from outside."""
         absent = self._recomputed() | self.outside
         return self._sum(storage for storage in self.saved if storage not in absent)
+
+    def passing(self, fixed: int, each: int) -> None:
+        """Note that forward holds so much, fixed and for a token, beyond what it has kept up to here."""
+        kept = self.kept()
+        self.forward.append(kept._replace(casts=kept.casts + fixed, each=kept.each + each * self.tokens))
 
     def gradients(self) -> int:
         """Bytes of the gradients of all trained weights of the region, in their weights' type."""
@@ -177,7 +193,7 @@ class Tape:
         def event(more: int = 0, vocab: bool = False) -> None:
             events.append(Bytes(grads, parts[2], parts[0] + (0 if vocab else more), parts[1] + (more if vocab else 0)))
 
-        pending[output.key] = allocate(output.width * output.item * self.tokens, 1 if output.vocab else 0)
+        pending[output.key] = allocate(*self._size(output.width, output.item, output.vocab, output.fixed))
         event()
         resumed = {end - 1: inner for _, end, inner in self.again}
         for index in range(len(self.nodes) - 1, -1, -1):
@@ -190,10 +206,12 @@ class Tape:
                 for storage in node.saved:
                     release(storage)
                 continue
+            for fixed, each in node.inside:
+                events.append(Bytes(grads, parts[2] + fixed, parts[0] + each, parts[1]))
             made: list[tuple[Tensor, int]] = []
             for tensor, new in node.makes:
                 if new:
-                    storage = allocate(tensor.width * tensor.item * self.tokens, 1 if tensor.vocab else 0)
+                    storage = allocate(*self._size(tensor.width, tensor.item, tensor.vocab, tensor.fixed))
                 else:
                     storage = arrived[0]
                     users[storage] += 1
@@ -214,7 +232,7 @@ class Tape:
                 if tensor.key in pending:
                     older = pending[tensor.key]
                     size, part = self.sizes[storage]
-                    pending[tensor.key] = allocate(tensor.width * tensor.item * self.tokens, part)
+                    pending[tensor.key] = allocate(*self._size(tensor.width, tensor.item, part == 1, tensor.fixed))
                     event()
                     release(older)
                     release(storage)

@@ -1,0 +1,178 @@
+"""What optimizers keep for each parameter, what they need in a step, and how much of a model is trained.
+
+torch.optim (2.13) keeps states in the parameter's type; Adafactor is that of transformers (5.23), Lion lion-pytorch's
+(0.2.5; bitsandbytes' keeps fp32 states, also of 16-bit weights), 8-bit AdamW bitsandbytes' (0.50).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from planner.catalog.records import Architecture
+from planner.physics.architecture import kind, layer_parameters
+from planner.physics.training.families import family
+from planner.physics.training.layers import layer
+from planner.physics.training.pipeline import stage_runs
+from planner.physics.training.recipe import recipe_for, share
+
+if TYPE_CHECKING:
+    from planner.physics.training.states import StateChoice
+
+# Optimizer -> states in their own type for each parameter, and bytes besides.
+STATES: Final[dict[str, tuple[int, Fraction]]] = {
+    "sgd": (0, Fraction(0)),
+    "sgd_momentum": (1, Fraction(0)),
+    "adam": (2, Fraction(0)),
+    "adamw": (2, Fraction(0)),
+    "adamw_8bit": (0, 2 + 2 * Fraction(4, 256)),
+    "paged_adamw_8bit": (0, Fraction(0)),
+    "adafactor": (0, Fraction(0)),
+    "lion": (1, Fraction(0)),
+    "muon": (1, Fraction(0)),
+}
+"""8-bit states hold an fp32 maximum for each block of 256 (bitsandbytes, optim/optimizer.py); paged ones may leave."""
+SMALLEST: Final = 512
+"""The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
+LIMIT: Final = 1024
+"""Answers kept about architectures seen lately."""
+
+
+_COUNTED: dict[tuple[object, ...], tuple[Architecture, tuple[int, int]]] = {}
+
+
+def _counted(
+    arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int
+) -> tuple[int, int]:
+    """Bytes of gradients in the layers of one GPU, and the tensors they are, counted on the trace of each layer."""
+    key = (id(arch), method, rank, targets, tp, pp)
+    if key not in _COUNTED:
+        if len(_COUNTED) >= LIMIT:
+            _COUNTED.clear()
+        recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
+        total = tensors = 0
+        for index, count in stage_runs(arch, pp):
+            region = layer(arch, arch.groups[index], recipe, 1)
+            total, tensors = total + count * region.gradients, tensors + count * region.tensors
+        _COUNTED[key] = (arch, (total, tensors))
+    return _COUNTED[key][1]
+
+
+def adapter_parameters(
+    arch: Architecture, rank: int, targets: tuple[str, ...] | str = "all_linear", tp: int = 1, pp: int = 1
+) -> int:
+    """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
+    2106.09685); counted on the trace of a layer, so that fused projections and what is no linear layer are right."""
+    return _counted(arch, "lora", rank, targets, tp, pp)[0] // 4
+
+
+def _tensors(arch: Architecture, choice: StateChoice) -> int:
+    """How many tensors are trained on one GPU."""
+    method = "lora" if choice.method in ("lora", "qlora") else "full"
+    inside = _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)[1]
+    return inside if method == "lora" else inside + 3
+
+
+def _factored(arch: Architecture) -> int:
+    """Adafactor's states: a number for each row and column of a matrix, and vectors whole (arXiv 1804.04235)."""
+    width = arch.embed_dim or arch.hidden
+    total = arch.hidden + (arch.vocab + width) * (1 if arch.tied else 2)
+    for group in arch.groups:
+        counts = layer_parameters(arch, group)
+        mixer, ffn = group.mixer, group.ffn or {}
+        rows = 0
+        if kind(mixer) in ("gqa", "cross"):
+            query = int(mixer["heads"]) * int(mixer["head_dim"])
+            key = int(mixer["kv_heads"]) * int(mixer["head_dim"])
+            rows += 2 * (arch.hidden + query) + 2 * (arch.hidden + key)
+            rows += query + 2 * key if mixer.get("qkv_bias") else 0
+        else:
+            rows += counts["attention"] // max(1, arch.hidden)
+        if kind(ffn) in ("mlp", "moe"):
+            times = int(ffn.get("experts") or 1)
+            rows += times * (3 if ffn.get("gated", True) else 2) * (arch.hidden + int(ffn["inter"]))
+        total += group.count * (rows + group.norms * arch.hidden)
+    return total
+
+
+def optimizer_bytes(
+    arch: Architecture,
+    choice: StateChoice,
+    trained: int,
+    counts: dict[str, int],
+    own: int,
+    besides: Fraction,
+    item: int,
+) -> int:
+    """Bytes of an optimizer's states: `own` of `item` bytes and `besides` for each trained parameter."""
+    adapters = choice.method in ("lora", "qlora")
+    if choice.optimizer == "adafactor":
+        # transformers keeps the factors in fp32, and the root mean square of each tensor, which the step replaces one
+        # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
+        rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
+        return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
+    total = ceil(trained * (own * item + besides))
+    if choice.kernel == "fused" and choice.optimizer in ("adam", "adamw") and choice.framework == "transformers":
+        total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
+    if choice.optimizer == "muon" and not adapters:
+        # Muon takes the matrices of the layers; the rest stays with AdamW (Keller Jordan, github.com/KellerJordan/Muon)
+        total += item * (counts["embedding"] + counts["head"] + counts["norm"] + counts["router"])
+    return total
+
+
+def _largest(arch: Architecture, tp: int) -> int:
+    """The largest single weight of one GPU."""
+    best = arch.vocab * (arch.embed_dim or arch.hidden)
+    for group in arch.groups:
+        part = group.ffn or {}
+        if kind(part) == "moe":
+            best = max(best, int(part["experts"]) * arch.hidden * int(part["inter"]) * 2)
+        elif kind(part) == "mlp":
+            best = max(best, arch.hidden * int(part["inter"]))
+    return share(best, tp)
+
+
+def _muon(arch: Architecture, choice: StateChoice, counts: dict[str, int], gradient_item: int, item: int) -> int:
+    """What torch.optim.Muon (2.13) needs for the largest matrix: the update in the gradient's type, two 16-bit copies
+    in the iteration and two squares of its short side; and before or after it AdamW for the rest, one list of it."""
+    if choice.method in ("lora", "qlora"):
+        return 0
+    traits = family(arch)
+    matrices = [(arch.hidden, int(group.ffn["inter"]) * (1 + traits.fused_gate)) for group in arch.groups if group.ffn]
+    mixers = [group.mixer for group in arch.groups if "head_dim" in group.mixer]
+    for part in mixers:
+        heads = int(part["heads"]) + (2 * int(part["kv_heads"]) if traits.fused_qkv else 0)
+        matrices.append((arch.hidden, heads * int(part["head_dim"])))
+    rows, columns = max(matrices, key=lambda each: each[0] * each[1], default=(arch.hidden, arch.hidden))
+    matrix = (item + 2 * 2) * share(rows * columns, choice.tp) + 2 * 2 * min(rows, columns) ** 2
+    rest = sum(counts[name] for name in ("embedding", "head", "norm", "router"))
+    return max(matrix, gradient_item * rest if choice.kernel == "foreach" else 0)
+
+
+def step_bytes(
+    arch: Architecture,
+    choice: StateChoice,
+    trained: int,
+    counts: dict[str, int],
+    gradient_item: int,
+    item: int,
+    full_precision: bool,
+) -> int:
+    """What the optimizer needs beside the states: a list of all parameters for foreach, a tensor or two else."""
+    adapters = choice.method in ("lora", "qlora")
+    if choice.optimizer == "adafactor":
+        scalars = SMALLEST * (4 if arch.tied else _tensors(arch, choice))
+        return 0 if adapters else (16 if item == 2 else 8) * _largest(arch, choice.tp) + scalars
+    if choice.optimizer == "muon":
+        return _muon(arch, choice, counts, gradient_item, item)
+    if choice.optimizer == "lion":
+        return 2 * item * _largest(arch, choice.tp)  # the update, and its copy (lion-pytorch 0.2.5, `update_fn`)
+    if choice.optimizer in ("adam", "adamw"):
+        if choice.framework in ("megatron", "deepspeed") and full_precision:
+            return 0
+        if choice.kernel == "foreach":
+            return gradient_item * trained
+        if choice.kernel == "for_loop":
+            return 0 if adapters else 2 * item * _largest(arch, choice.tp)
+    return 0
