@@ -8,7 +8,7 @@ import typer
 
 from planner.cli import screen
 from planner.cli.files import plans
-from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unreadable
+from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unanswered, unreadable
 from planner.plan import is_shared
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def _answer(path: str, limit: float, shipped: Shipped) -> tuple[Side | None, int
         return None, 2 if unreadable(loaded) else 1
     with progress() as stage:
         stage(f"solving {path}")
-        return of_answer(solve(loaded.problem, loaded.catalog, 0, limit)), 0
+        answer = solve(loaded.problem, loaded.catalog, 0, limit)
+    if code := unanswered(answer):
+        return None, code
+    return of_answer(answer), 0
 
 
 def _locked(path: str) -> tuple[Side | None, int, str]:

@@ -36,6 +36,7 @@ def estimate(
     for name in (name for name, said in idle.items() if said is not None):
         typer.echo(f"warning: `{name}` is for a count of parameters; `{what}` is a plan and says its own", err=True)
     from planner.solve import estimate as answer_of
+    from planner.solve.candidate import TooWide
 
     loaded = load_plan(what)
     report(loaded.findings, loaded.texts)
@@ -50,9 +51,13 @@ def estimate(
     if open_:
         typer.echo(f"error[E0404]: left open: {', '.join(open_)}; fix them or run `planner solve {what}`", err=True)
         raise typer.Exit(1)
-    with progress() as stage:
-        stage("reckoning memory")
-        answer = answer_of(loaded.problem, loaded.catalog)
+    try:
+        with progress() as stage:
+            stage("reckoning memory")
+            answer = answer_of(loaded.problem, loaded.catalog)
+    except TooWide as reason:
+        typer.echo(f"error[E0703]: too much to count: {reason}", err=True)
+        raise typer.Exit(2) from None
     missing = {item.name for item in loaded.problem.workloads} - {item.chosen.workload for item in answer.workloads}
     if missing:
         typer.echo(f"error[E0503]: no offer has what {', '.join(sorted(missing))} asks for", err=True)

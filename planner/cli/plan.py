@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from planner.diagnostics import Diagnostic
 from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
+
+if TYPE_CHECKING:
+    from planner.solve.candidate import Answer
 
 __all__ = ["Loaded", "Shipped", "exists", "load_plan", "report", "seconds", "shipped_catalog", "unreadable"]
 
@@ -33,6 +37,17 @@ def unreadable(loaded: Loaded) -> bool:
         item.is_error and (item.code.startswith("E00") or (item.span is not None and item.span.path.startswith("--")))
         for item in loaded.findings
     )
+
+
+def unanswered(answer: Answer) -> int:
+    """Say why solving came to nothing, and return the exit code; 0 where there is an answer or a conflict."""
+    if answer.refusal:
+        typer.echo(f"error[E0703]: too much to try: {answer.refusal}", err=True)
+        return 2
+    if answer.outcome == "unknown":
+        typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
+        return 1
+    return 0
 
 
 def seconds(text: str) -> float:

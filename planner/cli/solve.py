@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import Loaded, load_plan, report, seconds, unreadable
+from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.record import dataclass
 
@@ -104,12 +104,8 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
     if answer.outcome == "infeasible":
         return 1
-    if answer.refusal:
-        typer.echo(f"error[E0703]: too much to try: {answer.refusal}", err=True)
-        return 2
-    if answer.outcome == "unknown":
-        typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
-        return 1
+    if code := unanswered(answer):
+        return code
     path = lock.path_for(plan)
     if wanted.check:
         return _compare(plan, answer, loaded)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import load_plan, report, unreadable
+from planner.cli.plan import load_plan, report, unanswered, unreadable
 from planner.cli.progress import progress
 
 EVERY = 1000
@@ -37,7 +37,9 @@ def why(
     with progress() as stage:
         stage("trying every option")
         answer = answer_of(loaded.problem, loaded.catalog, top=EVERY)
-        others = nearest(loaded.problem, loaded.catalog)
+        others = nearest(loaded.problem, loaded.catalog) if answer.outcome != "unknown" else {}
+    if code := unanswered(answer):
+        raise typer.Exit(code)
     if workload is not None:
         answer = replace(
             answer,

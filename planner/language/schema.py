@@ -37,6 +37,22 @@ class Quantity:
     free: bool = False
 
 
+HIGHEST = {
+    name: Fraction(most)
+    for most, names in (
+        (2**32, ("context", "prompt", "output", "shared_prefix", "vision_tokens", "max_batched_tokens")),
+        (2**27, ("sequence",)),
+        (2**50, ("offloaded_weights", "offloaded_cache")),
+        (10**6, ("concurrency", "max_sequences", "demand", "adapters")),
+        (65_536, ("adapter_rank",)),
+        (10**9, ("global_batch",)),
+        (10**18, ("tokens",)),
+    )
+    for name in names
+}
+"""The most that a given number can be: far beyond what is built, so that every figure can be counted."""
+
+
 def count(
     name: str,
     kinds: tuple[str, ...],
@@ -61,8 +77,9 @@ def number(
     low: int | None = 0,
     whole: bool = False,
 ) -> Quantity:
-    """Return the row of a number in a unit."""
-    return Quantity(name, kinds, role, "number", doc, unit, low=None if low is None else Fraction(low), whole=whole)
+    """Return the row of a number in a unit; what is given is no larger than HIGHEST says."""
+    least, most = None if low is None else Fraction(low), HIGHEST.get(name) if role == "given" else None
+    return Quantity(name, kinds, role, "number", doc, unit, low=least, high=most, whole=whole)
 
 
 def word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:

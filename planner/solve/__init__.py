@@ -17,15 +17,21 @@ def table_of(
 ) -> Table:
     """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values.
 
-    Unless it is `thorough`, a table may leave out most of what does not fit.
+    Unless it is `thorough`, a table may leave out most of what does not fit. Raise TooWide where a figure is too large
+    to be counted.
     """
-    if workload.kind == "training":
-        from planner.solve import training_table
+    from planner.solve.candidate import TooWide
 
-        return training_table.table(problem, workload, catalog, fixed, thorough)
-    from planner.solve import inference_table
+    try:
+        if workload.kind == "training":
+            from planner.solve import training_table
 
-    return inference_table.table(problem, workload, catalog, fixed)
+            return training_table.table(problem, workload, catalog, fixed, thorough)
+        from planner.solve import inference_table
+
+        return inference_table.table(problem, workload, catalog, fixed)
+    except OverflowError as reason:
+        raise TooWide(f"a figure of `{workload.name}` is beyond 2^63; state smaller numbers") from reason
 
 
 def solve(
@@ -124,7 +130,10 @@ def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, thorough:
 
 
 def estimate(problem: Problem, catalog: Catalog) -> Answer:
-    """Return the answer of a plan with nothing left open, whether it fits or not; its cheapest offer."""
+    """Return the answer of a plan with nothing left open, whether it fits or not; its cheapest offer.
+
+    Raise TooWide where a figure is too large to be counted.
+    """
     import numpy
 
     from planner.solve.candidate import Answer, Solved

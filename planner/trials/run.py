@@ -40,6 +40,9 @@ def run(trial: Trial, solve: Solve) -> Verdict:
     if answer.outcome == "infeasible" and not any(expect.infeasible for expect in trial.expects):
         message = f'"{trial.name}" expects an answer, and nothing fits'
         failures = (error("E0902", message, trial.span, label=_conflict(answer)),)
+    if answer.outcome == "unknown":
+        message = f'"{trial.name}" has no answer: {answer.refusal or "nothing was found within the time limit"}'
+        failures = (error("E0703" if answer.refusal else "E0702", message, trial.span),)
     return Verdict(trial.name, trial.span, answer.outcome, failures)
 
 
