@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,3 +143,49 @@ def test_what_does_not_fit_is_a_finding_at_the_rules_in_conflict() -> None:
     assert "help: big.gpus = 12 or big.gpu = mi300x would do" in done.stderr
     (found,) = json.loads(done.stdout)["diagnostics"]
     assert (found["code"], found["severity"], found["line"]) == ("E0701", "error", 7)
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    words = f"{sys.executable} -m planner fmt - <&-"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error[E0004]: standard input is closed")
+
+
+MODELS = (
+    "model m { hidden = 1_000_000; layers = 10_000; heads = 10_000; inter = 10_000_000; vocab = 1e12 }",
+    "model m { hidden = 4096; layers = 10_000; heads = 32; inter = 10_000_000; vocab = 1000; experts = 100_000; "
+    "active_experts = 100_000 }",
+    "model m { parameters = 1e18 }",
+)
+LOADS = (
+    "inference t { model = m; context = 4_294_967_296; concurrency = 1_000_000; gpu = l4; gpus = 1 }",
+    "training t { model = m; sequence = 134_217_728; global_batch = 1e9; tokens = 1e18; attention = eager; gpu = l4; "
+    "gpus = 1 }",
+)
+
+
+@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("verb", ["solve", "why", "estimate", "check", "diff", "test"])
+def test_numbers_beyond_every_machine_end_in_words(verb: str, model: str, load: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.mem"
+    plan.write_text(f'edition 2026\n{model}\n{load}\ntest "t" {{ expect infeasible }}\n')
+    done = run(verb, str(plan))  # what is raised is raised here
+    assert done.returncode in (0, 1, 2)
+    assert done.returncode or verb in ("check", "test")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["context = 1e30", "concurrency = 1e30", "max_sequences = 1e30", "max_batched_tokens = 1e30", "adapters = 1e30",
+     "shared_prefix = 1e30", "demand = 1e30 req/s", "offloaded_cache = 1e30 bytes"],
+)  # fmt: skip
+def test_a_given_number_has_an_end(line: str, tmp_path: Path) -> None:
+    name = line.split()[0]
+    given = {"context": "context = 8Ki tokens", "concurrency": "concurrency = 8", name: line}
+    body = "; ".join(given.values())
+    plan = f'edition 2026\ninference t {{ model = "meta-llama/Llama-3.1-8B"; output = 100; {body} }}\n'
+    done = run("check", "--format", "concise", _plan(tmp_path, plan, whole=True))
+    assert f"error[E0403] `{name}` is at most" in done.stdout

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from planner.cli.files import plans
+
+if TYPE_CHECKING:
+    from planner.diagnostics import Diagnostic
 
 
 def fmt(
@@ -32,11 +36,11 @@ def fmt(
 def _one(path: str, check: bool, diff: bool) -> int:
     """Return 0 where a plan is laid out, -1 where it was (or would be) changed, else the exit code."""
     from planner.diagnostics.full import render
-    from planner.syntax.files import decode, read, write
+    from planner.syntax.files import read, write
     from planner.syntax.format import format_text
 
     name = "<stdin>" if path == "-" else path
-    text, problem = decode(sys.stdin.buffer.read(), name) if path == "-" else read(path)
+    text, problem = _typed(name) if path == "-" else read(path)
     if text is None:
         typer.echo(render([problem] if problem else [], {}), err=True)
         return 2
@@ -60,6 +64,16 @@ def _one(path: str, check: bool, diff: bool) -> int:
             typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
             return 2
     return -1
+
+
+def _typed(name: str) -> tuple[str | None, Diagnostic | None]:
+    """Return the text on standard input, or why there is none."""
+    from planner.diagnostics.diagnostic import error
+    from planner.syntax.files import LIMIT, decode
+
+    if sys.stdin is None:
+        return None, error("E0004", "standard input is closed", help="name a file, or pipe a plan in")
+    return decode(sys.stdin.buffer.read(LIMIT + 1), name)
 
 
 def difference(old: str, new: str, name: str, how: str) -> str:

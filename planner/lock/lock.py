@@ -25,7 +25,7 @@ USED = {"gpu": "gpus", "offer": "offers", "weights": "formats", "kv_cache": "for
 
 def path_for(plan: str | Path) -> Path:
     """Return where a plan's lock lies: `chat.mem` has `chat.mem.lock`."""
-    return Path(f"{plan}.lock")
+    return Path(f"{str(plan).rstrip('/')}.lock")
 
 
 def checksum(body: str) -> str:
