@@ -7,7 +7,8 @@ llama.cpp's src/llama-quant.cpp. Norms, routers and biases are fp32 there.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import kind
@@ -79,23 +80,48 @@ def _rule_name(name: str) -> str:
 
 def file_bits(arch: Architecture, tensor: Tensor, fmt: Format, index: int = 0) -> Fraction:
     """Bits of a whole tensor of layer `index` in the file."""
-    heads, kv_heads = _heads(arch)
-    name = _rule_name(tensor.name)
-    if name == "token_embd" and arch.tied:
+    return tensor.elements * _element_bits(_traits(arch), tensor.name, tensor.columns, fmt, index)
+
+
+class _Traits(NamedTuple):
+    """What the rules of a file ask of an architecture."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    experts: int
+    tied: bool
+
+
+def _traits(arch: Architecture) -> _Traits:
+    return _Traits(arch.layers, *_heads(arch), _experts(arch), arch.tied)
+
+
+def _element_bits(traits: _Traits, tensor: str, columns: int, fmt: Format, index: int) -> Fraction:
+    """Bits of an element of a tensor of layer `index`."""
+    name = _rule_name(tensor)
+    if name == "token_embd" and traits.tied:
         name = "output"
     bits, block = fmt.bits, fmt.id
     for rule, layers, stand, stand_bits in fmt.file_types:
-        if rule == name and _holds(layers, index, arch.layers, heads // kv_heads):
+        if rule == name and _holds(layers, index, traits.layers, traits.heads // traits.kv_heads):
             bits, block = stand_bits, stand
             break
-    if name == "attn_v" and arch.layers == 80 and heads != kv_heads:
+    if name == "attn_v" and traits.layers == 80 and traits.heads != traits.kv_heads:
         bits = UPPER.get(block, bits)
-    if _experts(arch) == 8 and bits < 8:
+    if traits.experts == 8 and bits < 8:
         if name in ("attn_v", "attn_k"):
             bits = Fraction(17, 2)
         elif name == "attn_output" and bits < Fraction(11, 2):
             bits = Fraction(11, 2)
-    return tensor.elements * _fitting(bits, block, tensor.columns)
+    return _fitting(bits, block, columns)
+
+
+@lru_cache(maxsize=4096)
+def _in_layers(traits: _Traits, tensor: str, columns: int, fmt: Format, first: int, count: int) -> Fraction:
+    """Bits of an element in some layers together; the same for every way to split the tensor over GPUs."""
+    layers = range(first, first + count)
+    return sum((_element_bits(traits, tensor, columns, fmt, layer) for layer in layers), Fraction(0))
 
 
 def file_layers(arch: Architecture, fmt: Format) -> list[Fraction]:
@@ -114,8 +140,8 @@ def layer_file_bits(arch: Architecture, index: int, found: list[Tensor], rest: d
     """Bits of the average layer of group `index`: its tensors by the file's rules, the rest in fp32."""
     before = sum(group.count for group in arch.groups[:index])
     count = arch.groups[index].count
+    traits = _traits(arch)
     total = sum(
-        (file_bits(arch, tensor, fmt, layer) for tensor in found for layer in range(before, before + count)),
-        Fraction(0),
+        (item.elements * _in_layers(traits, item.name, item.columns, fmt, before, count) for item in found), Fraction(0)
     )
     return total / count + 32 * sum(rest.values())
