@@ -530,3 +530,43 @@ def test_an_imported_row_may_override_a_shipped_one(tmp_path: Path) -> None:
     problem, found = plan_of(files(tmp_path, main='import "our_gpus.yaml"\n' + CHAT.replace("}", "gpu = l40s }")))
     assert found == [] and problem is not None
     assert problem.gpus["l40s"].memory == 45_000 * 2**20
+
+
+OFFER = (
+    "{id: us/here/one, provider: us, region: here, instance_type: one, gpu: l4, gpus: 1, price_usd_h: 1, "
+    "sold_by: instance, as_of: '2026-01', source: us}"
+)
+MODEL = (
+    "{id: our/model, params: 86848, active_params: 86848, native_format: bf16, licence: mit, model_type: llama, "
+    "verified: by hand, source: us, architecture: {hidden: 64, vocab: 100, tied: false, norm: rms, groups: "
+    "[{count: 2, mixer: {kind: gqa, heads: 4, kv_heads: 2, head_dim: 16}, ffn: {kind: mlp, inter: 128}, norms: 2}]}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "change", "to", "reason"),
+    [
+        (OFFER, "", "", ""),
+        (OFFER, "gpu: l4", "gpu: l5", "the GPU `l5`, which no catalog has"),
+        (OFFER, "id: us/here/one", "id: us/one", "`us/here/one`"),
+        (OFFER, "gpus: 1", "gpus: 999999999999", "1 to 100000"),
+        (OFFER, "price_usd_h: 1", "price_usd_h: .inf", "must be a number"),
+        (MODEL, "", "", ""),
+        (MODEL, "native_format: bf16", "native_format: bf15", "the format `bf15`, which no catalog has"),
+        (MODEL, "licence", "native_classes: {attention: fp7}, licence", "the format `fp7`, which no catalog has"),
+        (MODEL, "{id: our/model, params: 86848", "{id: our/model, params: 86849", "its architecture 86848"),
+        (MODEL, "count: 2", "count: 1000000000", "more than 10000 layers"),
+        (MODEL, "active_params: 86848", f"active_params: {2**70}", "a whole number up to"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_at_its_place(
+    tmp_path: Path, row: str, change: str, to: str, reason: str
+) -> None:
+    kind = "offers" if row is OFFER else "models"
+    text = f"as_of: '2026-01-01'\nrows:\n- {row.replace(change, to) if change else row}\n"
+    (tmp_path / f"our_{kind}.yaml").write_text(text)
+    file, _, texts = load(str(files(tmp_path, main=f'import "our_{kind}.yaml"\n' + CHAT)))
+    assert file is not None
+    wrong = [finding for finding in resolve(file, CATALOG, texts=texts)[1] if finding.code == "E0203"]
+    assert [finding.span.line for finding in wrong if finding.span] == ([3] if reason else [])
+    assert all(reason in finding.message for finding in wrong)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from planner.catalog.records import Architecture, Engine, Format, Gpu, Layers, Model, Offer, Recovery, Release
 
 Row = dict[str, Any]
+MOST, MOST_WHOLE = 10**12, 10**15
+"""No price or rate, and no number of bytes or parameters, in a catalog is larger, in the units of the files."""
+MOST_GPUS = 100_000
+MOST_LAYERS = 10_000
+FILE_LAYERS = ("all", "grouped", "first_eighth", "first_sixteenth", "more", "below_2", "below_4", "middle")
+"""The layers a rule of a GGUF file can be for (planner/physics/inference/gguf.py)."""
 
 
 def _text(row: Row, key: str) -> str:
@@ -26,21 +33,21 @@ def _texts(row: Row, key: str) -> tuple[str, ...]:
 
 def _whole(row: Row, key: str) -> int:
     value = row[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"`{key}` must be a whole number")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_WHOLE:
+        raise ValueError(f"`{key}` must be a whole number up to {MOST_WHOLE:.0e}")
     return value
 
 
 def _scaled(row: Row, key: str, unit: int) -> int:
     value = row[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise ValueError(f"`{key}` must be a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST:
+        raise ValueError(f"`{key}` must be a number below {MOST:.0e}")
     return round(value * unit)
 
 
 def _maybe(row: Row, key: str) -> Any:
     value = row.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
         raise ValueError(f"`{key}` must be a number")
     return value
 
@@ -91,8 +98,11 @@ def build_offer(row: Row) -> Offer:
         raise ValueError("`sold_by` must be `instance` or `gpu`")
     if row.get("price_usd_h") is None and row.get("spot_usd_h") is None:
         raise ValueError("neither `price_usd_h` nor `spot_usd_h`")
-    if _whole(row, "gpus") < 1:
-        raise ValueError("`gpus` must be 1 or more")
+    if not 1 <= _whole(row, "gpus") <= MOST_GPUS:
+        raise ValueError(f"`gpus` must be 1 to {MOST_GPUS}")
+    named = f"{_text(row, 'provider')}/{_text(row, 'region')}/{_text(row, 'instance_type')}"
+    if _text(row, "id") != named:
+        raise ValueError(f"`id` must be its provider, region and instance type: `{named}`")
     return Offer(
         id=_text(row, "id"),
         provider=_text(row, "provider"),
@@ -121,6 +131,8 @@ def build_architecture(row: Row, family: str = "") -> Architecture:
                _whole(group, "norms"), group.get("extra", 0))
         for group in row["groups"]
     )  # fmt: skip
+    if sum(group.count for group in groups) > MOST_LAYERS:
+        raise ValueError(f"`groups` has more than {MOST_LAYERS} layers")
     named = ("hidden", "vocab", "tied", "norm", "groups")
     rest = {key: value for key, value in row.items() if key not in named}
     return Architecture(
@@ -183,11 +195,14 @@ def build_format(row: Row) -> Format:
         kv_needs=_texts(row, "kv_needs"),
         left_bits=_maybe(row, "left_bits") or 16,
         only=row.get("only", ""),
-        file_types=tuple(
-            (str(tensor), str(layers), str(block), Fraction(str(bits)))
-            for tensor, layers, block, bits in row.get("file_types") or ()
-        ),
+        file_types=tuple(_file_type(*rule) for rule in row.get("file_types") or ()),
     )
+
+
+def _file_type(tensor: Any, layers: Any, block: Any, bits: Any) -> tuple[str, str, str, Fraction]:
+    if layers not in FILE_LAYERS:
+        raise ValueError(f"`file_types` has the layers `{str(layers)[:40]}`; known are {', '.join(FILE_LAYERS)}")
+    return str(tensor), str(layers), str(block), Fraction(str(bits))
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -240,7 +255,9 @@ def build_engine(row: Row) -> Engine:
         source=_text(row, "source"),
         note=row.get("note", ""),
         releases=tuple(sorted(map(_release, row.get("releases") or ()), key=lambda release: release.since)),
-        margins={part: {int(at): ppm for at, ppm in table.items()} for part, table in row.get("margins", {}).items()},
+        margins={
+            part: {int(at): _whole(table, at) for at in table} for part, table in (row.get("margins") or {}).items()
+        },
         kv_formats=_texts(row, "kv_formats"),
         layer_split=bool(row.get("layer_split", False)),
         offload=row.get("offload", ""),

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalog import build
+from planner.catalog.parameters import parameters
+from planner.catalog.records import Model, Offer
+from planner.diagnostics import Span
 from planner.language.scope import Scope, near
 from planner.syntax import tree
 
@@ -22,10 +25,46 @@ ENDINGS = (".yaml", ".yml")
 
 
 def adopt(file: tree.File, scope: Scope) -> None:
-    """Add the rows of every imported catalog; a row that hides a shipped one says `override: true`."""
+    """Add the rows of every imported catalog; a row that hides a shipped one says `override: true`.
+
+    What a row names must be there once all are read: an offer's GPU, a model's formats.
+    """
+    placed: list[tuple[Any, Span]] = []
     for item in file.items:
         if isinstance(item, tree.Import) and item.path.endswith(ENDINGS):
-            _adopt(item, scope)
+            placed += _adopt(item, scope)
+    declared = {item.name for item in file.items if isinstance(item, tree.Declaration)}
+    for record, span in placed:
+        reason = _astray(record, scope, declared)
+        if reason:
+            for table in (scope.models, scope.offers):
+                table.pop(record.id, None)
+            scope.error("E0203", f"{Path(span.path).name}: `{record.id}` {reason}", span, help="correct the row")
+
+
+def _astray(record: Any, scope: Scope, declared: set[str]) -> str:
+    """Return why a row cannot be what it says, "" where it can."""
+    match record:
+        case Offer():
+            if record.gpu not in scope.gpus and record.gpu not in scope.catalog.gpus and record.gpu not in declared:
+                return f"has the GPU `{record.gpu}`, which no catalog has" + _maybe(record.gpu, scope.catalog.gpus)
+        case Model():
+            for form in (record.native_format, *record.native_classes.values()):
+                if form not in scope.formats and form not in scope.catalog.formats and form not in declared:
+                    return f"has the format `{form}`, which no catalog has" + _maybe(form, scope.catalog.formats)
+            arch = record.architecture
+            total = sum(parameters(arch).values()) if arch is not None else record.params
+            if total != record.params:
+                return (
+                    f"has {record.params} parameters, and its architecture {total}: `opaque_params` takes what its "
+                    "layers do not have"
+                )
+    return ""
+
+
+def _maybe(name: str, known: Any) -> str:
+    hint = near(name, known)
+    return f"; {hint}" if hint else ""
 
 
 def kind_of(path: str) -> str | None:
@@ -34,7 +73,8 @@ def kind_of(path: str) -> str | None:
     return next((kind for kind in MAKERS if stem.endswith(kind)), None)
 
 
-def _adopt(item: tree.Import, scope: Scope) -> None:
+def _adopt(item: tree.Import, scope: Scope) -> list[tuple[Any, Span]]:
+    """Add the rows of one import, and return them with where they stand."""
     from planner.catalog.table import Table, read_sheet
 
     kind = kind_of(item.path)
@@ -45,12 +85,12 @@ def _adopt(item: tree.Import, scope: Scope) -> None:
             item.path_span,
             help=f"end its name with one of {', '.join(MAKERS)}, like our_gpus.yaml",
         )
-        return
+        return []
     table: Table[Any] = Table(read_sheet(Path(item.path), kind, MAKERS[kind]), MAKERS[kind])
     way = f"the shipped {kind}.yaml shows the form of a row"
     scope.findings.extend(replace(finding, help=finding.help or way) for finding in table.findings)
     if table.findings and not len(table):
-        return
+        return []
     for name in item.names:
         if name not in table:
             scope.error(
@@ -60,6 +100,7 @@ def _adopt(item: tree.Import, scope: Scope) -> None:
                 help=near(name, table) or "see its rows",
             )
     shipped = scope.catalog.table(kind)
+    placed = []
     for key in table:
         if item.names and key not in item.names:
             continue
@@ -73,8 +114,10 @@ def _adopt(item: tree.Import, scope: Scope) -> None:
                 help="give it another id, or say `override: true` in the row",
             )
             continue
-        record = table[key]
-        _place(kind, name, replace(record, id=name), scope)
+        record = replace(table[key], id=name)
+        _place(kind, name, record, scope)
+        placed.append((record, table.span(key)))
+    return placed
 
 
 def _place(kind: str, name: str, record: Any, scope: Scope) -> None:
