@@ -244,6 +244,8 @@ def test_no_dtype_is_said(tmp_path: Path) -> None:
         ({"_class_name": "UNet2DConditionModel", "layers_per_block": [2, 2]}, "layers_per_block"),
         ({"_class_name": "UNet2DConditionModel", "addition_embed_type": "image"}, "addition_embed_type"),
         ({"model_type": "deepseek_v4", "compress_ratios": [3] * 43}, "compress_ratios"),
+        ({"model_type": "deepseek_v4", "compress_ratios": [[]] * 43}, "compress_ratios"),
+        ({"model_type": "step3p5", "layer_types": [{}] * 45}, "layer_types"),
         ({"model_type": "deepseek_v4", "num_key_value_heads": 8}, "num_key_value_heads"),
         ({"model_type": "deepseek_v4", "o_groups": 7}, "o_groups"),
         ({"model_type": "deepseek_v32", "q_lora_rank": None}, "q_lora_rank"),
