@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from planner.diagnostics import Diagnostic
@@ -9,6 +10,7 @@ from planner.record import dataclass
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
+    from planner.diagnostics import Span
     from planner.language.problem import Problem
     from planner.syntax.tree import File, Relation
 
@@ -63,26 +65,50 @@ def load_plan(
         findings = (*findings, *mistakes)
         texts |= {f"--set {setting}": setting for setting in settings}
     problem, more = resolve(file, catalog, texts=texts)
-    found = (*broken, *findings, *_of_their_own(more, findings, file))
+    found = (*broken, *findings, *_of_their_own(more, findings, file, texts))
     if any(item.is_error for item in found):
         problem = None
     kept, _ = allowed(found, texts)
     return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in kept))
 
 
-def _of_their_own(found: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File) -> tuple[Diagnostic, ...]:
-    """Return the findings that no earlier mistake explains: what is missing may stand in what could not be read."""
+def _of_their_own(
+    found: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File, texts: Mapping[str, str]
+) -> tuple[Diagnostic, ...]:
+    """Return the findings that no other mistake explains: what is missing may stand in what could not be read."""
+    from planner.syntax.tree import Declaration
+
     broken = [item.span for item in before if item.is_error and item.span is not None]
     starts = [span.start for span in broken if span.path == file.path]
     hurt = [item.span for item in file.items if any(item.span.start <= start <= item.span.end for start in starts)]
+    kinds = {item.kind_span: item.name for item in file.items if isinstance(item, Declaration)}
+    unread = file.unread.union(*(_unread(item, kinds, file) for item in found if item.span is not None))
 
     def explained(item: Diagnostic) -> bool:
-        if item.code != "E0404" or item.span is None or item.span.path != file.path:
+        if item.span is None:
+            return False
+        if item.code == "E0301" and item.span not in kinds:
+            name = texts.get(item.span.path, "")[item.span.start : item.span.end]
+            return any(not other or name == other or name.startswith(f"{other}.") for other in unread)
+        if item.code != "E0404" or item.span.path != file.path:
             return False
         nothing = item.span.end == 0  # the plan has no workload
         return bool(broken) if nothing else any(span.start <= item.span.start <= span.end for span in hurt)
 
     return tuple(item for item in found if not explained(item))
+
+
+def _unread(item: Diagnostic, kinds: Mapping[Span, str], file: File) -> frozenset[str]:
+    """Return the names that an unknown kind of declaration or a broken catalog was to bring; "" for any name."""
+    from planner.language.imports import brought
+    from planner.syntax.tree import Import
+
+    if item.span is None or item.code not in ("E0203", "E0301"):
+        return frozenset()
+    if item.code == "E0301":
+        return frozenset({kinds[item.span]} if item.span in kinds else ())
+    path = item.span.path
+    return frozenset().union(*(brought(one) for one in file.items if isinstance(one, Import) and one.path == path))
 
 
 def _override(file: File, settings: tuple[str, ...]) -> tuple[File, tuple[Diagnostic, ...]]:

@@ -11,6 +11,7 @@ from planner.diagnostics.diagnostic import error, warning
 from planner.plan import Loaded
 
 if TYPE_CHECKING:
+    from planner.lint.source import Source
     from planner.lock.read import Lock
     from planner.solve.candidate import Candidate
 
@@ -33,7 +34,6 @@ def review(
     """
     from planner.lint.allow import allowed
     from planner.lint.answer import headroom
-    from planner.lint.lints import lint
     from planner.lint.names import is_library
     from planner.lint.source import Source
 
@@ -43,8 +43,8 @@ def review(
     source = Source(path, loaded.file, loaded.texts, loaded.problem, loaded.catalog)
     if is_library(loaded.file):  # what plans import needs no workload and has no answer
         found = [item for item in found if not (item.code == "E0404" and item.span and item.span.start == 0)]
-        return tuple(allowed((*found, *lint(source)), loaded.texts)[0])
-    found += lint(source)
+        return tuple(allowed((*found, *_lints(source, found)), loaded.texts)[0])
+    found += _lints(source, found)
     unjudged = set(OF_LOCKS)
     if locked is not None:
         verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
@@ -55,6 +55,14 @@ def review(
         unjudged = OF_ANSWERS if lock is None else set()
     kept, unused = allowed(found, loaded.texts, unjudged)
     return kept if any(item.is_error for item in kept) else (*kept, *unused)
+
+
+def _lints(source: Source, found: list[Diagnostic]) -> list[Diagnostic]:
+    """Return what the lints find, without what only seems missing or unused because its statement could not be read."""
+    from planner.lint.lints import lint
+
+    unread = any(item.is_error and item.code[:3] in ("E01", "E02") for item in found)
+    return [item for item in lint(source) if not unread or item.code not in ("W0610", "W0614")]
 
 
 def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> Verdict:

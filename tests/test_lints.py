@@ -132,6 +132,15 @@ def test_a_plan_with_errors_is_left(tmp_path: Path) -> None:
     assert plan.read_text() == "let a = 1\ninference x { gpuz = 1 }\n"
 
 
+def test_what_could_not_be_read_may_use_a_name_and_say_the_edition(tmp_path: Path) -> None:
+    plan = tmp_path / "broken.mem"
+    plan.write_text(
+        "edition = 2026\nlet budget = $4/h\n"
+        'inference chat { model = "openai-community/gpt2"; context = 1Ki tokens; concurrency = 4; cost <= = budget }\n'
+    )
+    assert {item.code for item in found(plan)} == {"E0102"}
+
+
 def test_diff_writes_nothing(tmp_path: Path) -> None:
     plan = tmp_path / "a.mem"
     shutil.copy(CORPUS / "W0614-no-edition.mem", plan)

@@ -75,8 +75,8 @@ def _hides(item: tree.Declaration | tree.Let, scope: Scope) -> None:
     if item.name in ("workloads", "fleet"):
         scope.error("E0304", f"`{item.name}` means all workloads together", item.name_span, help="take another name")
         return
-    for kind, ids in (("gpu", scope.catalog.gpus), ("format", scope.catalog.formats), ("model", scope.catalog.models)):
-        if item.name in ids:
+    for kind in ("gpu", "format", "model", "engine"):
+        if item.name in scope.catalog.table(f"{kind}s"):
             scope.error(
                 "E0304",
                 f"`{item.name}` hides the shipped {kind} of that name",

@@ -24,6 +24,7 @@ class _Reading:
     findings: list[Diagnostic] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     parsed: dict[str, tree.File] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     count: int = 0
 
 
@@ -45,7 +46,8 @@ def load_text(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...], 
     file, mistakes = parse(text, path)
     reading.findings += mistakes
     items = _expand(file, (_real(path),), reading)
-    return replace(file, items=items), tuple(dict.fromkeys(reading.findings)), reading.texts
+    whole = replace(file, items=items, unread=file.unread | reading.unread)
+    return whole, tuple(dict.fromkeys(reading.findings)), reading.texts
 
 
 def _real(path: str) -> str:
@@ -59,12 +61,20 @@ def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items
     out: list[tree.Item] = []
     for item in file.items:
         if isinstance(item, tree.Import):
+            before = len(reading.findings)
             out += _import(item, str(Path(file.path).parent / item.path), trail, reading)
+            if any(finding.is_error for finding in reading.findings[before:]):
+                reading.unread |= brought(item)
             continue
         if isinstance(item, tree.Declaration) and isinstance(item.value, tree.Call):
             _note_config(item.value, file.path, reading)
         out.append(item)
     return tuple(out)
+
+
+def brought(item: tree.Import) -> frozenset[str]:
+    """Return the names an import was to bring: its alias, those it lists, or "" for any."""
+    return frozenset({item.alias} if item.alias else item.names or {""})
 
 
 def _note_config(call: tree.Call, path: str, reading: _Reading) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from planner.catalog.records import Model
+from planner.catalog.records import Format, Model
 from planner.diagnostics import Span
 from planner.language.choices import many, one, spoken
 from planner.language.declare import base_of
@@ -18,6 +18,8 @@ from planner.syntax import tree
 
 SETTINGS = ("=", "in")
 ORDER = ("<=", "<", ">=", ">")
+COMPUTED = {"fp16_mixed": "fp16", "bf16_mixed": "bf16", "fp8_mixed": "fp8_e4m3"}
+"""The format a recipe of mixed precision multiplies in."""
 
 
 @dataclass(slots=True)
@@ -319,16 +321,13 @@ def _doubts(block: _Block) -> None:
                 help="a longer context needs a model made for it",
             )
     native = scope.format(model.native_format)
-    for name in ("weights", "activations"):
+    for name in ("weights", "activations", "precision"):
         for value in block.domains.get(name, ()):
-            chosen = scope.format(str(value))
-            if native.id == "bf16" and chosen.id == "fp16":
-                scope.warn(
-                    "W0601",
-                    f"{model.id} is published in bf16; in fp16 values above 65504 overflow",
-                    block.spans[name],
-                    help=f"{name} = bf16",
-                )
+            chosen = scope.format(COMPUTED.get(str(value), str(value)))
+            if _narrower(chosen, native):
+                reason = f"is published in {native.id}; in {chosen.id} values above {chosen.largest:.0f} overflow"
+                wide = "bf16_mixed" if name == "precision" and native.id == "bf16" else native.id
+                scope.warn("W0601", f"{model.id} {reason}", block.spans[name], help=f"{name} = {wide}")
     for name, narrow_ones in (("gradient_precision", ("fp16",)), ("loss_precision", ("fp16", "bf16"))):
         if given.get(name) in narrow_ones:
             what = "gradients" if name == "gradient_precision" else "a loss"
@@ -338,3 +337,10 @@ def _doubts(block: _Block) -> None:
                 block.spans[name],
                 help=f"{name} = fp32",
             )
+
+
+def _narrower(chosen: Format, native: Format) -> bool:
+    """Return whether a format has a smaller exponent than another; those of 8 bits and less have scales for that."""
+    if min(chosen.bits, native.bits) < 16 or chosen.exponent is None or native.exponent is None:
+        return False
+    return chosen.exponent < native.exponent

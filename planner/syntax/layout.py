@@ -15,6 +15,7 @@ _JOINERS = (_RELATIONS | {"EQ", "PLUS", "MINUS", "STAR", "SLASH", "DOTS", "COMMA
     "AND", "OR", "NOT", "WHERE", "THEN", "WORTH", "BECAUSE", "IF", "ELSE", "LIKE", "STEP", "BY", "DOT",
 }  # fmt: skip
 _SET_AFTER = (_JOINERS - {"LIKE", "BY", "BECAUSE", "DOT"}) | {"IMPORT", "LPAR", "LSQB"}
+_ENDS = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "ANY", "RPAR", "RBRACE"})
 _LEADERS = frozenset({"AND", "OR", "THEN", "WHERE", "WORTH", "BECAUSE"})
 _TOP = frozenset({"EDITION", "IMPORT", "LET", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE", "TEST"})
 _STARTS = _TOP | {"DROP", "EXPECT"}
@@ -96,8 +97,11 @@ class _Layout:
         if kinds[1] == "EQUAL":
             return True
         now = self.now.tokens
-        dangling = bool(now) and now[-1].type in _DANGLING and now[0].type == "NAME"
-        return dangling and not self.brackets and kinds[1] in _RELATIONS
+        if kinds[1] not in _RELATIONS or not now:
+            return False
+        if self.brackets:  # no comma before it: what is open was meant to end on the line above
+            return now[-1].type in _ENDS
+        return now[-1].type in _DANGLING and now[0].type == "NAME"
 
     def closes_blocks(self, at: int) -> bool:
         """Whether a line in a block, at the left margin, belongs to the top of the file."""

@@ -90,12 +90,30 @@ class _Reader:
     def __init__(self, text: str, docs: dict[int, str]) -> None:
         self.text, self.docs = text, docs
         self.out: list[Diagnostic] = []
+        self.unfinished = False
+
+    def each(self, cut: list[Statement], start: str) -> Iterator[Statement]:
+        """Yield statements to be read one after another; one that only ends the unfinished one before it is no new one.
+
+        A line that is broken where the language does not go on is one mistake, not two.
+        """
+        before: list[Lexeme] = []
+        self.unfinished = False
+        for statement in cut:
+            if self.unfinished and statement.block is None and _reads([*before, *statement.tokens], start):
+                self.unfinished = False
+                continue
+            self.unfinished = False
+            before = statement.tokens
+            yield statement
+        self.unfinished = False
 
     def tree_of(self, tokens: list[Lexeme], start: str) -> Any:
         whole = join(tokens[0].span, tokens[-1].span)
         try:
             found = _parser().parse(tokens, start=start)
         except UnexpectedToken as problem:
+            self.unfinished = not isinstance(getattr(problem.token, "value", None), Lexeme)
             self.out.append(_unexpected(problem, tokens, start))
             return None
         except Mistake as problem:
@@ -130,7 +148,7 @@ class _Reader:
             return None if item is None else self.doc(item, tokens[0])
         head = None if statement.bad else self.tree_of(tokens, "head")
         lines = []
-        for entry in statement.block:
+        for entry in self.each(statement.block, "entry"):
             if entry.tokens and entry.block is None and not entry.bad:
                 read = self.tree_of(entry.tokens, "entry")
                 if read is not None:
@@ -151,6 +169,15 @@ class _Reader:
                     self.out.append(error("E0102", f"`{word}` belongs in a test", line.span, help='test "name" { … }'))
             whole_item = dataclasses.replace(head, body=tuple(body), span=whole)
         return self.doc(whole_item, tokens[0])  # type: ignore[no-any-return]
+
+
+def _reads(tokens: list[Lexeme], start: str) -> bool:
+    """Return whether tokens are one statement."""
+    try:
+        _parser().parse(tokens, start=start)
+    except (LarkError, Mistake):
+        return False
+    return True
 
 
 def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> Diagnostic:
@@ -221,13 +248,24 @@ def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
     cut, problems = statements(found.tokens)
     reader = _Reader(text, _docs(found.comments, text))
     items = []
-    for statement in cut:
+    unread: set[str] = set()
+    for statement in reader.each(cut, "item"):
         item = reader.statement(statement)
         if item is not None:
             items.append(item)
+        else:
+            unread.update(_name_of(statement.tokens))
     everything = found.diagnostics + problems + reader.out
     everything.sort(key=lambda d: (d.span.start if d.span else 0, d.code))
     lexed = {d.span.line for d in found.diagnostics if d.span}
     first = {id(d) for d in found.diagnostics}
     kept = [d for d in everything if id(d) in first or not d.span or d.span.line not in lexed]
-    return tree.File(path, text, tuple(items), tuple(found.comments)), tuple(kept)
+    return tree.File(path, text, tuple(items), tuple(found.comments), frozenset(unread)), tuple(kept)
+
+
+def _name_of(tokens: list[Lexeme]) -> tuple[str, ...]:
+    """Return the name that a statement without a tree was to bring: `let budget`, `gpu lab_card`, `require spare:`."""
+    kinds = [token.type for token in tokens[:3]] + ["", "", ""]
+    if kinds[1] != "NAME" or (kinds[0] in {"REQUIRE", "PREFER"} and kinds[2] != "COLON"):
+        return ()
+    return (tokens[1].text,) if kinds[0] in {"LET", "NAME", "REQUIRE", "PREFER"} else ()

@@ -55,7 +55,7 @@ SCALES = {
     "Ti": 2**40,
 }
 """What may be attached to a number: powers of 1000, and of 1024."""
-_BLANK = re.compile(r"[ \t\f\v\r\u00a0\ufeff]+|\\\r?\n")
+_BLANK = re.compile(r"[ \t\f\v\r\u00a0\ufeff]+")
 _COMMENT = re.compile(r"#[^\n]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')

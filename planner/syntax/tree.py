@@ -281,9 +281,13 @@ Item: TypeAlias = Edition | Import | Let | Declaration | Require | Prefer | Opti
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A whole plan file. What could not be read is missing from `items` and has its diagnostic."""
+    """A whole plan file. What could not be read is missing from `items` and has its diagnostic.
+
+    `unread` are the names that missing declarations, rules and imports were to bring; "" stands for any name.
+    """
 
     path: str
     text: str
     items: tuple[Item, ...]
     comments: tuple[tuple[Span, str], ...] = field(default=())
+    unread: frozenset[str] = frozenset()
