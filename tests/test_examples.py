@@ -60,6 +60,8 @@ def test_the_rule_of_thumb_is_what_its_comments_say() -> None:
     assert found["thumb"]["total"] == 312 * GB // 10
     assert found["ten_in_fp32"]["parts"]["weights"] == 40 * GB
     assert found["ten_in_16_bit"]["parts"]["weights"] == 20 * GB
+    parts = found["thumb"]["parts"]
+    assert (parts["weights"], parts["activations"], parts["overhead"]) == (26 * GB, 52 * GB // 10, 0)
     training = answer("rule_of_thumb_training.mem")["workloads"][0]["memory"]
     assert training["total"] == 1092 * GB // 10
 

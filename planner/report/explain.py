@@ -34,7 +34,7 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
     name = what.rpartition(".")[2] if catalog.find_model(what) is None else what
     lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row)]
     lines += _word(what) + _unit(what)
-    lines += _rows(what, "formats", catalog.find_format(what), _format)
+    lines += _rows(what, "formats", catalog.find_format(what), lambda row: _format(row, catalog))
     lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
     lines += _engine(catalog.engines[what]) if what in catalog.engines else []
     lines += _words(what)
@@ -120,11 +120,22 @@ def _rows(what: str, kind: str, found: Any, page: Callable[[Any], list[str]]) ->
     return _lines(f"{what}: ambiguous, it names {len(ids)} {kind}; say which: {', '.join(ids)}", dict(ids))
 
 
-def _format(row: Format) -> list[str]:
+def _format(row: Format, catalog: Catalog) -> list[str]:
     facts = {"bits": f"{float(row.bits):g}", "exponent": row.exponent, "mantissa": row.mantissa}
     more = {"largest": row.largest, "epsilon": row.epsilon, "block": row.block}
+    over = {"overhead": f"{float(row.overhead_bits):g} bits a weight"} if row.overhead_bits else {}
+    where = {"computed in": row.computes_as, "hardware": _hardware(row.computes_as, catalog)}
     last = {"leaves alone": ", ".join(row.leaves), "engines": ", ".join(row.engines), "source": row.source}
-    return _lines(f"{row.id}: {row.name}, a number format", {**facts, **more, **last})
+    return _lines(f"{row.id}: {row.name}, a number format", {**facts, **more, **over, **where, **last})
+
+
+def _hardware(computed: str, catalog: Catalog) -> str:
+    """Return the GPUs that compute in a format, or those that do not where they are the fewer."""
+    able = [row.id for row in catalog.gpus.values() if computed in row.native_formats]
+    others = [key for key in catalog.gpus if key not in able]
+    if len(able) <= len(others):
+        return ", ".join(able) or "none"
+    return f"all GPUs but {', '.join(others)}" if others else "all GPUs"
 
 
 def _gpu(row: Gpu) -> list[str]:

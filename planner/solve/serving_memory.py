@@ -200,6 +200,8 @@ def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
     cache = kv_bytes(this, form, split, profile)
     peaks = peak_bytes(this, split, profile)
     above = int(overhead_bytes(this, form, split, gpu, weights, peaks))
+    if this.model.architecture is None:  # the rule's fifth of the weights is for activations, as `estimate 13B` has it
+        peaks, above = (above, 0), 0
     return {
         "weights": weights,
         "kv_cache": cache,

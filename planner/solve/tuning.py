@@ -13,6 +13,7 @@ from typing import Any
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
 from planner.physics import rule_of_thumb, training, training_time
+from planner.physics.training.moments import PARTS
 from planner.record import dataclass
 from planner.solve.serving import counts, number
 
@@ -270,9 +271,9 @@ def memory(
     """Return the memory of the fullest GPU at each moment of a step, by part."""
     model = this.model
     if model.architecture is None:
-        found = rule_of_thumb.training(model.params, Fraction(2), recipe.optimizer)
+        found = rule_of_thumb.training(model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer)
         share = layout.tensor * layout.pipeline
-        parts = {name: -(-size // share) for name, size in found.items()}
+        parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in found.items()}
         return training.TrainingMemory(parts, parts, "backward_end", {}, ("rule of thumb",))
     own = states(this, recipe, layout, accumulation(this, layout, micro_batch) > 1)
     places = points(this, choice_of(this, recipe, layout, micro_batch, mode), again)
