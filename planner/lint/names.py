@@ -1,7 +1,8 @@
-"""Names that nothing uses, and a plan without an edition (W0610, W0614)."""
+"""Names that nothing uses or that are not written as names are, and a plan without an edition (W0610, W0614, W0615)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
@@ -14,6 +15,7 @@ from planner.syntax.tokens import Lexeme, tokenize
 SILENT = frozenset({*WORKLOADS, "fleet", "offer"})
 """Kinds that count without being named: an offer can be rented once it is declared."""
 EDITION = 2026
+_SNAKE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 
 
 def is_library(file: tree.File) -> bool:
@@ -43,6 +45,24 @@ def names(source: Source) -> Iterator[Diagnostic]:
     for statement in statements(tokenize(text, source.path).tokens)[0]:
         if statement.tokens and statement.tokens[0].type == "IMPORT":
             yield from _imported(source, statement.tokens, used)
+
+
+def spelling(source: Source) -> Iterator[Diagnostic]:
+    """Yield each name of the plan's own text that is not in snake_case."""
+    for item in source.own():
+        match item:
+            case tree.Let() | tree.Declaration():
+                name, span = item.name, item.name_span
+            case tree.Require(name=str(name)) | tree.Prefer(name=str(name)):
+                span = item.span
+            case _:
+                continue
+        if not _SNAKE.fullmatch(name):
+            yield warning("W0615", f"`{name}` is not in snake_case", span, help=f"call it `{_snake(name)}`")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def edition(source: Source) -> Iterator[Diagnostic]:

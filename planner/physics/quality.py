@@ -1,4 +1,4 @@
-"""Measured quality of a format relative to the native one (`recovery` rows; SPEC section 6)."""
+"""Measured quality of a format relative to the native one, the `recovery` rows of the catalog."""
 
 from __future__ import annotations
 

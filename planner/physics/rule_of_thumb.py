@@ -1,4 +1,4 @@
-"""The estimate when only the number of parameters is known (SPEC section 5, rule of thumb)."""
+"""The estimate when only the number of parameters is known: the rule of thumb."""
 
 from __future__ import annotations
 

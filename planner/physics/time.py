@@ -1,4 +1,4 @@
-"""Roofline times: bytes over bandwidth against operations over the dense peak (SPEC section 6)."""
+"""Roofline times: bytes over bandwidth against operations over the dense peak."""
 
 from __future__ import annotations
 
