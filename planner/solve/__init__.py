@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -109,14 +109,30 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
                 out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
                 out += withheld(problem, workload, made)
     if len(problem.workloads) == 1 and not problem.fleet:
-        return tuple(out)
+        return _joined(out)
 
     def fits(changed: Problem) -> bool:
         from planner.solve.choose import choose
 
         return choose(changed, tables_of(changed, catalog, thorough=False), catalog, 0, 10.0, 1).outcome == "optimal"
 
-    return tuple(item for item in (verified(problem, each, fits) for each in out) if item is not None)
+    return _joined(item for item in (verified(problem, each, fits) for each in out) if item is not None)
+
+
+def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:
+    """Return a conflict with what hardware or an engine lacks and the choice that would mend it told as one rule."""
+    from dataclasses import replace
+
+    out: dict[str | int, Conflict] = {}
+    for item in conflict:
+        before = out.get(item.rule)
+        if before is None:
+            out[item.rule] = item
+        elif before.relax_to is None and isinstance(before.has, str):
+            out[item.rule] = replace(before, relax_to=item.relax_to)
+        else:
+            out[len(out)] = item
+    return tuple(out.values())
 
 
 def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> dict[str, Table]:

@@ -60,7 +60,10 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
         rows = numpy.flatnonzero(numpy.isin(which, fitting))
         nearest = _nearest(problem, table, rule, rows, catalog)
         fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
-        if fewest == 1:
+        if isinstance(fault.needs, str) and rule not in stated:  # a demand on hardware or engine, nothing to be chosen
+            lacks = f"needs {fault.needs}, which {fault.has} has not"
+            out.append(Conflict(rule, None, lacks, None, fault.hints if fewest == 1 else ()))
+        elif fewest == 1:
             out.append(Conflict(rule, fault.needs, fault.has, fault.unit, fault.hints))
         else:
             physical = rule not in stated

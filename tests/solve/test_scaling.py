@@ -109,3 +109,22 @@ def test_ways_out_of_a_fleet_mend_the_whole_fleet(tmp_path: Path) -> None:
             value = hint.value if isinstance(hint.value, str) else int(hint.value)
             fixed = answer_of(text, tmp_path, (f"{owner}.{hint.quantity}={value}",))
             assert fixed.outcome == "optimal", (item, hint)
+
+
+GGUF = (
+    'inference a { model = "openai-community/gpt2"; context = 1Ki tokens; concurrency = 4; gpu = l4; weights = q4_k }\n'
+)
+
+
+def test_what_an_engine_cannot_load_is_one_rule_with_a_choice(tmp_path: Path) -> None:
+    (item,) = answer_of(GGUF, tmp_path).conflict
+    assert (item.rule, item.has) == ("a.weights", "needs an engine that loads q4_k, which vllm has not")
+    fixed = answer_of(GGUF, tmp_path, (f"a.weights={item.relax_to}",))
+    assert fixed.outcome == "optimal"
+
+
+def test_what_an_engine_cannot_load_is_no_choice_for_a_fleet(tmp_path: Path) -> None:
+    """Two workloads that cannot be mended together: each keeps its rule, and no way out is proposed for one alone."""
+    slow = 'inference b { model = "openai-community/gpt2"; context = 1Ki tokens; concurrency = 4; tpot <= 1 us }\n'
+    answer = answer_of(GGUF + slow, tmp_path)
+    assert {item.rule: item.relax_to for item in answer.conflict} == {"a.weights": None, "b.tpot": None}
