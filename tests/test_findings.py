@@ -61,6 +61,14 @@ def test_stored(form: str, name: str, findings: tuple[Diagnostic, ...]) -> None:
     compare(f"findings/{name}.{form}", render(form, findings, TEXTS, FILES) + "\n")
 
 
+def test_colour_only_adds_colour() -> None:
+    """Without its escapes (ECMA-48, CSI … m) the coloured form is the plain one; the other forms have none."""
+    for form in FORMATS:
+        coloured = render(form, FINDINGS, TEXTS, FILES, colour=True)
+        assert ("\x1b[1;31merror" in coloured) == (form == "full")
+        assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == render(form, FINDINGS, TEXTS, FILES)
+
+
 def test_codes_are_known() -> None:
     assert {item.code for item in FINDINGS} <= set(CODES)
 

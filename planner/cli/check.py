@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from planner.cli.files import orphans, plans
 from planner.cli.plan import load_plan, shipped_catalog
+from planner.cli.screen import colourful
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import warning
 from planner.diagnostics.formats import FORMATS, render
@@ -38,7 +41,7 @@ def check(
         findings[
             warning("W0803", f"{lock} has no plan", Span(lock, 0, 0, 1, 1), help="remove it, or rename it too")
         ] = None
-    shown = render(format, tuple(findings), texts, files)
+    shown = render(format, tuple(findings), texts, files, colourful(sys.stdout))
     if shown:
         typer.echo(shown)
     typer.echo(_summary(len(files), tuple(findings)), err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from planner.cli.files import plans
+from planner.cli.plan import report
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -35,18 +36,17 @@ def fmt(
 
 def _one(path: str, check: bool, diff: bool) -> int:
     """Return 0 where a plan is laid out, -1 where it was (or would be) changed, else the exit code."""
-    from planner.diagnostics.full import render
     from planner.syntax.files import read, write
     from planner.syntax.format import format_text
 
     name = "<stdin>" if path == "-" else path
     text, problem = _typed(name) if path == "-" else read(path)
     if text is None:
-        typer.echo(render([problem] if problem else [], {}), err=True)
+        report((problem,) if problem else (), {})
         return 2
     shown, findings = format_text(text, name)
     if shown is None:
-        typer.echo(render(findings, {name: text}), err=True)
+        report(findings, {name: text})
         return 1
     if diff and shown != text:
         typer.echo(difference(text, shown, name, "laid out"), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +27,10 @@ def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str 
 
         typer.echo(concise(findings), err=True)
     else:
+        from planner.cli.screen import colourful
         from planner.diagnostics.full import render
 
-        typer.echo(render(findings, texts), err=True)
+        typer.echo(render(findings, texts, colourful(sys.stderr)), err=True)
 
 
 def unreadable(loaded: Loaded) -> bool:

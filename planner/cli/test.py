@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -89,13 +90,14 @@ def _print(verdicts: list[tuple[str, Verdict]], texts: dict[str, str], format: s
         ]
         typer.echo(document("planner test", cases))
         return
+    from planner.cli.screen import colourful
     from planner.diagnostics.formats import render
 
     if format in ("full", "concise"):
         for path, verdict in verdicts:
             typer.echo(f"{'pass' if verdict.passed else 'FAIL'}  {path}::{verdict.name}")
     failures = [item for _, verdict in verdicts for item in verdict.failures]
-    shown = render(format, failures, texts)
+    shown = render(format, failures, texts, colour=colourful(sys.stdout))
     if shown:
         typer.echo(f"\n{shown}" if format == "full" else shown)
 

@@ -10,13 +10,22 @@ FORMATS = ("full", "concise", "json", "github", "gitlab", "sarif", "junit")
 """What `--format` takes where findings are printed."""
 
 
-def render(name: str, findings: Sequence[Diagnostic], texts: Mapping[str, str], files: Iterable[str] = ()) -> str:
-    """Return findings in one of `FORMATS`; `texts` are texts by path, `files` all files that were looked at."""
+def render(
+    name: str,
+    findings: Sequence[Diagnostic],
+    texts: Mapping[str, str],
+    files: Iterable[str] = (),
+    colour: bool = False,
+) -> str:
+    """Return findings in one of `FORMATS`; `texts` are texts by path, `files` all files that were looked at.
+
+    Only `full`, which is for people, has a look in `colour`.
+    """
     match name:
         case "full":
             from planner.diagnostics import full
 
-            return full.render(findings, texts)
+            return full.render(findings, texts, colour)
         case "concise":
             from planner.diagnostics import concise
 
