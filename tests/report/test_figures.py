@@ -66,7 +66,7 @@ def test_a_limit_still_does_when_it_is_rounded(value: Fraction, quantity: str, u
     text = figures.limit(quantity, amount, None, up=up)
     number, _, unit = text.strip("$").removesuffix("/h").partition(" ")
     scale = {"%": Fraction(1, 100), "GiB": Fraction(2**30), "ms": Fraction(1, 1000), "us": Fraction(1, 10**6)}
-    scale |= {"min": Fraction(60), "h": Fraction(3600), "days": Fraction(86400)}
+    scale |= {"min": Fraction(60), "h": Fraction(3600), "day": Fraction(86400)}
     written = Fraction(number.replace(",", "")) * scale.get(unit, Fraction(1))
     assert written >= amount if up else written <= amount
     assert abs(written - amount) <= max(amount / 50, Fraction(2**30, 100) if quantity == "memory" else Fraction(1, 100))
