@@ -87,6 +87,8 @@ def _of_their_own(
     def explained(item: Diagnostic) -> bool:
         if item.span is None:
             return False
+        if item.span.path == file.path and item.span.start in starts:
+            return True  # what it is about is itself the mistake
         if item.code == "E0301" and item.span not in kinds:
             name = texts.get(item.span.path, "")[item.span.start : item.span.end]
             return any(not other or name == other or name.startswith(f"{other}.") for other in unread)

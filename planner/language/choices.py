@@ -58,10 +58,12 @@ def one(quantity: Quantity, node: tree.Expression, env: Env, bounded: bool = Tru
     if not isinstance(value, Fraction):
         env.scope.error("E0402", f"`{quantity.name}` takes a number", node.span, help=_example(quantity) or "a number")
         return None
-    if not together(quantity.unit, measure.unit):
+    counted = quantity.unit is None and measure.unit is not None  # tokens are no number of GPUs
+    if counted or not together(quantity.unit, measure.unit):
+        what = "a plain number" if quantity.unit is None else f"in {named(quantity.unit)}"
         env.scope.error(
             "E0401",
-            f"`{quantity.name}` is in {named(quantity.unit)}, this is in {named(measure.unit)}",
+            f"`{quantity.name}` is {what}, this is in {named(measure.unit)}",
             node.span,
             help=_example(quantity) or "a plain number",
             label=f"this is {spoken(value, measure.unit)}",

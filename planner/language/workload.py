@@ -57,7 +57,8 @@ def _no_base(declaration: tree.Declaration, scope: Scope) -> None:
         f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
     )
     alike = [key for key, item in scope.declared.items() if item.kind == declaration.kind and item is not declaration]
-    help = near(name, alike) or f"`like` copies a {declaration.kind} block of this plan"
+    article = "an" if declaration.kind[0] in "aeio" else "a"
+    help = near(name, alike) or f"`like` copies {article} {declaration.kind} block of this plan"
     scope.error("E0301", reason, declaration.base.span, help=help)
     scope.broken.add(declaration.name)
 

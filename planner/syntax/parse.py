@@ -23,6 +23,7 @@ from planner.units.quantity import UNITS
 
 _SYMBOLS = {kind: text for text, kind in OPERATORS.items()}
 _VALUE = {"NUMBER", "LPAR"}
+_BEGINNINGS = ("edition", "import", "let", "require", "prefer", "minimize", "maximize", "test")
 _OUTSIDE = {"EDITION", "LET", "IMPORT", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE", "TEST"}
 _ORDER = ("EQUAL", "IN", "COLON", "RPAR", "RBRACE", "THEN", "ELSE", "WORTH", "STRING", "NAME", "FOR")
 
@@ -184,6 +185,9 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
     raw = getattr(problem.token, "value", None)
     expected = _expectation(set(problem.expected or ()))
     label = f"expected {expected}" if expected else ""
+    if start == "item" and tokens[0].type == "NAME" and (meant := _keyword_near(tokens[0].text)):
+        first = tokens[0]
+        return error("E0102", f"`{first.text}` begins no statement", first.span, help=f"did you mean `{meant}`?")
     if not isinstance(raw, Lexeme):
         last = tokens[-1].span
         help = "finish it on this line, or break the line after an operator, a comma or an open brace"
@@ -210,10 +214,18 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
     return error("E0102", f"`{raw.text}` cannot stand here", raw.span, label=label, help=hint)
 
 
+def _keyword_near(word: str) -> str | None:
+    """Return the word that begins a statement and is meant by a misspelled one."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.casefold(), _BEGINNINGS, 1, 0.75)
+    return close[0] if close else None
+
+
 def _unit_near(word: str) -> str:
     if word == "B":
         return "a lone `B` is no byte: write GB or GiB, or attach it to count billions, like 13B"
-    folded = {unit.casefold(): unit for unit in UNITS}
+    folded = {unit.casefold(): unit for unit in UNITS if "USD" not in unit}
     from difflib import get_close_matches
 
     close = get_close_matches(word.casefold(), folded, 1, 0.6)

@@ -189,8 +189,11 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         problem = f"`{tail.group()}` is no unit or scale"
         from difflib import get_close_matches
 
-        close = get_close_matches(tail.group(), UNITS, 1, 0.5)
+        close = get_close_matches(tail.group(), (name for name in UNITS if "USD" not in name), 1, 0.5)
         hint = f"did you mean `{close[0]}`?" if close else "scales are k M B T and Ki Mi Gi Ti"
+    if not problem and not money and text.startswith("$", end):
+        end += 1
+        problem, hint = "the `$` stands before the amount", f"write ${digits}, and what it is for: ${digits}/h"
     value = Fraction(0)
     plain = digits.replace("_", "")
     mantissa, _, exponent = plain.lower().partition("e")
