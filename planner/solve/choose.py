@@ -14,9 +14,10 @@ from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part,
 from planner.solve.conflict import conflict_of, filtered
 from planner.solve.judge import judge_row
 from planner.solve.ranking import HUGE, UNITS, Keys, best, is_worst, keys, quantity_of, scale_of, together
-from planner.solve.rules import holds_together, slack
+from planner.solve.rules import holds_together, slack, speaks_of
 from planner.solve.screen import broken_by
 from planner.solve.settled import Settled, coupled
+from planner.solve.shares import alone_or_shared
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def choose(
     broken = {name: broken_by(table, problem) for name, table in tables.items()}
     fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
     removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
-    empty = [name for name in sorted(tables) if not len(fitting[name])]
+    shared = alone_or_shared(problem, tables, broken)
+    beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
+    empty = [name for name in sorted(tables) if not len(beside_others[name])]
     if empty:
         conflict = tuple(item for name in empty for item in conflict_of(problem, tables[name], broken[name], catalog))
         return Answer("infeasible", (), (), conflict, None, considered, removed)
@@ -43,7 +46,7 @@ def choose(
     if coupled(problem, tables):
         from planner.solve.fleet import settle
 
-        settled = settle(problem, tables, broken, fitting, ranks, catalog, seconds, workers)
+        settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
         if settled is None:
             return Answer("unknown", (), (), (), None, considered, removed, (), False)
         if isinstance(settled, tuple):
@@ -67,7 +70,9 @@ def choose(
     outcome = "optimal" if settled.proven else "feasible"
     wishes = wishes_kept(problem, settled.chosen)
     unkept = {name for name, kept in wishes if not kept}
-    penalty = sum(wish.worth for wish in problem.preferences if wish.name in unkept)
+    penalty = sum(row.penalty for row in settled.chosen.values()) + sum(
+        wish.worth for wish in problem.preferences if wish.name in unkept and len(speaks_of(wish.condition)) != 1
+    )
     objective = tuple(
         part(goal, value, bound, len(tables), penalty)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)

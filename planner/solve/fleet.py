@@ -14,7 +14,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.evaluate import evaluate
 from planner.language.linear import Linear, Separable, conjuncts, linear, separable
 from planner.language.problem import FleetBound, Measure, Problem, Value
-from planner.solve import cpsat
+from planner.solve import cpsat, shares
 from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge_row
@@ -118,14 +118,15 @@ def build(
     for name, alias in alike(problem).items():
         members.setdefault(alias, []).append(name)
     goal = problem.goals[0]
+    apart = shares.told(problem, tables, fitting)
     rows = {}
     for name in members:
         ahead = (first or {}).get(name)
         cheapest = ahead is None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
         own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
         shared = shared_of(problem, tables[name], cheapest)
-        if told is not None:
-            shared = replace(shared, told=(*shared.told, told[name]))
+        more = [columns[name] for columns in (told or {}, apart) if name in columns]
+        shared = replace(shared, told=(*shared.told, *more))
         rows[name] = reduced(tables[name], fitting[name], own, shared, cheapest)
     fleet = Fleet(problem, tables, ranks, members, rows)
     model = fleet.model
@@ -133,6 +134,7 @@ def build(
         fleet.takes[name] = [model.variable(0, len(group)) for _ in rows[name]]
         model.row(dict.fromkeys(fleet.takes[name], 1), len(group), len(group))
     _rent(fleet, without)
+    shares.add_rows(fleet, without)
     for bound in problem.fleet:
         if bound.rule not in without:
             _bound(fleet, bound)

@@ -10,9 +10,11 @@ from planner.language.evaluate import compare
 from planner.language.problem import FleetBound, Problem
 from planner.solve.candidate import Broken, Candidate
 from planner.solve.renting import renting
-from planner.solve.rules import holds_together, speaks_of
+from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
 from planner.solve.scale import SCALES
 
+PAID = frozenset({"cost", "cost_per_token"})
+"""What a workload pays: less where it shares instances."""
 Pool = tuple[str, str]
 """An offer's id and the market it is bought on."""
 
@@ -55,20 +57,39 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
     """
     out = dict(chosen)
     for pool, (instances, cost, names) in sharing(problem, chosen).items():
-        alone = sum(chosen[name].cost for name in names)
-        left = cost
-        for place, name in enumerate(names):
+        alone = max(1, sum(chosen[name].cost for name in names))
+        left = cost - sum(cost * chosen[name].cost // alone for name in names)
+        for name in names:
             row = chosen[name]
-            share = left if place == len(names) - 1 else cost * row.cost // max(1, alone)
-            left -= share
+            share, rest = divmod(cost * row.cost, alone)
+            up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
+            share, left = share + up, left - up
             others = ", ".join(other for other in names if other != name)
             note = f"shares {instances} × {pool[0]} with {others}"
             outcomes = {**row.outcomes, "cost": Fraction(share, SCALES["cost"])}
             rate = row.outcomes.get("throughput")
             if isinstance(rate, Fraction) and rate and outcomes.get("cost_per_token") is not None:
                 outcomes["cost_per_token"] = Fraction(share, SCALES["cost"] * 3600) / rate
-            out[name] = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
+            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
+            out[name] = _judged_again(problem, shared)
     return out
+
+
+def _judged_again(problem: Problem, row: Candidate) -> Candidate:
+    """Return a candidate whose own rules about its cost are held against its share."""
+    workload = next(item for item in problem.workloads if item.name == row.workload)
+    bounds = tuple(bound for bound in workload.bounds if bound.quantity in PAID)
+    rules = tuple(
+        rule
+        for rule in problem.rules
+        if speaks_of(rule.condition) == {row.workload} and reads(rule.condition, row.workload) & PAID
+    )
+    names = {bound.rule for bound in bounds} | {rule.name for rule in rules}
+    if not names:
+        return row
+    broken = broken_bounds(replace(workload, bounds=bounds), row.choice, row.outcomes)
+    more, _ = broken_rules(replace(problem, rules=rules, preferences=()), workload, row.choice, row.outcomes)
+    return replace(row, broken=(*(item for item in row.broken if item.rule not in names), *broken, *more))
 
 
 def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, int]:

@@ -120,10 +120,16 @@ def rank(problem: Problem, rows: list[Candidate]) -> Key:
     return (*sums, *(row.name for row in rows))
 
 
+def _hopeless(problem: Problem, row: Candidate) -> bool:
+    """Return whether a candidate breaks a rule whoever shares its instances: a bound on cost may hold for its share."""
+    shared = {f"{row.workload}.cost"} if len(problem.workloads) > 1 else set()
+    return any(item.rule not in shared for item in row.broken)
+
+
 def best(problem: Problem, catalog: Catalog, limit: int = 200_000) -> tuple[Key, list[Candidate]] | None:
     """Return the best answer of all combinations, None where none keeps every rule."""
     groups = [
-        [row for row in candidates(problem, item, catalog) if not row.broken]
+        [row for row in candidates(problem, item, catalog) if not _hopeless(problem, row)]
         for item in sorted(problem.workloads, key=lambda item: item.name)
     ]
     found: tuple[Key, list[Candidate]] | None = None
@@ -132,7 +138,7 @@ def best(problem: Problem, catalog: Catalog, limit: int = 200_000) -> tuple[Key,
         chosen = {row.workload: row for row in rows}
         if len(rows) > 1:
             chosen = settle_costs(problem, chosen)
-            if broken_together(problem, chosen):
+            if broken_together(problem, chosen) or any(row.broken for row in chosen.values()):
                 continue
         ordered = [chosen[name] for name in sorted(chosen)]
         key = rank(problem, ordered)

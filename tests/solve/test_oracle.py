@@ -126,6 +126,31 @@ def test_objectives_over_several_workloads_and_of_one(seed: int, tmp_path: Path)
     compare(text, tmp_path)
 
 
+@pytest.mark.parametrize("seed", range(90))
+def test_a_bound_on_a_workload_s_cost_is_about_its_share(seed: int, tmp_path: Path) -> None:
+    """Racks of several GPUs that workloads share, and bounds that hold for a share where they do not for the whole."""
+    chance = random.Random(7000 + seed)
+    racks = "".join(
+        f"offer r{index} {{ gpu = {chance.choice(GPUS)}; gpus = {chance.choice((2, 4, 4, 8))}; "
+        f"price = ${chance.randint(4, 20)}/h{chance.choice(('', '; available = 1'))} }}\n"
+        for index in range(chance.choice((1, 2)))
+    )
+    single = (
+        f"offer one {{ gpu = l40s; gpus = 1; price = ${chance.randint(2, 9)}/h }}\n" if chance.random() < 0.5 else ""
+    )
+    twins = chance.random() < 0.3
+    kept = chance.getstate()
+    blocks = []
+    for name in ("a", "b", "c")[: chance.choice((2, 3))]:
+        if twins:
+            chance.setstate(kept)
+        limit = chance.choice((2, 3, 4, 5, 7))
+        rule = chance.choice(("", f"cost <= ${limit}/h", f"cost <= ${limit}/h", f"cost < ${limit}/h"))
+        blocks.append(service(chance, name, 2, rule))
+    goal = chance.choice(("minimize cost", "minimize cost then maximize headroom", "minimize gpus then minimize cost"))
+    compare(f"{racks}{single}{''.join(blocks)}{goal}\n", tmp_path)
+
+
 def test_a_training_beside_a_service_counts_only_for_what_it_has(tmp_path: Path) -> None:
     chance = random.Random(3)
     text = offers(chance, 2) + service(chance, "w", 2)
