@@ -19,7 +19,7 @@ from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge_row
 from planner.solve.logic import Rows, demand
-from planner.solve.ranking import Keys, together
+from planner.solve.ranking import Keys, Worst, together
 from planner.solve.reduce import Shared, reduced
 from planner.solve.rules import measure, reads, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, value
@@ -46,18 +46,6 @@ class Fleet:
     pools: dict[tuple[str, str], int] = field(default_factory=dict)
     cost: dict[int, int] = field(default_factory=dict)
     worst: dict[int, Worst] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Worst:
-    """A goal that is the worst of all workloads: its variable counts the `levels` it is above the first, in steps."""
-
-    variable: int
-    levels: tuple[int, ...]
-
-    def value(self, level: int) -> int:
-        """Return a level in steps; one that a bound names lies within the levels."""
-        return self.levels[max(0, min(level, len(self.levels) - 1))]
 
 
 def broad_rules(problem: Problem) -> list[tuple[str, Expression]]:

@@ -105,6 +105,18 @@ class Keys:
         return Keys(goals, self.ties)
 
 
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A goal that is the worst of all workloads: its variable counts the `levels` it is above the first, in steps."""
+
+    variable: int
+    levels: tuple[int, ...]
+
+    def value(self, level: int) -> int:
+        """Return a level in steps; one that a bound names lies within the levels."""
+        return self.levels[max(0, min(level, len(self.levels) - 1))]
+
+
 def keys(table: Table, problem: Problem) -> Keys:
     """Return the ranking columns of a table; a `prefer` that is broken adds its worth to the cost."""
     worst = worst_places(problem)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from planner.solve.fleet import Fleet, Worst
-from planner.solve.ranking import worst_places
+from planner.solve.fleet import Fleet
+from planner.solve.ranking import Worst, worst_places
 
 RANK_BITS = 48
 """How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
