@@ -189,3 +189,10 @@ def test_a_given_number_has_an_end(line: str, tmp_path: Path) -> None:
     plan = f'edition 2026\ninference t {{ model = "meta-llama/Llama-3.1-8B"; output = 100; {body} }}\n'
     done = run("check", "--format", "concise", _plan(tmp_path, plan, whole=True))
     assert f"error[E0403] `{name}` is at most" in done.stdout
+
+
+def test_a_count_is_answered_in_the_form_of_a_plan() -> None:
+    count = json.loads(run("estimate", "13B", "--format", "json").stdout)
+    plan = json.loads(run("estimate", "examples/rule_of_thumb.mem", "--format", "json").stdout)
+    assert list(count) == list(plan)
+    assert set(count["workloads"][0]) == set(plan["workloads"][0])

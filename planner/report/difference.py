@@ -85,7 +85,11 @@ def _label(name: str) -> str:
 def _pair(change: Change, inside: bool) -> tuple[str, str]:
     before, after = (value(change.name, side, inside) for side in (change.before, change.after))
     if before == after and change.before is not None and change.after is not None:
-        before, after = str(change.before), str(change.after)  # too close for the usual digits
+        sides = [
+            Fraction(str(side)) if isinstance(side, int | float) else None for side in (change.before, change.after)
+        ]
+        unit = "bytes" if inside and change.name in BYTES else None
+        before, after = figures.pair(change.name, sides[0], sides[1], unit)  # too close for the usual digits
     return before, after
 
 

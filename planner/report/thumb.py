@@ -96,13 +96,20 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "approximate": [CAVEAT],
         "alternatives": [],
         "rejected": [],
+        "filtered": [],
     }
     return {
         "schema": "planner.answer/1",
+        "plan": None,
         "outcome": "fixed",
         "objective": [],
         "cost_usd_per_hour": None,
+        "considered": 1,
+        "reproducible": True,
+        "searched_up_to": {},
         "workloads": [workload],
+        "pareto": [],
+        "wishes": [],
         "conflict": [],
         "diagnostics": [],
     }
