@@ -105,12 +105,12 @@ def build(
     members: dict[str, list[str]] = {}
     for name, alias in alike(problem).items():
         members.setdefault(alias, []).append(name)
-    goal = problem.goals[0]
+    goal = next(iter(problem.goals), None)
     apart = shares.told(problem, tables, fitting)
     rows = {}
     for name in members:
         ahead = (first or {}).get(name)
-        cheapest = ahead is None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
+        cheapest = ahead is None and goal is not None and goal.quantity == "cost" and goal.direction == "minimize"
         own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
         shared = shared_of(problem, tables[name], cheapest)
         more = [columns[name] for columns in (told or {}, apart) if name in columns]
@@ -331,14 +331,17 @@ def settle(
 ) -> Settled | tuple[Conflict, ...] | None:
     """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
     from planner.solve.stages import goal_terms, rank_terms
+    from planner.solve.threshold import lead
 
-    fleet = build(problem, tables, fitting, ranks)
     deadline = time.monotonic() + seconds
-    last = len(problem.goals) + 3
+    first = lead(problem, tables, fitting, ranks, deadline)
+    fleet = build(first.problem, tables, first.fitting, first.ranks)
+    count = len(first.problem.goals)
+    last = count + 3
     stages = [goal_terms(fleet, place) for place in range(last)] + rank_terms(fleet)
     values: list[int] = []
     bounds: list[int] = []
-    proven = True
+    proven = first.proven
     hint: tuple[int, ...] | None = None
     for terms in stages:
         left = max(0.05, deadline - time.monotonic())
@@ -358,14 +361,14 @@ def settle(
         proven = proven and found.proven
         fleet.model.row(terms, high=found.value)
     assert hint is not None
-    count = len(problem.goals)
     rows = rows_of(fleet, hint)
     values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
     bounds = [*bounds, *[-cpsat.INFINITY] * count][:count]
     for place, worst in fleet.worst.items():
-        values[place] = together((int(ranks[name].goals[place][row]) for name, row in rows.items()), True)
+        values[place] = together((int(first.ranks[name].goals[place][row]) for name, row in rows.items()), True)
         bounds[place] = worst.value(bounds[place])
-    return Settled(rows, candidates(problem, tables, rows, catalog), values, bounds, proven)
+    chosen = candidates(problem, tables, rows, catalog)
+    return Settled(rows, chosen, [*first.values, *values], [*first.bounds, *bounds], proven)
 
 
 def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
