@@ -169,6 +169,8 @@ def _goal(part: Part) -> Goal:
     if part.penalty:
         value += f" + {figures.show(part.quantity, part.penalty, part.unit)} for preferences not kept"
     over = "" if part.over == "sum" else f" ({'largest' if part.direction == 'minimize' else 'least'} of all)"
+    if part.value is None:
+        return Goal(f"{part.direction} {part.quantity}{over}", value, "not known of every workload")
     bound = "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}"
     return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
 
@@ -179,7 +181,7 @@ def _searched(answer: Answer) -> tuple[str, ...]:
     for name, limits in answer.searched.items():
         said = [f"no {key}" if most == 1 else f"{key} up to {most:_}" for key, most in limits.items()]
         groups.setdefault(", ".join(said), []).append(name)
-    if len(groups) == 1:
+    if len(groups) == 1 and len(answer.searched) >= len(answer.workloads):
         return tuple(groups)
     return tuple(f"{', '.join(names)}: {said}" for said, names in groups.items())
 
