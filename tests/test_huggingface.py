@@ -104,7 +104,7 @@ def test_a_wrapper_without_its_vision_part_is_refused_and_named(tmp_path: Path, 
 def test_layers_ahead_are_said_and_not_counted(tmp_path: Path) -> None:
     config = {"model_type": "deepseek_v3", "num_hidden_layers": 4, "num_nextn_predict_layers": 1}
     model = read_config(write(tmp_path, config))
-    assert "1 layers of multi-token prediction" in model.note
+    assert "1 layer of multi-token prediction is stored" in model.note
     assert model.params == read_config(write(tmp_path, {**config, "num_nextn_predict_layers": 0})).params
 
 

@@ -554,6 +554,8 @@ MODEL = (
         (MODEL, "", "", ""),
         (MODEL, "native_format: bf16", "native_format: bf15", "the format `bf15`, which no catalog has"),
         (MODEL, "licence", "native_classes: {attention: fp7}, licence", "the format `fp7`, which no catalog has"),
+        (MODEL, "licence", "native_classes: {attentoin: fp8_e4m3}, licence", "must be one of experts"),
+        (MODEL, "licence", "native_leaves: [all], licence", "must be one of experts"),
         (MODEL, "{id: our/model, params: 86848", "{id: our/model, params: 86849", "its architecture 86848"),
         (MODEL, "count: 2", "count: 1000000000", "more than 10000 layers"),
         (MODEL, "active_params: 86848", f"active_params: {2**70}", "a whole number up to"),

@@ -18,7 +18,7 @@ from typing import Any
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
-EDITION = "7"
+EDITION = "8"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]

@@ -65,6 +65,8 @@ def mistakes(value: Any, form: Any, way: Way = ()) -> Iterator[tuple[Way, str]]:
             yield from mistakes(item, get_args(kind)[0], (*way, index))
     elif get_origin(kind) is dict:
         for key, item in value.items():
+            if get_origin(get_args(kind)[0]) is Literal:
+                yield from mistakes(key, get_args(kind)[0], (*way, key))
             yield from mistakes(item, get_args(kind)[1], (*way, key))
     elif not isinstance(value, bool):
         yield from _limited(value, limit, way)

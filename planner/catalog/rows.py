@@ -31,6 +31,11 @@ AsOf = Annotated[
 ]
 Words = list[Text]
 NORMS = Literal["rms", "ln", "ln_nobias", "none"]
+PARTS = Literal[
+    "experts", "dense", "shared_expert", "attention", "recurrent", "indexer", "compressor", "gates", "router",
+    "embedding", "head", "norm", "other",
+]  # fmt: skip
+"""The classes of tensors a checkpoint keeps formats apart by; `dense` feed-forward parts stand apart from experts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +298,8 @@ class ModelRow:
     architecture: ArchitectureRow | None = None
     published_params: Count | None = None
     published_note: str = ""
-    native_leaves: Words | None = None
-    native_classes: Annotated[dict[str, Text] | None, Limit(about="the format of tensor classes that differ")] = None
+    native_leaves: list[PARTS] | None = None
+    native_classes: Annotated[dict[PARTS, Text] | None, Limit(about="the format of tensor classes that differ")] = None
     aliases: Words | None = None
     breakdown: dict[str, Whole] | None = None
     note: str = ""

@@ -56,7 +56,9 @@ def _one(kind: Any, defined: dict[str, Schema]) -> Schema:
     if origin is list:
         return {"type": "array", "items": _form(get_args(kind)[0], defined)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _form(get_args(kind)[1], defined)}
+        keys, values = get_args(kind)
+        named = {"propertyNames": _one(keys, defined)} if get_origin(keys) is Literal else {}
+        return {"type": "object", **named, "additionalProperties": _form(values, defined)}
     if isinstance(kind, type) and is_dataclass(kind):
         return _record(kind, defined)
     return _form(kind, defined) if origin is not None else {}

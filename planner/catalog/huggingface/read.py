@@ -182,7 +182,8 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     own = classes_of(architecture)
     counts = {name: count for name, count in parameters(architecture).items() if count}
     ahead = decoder.maybe("num_nextn_predict_layers") or 0
-    mtp = f"{ahead} layers of multi-token prediction are stored beside the model and not counted" if ahead else ""
+    stored = "1 layer of multi-token prediction is" if ahead == 1 else f"{ahead} layers of multi-token prediction are"
+    mtp = f"{stored} stored beside the model and not counted" if ahead else ""
     longest = next((found for name in _LENGTHS if (found := decoder.maybe(name)) is not None), None)
     return Model(
         id=str(whole.path),
