@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
+from planner.catalog.huggingface.experts import within
 from planner.catalog.huggingface.layers import NOTHING, One, Part, gqa, mlp, moe, run_length
 from planner.catalog.records import Architecture
 
@@ -190,9 +191,10 @@ def dbrx(config: Config) -> Architecture:
     hidden, heads = config.some("d_model", "hidden_size"), config.some("n_heads", "num_attention_heads")
     attention = config.part("attn_config", {"kv_n_heads": 1}, required=False)
     kv = attention.some("kv_n_heads") if attention is not None else 1
-    experts = {"ffn_hidden_size": 3584, "moe_num_experts": 4, "moe_top_k": 1}
-    ffn = config.part("ffn_config", experts, required=False) or Config(config.path, config.text, {}, experts)
-    mixture = moe(ffn.some("moe_num_experts"), ffn.some("moe_top_k"), ffn.some("ffn_hidden_size"))
+    filled = {"ffn_hidden_size": 3584, "moe_num_experts": 4, "moe_top_k": 1}
+    ffn = config.part("ffn_config", filled, required=False) or Config(config.path, config.text, {}, filled)
+    experts = ffn.some("moe_num_experts")
+    mixture = moe(experts, within(ffn, "moe_top_k", ffn.some("moe_top_k"), experts), ffn.some("ffn_hidden_size"))
     layer: One = (gqa(heads, kv, config.divided("n_heads", hidden, heads)), mixture, 2, 0)
     return Architecture(
         hidden=hidden,

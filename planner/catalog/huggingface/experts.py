@@ -117,9 +117,14 @@ def experts_of(config: Config) -> tuple[int, int]:
     """Return how many experts there are and how many a token uses."""
     count = config.some("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
     used = config.some("num_experts_per_tok", "experts_per_token", "moe_topk", "moe_k")
-    if used > count:
-        raise config.refuse("num_experts_per_tok", f"is {used} of {count} experts")
-    return count, used
+    return count, within(config, "num_experts_per_tok", used, count)
+
+
+def within(config: Config, field: str, used: int, experts: int) -> int:
+    """Return how many experts a token uses, which are not more than there are."""
+    if used > experts:
+        raise config.refuse(field, f"is {used} of {experts} experts")
+    return used
 
 
 def simple(config: Config, rule: dict[str, Any]) -> Architecture:
@@ -320,7 +325,8 @@ def hunyuan(config: Config) -> Architecture:
     inter = config.some("intermediate_size")
     layers: list[One] = []
     for index in range(count):
-        experts, used = _of_layer(config, "num_experts", index, count), _of_layer(config, "moe_topk", index, count)
+        experts = _of_layer(config, "num_experts", index, count)
+        used = within(config, "moe_topk", _of_layer(config, "moe_topk", index, count), experts)
         layers.append((mixer, moe(experts, used, inter, shared_inter=inter), 2, 0))
     return Architecture(
         hidden=hidden,

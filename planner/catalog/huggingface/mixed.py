@@ -9,7 +9,7 @@ from typing import Any
 
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
-from planner.catalog.huggingface.experts import experts_of
+from planner.catalog.huggingface.experts import experts_of, within
 from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, kv_heads, mlp, moe, run_length
 from planner.catalog.records import Architecture
 
@@ -157,9 +157,7 @@ def step3(config: Config) -> Architecture:
         raise config.refuse("layer_types", f"has {len(kinds)} items, and the model {count} layers")
     bias, window = config.flag("attention_bias"), config.maybe("sliding_window")
     experts = config.some("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
-    used = config.some("num_experts_per_tok", "moe_top_k")
-    if used > experts:
-        raise config.refuse("num_experts_per_tok", f"is {used} of {experts} experts")
+    used = within(config, "num_experts_per_tok", config.some("num_experts_per_tok", "moe_top_k"), experts)
     shared = config.maybe("share_expert_dim", "share_expert_dims")
     mixture = moe(experts, used, config.some("moe_intermediate_size"), shared_inter=shared)
     dense = mlp(config.some("intermediate_size"))
@@ -248,7 +246,7 @@ def gemma4(config: Config) -> Architecture:
         dense = inter * (2 if shared and config.flag("use_double_wide_mlp") else 1)
         if sparse:
             experts = config.some("num_experts")
-            used = config.some("top_k_experts")
+            used = within(config, "top_k_experts", config.some("top_k_experts"), experts)
             own_inter = config.some("moe_intermediate_size", "expert_intermediate_size")
             mixture = moe(experts, used, own_inter, plus_dense=dense, router_bias=True)
             layers.append((mixer, mixture, 7, extra + hidden))
