@@ -6,7 +6,18 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-from planner.catalog.records import Architecture, Engine, Format, Gpu, Layers, Model, Offer, Recovery, Release
+from planner.catalog.records import (
+    Architecture,
+    Engine,
+    Format,
+    Gpu,
+    Layers,
+    Model,
+    Offer,
+    Recovery,
+    Release,
+    Vision,
+)
 
 Row = dict[str, Any]
 MOST, MOST_WHOLE = 10**12, 10**15
@@ -124,6 +135,31 @@ def build_offer(row: Row) -> Offer:
     )
 
 
+def _pair(row: Row, key: str) -> tuple[int, int]:
+    value = row.get(key) or [0, 0]
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"`{key}` must be two numbers, tokens and patches")
+    return int(value[0]), int(value[1])
+
+
+def _vision(row: Row) -> Vision:
+    return Vision(
+        hidden=_whole(row, "hidden"),
+        inter=_whole(row, "inter"),
+        attention=_whole(row, "attention"),
+        pixels=_whole(row, "pixels"),
+        image=_pair(row, "image"),
+        source=_text(row, "source"),
+        gated=bool(row.get("gated", False)),
+        rotary=bool(row.get("rotary", False)),
+        video=_pair(row, "video"),
+        video_steps=_maybe(row, "video_steps") or 1,
+        video_spread=_fraction(row, "video_spread", "1"),
+        outputs=_maybe(row, "outputs") or 1,
+        kept=_maybe(row, "kept") or 0,
+    )
+
+
 def build_architecture(row: Row, family: str = "") -> Architecture:
     """Return the architecture of a model's row; `family` is its `model_type`."""
     groups = tuple(
@@ -133,7 +169,7 @@ def build_architecture(row: Row, family: str = "") -> Architecture:
     )  # fmt: skip
     if sum(group.count for group in groups) > MOST_LAYERS:
         raise ValueError(f"`groups` has more than {MOST_LAYERS} layers")
-    named = ("hidden", "vocab", "tied", "norm", "groups")
+    named = ("hidden", "vocab", "tied", "norm", "groups", "vision")
     rest = {key: value for key, value in row.items() if key not in named}
     return Architecture(
         hidden=_whole(row, "hidden"),
@@ -141,6 +177,7 @@ def build_architecture(row: Row, family: str = "") -> Architecture:
         tied=bool(row["tied"]),
         norm=_text(row, "norm"),
         groups=groups,
+        vision=_vision(row["vision"]) if row.get("vision") else None,
         **{"family": family, **rest},
     )
 
@@ -233,6 +270,7 @@ def _release(row: Row) -> Release:
         latent_multiple=_maybe(row, "latent_multiple") or 1,
         reserves=tuple((int(below), int(fixed), int(ranks)) for below, fixed, ranks in row.get("reserves") or ()),
         source=_text(row, "source"),
+        encoder=row.get("encoder", ""),
     )
 
 

@@ -120,6 +120,32 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
+class Vision:
+    """The image encoder beside a decoder, as the memory of serving it needs it.
+
+    `inter` is the width of its feed-forward parts, `attention` heads times head size, `pixels` the numbers of a patch.
+    `image` and `video` are the (tokens, patches) of the largest image and of the largest step of a video that the
+    processor lets through; a video has at most `video_steps` of them. `video_spread` is how many positions of a prompt
+    a token of a video takes with the text between, `outputs` how many hidden widths a token comes out in, `kept` the
+    states of inner layers beside the last one's.
+    """
+
+    hidden: int
+    inter: int
+    attention: int
+    pixels: int
+    image: tuple[int, int]
+    source: str
+    gated: bool = False
+    rotary: bool = False
+    video: tuple[int, int] = (0, 0)
+    video_steps: int = 1
+    video_spread: Fraction = Fraction(1)
+    outputs: int = 1
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """A decoder as a run-length list of layers, and what stands outside them. `family` is its `model_type`."""
 
@@ -137,6 +163,7 @@ class Architecture:
     embed_extra_rows: int = 0
     global_extra: int = 0
     family: str = ""
+    vision: Vision | None = None
 
     @property
     def layers(self) -> int:
@@ -180,7 +207,9 @@ class Release:
     `budget` says how the KV cache is sized: `utilization` (a share of the GPU less what the profiling run used),
     `static` (a share for weights and cache), `free` (a share of what is free after loading) or `grown` (as needed).
     `reserves` are (GPUs below so many GiB, MiB kept free, MiB for each rank) where no share is set; `latent_multiple`
-    is what the width of a latent cache is padded to.
+    is what the width of a latent cache is padded to. `encoder` says what images the peak holds: a `batch` of the
+    largest, the same by earlier code (`items`) and with every output `expanded` to the batch, those of as many
+    `sequences` as a pass holds, or `one`.
     """
 
     since: tuple[int, ...]
@@ -203,6 +232,7 @@ class Release:
     latent_multiple: int = 1
     reserves: tuple[tuple[int, int, int], ...] = ()
     source: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

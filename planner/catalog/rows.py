@@ -264,6 +264,25 @@ class LayersRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VisionRow:
+    """An image encoder; `image` and `video` are the tokens and patches of the largest one the processor lets through."""
+
+    hidden: Count
+    inter: Count
+    attention: Count
+    pixels: Count
+    image: list[Count]
+    source: Text
+    gated: bool = False
+    rotary: bool = False
+    video: list[Count] | None = None
+    video_steps: Count | None = None
+    video_spread: Exact | None = None
+    outputs: Count | None = None
+    kept: Whole | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArchitectureRow:
     """Layers as a run-length list, and what stands outside them."""
 
@@ -280,6 +299,7 @@ class ArchitectureRow:
     embed_norm: bool = False
     embed_extra_rows: Whole = 0
     global_extra: Whole = 0
+    vision: VisionRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,9 @@ QUANTITIES: tuple[Quantity, ...] = (
     word("sampler", (INFERENCE,), "given", "native flashinfer", "native", "How vLLM samples: by sorting, or not."),
     word("attention_parallel", (INFERENCE,), "given", "tensor data", "tensor", "Attention by heads or sequences."),
     Quantity("cuda_graphs", (INFERENCE,), "given", "boolean", "Whether the engine captures CUDA graphs.", default=True),
+    Quantity(
+        "images", (INFERENCE,), "given", "boolean", "Whether a model with an encoder serves images.", default=True
+    ),
     number("sequence", (TRAINING,), "given", "tokens", "Tokens of a training sequence.", 1, True),
     number("global_batch", (TRAINING,), "given", None, "Sequences of one optimizer step.", 1, True),
     number("tokens", (TRAINING,), "given", "tokens", "Tokens to train on.", 1, True),

@@ -159,6 +159,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             context=this.context,
             light_sampler=given.get("sampler") == "flashinfer",
             eager=given.get("cuda_graphs") is False,
+            images=given.get("images") is not False,
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)

@@ -7,19 +7,24 @@ loading. llama.cpp and transformers take what they need.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from planner.catalog.records import Architecture, Engine, Gpu
 from planner.physics.architecture import kind
 from planner.physics.inference.profile import Profile
+from planner.physics.inference.vision import images, pass_tokens
 
 MICRO_BATCH: Final = 512
 """Tokens of llama.cpp's physical batch (n_ubatch)."""
 
 EXPERT_CHUNK: Final = 32768
 """Tokens vLLM's fused experts take at a time (VLLM_FUSED_MOE_CHUNK_SIZE)."""
+
+CHUNK: Final = 64
+"""Tokens of a chunk of a gated delta net."""
 
 MILLION: Final = 1_000_000
 PARTS: Final = ("weights", "kv_cache", "activations", "logits", "overhead")
@@ -52,7 +57,22 @@ def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1) -> int
             shared = -(-(int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)) // tp)
             passing = max_batched_tokens * (2 * arch.hidden + 3 * shared)
             largest = max(largest, 2 * (passing + min(max_batched_tokens, EXPERT_CHUNK) * routed))
+        if kind(group.mixer) == "gdn":
+            largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
     return largest
+
+
+def _scan_bytes(mixer: Mapping[str, Any], tp: int) -> int:
+    """Bytes of a token in the chunked scan of gated delta nets (flash-linear-attention ops/chunk.py), one rank's share.
+
+    16 bit: the projection of queries, keys, values and gate, the convolved and the split ones, the four products of
+    the scan and the gated output, a state for each chunk of 64; fp32: two chunk-wide matrices for each head.
+    """
+    heads, size = int(mixer["v_heads"]), int(mixer["k_dim"])
+    keys, values = int(mixer["k_heads"]) * size, heads * int(mixer["v_dim"])
+    moving = (2 * keys + 2 * values) + 2 * (2 * keys + values) + heads * size + 4 * values
+    states = heads * size * int(mixer["v_dim"]) // CHUNK
+    return -(-(2 * (moving + states) + 8 * heads * CHUNK) // tp)
 
 
 def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fraction(77, 2)) -> int:
@@ -84,19 +104,24 @@ def _llama_cpp(arch: Architecture, context: int, flash: bool) -> tuple[int, int]
 
 
 def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0, flash: bool = True) -> tuple[int, int]:
-    """(activations, logits) at the engine's peak: the larger of the two moments, the other is not there.
+    """(activations, logits) at the engine's peak: the largest of its moments, what is not there then is zero.
 
+    Images add a moment of their own, the encoder at work, and its outputs beside the forward pass and the sampler.
     `context` and `flash` matter to llama.cpp, whose scores grow with the context without flash attention.
     """
+    encoding, kept = images(arch, profile, tp)
     if profile.engine == "llama_cpp":
-        return _llama_cpp(arch, context, flash)
+        forward, sampler = _llama_cpp(arch, context, flash)
+        return forward + 2 * encoding, sampler
     latent = any(kind(group.mixer) == "mla" for group in arch.groups)
-    tokens = profile.max_batched_tokens
+    tokens = pass_tokens(profile) if kept else profile.max_batched_tokens
     if latent:  # before version 0.8 vLLM prefills latent attention whole
         tokens = max(tokens, profile.whole_prompt)
     forward = activations(arch, tokens, tp)
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
-    return (forward, 0) if forward >= sampler else (0, sampler)
+    if max(encoding, kept + forward) >= kept + sampler:
+        return max(encoding, kept + forward), 0
+    return kept, sampler
 
 
 def non_torch(profile: Profile, tp: int = 1, pp: int = 1) -> int:

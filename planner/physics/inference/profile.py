@@ -37,6 +37,8 @@ class Profile:
     latent_multiple: int
     layer_split: bool
     whole_prompt: int
+    encoder: str
+    max_context: int
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -83,12 +85,14 @@ def profile(
     light_sampler: bool = False,
     eager: bool = False,
     ranks: int = 1,
+    images: bool = True,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
     Without a version it is the newest release with the engine's stated share of the GPU. Before chunked prefill
     (`whole_prompts`) a pass holds a whole prompt of `context` tokens; `ranks` matters where a share is kept free.
-    `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs.
+    `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
+    `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero).
     """
     row, large = release(engine, version), is_large(gpu)
     batched = row.max_batched_tokens_large if large else row.max_batched_tokens
@@ -117,5 +121,7 @@ def profile(
         latent_multiple=row.latent_multiple,
         layer_split=engine.layer_split,
         whole_prompt=whole,
+        encoder=row.encoder if images else "",
+        max_context=context,
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
     )
