@@ -28,6 +28,8 @@ TITLES = {
     "files": "GGUF files and checkpoints",
     "peak": "Activation peak, compute buffer",
     "overhead": "Overhead (non-torch)",
+    "pool": "Cache out of free memory",
+    "beside": "Peak and overhead, by the budget's sum",
     "tokens": "KV tokens from settings",
 }
 ENGINE_NAMES = {
@@ -48,6 +50,9 @@ def all_rows(truth: Truth) -> list[Comparison]:
         measured.peak_rows,
         measured.buffer_rows,
         measured.overhead_rows,
+        measured.beside_rows,
+        measured.pool_rows,
+        measured.buffers_rows,
         measured.token_rows,
     )
     return [row for part in parts for row in part(truth)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
-from planner.catalog.records import Model
+from planner.catalog.records import Gpu, Model
 from planner.physics import inference
 from planner.physics.inference.weights import EXACT, weights_per_gpu
 
@@ -22,6 +22,8 @@ TRUTH = ROOT / "tests" / "truth"
 GIB, MIB = 2**30, 2**20
 CONFIDENCES = (80, 90, 95, 99)
 Row = dict[str, Any]
+KIMI_TOWERS = Fraction(95, 100) * (1 - (Fraction(27 * 1152**2, 24 * 1024**2) - 1) / 10)
+"""SGLang's factor for the encoder of Kimi-K2.5 (27 layers of 1152), a model the catalog does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,32 @@ class Truth:
         name = row["model"]
         return self.catalog.models[name] if name in self.catalog.models else self.own[name]
 
+    def gpu(self, row: Row) -> Gpu | None:
+        """The row's GPU; where it is not named, one with as much memory as the log prints."""
+        if row.get("gpu"):
+            return self.catalog.gpus[row["gpu"]]
+        total = row["measured"].get("total_gpu_gib")
+        if not total:
+            return None
+        known = [gpu for name in self.catalog.gpus if (gpu := self.catalog.gpus[name]).multiprocessors]
+        return min(known, key=lambda gpu: (abs(gpu.memory - total * GIB), "bridge" in (gpu.link or ""), gpu.id))
+
     def profile(self, row: Row) -> inference.Profile:
         """The row's engine with the settings it states."""
         stated = row.get("settings", {})
         share = stated.get("utilization")
+        gpu = self.gpu(row)
         engine = self.catalog.engines["llama_cpp" if row["engine"] == "checkpoint" else row["engine"]]
         return inference.profile(
             engine,
             row.get("release"),
-            self.catalog.gpus[row["gpu"]] if row.get("gpu") else None,
+            gpu,
             utilization=Fraction(str(share)) if share else None,
             max_sequences=stated.get("max_sequences"),
             max_batched_tokens=stated.get("max_batched_tokens"),
             context=stated.get("context") or 0,
             light_sampler=stated.get("light_sampler", False),
+            images=stated.get("images", True),
         )
 
     def weights(self, row: Row, rounding: str) -> int:
@@ -200,6 +214,61 @@ def overhead_rows(truth: Truth) -> Iterable[Comparison]:
             yield _compare("overhead", row, found, row["measured"]["non_torch_gib"] * GIB, "overhead")
 
 
+def beside_rows(truth: Truth) -> Iterable[Comparison]:
+    """What vLLM's budget holds beside weights and cache (peak, non-torch memory, counted graphs), by its log's sum."""
+    for row in truth.rows:
+        measured, stated = row["measured"], row.get("settings", {})
+        needed = measured.keys() >= {"weights_gib_per_gpu", "kv_cache_gib_per_gpu"}
+        if row["engine"] != "vllm" or "unknown" in row or not needed or "utilization" not in stated:
+            continue
+        if not row.get("gpu") or "activation_peak_gib" in measured or not re.match(r"\d+\.\d+", row.get("version", "")):
+            continue
+        found, tp, pp = truth.profile(row), row.get("tp", 1), row.get("pp", 1)
+        total = measured.get("total_gpu_gib", truth.catalog.gpus[row["gpu"]].memory / GIB)
+        held = measured["weights_gib_per_gpu"] + measured["kv_cache_gib_per_gpu"]
+        peak = sum(inference.peak(truth.model(row).architecture, found, tp))  # type: ignore[arg-type]
+        predicted = peak + inference.in_budget(found, tp, pp)
+        yield _compare("beside", row, predicted, (total * stated["utilization"] - held) * GIB, "beside")
+
+
+def pool_rows(truth: Truth) -> Iterable[Comparison]:
+    """The cache of SGLang and TensorRT-LLM out of the free memory their logs print, by the rule that sizes it."""
+    for row in truth.rows:
+        measured, share = row["measured"], row.get("settings", {}).get("utilization")
+        if row["engine"] == "sglang" and measured.keys() >= {"free_before_gib", "free_after_gib"}:
+            arch = None if "unknown" in row else truth.model(row).architecture
+            found = truth.profile(row)
+            factor = inference.towers(arch, found) if arch else KIMI_TOWERS if "Kimi" in row["model"] else Fraction(1)
+            kept = inference.static_free(found, row.get("tp", 1), factor)
+            predicted = measured["free_after_gib"] - measured["free_before_gib"] * float(kept)
+        elif row["engine"] == "tensorrt_llm" and "available_gib" in measured and share:
+            predicted = measured["available_gib"] * share
+        else:
+            continue
+        cache = measured.get("kv_cache_gib_per_gpu")
+        if not cache:
+            cache = measured["gpu_blocks_64"] * 64 * inference.kv_bytes_per_token(truth.model(row).architecture) / GIB  # type: ignore[arg-type]
+        yield _compare("pool", row, predicted * GIB, cache * GIB, "pool")
+
+
+def buffers_rows(truth: Truth) -> Iterable[Comparison]:
+    """What TensorRT-LLM allocates for execution, buffers and decoder, where a log prints or implies it."""
+    for row in truth.rows:
+        measured = row["measured"]
+        if row["engine"] != "tensorrt_llm" or "unknown" in row or not row["weights"]:
+            continue
+        found, model = truth.profile(row), truth.model(row)
+        if "decoder_gib" in measured:
+            size = sum(measured[name] for name in ("execution_gib", "buffers_gib", "decoder_gib"))
+        elif measured.keys() >= {"available_gib", "total_gpu_gib"}:
+            fixed = (truth.weights(row, "cuda") + inference.non_torch(found) + found.context) / GIB
+            size = measured["total_gpu_gib"] - measured["available_gib"] - fixed
+        else:
+            continue
+        predicted = sum(inference.peak(model.architecture, found))  # type: ignore[arg-type]
+        yield _compare("peak", row, predicted, size * GIB, "peak")
+
+
 def token_rows(truth: Truth) -> Iterable[Comparison]:
     """Tokens of vLLM's KV cache from model, GPU, version and settings alone, where the row states all of them."""
     for row in truth.rows:
@@ -219,9 +288,9 @@ def token_rows(truth: Truth) -> Iterable[Comparison]:
         )
         if tokens:
             predicted: float = inference.pool_tokens(budget, truth.groups(row), found.block)
-            yield _compare("tokens", row, predicted, tokens, "weights", "peak", "kv")
+            yield _compare("tokens", row, predicted, tokens, "weights", "peak", "kv", "beside")
         else:
-            yield _compare("tokens", row, max(0, budget), gib * GIB, "weights", "peak", "kv")
+            yield _compare("tokens", row, max(0, budget), gib * GIB, "weights", "peak", "kv", "beside")
 
 
 def used_rows(truth: Truth, confidence: Fraction) -> Iterable[Comparison]:

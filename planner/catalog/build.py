@@ -99,6 +99,7 @@ def build_gpu(row: Row) -> Gpu:
         unified=bool(row.get("unified", False)),
         link=row.get("link"),
         mig=_texts(row, "mig"),
+        multiprocessors=_maybe(row, "multiprocessors"),
         sources={name: str(text) for name, text in (row.get("sources") or {}).items()},
     )
 
@@ -268,9 +269,16 @@ def _release(row: Row) -> Release:
         windows=bool(row.get("windows", True)),
         rope_cache=bool(row.get("rope_cache", True)),
         latent_multiple=_maybe(row, "latent_multiple") or 1,
-        reserves=tuple((int(below), int(fixed), int(ranks)) for below, fixed, ranks in row.get("reserves") or ()),
+        reserves=tuple(
+            (int(below), int(fixed), int(each), int(four[0]) if four else 0)
+            for below, fixed, each, *four in row.get("reserves") or ()
+        ),
+        shares={int(ranks): Fraction(str(share)) for ranks, share in (row.get("shares") or {}).items()},
         source=_text(row, "source"),
         encoder=row.get("encoder", ""),
+        thread_bytes=_maybe(row, "thread_bytes") or 0,
+        non_torch_bridged_bytes={int(key): value for key, value in _integers(row, "non_torch_bridged_bytes").items()},
+        vendor_bytes=_integers(row, "vendor_bytes"),
     )
 
 

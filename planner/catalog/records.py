@@ -81,6 +81,7 @@ class Gpu:
     unified: bool = False
     link: str | None = None
     mig: tuple[str, ...] = ()
+    multiprocessors: int | None = None
     sources: dict[str, str] = field(default_factory=dict)
     """Where each figure comes from, under the name of its field in the file."""
 
@@ -206,10 +207,12 @@ class Release:
 
     `budget` says how the KV cache is sized: `utilization` (a share of the GPU less what the profiling run used),
     `static` (a share for weights and cache), `free` (a share of what is free after loading) or `grown` (as needed).
-    `reserves` are (GPUs below so many GiB, MiB kept free, MiB for each rank) where no share is set; `latent_multiple`
-    is what the width of a latent cache is padded to. `encoder` says what images the peak holds: a `batch` of the
+    Where no share is set `shares` are by number of ranks, and `reserves` are (GPUs below so many GiB, MiB kept free,
+    MiB for each rank, MiB more from four ranks on); `latent_multiple` is what the width of a latent cache is padded to. `encoder` says what images the peak holds: a `batch` of the
     largest, the same by earlier code (`items`) and with every output `expanded` to the batch, those of as many
-    `sequences` as a pass holds, or `one`.
+    `sequences` as a pass holds, or `one`. `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where
+    no switch joins them; `thread_bytes` of local memory for every thread a GPU holds come on top, or the
+    `vendor_bytes` of another vendor's runtime.
     """
 
     since: tuple[int, ...]
@@ -230,9 +233,13 @@ class Release:
     windows: bool = True
     rope_cache: bool = True
     latent_multiple: int = 1
-    reserves: tuple[tuple[int, int, int], ...] = ()
+    reserves: tuple[tuple[int, int, int, int], ...] = ()
+    shares: dict[int, Fraction] = field(default_factory=dict)
     source: str = ""
     encoder: str = ""
+    thread_bytes: int = 0
+    non_torch_bridged_bytes: dict[int, int] = field(default_factory=dict)
+    vendor_bytes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class GpuRow:
     link: Text | None = None
     pcie: Text | None = None
     mig: Words | None = None
+    multiprocessors: Count | None = None
     aliases: Words | None = None
     sources: Annotated[dict[str, Text] | None, Limit(about="where each figure comes from, by field")] = None
     note: str = ""
@@ -265,7 +266,7 @@ class LayersRow:
 
 @dataclass(frozen=True, slots=True)
 class VisionRow:
-    """An image encoder; `image` and `video` are the tokens and patches of the largest one the processor lets through."""
+    """An image encoder; `image` and `video` are tokens and patches of the largest one the processor lets through."""
 
     hidden: Count
     inter: Count

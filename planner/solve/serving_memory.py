@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Format, Gpu
@@ -148,6 +149,11 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
     return found
 
 
+def _towers(this: Service, gpu: Gpu) -> Fraction:
+    arch = this.model.architecture
+    return inference.towers(arch, profile_of(this, gpu)) if arch is not None else Fraction(1)
+
+
 def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     if this.model.architecture is None:
@@ -161,6 +167,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
         weights=weights,
         activations=peaks[0],
         logits=peaks[1],
+        towers=_towers(this, gpu),
     )
 
 
@@ -183,6 +190,7 @@ def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tup
         weights=weights,
         activations=peaks[0],
         logits=peaks[1],
+        towers=_towers(this, gpu),
     )
 
 

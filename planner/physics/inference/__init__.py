@@ -22,7 +22,7 @@ A solver tabulates each part over the decisions it depends on and adds the table
   one GPU at once, the reference for tables.
 
 Quantities of a workload that these take: `engine_version gpu_memory_utilization max_sequences max_batched_tokens
-sampler cuda_graphs` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`), `adapters
+sampler cuda_graphs images` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`), `adapters
 adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attention_parallel` (`Split`), `confidence`
 (`margin`).
 """
@@ -41,6 +41,7 @@ from planner.physics.inference.engine import (
     overhead,
     peak,
     runs_on,
+    static_free,
     usable,
 )
 from planner.physics.inference.kv_cache import (
@@ -67,6 +68,7 @@ from planner.physics.inference.memory import (
     weights_beside,
 )
 from planner.physics.inference.profile import Profile, is_large, profile, release, version_of
+from planner.physics.inference.vision import images, towers
 from planner.physics.inference.weights import (
     adapters,
     class_bits,
@@ -91,6 +93,7 @@ __all__ = [
     "class_bits",
     "format_bits",
     "held",
+    "images",
     "in_budget",
     "is_large",
     "kv_budget",
@@ -116,6 +119,8 @@ __all__ = [
     "runs_on",
     "sequences",
     "state_bytes",
+    "static_free",
+    "towers",
     "usable",
     "version_of",
     "weights_beside",

@@ -119,16 +119,19 @@ def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0,
         tokens = max(tokens, profile.whole_prompt)
     forward = activations(arch, tokens, tp)
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
+    if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
+        return max(encoding, kept + forward), sampler
     if max(encoding, kept + forward) >= kept + sampler:
         return max(encoding, kept + forward), 0
     return kept, sampler
 
 
 def non_torch(profile: Profile, tp: int = 1, pp: int = 1) -> int:
-    """Communication buffers and workspaces on one rank of `tp` × `pp`: the row of the nearest size above."""
+    """Local memory of the kernels and communication buffers on one rank of `tp` × `pp`: the nearest size above."""
     ranks = tp * pp
     fitting = [size for at, size in profile.non_torch if at >= ranks]
-    return fitting[0] if fitting else (profile.non_torch[-1][1] if profile.non_torch else 0)
+    buffers = fitting[0] if fitting else (profile.non_torch[-1][1] if profile.non_torch else 0)
+    return buffers + profile.local_memory
 
 
 def in_budget(profile: Profile, tp: int = 1, pp: int = 1) -> int:
@@ -150,12 +153,14 @@ def overhead(
     weights: int = 0,
     activations: int = 0,
     logits: int = 0,
+    towers: Fraction = Fraction(1),
 ) -> int:
     """All that no tensor of the model accounts for, out of `usable`.
 
     vLLM: what it counts itself, and whatever its context, graphs and the sampler's warm-up (fp32 logits) need beyond
     the share of the GPU that the utilization leaves free: without it the engine dies after its cache is allocated.
-    SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep free. The sizes may be arrays.
+    SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep free, which `towers` changes for a model
+    with an image encoder. The sizes may be arrays.
     """
     buffers = non_torch(profile, tp, pp)
     match profile.budget:
@@ -165,7 +170,7 @@ def overhead(
             spare = gpu.memory - usable(gpu, profile)
             return in_budget(profile, tp, pp) + _larger(outside + warm - spare, 0 * warm)
         case "static":
-            reserve = ceil((gpu.memory - profile.context) * (1 - profile.utilization))
+            reserve = ceil((gpu.memory - profile.context - buffers) * static_free(profile, tp * pp, towers))
             live = activations + logits + profile.graphs + buffers
             return profile.context + profile.graphs + buffers + _larger(reserve - live, 0 * live)
         case "free":
@@ -176,12 +181,28 @@ def overhead(
     return profile.context + buffers + profile.graphs
 
 
-def kv_budget(profile: Profile, gpu: Gpu, tp: int, pp: int, *, weights: int, activations: int, logits: int) -> int:
+def static_free(profile: Profile, ranks: int, towers: Fraction = Fraction(1)) -> Fraction:
+    """The share SGLang keeps free on so many ranks: what was set, or its own, less its factor for an encoder."""
+    own = [kept for at, kept in profile.kept_free if at >= ranks] or [kept for _, kept in profile.kept_free[-1:]]
+    return 1 - (1 - own[0]) * towers if own else 1 - profile.utilization
+
+
+def kv_budget(
+    profile: Profile,
+    gpu: Gpu,
+    tp: int,
+    pp: int,
+    *,
+    weights: int,
+    activations: int,
+    logits: int,
+    towers: Fraction = Fraction(1),
+) -> int:
     """Bytes the engine will give its KV cache: for vLLM without the part of `overhead` it does not know of."""
     known = (
         in_budget(profile, tp, pp)
         if profile.budget == "utilization"
-        else overhead(profile, gpu, tp, pp, weights=weights, activations=activations, logits=logits)
+        else overhead(profile, gpu, tp, pp, weights=weights, activations=activations, logits=logits, towers=towers)
     )
     return usable(gpu, profile) - weights - activations - logits - known
 

@@ -8,6 +8,7 @@ from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.engine import MICRO_BATCH, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.profile import Profile
+from planner.physics.inference.vision import towers
 from planner.physics.inference.weights import adapters, weights_per_gpu
 from planner.record import dataclass
 
@@ -145,7 +146,16 @@ def parts(
     if gpu is None:
         rest = found.context + non_torch(found, tp, pp) + found.graphs
     else:
-        rest = overhead(found, gpu, tp, pp, weights=weights, activations=forward, logits=sampler)
+        rest = overhead(
+            found,
+            gpu,
+            tp,
+            pp,
+            weights=weights,
+            activations=forward,
+            logits=sampler,
+            towers=towers(model.arch, found),
+        )
     sizes = (weights, cache, forward, sampler, rest)
     extra = margin(found, confidence, *sizes) if confidence else 0
     return Memory(dict(zip(PARTS, (*sizes, extra), strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
 from planner.catalog.records import Engine, Gpu, Release
@@ -14,6 +15,13 @@ LARGE: Final = 70 * GIB
 
 LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
+
+
+RANKS: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Numbers of ranks a share kept free is worked out for."""
+
+LARGEST: Final = 160
+"""Multiprocessors taken where a GPU's are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,8 @@ class Profile:
     whole_prompt: int
     encoder: str
     max_context: int
+    local_memory: int
+    kept_free: tuple[tuple[int, Fraction], ...]
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -67,10 +77,49 @@ def is_large(gpu: Gpu | None) -> bool:
     return gpu is not None and gpu.memory >= LARGE and "a100" not in gpu.id
 
 
-def _reserve(row: Release, gpu: Gpu, ranks: int) -> Fraction:
-    """The share of a GPU kept free for activations and graphs."""
-    fixed, each = next(((fixed, each) for below, fixed, each in row.reserves if gpu.device_memory < below * GIB))
-    return Fraction((fixed + each * ranks) * 2**20, gpu.device_memory)
+def _kept_free(row: Release, gpu: Gpu, ranks: int) -> Fraction:
+    """The share of a GPU that SGLang keeps free for activations and graphs on each of so many ranks.
+
+    `mem_fraction_static` by the rules of server_args.py, rounded as there.
+    """
+    if row.shares and (gpu.device_memory <= 80 * GIB or not row.reserves):
+        return 1 - next((share for at, share in sorted(row.shares.items()) if at >= ranks), row.shares[max(row.shares)])
+    fixed, each, four = next(kept for below, *kept in row.reserves if gpu.device_memory < below * GIB)
+    kept = Fraction((fixed + each * ranks + (four if ranks >= 4 else 0)) * 2**20, gpu.device_memory)
+    return Fraction(ceil(1000 * kept), 1000)
+
+
+def _by_ranks(row: Release, gpu: Gpu | None) -> tuple[tuple[int, Fraction], ...]:
+    if gpu is None or not (row.reserves or row.shares):
+        return ()
+    return tuple((ranks, _kept_free(row, gpu, ranks)) for ranks in RANKS)
+
+
+def threads(gpu: Gpu | None) -> int:
+    """Threads a GPU holds at once, for which CUDA keeps local memory; of the largest parts where it is not known.
+
+    MAX_THREADS_PER_SM × SMs (forums.developer.nvidia.com, local memory management); threads by compute capability:
+    CUDA C++ programming guide, technical specifications.
+    """
+    if gpu is None or not gpu.multiprocessors:
+        return LARGEST * 2048
+    capability = gpu.compute_capability or ""
+    each = 1024 if capability == "7.5" else 1536 if capability in ("8.6", "8.9", "12.0") else 2048
+    return gpu.multiprocessors * each
+
+
+def _local_memory(row: Release, gpu: Gpu | None) -> int:
+    vendor = gpu.vendor if gpu is not None else ""
+    return row.vendor_bytes[vendor] if vendor in row.vendor_bytes else row.thread_bytes * threads(gpu)
+
+
+def _buffers(row: Release, gpu: Gpu | None) -> tuple[tuple[int, int], ...]:
+    """Communication buffers by number of GPUs: NCCL opens more channels over a switch than over PCIe."""
+    table = dict(row.non_torch_bytes)
+    if gpu is not None and "bridge" in (gpu.link or "bridge"):
+        alone = not gpu.link
+        table |= {ranks: size for ranks, size in row.non_torch_bridged_bytes.items() if alone or ranks > 2}
+    return tuple(sorted(table.items()))
 
 
 def profile(
@@ -84,13 +133,12 @@ def profile(
     context: int = 0,
     light_sampler: bool = False,
     eager: bool = False,
-    ranks: int = 1,
     images: bool = True,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
     Without a version it is the newest release with the engine's stated share of the GPU. Before chunked prefill
-    (`whole_prompts`) a pass holds a whole prompt of `context` tokens; `ranks` matters where a share is kept free.
+    (`whole_prompts`) a pass holds a whole prompt of `context` tokens.
     `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
     `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero).
     """
@@ -99,10 +147,12 @@ def profile(
     whole = max(2048, context) if row.whole_prompts else 0
     if whole and context <= LONG:
         batched = whole
+    kept_free: tuple[tuple[int, Fraction], ...] = ()
     if utilization is None:
         utilization = row.gpu_memory_utilization if version else engine.gpu_memory_utilization
-        if gpu is not None and row.reserves:
-            utilization = 1 - _reserve(row, gpu, ranks)
+        kept_free = _by_ranks(row, gpu)
+        if kept_free:
+            utilization = 1 - kept_free[0][1]
     return Profile(
         engine=engine.id,
         budget=row.budget,
@@ -111,7 +161,7 @@ def profile(
         max_sequences=max_sequences or (row.max_sequences_large if large else row.max_sequences),
         max_batched_tokens=max_batched_tokens or batched,
         sampler_bytes_per_logit=row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit,
-        non_torch=tuple(sorted(row.non_torch_bytes.items())),
+        non_torch=_buffers(row, gpu),
         context=row.context_bytes,
         graphs=0 if eager else row.graph_bytes,
         graphs_in_budget=row.graphs_in_budget,
@@ -123,5 +173,7 @@ def profile(
         whole_prompt=whole,
         encoder=row.encoder if images else "",
         max_context=context,
+        kept_free=kept_free,
+        local_memory=_local_memory(row, gpu),
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
     )

@@ -106,3 +106,17 @@ def images(arch: Architecture, profile: Profile, tp: int = 1) -> tuple[int, int]
         working += count * 2 * patches * patches
         kept += CROSS * passing * count * tokens
     return working, kept + 2 * arch.hidden * passing
+
+
+def towers(arch: Architecture, profile: Profile) -> Fraction:
+    """What SGLang multiplies its static share by for an encoder: 0.95, and a tenth less for each ViT-L more of it.
+
+    adjust_mem_fraction_for_vlm (python/sglang/srt/server_args.py, 0.5.6); the encoder's layers are counted from its
+    parameters. 0.91 for Kimi-K2.5 in a log.
+    """
+    vision = encoder_of(arch)
+    if vision is None or not profile.encoder or profile.budget != "static":
+        return Fraction(1)
+    layer = 4 * vision.hidden * vision.attention + (3 if vision.gated else 2) * vision.hidden * vision.inter
+    complexity = Fraction(arch.opaque_params // layer * vision.hidden**2, 24 * 1024**2)
+    return Fraction(95, 100) * max(Fraction(4, 5), min(Fraction(21, 20), 1 - (complexity - 1) / 10))
