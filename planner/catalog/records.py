@@ -208,11 +208,13 @@ class Release:
     `budget` says how the KV cache is sized: `utilization` (a share of the GPU less what the profiling run used),
     `static` (a share for weights and cache), `free` (a share of what is free after loading) or `grown` (as needed).
     Where no share is set `shares` are by number of ranks, and `reserves` are (GPUs below so many GiB, MiB kept free,
-    MiB for each rank, MiB more from four ranks on); `latent_multiple` is what the width of a latent cache is padded to. `encoder` says what images the peak holds: a `batch` of the
-    largest, the same by earlier code (`items`) and with every output `expanded` to the batch, those of as many
-    `sequences` as a pass holds, or `one`. `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where
-    no switch joins them; `thread_bytes` of local memory for every thread a GPU holds come on top, or the
-    `vendor_bytes` of another vendor's runtime.
+    MiB for each rank, MiB more from four ranks on). `latent_multiple` is what the width of a latent cache is padded to.
+
+    `encoder` says what images the peak holds: a `batch` of the largest, the same by earlier code (`items`) and with
+    every output `expanded` to the batch, those of as many `sequences` as a pass holds, or `one`.
+
+    `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where no switch joins them; `thread_bytes` of
+    local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
     """
 
     since: tuple[int, ...]
