@@ -145,7 +145,11 @@ def cache_rows(truth: Truth) -> Iterable[Comparison]:
         if "unknown" in row:
             continue
         if "kv_cache_gib_per_gpu" in measured and _tokens(row):
-            per_token = sum(count * cache.token_bits for count, cache in truth.groups(row)) / 8
+            groups, size = truth.groups(row), measured["kv_cache_gib_per_gpu"] * GIB
+            if any(cache.block for _, cache in groups):  # long blocks: the tokens of whole ones
+                yield _compare("kv", row, inference.pool_tokens(int(size), groups), _tokens(row) or 1, "kv")
+                continue
+            per_token = sum(count * cache.pool_bits for count, cache in groups) / 8
             yield _compare("kv", row, float(per_token), measured["kv_cache_gib_per_gpu"] * GIB / _tokens(row), "kv")
         elif "kv_buffers_mib" in measured:
             parts = measured["kv_buffers_mib"]
@@ -210,7 +214,7 @@ def overhead_rows(truth: Truth) -> Iterable[Comparison]:
     """What vLLM calls non-torch memory."""
     for row in truth.rows:
         if row["engine"] == "vllm" and "non_torch_gib" in row["measured"]:
-            found = inference.non_torch(truth.profile(row), row.get("tp", 1), row.get("pp", 1))
+            found = inference.non_torch(truth.profile(row), truth.gpu(row), row.get("tp", 1), row.get("pp", 1))
             yield _compare("overhead", row, found, row["measured"]["non_torch_gib"] * GIB, "overhead")
 
 
@@ -227,7 +231,7 @@ def beside_rows(truth: Truth) -> Iterable[Comparison]:
         total = measured.get("total_gpu_gib", truth.catalog.gpus[row["gpu"]].memory / GIB)
         held = measured["weights_gib_per_gpu"] + measured["kv_cache_gib_per_gpu"]
         peak = sum(inference.peak(truth.model(row).architecture, found, tp))  # type: ignore[arg-type]
-        predicted = peak + inference.in_budget(found, tp, pp)
+        predicted = peak + inference.in_budget(found, truth.gpu(row), tp, pp)
         yield _compare("beside", row, predicted, (total * stated["utilization"] - held) * GIB, "beside")
 
 
@@ -239,7 +243,7 @@ def pool_rows(truth: Truth) -> Iterable[Comparison]:
             arch = None if "unknown" in row else truth.model(row).architecture
             found = truth.profile(row)
             factor = inference.towers(arch, found) if arch else KIMI_TOWERS if "Kimi" in row["model"] else Fraction(1)
-            kept = inference.static_free(found, row.get("tp", 1), factor)
+            kept = inference.static_free(found, truth.catalog.gpus[row["gpu"]], row.get("tp", 1), factor)
             predicted = measured["free_after_gib"] - measured["free_before_gib"] * float(kept)
         elif row["engine"] == "tensorrt_llm" and "available_gib" in measured and share:
             predicted = measured["available_gib"] * share
@@ -261,7 +265,7 @@ def buffers_rows(truth: Truth) -> Iterable[Comparison]:
         if "decoder_gib" in measured:
             size = sum(measured[name] for name in ("execution_gib", "buffers_gib", "decoder_gib"))
         elif measured.keys() >= {"available_gib", "total_gpu_gib"}:
-            fixed = (truth.weights(row, "cuda") + inference.non_torch(found) + found.context) / GIB
+            fixed = (truth.weights(row, "cuda") + inference.non_torch(found, truth.gpu(row)) + found.context) / GIB
             size = measured["total_gpu_gib"] - measured["available_gib"] - fixed
         else:
             continue
@@ -303,7 +307,7 @@ def used_rows(truth: Truth, confidence: Fraction) -> Iterable[Comparison]:
         found, tp = truth.profile(row), row.get("tp", 1)
         weights = truth.weights(row, "cuda")
         forward, sampler = inference.peak(truth.model(row).architecture, found, tp)  # type: ignore[arg-type]
-        rest = inference.non_torch(found, tp, row.get("pp", 1))
+        rest = inference.non_torch(found, truth.gpu(row), tp, row.get("pp", 1))
         extra = inference.margin(found, confidence, weights, 0, forward, sampler, rest)
         used = sum(measured[name] for name in needed) * GIB
         yield _compare("used", row, weights + forward + sampler + rest + extra, used, "weights", "peak")

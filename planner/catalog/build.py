@@ -279,6 +279,8 @@ def _release(row: Row) -> Release:
         thread_bytes=_maybe(row, "thread_bytes") or 0,
         non_torch_bridged_bytes={int(key): value for key, value in _integers(row, "non_torch_bridged_bytes").items()},
         vendor_bytes=_integers(row, "vendor_bytes"),
+        state_pages=_maybe(row, "state_pages") or 0,
+        by_request=bool(row.get("by_request", False)),
     )
 
 

@@ -215,6 +215,9 @@ class Release:
 
     `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where no switch joins them; `thread_bytes` of
     local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
+
+    A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own);
+    `by_request` says that the tokens reported are those of whole requests.
     """
 
     since: tuple[int, ...]
@@ -242,6 +245,8 @@ class Release:
     thread_bytes: int = 0
     non_torch_bridged_bytes: dict[int, int] = field(default_factory=dict)
     vendor_bytes: dict[str, int] = field(default_factory=dict)
+    state_pages: int = 0
+    by_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

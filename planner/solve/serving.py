@@ -160,6 +160,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             light_sampler=given.get("sampler") == "flashinfer",
             eager=given.get("cuda_graphs") is False,
             images=given.get("images") is not False,
+            all_to_all=str(given.get("all_to_all", "gather")),
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)

@@ -142,9 +142,16 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
     arch = this.model.architecture
     if arch is None:
         return 0, 0
-    key = ("peak", split.tensor, profile)
+    key = ("peak", split.tensor, split.expert, profile)
     if key not in this.known:
-        this.known[key] = inference.peak(arch, profile, split.tensor, context=this.context * this.concurrency)
+        this.known[key] = inference.peak(
+            arch,
+            profile,
+            split.tensor,
+            split.expert,
+            ranks=this.sharers(split),
+            context=this.context * this.concurrency,
+        )
     found: tuple[int, int] = this.known[key]
     return found
 
@@ -152,6 +159,12 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
 def _towers(this: Service, gpu: Gpu) -> Fraction:
     arch = this.model.architecture
     return inference.towers(arch, profile_of(this, gpu)) if arch is not None else Fraction(1)
+
+
+def _exchange(this: Service, split: Split, gpu: Gpu) -> int:
+    arch = this.model.architecture
+    ranks = this.sharers(split) if split.expert > 1 else 1
+    return inference.exchange(arch, profile_of(this, gpu), ranks) if arch is not None else 0
 
 
 def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
@@ -168,6 +181,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
         activations=peaks[0],
         logits=peaks[1],
         towers=_towers(this, gpu),
+        exchange=_exchange(this, split, gpu),
     )
 
 
@@ -191,6 +205,7 @@ def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tup
         activations=peaks[0],
         logits=peaks[1],
         towers=_towers(this, gpu),
+        exchange=_exchange(this, split, gpu),
     )
 
 
@@ -229,11 +244,13 @@ def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
         sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
-        most = inference.most_sequences(room, groups, sequences(this, this.context, 1, profile), profile.block)
+        alone = sequences(this, this.context, 1, profile)
+        one = alone if profile.by_request and len(groups) > 1 else None
+        most = inference.most_sequences(room, groups, alone, profile.block)
         wanted = sequences(this, this.context, this.concurrency, profile, sharers)
         limit = this.model.max_context or 1 << 20
         this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block)) * sharers,
+            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block, one)) * sharers,
             "max_concurrency": UNKNOWN if most is None else max(0, most) * sharers,
             "max_context": max(0, inference.longest_context(room, groups, wanted, profile.block, limit)),
         }

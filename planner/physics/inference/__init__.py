@@ -9,7 +9,7 @@ A solver tabulates each part over the decisions it depends on and adds the table
   → (first stage, last stage), and `rope_cache(arch, max_context)`.
 - `cache_groups(arch, kv_format, profile, tp, pp)` and `sequences(profile, context, concurrency, shared_prefix, vision)`
   once, then `held(groups, sequences, profile.block)` → bytes of the KV cache.
-- `peak(arch, profile, tp, context=…)` → (activations, logits).
+- `peak(arch, profile, tp, ep, ranks=…, context=…)` → (activations, logits).
 - `overhead(profile, gpu, tp, pp, weights=…, activations=…, logits=…)` → bytes; only SGLang and TensorRT-LLM look at the
   sizes, which may be arrays.
 - `usable(gpu, profile)` → bytes all parts must fit in.
@@ -22,9 +22,9 @@ A solver tabulates each part over the decisions it depends on and adds the table
   one GPU at once, the reference for tables.
 
 Quantities of a workload that these take: `engine_version gpu_memory_utilization max_sequences max_batched_tokens
-sampler cuda_graphs images` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`), `adapters
-adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attention_parallel` (`Split`), `confidence`
-(`margin`).
+sampler cuda_graphs images all_to_all` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`),
+`adapters adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attention_parallel` (`Split`),
+`confidence` (`margin`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from __future__ import annotations
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
     activations,
+    exchange,
     in_budget,
     kv_budget,
     logits,
@@ -91,6 +92,7 @@ __all__ = [
     "cache_beside",
     "cache_groups",
     "class_bits",
+    "exchange",
     "format_bits",
     "held",
     "images",

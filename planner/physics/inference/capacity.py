@@ -10,15 +10,23 @@ from planner.physics.inference.kv_cache import LayerCache, Sequences, held
 Groups = list[tuple[int, LayerCache]]
 
 
-def pool_tokens(budget: int, groups: Groups, block: int = 1) -> int:
+def pool_tokens(budget: int, groups: Groups, block: int = 1, request: Sequences | None = None) -> int:
     """Tokens one shared pool of `budget` bytes holds, in whole blocks, as engines report it: every layer counts.
 
-    What compressed attention keeps beside its compressed tokens is bounded for a sequence and does not.
+    What compressed attention keeps beside its compressed tokens is bounded for a sequence and does not. With a
+    `request` it is the tokens of as many such requests as the pool holds, as vLLM reports it from 0.21 on.
     """
-    per_token = sum((count * cache.token_bits for count, cache in groups if not cache.beside), Fraction(0))
+    per_token = sum((count * cache.pool_bits for count, cache in groups if not cache.beside), Fraction(0))
     if not per_token or budget <= 0:
         return 0
-    return floor(8 * budget / per_token) // block * block
+    if request is not None and request.context:
+        return budget * request.context // max(1, held(groups, request, block))
+    step = _step(groups, block)
+    return floor(8 * budget / per_token) // step * step
+
+
+def _step(groups: Groups, block: int) -> int:
+    return max((cache.block for _, cache in groups if cache.block), default=block)
 
 
 def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int = 1) -> int | None:
@@ -50,9 +58,10 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
 
     Bytes are linear in the context between the windows, so each piece is solved at once.
     """
+    least, block = block, _step(groups, block)
 
-    def bytes_at(blocks: int) -> int:
-        context = blocks * block
+    def bytes_at(blocks: int | Fraction) -> int:
+        context = int(blocks * block)
         return held(
             groups,
             Sequences(
@@ -85,4 +94,6 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
             guess += 1
         best = max(best, guess)
         break
+    if best == top and block != least and bytes_at(Fraction(limit, block)) <= budget:
+        return limit // least * least
     return best * block

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from planner.catalog.records import Architecture, Engine, Gpu
 from planner.physics.architecture import kind
-from planner.physics.inference.profile import Profile
+from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
 from planner.physics.inference.vision import images, pass_tokens
 
 MICRO_BATCH: Final = 512
@@ -22,6 +22,10 @@ MICRO_BATCH: Final = 512
 
 EXPERT_CHUNK: Final = 32768
 """Tokens vLLM's fused experts take at a time (VLLM_FUSED_MOE_CHUNK_SIZE)."""
+
+DEEPEP: Final = 2**30
+NODE: Final = 8
+LOW_LATENCY_TOKENS: Final = 256
 
 CHUNK: Final = 64
 """Tokens of a chunk of a gated delta net."""
@@ -41,22 +45,24 @@ def _inner(arch: Architecture, tp: int) -> int:
     return -(-max(dense, default=0) // tp)
 
 
-def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1) -> int:
+def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1, ep: int = 1, ranks: int = 1) -> int:
     """Peak of one forward pass in 16 bit: the larger of what its feed-forward parts need.
 
     A dense one holds gate and up, their product, and input, residual and output: 2 bytes × tokens × 3 (i + h), `tp`
     splits i; 0.5 % from vLLM 0.6's logs at 20,000 and 29,000 tokens. A mixture of experts holds hidden and residual,
-    and the routed tokens' products and outputs of at most 32768 tokens at a time (vLLM, fused_moe.py).
+    and the routed tokens' products and outputs of at most 32768 tokens at a time (vLLM, fused_moe.py); `ep` leaves
+    experts whole, and where `ranks` split attention by sequences it computes the tokens of all of them.
     """
     largest = 2 * max_batched_tokens * 3 * (_inner(arch, tp) + arch.hidden)
     for group in arch.groups:
         ffn = group.ffn
         if kind(ffn) == "moe":
-            inner, width = -(-int(ffn["inter"]) // tp), int(ffn.get("latent") or arch.hidden)
+            inner, width = -(-int(ffn["inter"]) // max(1, tp // ep)), int(ffn.get("latent") or arch.hidden)
+            tokens = max_batched_tokens * ranks
             routed = int(ffn["topk"]) * (inner + max(2 * inner, width))
             shared = -(-(int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)) // tp)
-            passing = max_batched_tokens * (2 * arch.hidden + 3 * shared)
-            largest = max(largest, 2 * (passing + min(max_batched_tokens, EXPERT_CHUNK) * routed))
+            passing = tokens * (2 * arch.hidden + 3 * shared)
+            largest = max(largest, 2 * (passing + min(tokens, EXPERT_CHUNK) * routed))
         if kind(group.mixer) == "gdn":
             largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
     return largest
@@ -103,11 +109,21 @@ def _llama_cpp(arch: Architecture, context: int, flash: bool) -> tuple[int, int]
     return (size * forward, 0) if forward >= output else (0, size * output)
 
 
-def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0, flash: bool = True) -> tuple[int, int]:
+def peak(
+    arch: Architecture,
+    profile: Profile,
+    tp: int = 1,
+    ep: int = 1,
+    *,
+    ranks: int = 1,
+    context: int = 0,
+    flash: bool = True,
+) -> tuple[int, int]:
     """(activations, logits) at the engine's peak: the largest of its moments, what is not there then is zero.
 
     Images add a moment of their own, the encoder at work, and its outputs beside the forward pass and the sampler.
-    `context` and `flash` matter to llama.cpp, whose scores grow with the context without flash attention.
+    `ranks` split attention by sequences. `context` and `flash` matter to llama.cpp, whose scores grow with the context
+    without flash attention.
     """
     encoding, kept = images(arch, profile, tp)
     if profile.engine == "llama_cpp":
@@ -117,7 +133,7 @@ def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0,
     tokens = pass_tokens(profile) if kept else profile.max_batched_tokens
     if latent:  # before version 0.8 vLLM prefills latent attention whole
         tokens = max(tokens, profile.whole_prompt)
-    forward = activations(arch, tokens, tp)
+    forward = activations(arch, tokens, tp, ep, ranks)
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler
@@ -126,17 +142,30 @@ def peak(arch: Architecture, profile: Profile, tp: int = 1, *, context: int = 0,
     return kept, sampler
 
 
-def non_torch(profile: Profile, tp: int = 1, pp: int = 1) -> int:
-    """Local memory of the kernels and communication buffers on one rank of `tp` × `pp`: the nearest size above."""
-    ranks = tp * pp
-    fitting = [size for at, size in profile.non_torch if at >= ranks]
-    buffers = fitting[0] if fitting else (profile.non_torch[-1][1] if profile.non_torch else 0)
-    return buffers + profile.local_memory
+def non_torch(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
+    """Local memory of the kernels and communication buffers on one rank of `tp` × `pp`."""
+    return buffers(profile, gpu, tp * pp) + local_memory(profile, gpu)
 
 
-def in_budget(profile: Profile, tp: int = 1, pp: int = 1) -> int:
+def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
+    """Buffers in which `ranks` that split attention by sequences exchange tokens with experts; none for gathering.
+
+    DeepEP: 1 GiB over NVLink and as much over the network beyond one node of eight (vLLM, VLLM_DEEPEP_BUFFER_SIZE_MB);
+    its low-latency kernels also two pairs of send and receive buffers of a message for each expert and token
+    (deepseek-ai/DeepEP, csrc/config.hpp get_low_latency_rdma_size_hint), 256 tokens at a time (vLLM,
+    VLLM_MOE_DP_CHUNK_SIZE).
+    """
+    experts = max((int(group.ffn["experts"]) for group in arch.groups if kind(group.ffn) == "moe"), default=0)
+    if ranks <= 1 or not experts or profile.all_to_all == "gather":
+        return 0
+    if profile.all_to_all == "deepep":
+        return DEEPEP * (1 if ranks <= NODE else 2)
+    return DEEPEP + 4 * experts * LOW_LATENCY_TOKENS * (2 * arch.hidden + 16)
+
+
+def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
     """The part of the overhead that the engine itself subtracts before it sizes its KV cache."""
-    return non_torch(profile, tp, pp) + (profile.graphs if profile.graphs_in_budget else 0)
+    return non_torch(profile, gpu, tp, pp) + (profile.graphs if profile.graphs_in_budget else 0)
 
 
 def usable(gpu: Gpu, profile: Profile) -> int:
@@ -154,37 +183,37 @@ def overhead(
     activations: int = 0,
     logits: int = 0,
     towers: Fraction = Fraction(1),
+    exchange: int = 0,
 ) -> int:
     """All that no tensor of the model accounts for, out of `usable`.
 
     vLLM: what it counts itself, and whatever its context, graphs and the sampler's warm-up (fp32 logits) need beyond
     the share of the GPU that the utilization leaves free: without it the engine dies after its cache is allocated.
     SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep free, which `towers` changes for a model
-    with an image encoder. The sizes may be arrays.
+    with an image encoder; `exchange` are the buffers of expert parallelism. The sizes may be arrays.
     """
-    buffers = non_torch(profile, tp, pp)
+    shared = non_torch(profile, gpu, tp, pp) + exchange
     match profile.budget:
         case "utilization":
             outside = profile.context + (0 if profile.graphs_in_budget else profile.graphs)
             warm = logits * 4 * profile.sampler_bytes_per_logit.denominator // profile.sampler_bytes_per_logit.numerator
             spare = gpu.memory - usable(gpu, profile)
-            return in_budget(profile, tp, pp) + _larger(outside + warm - spare, 0 * warm)
+            return in_budget(profile, gpu, tp, pp) + exchange + _larger(outside + warm - spare, 0 * warm)
         case "static":
-            reserve = ceil((gpu.memory - profile.context - buffers) * static_free(profile, tp * pp, towers))
-            live = activations + logits + profile.graphs + buffers
-            return profile.context + profile.graphs + buffers + _larger(reserve - live, 0 * live)
+            reserve = ceil((gpu.memory - profile.context - shared) * static_free(profile, gpu, tp * pp, towers))
+            live = activations + logits + profile.graphs + shared
+            return profile.context + profile.graphs + shared + _larger(reserve - live, 0 * live)
         case "free":
-            fixed = profile.context + buffers + profile.graphs
+            fixed = profile.context + shared + profile.graphs
             free = _larger(gpu.memory - fixed - weights - activations - logits, 0 * weights)
             share = profile.utilization
             return fixed + free * (share.denominator - share.numerator) // share.denominator
-    return profile.context + buffers + profile.graphs
+    return profile.context + shared + profile.graphs
 
 
-def static_free(profile: Profile, ranks: int, towers: Fraction = Fraction(1)) -> Fraction:
-    """The share SGLang keeps free on so many ranks: what was set, or its own, less its factor for an encoder."""
-    own = [kept for at, kept in profile.kept_free if at >= ranks] or [kept for _, kept in profile.kept_free[-1:]]
-    return 1 - (1 - own[0]) * towers if own else 1 - profile.utilization
+def static_free(profile: Profile, gpu: Gpu, ranks: int, towers: Fraction = Fraction(1)) -> Fraction:
+    """The share SGLang keeps free on so many ranks, with its factor for an encoder on what it fills."""
+    return 1 - (1 - kept_free(profile, gpu, ranks)) * towers
 
 
 def kv_budget(
@@ -197,12 +226,23 @@ def kv_budget(
     activations: int,
     logits: int,
     towers: Fraction = Fraction(1),
+    exchange: int = 0,
 ) -> int:
     """Bytes the engine will give its KV cache: for vLLM without the part of `overhead` it does not know of."""
     known = (
-        in_budget(profile, tp, pp)
+        in_budget(profile, gpu, tp, pp) + exchange
         if profile.budget == "utilization"
-        else overhead(profile, gpu, tp, pp, weights=weights, activations=activations, logits=logits, towers=towers)
+        else overhead(
+            profile,
+            gpu,
+            tp,
+            pp,
+            weights=weights,
+            activations=activations,
+            logits=logits,
+            towers=towers,
+            exchange=exchange,
+        )
     )
     return usable(gpu, profile) - weights - activations - logits - known
 

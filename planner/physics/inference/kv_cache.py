@@ -15,6 +15,9 @@ from planner.physics.architecture import attention_widths, kind
 from planner.record import dataclass
 
 SIXTEEN: Final = Fraction(16)
+PRECISE_STATES: Final = ("qwen3_5", "qwen3_5_moe", "qwen3_5_text", "qwen3_5_moe_text", "nemotron_h")
+"""Families whose config asks for recurrent states in fp32 (mamba_ssm_dtype, mamba_ssm_cache_dtype; vLLM
+model_executor/models/config.py)."""
 INDEX_SCALE_BITS: Final = 32
 """An fp32 scale for each 128 fp8 numbers of a sparse-attention indexer's keys (DeepSeek-V3.2, vLLM sparse_attn_indexer:
 132 bytes for 128)."""
@@ -32,6 +35,8 @@ class LayerCache:
 
     `encoder` layers hold the tokens of images instead of those of the text. `beside` is what a layer of compressed
     attention keeps beside its compressed tokens: the last ones whole (`window`), the pool it compresses (`state`).
+    `block` is a block of tokens of its own, `page_bits` what a state costs for each token of the pool it shares with
+    the layers that hold tokens.
     """
 
     token_bits: Fraction
@@ -39,6 +44,13 @@ class LayerCache:
     state_bits: Fraction
     encoder: bool = False
     beside: str = ""
+    block: int = 0
+    page_bits: Fraction = Fraction(0)
+
+    @property
+    def pool_bits(self) -> Fraction:
+        """Bits of one token's place in a shared pool."""
+        return self.page_bits or self.token_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +194,7 @@ def layer_caches(
             bits,
             tp,
             scale_bits=scale_bits,
-            state_bits=state_bits,
+            state_bits=32 if arch.family in PRECISE_STATES else state_bits,
             windows=windows,
             latent_multiple=latent_multiple,
         )
@@ -204,18 +216,19 @@ def held(groups: list[tuple[int, LayerCache]], sequences: Sequences, block: int 
 
     A windowed layer keeps the window of each sequence and, once, the chunk in prefill (vLLM, SlidingWindowSpec).
     """
-    tokens = _blocks(sequences.context, block)
-    shared = min(sequences.shared_prefix, sequences.context) // block * block
-    everything = sequences.concurrency * (tokens - shared) + shared
     total = Fraction(0)
     for count, cache in groups:
+        step = cache.block or block
+        tokens = _blocks(sequences.context, step)
+        shared = min(sequences.shared_prefix, sequences.context) // step * step
+        everything = sequences.concurrency * (tokens - shared) + shared
         if cache.encoder:
-            kept = sequences.concurrency * _blocks(sequences.vision, block)
+            kept = sequences.concurrency * _blocks(sequences.vision, step)
         elif cache.window is None:
             kept = everything
         else:
-            window = min(tokens, _blocks(cache.window, block))
-            kept = min(sequences.concurrency * window + _blocks(sequences.chunk, block), everything)
+            window = min(tokens, _blocks(cache.window, step))
+            kept = min(sequences.concurrency * window + _blocks(sequences.chunk, step), everything)
         total += count * (kept * cache.token_bits + sequences.concurrency * cache.state_bits)
     return ceil(total / 8)
 

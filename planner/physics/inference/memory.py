@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.inference.engine import MICRO_BATCH, margin, non_torch, overhead, peak
+from planner.physics.inference.engine import MICRO_BATCH, exchange, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
+from planner.physics.inference.paging import paged
 from planner.physics.inference.profile import Profile
 from planner.physics.inference.vision import towers
 from planner.physics.inference.weights import adapters, weights_per_gpu
@@ -71,7 +72,7 @@ def cache_groups(
 ) -> list[tuple[int, LayerCache]]:
     """The layers of the fullest stage with what each holds, in this KV format and as this engine keeps them."""
     bits, scale_bits = format_bits(fmt)
-    return layer_caches(
+    found = layer_caches(
         arch,
         bits,
         tp,
@@ -82,6 +83,7 @@ def cache_groups(
         latent_multiple=profile.latent_multiple,
         layer_split=profile.layer_split,
     )
+    return paged(found, profile.block, profile.state_pages)
 
 
 def sequences(
@@ -142,9 +144,10 @@ def parts(
     tp, pp = split.tensor, split.pipeline
     weights = weights_beside(model, split, beside, found)
     cache = cache_beside(model, split, beside, found, load)
-    forward, sampler = peak(model.arch, found, tp, context=load.context * load.concurrency)
+    ranks = tp if split.attention_by_sequence else 1
+    forward, sampler = peak(model.arch, found, tp, split.expert, ranks=ranks, context=load.context * load.concurrency)
     if gpu is None:
-        rest = found.context + non_torch(found, tp, pp) + found.graphs
+        rest = found.context + non_torch(found, gpu, tp, pp) + found.graphs
     else:
         rest = overhead(
             found,
@@ -155,6 +158,7 @@ def parts(
             activations=forward,
             logits=sampler,
             towers=towers(model.arch, found),
+            exchange=exchange(model.arch, found, ranks if split.expert > 1 else 1),
         )
     sizes = (weights, cache, forward, sampler, rest)
     extra = margin(found, confidence, *sizes) if confidence else 0

@@ -17,9 +17,6 @@ LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
 
 
-RANKS: Final = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers of ranks a share kept free is worked out for."""
-
 LARGEST: Final = 160
 """Multiprocessors taken where a GPU's are not known."""
 
@@ -47,8 +44,15 @@ class Profile:
     whole_prompt: int
     encoder: str
     max_context: int
-    local_memory: int
-    kept_free: tuple[tuple[int, Fraction], ...]
+    non_torch_bridged: tuple[tuple[int, int], ...]
+    thread_bytes: int
+    vendor_bytes: tuple[tuple[str, int], ...]
+    share_set: bool
+    shares: tuple[tuple[int, Fraction], ...]
+    reserves: tuple[tuple[int, int, int, int], ...]
+    state_pages: int
+    by_request: bool
+    all_to_all: str
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -77,22 +81,18 @@ def is_large(gpu: Gpu | None) -> bool:
     return gpu is not None and gpu.memory >= LARGE and "a100" not in gpu.id
 
 
-def _kept_free(row: Release, gpu: Gpu, ranks: int) -> Fraction:
+def kept_free(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
     """The share of a GPU that SGLang keeps free for activations and graphs on each of so many ranks.
 
-    `mem_fraction_static` by the rules of server_args.py, rounded as there.
+    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there.
     """
-    if row.shares and (gpu.device_memory <= 80 * GIB or not row.reserves):
-        return 1 - next((share for at, share in sorted(row.shares.items()) if at >= ranks), row.shares[max(row.shares)])
-    fixed, each, four = next(kept for below, *kept in row.reserves if gpu.device_memory < below * GIB)
+    if profile.share_set or not (profile.shares or profile.reserves):
+        return 1 - profile.utilization
+    if profile.shares and (gpu.device_memory <= 80 * GIB or not profile.reserves):
+        return 1 - next((share for at, share in profile.shares if at >= ranks), profile.shares[-1][1])
+    fixed, each, four = next(kept for below, *kept in profile.reserves if gpu.device_memory < below * GIB)
     kept = Fraction((fixed + each * ranks + (four if ranks >= 4 else 0)) * 2**20, gpu.device_memory)
     return Fraction(ceil(1000 * kept), 1000)
-
-
-def _by_ranks(row: Release, gpu: Gpu | None) -> tuple[tuple[int, Fraction], ...]:
-    if gpu is None or not (row.reserves or row.shares):
-        return ()
-    return tuple((ranks, _kept_free(row, gpu, ranks)) for ranks in RANKS)
 
 
 def threads(gpu: Gpu | None) -> int:
@@ -108,18 +108,19 @@ def threads(gpu: Gpu | None) -> int:
     return gpu.multiprocessors * each
 
 
-def _local_memory(row: Release, gpu: Gpu | None) -> int:
-    vendor = gpu.vendor if gpu is not None else ""
-    return row.vendor_bytes[vendor] if vendor in row.vendor_bytes else row.thread_bytes * threads(gpu)
+def local_memory(profile: Profile, gpu: Gpu | None) -> int:
+    """What a GPU's runtime takes for its kernels: local memory of every thread, or a vendor's own figure."""
+    own = dict(profile.vendor_bytes).get(gpu.vendor) if gpu is not None else None
+    return profile.thread_bytes * threads(gpu) if own is None else own
 
 
-def _buffers(row: Release, gpu: Gpu | None) -> tuple[tuple[int, int], ...]:
-    """Communication buffers by number of GPUs: NCCL opens more channels over a switch than over PCIe."""
-    table = dict(row.non_torch_bytes)
+def buffers(profile: Profile, gpu: Gpu | None, ranks: int) -> int:
+    """Communication buffers of so many ranks, by the nearest size above; PCIe has fewer channels than a switch."""
+    table = dict(profile.non_torch)
     if gpu is not None and "bridge" in (gpu.link or "bridge"):
-        alone = not gpu.link
-        table |= {ranks: size for ranks, size in row.non_torch_bridged_bytes.items() if alone or ranks > 2}
-    return tuple(sorted(table.items()))
+        table |= {at: size for at, size in profile.non_torch_bridged if at > 2 or not gpu.link}
+    fitting = [size for at, size in sorted(table.items()) if at >= ranks]
+    return fitting[0] if fitting else table[max(table)] if table else 0
 
 
 def profile(
@@ -134,25 +135,24 @@ def profile(
     light_sampler: bool = False,
     eager: bool = False,
     images: bool = True,
+    all_to_all: str = "gather",
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
     Without a version it is the newest release with the engine's stated share of the GPU. Before chunked prefill
     (`whole_prompts`) a pass holds a whole prompt of `context` tokens.
     `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
-    `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero).
+    `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
+    experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency.
     """
     row, large = release(engine, version), is_large(gpu)
     batched = row.max_batched_tokens_large if large else row.max_batched_tokens
     whole = max(2048, context) if row.whole_prompts else 0
     if whole and context <= LONG:
         batched = whole
-    kept_free: tuple[tuple[int, Fraction], ...] = ()
+    share_set = utilization is not None
     if utilization is None:
         utilization = row.gpu_memory_utilization if version else engine.gpu_memory_utilization
-        kept_free = _by_ranks(row, gpu)
-        if kept_free:
-            utilization = 1 - kept_free[0][1]
     return Profile(
         engine=engine.id,
         budget=row.budget,
@@ -161,7 +161,7 @@ def profile(
         max_sequences=max_sequences or (row.max_sequences_large if large else row.max_sequences),
         max_batched_tokens=max_batched_tokens or batched,
         sampler_bytes_per_logit=row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit,
-        non_torch=_buffers(row, gpu),
+        non_torch=tuple(sorted(row.non_torch_bytes.items())),
         context=row.context_bytes,
         graphs=0 if eager else row.graph_bytes,
         graphs_in_budget=row.graphs_in_budget,
@@ -173,7 +173,14 @@ def profile(
         whole_prompt=whole,
         encoder=row.encoder if images else "",
         max_context=context,
-        kept_free=kept_free,
-        local_memory=_local_memory(row, gpu),
+        non_torch_bridged=tuple(sorted(row.non_torch_bridged_bytes.items())),
+        thread_bytes=row.thread_bytes,
+        vendor_bytes=tuple(sorted(row.vendor_bytes.items())),
+        share_set=share_set,
+        shares=tuple(sorted(row.shares.items())),
+        reserves=row.reserves,
+        state_pages=row.state_pages,
+        by_request=row.by_request,
+        all_to_all=all_to_all,
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
     )
