@@ -142,6 +142,18 @@ def coverage_left_out(truth: Truth, confidence: int = 95) -> tuple[int, int]:
     return outside, total
 
 
+def _left_groups(name: str, rows: list[Comparison], fit: measured.Fit) -> Iterable[str]:
+    for what in ("name", "gpu"):
+        found = measured.leave_one_out(rows, fit, what)
+        sizes = {row.row: row.measured for row in rows}
+        gib = statistics.fmean(abs(error) / 100 * sizes[row] for _, row, error in found) / 2**30
+        groups = len({group for group, _, _ in found})
+        mean = statistics.fmean(abs(error) for *_, error in found)
+        largest = max((error for *_, error in found), key=abs)
+        label = "model" if what == "name" else "GPU"
+        yield f"| {name} | {label} | {len(found)} | {groups} | {mean:.2f} % | {gib:.2f} | {largest:+.2f} % |"
+
+
 def page(truth: Truth) -> str:
     """The whole page."""
     rows = all_rows(truth)
@@ -151,8 +163,7 @@ def page(truth: Truth) -> str:
     peaks = [row for row in good if row.part == "peak" and row.engine == "vllm"]
     rests = [row for row in good if row.part == "overhead"]
     tokens = [row for row in good if row.part == "tokens"]
-    left_peak = measured.leave_one_out(peaks, statistics.fmean)
-    left_rest = measured.leave_one_out(rests, statistics.median)
+    beside = [row for row in good if row.part == "beside"]
     outside, total = coverage_left_out(truth)
     mean_tokens = statistics.fmean(abs(row.error) for row in tokens)
     lines = [
@@ -186,8 +197,10 @@ def page(truth: Truth) -> str:
         "",
         "Every part has a margin: the share by which the measurement exceeds the estimate in at most 5 % of the rows",
         "of its kind (20, 10 and 1 % for `confidence` 80, 90 and 99 %). The part `margin` is their sum. SGLang,",
-        "TensorRT-LLM and transformers have few rows of their own and take those of vLLM; all take the cache's. The",
-        "overhead of SGLang and TensorRT-LLM has none: it holds the share they keep free, in which its errors lie.",
+        "TensorRT-LLM and transformers have few rows of weights and peaks and take those of vLLM beside their own; all",
+        "take the cache's. The overhead of SGLang and TensorRT-LLM holds the share they keep free, in which the errors",
+        "of its parts lie; its margin is that of the rule which sizes their cache (cache out of free memory). What",
+        "transformers and llama.cpp take beside tensors has no rows, and the margin of vLLM's non-torch memory.",
         "",
         "| engine | part | 80 % | 90 % | 95 % | 99 % |",
         "|---|---|---:|---:|---:|---:|",
@@ -203,14 +216,15 @@ def page(truth: Truth) -> str:
         "",
         "## Constants fitted to rows, checked on rows left out",
         "",
-        "| constant | rows | models | mean error, its model left out | largest |",
-        "|---|---:|---:|---:|---:|",
-        *(
-            f"| {name} | {len(found)} | {len({model for model, _ in found})} | "
-            f"{statistics.fmean(abs(error) for _, error in found):.2f} % | "
-            f"{max((error for _, error in found), key=abs):+.2f} % |"
-            for name, found in (("peak (sampler's bytes a logit)", left_peak), ("non-torch memory", left_rest))
-        ),
+        "A scale on the estimate is fitted to the rows of all other models, or of all other GPUs, and held against",
+        "the rows left out. Non-torch memory is small: its mean error is in GiB too, where a tenth of a GiB of 0.01 is",
+        "a thousand per cent.",
+        "",
+        "| constant | left out | rows | groups | mean error | mean error in GiB | largest |",
+        "|---|---|---:|---:|---:|---:|---:|",
+        *_left_groups("peak (sampler's bytes a logit)", peaks, statistics.fmean),
+        *_left_groups("non-torch memory", rests, statistics.median),
+        *_left_groups("peak and overhead, by the budget's sum", beside, statistics.median),
         "",
         "## Rows left out",
         "",

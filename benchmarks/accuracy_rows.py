@@ -38,6 +38,7 @@ class Comparison:
     predicted: float
     measured: float
     reason: str = ""
+    gpu: str = ""
 
     @property
     def error(self) -> float:
@@ -135,7 +136,8 @@ def _tokens(row: Row) -> int | None:
 
 def _compare(part: str, row: Row, predicted: float, measured: float, *skips: str) -> Comparison:
     reason = next((row["skip"][name] for name in skips if name in row.get("skip", {})), "")
-    return Comparison(part, row["id"], row["engine"], family(row["model"]), row["model"], predicted, measured, reason)
+    named = (row["id"], row["engine"], family(row["model"]), row["model"])
+    return Comparison(part, *named, predicted, measured, reason, row.get("gpu", "not named"))
 
 
 def cache_rows(truth: Truth) -> Iterable[Comparison]:
@@ -342,18 +344,29 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
         "overhead": table(rests),
     }
     host = {**served, "weights": table(files), "activations": table(buffers), "logits": table(buffers)}
-    kept_free = {**served, "overhead": dict.fromkeys(CONFIDENCES, 0)}
-    own = {"llama_cpp": host, "sglang": kept_free, "tensorrt_llm": kept_free}
+    pools, buffers_ahead = kept(pool_rows(truth)), kept(buffers_rows(truth))
+    ahead = table(peaks + buffers_ahead)
+    own = {
+        "llama_cpp": host,
+        "sglang": {**served, "overhead": table([row for row in pools if row.engine == "sglang"])},
+        "tensorrt_llm": {
+            **served,
+            "activations": ahead,
+            "logits": ahead,
+            "overhead": table([row for row in pools if row.engine == "tensorrt_llm"]),
+        },
+    }
     return {name: own.get(name, served) for name in truth.catalog.engines}
 
 
 Fit = Callable[[list[float]], float]
 
 
-def leave_one_out(rows: list[Comparison], fit: Fit) -> list[tuple[str, float]]:
-    """(model, error in per cent) of a scale fitted to the rows of all other models."""
+def leave_one_out(rows: list[Comparison], fit: Fit, group: str = "name") -> list[tuple[str, str, float]]:
+    """(group, row, error in per cent) of a scale fitted to the rows of all other models (`name`) or GPUs (`gpu`)."""
     found = []
-    for name in sorted({row.name for row in rows}):
-        scale = fit([row.measured / row.predicted for row in rows if row.name != name])
-        found += [(name, (scale * row.predicted / row.measured - 1) * 100) for row in rows if row.name == name]
+    for name in sorted({getattr(row, group) for row in rows}):
+        scale = fit([row.measured / row.predicted for row in rows if getattr(row, group) != name])
+        here = [row for row in rows if getattr(row, group) == name]
+        found += [(name, row.row, (scale * row.predicted / row.measured - 1) * 100) for row in here]
     return found

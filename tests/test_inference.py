@@ -312,3 +312,54 @@ def test_engines_name_the_page_of_what_they_run_on() -> None:
     for engine in CATALOG.engines.values():
         assert "." in engine.sources["vendors"].split()[0], engine.id
         assert not set(engine.excludes) - set(CATALOG.gpus), engine.id
+
+
+@pytest.mark.parametrize("gpu, gib", [("h100_sxm", 0.13), ("a100_sxm_80gb", 0.11), ("t4", 0.05), ("l40s", 0.08)])
+def test_local_memory_is_that_of_every_thread(gpu: str, gib: float) -> None:
+    """Non-torch memory of one GPU in vLLM's logs from 0.6.6 to 0.20, to a twentieth of a GiB."""
+    card = CATALOG.gpus[gpu]
+    found = inference.profile(VLLM, "0.11.0", card)
+    assert inference.non_torch(found, card) / 2**30 == pytest.approx(gib, abs=0.055)
+
+
+def test_a_switch_takes_more_buffers_than_pcie() -> None:
+    h100, l40s = CATALOG.gpus["h100_sxm"], CATALOG.gpus["l40s"]
+    linked, alone = inference.profile(VLLM, "0.11.0", h100), inference.profile(VLLM, "0.11.0", l40s)
+    for tp in (2, 4, 8):
+        assert inference.non_torch(linked, h100, tp) > inference.non_torch(alone, l40s, tp)
+    assert inference.non_torch(linked, h100, 2) / 2**30 == pytest.approx(0.55, abs=0.01)
+
+
+def test_states_take_pages_of_the_pool() -> None:
+    """Qwen3.5-35B-A3B in vLLM: blocks of 1056 tokens, 63360 tokens in 4.88 GiB and 83424 in 6.44 (public notes)."""
+    arch = CATALOG.models["Qwen/Qwen3.5-35B-A3B"].architecture
+    assert arch is not None
+    groups = inference.cache_groups(arch, BF16, inference.profile(VLLM, "0.20.0"))
+    assert {cache.block for _, cache in groups if cache.token_bits} == {1056}
+    assert inference.pool_tokens(int(4.88 * 2**30), groups, 16) == 63360
+    assert inference.pool_tokens(int(6.44 * 2**30), groups, 16) == 83424
+    one = inference.Sequences(262144, 1)
+    assert inference.longest_context(inference.held(groups, one, 16), groups, one, 16, 262144) == 262144
+    alone = inference.cache_groups(arch, BF16, inference.profile(CATALOG.engines["sglang"], "0.5.6"))
+    assert inference.held(groups, one, 16) > inference.held(alone, one, 1)
+
+
+def test_experts_are_exchanged_in_buffers() -> None:
+    """DeepSeek-V3: the hint of DeepEP's low-latency kernels for 256 tokens, 256 experts and 7168 hidden is 3.5 GiB."""
+    arch = CATALOG.models["deepseek-ai/DeepSeek-V3"].architecture
+    assert arch is not None
+    sizes = [
+        inference.exchange(arch, inference.profile(VLLM, all_to_all=how), 8)
+        for how in ("gather", "deepep", "deepep_low_latency")
+    ]
+    assert sizes[0] == 0 and sizes[1] == 2**30
+    assert (sizes[2] - 2**30) / 2**30 == pytest.approx(3.5, abs=0.02)
+    assert inference.exchange(arch, inference.profile(VLLM, all_to_all="deepep"), 1) == 0
+
+
+def test_ranks_with_their_own_sequences_compute_the_experts_of_all() -> None:
+    arch = CATALOG.models["deepseek-ai/DeepSeek-V3"].architecture
+    assert arch is not None
+    shared = inference.activations(arch, 8192, 8, 8)
+    assert inference.activations(arch, 8192, 8, 8, ranks=8) > 3 * shared
+    assert shared > inference.activations(arch, 8192, 8)

@@ -85,6 +85,21 @@ def test_latents_split_by_sequences_hold_a_share_each(tmp_path: Path) -> None:
     assert whole["kv_cache"] == 8 * share["kv_cache"]
 
 
+def test_text_only_needs_no_room_for_images(tmp_path: Path) -> None:
+    model = "Qwen/Qwen2.5-VL-7B-Instruct"
+    few = "max_sequences = 64"
+    served = parts(estimate(tmp_path, few, model=model))
+    text = parts(estimate(tmp_path, f"{few}; images = false", model=model))
+    assert served["activations"] + served["logits"] > text["activations"] + text["logits"] + GIB // 2
+
+
+def test_buffers_of_experts_are_overhead(tmp_path: Path) -> None:
+    model, more = "deepseek-ai/DeepSeek-V3", "attention_parallel = data; expert_parallel = 8"
+    plain = parts(estimate(tmp_path, more, model=model, gpus=8, weights="fp8"))
+    deep = parts(estimate(tmp_path, f"{more}; all_to_all = deepep", model=model, gpus=8, weights="fp8"))
+    assert deep["overhead"] - plain["overhead"] >= GIB
+
+
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt_llm", "llama_cpp", "transformers"])
 def test_every_engine_answers(tmp_path: Path, engine: str) -> None:
     found = estimate(tmp_path, f"engine = {engine}", gpus=1)

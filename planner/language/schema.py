@@ -117,6 +117,14 @@ QUANTITIES: tuple[Quantity, ...] = (
     word("sampler", (INFERENCE,), "given", "native flashinfer", "native", "How vLLM samples: by sorting, or not."),
     word("attention_parallel", (INFERENCE,), "given", "tensor data", "tensor", "Attention by heads or sequences."),
     Quantity("cuda_graphs", (INFERENCE,), "given", "boolean", "Whether the engine captures CUDA graphs.", default=True),
+    word(
+        "all_to_all",
+        (INFERENCE,),
+        "given",
+        "gather deepep deepep_low_latency",
+        "gather",
+        "How tokens reach experts of ranks that have sequences of their own.",
+    ),
     Quantity(
         "images", (INFERENCE,), "given", "boolean", "Whether a model with an encoder serves images.", default=True
     ),

@@ -15,9 +15,10 @@ from planner.catalog.huggingface.diffusion import CLASSES, DIFFUSION
 from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
 from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
 from planner.catalog.huggingface.native import quantized, sixteen
+from planner.catalog.huggingface.towers import encoder
 from planner.catalog.huggingface.vision import CLIP_VISION, TOWERS, VISION, llava_projector, pixtral_tower
 from planner.catalog.parameters import classes_of, parameters
-from planner.catalog.records import Architecture, Model
+from planner.catalog.records import Architecture, Model, Vision
 
 Describe = Callable[[Config], Architecture]
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_context_length", "seq_length")
@@ -245,7 +246,8 @@ def _wrapped(kind: str, whole: Config) -> tuple[Architecture, Config]:
         architecture = replace(architecture, tied=True)
     elif whole.has("tie_word_embeddings") and kind not in ("mllama", "llama4"):  # these never tie
         architecture = replace(architecture, tied=whole.flag("tie_word_embeddings"))
-    return replace(architecture, opaque_params=_beside(kind, whole, architecture.hidden)), config
+    beside, vision = _beside(kind, whole, architecture.hidden)
+    return replace(architecture, opaque_params=beside, vision=vision), config
 
 
 def _text_only(whole: Config) -> bool:
@@ -255,8 +257,8 @@ def _text_only(whole: Config) -> bool:
     return bool(names) and all(name.endswith("ForCausalLM") for name in names)
 
 
-def _beside(kind: str, whole: Config, hidden: int) -> int:
-    """Return the parameters of a wrapper's vision tower and projector.
+def _beside(kind: str, whole: Config, hidden: int) -> tuple[int, Vision | None]:
+    """Return the parameters of a wrapper's vision tower and projector, and the tower's shapes where they are known.
 
     A config without its `vision_config` says nothing of the tower that its checkpoint has: the library would build one
     of its defaults, which for Llama 4 is 417 million parameters short of the published one.
@@ -266,12 +268,12 @@ def _beside(kind: str, whole: Config, hidden: int) -> int:
     tower = TOWERS.get(kind)
     if tower is None:
         whole.doubt("vision_config", "describes a vision tower that is not described here; give the text part alone")
-        return 0
+        return 0, None
     filled = CLIP_VISION if kind == "llava" else VISION[kind]
     vision = whole.part("vision_config", filled, required=False)
     if vision is None:
         if kind == "gemma4" or _text_only(whole):  # Gemma 4 without a tower is the library's own default
-            return 0
+            return 0, None
         whole.doubt("vision_config", f"is missing, and a `{kind}` has a vision tower; `approximate = true` accepts the "
                     "library's default one, a decoder alone is a `text_config` of its own")  # fmt: skip
         absent = {**VISION[kind], "patch_size": 14} if kind == "mistral3" else VISION[kind]
@@ -279,10 +281,10 @@ def _beside(kind: str, whole: Config, hidden: int) -> int:
     stated = str(vision.value("model_type") or "")
     if kind == "llava" and stated == "pixtral":
         vision = Config(whole.path, whole.text, vision.data, VISION["mistral3"], whole.approximate, "vision_config")
-        return pixtral_tower(vision) + llava_projector(whole, vision, hidden)
+        return pixtral_tower(vision) + llava_projector(whole, vision, hidden), encoder(kind, whole, vision)
     if kind == "llava" and stated not in ("", "clip_vision_model"):
         vision.doubt("model_type", f"is `{stated[:60]}`; CLIP and Pixtral towers are described")
-    return tower(whole, vision, hidden)
+    return tower(whole, vision, hidden), encoder(kind, whole, vision)
 
 
 def _encoder(kind: str, count: Callable[[Config], dict[str, int]], config: Config) -> Model:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil
 from typing import Final
 
 from planner.catalog.records import Engine, Gpu, Release
@@ -92,7 +91,7 @@ def kept_free(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
         return 1 - next((share for at, share in profile.shares if at >= ranks), profile.shares[-1][1])
     fixed, each, four = next(kept for below, *kept in profile.reserves if gpu.device_memory < below * GIB)
     kept = Fraction((fixed + each * ranks + (four if ranks >= 4 else 0)) * 2**20, gpu.device_memory)
-    return Fraction(ceil(1000 * kept), 1000)
+    return 1 - Fraction(round(1000 * (1 - kept)), 1000)
 
 
 def threads(gpu: Gpu | None) -> int:
