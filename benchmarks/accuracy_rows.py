@@ -104,6 +104,7 @@ class Truth:
             row.get("pp", 1),
             max_context=rope if rounding != EXACT else None,
             rounding=rounding,
+            absorbed=rounding != EXACT and self.profile(row).absorbed,
         )
 
     def buffer(self, row: Row, gpus: int) -> int:

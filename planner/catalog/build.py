@@ -281,6 +281,7 @@ def _release(row: Row) -> Release:
         vendor_bytes=_integers(row, "vendor_bytes"),
         state_pages=_maybe(row, "state_pages") or 0,
         by_request=bool(row.get("by_request", False)),
+        absorbed=bool(row.get("absorbed", False)),
     )
 
 

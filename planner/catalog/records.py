@@ -217,7 +217,8 @@ class Release:
     local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
 
     A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own);
-    `by_request` says that the tokens reported are those of whole requests.
+    `by_request` says that the tokens reported are those of whole requests, `absorbed` that latent attention keeps its
+    products beside its factors.
     """
 
     since: tuple[int, ...]
@@ -247,6 +248,7 @@ class Release:
     vendor_bytes: dict[str, int] = field(default_factory=dict)
     state_pages: int = 0
     by_request: bool = False
+    absorbed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

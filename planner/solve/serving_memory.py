@@ -19,7 +19,7 @@ LARGEST = 2**60
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     """Return the weights on the fullest GPU."""
-    key = ("weights", form.weights, split, profile.rope_cache)
+    key = ("weights", form.weights, split, profile.rope_cache, profile.absorbed)
     if key not in this.known:
         model = this.model
         arch = model.architecture
@@ -40,6 +40,7 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
                 max_context=model.max_context if profile.rope_cache else None,
                 attention_tp=this.attention(split),
                 layer_split=profile.layer_split,
+                absorbed=profile.absorbed,
             )
         whole = size + _more_weights(this, split) - this.beside.offloaded_weights
         this.known[key] = min(max(0, whole), LARGEST)

@@ -194,7 +194,7 @@ def layer_caches(
             bits,
             tp,
             scale_bits=scale_bits,
-            state_bits=32 if arch.family in PRECISE_STATES else state_bits,
+            state_bits=state_bits,
             windows=windows,
             latent_multiple=latent_multiple,
         )

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.engine import MICRO_BATCH, exchange, margin, non_torch, overhead, peak
-from planner.physics.inference.kv_cache import LayerCache, Sequences, format_bits, held, layer_caches
+from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.paging import paged
 from planner.physics.inference.profile import Profile
 from planner.physics.inference.vision import towers
@@ -78,7 +78,7 @@ def cache_groups(
         tp,
         pp,
         scale_bits=scale_bits,
-        state_bits=profile.state_bits,
+        state_bits=32 if arch.family in PRECISE_STATES else profile.state_bits,
         windows=profile.windows,
         latent_multiple=profile.latent_multiple,
         layer_split=profile.layer_split,
@@ -109,6 +109,7 @@ def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -
         max_context=model.max_context if found.rope_cache else None,
         attention_tp=split.attention,
         layer_split=found.layer_split,
+        absorbed=found.absorbed,
     )
     if beside.draft:
         arch, params, fmt = beside.draft

@@ -52,6 +52,7 @@ class Profile:
     state_pages: int
     by_request: bool
     all_to_all: str
+    absorbed: bool
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
 
 
@@ -181,5 +182,6 @@ def profile(
         state_pages=row.state_pages,
         by_request=row.by_request,
         all_to_all=all_to_all,
+        absorbed=row.absorbed,
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
     )
