@@ -11,6 +11,11 @@ MEANINGS: dict[str, dict[str, str]] = {
         "tensor": "A tensor group splits attention by heads.",
         "data": "A tensor group splits attention by sequences: each GPU has all heads of its own.",
     },
+    "all_to_all": {
+        "gather": "Every rank gathers the tokens of all: no buffers beside the forward pass.",
+        "deepep": "DeepEP's kernels for throughput: a buffer of 1 GiB.",
+        "deepep_low_latency": "DeepEP's kernels for latency: 1 GiB, and a place for each token of each expert.",
+    },
     "attention": {
         "flash": "A fused kernel that never keeps the scores.",
         "sdpa": "PyTorch's scaled_dot_product_attention, which takes the best kernel it can.",
