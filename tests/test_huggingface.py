@@ -161,9 +161,11 @@ def test_a_quantization_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert (model.native_format, model.native_leaves) == ("nvfp4", ("head",))
 
 
-def mixed(**layers: str) -> dict[str, Any]:
-    """ModelOpt's mixed precision: modules by layer, with their algorithms."""
-    rules = {name.replace("__", "."): {"quant_algo": algorithm} for name, algorithm in layers.items()}
+def mixed(every: bool = True, **layers: str) -> dict[str, Any]:
+    """ModelOpt's mixed precision: modules of the first layer, and of the second, with their algorithms."""
+    named = {name.replace("__", "."): {"quant_algo": algorithm} for name, algorithm in layers.items()}
+    again = {name.replace(".0.", ".1."): rule for name, rule in named.items()} if every else {}
+    rules = named | again
     return {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": rules}
 
 
@@ -286,8 +288,12 @@ def test_no_dtype_is_said(tmp_path: Path) -> None:
         ({**LLAMA, "quantization_config": {"quant_method": "gptq", "bits": 3}}, "quantization_config.bits"),
         ({**MIXTURE, "quantization_config": mixed(layers__0__mlp__experts="INT3")}, "quantization_config.quant_algo"),
         ({**MIXTURE, "quantization_config": mixed(layers__0__oddity="FP8")}, "quantization_config.quantized_layers"),
+        ({**MIXTURE, "quantization_config": mixed(False, layers__0__mlp__experts="NVFP4")}, "quantized_layers"),
         (
-            {**MIXTURE, "quantization_config": mixed(layers__0__mlp__experts="NVFP4", layers__1__mlp__experts="FP8")},
+            {
+                **MIXTURE,
+                "quantization_config": mixed(False, layers__0__mlp__experts="NVFP4", layers__1__mlp__experts="FP8"),
+            },
             "quantization_config.quantized_layers",
         ),
         (

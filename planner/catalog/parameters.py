@@ -215,14 +215,26 @@ def tensors(arch: Architecture, params_total: int) -> dict[str, int]:
 
 def classes_of(arch: Architecture) -> frozenset[str]:
     """The classes of tensors an architecture has, by which a checkpoint may keep its formats apart."""
-    found = {"embedding", "head", "norm"}
-    for group in arch.groups:
-        mixer, ffn = kind(group.mixer), kind(group.ffn)
-        found |= {"attention"} if mixer in ("gqa", "cross", "mla", "compressed") else set()
-        found |= {"recurrent", "gates"} if mixer in ("gdn", "mamba1", "mamba2", "lightning", "shortconv") else set()
-        found |= {"indexer"} if group.mixer.get("index_dim") else set()
-        found |= {"compressor"} if group.mixer.get("rate") else set()
-        found |= {"dense"} if ffn == "mlp" or (group.ffn or {}).get("plus_dense") else set()
-        found |= {"experts", "router"} if ffn == "moe" else set()
-        found |= {"shared_expert"} if (group.ffn or {}).get("shared_inter") else set()
+    found = {"embedding", "head", "norm"}.union(*map(layer_classes, arch.groups))
     return frozenset(found | ({"other"} if arch.opaque_params else set()))
+
+
+def layer_classes(group: Layers) -> frozenset[str]:
+    """The classes of tensors a layer of a group has."""
+    mixer, ffn = kind(group.mixer), kind(group.ffn)
+    feed_forward = group.ffn or {}
+    return frozenset(
+        name
+        for name, there in (
+            ("attention", mixer in ("gqa", "cross", "mla", "compressed")),
+            ("recurrent", mixer in ("gdn", "mamba1", "mamba2", "lightning", "shortconv")),
+            ("gates", mixer == "gdn"),
+            ("indexer", bool(group.mixer.get("index_dim"))),
+            ("compressor", bool(group.mixer.get("rate"))),
+            ("dense", ffn == "mlp" or bool(feed_forward.get("plus_dense"))),
+            ("experts", ffn == "moe"),
+            ("router", ffn == "moe"),
+            ("shared_expert", bool(feed_forward.get("shared_inter"))),
+        )
+        if there
+    )

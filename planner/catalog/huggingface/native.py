@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from planner.catalog.huggingface.config import Config, read_json
@@ -11,6 +13,7 @@ from planner.record import dataclass
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"}
 MAX_NAMES = 1_000_000
+_LAYER = re.compile(r"\blayers\.(\d+)\.")
 _MODELOPT = (
     ("W4A16_NVFP4", "nvfp4"), ("NVFP4", "nvfp4"), ("MXFP4", "mxfp4"), ("FP4", "nvfp4"), ("MXFP8", "mxfp8"),
     ("FP8", "fp8_e4m3"), ("W4A16_AWQ", "int4_awq"), ("W4A8_AWQ", "int4_awq"),
@@ -20,11 +23,15 @@ _MODELOPT = (
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats."""
+    """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats.
+
+    `layers` are the layers in which a class is quantized, where a checkpoint lists them.
+    """
 
     format: str = ""
     leaves: tuple[str, ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
+    layers: tuple[tuple[str, int], ...] = ()
 
 
 def sixteen(config: Config) -> tuple[str, str]:
@@ -139,8 +146,8 @@ def _compressed(part: Config) -> str | Native:
         if weights is None or group is None:
             continue
         form = _weights(weights)
-        targets = group.items("targets") or ["Linear"]
-        for target in targets:
+        targets = group.value("targets")
+        for target in targets if isinstance(targets, list) and targets else ["Linear"]:
             kind = class_of(str(target))
             if str(target) == "Linear":
                 everything = _same(part, "config_groups", "Linear", everything, form)
@@ -216,6 +223,7 @@ def _by_layer(part: Config) -> Native:
     if method not in ("modelopt", "modelopt_mixed", "nvfp4"):
         part.doubt("quantized_layers", f"stands beside `{method[:40]}`: what is not listed may be in either")
     found: dict[str, str] = {}
+    layers: dict[str, set[str]] = {}
     for name, rule in listed.items():
         kind = class_of(name)
         if not kind:
@@ -224,9 +232,11 @@ def _by_layer(part: Config) -> Native:
         algorithm = rule.get("quant_algo") if isinstance(rule, Mapping) else None
         form = _algorithm(part, str(algorithm or ""))
         found[kind] = _same(part, "quantized_layers", kind, found.get(kind, ""), form)
+        if (number := _LAYER.search(name)) is not None:
+            layers.setdefault(kind, set()).add(number[1])
     if not found:
         raise part.refuse("quantized_layers", "names no part of the model")
-    return _native(found, "", ())
+    return replace(_native(found, "", ()), layers=tuple((kind, len(numbers)) for kind, numbers in layers.items()))
 
 
 def _left_alone(part: Config) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp,
 from planner.catalog.huggingface.native import quantized, sixteen
 from planner.catalog.huggingface.towers import encoder
 from planner.catalog.huggingface.vision import CLIP_VISION, TOWERS, VISION, llava_projector, pixtral_tower
-from planner.catalog.parameters import classes_of, parameters
+from planner.catalog.parameters import classes_of, layer_classes, parameters
 from planner.catalog.records import Architecture, Model, Vision
 
 Describe = Callable[[Config], Architecture]
@@ -181,6 +181,10 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     if not native.format and whole is not decoder:
         native = quantized(decoder)
     own = classes_of(architecture)
+    for part, layers in native.layers:
+        held = sum(group.count for group in architecture.groups if part in layer_classes(group))
+        if layers < held:
+            whole.doubt("quantized_layers", f"names `{part}` in {layers} of the {held} layers that have it")
     counts = {name: count for name, count in parameters(architecture).items() if count}
     ahead = decoder.maybe("num_nextn_predict_layers") or 0
     stored = "1 layer of multi-token prediction is" if ahead == 1 else f"{ahead} layers of multi-token prediction are"
