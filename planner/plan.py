@@ -69,18 +69,26 @@ def load_plan(
     if any(item.is_error for item in found):
         problem = None
     kept, _ = allowed(found, texts)
-    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in kept))
+    shown = set(kept)
+    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in shown))
 
 
 def _of_their_own(
     found: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File, texts: Mapping[str, str]
 ) -> tuple[Diagnostic, ...]:
     """Return the findings that no other mistake explains: what is missing may stand in what could not be read."""
+    from bisect import bisect_left
+
     from planner.syntax.tree import Declaration
 
     broken = [item.span for item in before if item.is_error and item.span is not None]
-    starts = [span.start for span in broken if span.path == file.path]
-    hurt = [item.span for item in file.items if any(item.span.start <= start <= item.span.end for start in starts)]
+    starts = sorted(span.start for span in broken if span.path == file.path)
+
+    def hurt(span: Span) -> bool:
+        at = bisect_left(starts, span.start)
+        return at < len(starts) and starts[at] <= span.end
+
+    places = [item.span for item in file.items if hurt(item.span)]
     kinds = {item.kind_span: item.name for item in file.items if isinstance(item, Declaration)}
     unread = file.unread.union(*(_unread(item, kinds, file) for item in found if item.span is not None))
 
@@ -90,12 +98,12 @@ def _of_their_own(
         if item.span.path == file.path and item.span.start in starts:
             return True  # what it is about is itself the mistake
         if item.code == "E0301" and item.span not in kinds:
-            name = texts.get(item.span.path, "")[item.span.start : item.span.end]
-            return any(not other or name == other or name.startswith(f"{other}.") for other in unread)
+            words = texts.get(item.span.path, "")[item.span.start : item.span.end].split(".")
+            return "" in unread or any(".".join(words[:count]) in unread for count in range(1, len(words) + 1))
         if item.code != "E0404" or item.span.path != file.path:
             return False
         nothing = item.span.end == 0  # the plan has no workload
-        return bool(broken) if nothing else any(span.start <= item.span.start <= span.end for span in hurt)
+        return bool(broken) if nothing else any(span.start <= item.span.start <= span.end for span in places)
 
     return tuple(item for item in found if not explained(item))
 

@@ -275,16 +275,16 @@ def _complete(block: _Block, declaration: tree.Declaration) -> None:
         needed += ["output"]
     samples = {"model": '"meta-llama/Llama-3.1-8B"', "context": "8Ki tokens", "concurrency": "32"}
     samples |= {"sequence": "4Ki tokens", "output": "256 tokens"}
-    for name in needed:
-        if name not in block.spans:
-            why = " (`demand` needs it)" if name == "output" else ""
-            block.env.scope.error(
-                "E0404",
-                f"`{block.name}` does not say `{name}`{why}",
-                declaration.name_span,
-                label=table[name].doc.rstrip("."),
-                help=f"{name} = {samples[name]}",
-            )
+    missing = [name for name in needed if name not in block.spans]
+    if missing:
+        said = " and ".join(f"`{name}`{' (`demand` needs it)' if name == 'output' else ''}" for name in missing)
+        block.env.scope.error(
+            "E0404",
+            f"`{block.name}` does not say {said}",
+            declaration.name_span,
+            label=table[missing[0]].doc.rstrip(".") if len(missing) == 1 else "",
+            help="; ".join(f"{name} = {samples[name]}" for name in missing),
+        )
 
 
 def _derive(block: _Block) -> None:

@@ -25,6 +25,10 @@ _SYMBOLS = {kind: text for text, kind in OPERATORS.items()}
 _VALUE = {"NUMBER", "LPAR"}
 _BEGINNINGS = ("edition", "import", "let", "require", "prefer", "minimize", "maximize", "test")
 _OUTSIDE = {"EDITION", "LET", "IMPORT", "REQUIRE", "PREFER", "MINIMIZE", "MAXIMIZE", "TEST"}
+_COMPARING = frozenset({"EQUAL", "IN", "EQ", "NE", "LE", "GE", "LT", "GT"})
+_INFIX = _COMPARING | {"PLUS", "MINUS", "STAR", "SLASH", "DOTS", "STEP", "ELSE", "PER", "BY"}
+LONGEST = 200
+"""The most tokens of a statement that is read again with the line below it: so many lines cost no quadratic time."""
 _ORDER = ("EQUAL", "IN", "COLON", "RPAR", "RBRACE", "THEN", "ELSE", "WORTH", "STRING", "NAME", "FOR")
 
 
@@ -94,20 +98,36 @@ class _Reader:
         self.unfinished = False
 
     def each(self, cut: list[Statement], start: str) -> Iterator[Statement]:
-        """Yield statements to be read one after another; one that only ends the unfinished one before it is no new one.
-
-        A line that is broken where the language does not go on is one mistake, not two.
-        """
+        """Yield statements to be read one after another; a line broken where it cannot be is one mistake, not two."""
         before: list[Lexeme] = []
         self.unfinished = False
-        for statement in cut:
+        waiting = list(reversed(cut))
+        while waiting:
+            statement = waiting.pop()
+            while waiting and self.goes_on(statement, waiting[-1], start):
+                statement = Statement([*statement.tokens, *waiting.pop().tokens])
             if self.unfinished and statement.block is None and _reads([*before, *statement.tokens], start):
-                self.unfinished = False
+                self.unfinished = False  # it only ends the statement before it
                 continue
             self.unfinished = False
             before = statement.tokens
             yield statement
         self.unfinished = False
+
+    def goes_on(self, statement: Statement, after: Statement, start: str) -> bool:
+        """Return whether a line begins with the operator of the statement before it, and note that."""
+        if statement.block is not None or after.block is not None or not (statement.tokens and after.tokens):
+            return False
+        first = after.tokens[0]
+        if (
+            first.type not in _INFIX
+            or len(statement.tokens) > LONGEST
+            or not _reads([*statement.tokens, *after.tokens], start)
+        ):
+            return False
+        message, help = f"`{first.text}` cannot begin a line", "break the line after it, not before"
+        self.out.append(error("E0102", message, first.span, help=help))
+        return True
 
     def tree_of(self, tokens: list[Lexeme], start: str) -> Any:
         whole = join(tokens[0].span, tokens[-1].span)
