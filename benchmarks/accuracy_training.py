@@ -71,6 +71,7 @@ OPTIONS = {
     "offload": "activations in host memory (`save_on_cpu`)",
     "packed": "documents packed behind a mask",
     "qat": "fake quantisation (torchao, int8 activations, int4 weights)",
+    "mixer": "short convolutions (LFM2) and lightning attention (MiniMax)",
     "sgd": "SGD without momentum",
 }
 

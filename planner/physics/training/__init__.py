@@ -25,6 +25,7 @@ from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
+from planner.physics.training.recurrent import MEASURED
 from planner.physics.training.states import StateChoice, States, states, whole
 
 __all__ = [
@@ -56,8 +57,8 @@ def approximations(arch: Architecture) -> tuple[str, ...]:
     if not family(arch).known:
         found.append(f"the code of {arch.family or 'this architecture'} is read as that of a llama-style decoder")
     for group in arch.groups:
-        if group.mixer.get("kind") not in ("gqa", "mla"):
-            found.append(f"mixer {group.mixer.get('kind')} is estimated")
+        if group.mixer.get("kind") not in MEASURED:
+            found.append(f"mixer {group.mixer.get('kind')} is counted with its kernels, whose code is followed")
     if arch.opaque_params:
         found.append("parts of the model that are not described count as trained weights without activations")
     return tuple(dict.fromkeys(found))

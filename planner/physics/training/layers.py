@@ -15,6 +15,7 @@ from planner.physics.training import operations as op
 from planner.physics.training.attention import Heads, attend
 from planner.physics.training.families import Family, family
 from planner.physics.training.recipe import Recipe, norm, product, project, share
+from planner.physics.training.recurrent import recurrent
 from planner.physics.training.tape import Bytes, Tape, Tensor, dominant
 
 
@@ -127,7 +128,7 @@ def mixer(
             return _grouped_query(t, arch, group, traits, r, x, how)
         case "mla":
             return _latent(t, arch, group, traits, r, x, how)
-    return _recurrent(t, arch, group, r, x), "scan"
+    return _project_out(t, arch, r, recurrent(t, arch, group, traits, r, x), "o"), "scan"
 
 
 def _grouped_query(
@@ -207,34 +208,6 @@ def _latent(
     k = op.join(t, op.copy(t, k), op.copy(t, key, heads * rope))
     y, kernel = attend(t, q, k, v, Heads(heads, heads, nope + rope, value), how=how.attention, recompute=how.recompute)
     return _project_out(t, arch, r, y, "o"), kernel
-
-
-def _recurrent(t: Tape, arch: Architecture, group: Layers, r: Recipe, x: Tensor) -> Tensor:
-    """State-space and linear mixers: projections, a convolution and a scan that keeps its inputs and its output."""
-    part = group.mixer
-    match kind(part):
-        case "gdn":
-            keys = 2 * int(part["k_heads"]) * int(part["k_dim"])
-            inner = int(part["v_heads"]) * int(part["v_dim"])
-            wide = keys + inner
-        case "mamba1":
-            inner, wide = int(part["d_inner"]), int(part["d_inner"])
-        case "mamba2":
-            inner = int(part["d_inner"])
-            wide = inner + 2 * int(part["groups"]) * int(part["d_state"])
-        case "lightning":
-            inner = int(part["heads"]) * int(part["head_dim"])
-            wide = 3 * inner
-        case _:
-            inner, wide = arch.hidden, arch.hidden
-    inner, wide = share(inner, r.tp), share(wide, r.tp)
-    both = project(t, r, x, wide + inner, "in_proj", inside=arch.hidden)
-    mixed, gate = op.split(t, both, wide, inner)
-    mixed = op.unary(t, op.unary(t, mixed, keep="input"), keep="input")
-    scanned = t.tensor(inner, 4 if kind(part) != "shortconv" else mixed.item, mixed.grad)
-    t.record((scanned,), ((mixed, True),), (mixed.storage, scanned.storage))
-    gated = op.multiply(t, op.cast(t, scanned, both.item), op.unary(t, gate, keep="input"))
-    return _project_out(t, arch, r, gated, "o")
 
 
 def _project_out(t: Tape, arch: Architecture, r: Recipe, x: Tensor, name: str, bias: bool = False) -> Tensor:
