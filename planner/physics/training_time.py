@@ -23,9 +23,9 @@ BANDWIDTH_SHARE: Final = 0.50
 """Share of the memory bandwidth that reading and writing activations reaches: the fit (see the module)."""
 PRODUCTS_SHARE: Final = {"Hopper": 0.565, "Ampere GA100": 0.72}
 ATTENTION_SHARE: Final = {"Hopper": 0.186, "Ampere GA100": 0.33}
-"""Shares of the dense peak: the fit. Other hardware counts as Hopper, the lower. 13 runs of Megatron-Bridge in FP8 on
-H100, B200, GB200 and GB300 (NVIDIA-NeMo/Megatron-Bridge, docs/performance-summary-archive.md at 0a25f91) are 29 % faster
-to 5 % slower than that. For AMD and for cards of other makes it is an estimate: no run is published that says enough."""
+"""Shares of the dense peak: the fit. Other hardware counts as Hopper, the lower: of 13 runs of Megatron-Bridge in FP8
+on H100, B200, GB200 and GB300 (docs/performance-summary-archive.md at 0a25f91) the model gives 29 % less to 5 % more than
+the published speed. For AMD and consumer cards it is an estimate: no run is published that says enough."""
 TRAFFIC: Final = 3
 """How often the bytes kept for backward cross the memory: written, read, and their gradients; once more each time they
 are made again. The fit's constant."""

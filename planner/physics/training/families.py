@@ -99,6 +99,7 @@ _FAMILIES: Final[dict[str, Family]] = {
 }
 _LLAMA_STYLE: Final = frozenset(
     ("llama", "mistral", "ministral", "mistral3", "qwen2", "qwen3", "qwen3_moe", "granite", "smollm3", "internlm3")
+    + ("lfm2", "minimax")
     + ("deepseek_v2", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "llava", "ministral3")
 )
 
