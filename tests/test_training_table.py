@@ -18,7 +18,7 @@ from planner.physics.training import (
     stage_runs,
     states,
     table,
-    whole,
+    wholes,
 )
 
 MODELS = sorted(architectures())
@@ -78,22 +78,22 @@ def test_table_is_the_plain_function(data):
     rows = [(kind, size, flight) for kind in range(3) for size in range(len(sizes)) for flight in (1, 2, 3)]
     plain = [StateChoice(framework=word["framework"], pp=pp, dpo=active.dpo, frozen=frozen, **kind) for kind in kinds]
     params = sum(parameters(arch).values())
-    wholes = [[[whole(arch, params, replace(own, optimizer=name))] for name in OPTIMIZERS] for own in plain]
+    parts = [[[each] for each in wholes(arch, params, own, OPTIMIZERS)] for own in plain]
     which, size, flights = numpy.array(rows).T
     made = table.gathered(
         [table.sized(arch, choice, sizes) for choice in actives], len(sizes), which, size, stage_runs(arch, pp)
     )
-    making = numpy.array([int(own[0][0].making) for own in wholes])[which]
+    making = numpy.array([int(own[0][0].making) for own in parts])[which]
     lives = table.live(arch, made, actives[0], flights, making, again, spare)
     zero, dp, accumulate, offload = (numpy.array(column) for column in zip(*ways, strict=True))
     for kind in range(3):
         choice = replace(plain[kind], zero=zero, dp=dp, accumulate=accumulate, offload=offload)
-        held = table.held(wholes[kind], [0] * len(ways), choice, spare)
+        held = table.held(parts[kind], [0] * len(ways), choice, spare)
         mine = numpy.flatnonzero(which == kind)
         row, place = numpy.repeat(mine, len(ways)), numpy.tile(numpy.arange(len(ways)), len(mine))
         peak = table.peaks(held, lives, place, row)
         totals = numpy.stack([table.totals(held, index, peak, place) for index in range(len(OPTIMIZERS))])
-        least, lightest = table.lightest(held, peak, place)
+        least, lightest = table.lightest(held, table.passed_over(held), peak, place)
         assert (least == totals.min(axis=0)).all()
         assert (lightest == totals.argmin(axis=0)).all()
         # and one of it after the other

@@ -23,9 +23,11 @@ BANDWIDTH_SHARE: Final = 0.50
 """Share of the memory bandwidth that reading and writing activations reaches: the fit (see the module)."""
 PRODUCTS_SHARE: Final = {"Hopper": 0.565, "Ampere GA100": 0.72}
 ATTENTION_SHARE: Final = {"Hopper": 0.186, "Ampere GA100": 0.33}
-"""Shares of the dense peak: the fit. Other hardware counts as Hopper, the lower: of 13 runs of Megatron-Bridge in FP8
-on H100, B200, GB200 and GB300 (docs/performance-summary-archive.md at 0a25f91) the model gives 29 % less to 5 % more than
-the published speed. For AMD and consumer cards it is an estimate: no run is published that says enough."""
+"""Shares of the dense peak: the fit. Other hardware counts as Hopper, the lower.
+
+Of 13 runs of Megatron-Bridge in FP8 on H100, B200, GB200 and GB300 (docs/performance-summary-archive.md at 0a25f91) the
+model gives 29 % less to 5 % more than the published speed. For AMD and consumer cards it is an estimate: no run is
+published that says enough."""
 TRAFFIC: Final = 3
 """How often the bytes kept for backward cross the memory: written, read, and their gradients; once more each time they
 are made again. The fit's constant."""
@@ -184,21 +186,31 @@ def _least(first: Any, second: Any) -> Any:
     return (first + second - abs(first - second)) / 2
 
 
-def _link(what: Card, group: Any) -> Any:
+def link(what: Card, group: Any) -> Any:
     """Bytes/s of a collective within a group: the GPU's link, and beyond a node what its adapters carry together,
     because a ring enters each node once."""
     outside = (group > what.per_node) * 1.0
     return what.link * (1 - outside) + _least(what.link, NETWORK * what.per_node) * outside
 
 
+def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[Any, Any, Any, Any]:
+    """What a step asks of a card: FLOPs of products and of attention, bytes of memory traffic, and bytes of its link
+    that nothing covers. A step takes no less than what these take one after the other, and what a pipeline waits."""
+    return (
+        what.products * (what.passes + again) + what.adapters,
+        what.scores * (1 + BACKWARD_SCORES + attention_again),
+        what.kept * (TRAFFIC + again) + what.states,
+        what.waits * (2 + again),
+    )
+
+
 def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
     """A step's time, its tokens a second on all GPUs and its MFU; `again` are the shares of forward run twice."""
-    products = (what.products * (what.passes + again) + what.adapters) / on.products
-    attention = what.scores * (1 + BACKWARD_SCORES + attention_again) / on.attention
-    traffic = (what.kept * (TRAFFIC + again) + what.states) / on.bandwidth
+    asked = demands(what, again, attention_again)
+    products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
     compute = products + attention + traffic
-    uncovered = what.behind / _link(on, what.group) - compute
-    talk = what.waits * (2 + again) / _link(on, what.waiting_group) + (uncovered + abs(uncovered)) / 2
+    uncovered = what.behind / link(on, what.group) - compute
+    talk = asked[3] / link(on, what.waiting_group) + (uncovered + abs(uncovered)) / 2
     bubble = what.bubble * (compute + talk)
     seconds = compute + talk + bubble
     useful = (what.products + what.scores) * what.passes / on.peak

@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from planner.solve.table import Table
 
 
-def table_of(
-    problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, thorough: bool = True
-) -> Table:
+def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, rows: str = "all") -> Table:
     """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values.
 
-    Unless it is `thorough`, a table may leave out most of what does not fit. Raise TooWide where a figure is too large
-    to be counted.
+    Where `rows` are "fitting", a table may leave out most of what does not fit; where they are "best", also what cannot
+    be the best of its hardware. Raise TooWide where a figure is too large to be counted.
     """
     from planner.solve.candidate import TooWide
 
@@ -26,7 +24,7 @@ def table_of(
         if workload.kind == "training":
             from planner.solve import training_table
 
-            return training_table.table(problem, workload, catalog, fixed, thorough)
+            return training_table.table(problem, workload, catalog, fixed, rows)
         from planner.solve import inference_table
 
         return inference_table.table(problem, workload, catalog, fixed)
@@ -70,7 +68,7 @@ def _solve(
     from planner.solve.limits import searched
 
     report("enumerating candidates")
-    tables = tables_of(problem, catalog, thorough=False)
+    tables = tables_of(problem, catalog, rows="fitting" if pareto else "best")
     report(f"choosing among {sum(table.candidates for table in tables.values()):_} candidates")
     answer = choose(problem, tables, catalog, top, time_limit, workers)
     if answer.outcome == "infeasible":
@@ -114,7 +112,7 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
     def fits(changed: Problem) -> bool:
         from planner.solve.choose import choose
 
-        return choose(changed, tables_of(changed, catalog, thorough=False), catalog, 0, 10.0, 1).outcome == "optimal"
+        return choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, 10.0, 1).outcome == "optimal"
 
     return _joined(item for item in (verified(problem, each, fits) for each in out) if item is not None)
 
@@ -135,13 +133,13 @@ def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:
     return tuple(out.values())
 
 
-def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> dict[str, Table]:
+def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str = "all") -> dict[str, Table]:
     """Return the table of every workload; workloads that are alike but for their names share one."""
     from planner.solve.alike import alike, renamed
 
     first = alike(problem)
     known = {item.name: item for item in problem.workloads}
-    tables = {name: table_of(problem, known[name], catalog, fixed, thorough) for name in sorted(set(first.values()))}
+    tables = {name: table_of(problem, known[name], catalog, fixed, rows) for name in sorted(set(first.values()))}
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 
 

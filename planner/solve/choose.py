@@ -193,6 +193,12 @@ def alternatives(
 MONEY = frozenset({"cost", "total_cost"})
 
 
+def decisive(problem: Problem) -> int:
+    """Return how many parts of the objective say what would be better: those down to the first that is money."""
+    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
+    return len(problem.goals) if money is None else money + 1
+
+
 def rejected(
     problem: Problem, table: Table, broken: Mapping[str, Column], ranks: Keys, row: int, catalog: Catalog
 ) -> tuple[Candidate, ...]:
@@ -204,10 +210,11 @@ def rejected(
     import numpy
 
     faults = fault_counts(table, broken)
-    fit = numpy.unique(hardware(table)[faults == 0])  # what fits in another way is no hardware that breaks a rule
-    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
-    goals = ranks.goals if money is None else ranks.goals[: money + 1]
-    better = numpy.flatnonzero(precedes(goals, row) & ~numpy.isin(hardware(table), fit))
+    groups, which = numpy.unique(hardware(table), return_inverse=True)
+    fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is no hardware that breaks a rule
+    fit[which[faults == 0]] = True
+    goals = ranks.goals[: decisive(problem)]
+    better = numpy.flatnonzero(precedes(goals, row) & ~fit[which])
     if not len(better):
         return ()
     group = hardware(table)[better]

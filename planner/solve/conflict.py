@@ -106,9 +106,12 @@ def filtered(table: Table, broken: Mapping[str, Column]) -> list[Filtered]:
 
     axis = table.axes["gpu"]
     out = []
-    for rule in sorted(broken):
-        weights = None if table.weights is None else table.weights[broken[rule]]
-        counts = numpy.bincount(axis.index[broken[rule]], weights, minlength=len(axis.values))
+    for rule in sorted(broken if table.filtered is None else table.filtered):
+        if table.filtered is None:
+            weights = None if table.weights is None else table.weights[broken[rule]]
+            counts = numpy.bincount(axis.index[broken[rule]], weights, minlength=len(axis.values))
+        else:
+            counts = table.filtered[rule]
         out += [
             Filtered(table.workload.name, str(gpu), rule, int(number))
             for gpu, number in zip(axis.values, counts.tolist(), strict=True)

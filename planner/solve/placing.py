@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu, Offer
 from planner.record import dataclass
-from planner.solve.renting import Market, rentings
+from planner.solve.renting import Market, Renting, rentings
 from planner.solve.table import Axis
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ def place(
     gpu: Column,
     total: Column,
     unit: Column,
+    known_rents: dict[int, list[Renting]] | None = None,
 ) -> Placed:
-    """Join rows (GPU type, GPUs in all, GPUs that stay together) to what can be rented for them."""
+    """Join rows (GPU type, GPUs in all, GPUs that stay together) to what can be rented for them.
+
+    `known_rents` keeps what was found for the next question about the same GPU types and offers.
+    """
     import numpy
 
     key = (gpu.astype(numpy.int64) << 40) | (total.astype(numpy.int64) << 16) | unit.astype(numpy.int64)
@@ -48,7 +52,11 @@ def place(
     first, count = [], []
     for case in cases.tolist():
         model, number, together = case >> 40, (case >> 16) & 0xFFFFFF, case & 0xFFFF
-        found = rentings(offers.get(gpus[model].id, ()), market, number, together)
+        found = None if known_rents is None else known_rents.get(case)
+        if found is None:
+            found = rentings(offers.get(gpus[model].id, ()), market, number, together)
+            if known_rents is not None:
+                known_rents[case] = found
         first.append(len(columns))
         count.append(len(found))
         for item in found:

@@ -34,6 +34,7 @@ class Table:
     market in `pools`, whose instances have `sizes` GPUs and cost `prices`; `instances` is how many are rented, `slots`
     how many GPUs of a shared instance would do (0 where it cannot be shared). A row may stand for several candidates
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
+    `filtered` says by rule how many candidates of each value of the axis `gpu` break it, where rows do not tell.
     `context` is what made the table, for whoever asks about one of its rows.
     """
 
@@ -53,6 +54,7 @@ class Table:
     weights: Column | None = None
     considered: int = 0
     thorough: bool = True
+    filtered: dict[str, Column] | None = None
     context: Any = None
     ready: dict[str, Column] = field(default_factory=dict)
 

@@ -22,14 +22,23 @@ if TYPE_CHECKING:
     from planner.solve.table import Column
 
 
+class Works(NamedTuple):
+    """What one GPU does in a step: `shared` of each method and pair, of which a configuration is the `row`; `kept` are
+    the bytes a token of it keeps for backward."""
+
+    shared: training_time.Work
+    row: Column
+    kept: Column
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """The configurations, in columns; each has a run of `length` numbers of layers in the flat columns from `start`.
 
-    `modes` are the ways of checkpointing, each with the numbers of layers that it may recompute. `bytes` are those at
-    the peak with their margin, without what depends on the GPU, by the optimizer of the recipe whose place is `recipe`;
-    `kind` is the place of its method and precision among `kinds`. A place of a configuration stands for `stands_for`
-    candidates.
+    `modes` are the ways of checkpointing, each with the numbers of layers that it may recompute. `kind` is the place of
+    a configuration's method and precision among `kinds`, `recipe` that of its first recipe; `bytes` are those at the
+    peak with their margin, without what depends on the GPU, by the recipe so many places further on as `lightest` says.
+    A place of a configuration stands for `stands_for` candidates.
     """
 
     layouts: list[Layout]
@@ -37,6 +46,7 @@ class Space:
     kinds: list[tuple[str, str]]
     modes: list[tuple[str, list[int]]]
     kind: Column
+    recipe: Column
     layout: Column
     micro_batch: Column
     mode: Column
@@ -44,8 +54,21 @@ class Space:
     length: Column
     stands_for: int
     bytes: Column
-    recipe: Column
-    work: training_time.Work | None
+    lightest: Column
+    works: Works | None
+
+
+def recipe_at(found: Space, config: Column, place: Column) -> Column:
+    """Return the place of the recipe that a configuration has at a number of layers."""
+    which: Column = found.recipe[config] + found.lightest[found.start[config] + place]
+    return which
+
+
+def work_at(works: Works, config: Column) -> training_time.Work:
+    """Return what one GPU does in a step of configurations."""
+    row = works.row[config]
+    work = training_time.Work(*(column[row] for column in works.shared))
+    return work._replace(kept=works.kept[config] * work.kept)
 
 
 class Pairs(NamedTuple):
@@ -68,7 +91,11 @@ Shape = tuple[int, int, int, int]
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What configurations are made of: kinds of arithmetic with `each` optimizers, shapes of layouts with their pairs,
-    and the states, whose columns are `places` of each kind in turn; `making`: see physics.live."""
+    and the states, whose columns are `places` of each kind in turn; `over` is what physics.passed_over says of them.
+
+    `choices` are what activations depend on, but pipelines, micro-batches and checkpointing, all different; `trace`
+    says which of them a kind has in a shape, and `making` is that of physics.live.
+    """
 
     arch: Architecture
     recipes: list[Recipe]
@@ -76,13 +103,16 @@ class Parts:
     shapes: list[Shape]
     pairs: Pairs
     states: physics.Held
+    over: Column
     places: int
-    making: list[int]
+    choices: list[training.ActivationChoice]
+    making: Column
+    trace: Column
 
     @property
-    def kinds(self) -> int:
-        """How many kinds of arithmetic there are."""
-        return len(self.recipes) // self.each
+    def kinds(self) -> list[tuple[str, str]]:
+        """The kinds of arithmetic."""
+        return [(item.method, item.precision) for item in self.recipes[:: self.each]]
 
 
 def space(this: Run, fixed: bool, apart: bool) -> Space:
@@ -97,8 +127,17 @@ def space(this: Run, fixed: bool, apart: bool) -> Space:
         return _thumbs(this, fixed, [], recipes)
     each = len({item.optimizer for item in recipes})
     parts = _states(this, arch, recipes, layouts, each, pairs, shapes, places)
+    sizes = sorted(set(pairs.size.tolist()))
+    # whole layers that run again keep and free what they do without
+    traced = {
+        selective: _sized(parts, sizes, "selective" if selective else "none")
+        for selective in {name == "selective" for name, _ in modes}
+    }
     sheets = [
-        [_meet(this, parts, pipeline, name, again, apart) for pipeline in sorted({shape[1] for shape in shapes})]
+        [
+            _meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart)
+            for pipeline in sorted({shape[1] for shape in shapes})
+        ]
         for name, again in modes
     ]
     return _joined(this, parts, layouts, modes, apart, sheets)
@@ -159,23 +198,38 @@ def _states(
     }
     spare, found, making = training.spare(this.framework, this.confidence), [], []
     for first in range(0, len(recipes), each):
+        base = tuning.state_choice(this, recipes[first], Layout(1, 1, 1, 1, 1, 0), False)
+        optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
         wholes = [
-            [
-                training.whole(arch, this.model.params, tuning.state_choice(this, recipe, Layout(1, *shape, 0), False))
-                for shape in shapes
-            ]
-            for recipe in recipes[first : first + each]
+            training.wholes(arch, this.model.params, replace(base, tp=tensor, pp=pipeline, ep=expert), optimizers)
+            for tensor, pipeline, _, expert in shapes
         ]
-        choice = tuning.state_choice(this, recipes[first], Layout(1, *shapes[0], 0), False)
-        found.append(physics.held(wholes, which, replace(choice, **common), spare))
+        found.append(physics.held(list(zip(*wholes, strict=True)), which, replace(base, **common), spare))
         making.append(int(wholes[0][0].making))
     states = physics.Held(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
-    return Parts(arch, recipes, each, shapes, pairs, states, len(places), making)
+    traced: dict[tuple[object, ...], int] = {}
+    choices: list[training.ActivationChoice] = []
+    trace = numpy.zeros((len(making), len(shapes)), dtype=numpy.int64)
+    for kind, makes in enumerate(making):
+        known: dict[tuple[int, int, int], int] = {}
+        for place, (tensor, _, context, expert) in enumerate(shapes):
+            if (tensor, context, expert) not in known:
+                layout = Layout(1, tensor, 1, context, expert, 0)
+                choice = tuning.choice_of(this, recipes[kind * each], layout, 1, "none")
+                key = (*training.alike(choice), makes)
+                if key not in traced:
+                    traced[key] = len(choices)
+                    choices.append(choice)
+                known[tensor, context, expert] = traced[key]
+            trace[kind, place] = known[tensor, context, expert]
+    over = physics.passed_over(states)
+    makes_ = numpy.array([key[-1] for key in traced], dtype=numpy.int64)
+    return Parts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
 
 
 class Sheet(NamedTuple):
     """Configurations that are checkpointed in one way: recipe (the first of its kind unless optimizers are told apart),
-    pair, and beside each other for each number of layers the bytes and the optimizer they are those of."""
+    pair, and beside each other for each number of layers the bytes, and how much further on their recipe is."""
 
     recipe: Column
     pair: Column
@@ -183,55 +237,53 @@ class Sheet(NamedTuple):
     lightest: Column
 
 
-def _meet(this: Run, parts: Parts, pipeline: int, mode: str, again: list[int], apart: bool) -> Sheet:
-    """Return what states and activations are together in pipelines of so many stages, checkpointed in one way."""
+def _sized(parts: Parts, sizes: list[int], mode: str) -> list[training.Parts]:
+    """Return the parts of every choice at each micro-batch."""
+    return [physics.sized(parts.arch, replace(choice, checkpointing=mode), sizes) for choice in parts.choices]
+
+
+def _meet(
+    this: Run,
+    parts: Parts,
+    sizes: list[int],
+    made: Sequence[training.Parts],
+    pipeline: int,
+    mode: str,
+    again: list[int],
+    apart: bool,
+) -> Sheet:
+    """Return what states and activations are together in pipelines of so many stages, checkpointed in one way; `made`
+    are the parts of every choice at each of the `sizes` of micro-batches."""
     import numpy
 
-    pairs, each = parts.pairs, parts.each
-    own = numpy.flatnonzero(numpy.array([shape[1] for shape in parts.shapes])[pairs.shape] == pipeline)
-    sizes, spare = sorted(set(pairs.size[own].tolist())), training.spare(this.framework, this.confidence)
-    traced: dict[Any, tuple[int, training.Parts, int]] = {}
-    trace = numpy.zeros((parts.kinds, len(parts.shapes)), dtype=numpy.int64)
-    choice = training.ActivationChoice(0)
-    for kind in range(parts.kinds):
-        for place, shape in enumerate(parts.shapes):
-            if shape[1] != pipeline:
-                continue
-            choice = tuning.choice_of(this, parts.recipes[kind * each], Layout(1, *shape, 0), 1, mode)
-            key = (training.alike(choice), parts.making[kind])
-            if key not in traced:
-                traced[key] = (len(traced), _sized(this, parts.arch, choice, sizes), parts.making[kind])
-            trace[kind, place] = traced[key][0]
+    pairs, each, spare = parts.pairs, parts.each, training.spare(this.framework, this.confidence)
+    shapes = numpy.array([shape[1] for shape in parts.shapes]) == pipeline
+    own = numpy.flatnonzero(shapes[pairs.shape])
     # rows of activations: what is traced × micro-batches with those in flight
     batches, batch = numpy.unique(pairs.size[own] << 32 | pairs.flight[own], return_inverse=True)
-    which = numpy.repeat(numpy.arange(len(traced)), len(batches))
-    size = numpy.tile(numpy.searchsorted(sizes, batches >> 32), len(traced))
+    used, traces = numpy.unique(parts.trace[:, shapes], return_inverse=True)
+    trace = numpy.zeros_like(parts.trace)
+    trace[:, shapes] = traces.reshape(len(trace), -1)
+    which = numpy.repeat(numpy.arange(len(used)), len(batches))
+    size = numpy.tile(numpy.searchsorted(sizes, batches >> 32), len(used))
     runs = training.stage_runs(parts.arch, pipeline)
-    made = physics.gathered([found for _, found, _ in traced.values()], len(sizes), which, size, runs)
-    making = numpy.array([makes for _, _, makes in traced.values()], dtype=numpy.int64)[which]
-    flights = numpy.tile(batches & (1 << 32) - 1, len(traced))
-    lives = physics.live(parts.arch, made, choice, flights, making, again, spare)
+    rows = physics.gathered([made[place] for place in used.tolist()], len(sizes), which, size, runs)
+    flights = numpy.tile(batches & (1 << 32) - 1, len(used))
+    choice = replace(parts.choices[0], pp=pipeline, checkpointing=mode)
+    lives = physics.live(parts.arch, rows, choice, flights, parts.making[used][which], again, spare)
 
-    kinds, pair = numpy.repeat(numpy.arange(parts.kinds), len(own)), numpy.tile(own, parts.kinds)
-    row = trace[kinds, pairs.shape[pair]] * len(batches) + numpy.tile(batch, parts.kinds)
+    count = len(parts.kinds)
+    kinds, pair = numpy.repeat(numpy.arange(count), len(own)), numpy.tile(own, count)
+    row = trace[kinds, pairs.shape[pair]] * len(batches) + numpy.tile(batch, count)
     held = kinds * parts.places + pairs.held[pair]
     peak = physics.peaks(parts.states, lives, held, row)
     if not apart:
-        total, lightest = physics.lightest(parts.states, peak, held)
+        total, lightest = physics.lightest(parts.states, parts.over, peak, held)
         return Sheet(kinds * each, pair, total, lightest)
     totals = [physics.totals(parts.states, optimizer, peak, held) for optimizer in range(each)]
     recipe = numpy.concatenate([kinds * each + optimizer for optimizer in range(each)])
-    return Sheet(recipe, numpy.tile(pair, each), numpy.concatenate(totals), numpy.zeros((len(recipe), len(again)), int))
-
-
-def _sized(this: Run, arch: Architecture, choice: training.ActivationChoice, sizes: list[int]) -> training.Parts:
-    """Return the parts of a choice at each micro-batch; whole layers that run again have those of none."""
-    again = choice.checkpointing if choice.checkpointing == "selective" else "none"
-    key = ("parts", training.alike(choice), again, tuple(sizes))
-    if key not in this.known:
-        this.known[key] = physics.sized(arch, choice, sizes)
-    found: training.Parts = this.known[key]
-    return found
+    none = numpy.zeros((len(recipe), len(again)), dtype=numpy.int8)
+    return Sheet(recipe, numpy.tile(pair, each), numpy.concatenate(totals), none)
 
 
 def _joined(
@@ -253,85 +305,89 @@ def _joined(
     order = numpy.zeros(len(pair), dtype=numpy.int64)
     for column, values in (
         (parts.pairs.shape[pair], len(parts.shapes)),
-        (recipe // parts.each, parts.kinds),
+        (recipe // parts.each, len(parts.kinds)),
         (parts.pairs.batch[pair], int(parts.pairs.batch.max()) + 1),
         (mode, len(modes)),
         (recipe % parts.each, parts.each),
         (pair, len(parts.pairs.layout)),
     ):
         order = order * values + column
-    order = numpy.argsort(order, kind="stable")
-    start = numpy.cumsum(length) - length
-    recipe_of = [(sheet.recipe[:, None] + sheet.lightest).reshape(-1) for sheet in flat]
+    order = numpy.argsort(order)
+    start = (numpy.cumsum(length) - length)[order]
     recipe, pair, mode = recipe[order], pair[order], mode[order]
-    kind, layout, size = recipe // parts.each, parts.pairs.layout[pair], parts.pairs.size[pair]
+    kind = recipe // parts.each
     return Space(
         layouts,
         parts.recipes,
-        [(item.method, item.precision) for item in parts.recipes[:: parts.each]],
+        parts.kinds,
         modes,
         kind,
-        layout,
-        size,
+        recipe,
+        parts.pairs.layout[pair],
+        parts.pairs.size[pair],
         mode,
-        start[order],
+        start,
         length[order],
         1 if apart else parts.each,
         numpy.concatenate([sheet.bytes.reshape(-1) for sheet in flat]),
-        numpy.concatenate(recipe_of),
-        _work(this, parts, layouts, modes, kind, layout, size, mode),
+        numpy.concatenate([sheet.lightest.reshape(-1) for sheet in flat]),
+        _works(this, parts, layouts, modes, kind, pair, mode),
     )
 
 
-def _work(
+def _works(
     this: Run,
     parts: Parts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
     kind: Column,
-    layout: Column,
-    size: Column,
+    pair: Column,
     mode: Column,
-) -> training_time.Work:
+) -> Works:
     """Return what one GPU does in a step of each configuration."""
     import numpy
 
-    names = ("data", "tensor", "pipeline", "context", "expert", "zero")
-    columns = {name: numpy.array([getattr(item, name) for item in layouts], dtype=numpy.int64) for name in names}
-    out = numpy.zeros((len(training_time.Work._fields), len(kind)))
-    for own in range(parts.kinds):
-        rows = numpy.flatnonzero(kind == own)
-        recipe = parts.recipes[own * parts.each]
-        data, tensor, pipeline, context, expert, zero = (columns[name][layout[rows]] for name in names)
-        single = size[rows] == 1
-        keys = numpy.stack([tensor, context, expert, mode[rows], single], axis=1)
-        cases, which = numpy.unique(keys, axis=0, return_inverse=True)
-        kept = []
-        for tp, cp, ep, way, alone in cases.tolist():
-            case = tuning.choice_of(this, recipe, Layout(1, tp, 1, cp, ep, 0), 1 if alone else 2, modes[way][0])
-            kept.append(training_time.kept_for_backward(parts.arch, case))
-        arrays: dict[str, Any] = {
-            "micro_batch": size[rows],
-            "tp": tensor,
-            "pp": pipeline,
-            "cp": context,
-            "ep": expert,
-        }
-        choice = tuning.choice_of(this, recipe, layouts[0], 1, "none")
-        work = tuning.work_of(this, replace(choice, **arrays), data, zero, numpy.array(kept)[which.reshape(-1)])
-        for place, field in enumerate(work):
-            out[place, rows] = field
-    return training_time.Work(*out)
-
-
-def first_minimum(sizes: Column) -> Column:
-    """Return for each place the place of the smallest size up to it, the first of equal ones, in each row."""
-    import numpy
-
-    low = numpy.minimum.accumulate(sizes, axis=1)
-    new = numpy.concatenate((numpy.ones((len(sizes), 1), dtype=bool), low[:, 1:] < low[:, :-1]), axis=1)
-    found: Column = numpy.maximum.accumulate(numpy.where(new, numpy.arange(sizes.shape[1]), 0), axis=1)
-    return found
+    pairs = parts.pairs
+    lies: dict[str, Any] = {
+        name: numpy.array([getattr(item, name) for item in layouts], dtype=numpy.int64)[pairs.layout]
+        for name in ("data", "tensor", "pipeline", "context", "expert", "zero")
+    }
+    arrays: dict[str, Any] = {
+        "micro_batch": pairs.size,
+        "tp": lies["tensor"],
+        "pp": lies["pipeline"],
+        "cp": lies["context"],
+        "ep": lies["expert"],
+    }
+    methods = sorted({method for method, _ in parts.kinds})
+    shared = []
+    for method in methods:
+        recipe = next(recipe for recipe in parts.recipes if recipe.method == method)
+        choice = tuning.choice_of(this, recipe, Layout(1, 1, 1, 1, 1, 0), 1, "none")
+        work = tuning.work_of(this, replace(choice, **arrays), lies["data"], lies["zero"], 1.0)
+        shared.append([numpy.broadcast_to(numpy.asarray(each, dtype=float), pairs.size.shape) for each in work])
+    # one sequence is apart: see traces
+    kept = numpy.array(
+        [
+            [
+                [
+                    training_time.kept_for_backward(
+                        parts.arch, replace(choice, checkpointing=name, micro_batch=1 if single else 2)
+                    )
+                    for single in (False, True)
+                ]
+                for name, _ in modes
+            ]
+            for choice in parts.choices
+        ]
+    )
+    which = numpy.array([methods.index(method) for method, _ in parts.kinds], dtype=numpy.int64)
+    single = (pairs.size[pair] == 1).astype(numpy.int64)
+    return Works(
+        training_time.Work(*numpy.concatenate(shared, axis=1)),
+        which[kind] * len(pairs.size) + pair,
+        kept[parts.trace[kind, pairs.shape[pair]], mode, single],
+    )
 
 
 def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Space:
@@ -353,20 +409,8 @@ def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]
     recipe, layout, size, total = numpy.array(rows, dtype=numpy.int64).reshape(-1, 4).T
     kinds = list(dict.fromkeys((item.method, item.precision) for item in recipes))
     kind = numpy.array([kinds.index((item.method, item.precision)) for item in recipes], dtype=numpy.int64)[recipe]
-    none = numpy.zeros_like(recipe)
+    none, every = numpy.zeros_like(recipe), numpy.arange(len(rows))
+    modes = [("none", [0])]
     return Space(
-        layouts,
-        recipes,
-        kinds,
-        [("none", [0])],
-        kind,
-        layout,
-        size,
-        none,
-        numpy.arange(len(rows)),
-        none + 1,
-        1,
-        total,
-        recipe,
-        None,
+        layouts, recipes, kinds, modes, kind, recipe, layout, size, none, every, none + 1, 1, total, none, None
     )

@@ -6,55 +6,54 @@ only two can be the best of a row: the fewest that fit, and those with the most 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from fractions import Fraction
 from functools import partial
-from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.catalog.records import Gpu
+from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Bound, Problem, Workload
-from planner.physics import training_time
 from planner.record import dataclass
 from planner.solve import tuning
+from planner.solve.choose import decisive, fits
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
+from planner.solve.ranking import best as best_row
+from planner.solve.ranking import keys as keys_of
 from planner.solve.ranking import quantity_of
-from planner.solve.renting import market_of, offers_for
+from planner.solve.renting import Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
-from planner.solve.screen import bounds_of
+from planner.solve.screen import bounds_of, breaks, broken_by
 from planner.solve.table import Axis, Table, empty, unknown
-from planner.solve.training_space import Space, first_minimum, space
+from planner.solve.training_best import best, nearest, survey
+from planner.solve.training_grid import ALIKE, Order, grounds, order_of
+from planner.solve.training_pace import (
+    TIMES,
+    cards_of,
+    first_that_fits,
+    layers_again,
+    lightest_of_all,
+    limit_of,
+    pace_of,
+    roomiest,
+    sheets,
+)
+from planner.solve.training_space import Space, recipe_at, space
 from planner.solve.tuning import Pace, Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
 
-TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 
+def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, rows: str = "all") -> Table:
+    """Return the candidates of a training workload that can be the best of their kind, as columns.
 
-def limit_of(usable: int, bounds: Sequence[Bound]) -> int:
-    """Return the memory that the bounds on memory and headroom leave of a GPU."""
-    out = usable
-    for bound in bounds:
-        if not isinstance(bound.value, Fraction):
-            continue
-        if bound.quantity == "memory" and bound.operator in ("<=", "<"):
-            out = min(out, floor(bound.value) if bound.operator == "<=" else ceil(bound.value) - 1)
-        elif bound.quantity == "headroom" and bound.operator in (">=", ">"):
-            out = min(out, floor(usable * (1 - bound.value)))
-    return out
-
-
-def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, thorough: bool = True) -> Table:
-    """Return every candidate of a training workload that can be the best of its kind, as columns.
-
-    Without `thorough`, what does not fit stands for itself only once for each GPU type, number of GPUs and group that
-    stays together: by the lightest.
+    `rows` are all of them; or those that are fitting, with the lightest of what does not fit for each GPU type, number
+    of GPUs and group that stays together; or the best of each of these, as far as the plan lets them be told.
     """
-    import numpy
 
     this = tuning.run_of(problem, workload)
     offers = offers_for(problem, workload)
@@ -64,44 +63,84 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     found = space(this, fixed, told_apart(problem, workload, "optimizer"))
     if not len(found.kind) or not gpus:
         return empty(workload)
-    placing = _fitting(this, found, gpus, bounds, thorough)
-    config, gpu, above = placing.config, placing.gpu, placing.above
+    ground = Ground(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
+    order = order_of(problem, workload, this.tokens) if rows == "best" and found.works is not None else None
+    picked = None if order is None else _picked(ground, order)
+    return _made(ground, _fitting(ground, rows == "all"), rows == "all") if picked is None else picked
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a table is made from: the space of a workload, the GPU types and offers it may rent, its bounds; `rents`
+    keeps what was found of offers."""
+
+    problem: Problem
+    workload: Workload
+    run: Run
+    space: Space
+    gpus: list[Gpu]
+    offers: Mapping[str, list[Offer]]
+    market: Market
+    bounds: Sequence[Bound]
+    rents: dict[int, list[Renting]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Configurations on GPU types, before offers: overhead, the first place among the layers that fits (the length of
+    the run where none does), and how many candidates a row stands for; `broken` is Table's `filtered`."""
+
+    config: Column
+    gpu: Column
+    above: Column
+    fewest: Column
+    stands_for: Column | None
+    broken: dict[str, Column] | None = None
+
+
+def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
+    """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
+    import numpy
+
+    found, gpus, workload = this.space, this.gpus, this.workload
+    config, gpu = placing.config, placing.gpu
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
     total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
-    placed = place(gpus, offers, market_of(problem, workload), gpu, total_gpus, tensor)
-    rows, at = _layers_that_matter(this, found, placing, gpus, placed, bounds)
+    placed = place(gpus, this.offers, this.market, gpu, total_gpus, tensor, this.rents)
+    cards = cards_of(found, gpus)
+    base, at = _layers_that_matter(this, placing, cards, placed)
 
-    base = placed.row[rows]
-    config, gpu, above, total_gpus = config[base], gpu[base], above[base], total_gpus[base]
-    flat = found.start[config] + at
-    total = found.bytes[flat] + above
+    own = placed.row[base]
+    config, gpu, above, total_gpus = config[own], gpu[own], placing.above[own], total_gpus[own]
+    total = found.bytes[found.start[config] + at] + above
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
-    costs = placed.costs[rows]
-    pace = _pace(this, found, gpus, config, gpu, _again(found, config, at))
-    outcomes = _outcomes(this, found, gpus, flat, gpu, total, usable, costs, total_gpus, pace)
+    costs = placed.costs[base]
+    pace = pace_of(this.run, found, cards[found.kind[config], gpu], config, at)
+    outcomes = _outcomes(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
         broken[f"{workload.name}.precision"] = pace.card.peak == 0
     axes = _axes(found, config, at, total_gpus, gpus, gpu)
-    axes |= {name: Axis(axis.values, axis.index[rows]) for name, axis in placed.axes.items()}
+    axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
     return Table(
         workload,
-        len(rows),
+        len(base),
         axes,
         outcomes,
         broken,
         costs,
         total_gpus,
-        placed.pool[rows],
+        placed.pool[base],
         placed.pools,
         placed.sizes,
         placed.prices,
-        placed.instances[rows],
-        placed.slots[rows],
-        weights=placing.stands_for[base],
-        considered=placing.considered,
+        placed.instances[base],
+        placed.slots[base],
+        weights=None if placing.stands_for is None else placing.stands_for[own],
+        considered=int(found.length.sum()) * found.stands_for * len(gpus),
         thorough=thorough,
-        context=this,
+        filtered=placing.broken,
+        context=this.run,
     )
 
 
@@ -115,69 +154,131 @@ def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
-    """Configurations on GPU types, before offers: overhead, the first place among the layers that fits (the length of
-    the run where none does), and how many candidates a row stands for."""
-
-    config: Column
-    gpu: Column
-    above: Column
-    fewest: Column
-    stands_for: Column
-    considered: int
-
-
-def _fitting(this: Run, found: Space, gpus: Sequence[Gpu], bounds: Sequence[Bound], thorough: bool) -> Placing:
-    """Return the configurations on each GPU type."""
+def _picked(this: Ground, order: Order) -> Table | None:
+    """Return a table of the best of all hardware (training_best), with what would be better and breaks least of
+    hardware on which nothing keeps every rule; None where that cannot be told."""
     import numpy
 
-    count, cards = len(found.kind), len(gpus)
+    found, gpus = this.space, this.gpus
+    keys = numpy.array([item.gpus << 16 | item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
+    known, cell = numpy.unique(keys, return_inverse=True)
+    total, tensor = known >> 16, known & 0xFFFF
+    every = numpy.tile(numpy.arange(len(gpus)), len(known))
+    totals, tensors = numpy.repeat(total, len(gpus)), numpy.repeat(tensor, len(gpus))
+    placed = place(gpus, this.offers, this.market, every, totals, tensors, this.rents)
+    above = _overheads(this.run, gpus, total)
+    which, gpu = numpy.divmod(placed.row, len(gpus))
+    rents = _rents(this, placed, gpu, total[which], tensor[which])
+    outside: dict[str, Column] = {}
+    for rule, bound in order.bounds(ALIKE):
+        where = breaks(rents, bound.quantity, bound.operator, bound.value)
+        outside[rule] = outside[rule] | where if rule in outside else where
+    cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
+    these = grounds(this.run, this.workload, found, gpus, order, cells, above, placed, outside)
+    if these is None:
+        return None
+    seen = survey(these, cell.reshape(-1))
+    members = numpy.bincount(cell.reshape(-1))[which] * found.stands_for
+    broken = seen.broken | {
+        rule: numpy.bincount(gpu[where], members[where], minlength=len(gpus)) for rule, where in outside.items()
+    }
+
+    def made(pairs: Column) -> Table:
+        config, card = numpy.divmod(numpy.unique(pairs, return_inverse=True)[0], len(gpus))
+        over = above[cell.reshape(-1)[config], card]
+        fewest = first_that_fits(found, config, these.room[card] - over)
+        return _made(this, Placing(config, card, over, fewest, None, broken), False)
+
+    pairs = best(these, seen)
+    table = made(pairs)
+    fitting = fits(table, broken_by(table, this.problem))
+    if not len(fitting) or not seen.lacks.any():
+        return table
+    ranks = keys_of(table, this.problem)
+    chosen = best_row(fitting, ranks.all, table)
+    goals = this.problem.goals[: decisive(this.problem)]
+    more = nearest(these, seen, goals, [int(values[chosen]) for values in ranks.goals[: len(goals)]])
+    return made(numpy.concatenate([pairs, more])) if len(more) else table
+
+
+def numbers(values: Column) -> Axis:
+    """Return an axis of whole numbers."""
+    import numpy
+
+    distinct = numpy.flatnonzero(numpy.bincount(values))
+    place = numpy.zeros(distinct[-1] + 1 if len(distinct) else 0, dtype=numpy.int64)
+    place[distinct] = numpy.arange(len(distinct))
+    return Axis(tuple(Fraction(n) for n in distinct.tolist()), place[values])
+
+
+def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
+    """Return what is rented as a table of what all rows that rent it have alike."""
+    import numpy
+
+    power = numpy.array([item.power_w for item in this.gpus], dtype=numpy.int64)
+    return Table(
+        this.workload,
+        len(gpu),
+        {
+            "gpu": Axis(tuple(item.id for item in this.gpus), gpu),
+            "gpus": numbers(total),
+            "tensor_parallel": numbers(tensor),
+            **placed.axes,
+        },
+        {"cost": lambda: placed.costs, "power": lambda: power[gpu] * total},
+        {},
+        placed.costs,
+        total,
+        placed.pool,
+        placed.pools,
+        placed.sizes,
+        placed.prices,
+        placed.instances,
+        placed.slots,
+    )
+
+
+def _fitting(this: Ground, everything: bool) -> Placing:
+    """Return the configurations on each GPU type: with `everything` also all that fit nowhere."""
+    import numpy
+
+    found, gpus = this.space, this.gpus
     totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout]
-    above = _overheads(this, gpus, totals)
-    room = numpy.array([limit_of(item.memory, bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
-    fewest = numpy.zeros((count, cards), dtype=numpy.int64)
-    order = numpy.argsort(found.length, kind="stable")
-    edges = numpy.flatnonzero(numpy.diff(found.length[order])) + 1
-    for members in numpy.split(order, edges):
-        if not len(members):
-            continue
-        length = int(found.length[members[0]])
-        sizes = found.bytes[found.start[members][:, None] + numpy.arange(length)]
+    above = _overheads(this.run, gpus, totals)
+    room = numpy.array([limit_of(item.memory, this.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
+    fewest = numpy.zeros(room.shape, dtype=numpy.int64)
+    for rows, sizes in sheets(found, numpy.arange(len(totals))):
         falling = numpy.minimum.accumulate(sizes, axis=1)
-        mine = numpy.zeros((len(members), cards), dtype=numpy.int64)
-        for step in range(length):
-            mine += falling[:, step, None] > room[members]
-        fewest[members] = mine
+        mine = numpy.zeros((len(rows), len(gpus)), dtype=numpy.int64)
+        for step in range(sizes.shape[1]):
+            mine += falling[:, step, None] > room[rows]
+        fewest[rows] = mine
     fits = fewest < found.length[:, None]
-    considered = int(found.length.sum()) * found.stands_for * cards
     keep = fits
     weights = numpy.where(fits, found.stands_for, 0)
-    if thorough:
+    if everything:
         keep = numpy.ones_like(fits)
         weights = numpy.full(fits.shape, found.stands_for)
     elif not fits.all():
-        keep, weights = _lightest(found, totals, fits, weights)
+        keep, weights = _lightest(this, totals, fits, weights)
     config, gpu = numpy.nonzero(keep)
-    return Placing(config, gpu, above[keep], fewest[keep], weights[keep], considered)
+    return Placing(config, gpu, above[keep], fewest[keep], weights[keep])
 
 
-def _lightest(found: Space, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
-    """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type."""
+def _lightest(this: Ground, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
+    """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type: of what
+    the GPU computes, where there is any."""
     import numpy
 
+    found = this.space
+    able = (cards_of(found, this.gpus)[:, :, 0] > 0)[found.kind]
     tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
-    least = numpy.array(
-        [
-            found.bytes[start : start + count].min()
-            for start, count in zip(found.start.tolist(), found.length.tolist(), strict=True)
-        ]
-    )
+    least, _ = lightest_of_all(found)
     keep, weights = fits.copy(), weights.copy()
-    for group in numpy.unique(totals << 16 | tensor).tolist():
+    for group in sorted(set((totals << 16 | tensor).tolist())):
         members = numpy.flatnonzero(totals << 16 | tensor == group)
         outside = ~fits[members]
-        sizes = numpy.where(outside, least[members][:, None], numpy.iinfo(numpy.int64).max)
+        sizes = numpy.where(outside, least[members][:, None] + numpy.where(able[members], 0, 2**60), 2**62)
         chosen = members[sizes.argmin(axis=0)]
         some = numpy.flatnonzero(outside.any(axis=0))
         keep[chosen[some], some] = True
@@ -197,114 +298,26 @@ def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
     return found
 
 
-def _layers_that_matter(
-    this: Run,
-    found: Space,
-    placing: Placing,
-    gpus: Sequence[Gpu],
-    placed: Placed,
-    bounds: Sequence[Bound],
-) -> tuple[Column, Column]:
+def _layers_that_matter(this: Ground, placing: Placing, cards: Column, placed: Placed) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 
     base = placed.row
-    own, card, first = placing.config[base], placing.gpu[base], placing.fewest[base]
-    last = found.length[own] - 1
-    fits = first <= last
-    timed = [item for item in bounds if item.quantity in TIMES and isinstance(item.value, Fraction)]
-    low, high = numpy.minimum(first, last), last.copy()
-    if timed and len(base) and found.work is not None:
-        good = low.copy()
-        for _ in range(int(found.length.max()).bit_length() + 1):
-            middle = (good + high + 1) // 2
-            pace = _pace(this, found, gpus, own, card, _again(found, own, middle))
-            assert pace is not None
-            kept = _in_time(this, pace, placed.costs, timed)
-            good = numpy.where(kept, middle, good)
-            high = numpy.where(kept, high, numpy.maximum(middle - 1, good))
-        high = numpy.where(fits, good, last)
-    most = _lightest_up_to(found, own, high)
-    most = numpy.where(fits, numpy.maximum(most, low), most)
+    own, first = placing.config[base], placing.fewest[base]
+    most = roomiest(this.run, this.space, cards, own, placing.gpu[base], first, placed.costs, this.bounds)
     everything = numpy.arange(len(base))
-    two = fits & (first != most)
+    two = (first < this.space.length[own]) & (first != most)
     rows = numpy.concatenate([everything, everything[two]])
     places = numpy.concatenate([most, first[two]])
     order = numpy.lexsort((places, rows))
     return rows[order], places[order]
 
 
-def _again(found: Space, config: Column, place: Column) -> Column:
-    """Return how many layers recompute at a place of a configuration."""
-    import numpy
-
-    counts = numpy.zeros((len(found.modes), max(len(again) for _, again in found.modes)), dtype=numpy.int64)
-    for row, (_, again) in enumerate(found.modes):
-        counts[row, : len(again)] = again
-    layers: Column = counts[found.mode[config], place]
-    return layers
-
-
-def _lightest_up_to(found: Space, config: Column, high: Column) -> Column:
-    """Return the first of the lightest places of configurations up to a place of each."""
-    import numpy
-
-    out = numpy.zeros_like(high)
-    for mode, (_, again) in enumerate(found.modes):
-        rows = numpy.flatnonzero(found.mode[config] == mode)
-        if len(again) > 1 and len(rows):
-            own, which = numpy.unique(config[rows], return_inverse=True)
-            sizes = found.bytes[found.start[own][:, None] + numpy.arange(len(again))]
-            out[rows] = first_minimum(sizes)[which.reshape(-1), high[rows]]
-    return out
-
-
-def _in_time(this: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
-    """Return where the bounds on time hold."""
-    import numpy
-
-    with numpy.errstate(divide="ignore", invalid="ignore"):
-        numbers = tuning.outcome_numbers(this, pace, costs)
-    good = numpy.ones(len(costs), dtype=bool)
-    for bound in bounds:
-        if bound.quantity not in numbers or not isinstance(bound.value, Fraction):
-            continue
-        have, edge = steps(bound.quantity, numbers[bound.quantity]), bound.value * SCALES[bound.quantity]
-        if bound.operator in ("<=", "<"):
-            good &= (have <= floor(edge)) & (have != UNKNOWN)
-        elif bound.operator in (">=", ">"):
-            good &= have >= ceil(edge)
-    return good
-
-
-def _pace(this: Run, found: Space, gpus: Sequence[Gpu], config: Column, gpu: Column, again: Column) -> Pace | None:
-    """Return what the time of each row depends on; None by the rule of thumb."""
-    import numpy
-
-    if found.work is None or this.model.architecture is None:
-        return None
-    work = training_time.Work(*(column[config] for column in found.work))
-    precisions = sorted({precision for _, precision in found.kinds})
-    kinds = numpy.array([precisions.index(precision) for _, precision in found.kinds], dtype=numpy.int64)
-    cards = [[training_time.card(card, tuning.computes(card, name)) for name in precisions] for card in gpus]
-    fields = numpy.array(cards, dtype=numpy.float64).reshape(len(gpus), -1, 6)[gpu, kinds[found.kind[config]]]
-    part = again / this.model.architecture.layers
-    shares = [_repeats(this, mode) for mode, _ in found.modes]
-    base, slope, scores, scores_slope = numpy.array(shares, dtype=numpy.float64).T[:, found.mode[config]]
-    return Pace(work, training_time.Card(*fields.T), base + slope * part, scores + scores_slope * part)
-
-
-def _repeats(this: Run, mode: str) -> tuple[float, ...]:
-    """Return the shares of forward that run again without any layer, and what all layers add."""
-    none, every = tuning.recomputed(this, mode, 0.0), tuning.recomputed(this, mode, 1.0)
-    return none[0], every[0] - none[0], none[1], every[1] - none[1]
-
-
 def _outcomes(
     this: Run,
     found: Space,
     gpus: Sequence[Gpu],
-    flat: Column,
+    config: Column,
     gpu: Column,
     total: Column,
     usable: Column,
@@ -321,7 +334,7 @@ def _outcomes(
         "memory": lambda: total,
         "headroom": lambda: headroom(total, usable),
         "cost": lambda: costs,
-        "quality": lambda: quality[found.recipe[flat]],
+        "quality": lambda: quality[found.recipe[config]],
         "power": lambda: power[gpu] * total_gpus,
     }
     made: dict[str, Column] = {}
@@ -345,10 +358,6 @@ def _axes(
 ) -> dict[str, Axis]:
     import numpy
 
-    def numbers(values: Column) -> Axis:
-        distinct = numpy.unique(values)
-        return Axis(tuple(Fraction(n) for n in distinct.tolist()), numpy.searchsorted(distinct, values))
-
     def words(values: list[str], index: Column) -> Axis:
         distinct = {word: place_ for place_, word in enumerate(sorted(set(values)))}
         return Axis(tuple(distinct), numpy.array([distinct[word] for word in values] or [0], dtype=numpy.int64)[index])
@@ -356,11 +365,11 @@ def _axes(
     def counts(values: list[int], index: Column) -> Axis:
         return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
 
-    layout, recipe = found.layout[config], found.recipe[found.start[config] + place]
+    layout, recipe = found.layout[config], recipe_at(found, config, place)
     return {
         "gpu": Axis(tuple(item.id for item in gpus), gpu),
         "gpus": numbers(total_gpus),
-        "checkpointed_layers": numbers(_again(found, config, place)),
+        "checkpointed_layers": numbers(layers_again(found, config, place)),
         "method": words([item.method for item in found.recipes], recipe),
         "precision": words([item.precision for item in found.recipes], recipe),
         "optimizer": words([item.optimizer for item in found.recipes], recipe),

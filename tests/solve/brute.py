@@ -45,21 +45,20 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     layers = workload.model.architecture.layers  # type: ignore[union-attr]
     batch = serving.number(workload, "global_batch", 0)
     again = [("none", 0), ("selective", layers), *(("full", count) for count in range(1, layers + 1))]
-    words = [
-        sorted(map(str, workload.domains.get(n, (d,)))) for n, d in (("precision", "bf16"), ("optimizer", "adamw"))
-    ]
+    defaults = (("method", "full"), ("precision", "bf16"), ("optimizer", "adamw"), ("offload", "none"))
+    words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
         for tp, pp in itertools.product(tuning.TENSORS, tuning.PIPELINES):
             if total % (tp * pp):
                 continue
             dp = total // (tp * pp)
-            for zero, size, (mode, count), precision, optimizer in itertools.product(
+            for zero, size, (mode, count), method, precision, optimizer, offload in itertools.product(
                 range(4) if dp > 1 else [0], numbers(workload, "micro_batch", list(tuning.MICRO_BATCHES)), again, *words
             ):
                 if batch and batch % (dp * size):
                     continue
                 yield {
-                    "method": "full",
+                    "method": method,
                     "precision": precision,
                     "optimizer": optimizer,
                     "micro_batch": Fraction(size),
@@ -71,7 +70,7 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
                     "pipeline_parallel": Fraction(pp),
                     "context_parallel": Fraction(1),
                     "expert_parallel": Fraction(1),
-                    "offload": "none",
+                    "offload": offload,
                 }
 
 

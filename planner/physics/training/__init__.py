@@ -26,7 +26,7 @@ from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recurrent import MEASURED
-from planner.physics.training.states import StateChoice, States, states, whole
+from planner.physics.training.states import StateChoice, States, states, wholes
 
 __all__ = [
     "MOMENTS",
@@ -47,7 +47,7 @@ __all__ = [
     "stage_runs",
     "states",
     "traces",
-    "whole",
+    "wholes",
 ]
 
 

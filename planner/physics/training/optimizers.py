@@ -99,23 +99,23 @@ def _factored(arch: Architecture) -> int:
 def optimizer_bytes(
     arch: Architecture,
     choice: StateChoice,
+    optimizer: str,
     trained: int,
     counts: dict[str, int],
-    own: int,
-    besides: Fraction,
     item: int,
 ) -> int:
-    """Bytes of an optimizer's states: `own` of `item` bytes and `besides` for each trained parameter."""
+    """Bytes of an optimizer's states of `item` bytes each (whatever the choice's own is)."""
     adapters = choice.method in ("lora", "qlora")
-    if choice.optimizer == "adafactor":
+    if optimizer == "adafactor":
         # transformers keeps the factors in fp32, and the root mean square of each tensor, which the step replaces one
         # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
         rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
         return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
-    total = ceil(trained * (own * item + besides))
-    if choice.kernel == "fused" and choice.optimizer in ("adam", "adamw") and choice.framework == "transformers":
+    own, besides = STATES[optimizer]
+    total = trained * own * item + (ceil(trained * besides) if besides else 0)
+    if choice.kernel == "fused" and optimizer in ("adam", "adamw") and choice.framework == "transformers":
         total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
-    if choice.optimizer == "muon" and not adapters:
+    if optimizer == "muon" and not adapters:
         # Muon takes the matrices of the layers; the rest stays with AdamW (Keller Jordan, github.com/KellerJordan/Muon)
         total += item * (counts["embedding"] + counts["head"] + counts["norm"] + counts["router"])
     return total
@@ -153,6 +153,7 @@ def _muon(arch: Architecture, choice: StateChoice, counts: dict[str, int], gradi
 def step_bytes(
     arch: Architecture,
     choice: StateChoice,
+    optimizer: str,
     trained: int,
     counts: dict[str, int],
     gradient_item: int,
@@ -161,14 +162,14 @@ def step_bytes(
 ) -> int:
     """What the optimizer needs beside the states: a list of all parameters for foreach, a tensor or two else."""
     adapters = choice.method in ("lora", "qlora")
-    if choice.optimizer == "adafactor":
+    if optimizer == "adafactor":
         scalars = SMALLEST * (4 if arch.tied else _tensors(arch, choice))
         return 0 if adapters else (16 if item == 2 else 8) * _largest(arch, choice.tp) + scalars
-    if choice.optimizer == "muon":
+    if optimizer == "muon":
         return _muon(arch, choice, counts, gradient_item, item)
-    if choice.optimizer == "lion":
+    if optimizer == "lion":
         return 2 * item * _largest(arch, choice.tp)  # the update, and its copy (lion-pytorch 0.2.5, `update_fn`)
-    if choice.optimizer in ("adam", "adamw"):
+    if optimizer in ("adam", "adamw"):
         if choice.framework in ("megatron", "deepspeed") and full_precision:
             return 0
         if choice.kernel == "foreach":

@@ -7,16 +7,18 @@ fp32 weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
 from planner.physics.training.activations import ADAPTER_BYTES
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
-from planner.physics.training.optimizers import LIMIT, STATES, adapter_parameters, optimizer_bytes, step_bytes
+from planner.physics.training.optimizers import LIMIT, adapter_parameters, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 from planner.record import dataclass
@@ -132,8 +134,6 @@ def _dense_part(arch: Architecture, index: int) -> int:
     """Parameters of a MoE layer's feed-forward part that are no routed experts."""
     part = dict(arch.groups[index].ffn)
     part["experts"] = 0
-    from dataclasses import replace
-
     return layer_parameters(arch, replace(arch.groups[index], ffn=part))["mlp"]
 
 
@@ -146,8 +146,7 @@ def _routed(arch: Architecture, choice: StateChoice) -> int:
     return share(sum(size * count for size, count in sizes), choice.tp)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """The states before ZeRO and offloading divide them: bytes of one tensor and pipeline part.
 
     `computed` are the 16-bit weights a step computes with, `gathered` those of them that ZeRO 3 has at a time, `bucket`
@@ -172,6 +171,11 @@ class Whole:
 
 def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
     """The states of one tensor and pipeline part: what ZeRO's stage and the copies of the model do not change."""
+    return wholes(arch, params, choice, (choice.optimizer,))[0]
+
+
+def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Sequence[str]) -> list[Whole]:
+    """The same for several optimizers."""
     counts = local_parameters(arch, params, choice.tp, choice.pp, choice.ep)
     local = sum(counts.values())
     adapters = choice.method in ("lora", "qlora")
@@ -201,28 +205,32 @@ def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
         weights += recipe.item * local  # the frozen reference model
     adapter_item = ADAPTER_BYTES[choice.adapter_precision]
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
-    own, besides = STATES[choice.optimizer]
     state_item = adapter_item if adapters else 4 if full_precision else recipe.item
     unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
     outer = counts["embedding"] + counts["head"]
     compute = _gathered_item(choice, recipe.item, full_precision)
-    return Whole(
-        weights,
-        adapter_item * trained if adapters else 0,
-        4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0,
-        gradient_item * trained,
-        optimizer_bytes(arch, choice, trained, counts, own, besides, state_item),
-        step_bytes(arch, choice, trained, counts, gradient_item, recipe.item, full_precision),
-        gradient_item,
-        trained,
-        compute * local,
-        # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
-        compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0)),
-        2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
-        full_precision,
-        not (choice.framework == "megatron" and full_precision),
-        adapters,
-    )
+    out = []
+    for optimizer in optimizers:
+        out.append(
+            Whole(
+                weights,
+                adapter_item * trained if adapters else 0,
+                4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0,
+                gradient_item * trained,
+                optimizer_bytes(arch, choice, optimizer, trained, counts, state_item),
+                step_bytes(arch, choice, optimizer, trained, counts, gradient_item, recipe.item, full_precision),
+                gradient_item,
+                trained,
+                compute * local,
+                # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
+                compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0)),
+                2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
+                full_precision,
+                not (choice.framework == "megatron" and full_precision),
+                adapters,
+            )
+        )
+    return out
 
 
 def states(arch: Architecture, params: int, choice: StateChoice) -> States:

@@ -112,7 +112,7 @@ def live(
         own = stage(made, runs, number, choice.pp, (np.array([top for top, _ in flight])[places], flight[0][1]))
         last = recomputed(arch, choice, own.depth, arch.layers)
         wanted = np.array(again, dtype=np.int64) * own.depth // max(1, arch.layers)
-        before, after, between = _stage(own, np.minimum(last, wanted)[:, None], making, spare)
+        before, after, between = _stage(own, np.minimum(last, wanted), making, spare)
         idle, end, layers = idle + before, end + after, layers + between
     first, closing = (np.maximum.reduce(np.broadcast_arrays(*items)) for items in (idle, end))
     running = np.maximum.reduce([first, closing, *(weight for _, weight in layers)])
@@ -125,28 +125,26 @@ def _stage(
     """The places of a stage: before any gradient is there, after all are, and with how many parameters' between."""
     import numpy as np
 
-    each = [own.layers[index] for index, count in own.runs for _ in range(count)]
-    depth = len(each)
-    sums = {
-        name: np.cumsum(np.stack([0 * making, *(getattr(layer, name) + 0 * making for layer in each)]), axis=0)
-        for name in ("kept", "thin", "casts", "trained")
-    }
-    columns = np.arange(len(making))[None, :]
-    heads = list(each)
-    if own.first is not None:
-        heads[0] = own.first
-    top = {
-        name: np.stack([getattr(layer, name) + 0 * making for layer in heads])
-        for name in ("gradients", "peak", "peak_checkpointed", "trained")
-    }
-    shorter = np.where(again == 0, own.first_difference, 0)
-    mask = np.where(again > 0, own.mask, 0)
+    kinds = [own.layers[index] for index, _ in own.runs]
+    kinds.append(own.first or kinds[0])
+    fields = {name: np.stack([getattr(layer, name) + 0 * making for layer in kinds]) for name in Layer._fields}
+    run = np.repeat(np.arange(len(own.runs)), [count for _, count in own.runs])
+    depth = len(run)
+    # how many layers of each run stand before a place
+    passed = np.zeros((depth + 1, len(kinds)), dtype=np.int64)
+    passed[np.arange(1, depth + 1), run] = 1
+    passed = np.cumsum(passed, axis=0)
+    head = np.concatenate(([len(own.runs)], run[1:]))
+    shorter = np.where(again[:, None] == 0, own.first_difference, 0)
+    mask = np.where(again[:, None] > 0, own.mask, 0)
 
-    def below(place: Integers) -> Integers:
+    def sums(name: str, place: Integers) -> Any:
+        return passed[place] @ fields[name]
+
+    def below(place: Integers) -> Any:
         light = np.minimum(place, again)
-        found = sums["thin"][light, columns] + sums["kept"][place, columns] - sums["kept"][light, columns]
-        kept: Integers = found + np.where(place > 0, shorter, 0)
-        return kept
+        kept = (passed[place] - passed[light]) @ fields["kept"]
+        return sums("thin", light) + kept + np.where(place[:, None] > 0, shorter, 0)
 
     def weight(size: Any, gradients: Any = 0) -> Any:
         return size * (MILLE + spare) + gradients * MILLE
@@ -155,7 +153,7 @@ def _stage(
     whole = below(none + depth)
     held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
     start = held + whole + mask
-    casts = sums["casts"][np.minimum(depth, again), columns]
+    casts = sums("casts", np.minimum(depth, again))
     idle = [weight(start + casts + own.forward + own.forward_logits), weight(start + casts + own.passing)]
     if own.has_head:
         idle.append(weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients))
@@ -163,10 +161,11 @@ def _stage(
     places = [none + place for place in sorted(own.edges())]
     places += [np.maximum(0, again - 1), np.minimum(again, depth - 1)]
     for place in places:
-        peak = np.where(place < again, top["peak_checkpointed"][place, columns] + mask, top["peak"][place, columns])
-        graded = own.closing + sums["trained"][depth] - sums["trained"][place, columns] - top["trained"][place, columns]
-        gradients = making * top["gradients"][place, columns]
-        between.append((np.maximum(0, graded), weight(held + below(place) + peak, gradients)))
+        light = fields["peak_checkpointed"][head[place]] + mask
+        peak = np.where((place < again)[:, None], light, fields["peak"][head[place]])
+        graded = sums("trained", none + depth) - sums("trained", place) - fields["trained"][head[place]]
+        gradients = making * fields["gradients"][head[place]]
+        between.append((np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)))
     return idle, [weight(held + size) for size in own.ends], between
 
 
@@ -191,8 +190,8 @@ def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateCh
 
     rows = np.array(which, dtype=np.int64)
     columns: dict[str, Any] = {
-        name: np.array([[getattr(each, name) for each in own] for own in found])[:, rows]
-        for name in Whole.__dataclass_fields__
+        name: np.array([[each[place] for each in own] for own in found])[:, rows]
+        for place, name in enumerate(Whole._fields)
     }
     made: Any = divided(Whole(**columns), choice)
     reserve = made.buckets * spare
@@ -239,32 +238,35 @@ def totals(states: Held, optimizer: int, peak: Integers, place: Integers) -> Int
     return found
 
 
-def lightest(states: Held, peak: Integers, place: Integers) -> tuple[Integers, Integers]:
-    """The totals of the lightest optimizer, and which it is: the first of those alike.
+def passed_over(states: Held) -> NDArray[np.bool_]:
+    """Where an optimizer is nowhere lighter than an earlier one, or everywhere heavier than a later one.
 
-    An optimizer that is nowhere lighter than an earlier one, or everywhere heavier than a later one, is passed over: a
-    total is base + max(peak, closing), so that it is no lighter at any peak where base and base + closing are not.
+    A total is base + max(peak, closing), so that it is no lighter at any peak where base and base + closing are not.
     """
     import numpy as np
 
     low, high = states.base, states.base + states.closing
-    found = which = None
+    found = np.zeros(low.shape, dtype=bool)
     for own in range(len(low)):
-        idle = np.zeros(low.shape[1], dtype=bool)
-        for other in range(len(low)):
-            if other < own:
-                idle |= (low[other] <= low[own]) & (high[other] <= high[own])
-            elif other > own:
-                idle |= (low[other] < low[own]) & (high[other] < high[own])
-        if found is None or which is None:
-            if len(low) == 1 or not idle.all():
-                found, which = totals(states, own, peak, place), np.full(peak.shape, own, dtype=np.int64)
-            continue
-        rows = np.flatnonzero(~idle[place])
+        before, after = slice(0, own), slice(own + 1, None)
+        found[own] = ((low[before] <= low[own]) & (high[before] <= high[own])).any(axis=0)
+        found[own] |= ((low[after] < low[own]) & (high[after] < high[own])).any(axis=0)
+    return found
+
+
+def lightest(
+    states: Held, over: NDArray[np.bool_], peak: Integers, place: Integers
+) -> tuple[Integers, NDArray[np.int8]]:
+    """The totals of the lightest optimizer but those passed `over`, and which it is: the first of those alike."""
+    import numpy as np
+
+    first, *others = np.flatnonzero(~over.all(axis=1)).tolist()
+    found, which = totals(states, first, peak, place), np.full(peak.shape, first, dtype=np.int8)
+    for own in others:
+        rows = np.flatnonzero(~over[own][place])
         if len(rows):
             mine = totals(states, own, peak[rows], place[rows])
             less = mine < found[rows]
             found[rows] = np.where(less, mine, found[rows])
             which[rows] = np.where(less, own, which[rows])
-    assert found is not None and which is not None
     return found, which

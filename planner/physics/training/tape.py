@@ -57,8 +57,12 @@ class _Node:
 def dominant(events: list[Bytes]) -> tuple[Bytes, ...]:
     """The events that no other one exceeds in every part: only they can be the peak."""
     kept: list[Bytes] = []
-    for event in sorted(set(events), reverse=True):
-        if not any(all(a >= b for a, b in zip(other, event, strict=True)) for other in kept):
+    for event in sorted(set(events), reverse=True):  # those before have gradients as large
+        _, casts, each, logits = event
+        for _, other_casts, other_each, other_logits in kept:
+            if other_casts >= casts and other_each >= each and other_logits >= logits:
+                break
+        else:
             kept.append(event)
     return tuple(kept)
 
