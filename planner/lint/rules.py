@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.catalog.records import Recovery
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.evaluate import compare
-from planner.language.problem import Bound, Value, Workload
+from planner.language.problem import Bound, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.lint.source import Source
 from planner.physics.quality import recovery
@@ -28,6 +28,16 @@ def rules(source: Source) -> Iterator[Diagnostic]:
                 continue
             code, message = ("W0608", "never binds") if verdict else ("W0609", "can never hold")
             yield warning(code, f"{bound.rule} {message}", bound.span, label=_why(source, workload, bound, verdict))
+    yield from _unpaid(source.problem)
+
+
+def _unpaid(problem: Problem) -> Iterator[Diagnostic]:
+    """Yield each preference of a plan whose objective has no cost for its worth to be added to."""
+    if any(goal.quantity == "cost" and goal.direction == "minimize" for goal in problem.goals):
+        return
+    for wish in problem.preferences:
+        message = f"the preference `{wish.name}` never counts: its worth is money, and the objective has no cost"
+        yield warning("W0608", message, wish.span, help="add `then minimize cost` to the objective")
 
 
 def _offered(source: Source, workload: Workload, bound: Bound) -> tuple[Value, ...] | None:

@@ -300,7 +300,7 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
             continue
         quantity = "gpus" if bound.gpu else bound.quantity
         left, right = figures.pair(quantity, used, bound.value)
-        part = float(used / bound.value) if bound.value else None
+        part = float(used / bound.value) if bound.value and bound.operator in ("<=", "<", "=") else None
         out.append(Limit(bound.rule, left, f"{bound.operator} {right}", part))
     rented = instances(problem, {row.workload: row for row in rows})
     for offer in problem.offers.limited:
