@@ -349,12 +349,17 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     ahead = table(peaks + buffers_ahead)
     own = {
         "llama_cpp": host,
-        "sglang": {**served, "overhead": table([row for row in pools if row.engine == "sglang"])},
+        "sglang": {
+            **served,
+            "overhead": table([row for row in pools if row.engine == "sglang"]),
+            "fixed": table(rests),
+        },
         "tensorrt_llm": {
             **served,
             "activations": ahead,
             "logits": ahead,
             "overhead": table([row for row in pools if row.engine == "tensorrt_llm"]),
+            "fixed": table(rests),
         },
     }
     return {name: own.get(name, served) for name in truth.catalog.engines}

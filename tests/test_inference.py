@@ -213,6 +213,17 @@ def test_margins_grow_with_confidence_and_take_arrays() -> None:
     assert list(many)[0] == levels[4]
 
 
+@pytest.mark.parametrize("name, gpu, ranks, free", [("0.4.2", "rtx_4090", 1, 22.76), ("0.5.3", "mi355x", 8, 283.56)])
+def test_what_sglang_finds_taken_is_within_its_margin(name: str, gpu: str, ranks: int, free: float) -> None:
+    """Free memory before the weights in two public logs, rows pub-101 and pub-102 of tests/truth/inference.jsonl."""
+    card, engine = CATALOG.gpus[gpu], CATALOG.engines["sglang"]
+    found = inference.profile(engine, name, card)
+    taken = inference.fixed(found, card, ranks)
+    spare = inference.margin(found, Fraction(95, 100), 0, 0, 0, 0, 0, taken)
+    assert taken < spare + taken
+    assert card.memory - taken - spare <= free * 2**30
+
+
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt_llm", "llama_cpp", "transformers"])
 @pytest.mark.parametrize("gpu", ["t4", "l40s", "h100_sxm", "b200"])
 def test_parts_fit_or_do_not_on_every_engine(engine: str, gpu: str) -> None:

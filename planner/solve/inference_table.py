@@ -74,7 +74,8 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
                         serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks) for row in rows
                     ]
             kept = cache[rows][:, None]
-            spare = serving_memory.margin_bytes(this, profile, held[:, None], kept, *peaks, above)
+            taken = numpy.array([serving_memory.fixed_bytes(split, gpus[card], profile) for card in cards])
+            spare = serving_memory.margin_bytes(this, profile, held[:, None], kept, *peaks, above, taken)
             total[numpy.ix_(rows, cards)] = held[:, None] + kept + sum(peaks) + above + spare
     return Memory(weights.reshape(-1), kv_cache.reshape(-1), total.reshape(-1), budget.reshape(-1))
 

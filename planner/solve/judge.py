@@ -166,7 +166,8 @@ def _hints(
         return ()
     profile = serving.profile_of(this, gpu)
     rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
-    spare = serving_memory.margin_bytes(this, profile, rest["weights"], 0, *(rest[name] for name in _BESIDE))
+    beside = (*(rest[name] for name in _BESIDE), serving_memory.fixed_bytes(split, gpu, profile))
+    spare = serving_memory.margin_bytes(this, profile, rest["weights"], 0, *beside)
     left = usable - sum(rest.values()) - int(spare)
     million = 10**6
     budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1

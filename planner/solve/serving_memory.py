@@ -186,13 +186,25 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
     )
 
 
+def fixed_bytes(split: Split, gpu: Gpu, profile: Profile) -> int:
+    """Return what is taken on a GPU before the engine sizes anything."""
+    return inference.fixed(profile, gpu, split.tensor, split.pipeline)
+
+
 def margin_bytes(
-    this: Service, profile: Profile, weights: Any, kv_cache: Any, activations: Any, logits: Any, overhead: Any
+    this: Service,
+    profile: Profile,
+    weights: Any,
+    kv_cache: Any,
+    activations: Any,
+    logits: Any,
+    overhead: Any,
+    fixed: Any,
 ) -> Any:
     """Return the bytes between the expected total and its safe end."""
     if this.model.architecture is None:
         return 0
-    return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead)
+    return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead, fixed)
 
 
 def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
@@ -232,7 +244,7 @@ def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
         "activations": peaks[0],
         "logits": peaks[1],
         "overhead": above,
-        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above)),
+        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above, fixed_bytes(split, gpu, profile))),
     }
 
 

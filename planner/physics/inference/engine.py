@@ -147,6 +147,11 @@ def non_torch(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> in
     return buffers(profile, gpu, tp * pp) + local_memory(profile, gpu)
 
 
+def fixed(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
+    """What is taken before the engine sizes anything: its context, the kernels' local memory, communication."""
+    return profile.context + non_torch(profile, gpu, tp, pp)
+
+
 def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
     """Buffers in which `ranks` that split attention by sequences exchange tokens with experts; none for gathering.
 
@@ -273,10 +278,16 @@ def margin(
     activations: int,
     logits: int,
     overhead: int,
+    fixed: int = 0,
 ) -> int:
-    """Bytes between the expected total and its safe end: every part's own, added up. The sizes may be arrays."""
-    sizes = (weights, kv_cache, activations, logits, overhead)
-    scaled = sum(margin_ppm(profile, part, confidence) * size for part, size in zip(PARTS, sizes, strict=True))
+    """Bytes between the expected total and its safe end: every part's own, added up. The sizes may be arrays.
+
+    `fixed` is the share of the overhead that has a margin of its own in an engine that keeps a share free.
+    """
+    sizes = (weights, kv_cache, activations, logits, overhead, fixed)
+    scaled = sum(
+        margin_ppm(profile, part, confidence) * size for part, size in zip((*PARTS, "fixed"), sizes, strict=True)
+    )
     return (scaled + MILLION - 1) // MILLION
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.inference.engine import MICRO_BATCH, exchange, margin, non_torch, overhead, peak
+from planner.physics.inference.engine import MICRO_BATCH, exchange, fixed, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.paging import paged
 from planner.physics.inference.profile import Profile
@@ -162,5 +162,5 @@ def parts(
             exchange=exchange(model.arch, found, ranks if split.expert > 1 else 1),
         )
     sizes = (weights, cache, forward, sampler, rest)
-    extra = margin(found, confidence, *sizes) if confidence else 0
+    extra = margin(found, confidence, *sizes, fixed(found, gpu, tp, pp)) if confidence else 0
     return Memory(dict(zip(PARTS, (*sizes, extra), strict=True)))
