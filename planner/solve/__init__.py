@@ -95,7 +95,7 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
     from planner.solve.relax import unmentioned, verified, withheld
 
     def made(changed: Problem, other: Workload) -> Table:
-        return table_of(changed, other, catalog)
+        return table_of(changed, other, catalog, rows="best")
 
     alone = {item.rule.partition(".")[0] for item in conflict}
     out = list(conflict)

@@ -16,7 +16,7 @@ from test_oracle import compare, problem_of
 
 from planner.catalog.load import load as load_catalog
 from planner.language.problem import Problem
-from planner.solve import table_of, tables_of, tuning
+from planner.solve import solve, table_of, tables_of, tuning
 from planner.solve.choose import choose
 from planner.solve.judge import judge_row
 from planner.solve.scale import SCALES, UNKNOWN
@@ -230,3 +230,16 @@ def test_a_price_of_nothing_makes_no_difference_in_cost(tmp_path: Path) -> None:
     )
     assert picked.workloads == all_rows.workloads
     assert picked.workloads[0].chosen.outcomes["total_cost"] == Fraction(0)
+
+
+@pytest.mark.parametrize("sequence", [100_000, 3_000_000, 2**27])
+def test_what_is_beyond_every_machine_does_not_fit(sequence: int, tmp_path: Path) -> None:
+    """Scores of eager attention, kept by many micro-batches at once: sums that must not come round to small ones."""
+    text = (
+        f'training w {{ model = "meta-llama/Llama-3.1-8B"; sequence = {sequence}; global_batch = 8192; tokens = 1B; '
+        "attention = eager; schedule = gpipe; gpus = 8; gpu in {h100_sxm, b200}; checkpointing = none }\n"
+        "minimize cost\n"
+    )
+    catalog, _ = load_catalog()
+    answer = solve(problem_of(text, tmp_path), catalog)
+    assert answer.outcome in ("infeasible", "unknown")

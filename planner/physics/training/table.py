@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage
+from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage, traces
 from planner.physics.training.families import family
 from planner.physics.training.pipeline import Stage, in_flight, stage_runs
 from planner.physics.training.states import StateChoice, Whole, divided
@@ -46,11 +46,22 @@ def sized(arch: Architecture, choice: ActivationChoice, sizes: Sequence[int]) ->
     """The parts of a choice's stages at each of these micro-batches."""
     import numpy as np
 
+    _countable(arch, choice, max(sizes))
     if len(sizes) > 1 and family(arch).plain_attention:
         found = [parts(arch, replace(choice, micro_batch=size)) for size in sizes]
         return gathered(found, 1, np.arange(len(found)), np.zeros(len(found), dtype=np.int64), [(0, 0)])
     whole: Any = np.array(sizes, dtype=np.int64) if len(sizes) > 1 else sizes[0]
     return parts(arch, replace(choice, micro_batch=whole))
+
+
+def _countable(arch: Architecture, choice: ActivationChoice, most: int) -> None:
+    """Raise OverflowError where what a layer or the head holds of `most` sequences is beyond 2^62 bytes."""
+    traced = traces(arch, choice)
+    figures = [arch.vocab * choice.sequence * 16, choice.sequence**2 * 4]
+    for region in (*traced.groups, traced.head, *((traced.first,) if traced.first else ())):
+        figures += [region.kept.each, region.input, *(event.each + event.logits for event in region.events)]
+    if max(figures) * most * 2 >= 2**62:
+        raise OverflowError("what a layer holds is beyond 2^62 bytes")
 
 
 def gathered(
@@ -109,7 +120,8 @@ def live(
     layers: list[tuple[Integers, Integers]] = []
     for number in (0,) if choice.pp <= 1 else (0, 1):
         flight = [in_flight(replace(choice, micro_batches=each), number) for each in known.tolist()]
-        own = stage(made, runs, number, choice.pp, (np.array([top for top, _ in flight])[places], flight[0][1]))
+        tops = np.minimum([top for top, _ in flight], 2**16)
+        own = stage(made, runs, number, choice.pp, (tops[places], flight[0][1]))
         last = recomputed(arch, choice, own.depth, arch.layers)
         wanted = np.array(again, dtype=np.int64) * own.depth // max(1, arch.layers)
         before, after, between = _stage(own, np.minimum(last, wanted), making, spare)
@@ -147,10 +159,10 @@ def _stage(
         return sums("thin", light) + kept + np.where(place[:, None] > 0, shorter, 0)
 
     def weight(size: Any, gradients: Any = 0) -> Any:
-        return size * (MILLE + spare) + gradients * MILLE
+        return np.minimum(size, 2**52) * (MILLE + spare) + gradients * MILLE
 
     none = np.zeros_like(again)
-    whole = below(none + depth)
+    whole = np.minimum(below(none + depth), CEILING)
     held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
     start = held + whole + mask
     casts = sums("casts", np.minimum(depth, again))
