@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import xmlschema
 from golden import compare
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
@@ -95,6 +95,7 @@ def findings(draw: st.DrawFn) -> tuple[Diagnostic, ...]:
     return tuple(one() for _ in range(draw(st.integers(0, 4))))
 
 
+@settings(deadline=None)
 @given(findings())
 def test_sarif_keeps_its_schema(some: tuple[Diagnostic, ...]) -> None:
     document = Sarif.model_validate_json(render("sarif", some, TEXTS))
@@ -105,6 +106,7 @@ def test_sarif_keeps_its_schema(some: tuple[Diagnostic, ...]) -> None:
         assert run.tool.driver.rules[result.ruleIndex].id == result.ruleId == item.code
 
 
+@settings(deadline=None)
 @given(findings())
 def test_junit_keeps_its_schema(some: tuple[Diagnostic, ...]) -> None:
     text = render("junit", some, TEXTS, FILES)
@@ -115,6 +117,7 @@ def test_junit_keeps_its_schema(some: tuple[Diagnostic, ...]) -> None:
     assert len(root.findall(".//failure")) == sum(item.is_error for item in some)
 
 
+@settings(deadline=None)
 @given(findings())
 def test_github_is_one_command_a_finding(some: tuple[Diagnostic, ...]) -> None:
     lines = [line for line in render("github", some, TEXTS).split("\n") if line]
@@ -126,6 +129,7 @@ def test_github_is_one_command_a_finding(some: tuple[Diagnostic, ...]) -> None:
         assert all(re.fullmatch(r"\w+=[^,:]*", part) for part in match.group(2).split(","))
 
 
+@settings(deadline=None)
 @given(findings())
 def test_gitlab_names_each_finding(some: tuple[Diagnostic, ...]) -> None:
     rows = json.loads(render("gitlab", some, TEXTS))
