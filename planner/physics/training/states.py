@@ -222,8 +222,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 gradient_item,
                 trained,
                 compute * local,
-                # the layer at work and the one fetched ahead; FSDP's root unit, with embedding and head, stays whole
-                compute * (2 * share(unit, choice.tp) + (outer if choice.framework == "fsdp" else 0)),
+                _gathered(choice, share(unit, choice.tp), outer, compute, compute if adapters else gradient_item),
                 2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
                 full_precision,
                 not (choice.framework == "megatron" and full_precision),
@@ -289,6 +288,15 @@ def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
     if full_precision and choice.framework in ("megatron", "fsdp"):
         return 4
     return item
+
+
+def _gathered(choice: StateChoice, unit: int, outer: int, compute: int, gradient: int) -> int:
+    """Bytes of ZeRO 3's weights at a time: the layer at work and the one fetched ahead.
+
+    FSDP's root unit, with embedding and head, stays whole, and a layer more is there: in forward the gathered one that
+    was copied, in backward its gradients on their way (torch 2.13, distributed/fsdp/_fully_shard/_fsdp_collectives.py).
+    """
+    return compute * 2 * unit + (compute * outer + gradient * unit if choice.framework == "fsdp" else 0)
 
 
 def _gathered_item(choice: StateChoice, item: int, full_precision: bool) -> int:
