@@ -43,7 +43,7 @@ def choice(kind, row):
 
 
 def predicted(arch, row, confidence=None):
-    again = arch.layers if row["checkpointing"] == "full" else 0
+    again = 0 if row["checkpointing"] == "none" else arch.layers
     state = states(arch, sum(parameters(arch).values()), choice(StateChoice, row))
     more = spare(row.get("framework", "transformers"), confidence) if confidence else 0
     return combine(state, points(arch, choice(ActivationChoice, row), again), spare=more)
