@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.language.problem import Goal
 from planner.physics import training_time
-from planner.record import dataclass
 from planner.solve import tuning
 from planner.solve.inference_table import headroom
 from planner.solve.ranking import HUGE, quantity_of
@@ -24,9 +23,9 @@ from planner.solve.training_grid import (
     FASTER,
     Grid,
     Grounds,
+    Survey,
     blocks,
     first_place,
-    grid_of,
     late,
     numbers,
     poor,
@@ -42,34 +41,6 @@ if TYPE_CHECKING:
 
 SAFE = 1e-5
 """What a bound on time leaves to roundings of floats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """All grids: by cell and GPU type, `kept` says where a row keeps every rule, `lacks` where no row of the hardware
-    does though something rents it; `broken` are by rule the candidates of each GPU type that break it."""
-
-    grids: list[Grid]
-    kept: Column
-    lacks: Column
-    broken: dict[str, Column]
-
-
-def survey(these: Grounds, cell: Column) -> Survey:
-    """Return all grids; `cell` is that of each configuration."""
-    import numpy
-
-    by_cell = numpy.argsort(cell, kind="stable")
-    edges = numpy.searchsorted(cell[by_cell], numpy.arange(len(these.cells) + 1)).tolist()
-    broken: dict[str, Column] = {}
-    grids = [
-        grid_of(these, place, by_cell[start:end], broken)
-        for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
-    ]
-    counts = numpy.array([gpus for gpus, _ in these.cells])
-    kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (these.free > 0)
-    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()])
-    return Survey(grids, kept, ~whole & (these.rented > 0), broken)
 
 
 def best(these: Grounds, found: Survey) -> Column:

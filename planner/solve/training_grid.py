@@ -224,6 +224,34 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
     return Grid(cell, config, fit, ok)
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All grids: by cell and GPU type, `kept` says where a row keeps every rule, `lacks` where no row of the hardware
+    does though something rents it; `broken` are by rule the candidates of each GPU type that break it."""
+
+    grids: list[Grid]
+    kept: Column
+    lacks: Column
+    broken: dict[str, Column]
+
+
+def survey(these: Grounds, cell: Column) -> Survey:
+    """Return all grids; `cell` is that of each configuration."""
+    import numpy
+
+    by_cell = numpy.argsort(cell, kind="stable")
+    edges = numpy.searchsorted(cell[by_cell], numpy.arange(len(these.cells) + 1)).tolist()
+    broken: dict[str, Column] = {}
+    grids = [
+        grid_of(these, place, by_cell[start:end], broken)
+        for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
+    ]
+    counts = numpy.array([gpus for gpus, _ in these.cells])
+    kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (these.free > 0)
+    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()])
+    return Survey(grids, kept, ~whole & (these.rented > 0), broken)
+
+
 def too_large(these: Grounds, total: Column, columns: Column | slice = slice(None)) -> dict[str, Column]:
     """Return, by rule on memory, where it is broken by the bytes that rows need on GPU types."""
     import numpy

@@ -28,8 +28,8 @@ from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of, breaks, broken_by
 from planner.solve.table import Axis, Table, empty, unknown
-from planner.solve.training_best import best, nearest, survey
-from planner.solve.training_grid import ALIKE, Order, grounds, order_of
+from planner.solve.training_best import best, nearest
+from planner.solve.training_grid import ALIKE, Order, grounds, order_of, survey
 from planner.solve.training_pace import (
     TIMES,
     cards_of,
