@@ -12,7 +12,8 @@ from planner.language.problem import Bound
 from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.scale import SCALES, UNKNOWN, steps
-from planner.solve.training_space import Space, work_at
+from planner.solve.training_space import Space
+from planner.solve.training_work import work_at
 from planner.solve.tuning import Pace, Run
 
 if TYPE_CHECKING:
