@@ -300,6 +300,25 @@ def test_a_forged_lock_is_a_finding(data: st.DataObject) -> None:
         assert found, path
 
 
+@pytest.mark.parametrize("value", [None, "gone"])
+def test_a_choice_says_every_decision(value: str | None) -> None:
+    document = yaml.safe_load(CHAT_LOCK)
+    choice = document["workloads"]["chat"]["choice"]
+    for key in [key for key in choice if key not in ("provider", "region")]:
+        kept = dict(choice)
+        if value is None:
+            document["workloads"]["chat"]["choice"] = {**kept, key: None}
+        else:
+            document["workloads"]["chat"]["choice"] = {name: word for name, word in kept.items() if name != key}
+        document.pop("checksum", None)
+        body = yaml.safe_dump(document, sort_keys=False)
+        lock, _ = reading.parse(f"{body}checksum: {checksum(body)}\n", "chat.mem.lock", "again")
+        if lock is not None:
+            loaded = load_chat()
+            assert loaded.problem is not None
+            assert verify(loaded.problem, loaded.catalog, loaded.texts, lock)[0], key
+
+
 CHAT_LOCK = (ROOT / "examples/chat.mem.lock").read_text()
 
 

@@ -72,10 +72,21 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
 
 
 def _offered(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
-    """Return the locked choices that the plan does not offer, or that no plan could."""
+    """Return the locked choices that the plan does not offer, or that no plan could, and the decisions left out."""
     out = []
     for workload in problem.workloads:
-        for key, written in lock.workloads[workload.name]["choice"].items():
+        choice = lock.workloads[workload.name]["choice"]
+        unsaid = [
+            row.name
+            for row in BY_KIND[workload.kind].values()
+            if row.role == "decision" and choice.get(row.name) is None
+        ]
+        if unsaid:
+            span = lock.span("workloads", workload.name, "choice")
+            out.append(
+                error("E0802", f"the locked choice of `{workload.name}` does not say `{unsaid[0]}`", span, help=again)
+            )
+        for key, written in choice.items():
             if key in FOLLOWS or key in workload.per_layer or _may_be(workload, key, value(written)):
                 continue
             plan = workload.spans.get(key)

@@ -11,13 +11,14 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve import serving, serving_memory
+from planner.solve import serving, serving_memory, serving_pace
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, steps
-from planner.solve.serving import Form, Load, Service, Split
+from planner.solve.serving import Form, Service, Split
+from planner.solve.serving_pace import Load
 from planner.solve.table import Axis, Table, empty, unknown
 
 if TYPE_CHECKING:
@@ -119,11 +120,11 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             pipeline[split],
             array([g.bandwidth for g in gpus])[gpu],
             peak,
-            array([serving.link_of(g) for g in gpus])[gpu],
-            numpy.array([serving.host_of(g) for g in gpus])[gpu],
+            array([serving_pace.link_of(g) for g in gpus])[gpu],
+            numpy.array([serving_pace.host_of(g) for g in gpus])[gpu],
         )
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            tpot, ttft = serving.speeds(this, load)
+            tpot, ttft = serving_pace.speeds(this, load)
 
     # Replicas, then offers.
     copies = [serving.replica_counts(this, s) for s in all_splits]
@@ -215,7 +216,7 @@ def _needed(this: Service, tpot: Column | None, ttft: Column | None) -> Column:
     import numpy
 
     assert this.demand is not None and tpot is not None
-    rate = steps("throughput", serving.request_rate(this, 1, tpot, ttft))
+    rate = steps("throughput", serving_pace.request_rate(this, 1, tpot, ttft))
     wanted = int(this.demand * SCALES["throughput"])
     return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
 
@@ -275,7 +276,7 @@ def _times(
         return dict.fromkeys(names, partial(unknown, len(base)))
 
     def rate() -> Column:
-        found: Column = serving.rates(this, replicas, tpot[base])
+        found: Column = serving_pace.rates(this, replicas, tpot[base])
         return found
 
     return {

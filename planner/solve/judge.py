@@ -11,12 +11,13 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
-from planner.solve import serving, serving_memory
+from planner.solve import serving, serving_memory, serving_pace
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
 from planner.solve.renting import Renting, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
-from planner.solve.serving import Form, Load, Service, Split
+from planner.solve.serving import Form, Service, Split
+from planner.solve.serving_pace import Load
 
 if TYPE_CHECKING:
     from planner.solve.table import Table
@@ -200,11 +201,11 @@ def _times(
         split.pipeline,
         gpu.bandwidth,
         peak,
-        serving.link_of(gpu),
-        serving.host_of(gpu),
+        serving_pace.link_of(gpu),
+        serving_pace.host_of(gpu),
     )
-    tpot, ttft = serving.speeds(this, load)
-    rate = serving.rates(this, replicas, tpot)
+    tpot, ttft = serving_pace.speeds(this, load)
+    rate = serving_pace.rates(this, replicas, tpot)
     numbers = {
         "tpot": steps("tpot", tpot),
         "ttft": steps("ttft", ttft),
@@ -213,6 +214,6 @@ def _times(
     }
     need = 0
     if this.demand is not None:
-        sustained = steps("throughput", serving.request_rate(this, 1, tpot, ttft))
+        sustained = steps("throughput", serving_pace.request_rate(this, 1, tpot, ttft))
         need = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
     return {name: value(name, number) for name, number in numbers.items()}, need
