@@ -1,10 +1,11 @@
 """State-space and linear mixers, and short convolutions: what they keep for backward.
 
 Lightning attention and short convolutions as transformers 5.23 writes them (models/minimax, models/lfm2), which has no
-kernel of its own for them. Mamba, Mamba-2 and gated delta nets with the kernels that transformers asks for: mamba-ssm
-(2.3, ops/selective_scan_interface.py `MambaInnerFn`, ops/triton/ssd_combined.py `MambaSplitConv1dScanCombinedFn`),
-causal-conv1d, and flash-linear-attention (0.4, ops/gated_delta_rule/chunk.py); without them PyTorch's own path keeps
-up to forty times as much.
+kernel of its own for them. Mamba, Mamba-2 and gated delta nets as the autograd functions of the kernels it asks for
+keep and make again: state-spaces/mamba at e9594ce (ops/selective_scan_interface.py `MambaInnerFn`,
+ops/triton/ssd_combined.py `MambaSplitConv1dScanCombinedFn`), causal-conv1d, and flash-linear-attention at bc3b101
+(ops/gated_delta_rule/chunk.py). Without these packages PyTorch's own path keeps many times as much. No step with these
+kernels was measured.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ MEASURED: Final = ("gqa", "mla", "cross", "none", "lightning", "shortconv")
 BLOCK: Final = 256
 """Tokens of a block of lightning attention (MiniMax's configuration, `block_size`)."""
 CHUNK: Final = 64
-"""Tokens of a chunk of the gated delta rule (flash-linear-attention, `BT`)."""
+"""Tokens of a chunk of the gated delta rule (flash-linear-attention, `chunk_size`)."""
+SSD_CHUNK: Final = 128
+"""Tokens of a chunk of Mamba-2's scan: the fewer, the more states there are; models have 128 or 256."""
 
 
 def recurrent(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
@@ -81,8 +84,9 @@ def _convolution(t: Tape, x: Tensor, r: Recipe, size: int) -> Tensor:
 def _delta_net(t: Tape, arch: Architecture, part: dict[str, Any], traits: Family, r: Recipe, x: Tensor) -> Tensor:
     """A gated delta net: queries, keys and values through one convolution, the chunked delta rule, a gated norm.
 
-    The rule keeps queries and keys of all value heads, values, the sum of its decay, its step and the inverse of each
-    chunk; the norm its input and its gate.
+    The rule keeps queries and keys of all value heads with their norms, values, the sum of its decay, its step and the
+    inverse of each chunk; the norm its input and its gate. Backward makes keys, values and the states of all chunks
+    again, beside the gradients of each.
     """
     heads, key_heads = share(int(part["v_heads"]), r.tp), share(int(part["k_heads"]), r.tp)
     key, value = key_heads * int(part["k_dim"]), heads * int(part["v_dim"])
@@ -99,7 +103,8 @@ def _delta_net(t: Tape, arch: Architecture, part: dict[str, Any], traits: Family
     y = t.tensor(value, v.item, v.grad)
     saved = tuple(dict.fromkeys((q.storage, k.storage, v.storage, inverse, *small)))
     state = heads * int(part["k_dim"]) * int(part["v_dim"]) // CHUNK
-    t.record((y,), ((q, True), (k, True), (v, True), (steps, True)), saved, state + 2 * value)
+    again = v.item * (2 * state + 2 * q.width + 3 * value)
+    t.record((y,), ((q, True), (k, True), (v, True), (steps, True)), saved, again)
     gated = t.tensor(value, y.item, y.grad)
     t.record((gated,), ((y, True), (z, True)), (y.storage, z.storage, t.tensor(heads, 4, False).storage))
     return gated
@@ -122,7 +127,11 @@ def _mamba(t: Tape, arch: Architecture, part: dict[str, Any], r: Recipe, x: Tens
 
 
 def _mamba2(t: Tape, arch: Architecture, part: dict[str, Any], r: Recipe, x: Tensor) -> Tensor:
-    """Mamba-2 in one function behind its first product: keeps that and the scan's output, with its gated norm."""
+    """Mamba-2 in one function behind its first product: keeps that and the scan's output, with its gated norm.
+
+    Backward makes the convolved input and the states of all chunks again: states and their gradients in fp32 and then
+    in 16 bit, and two products of each chunk in fp32.
+    """
     inner, heads = share(int(part["d_inner"]), r.tp), share(int(part.get("heads") or 1), r.tp)
     wide = 2 * int(part["groups"]) * int(part["d_state"])
     joined = project(t, r, x, 2 * inner + wide + heads, "in_proj", inside=arch.hidden)
@@ -131,7 +140,9 @@ def _mamba2(t: Tape, arch: Architecture, part: dict[str, Any], r: Recipe, x: Ten
     y = t.tensor(inner, joined.item, joined.grad or weight.trained)
     gradients = ((weight.size * weight.item, 0),) if weight.trained else ()
     t.trained += 2 * weight.trained
-    scratch = 4 * inner + 2 * wide
+    scratch = (
+        4 * inner + 2 * wide + 12 * inner * int(part["d_state"]) // SSD_CHUNK + 8 * int(part["groups"]) * SSD_CHUNK
+    )
     t.record((y,), ((joined, True),), (joined.storage, scanned.storage, root.storage), scratch, gradients)
     return _made_again(t, y)
 

@@ -207,7 +207,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
     state_item = adapter_item if adapters else 4 if full_precision else recipe.item
     unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
-    outer = counts["embedding"] + counts["head"]
+    outer = counts["embedding"] + counts["head"] + (0 if adapters else counts["head"] or counts["embedding"])
     compute = _gathered_item(choice, recipe.item, full_precision)
     out = []
     for optimizer in optimizers:
@@ -293,8 +293,9 @@ def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
 def _gathered(choice: StateChoice, unit: int, outer: int, compute: int, gradient: int) -> int:
     """Bytes of ZeRO 3's weights at a time: the layer at work and the one fetched ahead.
 
-    FSDP's root unit, with embedding and head, stays whole, and a layer more is there: in forward the gathered one that
-    was copied, in backward its gradients on their way (torch 2.13, distributed/fsdp/_fully_shard/_fsdp_collectives.py).
+    FSDP's root unit, with embedding and head, stays whole, as the head's gradient does, which waits for the embedding's
+    to be reduced with it; and a layer more is there: in forward the gathered one that was copied, in backward its
+    gradients on their way (torch 2.13, distributed/fsdp/_fully_shard/_fsdp_collectives.py).
     """
     return compute * 2 * unit + (compute * outer + gradient * unit if choice.framework == "fsdp" else 0)
 
