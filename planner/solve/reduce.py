@@ -107,16 +107,27 @@ def undominated(table: Table, rows: Column, ranks: Keys, shared: Shared) -> Colu
     most = table.costs[rows] + penalty
     least = least_cost(table, rows) + penalty
     free = ~numpy.isin(table.pool[rows], list(shared.limited)) if shared.limited else numpy.ones(len(rows), bool)
+    told = [values[rows] for values in shared.told]
+    alike = numpy.zeros(len(rows), dtype=numpy.int64)
+    if told:
+        alike = numpy.unique(numpy.stack(told, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    order = numpy.lexsort((most, alike))
+    starts = numpy.flatnonzero(numpy.diff(alike[order], prepend=-1))
     keep = numpy.ones(len(rows), dtype=bool)
-    order = numpy.argsort(most, kind="stable")
-    judges = order[free[order]][:COMPARED]
-    for judge in judges.tolist():
-        worse = most[judge] < least
-        for rule, values in shared.amounts.items():
-            have = values[rows]
-            worse &= have >= have[judge] if not shared.lower[rule] else have <= have[judge]
-        for values in shared.told:
-            worse &= values[rows] == values[rows[judge]]
-        worse[judge] = False
-        keep &= ~worse
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
+        group = order[start:end]  # rows that read the same, the cheapest first
+        floor = least[group]
+        highest = int(floor.max())
+        takes = [
+            -values[rows[group]] if shared.lower[rule] else values[rows[group]]
+            for rule, values in shared.amounts.items()
+        ]
+        for judge in numpy.flatnonzero(free[group])[:COMPARED].tolist():
+            cost = int(most[group[judge]])
+            if cost >= highest:
+                break
+            worse = floor > cost
+            for values in takes:
+                worse &= values >= values[judge]
+            keep[group[worse]] = False
     return keep

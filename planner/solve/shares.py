@@ -79,6 +79,7 @@ def add_rows(fleet: Fleet, without: frozenset[str]) -> None:
 
     The share of a row of k instances is n × price × k / K, where the pool rents n and its workloads would rent K alone.
     """
+    alone: dict[tuple[str, str], int] = {}  # by pool, what its workloads would rent alone
     for name, rows in fleet.rows.items():
         table, most = fleet.tables[name], len(fleet.members[name])
         found = {rule: edge for rule, edge in limits(fleet.problem, table).items() if rule not in without}
@@ -99,18 +100,21 @@ def add_rows(fleet: Fleet, without: frozenset[str]) -> None:
                 fleet.model.row({take: 1, taken: -most}, high=0)
             price = table.prices[int(table.pool[row])]
             slack = price * count * fleet.model.ranges[rented][1]
-            terms = {variable: -edge * instances for variable, instances in _takers(fleet, pool).items()}
-            terms[rented] = terms.get(rented, 0) + price * count
-            terms[taken] = terms.get(taken, 0) + slack
-            fleet.model.row(terms, high=slack)
+            alone = alone or _rented_alone(fleet)
+            fleet.model.row({rented: price * count, alone[pool]: -edge, taken: slack}, high=slack)
 
 
-def _takers(fleet: Fleet, pool: tuple[str, str]) -> dict[int, int]:
-    """Return the variables of the rows that may share a pool, with the instances each would rent alone."""
-    out: dict[int, int] = {}
+def _rented_alone(fleet: Fleet) -> dict[tuple[str, str], int]:
+    """Return, by pool that workloads may share, a variable for the instances that they would rent each alone."""
+    takers: dict[tuple[str, str], dict[int, int]] = {}
     for name, rows in fleet.rows.items():
         table = fleet.tables[name]
         for take, row in zip(fleet.takes[name], rows, strict=True):
-            if table.slots[row] and table.pools[int(table.pool[row])] == pool:
-                out[take] = int(table.instances[row])
+            if table.slots[row]:
+                takers.setdefault(table.pools[int(table.pool[row])], {})[take] = int(table.instances[row])
+    out = {}
+    for pool, terms in takers.items():
+        high = sum(instances * fleet.model.ranges[take][1] for take, instances in terms.items())
+        out[pool] = fleet.model.variable(0, high)
+        fleet.model.row({**terms, out[pool]: -1}, 0, 0)
     return out
