@@ -37,7 +37,8 @@ def _choice(row: Candidate) -> dict[str, Any]:
 
 
 def _hint(item: Hint) -> dict[str, Any]:
-    return {"quantity": item.quantity, "operator": item.operator, "value": plain(item.value), "unit": item.unit}
+    one = {"quantity": item.quantity, "operator": item.operator, "value": plain(item.value), "unit": item.unit}
+    return one if item.also is None else one | {"and": _hint(item.also)}
 
 
 def _broken(item: Broken) -> dict[str, Any]:

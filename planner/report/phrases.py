@@ -130,7 +130,8 @@ def hint(item: Hint) -> str:
     operator = "=" if item.operator == "==" else item.operator
     loosened = item.quantity.rsplit(".", 1)[-1] in OUTCOMES
     value = figures.limit(item.quantity, item.value, item.unit, up=(item.operator in ("<=", "<")) == loosened)
-    return f"{item.quantity} {operator} {value}"
+    also = "" if item.also is None else f" and {hint(item.also)}"
+    return f"{item.quantity} {operator} {value}{also}"
 
 
 def fault(item: Broken, known: dict[str, str]) -> Fault:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
-    from planner.language.problem import Problem, Workload
+    from planner.language.problem import Problem, Value, Workload
     from planner.solve.candidate import Answer, Candidate, Conflict
     from planner.solve.table import Table
 
@@ -92,10 +92,15 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
     """
     from dataclasses import replace
 
-    from planner.solve.relax import unmentioned, verified, withheld
+    from planner.solve.judge import judge_row
+    from planner.solve.ranking import UNITS
+    from planner.solve.relax import paired, unmentioned, verified, withheld
 
     def made(changed: Problem, other: Workload) -> Table:
         return table_of(changed, other, catalog, rows="best")
+
+    def outcome(table: Table, row: int, quantity: str) -> tuple[Value | None, str | None]:
+        return judge_row(problem, table, row, catalog).outcome(quantity), UNITS.get(quantity)
 
     alone = {item.rule.partition(".")[0] for item in conflict}
     out = list(conflict)
@@ -107,6 +112,10 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
                 out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
                 out += withheld(problem, workload, made)
     if len(problem.workloads) == 1 and not problem.fleet:
+        remedied = any(item.hints or (item.relax_to is not None and not item.rule.endswith(".memory")) for item in out)
+        both = None if remedied or not out else paired(problem, problem.workloads[0], made, outcome)
+        if both is not None:
+            out[0] = replace(out[0], hints=(both,))
         return _joined(out)
 
     def fits(changed: Problem) -> bool:

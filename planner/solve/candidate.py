@@ -17,12 +17,13 @@ class TooWide(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A change of one quantity that would do: `context <= 6208`."""
+    """A change of one quantity that would do: `context <= 6208`; with `also`, both changes at once."""
 
     quantity: str
     operator: str
     value: Value
     unit: str | None = None
+    also: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)

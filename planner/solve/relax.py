@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 
-from planner.language.problem import Problem, Value, Workload
+from planner.language.problem import Bound, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import Conflict, Hint, TooWide
 from planner.solve.choose import fits
@@ -14,6 +15,7 @@ from planner.solve.ranking import best, keys
 from planner.solve.screen import broken_by
 from planner.solve.table import Table
 
+Outcomes = Callable[[Table, int, str], tuple[Value | None, str | None]]
 TRIED = (
     "gpus",
     "gpu",
@@ -83,6 +85,47 @@ def _without(
     if len(rows) and name in table.axes:
         return table.choice(best(rows, keys(table, changed).all, table))[name]
     return None
+
+
+def paired(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table], outcome: Outcomes
+) -> Hint | None:
+    """Return the first two relations of a workload that together would mend it, with what they would have to say.
+
+    They are its decisions and the bounds in its block; `outcome` gives what a row of a table has of a quantity.
+    """
+    decisions = [name for name in TRIED if name in workload.domains]
+    bounds = [bound for bound in workload.bounds if bound.rule == f"{workload.name}.{bound.quantity}"]
+    relations: list[str | Bound] = [*decisions, *bounds]
+    for one, other in combinations(relations, 2):
+        changed = workload
+        for item in (one, other):
+            if isinstance(item, Bound):
+                changed = replace(changed, bounds=tuple(bound for bound in changed.bounds if bound is not item))
+            else:
+                changed = replace(changed, domains=_opened(problem, changed, item))
+        whole = replace(problem, workloads=(changed,))
+        try:
+            table = table_of(whole, changed)
+        except TooWide:
+            continue
+        rows = fits(table, broken_by(table, whole))
+        if not len(rows):
+            continue
+        row = best(rows, keys(table, whole).all, table)
+        made = [_says(item, table, row, outcome) for item in (one, other)]
+        if made[0] is not None and made[1] is not None:
+            return replace(made[0], also=made[1])
+    return None
+
+
+def _says(item: str | Bound, table: Table, row: int, outcome: Outcomes) -> Hint | None:
+    if isinstance(item, str):
+        value = table.choice(row).get(item)
+        return None if value is None else Hint(item, "=", value)
+    found, unit = outcome(table, row, item.quantity)
+    operator = {"<": "<=", ">": ">="}.get(item.operator, item.operator)
+    return None if found is None else Hint(item.quantity, operator, found, unit)
 
 
 def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[Value, ...]]:

@@ -1,0 +1,43 @@
+"""A plan that no one change mends says which two do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from planner.catalog.load import load
+from planner.plan import load_plan
+from planner.report.phrases import hint
+from planner.solve import solve
+
+PLANS = (
+    'inference w { model = "meta-llama/Llama-3.1-70B"; context = 8Ki tokens; concurrency = 8; gpu in {l4, a10g}; '
+    "gpus = 1; cost <= $1/h }",
+    'training w { model = "meta-llama/Llama-3.1-70B"; sequence = 4Ki tokens; global_batch = 16; tokens = 10M tokens; '
+    "method = full; gpu = h100_sxm; gpus in 1..2; total_cost <= $5 }",
+    'inference w { model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 64; gpu = l4; gpus = 1; '
+    "tpot <= 30 ms; cost <= $1/h; weights = bf16 }",
+)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
+    catalog, _ = load()
+    file = tmp_path / "w.mem"
+    file.write_text(f"edition 2026\n{plan}\nminimize cost\n")
+    problem = load_plan(str(file)).problem
+    assert problem is not None
+    answer = solve(problem, catalog)
+    assert answer.outcome == "infeasible"
+    (both,) = [item for rule in answer.conflict for item in rule.hints if item.also is not None]
+    assert both.also is not None
+    changes = hint(both).split(" and ")
+    names = {change.split()[0] for change in changes}
+    head, _, body = plan.partition("{")
+    relations = [part.strip() for part in body.rstrip(" }").split(";")]
+    rest = [part for part in relations if part.split()[0] not in names]
+    file.write_text(f"edition 2026\n{head}{{ {'; '.join([*rest, *changes])} }}\nminimize cost\n")
+    mended = load_plan(str(file)).problem
+    assert mended is not None, changes
+    assert solve(mended, catalog).outcome == "optimal", changes
