@@ -76,10 +76,13 @@ def _reading(this: Service) -> time.Reading:
 
 
 def rates(this: Service, replicas: Any, tpot: Any) -> Any:
-    """Return output tokens a second of all replicas."""
+    """Return output tokens a second of all replicas while they decode; prompts count where there is a demand."""
     return replicas * this.concurrency / tpot
 
 
 def request_rate(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
-    """Return requests a second that the replicas sustain; each holds a place for its prefill and its output."""
-    return replicas * this.concurrency / (ttft + max(1, this.output) * tpot)
+    """Return requests a second that the replicas sustain.
+
+    A prompt has the hardware to itself, one after another; an output shares it with the others of the batch.
+    """
+    return replicas * this.concurrency / (this.concurrency * ttft + max(1, this.output) * tpot)

@@ -242,7 +242,7 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
 
     cells, owns, gpus = [], [], []
     for grid, rows, low in lows:
-        row, column = numpy.nonzero(low <= limits[grid.cell])
+        row, column = numpy.nonzero((low <= limits[grid.cell]) & (low < numpy.inf))  # a limit may be infinite
         cells.append(numpy.full(len(row), grid.cell))
         owns.append(grid.config[rows[row]])
         gpus.append(column)

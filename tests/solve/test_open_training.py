@@ -16,6 +16,7 @@ from test_oracle import compare, problem_of
 
 from planner.catalog.load import load as load_catalog
 from planner.language.problem import Problem
+from planner.plan import load_plan
 from planner.solve import solve, table_of, tables_of, tuning
 from planner.solve.choose import choose
 from planner.solve.judge import judge_row
@@ -243,3 +244,15 @@ def test_what_is_beyond_every_machine_does_not_fit(sequence: int, tmp_path: Path
     catalog, _ = load_catalog()
     answer = solve(problem_of(text, tmp_path), catalog)
     assert answer.outcome in ("infeasible", "unknown")
+
+
+@pytest.mark.parametrize("goal", ["total_cost", "duration", "step_time"])
+def test_a_run_of_many_tokens_is_timed_where_it_fits(goal: str, tmp_path: Path) -> None:
+    """What hardware that is out of all proportion would cost is beyond what is counted; it is not looked at."""
+    file = tmp_path / "long.mem"
+    given = 'model = "meta-llama/Llama-3.1-8B"; sequence = 4Ki tokens; global_batch = 256; tokens = 1000B tokens'
+    file.write_text(f"edition 2026\ntraining w {{ {given} }}\nminimize {goal}\n")
+    problem = load_plan(str(file)).problem
+    assert problem is not None
+    catalog, _ = load_catalog()
+    assert solve(problem, catalog).outcome == "optimal"

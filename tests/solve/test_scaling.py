@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,21 @@ def test_what_an_engine_cannot_load_is_no_choice_for_a_fleet(tmp_path: Path) -> 
     slow = 'inference b { model = "openai-community/gpt2"; context = 1Ki tokens; concurrency = 4; tpot <= 1 us }\n'
     answer = answer_of(GGUF + slow, tmp_path)
     assert {item.rule: item.relax_to for item in answer.conflict} == {"a.weights": None, "b.tpot": None}
+
+
+@pytest.mark.parametrize(("demand", "prompt", "output"), [(20, 8000, 1), (5, 1000, 200), (2, 30_000, 100)])
+def test_a_demand_leaves_time_for_every_prompt(demand: int, prompt: int, output: int, tmp_path: Path) -> None:
+    text = (
+        'inference chat { model = "meta-llama/Llama-3.1-8B"; context = 32Ki tokens; concurrency = 16; gpu = h100_sxm\n'
+        f"tensor_parallel = 2; pipeline_parallel = 1; gpus in 2..64; demand = {demand} req/s\n"
+        f"prompt = {prompt} tokens; output = {output} tokens }}\nminimize cost\n"
+    )
+    answer = answer_of(text, tmp_path)
+    assert answer.outcome == "optimal"
+    row = answer.workloads[0].chosen
+    ttft, tpot = row.outcomes["ttft"], row.outcomes["tpot"]
+    replicas = row.choice["replicas"]
+    assert not isinstance(replicas, str) and ttft is not None and tpot is not None
+    busy = demand * (ttft + output * tpot / 16)  # seconds of hardware a second
+    assert busy <= replicas
+    assert replicas - 1 < busy * Fraction(1001, 1000), "no more than it takes, but for the rounding of what is printed"
