@@ -276,7 +276,7 @@ def _times(
         return dict.fromkeys(names, partial(unknown, len(base)))
 
     def rate() -> Column:
-        found: Column = serving_pace.rates(this, replicas, tpot[base])
+        found: Column = serving_pace.rates(this, replicas, tpot[base], ttft[base])
         return found
 
     return {

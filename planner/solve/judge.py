@@ -205,7 +205,7 @@ def _times(
         serving_pace.host_of(gpu),
     )
     tpot, ttft = serving_pace.speeds(this, load)
-    rate = serving_pace.rates(this, replicas, tpot)
+    rate = serving_pace.rates(this, replicas, tpot, ttft)
     numbers = {
         "tpot": steps("tpot", tpot),
         "ttft": steps("ttft", ttft),

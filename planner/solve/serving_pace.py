@@ -7,7 +7,7 @@ from typing import Any
 from planner.catalog.records import Gpu
 from planner.physics import time
 from planner.record import dataclass
-from planner.solve.serving import Service, sixteen_bit
+from planner.solve.serving import Service, number, sixteen_bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,14 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
         offloaded=this.beside.offloaded_weights + this.beside.offloaded_cache,
         host_bandwidth=load.host,
     )
+    prefix = min(number(this.workload, "shared_prefix", 0), this.prompt - 1)  # in the cache, not computed again
     ttft = time.prefill_time(
         how,
-        flops=time.prompt_flops(arch, active, this.prompt) / tp,
+        flops=(time.prompt_flops(arch, active, this.prompt) - time.prompt_flops(arch, active, prefix)) / tp,
         weights=load.weights * pp,
         bandwidth=load.bandwidth,
         peak_flops=load.peak_flops,
-        communication=time.allreduce(arch.hidden, arch.layers, this.prompt, tp, load.link, how.collective),
+        communication=time.allreduce(arch.hidden, arch.layers, this.prompt - prefix, tp, load.link, how.collective),
     )
     return pp * step, ttft
 
@@ -75,14 +76,17 @@ def _reading(this: Service) -> time.Reading:
     return found
 
 
-def rates(this: Service, replicas: Any, tpot: Any) -> Any:
-    """Return output tokens a second of all replicas while they decode; prompts count where there is a demand."""
-    return replicas * this.concurrency / tpot
+def rates(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
+    """Return output tokens a second of all replicas at full load: prompts count where the plan says an `output`.
+
+    Without one nobody knows how many tokens a prompt is followed by, and the rate is that of decoding.
+    """
+    if not this.output:
+        return replicas * this.concurrency / tpot
+    return replicas * time.output_rate(this.concurrency, this.output, tpot, ttft)
 
 
 def request_rate(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
-    """Return requests a second that the replicas sustain.
-
-    A prompt has the hardware to itself, one after another; an output shares it with the others of the batch.
-    """
-    return replicas * this.concurrency / (this.concurrency * ttft + max(1, this.output) * tpot)
+    """Return requests a second that the replicas sustain; an answer is one token where the plan says no `output`."""
+    output = max(1, this.output)
+    return replicas * time.output_rate(this.concurrency, output, tpot, ttft) / output
