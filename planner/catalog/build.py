@@ -133,6 +133,7 @@ def build_offer(row: Row) -> Offer:
         available=_maybe(row, "available"),
         flags=_texts(row, "flags"),
         note=row.get("note", ""),
+        network=_scaled(row, "network_gbit_s", 125_000_000) if row.get("network_gbit_s") is not None else None,
     )
 
 

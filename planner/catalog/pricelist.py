@@ -129,7 +129,9 @@ def take(
     into: Import,
 ) -> Import:
     """Turn lines into rows: the cheapest of each instance type and region, GPUs resolved, doubts flagged."""
-    known = {offer.instance_type: offer.gpu for offer in catalog.offers.values() if offer.provider == cloud}
+    there = [offer for offer in catalog.offers.values() if offer.provider == cloud]
+    known = {offer.instance_type: offer.gpu for offer in there}
+    networks = {offer.instance_type: offer.network / 125_000_000 for offer in there if offer.network is not None}
     best: dict[tuple[str, str], Price] = {}
     for price in prices:
         if region is not None and price.region != region:
@@ -159,6 +161,7 @@ def take(
             "id": identity, "provider": cloud, "instance_type": kind, "region": place, "gpu": gpu, "gpus": price.gpus,
             "price_usd_h": price.price, "spot_usd_h": price.spot, "sold_by": "instance",
             "marketplace": cloud in MARKETPLACES, "vcpus": price.vcpus, "ram_gib": price.ram_gib, "as_of": as_of,
+            "network_gbit_s": networks.get(kind),
             "flags": flags or None, "override": True if identity in catalog.offers else None, "source": source,
         }  # fmt: skip
         into.rows.append({key: value for key, value in row.items() if value is not None})

@@ -107,6 +107,8 @@ class Offer:
     available: int | None = None
     flags: tuple[str, ...] = ()
     note: str = ""
+    network: int | None = None
+    """Bytes/s between its instances, of one of them; None where nobody states it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class OfferRow:
     vcpus: Number | None = None
     ram_gib: Number | None = None
     available: Annotated[int | None, Limit(0, about="how many can be had")] = None
+    network_gbit_s: Annotated[Number | None, Limit(0, about="Gbit/s between instances, of one of them")] = None
     flags: Words | None = None
     note: str = ""
     override: bool = False

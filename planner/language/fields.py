@@ -61,6 +61,7 @@ FIELDS: tuple[Quantity, ...] = (
     number("spot", ("offer",), "given", "USD/h", "Spot price of an instance.", 0),
     number("electricity", ("offer",), "given", "USD/kWh", "What power costs; it joins the price.", 0),
     count("available", ("offer",), "given", "How many instances there are.", 0, 1_000_000_000),
+    number("network", ("offer",), "given", "GB/s", "Bandwidth between instances, of one of them.", 0),
     _text("provider", "offer", "Who rents it out."),
     _text("region", "offer", "Where it stands."),
     _text("instance_type", "offer", "The provider's name for it."),

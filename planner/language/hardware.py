@@ -128,6 +128,8 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
     }
     changes |= {name: _int(said, name, 0) for name in ("gpus", "available", "vcpus") if name in said.values}
     changes |= {name: round(_money(said, name) * MICRO) for name in ("price", "spot") if name in said.values}
+    if "network" in said.values:
+        changes["network"] = _int(said, "network", 0, GIGA)
     if "marketplace" in said.values:
         changes["marketplace"] = said.values["marketplace"]
     if "ram" in said.values:

@@ -35,8 +35,6 @@ STATE_TRAFFIC: Final = 20
 """Bytes an AdamW step moves for each parameter: weight, gradient and both states, read and written, in fp32 or less."""
 BACKWARD_SCORES: Final = 2.5
 """Products of flash attention's backward for one of forward: five for two (arXiv 2205.14135)."""
-NETWORK: Final = 50_000_000_000
-"""Bytes/s of the adapter each GPU has between nodes: 400 Gb/s, as in DGX H100; an estimate for other clusters."""
 PCIE: Final = 25_000_000_000
 """Bytes/s between GPUs without a link of their own: PCIe 4.0 x16 as NCCL reaches it; an estimate for other buses."""
 
@@ -45,7 +43,8 @@ class Work(NamedTuple):
     """What one GPU does in a step: operations and bytes of one forward pass, and what comes with them.
 
     `waits` are bytes of tensor and expert parallelism in a forward pass, which nothing covers; `behind` bytes that hide
-    behind compute; `bubble` the share a pipeline waits; `tokens` those of all GPUs.
+    behind compute; `hops` those that a stage of a pipeline sends on, `hidden` the share of them that hides too;
+    `bubble` the share a pipeline waits; `tokens` those of all GPUs.
     """
 
     products: Any
@@ -58,20 +57,25 @@ class Work(NamedTuple):
     waiting_group: Any
     behind: Any
     group: Any
+    hops: Any
+    hidden: Any
     bubble: Any
     tokens: Any
     gpus: Any
 
 
 class Card(NamedTuple):
-    """What a GPU can: FLOP/s of products and of attention as they are reached, bytes/s of memory and of its link."""
+    """What a GPU can: FLOP/s of products and of attention as they are reached, bytes/s of memory and of its link.
+
+    `per_host` GPUs are joined by their links, and hosts by a network of so many bytes/s a host."""
 
     peak: Any
     products: Any
     attention: Any
     bandwidth: Any
     link: Any
-    per_node: Any
+    per_host: Any
+    network: Any
 
 
 class StepTime(NamedTuple):
@@ -92,8 +96,11 @@ def _share(gpu: Gpu, table: dict[str, float]) -> float:
     return next((reached for name, reached in table.items() if gpu.architecture.startswith(name)), table["Hopper"])
 
 
-def card(gpu: Gpu, peak: int) -> Card:
-    """A GPU that computes products at `peak` (dense FLOP/s at the format computed in), attention in 16 bits."""
+def card(gpu: Gpu, peak: int, per_host: int, network: int) -> Card:
+    """A GPU that computes products at `peak` (dense FLOP/s at the format computed in), attention in 16 bits.
+
+    So many GPUs `per_host` are joined by a `network` of bytes/s a host.
+    """
     half = gpu.flops.get("bf16") or gpu.flops.get("fp16") or peak
     return Card(
         peak,
@@ -101,7 +108,8 @@ def card(gpu: Gpu, peak: int) -> Card:
         min(peak, half) * _share(gpu, ATTENTION_SHARE),
         gpu.bandwidth * BANDWIDTH_SHARE,
         gpu.link_bandwidth or PCIE,
-        gpu.max_gpus_per_node,
+        per_host,
+        network,
     )
 
 
@@ -167,6 +175,10 @@ def work(
         choice.tp * choice.ep,
         behind,
         copies * choice.tp,
+        # 16-bit activations to the next stage, their gradients back; the largest of the stages sends and receives both
+        2 * 2 * arch.hidden * stage * chunks * (choice.pp > 1),
+        # Megatron-LM sends while it computes where stages are interleaved (overlap_p2p_comm), and only there
+        1.0 * (choice.schedule == "interleaved"),
         # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
         (choice.pp - 1) / (rounds * chunks),
         tokens,
@@ -187,10 +199,17 @@ def _least(first: Any, second: Any) -> Any:
 
 
 def link(what: Card, group: Any) -> Any:
-    """Bytes/s of a collective within a group: the GPU's link, and beyond a node what its adapters carry together,
-    because a ring enters each node once."""
-    outside = (group > what.per_node) * 1.0
-    return what.link * (1 - outside) + _least(what.link, NETWORK * what.per_node) * outside
+    """Bytes/s of a collective within a group: the GPU's link, and beyond a host its network, because a ring enters
+    each host once."""
+    outside = (group > what.per_host) * 1.0
+    return what.link * (1 - outside) + _least(what.link, what.network) * outside
+
+
+def _between_stages(what: Card, total: Any, group: Any) -> Any:
+    """Bytes/s of a GPU to that of the next stage: its link, or its share of the network that the stage's GPUs on a host
+    send over at once."""
+    outside = (total > what.per_host) * 1.0
+    return what.link * (1 - outside) + _least(what.link, what.network / _least(what.per_host, group)) * outside
 
 
 def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[Any, Any, Any, Any]:
@@ -209,8 +228,9 @@ def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> 
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
     compute = products + attention + traffic
-    uncovered = what.behind / link(on, what.group) - compute
-    talk = asked[3] / link(on, what.waiting_group) + (uncovered + abs(uncovered)) / 2
+    hops = what.hops / _between_stages(on, what.gpus, what.group)
+    uncovered = what.behind / link(on, what.group) + what.hidden * hops - compute
+    talk = asked[3] / link(on, what.waiting_group) + (1 - what.hidden) * hops + (uncovered + abs(uncovered)) / 2
     bubble = what.bubble * (compute + talk)
     seconds = compute + talk + bubble
     useful = (what.products + what.scores) * what.passes / on.peak

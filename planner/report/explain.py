@@ -191,6 +191,7 @@ def _offer(row: Offer) -> list[str]:
         "doubtful": ", ".join(row.flags),
         "vCPUs": row.vcpus,
         "RAM": None if row.ram_gib is None else f"{row.ram_gib:g} GiB",
+        "network": None if row.network is None else f"{row.network / 1.25e8:g} Gbit/s between instances",
         "as of": row.as_of,
         "note": row.note,
         "source": row.source,

@@ -13,7 +13,7 @@ from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
 from planner.solve import serving, serving_memory, serving_pace
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
-from planner.solve.renting import Renting, renting
+from planner.solve.renting import Renting, hosts_note, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
 from planner.solve.serving import Form, Service, Split
@@ -137,7 +137,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         None,
         outcomes,
         tuple(broken + more),
-        ("rule of thumb",) if this.model.architecture is None else (),
+        (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.gpus, False)),
     )
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """For each row that an offer holds: the row it came from, its pool, instances, cost and shareable GPUs."""
+    """For each row that an offer holds: the row it came from, its pool, instances, cost and shareable GPUs; the GPUs on
+    a host and the bytes/s between hosts."""
 
     row: Column
     pool: Column
@@ -26,6 +27,8 @@ class Placed:
     instances: Column
     costs: Column
     slots: Column
+    per_host: Column
+    network: Column
     axes: dict[str, Axis]
 
 
@@ -48,7 +51,7 @@ def place(
     cases, which = numpy.unique(key, return_inverse=True)
     pools: dict[tuple[str, str], int] = {}
     known: list[Offer] = []
-    columns: list[tuple[int, int, int, int]] = []
+    columns: list[tuple[int, ...]] = []
     first, count = [], []
     for case in cases.tolist():
         model, number, together = case >> 40, (case >> 16) & 0xFFFFFF, case & 0xFFFF
@@ -63,13 +66,13 @@ def place(
             pool = pools.setdefault((item.offer.id, item.market), len(pools))
             if pool == len(known):
                 known.append(item.offer)
-            columns.append((pool, item.instances, item.cost, item.slots))
+            columns.append((pool, item.instances, item.cost, item.slots, item.per_host, item.network))
     counts = numpy.array(count, dtype=numpy.int64)[which]
     rows = numpy.repeat(numpy.arange(len(gpu)), counts)
     starts = numpy.repeat(numpy.array(first, dtype=numpy.int64)[which], counts)
     ends = numpy.cumsum(counts)
     within = numpy.arange(len(rows)) - numpy.repeat(ends - counts, counts)
-    table = numpy.array(columns, dtype=numpy.int64).reshape(-1, 4)[starts + within]
+    table = numpy.array(columns, dtype=numpy.int64).reshape(-1, 6)[starts + within]
     pool = table[:, 0]
     names = tuple(pools)
     axes = {
@@ -82,7 +85,8 @@ def place(
     prices = tuple(
         (offer.spot if way == "spot" else offer.price) or 0 for offer, (_, way) in zip(known, names, strict=True)
     )
-    return Placed(rows, pool, names, sizes, prices, table[:, 1], table[:, 2], table[:, 3], axes)
+    _, instances, costs, slots, per_host, network = table.T
+    return Placed(rows, pool, names, sizes, prices, instances, costs, slots, per_host, network, axes)
 
 
 def _axis(words: list[str], pool: Column) -> Axis:

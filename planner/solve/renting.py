@@ -12,17 +12,28 @@ from planner.solve.rules import reads
 
 MOST_SOLD_SINGLY = 8
 """GPUs sold one by one are rented on one host up to this number, the largest the shipped catalog's providers sell."""
+ONE_HOST = 1 << 40
+"""GPUs on a host where one host holds all of a workload's: more than any has."""
+NETWORK = 1_250_000_000
+"""Bytes/s of a host between hosts whose network nobody states: 10 Gbit/s, assumed on the low side of what is rented."""
+TIMES = frozenset({"step_time", "throughput", "mfu", "duration", "total_cost"})
+"""Outcomes of a training that hosts and their network change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renting:
-    """Instances of an offer and their price in micro-dollars per hour; `slots` are the GPUs that could be shared."""
+    """Instances of an offer and their price in micro-dollars per hour; `slots` are the GPUs that could be shared.
+
+    `per_host` GPUs are on one host; more hosts than one are joined by a `network` of bytes/s a host.
+    """
 
     offer: Offer
     market: str
     instances: int
     cost: int
     slots: int
+    per_host: int
+    network: int
 
 
 def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
@@ -66,13 +77,33 @@ def renting(offer: Offer, market: str, gpus: int, unit: int) -> Renting | None:
         if unit > most or unit % each:
             return None
         instances = -(-gpus // each)
-        return _available(offer, Renting(offer, market, instances, instances * price, 0))
+        host = most // each * each
+        return _available(offer, Renting(offer, market, instances, instances * price, 0, *_reach(offer, gpus, host)))
     groups_each = offer.gpus // unit
     if groups_each == 0:
         return None
     instances = -(-(gpus // unit) // groups_each)
     packs = unit & (unit - 1) == 0 and offer.gpus % unit == 0 and offer.gpus > 1
-    return _available(offer, Renting(offer, market, instances, instances * price, gpus if packs else 0))
+    reach = _reach(offer, gpus, groups_each * unit)
+    return _available(offer, Renting(offer, market, instances, instances * price, gpus if packs else 0, *reach))
+
+
+def _reach(offer: Offer, gpus: int, host: int) -> tuple[int, int]:
+    """Return the GPUs on one host and the network between hosts; alike for all offers where one host is enough."""
+    if gpus <= host:
+        return ONE_HOST, NETWORK
+    return host, NETWORK if offer.network is None else offer.network
+
+
+def hosts_note(found: Renting, together: int, timed: bool) -> tuple[str, ...]:
+    """Return what is assumed where `together` GPUs that work as one are on several hosts; `timed` where their network
+    counts."""
+    hosts = -(-together // found.per_host)
+    if hosts == 1 or (timed and found.offer.network is not None):
+        return ()
+    if not timed:
+        return (f"a replica spans {hosts} hosts: the time their network takes is not counted",)
+    return (f"{hosts} hosts work as one over an assumed {NETWORK / 1.25e8:g} Gbit/s: the offer states no `network`",)
 
 
 def _available(offer: Offer, found: Renting) -> Renting | None:
@@ -81,11 +112,13 @@ def _available(offer: Offer, found: Renting) -> Renting | None:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What tells the offers of a plan apart: the markets, what rules speak of, and whether instances are shared."""
+    """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
+    whether hosts and their network matter (`joined`)."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
     shared: bool
+    joined: bool
 
 
 def market_of(problem: Problem, workload: Workload) -> Market:
@@ -95,16 +128,21 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     spoken = {name for condition in conditions for name in reads(condition, workload.name) & told}
     spoken |= {bound.quantity for bound in workload.bounds} & told
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1)
+    read = {name for condition in conditions for name in reads(condition, workload.name)}
+    read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
+    read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
+    joined = workload.kind == "training" and not TIMES.isdisjoint(read)
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined)
 
 
 def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> list[Renting]:
     """Return the rentings that can matter: the cheapest of each kind that a rule tells apart, and every limited one.
 
-    Where workloads may share instances, every offer that can be shared is kept as well.
+    Where workloads may share instances, every offer that can be shared is kept as well; where hosts and their network
+    matter, dearer ones that are faster.
     """
     kept: list[Renting] = []
-    cheapest: dict[tuple[str, ...], Renting] = {}
+    kinds: dict[tuple[str, ...], list[Renting]] = {}
     for offer in offers:
         for way in market.markets:
             found = renting(offer, way, gpus, unit)
@@ -114,11 +152,19 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> l
                 kept.append(found)
                 continue
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
-            kind = tuple(attributes[name] for name in sorted(market.spoken))
-            best = cheapest.get(kind)
-            if best is None or _order(found) < _order(best):
-                cheapest[kind] = found
-    return sorted((*kept, *cheapest.values()), key=_order)
+            kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(found)
+    for alike in kinds.values():
+        kept += _cheapest(alike, market.joined)
+    return sorted(kept, key=_order)
+
+
+def _cheapest(alike: list[Renting], joined: bool) -> list[Renting]:
+    """Return the cheapest, and where hosts and their network matter, each that is cheaper than all as fast as it."""
+    out: list[Renting] = []
+    for item in sorted(alike, key=_order):
+        if not any(not joined or (have.per_host >= item.per_host and have.network >= item.network) for have in out):
+            out.append(item)
+    return out
 
 
 def _order(item: Renting) -> tuple[int, str, str]:

@@ -221,17 +221,19 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
     import numpy
 
     hope, worth, peaked = _hope(these)
+    kept_by = [numpy.flatnonzero(row) for row in kept]
     lows = [
-        (grid, rows, low)
-        for grid in grids
-        for rows, low in _low(these, hope, grid.cell, grid.config, numpy.arange(kept.shape[1]), grid.ok)
+        (grid, columns, rows, low)
+        for grid, columns in zip(grids, kept_by, strict=True)
+        for rows, low in _low(these, hope, grid.cell, grid.config, columns, grid.ok[:, columns])
     ]
     config, least = numpy.zeros(kept.shape, dtype=numpy.int64), numpy.full(kept.shape, numpy.inf)
-    for grid, rows, low in lows:
+    for grid, columns, rows, low in lows:
         row = low.argmin(axis=0)
         found = low[row, numpy.arange(len(row))]
-        config[grid.cell] = numpy.where(found < least[grid.cell], grid.config[rows[row]], config[grid.cell])
-        least[grid.cell] = numpy.minimum(found, least[grid.cell])
+        less = found < least[grid.cell, columns]
+        config[grid.cell, columns[less]] = grid.config[rows[row[less]]]
+        least[grid.cell, columns[less]] = found[less]
     cell, gpu = numpy.nonzero(kept)
     own = config[cell, gpu]
     pace = _paced(these, cell, own, gpu)
@@ -241,11 +243,11 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
     limits[cell, gpu] = _behind(these, taken, these.costs[0][cell, gpu])
 
     cells, owns, gpus = [], [], []
-    for grid, rows, low in lows:
-        row, column = numpy.nonzero((low <= limits[grid.cell]) & (low < numpy.inf))  # a limit may be infinite
+    for grid, columns, rows, low in lows:
+        row, column = numpy.nonzero((low <= limits[grid.cell, columns]) & (low < numpy.inf))  # a limit may be infinite
         cells.append(numpy.full(len(row), grid.cell))
         owns.append(grid.config[rows[row]])
-        gpus.append(column)
+        gpus.append(columns[column])
     cell, own, gpu = (numpy.concatenate(columns) for columns in (cells, owns, gpus))
     return _first_in_time(these, cell, own, gpu)
 
@@ -375,6 +377,6 @@ def _limits(these: Grounds, grids: Sequence[Grid], kept: Column) -> Column:
         cell, gpu = numpy.nonzero(kept)
         own, cost = config[cell, gpu], these.costs[0][cell, gpu]
         first = first_that_fits(these.space, own, these.room[gpu] - these.above[cell, gpu])
-        at = roomiest(these.run, these.space, these.cards, own, gpu, first, cost, bounds)
+        at = roomiest(these.run, these.space, these.cards[these.space.kind[own], gpu], own, first, cost, bounds)
         least[cell, gpu] = these.space.bytes[these.space.start[own] + at]
     return least + _step(these)

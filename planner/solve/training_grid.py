@@ -97,6 +97,8 @@ class Grounds:
     overheads, `rented` the rents, `free` those that break no rule, `costs` what the first, second … of them costs (-1
     where there is none). By GPU type, `usable` is its memory and `room` what the rules on memory leave of it.
 
+    A GPU type counts as several where its hosts and their network tell its rents apart; `same` says which are one.
+
     `cards` are kinds of arithmetic × GPU types × fields, `alike` numbers the kinds that compute alike; `least` and
     `lightest` are each configuration's fewest bytes and their place.
     """
@@ -110,6 +112,7 @@ class Grounds:
     rented: Column
     free: Column
     costs: list[Column]
+    same: Column
     power: Column
     usable: Column
     room: Column
@@ -141,11 +144,13 @@ def grounds(
     above: Column,
     placed: Placed,
     outside: Mapping[str, Column],
+    reach: Sequence[tuple[int, int]],
 ) -> Grounds | None:
     """Return what grids are made of; None where a cell's rents tell its rows apart.
 
-    `placed` rents every cell on every GPU type in turn; `outside` says which of these rents break a rule that all rows
-    of a cell break or keep.
+    `gpus` are the columns: GPU types, each as often as its hosts and their network (`reach`) tell its rents apart.
+    `placed` rents cells on columns; `outside` says which of these rents break a rule that all rows of a cell break or
+    keep.
     """
     import numpy
 
@@ -157,14 +162,18 @@ def grounds(
     broken = numpy.zeros(len(placed.row), dtype=bool)
     for where in outside.values():
         broken |= where
-    turn = numpy.arange(len(placed.row)) - numpy.searchsorted(placed.row, placed.row)
+    by_row = numpy.argsort(placed.row, kind="stable")
+    rows = placed.row[by_row]
+    turn = numpy.empty_like(by_row)
+    turn[by_row] = numpy.arange(len(rows)) - numpy.searchsorted(rows, rows)
     costs = [numpy.full(size, -1, dtype=numpy.int64) for _ in range(max(1, int(rented.max(initial=0))))]
     for place, cost in enumerate(costs):
         mine = turn == place
         cost[placed.row[mine]] = placed.costs[mine]
     least, lightest = lightest_of_all(space)
-    cards = cards_of(space, gpus)
+    cards = cards_of(space, gpus, reach)
     limits = [bound for _, bound in order.bounds(ROOMIER)]
+    names = numpy.array([gpu.id for gpu in gpus], dtype=object)
     return Grounds(
         run,
         workload.name,
@@ -175,6 +184,7 @@ def grounds(
         rented,
         numpy.bincount(placed.row[~broken], minlength=size).reshape(shape),
         [cost.reshape(shape) for cost in costs],
+        names[:, None] == names,
         numpy.array([gpu.power_w for gpu in gpus], dtype=numpy.int64),
         numpy.array([gpu.memory for gpu in gpus], dtype=numpy.int64),
         numpy.array([limit_of(gpu.memory, limits) for gpu in gpus], dtype=numpy.int64),
@@ -190,37 +200,37 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
     import numpy
 
     space, order, rented = these.space, these.order, these.rented[cell]
-    above, peak = these.above[cell], these.cards[:, :, 0]
-    least = these.least[config][:, None]
+    able = (these.cards[:, :, 0] > 0)[space.kind[config]]
+    fit, ok = numpy.zeros_like(able), numpy.zeros_like(able)
 
-    def count(rule: str, where: Column) -> None:
-        number = where.sum(axis=0) * rented * space.stands_for
-        broken[rule] = broken[rule] + number if rule in broken else number
+    def count(rule: str, where: Column, columns: Column) -> None:
+        number = broken.setdefault(rule, numpy.zeros(len(rented), dtype=numpy.int64))
+        number[columns] += where.sum(axis=0) * rented[columns] * space.stands_for
 
-    for rule, where in too_large(these, least + above).items():
-        count(rule, where)
-    fit = least <= these.room - these.above[cell]
-    able = (peak > 0)[space.kind[config]]
-    count(f"{these.workload}.precision", ~able)
-    ok = fit & able & (rented > 0)
+    columns = numpy.flatnonzero(rented)
+    able = able[:, columns]
+    least = these.least[config][:, None] + these.above[cell][columns]
+    for rule, where in too_large(these, least, columns).items():
+        count(rule, where, columns)
+    fit[:, columns] = least <= these.room[columns]
+    count(f"{these.workload}.precision", ~able, columns)
+    good = fit[:, columns] & able
     for rule, bound in order.bounds(("quality",)):
         bad = poor(these, bound, config)
-        count(rule, numpy.broadcast_to(bad, ok.shape))
-        ok &= ~bad
-    if not order.bounds(FASTER):
-        return Grid(cell, config, fit, ok)
-    columns = numpy.flatnonzero(ok.any(axis=0))
-    mine = ok[:, columns]
-    place = first_place(these, cell, config, fit[:, columns], columns)
-    names = [bound.quantity for _, bound in order.bounds(FASTER)]
-    found = numbers(these, cell, config, columns, place, these.costs[0][cell], names, mine)
-    kept = mine.copy()
-    for rule, where in late(these, found).items():
-        number = numpy.zeros(ok.shape, dtype=bool)
-        number[:, columns] = where & mine
-        count(rule, number)
-        kept &= ~where
-    ok[:, columns] = kept
+        count(rule, numpy.broadcast_to(bad, good.shape), columns)
+        good &= ~bad
+    if order.bounds(FASTER):
+        some = numpy.flatnonzero(good.any(axis=0))
+        columns, good = columns[some], good[:, some]
+        place = first_place(these, cell, config, fit[:, columns], columns)
+        names = [bound.quantity for _, bound in order.bounds(FASTER)]
+        found = numbers(these, cell, config, columns, place, these.costs[0][cell], names, good)
+        kept = good.copy()
+        for rule, where in late(these, found).items():
+            count(rule, where & good, columns)
+            kept &= ~where
+        good = kept
+    ok[:, columns] = good
     return Grid(cell, config, fit, ok)
 
 
@@ -248,7 +258,7 @@ def survey(these: Grounds, cell: Column) -> Survey:
     ]
     counts = numpy.array([gpus for gpus, _ in these.cells])
     kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (these.free > 0)
-    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()])
+    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()]) @ these.same
     return Survey(grids, kept, ~whole & (these.rented > 0), broken)
 
 

@@ -12,6 +12,7 @@ from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.judge import count, hardware, headroom, placed
+from planner.solve.renting import hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, steps, value
 from planner.solve.tuning import Layout, Pace, Recipe, Run
@@ -56,7 +57,7 @@ def judge(
         part = again / this.model.architecture.layers
         pace = Pace(
             tuning.work(this, recipe, layout, size, mode),
-            training_time.card(gpu, peak),
+            training_time.card(gpu, peak, rented.per_host, rented.network),
             *tuning.recomputed(this, mode, part),
         )
         numbers = tuning.outcome_numbers(this, pace, rented.cost)
@@ -85,6 +86,6 @@ def judge(
         memory.peak_moment,
         outcomes,
         tuple(broken + more),
-        memory.approximate,
+        (*memory.approximate, *hosts_note(rented, layout.gpus, True)),
         memory.moments,
     )

@@ -11,6 +11,7 @@ from planner.catalog.records import Gpu
 from planner.language.problem import Bound
 from planner.physics import training_time
 from planner.solve import tuning
+from planner.solve.renting import NETWORK, ONE_HOST
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.training_space import Space
 from planner.solve.training_work import work_at
@@ -47,16 +48,30 @@ def layers_again(found: Space, config: Column, place: Column) -> Column:
     return layers
 
 
-def cards_of(found: Space, gpus: Sequence[Gpu]) -> Column:
-    """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field."""
+def cards_of(found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()) -> Column:
+    """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field.
+
+    `reach` are for each of them the GPUs on a host and the bytes/s between hosts; without it all are on one host.
+    """
     import numpy
+
+    reach = reach or [(ONE_HOST, NETWORK)] * len(gpus)
 
     known = {precision: [tuning.computes(gpu, precision) for gpu in gpus] for _, precision in found.kinds}
     fields = [
-        [training_time.card(gpu, peak) for gpu, peak in zip(gpus, known[precision], strict=True)]
+        [training_time.card(gpu, peak, *hosts) for gpu, peak, hosts in zip(gpus, known[precision], reach, strict=True)]
         for _, precision in found.kinds
     ]
     return numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), -1)
+
+
+def joined(card: Column, per_host: Column, network: Column) -> Column:
+    """Return fields of cards, one for each row, with the GPUs on its host and the network between its hosts."""
+    import numpy
+
+    out = card.copy()
+    out[:, -2:] = numpy.stack((per_host, network), axis=1)
+    return out
 
 
 def pace_of(this: Run, found: Space, card: Column, config: Column, place: Column) -> Pace | None:
@@ -139,15 +154,14 @@ def _first_minimum(sizes: Column) -> Column:
 def roomiest(
     this: Run,
     found: Space,
-    cards: Column,
+    card: Column,
     config: Column,
-    gpu: Column,
     first: Column,
     costs: Column,
     bounds: Sequence[Bound],
 ) -> Column:
     """Return the place with the most headroom that the bounds on time leave, from the `first` that fits on; where none
-    fits, the lightest."""
+    fits, the lightest. `card` has the fields of each row's card last."""
     import numpy
 
     last = found.length[config] - 1
@@ -158,7 +172,7 @@ def roomiest(
         good = low.copy()
         for _ in range(int(found.length.max()).bit_length() + 1):
             middle = (good + high + 1) // 2
-            pace = pace_of(this, found, cards[found.kind[config], gpu], config, middle)
+            pace = pace_of(this, found, card, config, middle)
             assert pace is not None
             kept = in_time(this, pace, costs, timed)
             good = numpy.where(kept, middle, good)

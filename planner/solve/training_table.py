@@ -7,7 +7,7 @@ only two can be the best of a row: the fewest that fit, and those with the most 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from planner.solve.training_pace import (
     TIMES,
     cards_of,
     first_that_fits,
+    joined,
     layers_again,
     lightest_of_all,
     limit_of,
@@ -107,15 +108,16 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
     total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
     placed = place(gpus, this.offers, this.market, gpu, total_gpus, tensor, this.rents)
-    cards = cards_of(found, gpus)
-    base, at = _layers_that_matter(this, placing, cards, placed)
+    card = cards_of(found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
+    card = joined(card, placed.per_host, placed.network)
+    base, at = _layers_that_matter(this, placing, card, placed)
 
     own = placed.row[base]
     config, gpu, above, total_gpus = config[own], gpu[own], placing.above[own], total_gpus[own]
     total = found.bytes[found.start[config] + at] + above
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[base]
-    pace = pace_of(this.run, found, cards[found.kind[config], gpu], config, at)
+    pace = pace_of(this.run, found, card[base], config, at)
     outcomes = _outcomes(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
@@ -166,28 +168,36 @@ def _picked(this: Ground, order: Order) -> Table | None:
     every = numpy.tile(numpy.arange(len(gpus)), len(known))
     totals, tensors = numpy.repeat(total, len(gpus)), numpy.repeat(tensor, len(gpus))
     placed = place(gpus, this.offers, this.market, every, totals, tensors, this.rents)
-    above = _overheads(this.run, gpus, total)
     which, gpu = numpy.divmod(placed.row, len(gpus))
+    hosts = numpy.stack((gpu, placed.per_host, placed.network), axis=1)
+    columns, column = numpy.unique(hosts if this.market.joined else hosts[:, :1], axis=0, return_inverse=True)
+    card = columns[:, 0]
+    cards = [gpus[place] for place in card.tolist()]
+    reach = [(per_host, network) for _, per_host, network in columns.tolist()] if this.market.joined else []
+    placed = replace(placed, row=which * len(cards) + column.reshape(-1))
+    above = _overheads(this.run, cards, total)
     rents = _rents(this, placed, gpu, total[which], tensor[which])
     outside: dict[str, Column] = {}
     for rule, bound in order.bounds(ALIKE):
         where = breaks(rents, bound.quantity, bound.operator, bound.value)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
-    these = grounds(this.run, this.workload, found, gpus, order, cells, above, placed, outside)
+    these = grounds(this.run, this.workload, found, cards, order, cells, above, placed, outside, reach)
     if these is None:
         return None
     seen = survey(these, cell.reshape(-1))
     members = numpy.bincount(cell.reshape(-1))[which] * found.stands_for
-    broken = seen.broken | {
-        rule: numpy.bincount(gpu[where], members[where], minlength=len(gpus)) for rule, where in outside.items()
+    broken = {rule: numpy.bincount(card, number, len(gpus)).astype(int) for rule, number in seen.broken.items()} | {
+        rule: numpy.bincount(gpu[where], members[where], len(gpus)).astype(int) for rule, where in outside.items()
     }
 
     def made(pairs: Column) -> Table:
-        config, card = numpy.divmod(numpy.unique(pairs, return_inverse=True)[0], len(gpus))
-        over = above[cell.reshape(-1)[config], card]
-        fewest = first_that_fits(found, config, these.room[card] - over)
-        return _made(this, Placing(config, card, over, fewest, None, broken), False)
+        config, at = numpy.divmod(pairs, len(cards))
+        config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at]), len(gpus))
+        column = numpy.searchsorted(card, at)  # any of the GPU type
+        over = above[cell.reshape(-1)[config], column]
+        fewest = first_that_fits(found, config, these.room[column] - over)
+        return _made(this, Placing(config, at, over, fewest, None, broken), False)
 
     pairs = best(these, seen)
     table = made(pairs)
@@ -298,13 +308,13 @@ def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
     return found
 
 
-def _layers_that_matter(this: Ground, placing: Placing, cards: Column, placed: Placed) -> tuple[Column, Column]:
+def _layers_that_matter(this: Ground, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 
     base = placed.row
     own, first = placing.config[base], placing.fewest[base]
-    most = roomiest(this.run, this.space, cards, own, placing.gpu[base], first, placed.costs, this.bounds)
+    most = roomiest(this.run, this.space, card, own, first, placed.costs, this.bounds)
     everything = numpy.arange(len(base))
     two = (first < this.space.length[own]) & (first != most)
     rows = numpy.concatenate([everything, everything[two]])

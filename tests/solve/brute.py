@@ -49,7 +49,7 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
         for tp, pp in itertools.product(tuning.TENSORS, tuning.PIPELINES):
-            if total % (tp * pp):
+            if total % (tp * pp) or pp > layers:
                 continue
             dp = total // (tp * pp)
             for zero, size, (mode, count), method, precision, optimizer, offload in itertools.product(

@@ -201,7 +201,11 @@ def test_what_breaks_a_rule_is_counted(seed: int, tmp_path: Path) -> None:
     assert found == counted(table_of(problem, workload, catalog), problem), text
 
 
-@pytest.mark.parametrize("seed", range(30))
+def network(chance: random.Random) -> str:
+    return chance.choice(("", "", "; network = 0.1 GB/s", "; network = 12.5 GB/s", "; network = 400 GB/s"))
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_small_models_equal_brute_force(seed: int, tmp_path: Path) -> None:
     chance = random.Random(7000 + seed)
     text = "model tiny { hidden = 512; layers = 3; heads = 8; kv_heads = 4; inter = 1408; vocab = 32_000; "
@@ -210,7 +214,10 @@ def test_small_models_equal_brute_force(seed: int, tmp_path: Path) -> None:
         memory = chance.choice((1400, 2600, 4000, 12_000))
         text += f"gpu card{index} like {like} {{ memory = {memory} MiB }}\n"
         text += f"offer o{index} {{ gpu = card{index}; gpus = {chance.choice((1, 2, 4))}; "
-        text += f"price = ${chance.randint(1, 9)}/h }}\n"
+        text += f"price = ${chance.randint(1, 9)}/h{network(chance)} }}\n"
+        if chance.random() < 0.5:
+            text += f"offer p{index} {{ gpu = card{index}; gpus = 2; "
+            text += f"price = ${chance.randint(1, 9)}/h{network(chance)} }}\n"
     text += f"training w {{ model = tiny; provider = own; gpus in {{1, {chance.choice((2, 4))}}}; "
     text += f"micro_batch in {{1, 4}}; {block(chance, 2)} }}\n"
     text += (chance.choice(APART) if chance.random() < 0.3 else "") + chance.choice(GOALS) + "\n"

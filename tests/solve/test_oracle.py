@@ -61,7 +61,7 @@ def test_one_training(seed: int, tmp_path: Path) -> None:
     goal = chance.choice(("cost", "total_cost", "step_time", "memory"))
     rule = chance.choice(("", "headroom >= 10%", "duration <= 20 day", "total_cost <= $900", "step_time <= 20 s"))
     model = chance.choice(("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B", "Qwen/Qwen2.5-1.5B"))
-    text = offers(chance, 2) + (
+    text = offers(chance, 2).replace(" }", chance.choice((" }", "; network = 0.2 GB/s }")), 1) + (
         f'training w {{ model = "{model}"; sequence = {chance.choice((1024, 4096))}; global_batch = 8; tokens = 50M; '
         f"precision = bf16; gpus in {{1, {chance.choice((2, 4))}}}; micro_batch in {{1, 4}}; "
         f"provider = own; {rule} }}\n"
@@ -182,6 +182,8 @@ def compare(text: str, folder: Path) -> None:
     assert all(part.value == part.bound for part in answer.objective)
     sums = found[0][: len(problem.goals)]
     for goal, part, total in zip(problem.goals, answer.objective, sums, strict=True):
-        assert part.value is not None
+        if part.value is None:
+            assert any(row.outcomes[part.quantity] is None for row in chosen), "nobody knows it"
+            continue
         signed = (part.value + part.penalty) * scale_of(goal) * (1 if goal.direction == "minimize" else -1)
         assert signed == total, (text, part)
