@@ -216,6 +216,12 @@ def test_hosts_are_joined_by_their_network(gpus):
     (slow, busy), (fast, _) = waiting(8, 10**9), waiting(8, 2 * 10**9)
     assert slow + busy == pytest.approx(2 * (fast + busy))
     assert waiting(16, 10**9) == waiting(1 << 40, 10**11)
+    split = ActivationChoice(2048, framework="fsdp", attention="flash", tp=8)
+    work = training_time.work(arch, 8_030_261_248, split, dp=2, zero=1)
+    one = training_time.step(work, training_time.card(gpu, gpu.flops["bf16"], 8, 10**9))
+    assert one.communication > 4 * 8_030_261_248 / 1e9 / 2, (
+        "eight rings of an eighth of the gradients, over one network"
+    )
     piped = ActivationChoice(2048, framework="fsdp", attention="flash", pp=2)
     works = [training_time.work(arch, 8_030_261_248, piped, dp=dp, zero=1) for dp in (1, 8)]
     cards = [training_time.card(gpu, gpu.flops["bf16"], host, 10**9) for host in (1, 8)]

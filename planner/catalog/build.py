@@ -112,6 +112,8 @@ def build_offer(row: Row) -> Offer:
         raise ValueError("neither `price_usd_h` nor `spot_usd_h`")
     if not 1 <= _whole(row, "gpus") <= MOST_GPUS:
         raise ValueError(f"`gpus` must be 1 to {MOST_GPUS}")
+    if row.get("network_gbit_s") == 0:
+        raise ValueError("`network_gbit_s` is above zero; leave it out where it is not known")
     named = f"{_text(row, 'provider')}/{_text(row, 'region')}/{_text(row, 'instance_type')}"
     if _text(row, "id") != named:
         raise ValueError(f"`id` must be its provider, region and instance type: `{named}`")

@@ -117,6 +117,9 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
         _missing(declaration, said, ("gpu", "gpus"), scope)
         if not {"price", "spot"} & set(said.spans):
             _missing(declaration, said, ("price",), scope)
+    if said.values.get("network") == 0:
+        way = "leave it out where it is not known"
+        scope.error("E0403", "`network` is above zero", said.spans["network"], help=way)
     if len(scope.findings) > before:
         scope.broken.add(declaration.name)
         return

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Gpu
+from planner.physics.architecture import attention_widths, kind
 from planner.physics.time import attention_flops
 from planner.physics.training.activations import ActivationChoice, traces
 from planner.physics.training.recipe import share
@@ -55,6 +56,7 @@ class Work(NamedTuple):
     states: Any
     waits: Any
     waiting_group: Any
+    tensor: Any
     behind: Any
     group: Any
     hops: Any
@@ -161,8 +163,8 @@ def work(
     parted = (zero >= 3) * 1
     moved = (1 - parted) * (4 * gradients * 2) + parted * rounds * (2 * 2 * params + 4 * gradients)
     behind = moved * (copies - 1) / copies
-    # keys and values around the ring
-    behind = behind + 3 * layers * 2 * 2 * arch.hidden * stage * (choice.cp - 1)
+    # keys and values around the ring, in backward with their gradients
+    behind = behind + 3 * 2 * _keys_and_values(arch) / split * stage * (choice.cp - 1)
     chunks = choice.chunks if choice.schedule == "interleaved" else 1
     return Work(
         2.0 * active_params * local,
@@ -173,10 +175,11 @@ def work(
         STATE_TRAFFIC * gradients / ((zero > 0) * (dp - 1) + 1),
         waits,
         choice.tp * choice.ep,
+        choice.tp,
         behind,
         copies * choice.tp,
-        # 16-bit activations to the next stage, their gradients back; the largest of the stages sends and receives both
-        2 * 2 * arch.hidden * stage * chunks * (choice.pp > 1),
+        # 16-bit activations to the next stage, their gradients back, each tensor rank a part (2104.04473, section 4.1)
+        2 * 2 * arch.hidden * stage * chunks / choice.tp * (choice.pp > 1),
         # Megatron-LM sends while it computes where stages are interleaved (overlap_p2p_comm), and only there
         1.0 * (choice.schedule == "interleaved"),
         # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
@@ -184,6 +187,20 @@ def work(
         tokens,
         gpus,
     )
+
+
+def _keys_and_values(arch: Architecture) -> int:
+    """Numbers of a token's keys and values in all layers that attend to its sequence."""
+    total = 0
+    for group in arch.groups:
+        mixer = group.mixer
+        if kind(mixer) == "gqa":
+            _, keys, values = attention_widths(mixer)
+            total += group.count * (keys + values)
+        elif kind(mixer) == "mla":
+            each = int(mixer["nope"]) + int(mixer["rope"]) + int(mixer["v_head_dim"])
+            total += group.count * int(mixer["heads"]) * each
+    return total
 
 
 def kept_for_backward(arch: Architecture, choice: ActivationChoice) -> float:
@@ -198,18 +215,12 @@ def _least(first: Any, second: Any) -> Any:
     return (first + second - abs(first - second)) / 2
 
 
-def link(what: Card, group: Any) -> Any:
-    """Bytes/s of a collective within a group: the GPU's link, and beyond a host its network, because a ring enters
-    each host once."""
+def link(what: Card, group: Any, through: Any) -> Any:
+    """Bytes/s of a GPU within a group: its link; beyond a host its share of the network, which so many of the host's
+    GPUs send `through` at once."""
     outside = (group > what.per_host) * 1.0
-    return what.link * (1 - outside) + _least(what.link, what.network) * outside
-
-
-def _between_stages(what: Card, total: Any, group: Any) -> Any:
-    """Bytes/s of a GPU to that of the next stage: its link, or its share of the network that the stage's GPUs on a host
-    send over at once."""
-    outside = (total > what.per_host) * 1.0
-    return what.link * (1 - outside) + _least(what.link, what.network / _least(what.per_host, group)) * outside
+    shared = what.network / _least(what.per_host, through)
+    return what.link * (1 - outside) + _least(what.link, shared) * outside
 
 
 def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[Any, Any, Any, Any]:
@@ -228,9 +239,12 @@ def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> 
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
     compute = products + attention + traffic
-    hops = what.hops / _between_stages(on, what.gpus, what.group)
-    uncovered = what.behind / link(on, what.group) + what.hidden * hops - compute
-    talk = asked[3] / link(on, what.waiting_group) + (1 - what.hidden) * hops + (uncovered + abs(uncovered)) / 2
+    hops = what.hops / link(on, what.gpus, what.group)
+    # a ring enters a host once, so each host sends for as many rings as pass it: those of its tensor ranks or stages
+    rings = on.per_host / _least(on.per_host / what.tensor, what.group / what.tensor)
+    uncovered = what.behind / link(on, what.group, rings) + what.hidden * hops - compute
+    waits = asked[3] / link(on, what.waiting_group, on.per_host) + (1 - what.hidden) * hops
+    talk = waits + (uncovered + abs(uncovered)) / 2
     bubble = what.bubble * (compute + talk)
     seconds = compute + talk + bubble
     useful = (what.products + what.scores) * what.passes / on.peak

@@ -321,7 +321,7 @@ def _low(
     for rows in blocks(these, config):
         own = config[rows]
         card = training_time.Card(*these.cards[these.space.kind[own[0]], columns].T)
-        link = training_time.link(card, these.cells[cell][1])
+        link = training_time.link(card, these.cells[cell][1], 1)
         reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
         with numpy.errstate(divide="ignore", invalid="ignore"):
             each = ((card.peak if hope.peaked else 1.0) / reached).astype(numpy.float32)
