@@ -14,6 +14,7 @@ import test_training_published as published  # noqa: E402
 import test_training_time as speeds  # noqa: E402
 import training_options as options  # noqa: E402
 import training_rows as steps  # noqa: E402
+import training_sharded as sharded  # noqa: E402
 
 PRECISIONS = {"bf16": "bf16", "bf16_mixed": "autocast", "fp32": "fp32"}
 BY = {"allocated": "tensors", "reserved": "reserved", "device": "device"}
@@ -88,6 +89,27 @@ def _options() -> Iterable[str]:
         yield f"| {name} | {len(rows)} | {mean:.3f} | {worst:+.3f} | {right} |"
 
 
+SHARDED = {
+    "zero3": "FSDP2, layers gathered again in backward",
+    "zero2": "FSDP2, layers kept whole until backward has passed",
+    "reduced_bf16": "gradients reduced in bf16",
+    "accumulate": "two micro-batches add up",
+    "frozen": "embedding, or embedding and head, frozen",
+}
+
+
+def _sharded() -> Iterable[str]:
+    for kind, name in SHARDED.items():
+        rows = [own for own, row in sharded.measured().items() if row["option"] == kind]
+        errors = [100 * sharded.error(own) for own in rows]
+        mean = statistics.fmean(map(abs, errors))
+        right = sum(
+            sharded.PHASES.get(sharded.predicted(own).peak_moment, "bwd") == sharded.measured()[own]["phase"]
+            for own in rows
+        )
+        yield f"| {name} | {len(rows)} | {mean:.3f} | {min(errors):+.3f} | {max(errors):+.3f} | {right} |"
+
+
 def _step_summary() -> str:
     rows = list(enumerate(steps.measured()))
     parts = []
@@ -159,6 +181,13 @@ def section() -> list[str]:
         "| option | rows | mean | worst | phase |",
         "|---|---:|---:|---:|---:|",
         *_options(),
+        "",
+        "One of two to 64 GPUs, measured the same way in PyTorch's `fake` process group: collectives move nothing,",
+        "their buffers are counted (three families, small and large vocabularies, AdamW, with and without checkpointing):",
+        "",
+        "| sharding | rows | mean | lowest | highest | phase |",
+        "|---|---:|---:|---:|---:|---:|",
+        *_sharded(),
         "",
         "## Training memory against published runs",
         "",

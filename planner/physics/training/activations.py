@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
+from planner.physics.training import fsdp
 from planner.physics.training.families import family
 from planner.physics.training.head import CHUNKS, head
 from planner.physics.training.layers import Region, layer
@@ -91,7 +92,8 @@ class ActivationChoice:
 
 
 class Point(NamedTuple):
-    """What lives at one place of the step: parameters with gradients, then bytes. `stage` 0 is first, 1 last."""
+    """What lives at one place of the step: parameters with gradients, then bytes. `stage` 0 is first, 1 last; `place`
+    says what FSDP holds (fsdp.py)."""
 
     moment: int
     stage: int
@@ -99,6 +101,7 @@ class Point(NamedTuple):
     gradients: int
     activations: int
     logits: int
+    place: int
 
 
 class Layer(NamedTuple):
@@ -349,32 +352,37 @@ def points(arch: Architecture, choice: ActivationChoice, checkpointed_layers: in
     """The candidates for the peak with the first `checkpointed_layers` layers recomputed."""
     out: list[Point] = []
     for stage in stages(arch, choice):
-        out += _stage_points(stage, recomputed(arch, choice, stage.depth, checkpointed_layers))
+        again = recomputed(arch, choice, stage.depth, checkpointed_layers)
+        out += _stage_points(stage, again, choice.framework in fsdp.FRAMEWORKS)
     return tuple(out)
 
 
-def _stage_points(stage: Stage, again: int) -> list[Point]:
+def _stage_points(stage: Stage, again: int, sharded: bool) -> list[Point]:
     depth, number = stage.depth, stage.number
     kept, casts, trained = stage.before(depth, again)
     held = share(kept * stage.in_flight[0], stage.in_flight[1]) - kept
     mask = stage.mask if again else 0
-    out = [Point(FORWARD, number, 0, 0, held + kept + casts + stage.forward + mask, stage.forward_logits)]
+    out = [Point(FORWARD, number, 0, 0, held + stage.ends[0], 0, fsdp.START)]
+    start = held + kept + casts + mask
+    out.append(Point(FORWARD, number, 0, 0, start + stage.forward, stage.forward_logits, fsdp.WHOLE))
     if stage.passing:
-        out.append(Point(FORWARD, number, 0, 0, held + kept + casts + stage.passing + mask, 0))
+        out.append(Point(FORWARD, number, 0, 0, start + stage.passing, 0, fsdp.WHOLE))
     if stage.has_head:
         live = held + kept + stage.loss_activations + mask
-        out.append(Point(LOSS, number, 0, stage.loss_gradients, live, stage.loss_logits))
-    for place in sorted(stage.edges() | {max(0, again - 1), min(again, depth - 1)}, reverse=True):
+        out.append(Point(LOSS, number, 0, stage.loss_gradients, live, stage.loss_logits, fsdp.LOSS))
+    for place in sorted(stage.edges(sharded) | {max(0, again - 1), min(again, depth - 1)}, reverse=True):
         layer = stage.at(place)
         below, _, done = stage.before(place, again)
         own = layer.peak_checkpointed + mask if place < again else layer.peak
         graded = max(0, stage.closing + trained - done - layer.trained)
         moment = LAST if place == depth - 1 or 0 < 2 * place >= depth else FIRST
-        out.append(Point(moment, number, graded, layer.gradients, held + below + own, 0))
+        holds = fsdp.LAST if place == depth - 1 else fsdp.BETWEEN if place else fsdp.FIRST
+        out.append(Point(moment, number, graded, layer.gradients, held + below + own, 0, holds))
         if depth == 1:
             out.append(out[-1]._replace(moment=FIRST))
-    out += [Point(END, number, ALL, 0, held + spare, 0) for spare in stage.ends]
-    out.append(Point(OPTIMIZER, number, ALL, 0, 0, 0))
+    out += [Point(END, number, ALL, 0, held + spare, 0, fsdp.EMBEDDING) for spare in stage.ends]
+    out.append(Point(END, number, ALL, 0, held, 0, fsdp.REDUCE))
+    out.append(Point(OPTIMIZER, number, ALL, 0, 0, 0, fsdp.STEP))
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from planner.physics.training.activations import END, LOSS, MOMENTS, OPTIMIZER, Point
+from planner.physics.training.activations import LOSS, MOMENTS, OPTIMIZER, Point
 from planner.physics.training.states import States
 from planner.record import dataclass
 
@@ -31,16 +31,19 @@ class TrainingMemory:
 
 
 def live(states: States, point: Point) -> tuple[int, int, int]:
-    """Bytes of gradients, of what is gathered or buffered, and of the optimizer's scratch at a point."""
+    """Bytes of gradients, of what is gathered, and of the optimizer's scratch at a point."""
     gradients = states.gradient(point.graded) + (point.gradients if states.making else 0)
-    gathered = states.gathered if point.moment <= END else 0
-    return gradients, gathered, states.step if point.moment == OPTIMIZER else 0
+    if point.moment == OPTIMIZER:
+        return gradients, 0, states.step
+    return gradients + states.beside.reduced[point.place], states.gathered(point.place, point.graded), 0
 
 
 def moving(states: States, point: Point) -> int:
     """Bytes of tensors that come and go, and leave gaps: activations, logits, what is gathered or communicated."""
-    gathered = states.gathered if point.moment <= END else 0
-    return point.activations + point.logits + gathered + states.buckets
+    passing = 0
+    if point.moment != OPTIMIZER:
+        passing = states.gathered(point.place, point.graded) + states.beside.reduced[point.place]
+    return point.activations + point.logits + passing + states.buckets
 
 
 def combine(
@@ -84,7 +87,7 @@ def combine(
     }
     sizes = {
         **parts,
-        "weights": states.weights + states.gathered,
+        "weights": states.weights + max(states.beside.gathered),
         "gradients": states.gradients,
         "activations": max(states.step, max(each.activations for each in points)),
         "logits": max((each.logits for each in points if each.moment <= LOSS), default=0),

@@ -124,7 +124,7 @@ def rms_norm(t: Tape, x: Tensor, weight: Weight, *, style: str = "llama", groups
     """
     item = x.item
     y = cast(t, x, 4)
-    square = unary(t, unary(t, y) if style == "cohere" else y, keep="input", scratch=1)
+    square = unary(t, unary(t, y) if style == "cohere" else y, keep="input", scratch=2)
     if style == "cohere":
         y = unary(t, y)
     mean = t.tensor(groups, 4, square.grad)

@@ -73,9 +73,9 @@ class Stage:
         """What the first layer keeps more than its like (less than nothing: its input needs no gradient)."""
         return self.first.kept - self.layers[self.runs[0][0]].kept if self.first else 0
 
-    def edges(self) -> set[int]:
-        """The first and the last layer of each run."""
-        found, start = set(), 0
+    def edges(self, sharded: bool) -> set[int]:
+        """The first and the last layer of each run; where layers are `sharded`, those beside the outermost too."""
+        found, start = ({min(1, self.depth - 1), max(0, self.depth - 2)} if sharded else set()), 0
         for _, count in self.runs:
             found |= {start, start + count - 1}
             start += count

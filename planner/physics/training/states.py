@@ -17,6 +17,7 @@ from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
 from planner.physics.training.activations import ADAPTER_BYTES
 from planner.physics.training.families import family
+from planner.physics.training.fsdp import REDUCE, Beside, Unit, even, gathered, reduced
 from planner.physics.training.low_precision import GROUP
 from planner.physics.training.optimizers import LIMIT, adapter_parameters, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
@@ -59,18 +60,24 @@ class StateChoice:
 @dataclass(frozen=True, slots=True)
 class States:
     """Bytes of one GPU. Gradients exist for the parameters that have them, `gradient_item` bytes each over
-    `gradient_shards`, or all the time where they are `resident`; `gathered` lives from forward to the end of backward,
-    `buckets` of communication for good, `step` while the optimizer runs."""
+    `gradient_shards`, or all the time where they are `resident`; `beside` lives from forward to the end of backward,
+    `buckets` of communication for good, `step` while the optimizer runs.
+
+    `waits` parameters, the head's, have gradients that stay whole until the end of backward; where backward has been,
+    `freed` bytes of a parameter are gathered no longer.
+    """
 
     weights: int
     master: int
     gradients: int
     optimizer: int
-    gathered: int
+    beside: Beside
     buckets: int
     step: int
     gradient_item: int
     gradient_shards: int
+    waits: int
+    freed: int
     resident: bool
     making: bool  # whether a layer's gradients in the making stand beside the others
     trained: int
@@ -85,7 +92,13 @@ class States:
         """Bytes of gradients when `graded` parameters have theirs; all of them for a negative count."""
         if self.resident or graded < 0:
             return self.gradients
+        graded = max(0, graded - self.waits)
         return min(self.gradients, -(-graded * self.gradient_item // self.gradient_shards))
+
+    def gathered(self, place: int, graded: int) -> int:
+        """Bytes of gathered weights at a place of the step (fsdp.py) where `graded` parameters have gradients."""
+        whole: int = self.beside.gathered[place]
+        return whole - self.freed * max(0, graded - self.waits)
 
 
 _LOCAL: dict[tuple[int, ...], tuple[Architecture, dict[str, int]]] = {}
@@ -109,13 +122,8 @@ def _local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int
     counts = dict.fromkeys(parameters(arch), 0)
     counts["experts"] = 0
     for index, count in stage_runs(arch, pp):
-        group = arch.groups[index]
-        for name, size in layer_parameters(arch, group).items():
-            if name == "mlp" and kind(group.ffn) == "moe" and ep > 1:
-                routed = size - _dense_part(arch, index)
-                counts["experts"] += count * share(share(routed, ep), tp)
-                size -= routed
-            counts[name] += count * (share(size, tp) if name in ("attention", "mlp") else size)
+        for name, size in _layer_local(arch, index, tp, ep).items():
+            counts[name] += count * size
     outside = outside_parameters(arch)
     table, top = share(outside["embedding"], tp), share(outside["head"], tp)
     if pp > 1:
@@ -128,6 +136,19 @@ def _local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int
     counts["norm"] += outside["norm"]
     counts["other"] += outside["other"] + max(0, params - sum(parameters(arch).values()))
     return counts
+
+
+def _layer_local(arch: Architecture, index: int, tp: int, ep: int) -> dict[str, int]:
+    """Parameters of a group's layer on one GPU by class; with expert parallelism, those of routed experts apart."""
+    group = arch.groups[index]
+    found: dict[str, int] = {}
+    for name, size in layer_parameters(arch, group).items():
+        if name == "mlp" and kind(group.ffn) == "moe" and ep > 1:
+            routed = size - _dense_part(arch, index)
+            found["experts"] = share(share(routed, ep), tp)
+            size -= routed
+        found[name] = share(size, tp) if name in ("attention", "mlp") else size
+    return found
 
 
 def _dense_part(arch: Architecture, index: int) -> int:
@@ -149,8 +170,10 @@ def _routed(arch: Architecture, choice: StateChoice) -> int:
 class Whole(NamedTuple):
     """The states before ZeRO and offloading divide them: bytes of one tensor and pipeline part.
 
-    `computed` are the 16-bit weights a step computes with, `gathered` those of them that ZeRO 3 has at a time, `bucket`
-    what DeepSpeed's communication buffers hold.
+    `computed` are the 16-bit weights a step computes with, `gathered` those of them that DeepSpeed has at a time,
+    `bucket` what its communication buffers hold. `layer` and `root` are the parameters of FSDP's units, `waits` those
+    of them whose gradients wait, `closing` those of its last weight; `compute`, `made_item` and `reduce_item` are the
+    bytes of a weight, and of its gradient as backward makes it and as it is reduced.
     """
 
     weights: int
@@ -164,6 +187,15 @@ class Whole(NamedTuple):
     computed: int
     gathered: int
     bucket: int
+    layer: int
+    layer_trained: int
+    root: int
+    root_trained: int
+    waits: int
+    closing: int
+    compute: int
+    made_item: int
+    reduce_item: int
     full_precision: bool
     making: bool
     only_adapters: bool
@@ -207,7 +239,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
     state_item = adapter_item if adapters else 4 if full_precision else recipe.item
     unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
-    outer = counts["embedding"] + counts["head"] + (0 if adapters else counts["head"] or counts["embedding"])
+    units = _units(arch, choice, counts, trained if adapters else 0)
     compute = _gathered_item(choice, recipe.item, full_precision)
     out = []
     for optimizer in optimizers:
@@ -222,8 +254,12 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 gradient_item,
                 trained,
                 compute * local,
-                _gathered(choice, share(unit, choice.tp), outer, compute, compute if adapters else gradient_item),
+                compute * 2 * share(unit, choice.tp),
                 2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
+                *units,
+                compute,
+                gradient_item if adapters else compute,
+                _reduce_item(choice, gradient_item, full_precision),
                 full_precision,
                 not (choice.framework == "megatron" and full_precision),
                 adapters,
@@ -239,7 +275,7 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
         notes.append("dpo: a frozen reference model stands beside the trained one")
     if recipe_for(choice.precision, choice.framework, choice.method).products == "te_cached":
         notes.append("fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them")
-    if choice.framework == "transformers" and choice.dp > 1 and choice.zero == 0:
+    if choice.framework == "transformers" and choice.dp > 1 and choice.zero < 2:
         notes.append("ddp: its buckets hold a second copy of the gradients")
     if choice.optimizer == "paged_adamw_8bit":
         notes.append("paged optimizer states may leave the GPU: counted as none")
@@ -249,55 +285,104 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
 def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
     """What one GPU holds of the whole: `found`'s fields and the choice's dp, zero, pp, offload and accumulation are
     numbers, or arrays of numpy that fit together; the framework is one."""
-    fsdp = choice.framework == "fsdp"
     zero, copies, full_precision, only_adapters = choice.zero, choice.dp, found.full_precision, found.only_adapters
     shards = copies * choice.cp
     first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))
+    # transformers shards by FSDP too, but optimizer states alone under DDP (torch's ZeroRedundancyOptimizer)
+    own = choice.framework == "transformers"
+    fsdp = (choice.framework == "fsdp") * 1 + own * second
     stays = (choice.offload == "none") * 1
     gradient_shards = 1 + second * (shards - 1)
     gradients = share(found.gradients, gradient_shards)
     # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
     # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
     pipelined = fsdp * third * (choice.pp > 1) * (1 - only_adapters)
-    # SHARD_GRAD_OP: fp32 shards, and the 16-bit weights whole from forward to the end of backward
-    half = fsdp * first * (1 - third) * full_precision
-    weights = share(found.weights, 1 + (third + half) * (shards - 1)) * (1 - third * (choice.offload == "parameters"))
+    # without stage 3 FSDP keeps what it computes with whole, beside its shards, until backward has passed
+    half = fsdp * (1 - third) * ((copies > 1) | (full_precision * 1 > 0))
+    weights = share(found.weights, 1 + (third + half * first) * (shards - 1))
+    weights = weights * (1 - third * (choice.offload == "parameters"))
     buckets = pipelined * found.gradients + found.bucket * (copies > 1) * (first - third)
-    if choice.framework == "transformers":
-        buckets = buckets + gradients * (copies > 1) * (1 - first)
+    buckets = buckets + own * gradients * (copies > 1) * (1 - second)
+    resident = choice.accumulate | (1 - found.making) == 1
+    if choice.framework in ("fsdp", "transformers"):
+        beside = _fsdp_beside(found, third, half, pipelined, gradient_shards, resident * 1, fsdp * (copies > 1))
+    else:
+        beside = even(third * found.gathered)
     return States(
         weights + found.adapters,
         share(found.master, 1 + first * (shards - 1)) * stays,
         gradients,
         share(found.optimizer, 1 + first * (shards - 1)) * stays,
-        third * (found.gathered + pipelined * (found.computed - found.gathered)) + half * found.computed,
+        beside,
         buckets,
         share(found.step, 1 + first * (shards - 1)) * stays,
         found.gradient_item,
         gradient_shards,
-        choice.accumulate | (1 - found.making) == 1,
+        fsdp * (copies > 1) * found.waits,
+        half * (1 - only_adapters) * found.compute,
+        resident,
         found.making,
         found.trained,
         notes,
     )
 
 
+def _fsdp_beside(found: Any, third: Any, half: Any, pipelined: Any, shards: Any, resident: Any, copies: Any) -> Beside:
+    """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing."""
+    layer, root = (
+        Unit(
+            size * found.compute, trained * found.made_item, trained * found.reduce_item, trained * found.gradient_item
+        )
+        for size, trained in ((found.layer, found.layer_trained), (found.root, found.root_trained))
+    )
+    some = ((third + half) > 0) * 1
+    whole = gathered(layer, root, found.computed, third)
+    sent = reduced(layer, root, found.waits * found.made_item, found.closing * found.made_item, shards, resident)
+    most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
+    return Beside(
+        tuple(some * (size + pipelined * (found.computed - size)) for size in whole),
+        tuple(copies * (size + pipelined * ((place == REDUCE) * most - size)) for place, size in enumerate(sent)),
+    )
+
+
 def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
+    if choice.framework == "fsdp":
+        return 4 if full_precision else item
     if choice.gradient_precision:
         return 4 if choice.gradient_precision == "fp32" else 2
-    if full_precision and choice.framework in ("megatron", "fsdp"):
-        return 4
-    return item
+    return 4 if full_precision and choice.framework == "megatron" else item
 
 
-def _gathered(choice: StateChoice, unit: int, outer: int, compute: int, gradient: int) -> int:
-    """Bytes of ZeRO 3's weights at a time: the layer at work and the one fetched ahead.
+def _reduce_item(choice: StateChoice, item: int, full_precision: bool) -> int:
+    """Bytes of a gradient as FSDP reduces it: fp32 in mixed precision unless the plan says otherwise (torchtitan's
+    `mixed_precision_reduce`), whatever the shards are kept in."""
+    if choice.gradient_precision:
+        return 4 if choice.gradient_precision == "fp32" else 2
+    return 4 if full_precision else item
 
-    FSDP's root unit, with embedding and head, stays whole, as the head's gradient does, which waits for the embedding's
-    to be reduced with it; and a layer more is there: in forward the gathered one that was copied, in backward its
-    gradients on their way (torch 2.13, distributed/fsdp/_fully_shard/_fsdp_collectives.py).
+
+def _units(
+    arch: Architecture, choice: StateChoice, counts: dict[str, int], adapters: int
+) -> tuple[int, int, int, int, int, int]:
+    """Parameters of FSDP's largest layer and those of them trained; of the unit of all that stands outside layers,
+    those of it trained, those whose gradients wait for the embedding's, and of its last weight; `adapters` are LoRA's.
     """
-    return compute * 2 * unit + (compute * outer + gradient * unit if choice.framework == "fsdp" else 0)
+    layers = [_layer_local(arch, index, choice.tp, choice.ep) for index, _ in stage_runs(arch, choice.pp)]
+    largest = max(layers, key=lambda each: sum(each.values()), default={})
+    root = {
+        "embedding": counts["embedding"],
+        "head": counts["head"],
+        "norm": outside_parameters(arch)["norm"],
+        "other": counts["other"],
+    }
+    if adapters:
+        depth = sum(count for _, count in stage_runs(arch, choice.pp))
+        return sum(largest.values()), share(adapters, depth), sum(root.values()), 0, 0, 0
+    trained = {name: size for name, size in root.items() if name not in choice.frozen}
+    head = trained.get("head", 0)
+    waits = (head if counts["head"] else trained.get("embedding", 0)) + trained.get("norm", 0)
+    inside = sum(size for name, size in largest.items() if name not in choice.frozen)
+    return sum(largest.values()), inside, sum(root.values()), sum(trained.values()), waits, head
 
 
 def _gathered_item(choice: StateChoice, item: int, full_precision: bool) -> int:

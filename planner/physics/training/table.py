@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture
+from planner.physics.training import fsdp
 from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage, traces
 from planner.physics.training.families import family
 from planner.physics.training.pipeline import Stage, in_flight, stage_runs
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 MILLE: Final = 1000
+BEFORE: Final = (fsdp.START, fsdp.WHOLE, fsdp.LOSS)
+AFTER: Final = (fsdp.EMBEDDING, fsdp.REDUCE)
 CEILING: Final = 2**44
 """Bytes (17 TB) that no GPU has for a layer: what needs more counts as needing this, so that sums stay below 2^63."""
 
@@ -32,14 +35,15 @@ CEILING: Final = 2**44
 class Live(NamedTuple):
     """What comes and goes while a step runs, in thousandths with its reserve; rows × numbers of recomputed layers.
 
-    `idle` is the largest place before any gradient is there, `end` the largest with all gradients, `running` the
-    largest of all; `layers` are the places on the way, each with the parameters whose gradients are there.
+    `before` are the largest at each place before any gradient is there, `after` those with all gradients (fsdp.py),
+    `running` the largest of all; `layers` are the places on the way: for each number of layers which (fsdp.py), and the
+    parameters whose gradients are there.
     """
 
-    idle: Integers
-    end: Integers
+    before: tuple[Integers, ...]
+    after: tuple[Integers, ...]
     running: Integers
-    layers: tuple[tuple[Integers, Integers], ...]
+    layers: tuple[tuple[Integers, Integers, Integers], ...]
 
 
 def sized(arch: Architecture, choice: ActivationChoice, sizes: Sequence[int]) -> Parts:
@@ -115,26 +119,34 @@ def live(
 
     runs = tuple(stage_runs(arch, choice.pp))
     known, places = np.unique(flights, return_inverse=True)
-    idle: list[Integers] = []
-    end: list[Integers] = []
-    layers: list[tuple[Integers, Integers]] = []
+    largest: dict[int, Integers] = {}
+    layers: list[tuple[Integers, Integers, Integers]] = []
     for number in (0,) if choice.pp <= 1 else (0, 1):
         flight = [in_flight(replace(choice, micro_batches=each), number) for each in known.tolist()]
         tops = np.minimum([top for top, _ in flight], 2**16)
         own = stage(made, runs, number, choice.pp, (tops[places], flight[0][1]))
         last = recomputed(arch, choice, own.depth, arch.layers)
         wanted = np.array(again, dtype=np.int64) * own.depth // max(1, arch.layers)
-        before, after, between = _stage(own, np.minimum(last, wanted), making, spare)
-        idle, end, layers = idle + before, end + after, layers + between
-    first, closing = (np.maximum.reduce(np.broadcast_arrays(*items)) for items in (idle, end))
-    running = np.maximum.reduce([first, closing, *(weight for _, weight in layers)])
-    return Live(first.T, closing.T, np.ascontiguousarray(running.T), tuple((g.T, w.T) for g, w in layers))
+        single, between = _stage(own, np.minimum(last, wanted), making, spare, choice.framework in fsdp.FRAMEWORKS)
+        for place, weight in single:
+            largest[place] = np.maximum(largest[place], weight) if place in largest else weight
+        layers += between
+    shape = np.broadcast_shapes(*(weight.shape for weight in largest.values()))
+    found = {place: np.broadcast_to(weight, shape).T for place, weight in largest.items()}
+    running = np.maximum.reduce([*found.values(), *(weight.T for _, _, weight in layers)])
+    return Live(
+        tuple(found[place] for place in BEFORE),
+        tuple(found[place] for place in AFTER),
+        np.ascontiguousarray(running),
+        tuple((holds, graded.T, weight.T) for holds, graded, weight in layers),
+    )
 
 
 def _stage(
-    own: Stage, again: Integers, making: Integers, spare: int
-) -> tuple[list[Integers], list[Integers], list[tuple[Integers, Integers]]]:
-    """The places of a stage: before any gradient is there, after all are, and with how many parameters' between."""
+    own: Stage, again: Integers, making: Integers, spare: int, sharded: bool
+) -> tuple[list[tuple[int, Integers]], list[tuple[Integers, Integers, Integers]]]:
+    """The places of a stage before any gradient is there and after all are, and those between with how many
+    parameters'."""
     import numpy as np
 
     kinds = [own.layers[index] for index, _ in own.runs]
@@ -166,24 +178,34 @@ def _stage(
     held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
     start = held + whole + mask
     casts = sums("casts", np.minimum(depth, again))
-    idle = [weight(start + casts + own.forward + own.forward_logits), weight(start + casts + own.passing)]
+    single = [
+        (fsdp.START, weight(held + own.ends[0])),
+        (fsdp.WHOLE, weight(start + casts + own.forward + own.forward_logits)),
+        (fsdp.WHOLE, weight(start + casts + own.passing)),
+    ]
     if own.has_head:
-        idle.append(weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients))
+        loss = weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients)
+        single.append((fsdp.LOSS, loss))
     between = []
-    places = [none + place for place in sorted(own.edges())]
+    places = [none + place for place in sorted(own.edges(sharded))]
     places += [np.maximum(0, again - 1), np.minimum(again, depth - 1)]
     for place in places:
         light = fields["peak_checkpointed"][head[place]] + mask
         peak = np.where((place < again)[:, None], light, fields["peak"][head[place]])
         graded = sums("trained", none + depth) - sums("trained", place) - fields["trained"][head[place]]
         gradients = making * fields["gradients"][head[place]]
-        between.append((np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)))
-    return idle, [weight(held + size) for size in own.ends], between
+        found = np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)
+        holds = np.where(place == depth - 1, fsdp.LAST, np.where(place == 0, fsdp.FIRST, fsdp.BETWEEN))
+        between.append((holds, *found))
+    single += [(fsdp.EMBEDDING, weight(held + size)) for size in own.ends]
+    single.append((fsdp.REDUCE, weight(held)))
+    return single, between
 
 
 class Held(NamedTuple):
     """What states hold, optimizers × rows: always, and in the optimizer's step; then, a row, what their gradients grow
-    by, in thousandths what is gathered and buffered with its reserve."""
+    by, how many parameters' wait, and in thousandths with its reserve what is gathered and buffered at each place of a
+    step, and what of that is freed with each gradient."""
 
     base: Integers
     closing: Integers
@@ -191,6 +213,8 @@ class Held(NamedTuple):
     item: Integers
     shards: Integers
     resident: Integers
+    waits: Integers
+    freed: Integers
     beside: Integers
 
 
@@ -215,7 +239,14 @@ def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateCh
         made.gradient_item[0],
         (made.gradient_shards + none)[0],
         (made.resident | (none > 0))[0],
-        (made.gathered * (MILLE + spare) + reserve)[0],
+        (made.waits + none)[0],
+        (made.freed + none)[0] * (MILLE + spare),
+        np.stack(
+            [
+                ((size + sent + none) * (MILLE + spare) + reserve)[0]
+                for size, sent in zip(made.beside.gathered, made.beside.reduced, strict=True)
+            ]
+        ),
     )
 
 
@@ -224,21 +255,36 @@ def peaks(states: Held, lives: Live, place: Integers, row: Integers) -> Integers
     and a row of `lives`; numbers of recomputed layers beside each other."""
     import numpy as np
 
-    grown = np.where(states.resident, states.gradients * MILLE, 0) + states.beside
+    even = states.resident & (states.freed == 0) & (states.beside == states.beside[0]).all(axis=0)
+    grown = np.where(states.resident, states.gradients * MILLE, 0) + states.beside[0]
     found: Integers = lives.running[row] + grown[place][:, None]
-    growing = np.flatnonzero(~states.resident[place])
+    growing = np.flatnonzero(~even[place])
     if len(growing):
-        own, at = row[growing], place[growing]
-        whole, item, shards, beside = (
-            values[at][:, None] for values in (states.gradients, states.item, states.shards, states.beside)
-        )
-        most = np.maximum(lives.idle[own], lives.end[own] + whole * MILLE)
-        for graded, weight in lives.layers:
-            there = np.minimum(whole, -(-graded[own] * item // shards))
-            most = np.maximum(most, weight[own] + there * MILLE)
-        found[growing] = most + beside
+        found[growing] = _growing(states, lives, place[growing], row[growing])
     found //= MILLE
     return found
+
+
+def _growing(states: Held, lives: Live, place: Integers, row: Integers) -> Integers:
+    """The same in thousandths where what is held changes while a step runs."""
+    import numpy as np
+
+    whole, item, shards, resident, waits, freed = (
+        values[place][:, None]
+        for values in (states.gradients, states.item, states.shards, states.resident, states.waits, states.freed)
+    )
+    beside = states.beside[:, place, None]
+    standing = np.where(resident, whole, 0) * MILLE
+    most: Integers = np.maximum.reduce(
+        [lives.before[number][row] + (beside[at] + standing) for number, at in enumerate(BEFORE)]
+        + [lives.after[number][row] + (beside[at] + whole * MILLE) for number, at in enumerate(AFTER)]
+    )
+    for at, graded, weight in lives.layers:
+        passed = np.maximum(0, graded[row] - waits)
+        there = np.where(resident, whole, np.minimum(whole, -(-passed * item // shards))) * MILLE
+        holds = beside[at, :, 0].T - freed * passed
+        np.maximum(most, weight[row] + there + holds, out=most)
+    return most
 
 
 def totals(states: Held, optimizer: int, peak: Integers, place: Integers) -> Integers:

@@ -1,0 +1,32 @@
+"""Training memory of one of many GPUs against measured steps.
+
+The tolerances are those of the project for what is no plain fine-tune (mean 1 %, largest 3 %), but on the side where a
+plan would be said to fit and does not: there 0.15 %, which is the allocator's rounding, positions and masks.
+"""
+
+from statistics import mean
+
+import pytest
+from training_sharded import PHASES, error, measured, predicted
+
+OPTIONS = sorted({row["option"] for row in measured().values()})
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_peak(option):
+    off = {name: error(name) for name, row in measured().items() if row["option"] == option}
+    assert max(off.values()) <= 0.03, max(off, key=off.__getitem__)
+    assert min(off.values()) >= -0.0015, min(off, key=off.__getitem__)
+    assert mean(map(abs, off.values())) <= 0.01
+
+
+def test_phase():
+    right = [PHASES.get(predicted(name).peak_moment, "bwd") == row["phase"] for name, row in measured().items()]
+    assert sum(right) >= 0.95 * len(right)
+
+
+def test_states():
+    for name, row in measured().items():
+        found = predicted(name)
+        assert found.sizes["optimizer"] == pytest.approx(row["optimizer_bytes"], rel=0.0005), name
+        assert found.moments["optimizer"] == pytest.approx(row["phases"]["opt"], rel=0.002), name

@@ -1,0 +1,49 @@
+"""Measured steps of one of many GPUs, and what the memory model says of them.
+
+training_sharded.jsonl: one step each of Hugging Face models on fake CUDA tensors (torch 2.13, transformers 5.23), rank
+0 of `dp` in PyTorch's `fake` process group: collectives move nothing, and every buffer they take is counted, as are
+storages that FSDP resizes. `fully_shard` wraps each layer and the whole; zero 3 is `reshard_after_forward=True`, zero 2
+False; bf16_mixed is `MixedPrecisionPolicy(bf16, reduce_dtype=float32)` on fp32 weights, bf16 reduced under
+`gradient_precision`. Sharded weights, gradients and states are one rank's; `phases` are the peaks of forward, backward
+and the optimizer's step. Models: training_options_models.jsonl and training_sharded_models.jsonl.
+"""
+
+import json
+from functools import cache
+
+import training_options as options
+
+from planner.catalog.build import build_architecture
+from planner.catalog.records import Architecture
+from planner.physics import training
+from planner.physics.architecture import parameters
+
+PHASES = {"forward": "fwd", "optimizer": "opt"}
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    lines = (options.TRUTH / "training_sharded_models.jsonl").read_text(encoding="utf-8").splitlines()
+    more = {row.pop("id"): build_architecture(row) for row in map(json.loads, lines)}
+    return options.architectures() | more
+
+
+@cache
+def measured() -> dict[str, dict]:
+    lines = (options.TRUTH / "training_sharded.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+@cache
+def predicted(name: str) -> training.TrainingMemory:
+    row = measured()[name]
+    arch = architectures()[row["model"]]
+    states, active, _ = options.choices(row | {"model": "llama-cut"})
+    again = 0 if row["checkpointing"] == "none" else arch.layers
+    params = sum(parameters(arch).values())
+    return training.combine(training.states(arch, params, states), training.points(arch, active, again))
+
+
+def error(name: str) -> float:
+    """The predicted peak over the measured one, less one."""
+    return predicted(name).total / measured()[name]["peak"] - 1
