@@ -183,7 +183,7 @@ def section() -> list[str]:
         *_options(),
         "",
         "One of two to 64 GPUs, measured the same way in PyTorch's `fake` process group: collectives move nothing,",
-        "their buffers are counted (three families, small and large vocabularies, AdamW, with and without checkpointing):",
+        "their buffers are counted (three families, small and large vocabularies, with and without checkpointing):",
         "",
         "| sharding | rows | mean | lowest | highest | phase |",
         "|---|---:|---:|---:|---:|---:|",
