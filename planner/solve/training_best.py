@@ -239,8 +239,11 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
     pace = _paced(these, cell, own, gpu)
     seconds = training_time.step(pace.work, pace.card, pace.again, pace.attention_again).seconds
     limits = numpy.full(kept.shape, -numpy.inf, dtype=numpy.float32)
-    taken = seconds / worth[own] * (pace.card.peak if peaked else 1)
-    limits[cell, gpu] = _behind(these, taken, these.costs[0][cell, gpu])
+    taken = numpy.full(kept.shape, numpy.inf)
+    taken[cell, gpu] = seconds / worth[own] * (pace.card.peak if peaked else 1)
+    if not (these.order.quality or these.order.paid):
+        taken = _least_of_type(these, taken)
+    limits[cell, gpu] = _behind(these, taken[cell, gpu], these.costs[0][cell, gpu])
 
     cells, owns, gpus = [], [], []
     for grid, columns, rows, low in lows:
@@ -252,11 +255,25 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
     return _first_in_time(these, cell, own, gpu)
 
 
+def _least_of_type(these: Grounds, taken: Column) -> Column:
+    """Return what each column may take to be no worse than the best of the columns of its GPU type."""
+    import numpy
+
+    cost = these.costs[0] if these.order.time == "total_cost" else numpy.ones_like(these.costs[0])
+    known = numpy.isfinite(taken)
+    value = numpy.where(known, numpy.where(known, taken, 0) * cost, numpy.inf)
+    least: Column = numpy.where(these.same, value[:, None, :], numpy.inf).min(axis=2) / numpy.maximum(cost, 1)
+    return numpy.where(known & (cost > 0), least, taken)
+
+
 class Hope(NamedTuple):
     """What a step asks at least of a card, and what that is multiplied by, in single precision; whether by the card's
-    peak as well. Single precision will do for what is only compared: it loses less than SAFE."""
+    peak as well. `behind` and its `group` are what compute may cover, but not outlast. Single precision will do for
+    what is only compared: it loses less than SAFE."""
 
     asked: Column
+    behind: Column
+    group: Column
     factor: Column
     peaked: bool
 
@@ -273,7 +290,10 @@ def _hope(these: Grounds) -> tuple[Hope, Column, bool]:
     demands = training_time.demands(pace.work, pace.again, pace.attention_again)
     worth, peaked = _worth(these, pace.work)
     factor = ((1 - SAFE) * (1 + pace.work.bubble) / worth).astype(numpy.float32)
-    return Hope(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), worth, peaked
+    asked, behind, group = (
+        part.astype(numpy.float32) for part in (numpy.stack(demands, axis=1), pace.work.behind, pace.work.group)
+    )
+    return Hope(asked, behind, group, factor, peaked), worth, peaked
 
 
 def _paced(these: Grounds, cell: Column, config: Column, gpu: Column) -> Pace:
@@ -326,6 +346,16 @@ def _low(
         with numpy.errstate(divide="ignore", invalid="ignore"):
             each = ((card.peak if hope.peaked else 1.0) / reached).astype(numpy.float32)
         found = hope.asked[own] @ numpy.where(card.peak > 0, each, 0)
+        gpus, tensor = these.cells[cell]
+        joined = numpy.flatnonzero(card.per_host < gpus)
+        if len(joined):  # what hosts send takes its time, whatever compute covers
+            peak = card.peak[joined] if hope.peaked else 1.0
+            inside, outside = (
+                (peak / way).astype(numpy.float32) for way in (card.link[joined], card.network[joined] / tensor)
+            )
+            far = hope.group[own][:, None] > card.per_host[joined]
+            sent = hope.behind[own][:, None] * numpy.where(far, numpy.maximum(inside, outside), inside)
+            found[:, joined] = numpy.maximum(found[:, joined], sent)
         found *= hope.factor[own][:, None]
         if wanted is None:
             found[:, card.peak == 0] = numpy.inf

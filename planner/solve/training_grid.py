@@ -45,13 +45,15 @@ KNOWN = {**FASTER, **ROOMIER}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What decides in a cell: quality first where `quality` is true, then `time`, or memory where that is None.
+    """What decides in a cell: quality first where `quality` is true, then `time`, or memory where that is None; what is
+    rented before them where `paid` is true.
 
     `rules` are the plan's bounds, by the name of the rule.
     """
 
     quality: bool
     time: str | None
+    paid: bool
     rules: tuple[tuple[str, Bound], ...]
 
     def bounds(self, quantities: Mapping[str, object] | Sequence[str]) -> list[tuple[str, Bound]]:
@@ -77,17 +79,18 @@ def order_of(problem: Problem, workload: Workload, tokens: int) -> Order | None:
     timed = any(bound.quantity in FASTER for _, bound in rules)
     if timed and any(quantity_of(goal) in ROOMIER for goal in problem.goals[: decisive(problem)]):
         return None
-    quality = False
+    quality = paid = False
     for goal in (*problem.goals, *TIES):
         name = quantity_of(goal)
         if name in COUNTED or (name in ("duration", "total_cost") and not tokens):
+            paid |= name == "cost"
             continue
         if name == "quality" and goal.direction == "maximize":
             quality = True
         elif goal.direction not in KNOWN.get(name, ()):
             return None
         else:
-            return Order(quality, name if name in FASTER else None, tuple(rules))
+            return Order(quality, name if name in FASTER else None, paid, tuple(rules))
     return None
 
 
