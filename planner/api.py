@@ -204,7 +204,7 @@ def check(plan: Plan | Where, *, locked: bool = False) -> Review:
 def solve(plan: Plan | Where, *, top: int = 3, time_limit: float = 30.0, workers: int = 1) -> Result:
     """Return the cheapest answer with its proof; writes nothing. Raise PlanError where the plan has errors.
 
-    `time_limit` is in seconds a solver stage; the answer is the same for any number of `workers`.
+    `time_limit` is in seconds for the whole solve; the answer is the same for any number of `workers`.
 
     >>> result = solve("examples/chat.mem")
     >>> result.outcome, result.fits

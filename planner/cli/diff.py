@@ -21,7 +21,7 @@ def diff(
         None, "--against", metavar="REV", help="Compare with the plan at this revision."
     ),
     exit_code: bool = typer.Option(False, "--exit-code", help="Exit 1 where anything changed."),
-    time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
+    time_limit: str = typer.Option("30s", help="The longest that solving a plan may take."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say what a plan's answer changes: before, after and dollars per month, workload by workload."""

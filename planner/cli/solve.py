@@ -24,7 +24,7 @@ def solve(
     top: int = typer.Option(3, min=0, help="How many alternatives to show."),
     settings: list[str] = typer.Option([], "--set", metavar="WORKLOAD.QUANTITY=VALUE", help="Override the plan."),
     pareto: str = typer.Option("", metavar="A,B", help="Also the front of best answers in these: cost,quality."),
-    time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
+    time_limit: str = typer.Option("30s", help="The longest that solving a plan may take."),
     workers: int = typer.Option(1, min=1, help="Threads of the solver; the answer is the same for any number."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test(
     paths: list[str] = typer.Argument(..., metavar="PLAN...", help="Plan files, or folders of them."),
     pick: str = typer.Option("", "-k", metavar="WORDS", help="Only tests whose `plan::name` has these words; `not x`."),
-    time_limit: str = typer.Option("30s", help="The longest a solver stage may take."),
+    time_limit: str = typer.Option("30s", help="The longest that solving for a test may take."),
     format: str = typer.Option("full", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}."),
 ) -> None:
     """Run the tests of plans: solve each with its overrides and without what it drops, and see what it expects."""

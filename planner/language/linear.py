@@ -103,6 +103,39 @@ def linear(node: tree.Expression) -> Linear | None:
     return Linear(terms, operator, -difference.constant * sign) if terms else None
 
 
+def extremes(node: tree.Expression) -> tree.Expression | None:
+    """Return a comparison of a `min` or `max` as comparisons of their items, None where it is none.
+
+    `max(a, b) >= x` holds where one of them does and the other is known: what nobody knows has no largest.
+    """
+    if not isinstance(node, tree.Binary) or node.operator not in MIRRORED:
+        return None
+    for side, other, operator in (
+        (node.left, node.right, node.operator),
+        (node.right, node.left, MIRRORED[node.operator]),
+    ):
+        if not isinstance(side, tree.Call) or side.function not in ("min", "max") or not side.arguments:
+            continue
+        if any(map(_conditional, side.arguments)):
+            continue
+        outer = ("<=", "<") if side.function == "max" else (">=", ">")
+
+        def each(sign: str, side: tree.Call = side, other: tree.Expression = other) -> tuple[tree.Expression, ...]:
+            return tuple(tree.Binary(sign, item, other, node.span) for item in side.arguments)
+
+        if operator in outer:
+            return tree.Call("all", each(operator), node.span)
+        if operator == "==":
+            return tree.Call("all", (*each(outer[0]), tree.Call("any", each("=="), node.span)), node.span)
+        some = tree.Call("any", each(operator), node.span)
+        opposite = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}[operator]
+        known = [
+            tree.Binary("or", one, two, node.span) for one, two in zip(each(operator), each(opposite), strict=True)
+        ]
+        return tree.Call("all", (some, *known), node.span)
+    return None
+
+
 def _conditional(item: tree.Expression) -> bool:
     return isinstance(item, tree.Call) and item.function == "when"
 

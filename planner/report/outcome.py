@@ -15,7 +15,9 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
         return ()
     rules = [item.rule for item in answer.conflict]
     named = " and ".join(filter(None, (", ".join(f"`{rule}`" for rule in rules[:-1]), *(f"`{r}`" for r in rules[-1:]))))
-    message = f"nothing fits: {named or 'no rule'} cannot be kept" + (" together" if len(rules) > 1 else "")
+    message = f"nothing fits: {named} cannot be kept" + (" together" if len(rules) > 1 else "")
+    if not rules:
+        message = "nothing fits; which rules conflict was not found within the time limit"
     places = spans(problem)
     known = phrases.operators(problem)
     marked = [(places[rule], rule) for rule in rules if rule in places]

@@ -171,6 +171,8 @@ def _goal(part: Part) -> Goal:
     over = "" if part.over == "sum" else f" ({'largest' if part.direction == 'minimize' else 'least'} of all)"
     if part.value is None:
         return Goal(f"{part.direction} {part.quantity}{over}", value, "not known of every workload")
+    if part.bound is None:
+        return Goal(f"{part.direction} {part.quantity}{over}", value, "no bound found")
     bound = "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}"
     return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
 

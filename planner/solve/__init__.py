@@ -18,8 +18,10 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
     Where `rows` are "fitting", a table may leave out most of what does not fit; where they are "best", also what cannot
     be the best of its hardware. Raise TooWide where a figure is too large to be counted.
     """
+    from planner.solve import clock
     from planner.solve.candidate import TooWide
 
+    clock.look()
     try:
         if workload.kind == "training":
             from planner.solve import training_table
@@ -44,11 +46,16 @@ def solve(
     """Return the cheapest answer with its proof, or the rules that conflict.
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
+    `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
+    from planner.solve import clock
     from planner.solve.candidate import Answer, TooWide
 
     try:
-        return _solve(problem, catalog, top, time_limit, workers, pareto, report)
+        with clock.limited(time_limit):
+            return _solve(problem, catalog, top, time_limit, workers, pareto, report)
+    except clock.OutOfTime:
+        return Answer("unknown", (), (), (), None, 0, reproducible=False)
     except TooWide as reason:
         return Answer("unknown", (), (), (), None, 0, reproducible=False, refusal=str(reason))
 
@@ -62,8 +69,10 @@ def _solve(
     pareto: tuple[str, ...],
     report: Callable[[str], None],
 ) -> Answer:
+    from contextlib import suppress
     from dataclasses import replace
 
+    from planner.solve import clock
     from planner.solve.choose import choose
     from planner.solve.limits import searched
 
@@ -72,16 +81,21 @@ def _solve(
     report(f"choosing among {sum(table.candidates for table in tables.values()):_} candidates")
     answer = choose(problem, tables, catalog, top, time_limit, workers)
     if answer.outcome == "infeasible":
-        if not all(table.thorough for table in tables.values()):
-            report("trying what does not fit too")
-            answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
-        report("looking for ways out")
-        answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
+        try:
+            if not all(table.thorough for table in tables.values()):
+                report("trying what does not fit too")
+                answer = replace(answer, conflict=())  # what is not all there does not tell which rules conflict
+                answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
+            report("looking for ways out")
+            answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
+        except clock.OutOfTime:
+            answer = replace(answer, reproducible=False)
     if pareto and answer.workloads:
         from planner.solve.pareto import front
 
         report(f"trading {' against '.join(pareto)}")
-        answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
+        with suppress(clock.OutOfTime):
+            answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
     return replace(answer, searched=searched(problem))
 
 
@@ -169,7 +183,7 @@ def estimate(problem: Problem, catalog: Catalog) -> Answer:
         if not table.rows:
             continue
         cheapest = numpy.flatnonzero(table.costs == table.costs.min())
-        row = min(cheapest.tolist(), key=table.name)
+        row = table.first(cheapest)
         chosen[name] = judge_row(problem, table, row, catalog)
     chosen = settle_costs(problem, chosen)
     solved = tuple(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Goal, Problem
+from planner.solve import clock
 from planner.solve.alike import alike, own
 from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part, Solved
 from planner.solve.conflict import conflict_of, filtered
@@ -40,6 +41,7 @@ def choose(
     if empty:
         conflict = tuple(item for name in empty for item in conflict_of(problem, tables[name], broken[name], catalog))
         return Answer("infeasible", (), (), conflict, None, considered, removed)
+    clock.look()
     ranks = {name: keys(table, problem) for name, table in tables.items()}
 
     settled: Settled | tuple[Conflict, ...] | None
@@ -164,7 +166,8 @@ def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Pa
     if value >= HUGE:
         return Part(goal.quantity, goal.direction, None, None, unit, over)
     paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
-    found, proven = Fraction(value - paid, scale), Fraction(bound - paid, scale)
+    found = Fraction(value - paid, scale)
+    proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
     return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
 
 
@@ -222,9 +225,7 @@ def rejected(
     order = numpy.lexsort((better, *(values[better] for values in reversed(goals)), tight, faults[better], group))
     first = order[numpy.concatenate(([True], group[order][1:] != group[order][:-1]))]
     shown = better[first]
-    names = [table.name(item) for item in shown.tolist()]
-    alphabetical = numpy.argsort(numpy.array(names))
-    shown = shown[alphabetical]
+    shown = table.alphabetical(shown)
     shown = shown[numpy.lexsort(tuple(values[shown] for values in reversed(goals)))][-MOST_REJECTED:]
     return tuple(judge_row(problem, table, item, catalog) for item in shown.tolist())
 

@@ -9,7 +9,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.solve.candidate import Broken, Candidate, Conflict, Filtered
 from planner.solve.judge import judge_row
-from planner.solve.table import Table
+from planner.solve.table import Table, cases
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -21,9 +21,10 @@ def patterns(table: Table, broken: Mapping[str, Column]) -> tuple[list[str], Col
 
     rules = sorted(broken)
     matrix = numpy.stack([broken[rule] for rule in rules], axis=1) if rules else numpy.zeros((table.rows, 0), bool)
-    packed = numpy.packbits(matrix, axis=1)
-    _, first, which = numpy.unique(packed, axis=0, return_index=True, return_inverse=True)
-    return rules, matrix[first], which.reshape(-1)
+    if not rules:
+        return rules, matrix[:1], numpy.zeros(table.rows, dtype=numpy.int64)
+    first, which = cases([broken[rule] for rule in rules])
+    return rules, matrix[first], which
 
 
 def minimal(rules: list[str], sets: Column, stated: frozenset[str] = frozenset()) -> list[str]:
@@ -79,7 +80,7 @@ def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: C
     order = numpy.lexsort((table.costs[rows], distance))
     first = rows[order]
     same = first[(distance[order] == distance[order[0]]) & (table.costs[first] == table.costs[first[0]])]
-    chosen = min(same[:64].tolist(), key=table.name)
+    chosen = table.first(same)
     return judge_row(problem, table, chosen, catalog)
 
 

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from planner.record import dataclass
+from planner.solve import clock
 
 INFINITY = 2**62
 
@@ -150,6 +151,6 @@ def _response(
         "num_workers": workers,
         "linearization_level": 2,
         "random_seed": 0,
-        "max_time_in_seconds": seconds,
+        "max_time_in_seconds": max(0.05, min(seconds, clock.left())),
     }
     return _run(_text(model, objective, hint), settings)

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.language.evaluate import evaluate
 from planner.language.linear import Linear, Separable, conjuncts, linear, separable
-from planner.language.problem import FleetBound, Measure, Problem, Value
-from planner.solve import cpsat, shares
+from planner.language.problem import FleetBound, Measure, Problem
+from planner.solve import clock, cpsat, shares, telling
 from planner.solve.alike import alike
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.judge import judge_row
 from planner.solve.logic import Rows, demand
 from planner.solve.ranking import Keys, Worst, together
 from planner.solve.reduce import Shared, reduced
-from planner.solve.rules import measure, reads, speaks_of
-from planner.solve.scale import SCALES, UNKNOWN, value
+from planner.solve.rules import measure, speaks_of
+from planner.solve.scale import SCALES, UNKNOWN
 from planner.solve.settled import Settled
 from planner.solve.table import Table
 from planner.solve.together import settle_costs
@@ -53,17 +53,15 @@ def broad_rules(problem: Problem) -> list[tuple[str, Expression]]:
     return [(rule.name, rule.condition) for rule in problem.rules if len(speaks_of(rule.condition)) != 1]
 
 
-def shared_of(problem: Problem, table: Table, cheapest: bool) -> Shared:
-    """Return what the rows of a table take of what is shared; their cost too where the cheapest does not come first."""
-    name = table.workload.name
-    told: list[Column] = []
-    wishes = [item.condition for item in problem.preferences if len(speaks_of(item.condition)) != 1]
-    read = {q for c in (*(c for _, c in broad_rules(problem)), *wishes) for q in reads(c, name)}
-    for quantity in sorted(read):
-        if quantity in table.axes:
-            told.append(table.axes[quantity].index)
-        elif quantity in table.outcomes:
-            told.append(table.outcome(quantity))
+def conditions_of(problem: Problem) -> list[Expression]:
+    """Return the rules and preferences over several workloads, those that are joined one by one."""
+    rules = [item for _, condition in broad_rules(problem) for item in conjuncts(condition)]
+    return rules + [wish.condition for wish in problem.preferences if len(speaks_of(wish.condition)) != 1]
+
+
+def shared_of(problem: Problem, table: Table, rows: Column, cheapest: bool) -> Shared:
+    """Return what rows of a table take of what is shared; their cost too where the cheapest does not come first."""
+    told = [column for condition in conditions_of(problem) for column in telling.told(condition, table, rows)]
     bounds = [bound for bound in problem.fleet if bound.quantity != "cost"]
     amounts = {bound.rule: amount_column(bound, table) for bound in bounds}
     lower = {bound.rule: bound.operator in (">=", ">") for bound in bounds}
@@ -95,12 +93,12 @@ def build(
     ranks: Mapping[str, Keys],
     without: frozenset[str] = frozenset(),
     first: Mapping[str, Column] | None = None,
-    told: Mapping[str, Column] | None = None,
+    bounded: Mapping[str, Column] | None = None,
 ) -> Fleet:
     """Return the integer model of a fleet, leaving out the rules named in `without`.
 
-    `first` puts a column before the objective of a workload, `told` keeps its rows apart by a column, so that what is
-    asked of the model is not lost to dominance.
+    `first` puts a column before the objective of a workload; `bounded` is what will be asked to be less, so that no row
+    that has less of it is lost to dominance.
     """
     members: dict[str, list[str]] = {}
     for name, alias in alike(problem).items():
@@ -112,9 +110,13 @@ def build(
         ahead = (first or {}).get(name)
         cheapest = ahead is None and goal is not None and goal.quantity == "cost" and goal.direction == "minimize"
         own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
-        shared = shared_of(problem, tables[name], cheapest)
-        more = [columns[name] for columns in (told or {}, apart) if name in columns]
-        shared = replace(shared, told=(*shared.told, *more))
+        clock.look()
+        shared = shared_of(problem, tables[name], fitting[name], cheapest)
+        if name in apart:
+            shared = replace(shared, told=(*shared.told, apart[name]))
+        if bounded is not None:
+            amounts, lower = {**shared.amounts, "bounded": bounded[name]}, {**shared.lower, "bounded": False}
+            shared = replace(shared, amounts=amounts, lower=lower)
         rows[name] = reduced(tables[name], fitting[name], own, shared, cheapest)
     fleet = Fleet(problem, tables, ranks, members, rows)
     model = fleet.model
@@ -218,6 +220,7 @@ def _bound(fleet: Fleet, bound: FleetBound) -> None:
 
 
 def _rule(fleet: Fleet, name: str, condition: Expression) -> None:
+    clock.look()
     found = linear(condition)
     if found is not None and _linear_row(fleet, found):
         return
@@ -250,7 +253,7 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
             constant -= factor * given.value
             continue
         for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
-            have = _value(table, quantity, row)
+            have = telling.value_of(table, row, quantity)
             if not isinstance(have, Fraction):
                 return False
             weights[variable] = weights.get(variable, Fraction(0)) + factor * have
@@ -271,10 +274,11 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
         if owner not in fleet.members or len(fleet.members[owner]) > 1:
             return False
         table = fleet.tables[owner]
+        clock.look()
         for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
 
             def find(_: str, quantity: str, table: Table = table, row: int = row) -> Measure | None:
-                have = _value(table, quantity, row)
+                have = telling.value_of(table, row, quantity)
                 return None if have is None else Measure(have)
 
             found = evaluate(term, find)
@@ -293,30 +297,16 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
     return True
 
 
-def _value(table: Table, quantity: str, row: int) -> Value | None:
-    if quantity in table.axes:
-        axis = table.axes[quantity]
-        return axis.values[int(axis.index[row])]
-    if quantity in table.outcomes:
-        return value(quantity, int(table.outcome(quantity)[row]))
-    found = measure(quantity, table.workload, {}, {})
-    return None if found is None else found.value
-
-
 def _forbid(fleet: Fleet, condition_name: str, condition: Expression, broken: int | None) -> None:
     """Demand a condition, or let `broken` pay for it."""
     rows: Rows = {
         owner: [
-            (variable, partial(_value_of, fleet.tables[owner], row))
+            (variable, partial(telling.value_of, fleet.tables[owner], row))
             for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True)
         ]
         for owner in speaks_of(condition)
     }
     demand(fleet.model, rows, condition_name, condition, broken)
-
-
-def _value_of(table: Table, row: int, quantity: str) -> Value | None:
-    return _value(table, quantity, row)
 
 
 def settle(
@@ -330,20 +320,24 @@ def settle(
     workers: int,
 ) -> Settled | tuple[Conflict, ...] | None:
     """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
-    from planner.solve.stages import goal_terms, rank_terms
+    from planner.solve.affordable import affordable
+    from planner.solve.stages import stages
     from planner.solve.threshold import lead
 
     deadline = time.monotonic() + seconds
+    fitting = affordable(problem, tables, fitting, ranks, workers)
     first = lead(problem, tables, fitting, ranks, deadline)
     fleet = build(first.problem, tables, first.fitting, first.ranks)
     count = len(first.problem.goals)
-    last = count + 3
-    stages = [goal_terms(fleet, place) for place in range(last)] + rank_terms(fleet)
+    terms_by_stage = stages(fleet)
     values: list[int] = []
     bounds: list[int] = []
     proven = first.proven
     hint: tuple[int, ...] | None = None
-    for terms in stages:
+    for terms in terms_by_stage:
+        if hint is not None and (time.monotonic() > deadline or not clock.left()):
+            proven = False
+            break
         left = max(0.05, deadline - time.monotonic())
         found = cpsat.solve(fleet.model, terms, seconds=left, workers=workers, hint=hint)
         if found is None:
@@ -362,7 +356,7 @@ def settle(
         fleet.model.row(terms, high=found.value)
     assert hint is not None
     rows = rows_of(fleet, hint)
-    values = [sum(w * hint[v] for v, w in stages[place].items()) for place in range(count)]
+    values = [sum(w * hint[v] for v, w in terms_by_stage[place].items()) for place in range(count)]
     bounds = [*bounds, *[-cpsat.INFINITY] * count][:count]
     for place, worst in fleet.worst.items():
         values[place] = together((int(first.ranks[name].goals[place][row]) for name, row in rows.items()), True)

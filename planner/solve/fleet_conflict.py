@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Bound, Problem
-from planner.solve import cpsat
+from planner.solve import clock, cpsat
 from planner.solve.candidate import Conflict
 from planner.solve.fleet import Fleet, build, terms_of
 from planner.solve.ranking import HUGE, Keys
@@ -35,17 +35,26 @@ def conflict_of(
 
     Whatever is decided too late to be proven in time stays in, so that the set is a conflict in any case.
     """
-    deadline = time.monotonic() + max(seconds, 5.0)
+    deadline = time.monotonic() + min(max(seconds, 5.0), clock.left())
     kept = shared_rules(problem) + sorted({rule for faults in broken.values() for rule in faults})
     for rule in sorted(kept, key=_order):
         if time.monotonic() > deadline:
             break
         rest = [other for other in kept if other != rule]
-        fleet = _without(problem, tables, broken, ranks, _everything(problem, broken) - set(rest))
+        try:
+            fleet = _without(problem, tables, broken, ranks, _everything(problem, broken) - set(rest))
+        except clock.OutOfTime:
+            break
         if fleet is None or cpsat.infeasible(fleet.model, seconds=max(0.5, deadline - time.monotonic())):
             kept = rest
     spare = _everything(problem, broken) - set(kept)
-    return tuple(_relaxed(problem, tables, broken, ranks, rule, spare, deadline) for rule in kept)
+    out = []
+    for rule in kept:
+        try:
+            out.append(_relaxed(problem, tables, broken, ranks, rule, spare, deadline))
+        except clock.OutOfTime:
+            out.append(Conflict(rule, None, None))
+    return tuple(out)
 
 
 def _order(rule: str) -> tuple[bool, str]:

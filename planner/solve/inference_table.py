@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve import serving, serving_memory, serving_pace
+from planner.solve import clock, serving, serving_memory, serving_pace
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
@@ -105,7 +105,9 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     tensor = array([s.tensor for s in all_splits])
     pipeline = array([s.pipeline for s in all_splits])
 
+    clock.look()
     memory = _memory(this, pairs, gpus)
+    clock.look()
     weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
     usable = array([serving_memory.usable_bytes(this, g) for g in gpus])[gpu]
 

@@ -12,8 +12,9 @@ from itertools import product
 from math import lcm
 
 from planner.language.evaluate import evaluate, names
-from planner.language.linear import MIRRORED, Separable, separable
+from planner.language.linear import MIRRORED, Separable, extremes, separable
 from planner.language.problem import Measure, Value
+from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.cpsat import Model
 from planner.syntax import tree
@@ -33,6 +34,7 @@ def demand(model: Model, rows: Rows, name: str, condition: tree.Expression, brok
 
 def _implies(model: Model, rows: Rows, name: str, node: tree.Expression, positive: bool) -> int:
     """Return a 0-1 variable that is 1 only where a condition is true, or false where not `positive`."""
+    clock.look()
     match node:
         case tree.Unary(operator="not"):
             return _implies(model, rows, name, node.operand, not positive)
@@ -75,6 +77,9 @@ def _compared(model: Model, rows: Rows, name: str, node: tree.Expression, positi
         fitting = [variable for variable, have in rows[owner] if _is(node, {owner: have}, positive)]
         model.row({**dict.fromkeys(fitting, 1), result: -1}, low=0)
         return result
+    apart = extremes(node)
+    if apart is not None:
+        return _implies(model, rows, name, apart, positive)
     if isinstance(node, tree.Binary) and _words(node):
         _same(model, rows, node, (node.operator == "==") is positive, result)
         return result

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Goal, Problem
-from planner.solve import cpsat
+from planner.solve import clock, cpsat
 from planner.solve.candidate import Candidate
 from planner.solve.choose import fits
 from planner.solve.judge import judge_row
@@ -79,29 +79,33 @@ def _fleet_front(
     seconds: float,
 ) -> tuple[Point, ...]:
     from planner.solve.fleet import build, candidates, rows_of
-    from planner.solve.stages import goal_terms, rank_terms
+    from planner.solve.stages import stages
 
     ranks = {name: keys(table, problem) for name, table in tables.items()}
-    told = {name: ranks[name].goals[-1] for name in tables}
-    fleet = build(problem, tables, fitting, ranks, told=told)
-    stages = [goal_terms(fleet, place) for place in range(len(problem.goals) + 3)] + rank_terms(fleet)
+    bounded = {name: ranks[name].goals[-1] for name in tables}
+    fleet = build(problem, tables, fitting, ranks, bounded=bounded)
+    terms_by_stage = stages(fleet)
     deadline = time.monotonic() + seconds
     fixed = len(fleet.model.rows)
     out: list[Point] = []
     while len(out) < MOST:
         hint: tuple[int, ...] | None = None
-        for terms in stages:
-            left = max(0.05, deadline - time.monotonic())
+        for terms in terms_by_stage:
+            left = min(deadline - time.monotonic(), clock.left())
+            if left <= 0:
+                return tuple(out)  # a point that is not proven is none
             found = cpsat.solve(fleet.model, terms, seconds=left, hint=hint)
             if found is None:
                 break
+            if not found.proven:
+                return tuple(out)
             hint = found.values
             fleet.model.row(terms, high=found.value)
         if hint is None:
             break
         chosen = candidates(problem, tables, rows_of(fleet, hint), catalog)
         out.append(tuple(chosen[name] for name in sorted(chosen)))
-        last = stages[len(problem.goals) - 1]
+        last = terms_by_stage[len(problem.goals) - 1]
         reached = sum(weight * hint[index] for index, weight in last.items())
         del fleet.model.rows[fixed:]
         fleet.model.row(last, high=reached - 1)

@@ -1,4 +1,5 @@
-"""The order of candidates: the objective as written, then fewer GPUs, higher quality, more headroom, alphabetical."""
+"""The order of candidates: the objective as written, then fewer GPUs, higher quality, more headroom, the cheaper of
+what rents the same, alphabetical."""
 
 from __future__ import annotations
 
@@ -24,7 +25,13 @@ SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
 """What the workloads of a plan have together; of everything else an objective is as good as the worst of them."""
 UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
 """Quantities of which more is better; of all others less."""
-TIES = (Goal("gpus", "minimize", None), Goal("quality", "maximize", None), Goal("headroom", "maximize", None))
+TIES = (
+    Goal("gpus", "minimize", None),
+    Goal("quality", "maximize", None),
+    Goal("headroom", "maximize", None),
+    Goal("cost", "minimize", None),
+)
+"""What decides between answers that are equal in the objective, before the alphabet: last of all the cheaper rent."""
 
 UNITS = {
     "cost": "USD/h",
@@ -156,7 +163,7 @@ def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
         rows = rows[here == here.min()]
         if len(rows) == 1:
             return int(rows[0])
-    return int(min(rows.tolist(), key=table.name))
+    return table.first(rows)
 
 
 def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:

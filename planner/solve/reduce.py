@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from planner.record import dataclass
+from planner.solve import clock
 from planner.solve.ranking import Keys, best
-from planner.solve.table import Table
+from planner.solve.table import Table, cases
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -45,16 +46,18 @@ def reduced(table: Table, fitting: Column, ranks: Keys, shared: Shared, cheapest
         *(values[fitting] for values in shared.amounts.values()),
         *(values[fitting] for values in shared.told),
     ]
-    _, which = numpy.unique(numpy.stack(group, axis=1), axis=0, return_inverse=True)
-    which = which.reshape(-1)
+    _, which = cases(group)
     columns = [values for place, values in enumerate(ranks.all) if place not in ranks.worst]
     limits = [ranks.all[place] for place in sorted(ranks.worst)]
     order = numpy.lexsort((*(values[fitting] for values in reversed(columns)), which))
     sorted_groups = which[order]
     starts = numpy.flatnonzero(numpy.concatenate(([True], sorted_groups[1:] != sorted_groups[:-1])))
     ends = numpy.append(starts[1:], len(order))
-    kept = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+    alone = ends - starts == 1
+    kept = fitting[order[starts[alone]]].tolist()
+    for place, (start, end) in enumerate(zip(starts[~alone].tolist(), ends[~alone].tolist(), strict=True)):
+        if place % 1000 == 0:
+            clock.look()
         rows = fitting[order[start:end]]
         for first in leading(rows, limits):
             same = numpy.ones(len(rows), dtype=bool)
@@ -110,7 +113,7 @@ def undominated(table: Table, rows: Column, ranks: Keys, shared: Shared) -> Colu
     told = [values[rows] for values in shared.told]
     alike = numpy.zeros(len(rows), dtype=numpy.int64)
     if told:
-        alike = numpy.unique(numpy.stack(told, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+        _, alike = cases(told)
     order = numpy.lexsort((most, alike))
     starts = numpy.flatnonzero(numpy.diff(alike[order], prepend=-1))
     keep = numpy.ones(len(rows), dtype=bool)
@@ -123,6 +126,8 @@ def undominated(table: Table, rows: Column, ranks: Keys, shared: Shared) -> Colu
             for rule, values in shared.amounts.items()
         ]
         for judge in numpy.flatnonzero(free[group])[:COMPARED].tolist():
+            if judge % 100 == 0:
+                clock.look()
             cost = int(most[group[judge]])
             if cost >= highest:
                 break

@@ -11,7 +11,7 @@ from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.solve.rules import holds, reads, simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, value
-from planner.solve.table import Table
+from planner.solve.table import Table, cases
 from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def kept(table: Table, condition: Expression) -> Column:
     if not present:
         return numpy.full(table.rows, holds(condition, table.workload, {}, {}))
     columns = [table.axes[name].index if name in table.axes else table.outcome(name) for name in present]
-    cases, which = numpy.unique(numpy.stack(columns, axis=1), axis=0, return_inverse=True)
-    verdicts = [_verdict(table, condition, present, case) for case in cases.tolist()]
-    good: Column = numpy.array(verdicts, dtype=bool)[which.reshape(-1)]
+    first, which = cases(columns)
+    verdicts = [_verdict(table, condition, present, [int(column[row]) for column in columns]) for row in first.tolist()]
+    good: Column = numpy.array(verdicts, dtype=bool)[which]
     return good
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.solve.fleet import Fleet
-from planner.solve.ranking import Worst, worst_places
+from planner.solve.ranking import TIES, Worst, worst_places
 
 RANK_BITS = 48
 """How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
@@ -11,10 +11,10 @@ RANK_BITS = 48
 
 def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
     """Return a goal's terms: the cost of the fleet's instances, the worst of all workloads, or their sum."""
-    goals = fleet.problem.goals
+    goals = (*fleet.problem.goals, *TIES)
     if place in worst_places(fleet.problem):
         return {_worst(fleet, place).variable: 1}
-    if place < len(goals) and goals[place].quantity in ("cost", "fleet.cost"):
+    if goals[place].quantity in ("cost", "fleet.cost"):
         sign = 1 if goals[place].direction == "minimize" else -1
         return {index: sign * weight for index, weight in fleet.cost.items()}
     out: dict[int, int] = {}
@@ -24,14 +24,27 @@ def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
     return out
 
 
+def stages(fleet: Fleet) -> list[dict[int, int]]:
+    """Return the terms of every stage; a tie-break that is a goal already is none."""
+    goals = fleet.problem.goals
+    counted = {(goal.quantity, goal.direction) for goal in goals} - {
+        (goals[place].quantity, goals[place].direction) for place in worst_places(fleet.problem)
+    }
+    ties = [place for place, goal in enumerate(TIES, len(goals)) if (goal.quantity, goal.direction) not in counted]
+    return [goal_terms(fleet, place) for place in (*range(len(goals)), *ties)] + rank_terms(fleet)
+
+
 def rank_terms(fleet: Fleet) -> list[dict[int, int]]:
     """Return goals that make the choice one: alphabetical ranks, workload by workload, packed into few sums."""
+    import numpy
+
     out: list[dict[int, int]] = []
     terms: dict[int, int] = {}
     bits = 0
     for name in sorted(fleet.rows, reverse=True):
         table, rows = fleet.tables[name], fleet.rows[name]
-        order = {row: rank for rank, row in enumerate(sorted(rows, key=table.name))}
+        named = table.alphabetical(numpy.array(rows, dtype=numpy.int64))
+        order = {row: rank for rank, row in enumerate(named.tolist())}
         need = (max(1, len(rows) * len(fleet.members[name]))).bit_length() + 1
         if bits + need > RANK_BITS and terms:
             out.append(terms)

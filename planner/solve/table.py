@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,34 @@ class Table:
         """Return the choice as text; the last tie-break is its alphabetical order."""
         return choice_name(self.choice(row))
 
+    def first(self, rows: Column) -> int:
+        """Return the row whose name is the first of some rows in alphabetical order."""
+        for name in sorted(self.axes):
+            if len(rows) == 1:
+                break
+            here = self._order(name)[self.axes[name].index[rows]]
+            rows = rows[here == here.min()]
+        return int(rows[0])
+
+    def alphabetical(self, rows: Column) -> Column:
+        """Return rows in the alphabetical order of their names."""
+        import numpy
+
+        columns = [self._order(name)[self.axes[name].index[rows]] for name in sorted(self.axes, reverse=True)]
+        found: Column = rows[numpy.lexsort(columns)]
+        return found
+
+    def _order(self, name: str) -> Column:
+        """Return the place of each value of an axis among them as text: names join these in turn."""
+        import numpy
+
+        key = f"order of {name}"
+        if key not in self.ready:
+            texts = [_text(value) for value in self.axes[name].values]
+            place = {text: at for at, text in enumerate(sorted(set(texts), key=lambda text: f"{text};"))}
+            self.ready[key] = numpy.array([place[text] for text in texts] or [0], dtype=numpy.int64)
+        return self.ready[key]
+
 
 def empty(workload: Workload) -> Table:
     """Return the table of a workload that nothing can run."""
@@ -93,6 +121,30 @@ def _text(value: Value) -> str:
     if isinstance(value, Fraction):
         return f"{int(value):08d}" if value.denominator == 1 else str(value)
     return str(value)
+
+
+def cases(columns: Sequence[Column]) -> tuple[Column, Column]:
+    """Return a row of each distinct combination of values in columns of whole numbers, and each row's combination.
+
+    Columns are put together into one number as long as they have room in it, so that little is sorted.
+    """
+    import numpy
+
+    which, size = numpy.zeros(len(columns[0]), dtype=numpy.int64), 1
+    for column in columns:
+        if not len(column):
+            break
+        low, high = int(column.min()), int(column.max())
+        if low == high:
+            continue
+        own, width = column.astype(numpy.int64) - low if high - low < 2**62 else column, high - low + 1
+        if size * width >= 2**62:
+            own = numpy.unique(own, return_inverse=True)[1].reshape(-1)
+            which = numpy.unique(which, return_inverse=True)[1].reshape(-1)
+            size, width = int(which.max()) + 1, int(own.max()) + 1
+        which, size = which * width + own, size * width
+    _, first, found = numpy.unique(which, return_index=True, return_inverse=True)
+    return first, found.reshape(-1)
 
 
 def unknown(rows: int) -> Column:

@@ -13,7 +13,7 @@ from planner.catalog.records import Gpu
 from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
-from planner.solve import tuning
+from planner.solve import clock, tuning
 from planner.solve.choose import decisive
 from planner.solve.placing import Placed
 from planner.solve.ranking import TIES, quantity_of
@@ -202,6 +202,7 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
     """Return a cell's grid, and add to `broken` how many candidates break each rule of its rows."""
     import numpy
 
+    clock.look()
     space, order, rented = these.space, these.order, these.rented[cell]
     able = (these.cards[:, :, 0] > 0)[space.kind[config]]
     fit, ok = numpy.zeros_like(able), numpy.zeros_like(able)

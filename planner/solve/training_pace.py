@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound
 from planner.physics import training_time
-from planner.solve import tuning
+from planner.solve import clock, tuning
 from planner.solve.renting import NETWORK, ONE_HOST
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.training_space import Space
@@ -171,6 +171,7 @@ def roomiest(
     if timed and len(config) and found.works is not None:
         good = low.copy()
         for _ in range(int(found.length.max()).bit_length() + 1):
+            clock.look()
             middle = (good + high + 1) // 2
             pace = pace_of(this, found, card, config, middle)
             assert pace is not None

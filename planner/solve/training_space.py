@@ -15,7 +15,7 @@ from planner.catalog.records import Architecture
 from planner.physics import training
 from planner.physics.training import table as physics
 from planner.record import dataclass
-from planner.solve import tuning
+from planner.solve import clock, tuning
 from planner.solve.training_work import Works, works_of
 from planner.solve.tuning import Layout, Recipe, Run
 
@@ -241,6 +241,7 @@ def _meet(
     are the parts of every choice at each of the `sizes` of micro-batches."""
     import numpy
 
+    clock.look()
     pairs, each, spare = parts.pairs, parts.each, training.spare(this.framework, this.confidence)
     shapes = numpy.array([shape[1] for shape in parts.shapes]) == pipeline
     own = numpy.flatnonzero(shapes[pairs.shape])

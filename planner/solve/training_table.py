@@ -16,7 +16,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
-from planner.solve import tuning
+from planner.solve import clock, tuning
 from planner.solve.choose import decisive, fits
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
@@ -103,6 +103,7 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
     import numpy
 
+    clock.look()
     found, gpus, workload = this.space, this.gpus, this.workload
     config, gpu = placing.config, placing.gpu
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)

@@ -11,7 +11,7 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
-from planner.solve import solve
+from planner.solve import affordable, solve
 from planner.solve.ranking import scale_of
 
 GPUS = ("l4", "l40s", "a10g", "rtx_4090", "a100_sxm_80gb")
@@ -70,6 +70,13 @@ def test_one_training(seed: int, tmp_path: Path) -> None:
     compare(text, tmp_path)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_fleets_of_many_rows(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an answer cannot pay is left out first, where rows are many: here, where they are few."""
+    monkeypatch.setattr(affordable, "FEW", 20)
+    test_fleets(seed, tmp_path)
+
+
 @pytest.mark.parametrize("seed", range(120))
 def test_fleets(seed: int, tmp_path: Path) -> None:
     chance = random.Random(5000 + seed)
@@ -85,6 +92,10 @@ def test_fleets(seed: int, tmp_path: Path) -> None:
             "require spare: a.gpus + 1 <= b.gpus or a.weights == bf16\n",
             "prefer alike: a.weights == b.weights worth $2/h\n",
             "prefer dear: a.weights == bf16 worth $3/h\n",
+            "require roomy: min(w.headroom for w in workloads) >= 30%\n",
+            "require one: max(a.headroom, b.headroom) >= 60% or not min(a.gpus, b.gpus) < 2\n",
+            "prefer easy: max(w.tpot for w in workloads) <= 20 ms worth $2/h\n",
+            "require lean: sum(w.gpus for w in workloads where w.headroom < 50%) <= 2\n",
         )
     )
     text = offers(chance, 3, limited=True) + "".join(service(chance, name, 2) for name in names)
@@ -187,3 +198,17 @@ def compare(text: str, folder: Path) -> None:
             continue
         signed = (part.value + part.penalty) * scale_of(goal) * (1 if goal.direction == "minimize" else -1)
         assert signed == total, (text, part)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_what_rents_the_same_for_more_the_cheaper(seed: int, tmp_path: Path) -> None:
+    """Objectives that leave the rent open: the cheaper offer, alone as beside others, whatever it is called."""
+    chance = random.Random(3000 + seed)
+    goal = chance.choice(("minimize tpot", "maximize headroom", "minimize a.tpot", "minimize gpus", "maximize quality"))
+    twice = "".join(
+        f"offer {name}{index} {{ gpu = {gpu}; gpus = {chance.choice((1, 2))}; price = ${chance.randint(1, 9)}/h }}\n"
+        for index, gpu in enumerate(chance.sample(GPUS, 2))
+        for name in "pq"
+    )
+    names = ("a", "b")[: chance.choice((1, 2))]
+    compare(twice + "".join(service(chance, name, 2) for name in names) + goal + "\n", tmp_path)

@@ -1,0 +1,36 @@
+"""The clock of a solve: how long it may still take. Whatever works long looks at it now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import inf
+
+_end: ContextVar[float] = ContextVar("end", default=inf)
+
+
+class OutOfTime(Exception):
+    """The time limit of the solve has passed."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Let what runs inside take so many seconds, and no more than is left outside."""
+    token = _end.set(min(_end.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def left() -> float:
+    """Return the seconds that are left, none where the limit has passed."""
+    return max(0.0, _end.get() - time.monotonic())
+
+
+def look() -> None:
+    """Raise OutOfTime where no time is left."""
+    if time.monotonic() > _end.get():
+        raise OutOfTime
