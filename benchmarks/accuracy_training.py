@@ -95,6 +95,9 @@ SHARDED = {
     "reduced_bf16": "gradients reduced in bf16",
     "accumulate": "two micro-batches add up",
     "frozen": "embedding, or embedding and head, frozen",
+    "selective_products": "selective by a list of products (PyTorch)",
+    "selective_operations": "selective by every second product (torchtitan `op`)",
+    "selective_every_second_layer": "every second layer (torchtitan `2`)",
 }
 
 
@@ -183,9 +186,10 @@ def section() -> list[str]:
         *_options(),
         "",
         "One of two to 64 GPUs, measured the same way in PyTorch's `fake` process group: collectives move nothing,",
-        "their buffers are counted (three families, small and large vocabularies, with and without checkpointing):",
+        "their buffers are counted (three families, small and large vocabularies, with and without checkpointing); and",
+        "selective checkpointing, on one GPU and on eight:",
         "",
-        "| sharding | rows | mean | lowest | highest | phase |",
+        "| sharding or selective checkpointing | rows | mean | lowest | highest | phase |",
         "|---|---:|---:|---:|---:|---:|",
         *_sharded(),
         "",

@@ -28,7 +28,7 @@ OPTIMIZERS = ["sgd", "adamw", "muon", "adafactor", "adamw_8bit", "paged_adamw_8b
 WORDS = {
     "framework": ["transformers", "fsdp", "deepspeed", "megatron"],
     "checkpointing": ["none", "full", "selective"],
-    "selective": ["attention", "operations"],
+    "selective": ["attention", "operations", "products", "every_second_layer"],
     "attention": ["sdpa", "eager", "flash"],
     "schedule": ["gpipe", "one_f_one_b", "interleaved"],
     "loss": ["standard", "fused", "chunked"],

@@ -183,11 +183,14 @@ def test_torchtitan(gpus):
 def test_price_of_recomputation(gpus):
     arch = architectures()["llama-3.1-8b"]
     gpu = gpus["h100_sxm"]
-    none, full, scores, every_second = (
-        seconds(arch, gpu, ActivationChoice(4096, checkpointing=mode, selective=kind)).seconds
-        for mode, kind in (("none", ""), ("full", ""), ("selective", "attention"), ("selective", "operations"))
+    ways = (("none", ""), ("full", ""), *(("selective", kind) for kind in ("attention", "operations", "products")))
+    none, full, scores, every_second, products = (
+        seconds(arch, gpu, ActivationChoice(4096, checkpointing=mode, selective=kind)).seconds for mode, kind in ways
     )
     assert none < scores < every_second < full < none * 4 / 3 * 1.01
+    assert none < products < every_second
+    half = ActivationChoice(4096, checkpointing="selective", selective="every_second_layer")
+    assert training_time.recomputed(half, 1.0) == (0.5, 0.5)
 
 
 def test_pipeline_waits_less_with_more_rounds_and_chunks(gpus):

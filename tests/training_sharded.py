@@ -1,11 +1,14 @@
-"""Measured steps of one of many GPUs, and what the memory model says of them.
+"""Measured steps of one of many GPUs and of selective checkpointing, and what the memory model says of them.
 
 training_sharded.jsonl: one step each of Hugging Face models on fake CUDA tensors (torch 2.13, transformers 5.23), rank
 0 of `dp` in PyTorch's `fake` process group: collectives move nothing, and every buffer they take is counted, as are
 storages that FSDP resizes. `fully_shard` wraps each layer and the whole; zero 3 is `reshard_after_forward=True`, zero 2
 False; bf16_mixed is `MixedPrecisionPolicy(bf16, reduce_dtype=float32)` on fp32 weights, bf16 reduced under
 `gradient_precision`. Sharded weights, gradients and states are one rank's; `phases` are the peaks of forward, backward
-and the optimizer's step. Models: training_options_models.jsonl and training_sharded_models.jsonl.
+and the optimizer's step. Selective checkpointing is PyTorch's `create_selective_checkpoint_contexts`: `products` with a
+list of aten.mm, addmm, bmm, _grouped_mm and the attention kernels, `operations` with torchtitan's policy of every
+second aten.mm and these kernels; `every_second_layer` checkpoints the second, fourth, … layer. The models stand in
+training_options_models.jsonl and training_sharded_models.jsonl.
 """
 
 import json

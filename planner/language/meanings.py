@@ -60,8 +60,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "chunked": "The logits of a piece of the sequence at a time.",
     },
     "selective": {
-        "attention": "The attention's scores are made again.",
-        "operations": "Everything is made again but every second matrix product.",
+        "attention": "Attention's core is made again: scores, softmax, the product with values (Megatron-LM).",
+        "operations": "All but attention's output and every second matrix product is made again (torchtitan's `op`).",
+        "products": "All but attention's output and every matrix product is made again (PyTorch's selective contexts).",
+        "every_second_layer": "Every second layer is made again, whole (torchtitan's `2`).",
     },
     "schedule": {
         "one_f_one_b": "One forward, one backward (1F1B): as many micro-batches in flight as stages.",

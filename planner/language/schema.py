@@ -84,7 +84,7 @@ def number(
 
 def word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:
     """Return the row of one word of a few."""
-    return Quantity(name, kinds, role, "word", doc, words=tuple(words.split()), default=default)
+    return Quantity(name, kinds, role, "word", doc, words=tuple(words.split()), default=default or None)
 
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -174,9 +174,10 @@ QUANTITIES: tuple[Quantity, ...] = (
         "selective",
         (TRAINING,),
         "given",
-        "attention operations",
-        "attention",
-        "What selective checkpointing makes again: the scores, or all but every second matrix product.",
+        "attention operations products every_second_layer",
+        "",
+        "What `checkpointing = selective` is: unsaid `attention` in megatron, `operations` in fsdp (torchtitan), and "
+        "PyTorch's own, `products`, elsewhere.",
     ),
     word(
         "schedule",

@@ -121,9 +121,14 @@ def recomputed(choice: ActivationChoice, part: Any) -> tuple[Any, Any]:
         return 0.0, 0.0
     if choice.checkpointing == "full":
         return part, part
-    if choice.selective == "attention":
-        return 0.0, 1.0
-    return 0.5 * part, 0.0  # every second product; attention's output is kept
+    match choice.selective:
+        case "attention":
+            return 0.0, 1.0
+        case "operations":
+            return 0.5 * part, 0.0  # every second product; attention's output is kept
+        case "every_second_layer":
+            return 0.5 * part, 0.5 * part
+    return 0.0, 0.0  # neither products nor attention; what stands between them is traffic (kept_for_backward)
 
 
 def work(
@@ -207,7 +212,9 @@ def kept_for_backward(arch: Architecture, choice: ActivationChoice) -> float:
     """Bytes kept for each token over all layers and the loss, as if one GPU held them all."""
     found = traces(arch, choice)
     tokens = share(choice.sequence, choice.cp)
-    inside = sum(region.kept.each * group.count for region, group in zip(found.groups, arch.groups, strict=True))
+    inside: float = sum(region.kept.each * group.count for region, group in zip(found.groups, arch.groups, strict=True))
+    if choice.checkpointing == "selective" and choice.selective == "products":
+        inside = inside * (TRAFFIC + 1) / TRAFFIC  # all but the products' outputs is made again; all counts
     return choice.tp * (inside + found.head.kept.each + 3 * found.head.kept.logits) / tokens
 
 

@@ -169,6 +169,11 @@ def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
             yield mode, again
 
 
+def selective(this: Run) -> str:
+    """Return what selective checkpointing keeps or makes again: what the plan says, or the framework means by it."""
+    return str(this.workload.given.get("selective", training.SELECTIVE.get(this.framework, "products")))
+
+
 def targets(this: Run) -> tuple[str, ...] | str:
     """Return what LoRA adapts: one of the two groups, or projections by name."""
     said = str(this.workload.given.get("lora_targets", "all_linear"))
@@ -229,7 +234,7 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         attention=str(given.get("attention", "sdpa")),
         framework=this.framework,
         checkpointing=mode,
-        selective=str(given.get("selective", "attention")),
+        selective=selective(this),
         loss=str(given.get("loss", "standard")),
         loss_precision=str(given.get("loss_precision", "fp32")),
         rank=number(this.workload, "lora_rank", 16),
@@ -337,8 +342,7 @@ def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, 
 
 def recomputed(this: Run, mode: str, part: Any) -> tuple[Any, Any]:
     """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
-    selective = str(this.workload.given.get("selective", "attention"))
-    choice = training.ActivationChoice(this.sequence, checkpointing=mode, selective=selective)
+    choice = training.ActivationChoice(this.sequence, checkpointing=mode, selective=selective(this))
     return training_time.recomputed(choice, part)
 
 

@@ -19,7 +19,16 @@ Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 from __future__ import annotations
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import MOMENTS, ActivationChoice, Parts, Point, alike, points, traces
+from planner.physics.training.activations import (
+    MOMENTS,
+    SELECTIVE,
+    ActivationChoice,
+    Parts,
+    Point,
+    alike,
+    points,
+    traces,
+)
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.moments import TrainingMemory, combine
@@ -30,6 +39,7 @@ from planner.physics.training.states import StateChoice, States, states, wholes
 
 __all__ = [
     "MOMENTS",
+    "SELECTIVE",
     "ActivationChoice",
     "Parts",
     "Point",

@@ -30,6 +30,10 @@ MOMENTS: Final = (
 )
 FORWARD, LOSS, LAST, FIRST, END, OPTIMIZER = range(6)
 ADAPTER_BYTES: Final = {"fp32": 4, "bf16": 2, "fp16": 2}
+SELECTIVE: Final = {"megatron": "attention", "fsdp": "operations"}
+"""What a framework means by selective: Megatron-LM makes attention's core again (`--recompute-granularity selective`),
+torchtitan all but every second product and attention (`selective_ac_option = "op"`); its `"2"` is `every_second_layer`.
+PyTorch's own (`products`), by a list of operations, stands for the others, which have none of their own."""
 ALL: Final = -1
 """Stands for all trained parameters where a point counts those that have gradients."""
 
@@ -38,9 +42,8 @@ ALL: Final = -1
 class ActivationChoice:
     """What the activations depend on. `sequence` is in tokens, `micro_batch` in sequences.
 
-    `checkpointing` is none, full or selective; `selective` what that means: `attention` (Megatron: the scores) or
-    `operations` (torchtitan: all but every second matrix product and attention). `micro_batches` is how many a pipeline
-    runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
+    `checkpointing` is none, full or selective; `selective` what that means (SELECTIVE). `micro_batches` is how many a
+    pipeline runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
     """
 
     sequence: int
@@ -211,22 +214,24 @@ def _larger(first: Any, second: Any) -> Any:
     return (first + second + abs(first - second)) // 2
 
 
-def _layer(region: Region, batch: Any, grad_item: int, offload: bool, products: bool) -> Layer:
+def _layer(region: Region, batch: Any, grad_item: int, offload: bool, selective: str) -> Layer:
     gradients, peak, _ = _heaviest(region.events, batch)
     whole = region.input * batch
     # the layer runs forward once more, with what that holds for a moment, when its output's gradient is there
     again = _larger(whole + _heaviest(region.forward, batch)[1] - gradients, peak) if region.forward else peak
     own = whole if region.keeps_input else 0
     kept = region.kept.casts + region.kept.each * batch + own
-    light = whole + (region.products * batch if products else 0)
+    light = whole + dict(zip(("products", "operations"), region.products, strict=True)).get(selective, 0) * batch
     thin = 0 if offload else light
+    # recomputation takes over what was kept, but the layer's last product, which it does not reach
+    beside = whole + (whole if selective in ("products", "operations") else 0)
     return Layer(
         0 if offload else kept,
         thin,
         region.cached,
         gradients,
         peak + own,
-        again + light,
+        again + beside,
         region.gradients // grad_item,
     )
 
@@ -255,7 +260,8 @@ def recomputed(arch: Architecture, choice: ActivationChoice, depth: int, wanted:
     """How many of a stage's layers recompute when `wanted` of the model's do, rounded down: the safe side."""
     if choice.checkpointing == "none" or (choice.checkpointing == "selective" and choice.selective == "attention"):
         return 0
-    return min(depth, wanted * depth // max(1, arch.layers))
+    found = min(depth, wanted * depth // max(1, arch.layers))
+    return found // 2 if choice.checkpointing == "selective" and choice.selective == "every_second_layer" else found
 
 
 class Parts(NamedTuple):
@@ -288,7 +294,7 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
     batch = choice.sequences
     recipe = choice.recipe
     tokens = share(choice.sequence, choice.cp) * batch
-    products = choice.checkpointing == "selective" and choice.selective == "operations"
+    selective = choice.selective if choice.checkpointing == "selective" else ""
     tail = found.head
     inputs = tail.input * batch if tail.keeps_input else 0
     rest = tail.kept.casts + tail.kept.each * batch + inputs
@@ -303,8 +309,8 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
         table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
         ends += (hidden + table * found.grad_item, 2 * table * found.grad_item)
     return Parts(
-        tuple(_layer(region, batch, found.grad_item, choice.offload, products) for region in found.groups),
-        _layer(found.first, batch, found.grad_item, choice.offload, products) if found.first else None,
+        tuple(_layer(region, batch, found.grad_item, choice.offload, selective) for region in found.groups),
+        _layer(found.first, batch, found.grad_item, choice.offload, selective) if found.first else None,
         tail.gradients // found.grad_item,
         rest,
         _forward_logits(arch, choice, found.item, tokens),

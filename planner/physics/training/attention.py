@@ -126,7 +126,10 @@ def attend(
     y, chosen = _attend(t, q, k, v, shape, how, window, softcap, drop, plain, keep_type, joined, single)
     if recompute:
         t.recompute(start, storage, y)
-    t.outputs.append(("attention", y.width * y.item * t.tokens + 4 * shape.heads * t.tokens))
+    if chosen in ("flash", "efficient"):
+        t.outputs.append(("attention", y.width * y.item * t.tokens + 4 * shape.heads * t.tokens))
+    else:
+        t.outputs.append(("scores", (y.width + shape.heads * t.tokens) * y.item * t.tokens))
     return y, chosen
 
 

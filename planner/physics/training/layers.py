@@ -31,7 +31,7 @@ class How(NamedTuple):
 class Region(NamedTuple):
     """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
     the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
-    tensors they are; what selective checkpointing by operations keeps beside the input; autocast's cache (of `kept`);
+    tensors they are; what selective checkpointing keeps beside the input, by its policy; autocast's cache (of `kept`);
     and moments of forward that hold more than what it keeps."""
 
     kept: Bytes
@@ -41,7 +41,7 @@ class Region(NamedTuple):
     gradients: int
     tensors: int
     kernel: str = ""
-    products: int = 0
+    products: tuple[int, int] = (0, 0)
     cached: int = 0
     forward: tuple[Bytes, ...] = ()
 
@@ -80,12 +80,14 @@ def layer(
     return Region(kept, size, x.storage in t.saved, events, gradients, t.trained, kernel, products, t.cached, forward)
 
 
-def _saved_products(t: Tape) -> int:
-    """What torchtitan's selective checkpointing keeps: the output of every second matrix product, and attention's
-    (torchtitan, models/llama3/infra/parallelize.py: `_save_list`, `meta["forward_mm_count"] % 2`)."""
+def _saved_products(t: Tape) -> tuple[int, int]:
+    """What selective checkpointing keeps beside a layer's input: the output of attention's kernel and of every matrix
+    product (PyTorch's `create_selective_checkpoint_contexts` with a list of them), or of every second `aten.mm`, which
+    those of experts, with a bias and inside eager attention are not (torchtitan, models/llama3/infra/parallelize.py:
+    `_save_list`, `meta["forward_mm_count"] % 2`)."""
     products = [size for kind_, size in t.outputs if kind_ == "product"]
     attention = sum(size for kind_, size in t.outputs if kind_ == "attention")
-    return attention + sum(products[0::2])
+    return sum(size for _, size in t.outputs), attention + sum(products[0::2])
 
 
 def _branch_mixer(
@@ -287,12 +289,14 @@ def _experts(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Reci
     t.record((gathered,), ((x, True),), (order.storage,))
     up = 2 if gated else 1
     both = product(t, r, gathered, topk * up * inter, "experts", r.weight(local * arch.hidden * up * inter, "mlp"))
+    t.outputs[-1] = ("experts", t.outputs[-1][1])
     if gated:
         gate, side = op.split(t, both, topk * inter, topk * inter)
         inner = op.multiply(t, op.activation(t, gate, traits.act), side)
     else:
         inner = op.activation(t, both, traits.act)
     out = product(t, r, inner, topk * arch.hidden, "experts", r.weight(local * arch.hidden * inter, "mlp"))
+    t.outputs[-1] = ("experts", t.outputs[-1][1])
     weighted = op.multiply(t, out, sorted_scores)
     restored = t.tensor(weighted.width, weighted.item, weighted.grad)
     t.record((restored,), ((weighted, True),), (order.storage,))

@@ -73,7 +73,7 @@ def linear(t: Tape, x: Tensor, out: int, weight: Weight, *, bias: bool = False, 
     weights = ((count * weight.item, 2 * count if narrow else 0),) if weight.trained else ()
     t.trained += (1 + bias) * weight.trained
     t.record((y,), ((x, True),), saved, 0, weights)
-    t.outputs.append(("product", out * item * t.tokens))
+    t.outputs.append(("biased" if bias else "product", out * item * t.tokens))
     return y
 
 

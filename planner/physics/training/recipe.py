@@ -165,6 +165,7 @@ def _quantised(t: Tape, r: Recipe, x: Tensor, out: int, count: int) -> Tensor:
     x = op.cast(t, x, item)
     y = t.tensor(out, item, x.grad)
     t.record((y,), ((x, True),), (), 0, ((0, 2 * count),) if x.grad else ())
+    t.outputs.append(("product", out * item * t.tokens))
     return y
 
 

@@ -125,9 +125,8 @@ def live(
         flight = [in_flight(replace(choice, micro_batches=each), number) for each in known.tolist()]
         tops = np.minimum([top for top, _ in flight], 2**16)
         own = stage(made, runs, number, choice.pp, (tops[places], flight[0][1]))
-        last = recomputed(arch, choice, own.depth, arch.layers)
-        wanted = np.array(again, dtype=np.int64) * own.depth // max(1, arch.layers)
-        single, between = _stage(own, np.minimum(last, wanted), making, spare, choice.framework in fsdp.FRAMEWORKS)
+        wanted = np.array([recomputed(arch, choice, own.depth, number) for number in again], dtype=np.int64)
+        single, between = _stage(own, wanted, making, spare, choice.framework in fsdp.FRAMEWORKS)
         for place, weight in single:
             largest[place] = np.maximum(largest[place], weight) if place in largest else weight
         layers += between
