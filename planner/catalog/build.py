@@ -11,6 +11,7 @@ from planner.catalog.records import (
     Engine,
     Format,
     Gpu,
+    Lack,
     Layers,
     Model,
     Offer,
@@ -288,6 +289,23 @@ def _release(row: Row) -> Release:
     )
 
 
+def _lack(row: Row) -> Lack:
+    return Lack(
+        decision=_text(row, "decision"),
+        what=_text(row, "what"),
+        source=_text(row, "source"),
+        formats=_texts(row, "formats"),
+        sparse=bool(row.get("sparse", False)),
+        dense=bool(row.get("dense", False)),
+        by_sequence=bool(row.get("by_sequence", False)),
+        all_to_all=_texts(row, "all_to_all"),
+        split=row.get("split") or "",
+        vendors=_texts(row, "vendors"),
+        runs_on=_texts(row, "runs_on"),
+        until=row.get("until") or "",
+    )
+
+
 def build_engine(row: Row) -> Engine:
     """Return the engine of a row of engines.yaml."""
     return Engine(
@@ -320,6 +338,8 @@ def build_engine(row: Row) -> Engine:
         sequence_us=float(_maybe(row, "sequence_us") or 0),
         collective_us=float(_maybe(row, "collective_us") or 0),
         conversion_efficiency=_fraction(row, "conversion_efficiency", "1"),
+        lacks=tuple(map(_lack, row.get("lacks") or ())),
+        one_host=bool(row.get("one_host", False)),
     )
 
 

@@ -254,11 +254,35 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that an engine does not do, though it does what stands around it; all that is stated must meet.
+
+    `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets weights in one of
+    `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
+    the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`; where `runs_on`
+    lists compute capabilities it is a lack of all others, and where `until` states a version, of those before it.
+    """
+
+    decision: str
+    what: str
+    source: str
+    formats: tuple[str, ...] = ()
+    sparse: bool = False
+    dense: bool = False
+    by_sequence: bool = False
+    all_to_all: tuple[str, ...] = ()
+    split: str = ""
+    vendors: tuple[str, ...] = ()
+    runs_on: tuple[str, ...] = ()
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name.
 
     `vendors` are those whose GPUs it runs on, but for the GPUs it `excludes`; `least_capability` is the compute
-    capability that NVIDIA's need.
+    capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host.
     """
 
     id: str
@@ -288,6 +312,8 @@ class Engine:
     sequence_us: float = 0.0
     collective_us: float = 0.0
     conversion_efficiency: Fraction = Fraction(1)
+    lacks: tuple[Lack, ...] = ()
+    one_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,6 +361,24 @@ class FormatRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LackRow:
+    """Something an engine does not do; all that is stated must meet. `runs_on` are compute capabilities it runs on."""
+
+    decision: Literal["weights", "gpu", "tensor_parallel", "attention_parallel", "all_to_all"]
+    what: Text
+    source: Text
+    formats: Words | None = None
+    sparse: bool = False
+    dense: bool = False
+    by_sequence: bool = False
+    all_to_all: Words | None = None
+    split: Literal["tensor", "expert"] | None = None
+    vendors: Words | None = None
+    runs_on: Words | None = None
+    until: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRow:
     """A serving engine; the shipped catalog is engines.yaml."""
 
@@ -386,6 +404,8 @@ class EngineRow:
     vendors: Words | None = None
     excludes: Annotated[Words | None, Limit(about="GPUs of these vendors that it does not run on")] = None
     least_capability: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
+    lacks: list[LackRow] | None = None
+    one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     offload: str = ""
     margins: dict[str, Any] | None = None
     releases: list[Any] | None = None

@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve import clock, serving, serving_memory, serving_pace
+from planner.solve import clock, serving, serving_memory, serving_pace, serving_support
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
@@ -104,6 +104,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
     tensor = array([s.tensor for s in all_splits])
     pipeline = array([s.pipeline for s in all_splits])
+    unit = array([serving_support.together(this, s) for s in all_splits])
 
     clock.look()
     memory = _memory(this, pairs, gpus)
@@ -132,7 +133,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     copies = [serving.replica_counts(this, s) for s in all_splits]
     base, replicas = _replicated(this, copies, split, tpot, ttft, scaled(problem, workload))
     total_gpus = replicas * (tensor * pipeline)[split][base]
-    placed = place(gpus, offers, market_of(problem, workload), gpu[base], total_gpus, tensor[split][base])
+    placed = place(gpus, offers, market_of(problem, workload), gpu[base], total_gpus, unit[split][base])
     base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
 
     distinct = numpy.unique(replicas)
@@ -167,8 +168,13 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         where = array([[name in item for item in row] for row in refused])
         if where.any():
             broken[f"{workload.name}.{name}"] = where[form, gpu][base]
+    for name, *met in serving_support.lacking_of(this, all_forms, all_splits, gpus):
+        rule = f"{workload.name}.{name}"
+        where = met[0][form] & met[1][split] & met[2][gpu]
+        broken[rule] = broken[rule] | where[base] if rule in broken else where[base]
     splitting = array([not serving.divides(workload.model, s.tensor) for s in all_splits])
-    broken[f"{workload.name}.tensor_parallel"] = splitting[split][base]
+    rule = f"{workload.name}.tensor_parallel"
+    broken[rule] = broken.get(rule, False) | splitting[split][base]
     if this.demand is not None:
         need = _needed(this, tpot, ttft)
         broken[f"{workload.name}.demand"] = replicas < need[base]

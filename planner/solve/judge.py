@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
-from planner.solve import serving, serving_memory, serving_pace
+from planner.solve import serving, serving_memory, serving_pace, serving_support
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
 from planner.solve.renting import Renting, hosts_note, renting
 from planner.solve.rules import broken_bounds, broken_rules
@@ -89,7 +89,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     )
     replicas = count(choice, "replicas")
     gpus = replicas * split.gpus
-    gpu, rented = hardware(problem, choice, gpus, split.tensor)
+    gpu, rented = hardware(problem, choice, gpus, serving_support.together(this, split))
     whole = placed(choice, rented.offer, gpus)
     parts = serving_memory.parts(this, form, split, gpu)
     usable = serving_memory.usable_bytes(this, gpu)
@@ -110,10 +110,12 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
-    for name, reason in serving.refusals(this, form, gpu).items():
+    refused = serving_support.lacking(this, form, split, gpu) | serving.refusals(this, form, gpu)
+    for name, reason in refused.items():
         has = gpu.id if reason.startswith("hardware") else this.engine.id
         broken.append(Broken(f"{workload.name}.{name}", reason, has))
     if not serving.divides(this.model, split.tensor):
+        broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
     if this.demand is not None and replicas < need:
         sustained = None if need >= 10**9 else this.demand * replicas / need

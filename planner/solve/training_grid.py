@@ -19,7 +19,7 @@ from planner.solve.placing import Placed
 from planner.solve.ranking import TIES, quantity_of
 from planner.solve.rules import simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, steps
-from planner.solve.training_pace import cards_of, keeps, lightest_of_all, limit_of, pace_of, sheets
+from planner.solve.training_pace import cards_of, keeps, lightest_of_all, limit_of, pace_of, refused_of, sheets
 from planner.solve.training_space import Space
 from planner.solve.tuning import Run
 
@@ -102,7 +102,8 @@ class Grounds:
 
     A GPU type counts as several where its hosts and their network tell its rents apart; `same` says which are one.
 
-    `cards` are kinds of arithmetic × GPU types × fields, `alike` numbers the kinds that compute alike; `least` and
+    `cards` are kinds of arithmetic × GPU types × fields, `refused` by quantity the kinds that it keeps off a GPU type,
+    `alike` numbers the kinds that compute alike; `least` and
     `lightest` are each configuration's fewest bytes and their place.
     """
 
@@ -120,6 +121,7 @@ class Grounds:
     usable: Column
     room: Column
     cards: Column
+    refused: dict[str, Column]
     alike: Column
     least: Column
     lightest: Column
@@ -174,7 +176,7 @@ def grounds(
         mine = turn == place
         cost[placed.row[mine]] = placed.costs[mine]
     least, lightest = lightest_of_all(space)
-    cards = cards_of(space, gpus, reach)
+    cards = cards_of(run, space, gpus, reach)
     limits = [bound for _, bound in order.bounds(ROOMIER)]
     names = numpy.array([gpu.id for gpu in gpus], dtype=object)
     return Grounds(
@@ -192,6 +194,7 @@ def grounds(
         numpy.array([gpu.memory for gpu in gpus], dtype=numpy.int64),
         numpy.array([limit_of(gpu.memory, limits) for gpu in gpus], dtype=numpy.int64),
         cards,
+        refused_of(run, space, gpus),
         numpy.unique(cards.reshape(len(cards), -1), axis=0, return_inverse=True)[1].reshape(-1),
         least,
         lightest,
@@ -217,7 +220,8 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
     for rule, where in too_large(these, least, columns).items():
         count(rule, where, columns)
     fit[:, columns] = least <= these.room[columns]
-    count(f"{these.workload}.precision", ~able, columns)
+    for name, refused in these.refused.items():
+        count(f"{these.workload}.{name}", refused[space.kind[config]][:, columns], columns)
     good = fit[:, columns] & able
     for rule, bound in order.bounds(("quality",)):
         bad = poor(these, bound, config)

@@ -51,7 +51,8 @@ def judge(
         "quality": tuning.quality(recipe),
         "power": Fraction(gpu.power_w * layout.gpus),
     }
-    peak = tuning.computes(gpu, recipe.precision)
+    refused = tuning.refusal(this, gpu, recipe.method, recipe.precision)
+    peak = tuning.computes(gpu, recipe.precision) if refused is None else 0
     outcomes |= dict.fromkeys(TIMES)
     if this.model.architecture is not None and peak:
         part = again / this.model.architecture.layers
@@ -65,8 +66,9 @@ def judge(
     broken: list[Broken] = []
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
-    if this.model.architecture is not None and not peak:
-        broken.append(Broken(f"{workload.name}.precision", f"hardware for {recipe.precision}", gpu.id))
+    if this.model.architecture is not None and refused is not None:
+        quantity, needs, has = refused
+        broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, whole, outcomes)
     return Candidate(

@@ -48,8 +48,23 @@ def layers_again(found: Space, config: Column, place: Column) -> Column:
     return layers
 
 
-def cards_of(found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()) -> Column:
-    """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field.
+def refused_of(this: Run, found: Space, gpus: Sequence[Gpu]) -> dict[str, Column]:
+    """Return, by quantity, the kinds of arithmetic that cannot run on a GPU type because of it, kind × GPU."""
+    import numpy
+
+    out: dict[str, Column] = {}
+    for row, (method, precision) in enumerate(found.kinds):
+        for column, gpu in enumerate(gpus):
+            refused = tuning.refusal(this, gpu, method, precision)
+            if refused is not None:
+                where = out.setdefault(refused[0], numpy.zeros((len(found.kinds), len(gpus)), dtype=bool))
+                where[row, column] = True
+    return out
+
+
+def cards_of(this: Run, found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()) -> Column:
+    """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field; its peak is 0
+    where the kind cannot run.
 
     `reach` are for each of them the GPUs on a host and the bytes/s between hosts; without it all are on one host.
     """
@@ -62,7 +77,10 @@ def cards_of(found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]]
         [training_time.card(gpu, peak, *hosts) for gpu, peak, hosts in zip(gpus, known[precision], reach, strict=True)]
         for _, precision in found.kinds
     ]
-    return numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), -1)
+    out = numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), -1)
+    for where in refused_of(this, found, gpus).values():
+        out[where, 0] = 0
+    return out
 
 
 def joined(card: Column, per_host: Column, network: Column) -> Column:

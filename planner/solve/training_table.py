@@ -39,6 +39,7 @@ from planner.solve.training_pace import (
     lightest_of_all,
     limit_of,
     pace_of,
+    refused_of,
     roomiest,
     sheets,
 )
@@ -109,7 +110,7 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
     total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
     placed = place(gpus, this.offers, this.market, gpu, total_gpus, tensor, this.rents)
-    card = cards_of(found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
+    card = cards_of(this.run, found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
     card = joined(card, placed.per_host, placed.network)
     base, at = _layers_that_matter(this, placing, card, placed)
 
@@ -122,7 +123,8 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     outcomes = _outcomes(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
-        broken[f"{workload.name}.precision"] = pace.card.peak == 0
+        for name, where in refused_of(this.run, found, gpus).items():
+            broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
     axes = _axes(found, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
     return Table(
@@ -282,7 +284,7 @@ def _lightest(this: Ground, totals: Column, fits: Column, weights: Column) -> tu
     import numpy
 
     found = this.space
-    able = (cards_of(found, this.gpus)[:, :, 0] > 0)[found.kind]
+    able = (cards_of(this.run, found, this.gpus)[:, :, 0] > 0)[found.kind]
     tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
     least, _ = lightest_of_all(found)
     keep, weights = fits.copy(), weights.copy()

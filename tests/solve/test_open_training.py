@@ -164,13 +164,14 @@ def test_rows_are_the_plain_judge(seed: int, tmp_path: Path) -> None:
 def counted(table: Table, problem: Problem) -> dict[str, dict[str, int]]:
     """How many candidates break each rule on each GPU type, told from all rows.
 
-    Of what fits, a configuration counts by its fewest layers recomputed; what breaks a rule on memory or precision is
+    Of what fits, a configuration counts by its fewest layers recomputed; what breaks a rule on memory or cannot run is
     not counted again for its time.
     """
     broken = broken_by(table, problem)
     axes = [table.axes[name].index for name in sorted(table.axes) if name not in ("checkpointed_layers", "optimizer")]
     _, first = numpy.unique(numpy.stack(axes, axis=1), axis=0, return_index=True)
-    physics = [rule for rule in broken if rule.rpartition(".")[2] in ("memory", "headroom", "precision", "quality")]
+    named = ("memory", "headroom", "precision", "quality", "method", "attention", "gpu")
+    physics = [rule for rule in broken if rule.rpartition(".")[2] in named]
     held = ~numpy.any([broken[rule] for rule in physics] or [numpy.zeros(table.rows, bool)], axis=0)
     out: dict[str, dict[str, int]] = defaultdict(dict)
     assert table.weights is not None

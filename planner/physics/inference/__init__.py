@@ -70,6 +70,7 @@ from planner.physics.inference.memory import (
     weights_beside,
 )
 from planner.physics.inference.profile import Profile, is_large, profile, release, version_of
+from planner.physics.inference.support import lacks, met_by_gpu, met_by_split, met_by_weights, reason
 from planner.physics.inference.vision import images, towers
 from planner.physics.inference.weights import (
     adapters,
@@ -103,6 +104,7 @@ __all__ = [
     "kv_budget",
     "kv_bytes_per_token",
     "kv_cache",
+    "lacks",
     "layer_cache",
     "layer_caches",
     "layer_weights",
@@ -110,6 +112,9 @@ __all__ = [
     "longest_context",
     "margin",
     "margin_ppm",
+    "met_by_gpu",
+    "met_by_split",
+    "met_by_weights",
     "most_sequences",
     "non_torch",
     "outside_weights",
@@ -118,6 +123,7 @@ __all__ = [
     "peak",
     "pool_tokens",
     "profile",
+    "reason",
     "release",
     "rope_cache",
     "runs_on",

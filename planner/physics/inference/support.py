@@ -1,0 +1,60 @@
+"""What an engine does not do: the `lacks` of its row, held against a version, a model, formats, a split and a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from planner.catalog.records import Architecture, Engine, Format, Gpu, Lack
+from planner.physics.inference.profile import version_of
+
+
+def lacks(
+    engine: Engine, version: str | None, arch: Architecture | None, by_sequence: bool, all_to_all: str
+) -> tuple[Lack, ...]:
+    """What of an engine's lacks holds for a model served in a way at a version; the newest without one."""
+    wanted = version_of(version)
+    return tuple(
+        row
+        for row in engine.lacks
+        if (not row.until or (bool(wanted) and wanted < version_of(row.until)))
+        and (not row.sparse or sparse(arch))
+        and (not row.dense or dense(arch))
+        and (not row.by_sequence or by_sequence)
+        and (not row.all_to_all or all_to_all in row.all_to_all)
+    )
+
+
+def sparse(arch: Architecture | None) -> bool:
+    """Whether a model picks the tokens its latent or compressed attention looks at (DeepSeek-V3.2 and V4, GLM-5)."""
+    mixers = [] if arch is None else [group.mixer for group in arch.groups]
+    return any(
+        mixer.get("kind") == "compressed" or (mixer.get("kind") == "mla" and mixer.get("index_heads"))
+        for mixer in mixers
+    )
+
+
+def dense(arch: Architecture | None) -> bool:
+    """Whether a model is known to have no experts."""
+    return arch is not None and not any(group.ffn.get("kind") == "moe" for group in arch.groups)
+
+
+def met_by_weights(row: Lack, formats: Iterable[Format]) -> bool:
+    """Whether weights in these formats meet a lack."""
+    return not row.formats or any(item.id in row.formats or item.like in row.formats for item in formats)
+
+
+def met_by_split(row: Lack, tensor: int, expert: int) -> bool:
+    """Whether a split meets a lack."""
+    return not row.split or (tensor if row.split == "tensor" else expert) > 1
+
+
+def met_by_gpu(row: Lack, gpu: Gpu) -> bool:
+    """Whether a GPU meets a lack; one whose compute capability nobody states is given the benefit of the doubt."""
+    if row.vendors and gpu.vendor not in row.vendors:
+        return False
+    return not row.runs_on or (gpu.compute_capability is not None and gpu.compute_capability not in row.runs_on)
+
+
+def reason(row: Lack) -> str:
+    """What is needed and not there: hardware where some has it, else an engine."""
+    return f"hardware for {row.what}" if row.runs_on or row.vendors else f"an engine with {row.what}"

@@ -1,0 +1,131 @@
+"""What an engine, a framework or a GPU does not do is refused, and what it does is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from planner.catalog.load import load
+from planner.cli.main import app
+
+SERVED = "context = 4Ki tokens; concurrency = 1"
+V32 = f'model = "deepseek-ai/DeepSeek-V3.2"; {SERVED}; gpus = 8; '
+LLAMA = f'model = "meta-llama/Llama-3.1-8B"; {SERVED}; '
+MOE = f'model = "Qwen/Qwen3-30B-A3B"; {SERVED}; gpus = 4; expert_parallel = 4; attention_parallel = data; '
+STEP = 'model = "meta-llama/Llama-3.1-8B"; sequence = 1Ki tokens; global_batch = 8; gpus = 1; '
+
+OFFERS = "".join(f"offer of_{gpu} {{ gpu = {gpu}; gpus = 8; price = $1/h }}\n" for gpu in ("mi250x", "rx_7900_xtx"))
+"""Of GPUs that nobody of the catalog rents."""
+
+
+def broken(tmp_path: Path, kind: str, text: str) -> dict[str, str]:
+    """Return what a plan with nothing left open breaks of hardware and software: rule to reason."""
+    plan = tmp_path / "plan.mem"
+    plan.write_text(f"edition 2026\n{OFFERS}{kind} w {{ {text} }}\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["estimate", "--format", "json", str(plan)])
+    found = json.loads(result.stdout)["workloads"][0]["broken"]
+    return {item["rule"].removeprefix("w."): str(item["needs"]) for item in found if item["rule"] != "w.memory"}
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        (V32 + "gpu = a100_sxm_80gb", "gpu"),
+        (V32 + "gpu = l40s", "gpu"),
+        (V32 + "gpu = rtx_pro_6000_server", "gpu"),
+        (V32 + "gpu = mi250x; engine = sglang", "gpu"),
+        (V32 + "gpu = a100_sxm_80gb; engine = tensorrt_llm; weights = bf16", "gpu"),
+        (MOE + "all_to_all = deepep_low_latency; gpu = a100_sxm_80gb", "all_to_all"),
+        (MOE + "all_to_all = deepep_low_latency; gpu = l40s; engine = sglang", "all_to_all"),
+        (MOE + "all_to_all = deepep_low_latency; gpu = mi300x", "all_to_all"),
+        (MOE + "all_to_all = deepep; gpu = l40s", "all_to_all"),
+        (LLAMA + "engine = tensorrt_llm; weights = nvfp4; gpu = rtx_a6000; gpus = 1", "weights"),
+        (LLAMA + "engine = tensorrt_llm; weights = nvfp4; gpu = h100_sxm; gpus = 1", "weights"),
+        (LLAMA + "engine = tensorrt_llm; weights = fp8; gpu = a100_sxm_80gb; gpus = 1", "weights"),
+        (LLAMA + "weights = nf4_dq; gpu = mi300x; gpus = 1", "weights"),
+        (LLAMA + "weights = fp8; gpu = v100; gpus = 1; activations = fp16; kv_cache = fp16", "weights"),
+        (LLAMA + 'weights = nf4; gpu = l4; gpus = 2; engine_version = "0.6.1"', "tensor_parallel"),
+        (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4", "attention_parallel"),
+        (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4; engine = tensorrt_llm", "attention_parallel"),
+        (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4; engine = transformers", "attention_parallel"),
+        (LLAMA + "kv_cache = fp8; gpu = rtx_3090; gpus = 1", "kv_cache"),
+    ],
+)
+def test_what_an_engine_refuses_is_refused(tmp_path: Path, text: str, rule: str) -> None:
+    assert list(broken(tmp_path, "inference", text)) == [rule]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        V32 + "gpu = h200_sxm",
+        V32 + "gpu = b200",
+        V32 + "gpu = mi300x; engine = sglang",
+        'model = "deepseek-ai/DeepSeek-V3"; context = 4Ki tokens; concurrency = 1; gpus = 8; gpu = a100_sxm_80gb',
+        MOE + "all_to_all = deepep_low_latency; gpu = h100_sxm",
+        MOE + "all_to_all = deepep_low_latency; gpu = b200",
+        MOE + "all_to_all = deepep; gpu = a100_sxm_80gb",
+        LLAMA + "engine = tensorrt_llm; weights = nvfp4; gpu = b200; gpus = 1",
+        LLAMA + "weights = nvfp4; gpu = rtx_a6000; gpus = 1",
+        LLAMA + "weights = fp8; gpu = a100_sxm_80gb; gpus = 1",
+        LLAMA + "weights = nf4; gpu = l4; gpus = 2",
+        LLAMA + "weights = nf4; gpu = mi300x; gpus = 1; engine = transformers",
+        LLAMA + "kv_cache = fp8; gpu = l4; gpus = 2",
+        LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 1",
+    ],
+)
+def test_what_an_engine_does_is_not_refused(tmp_path: Path, text: str) -> None:
+    assert broken(tmp_path, "inference", text) == {}
+
+
+@pytest.mark.parametrize(
+    "text, rule, needs",
+    [
+        (STEP + "attention = flash; gpu = t4; precision = fp16_mixed", "attention", "hardware for flash attention"),
+        (STEP + "attention = flash; gpu = v100; precision = fp16_mixed", "attention", "hardware for flash attention"),
+        (STEP + "attention = flash; gpu = rx_7900_xtx", "attention", "hardware for flash attention"),
+        (STEP + "method = qlora; framework = megatron; gpu = h100_sxm", "method", "a framework that trains qlora"),
+        (STEP + "gpu = inferentia2", "gpu", "a framework that runs on aws"),
+        (STEP + "gpu = t4; precision = bf16", "precision", "hardware for bf16"),
+    ],
+)
+def test_what_a_training_cannot_run_is_refused(tmp_path: Path, text: str, rule: str, needs: str) -> None:
+    assert broken(tmp_path, "training", text) == {rule: needs}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STEP + "attention = sdpa; gpu = t4; precision = fp16_mixed",
+        STEP + "attention = flash; gpu = a100_sxm_80gb",
+        STEP + "attention = flash; gpu = mi300x",
+        STEP + "method = lora; framework = megatron; gpu = h100_sxm",
+        STEP + "method = qlora; gpu = t4; precision = fp16_mixed",
+    ],
+)
+def test_what_a_training_can_run_is_not_refused(tmp_path: Path, text: str) -> None:
+    assert broken(tmp_path, "training", text) == {}
+
+
+def test_a_transformers_replica_lies_on_one_host(tmp_path: Path) -> None:
+    """`device_map` is of one process: sixteen GPUs of hosts with eight are no replica; vLLM's pipelines cross hosts."""
+    text = LLAMA + "gpu = h100_sxm; gpus = 16; tensor_parallel = 1; pipeline_parallel = 16"
+    plan = tmp_path / "plan.mem"
+    for engine, code in (("transformers", 1), ("vllm", 0)):
+        plan.write_text(f"edition 2026\ninference w {{ {text}; engine = {engine} }}\nminimize cost\n", encoding="utf-8")
+        result = CliRunner().invoke(app, ["solve", "--no-lock", "--format", "json", str(plan)])
+        assert result.exit_code == code, (engine, result.stdout)
+
+
+def test_what_is_refused_has_a_source_and_names_what_there_is() -> None:
+    catalog, _ = load()
+    capabilities = {gpu.compute_capability for gpu in catalog.gpus.values()}
+    for engine in catalog.engines.values():
+        for row in engine.lacks:
+            assert row.source
+            assert set(row.runs_on) <= capabilities, row
+            assert set(row.formats) <= set(catalog.formats), row
+            assert row.formats or row.sparse or row.dense or row.by_sequence or row.all_to_all, row
