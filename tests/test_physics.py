@@ -278,6 +278,9 @@ def test_quality_and_price():
     assert quality.recovery(rows, "fp8", "weights", "google/gemma-2-9b")[0] == Fraction(9, 10)
     assert quality.recovery(rows, "bf16", "weights", "x", native="bf16")[0] == 1
     assert quality.recovery(rows, "nf4", "weights", "x")[0] is None
+    above = [Recovery("a", "weights", "nf4", "LLaMA", "", "ptq", "MMLU", Fraction(10019, 10000), "")]
+    for model in ("meta-llama/Llama-3.1-8B", "google/gemma-2-9b"):
+        assert quality.recovery(above, "nf4", "weights", model, "ptq")[0] == 1
     offer = Offer("o", "p", "i", "r", "h100", 8, 10, None, "instance", False, "", "")
     assert price.hourly(offer, 9) == (2, 20)
     assert price.hourly(offer, 9, "spot") is None

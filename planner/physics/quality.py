@@ -43,7 +43,11 @@ def recovery(
     quantization: str | None = None,
     native: str = "",
 ) -> tuple[Fraction | None, str]:
-    """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured."""
+    """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured.
+
+    At most 1: what a benchmark shows above it is its noise. Rounding weights or a cache adds nothing to a model, and
+    what was measured on one model is no gain of another.
+    """
     if format_id == native:
         return Fraction(1), "native"
     rows = tuple(rows)
@@ -57,7 +61,8 @@ def recovery(
     same = [row for row in fitting if own and family(row.model) == own]
     worst = min(same or fitting, key=lambda row: (row.recovery, row.id))
     basis = f"worst of {len(same)} of the family {own}" if same else f"worst of {len(fitting)} of other families"
-    return worst.recovery, f"{basis}: {worst.id}"
+    capped = ", above 100 % in its measurement" if worst.recovery > 1 else ""
+    return min(Fraction(1), worst.recovery), f"{basis}: {worst.id}{capped}"
 
 
 def combined(weights: Fraction | None, kv_cache: Fraction | None) -> Fraction | None:
