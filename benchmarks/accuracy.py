@@ -27,7 +27,7 @@ TITLES = {
     "weights": "Weights of a GPU",
     "files": "GGUF files and checkpoints",
     "peak": "Activation peak, compute buffer",
-    "overhead": "Overhead (non-torch)",
+    "overhead": "Overhead (non-torch, unaccounted)",
     "pool": "Cache out of free memory",
     "beside": "Peak and overhead, by the budget's sum",
     "tokens": "KV tokens from settings",
@@ -126,7 +126,7 @@ def coverage_left_out(truth: Truth, confidence: int = 95) -> tuple[int, int]:
     parts = {
         "weights": kept(measured.weight_rows(truth)),
         "peak": kept(measured.peak_rows(truth)),
-        "overhead": kept(measured.overhead_rows(truth)),
+        "overhead": [row for row in kept(measured.overhead_rows(truth)) if row.engine == "vllm"],
     }
     tables = {part: {row.row: row for row in rows} for part, rows in parts.items()}
     outside = total = 0
@@ -161,7 +161,7 @@ def page(truth: Truth) -> str:
     used = kept(measured.used_rows(truth, Fraction(95, 100)))
     bad = beyond(used)
     peaks = [row for row in good if row.part == "peak" and row.engine == "vllm"]
-    rests = [row for row in good if row.part == "overhead"]
+    rests = [row for row in good if row.part == "overhead" and row.engine == "vllm"]
     tokens = [row for row in good if row.part == "tokens"]
     beside = [row for row in good if row.part == "beside"]
     outside, total = coverage_left_out(truth)
@@ -200,8 +200,9 @@ def page(truth: Truth) -> str:
         "TensorRT-LLM and transformers have few rows of weights and peaks and take those of vLLM beside their own; all",
         "take the cache's. The overhead of SGLang and TensorRT-LLM holds the share they keep free, in which the errors",
         "of its parts lie; its margin is that of the rule which sizes their cache (cache out of free memory), and what",
-        "they take before it (`fixed`: context, local memory, communication) has that of vLLM's non-torch memory. What",
-        "transformers and llama.cpp take beside tensors has no rows, and the margin of vLLM's non-torch memory.",
+        "they take before it (`fixed`: context, local memory, communication) has that of vLLM's non-torch memory, and",
+        "so has what transformers takes beside tensors, for want of rows. llama.cpp prints what it finds in use beside",
+        "its buffers (`unaccounted`), and has a margin of its own.",
         "",
         "| engine | part | 80 % | 90 % | 95 % | 99 % |",
         "|---|---|---:|---:|---:|---:|",

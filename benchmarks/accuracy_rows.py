@@ -214,8 +214,11 @@ def buffer_rows(truth: Truth) -> Iterable[Comparison]:
 
 
 def overhead_rows(truth: Truth) -> Iterable[Comparison]:
-    """What vLLM calls non-torch memory."""
+    """What vLLM calls non-torch memory, and what llama.cpp finds in use beside its buffers: the fullest of a log."""
     for row in truth.rows:
+        if "unaccounted_mib" in row["measured"]:
+            found = inference.fixed(truth.profile(row), truth.gpu(row))
+            yield _compare("overhead", row, found, max(row["measured"]["unaccounted_mib"]) * MIB, "overhead")
         if row["engine"] == "vllm" and "non_torch_gib" in row["measured"]:
             found = inference.non_torch(truth.profile(row), truth.gpu(row), row.get("tp", 1), row.get("pp", 1))
             yield _compare("overhead", row, found, row["measured"]["non_torch_gib"] * GIB, "overhead")
@@ -331,7 +334,8 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     """The margins of each engine's parts as the catalog states them."""
     logs: list[Comparison] = kept(weight_rows(truth))
     caches, peaks = kept(cache_rows(truth)), kept(peak_rows(truth))
-    buffers, rests = kept(buffer_rows(truth)), kept(overhead_rows(truth))
+    buffers, above = kept(buffer_rows(truth)), kept(overhead_rows(truth))
+    rests = [row for row in above if row.engine == "vllm"]
     files = kept(file_rows(truth))
 
     def table(rows: list[Comparison]) -> dict[int, int]:
@@ -344,7 +348,13 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
         "logits": table(peaks),
         "overhead": table(rests),
     }
-    host = {**served, "weights": table(files), "activations": table(buffers), "logits": table(buffers)}
+    host = {
+        "weights": table(files),
+        "kv_cache": table(caches),
+        "activations": table(buffers),
+        "logits": table(buffers),
+        "overhead": table([row for row in above if row.engine == "llama_cpp"]),
+    }
     pools, buffers_ahead = kept(pool_rows(truth)), kept(buffers_rows(truth))
     ahead = table(peaks + buffers_ahead)
     own = {
