@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -93,12 +93,14 @@ class Truth:
 
     def weights(self, row: Row, rounding: str) -> int:
         """Weights of one GPU, or of a whole file."""
-        model = self.model(row)
+        model, left = self.model(row), row.get("left", {})
+        fmt = self.catalog.formats[row["weights"]]
+        leaves = (*fmt.leaves, *left.get("leaves", ()))
         rope = row.get("settings", {}).get("max_position") or model.max_context
         return weights_per_gpu(
             model.architecture,  # type: ignore[arg-type]
             model.params,
-            self.catalog.formats[row["weights"]],
+            replace(fmt, leaves=leaves, partly=tuple(left.get("partly", {}).items())),
             Fraction(32 if row["weights"] == "fp32" else 16),
             row.get("tp", 1),
             row.get("pp", 1),

@@ -154,6 +154,19 @@ def test_what_a_checkpoint_leaves_alone(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, config)).native_leaves == ("attention", "embedding", "head", "router")
 
 
+def test_what_a_checkpoint_leaves_alone_in_some_layers(tmp_path: Path) -> None:
+    """Meta's FBGEMM checkpoints leave attention and the first and last layer, Unsloth's dynamic ones some modules."""
+    names = [f"model.layers.{at}.self_attn.{part}_proj" for at in range(8) for part in "qkvo"]
+    names += ["model.layers.0.mlp.up_proj", "model.layers.0.mlp.down_proj", "model.layers.7", "lm_head", "mtp.layers.0"]
+    said = {"quant_method": "fbgemm_fp8", "modules_to_not_convert": names}
+    config = {**LLAMA, "num_hidden_layers": 8}
+    model = read_config(write(tmp_path, {**config, "quantization_config": said}))
+    assert model.native_format == "fp8_e4m3"
+    assert (model.native_leaves, model.native_partly) == (("attention", "head"), {"dense": 2})
+    plain = read_config(write(tmp_path, {**config, "quantization_config": {"quant_method": "fbgemm_fp8"}}))
+    assert (plain.native_leaves, plain.native_partly) == ((), {})
+
+
 def test_a_quantization_in_a_file_of_its_own(tmp_path: Path) -> None:
     said = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "exclude_modules": ["lm_head"]}}
     (tmp_path / "hf_quant_config.json").write_text(json.dumps(said))

@@ -374,3 +374,18 @@ def test_ranks_with_their_own_sequences_compute_the_experts_of_all() -> None:
     shared = inference.activations(arch, 8192, 8, 8)
     assert inference.activations(arch, 8192, 8, 8, ranks=8) > 3 * shared
     assert shared > inference.activations(arch, 8192, 8)
+
+
+def test_layers_that_a_checkpoint_leaves_alone() -> None:
+    """Two layers of dense parts in 16 bit cost their other half; in a pipeline all may lie on the fullest stage."""
+    arch, fp8 = LLAMA.architecture, CATALOG.formats["fp8_e4m3"]
+    assert arch is not None
+    two = replace(fp8, partly=(("dense", 2),))
+    dense = 3 * 4096 * 14336
+    for pp in (1, 4):
+        more = inference.weights_per_gpu(arch, LLAMA.params, two, pp=pp) - inference.weights_per_gpu(
+            arch, LLAMA.params, fp8, pp=pp
+        )
+        assert more == pytest.approx(2 * dense, rel=0.01)
+    every = inference.weights_per_gpu(arch, LLAMA.params, replace(fp8, leaves=(*fp8.leaves, "dense")))
+    assert inference.weights_per_gpu(arch, LLAMA.params, replace(fp8, partly=(("dense", 32),))) == every

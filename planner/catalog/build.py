@@ -208,6 +208,7 @@ def build_model(row: Row) -> Model:
         published_note=row.get("published_note", ""),
         native_leaves=_texts(row, "native_leaves"),
         native_classes={str(name): str(form) for name, form in (row.get("native_classes") or {}).items()},
+        native_partly=_integers(row, "native_partly"),
     )
 
 

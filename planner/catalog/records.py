@@ -20,7 +20,8 @@ class Format:
     tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
     the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
     `kv_needs` is what hardware must compute for a cache in the format. `classes` are tensors of a native checkpoint
-    that are in another format; no row has them, a model's `native_classes` say it.
+    that are in another format, `partly` those left alone in so many layers; no row has them, a model's
+    `native_classes` and `native_partly` say it.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Format:
     only: str = ""
     file_types: tuple[tuple[str, str, str, Fraction], ...] = ()
     classes: tuple[tuple[str, Format], ...] = ()
+    partly: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class Model:
     """Tensor classes that a natively quantized checkpoint keeps in 16 bit, beside those its format leaves."""
     native_classes: dict[str, str] = field(default_factory=dict)
     """Tensor classes that it keeps in a format of their own, with the format's id."""
+    native_partly: dict[str, int] = field(default_factory=dict)
+    """Tensor classes that it keeps in 16 bit in some layers, with the number of these layers."""
     stored_bytes: int | None = None
     """Bytes of a checkpoint's data, where the model was read from one; `stored` has them by type."""
     stored: dict[str, int] = field(default_factory=dict)

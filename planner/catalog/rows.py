@@ -322,6 +322,7 @@ class ModelRow:
     published_note: str = ""
     native_leaves: list[PARTS] | None = None
     native_classes: Annotated[dict[PARTS, Text] | None, Limit(about="the format of tensor classes that differ")] = None
+    native_partly: Annotated[dict[PARTS, Count] | None, Limit(about="the layers in which a class is in 16 bit")] = None
     aliases: Words | None = None
     breakdown: dict[str, Whole] | None = None
     note: str = ""

@@ -58,8 +58,8 @@ def _model(model: Model) -> dict[str, Any]:
             "window": max((size for size in windows if size is not None), default=None),
             "state_bytes": state_bytes(arch),
         }
-    names = ("max_context", "licence", "model_type", "verified", "published_params", "native_leaves", "native_classes",
-             "breakdown", "stored_bytes", "stored", "aliases", "note", "source")  # fmt: skip
+    names = ("max_context", "licence", "model_type", "verified", "published_params", "native_leaves", "native_partly",
+             "native_classes", "breakdown", "stored_bytes", "stored", "aliases", "note", "source")  # fmt: skip
     shown |= {name: getattr(model, name) for name in names}
     shown["architecture"] = asdict(arch) if arch else None
     return shown

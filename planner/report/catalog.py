@@ -92,10 +92,11 @@ def layers(arch: Architecture) -> list[str]:
 def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     """Return one model: its counts, its layers drawn, its KV cache, and where it comes from."""
     plain = ("id", "params", "active_params", "published_params", "published_note", "native_format", "native_leaves",
-             "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes", "aliases", "note",
-             "source")  # fmt: skip
+             "native_partly", "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes",
+             "aliases", "note", "source")  # fmt: skip
     told = {name: getattr(model, name) for name in plain}
     told["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
+    told["native_partly"] = tuple(f"{kind} in {layers} layers" for kind, layers in model.native_partly.items())
     out = facts(told)
     arch = model.architecture
     if arch is not None:

@@ -50,11 +50,12 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
 def weight_format(this: Service, name: str) -> Format:
     """Return a format as the model's weights are in it: its checkpoint may keep tensors in 16 bit or in another."""
     fmt, model = this.formats[name], this.model
-    if name != model.native_format or not (model.native_leaves or model.native_classes):
+    if name != model.native_format or not (model.native_leaves or model.native_classes or model.native_partly):
         return fmt
     leaves = dict.fromkeys((*fmt.leaves, *model.native_leaves))
     classes = tuple((kind, this.formats[form]) for kind, form in model.native_classes.items())
-    return replace(fmt, leaves=tuple(kind for kind in leaves if kind not in model.native_classes), classes=classes)
+    left = tuple(kind for kind in leaves if kind not in model.native_classes)
+    return replace(fmt, leaves=left, classes=classes, partly=tuple(model.native_partly.items()))
 
 
 def _more_weights(this: Service, split: Split) -> int:
@@ -74,10 +75,13 @@ def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
     if key not in this.known:
         arch = this.model.architecture
         assert arch is not None
+        fmt = weight_format(this, name)
+        if fmt.partly:  # which layers these are is not known here: any may be
+            fmt = replace(fmt, leaves=(*fmt.leaves, *(part for part, _ in fmt.partly)), partly=())
         this.known[key] = inference.layer_weights(
             arch,
             kind,
-            weight_format(this, name),
+            fmt,
             this.native_bits,
             split.tensor,
             split.expert,

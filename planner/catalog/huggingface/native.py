@@ -25,13 +25,15 @@ _MODELOPT = (
 class Native:
     """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats.
 
-    `layers` are the layers in which a class is quantized, where a checkpoint lists them.
+    `layers` are the layers in which a class is quantized, where a checkpoint lists them; `partly` the layers in which
+    it is left alone, where those are listed.
     """
 
     format: str = ""
     leaves: tuple[str, ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
     layers: tuple[tuple[str, int], ...] = ()
+    partly: tuple[tuple[str, int], ...] = ()
 
 
 def sixteen(config: Config) -> tuple[str, str]:
@@ -69,7 +71,8 @@ def quantized(config: Config) -> Native:
         return Native("mxfp4", ("compressor",), tuple((name, found) for name in rest))
     if experts not in (None, "fp8"):
         config.doubt("expert_dtype", f"is `{str(experts)[:20]}`; fp4 and fp8 are known")
-    return Native(found, _left_alone(part))
+    everywhere, somewhere = _left_alone(part)
+    return Native(found, everywhere, partly=somewhere)
 
 
 def _beside(config: Config) -> Config | None:
@@ -160,7 +163,8 @@ def _compressed(part: Config) -> str | Native:
         raise part.refuse("config_groups", "does not say the format of any weights")
     if len(formats) == 1 and everything:
         return everything
-    return _native(found, everything, _left_alone(part))
+    everywhere, somewhere = _left_alone(part)
+    return _native(found, everything, tuple(sorted({*everywhere, *(kind for kind, _ in somewhere)})))
 
 
 def _weights(weights: Config) -> str:
@@ -239,10 +243,29 @@ def _by_layer(part: Config) -> Native:
     return replace(_native(found, "", ()), layers=tuple((kind, len(numbers)) for kind, numbers in layers.items()))
 
 
-def _left_alone(part: Config) -> tuple[str, ...]:
+_LAYERED = ("attention", "dense", "experts", "gates", "recurrent", "shared_expert")
+"""What a name of a whole layer stands for."""
+
+
+def _left_alone(part: Config) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+    """Return the classes left in 16 bit in every layer, and those left in so many layers, which their names number.
+
+    A name of one tensor counts as all of its class in its layer, which is the safe reading.
+    """
     names: list[str] = []
     for field in ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules"):
         value = part.value(field)
         if isinstance(value, list):
             names += [str(item) for item in value[:MAX_NAMES]]
-    return tuple(sorted({kind for name in names if (kind := class_of(name))}))
+    everywhere: set[str] = set()
+    layers: dict[str, set[str]] = {}
+    for name in names:
+        kind, number = class_of(name), _LAYER.search(f"{name}.")
+        if number is None:
+            everywhere |= {kind} - {""}
+            continue
+        whole = not name[number.end() :].strip(".*") and class_of(f"{name.rstrip('.*')}.mlp")
+        for each in _LAYERED if whole else (kind,) if kind else ():
+            layers.setdefault(each, set()).add(number[1])
+    partly = {kind: len(numbers) for kind, numbers in layers.items() if kind not in everywhere}
+    return tuple(sorted(everywhere)), tuple(sorted(partly.items()))

@@ -181,10 +181,12 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     if not native.format and whole is not decoder:
         native = quantized(decoder)
     own = classes_of(architecture)
+    held = {name: sum(g.count for g in architecture.groups if name in layer_classes(g)) for name, _ in native.partly}
+    whole_classes = {name for name, layers in native.partly if layers >= held[name]}
     for part, layers in native.layers:
-        held = sum(group.count for group in architecture.groups if part in layer_classes(group))
-        if layers < held:
-            whole.doubt("quantized_layers", f"names `{part}` in {layers} of the {held} layers that have it")
+        having = sum(group.count for group in architecture.groups if part in layer_classes(group))
+        if layers < having:
+            whole.doubt("quantized_layers", f"names `{part}` in {layers} of the {having} layers that have it")
     counts = {name: count for name, count in parameters(architecture).items() if count}
     ahead = decoder.maybe("num_nextn_predict_layers") or 0
     stored = "1 layer of multi-token prediction is" if ahead == 1 else f"{ahead} layers of multi-token prediction are"
@@ -203,7 +205,8 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         source=f"the config {whole.path}",
         breakdown=counts,
         note="; ".join(text for text in (note, "" if native.format else doubt, mtp) if text),
-        native_leaves=tuple(kind for kind in native.leaves if kind in own),
+        native_leaves=tuple(kind for kind in sorted({*native.leaves, *whole_classes}) if kind in own),
+        native_partly={name: layers for name, layers in native.partly if name in own and layers < held[name]},
         native_classes={kind: form for kind, form in native.classes if kind in own},
     )
 

@@ -5,6 +5,8 @@ Checked against 53 start-up logs and 68 GGUF files, see docs/accuracy.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Final
@@ -210,15 +212,15 @@ def weights_per_gpu(
     the rotary table. With `layer_split`, as llama.cpp does it, the embedding of an untied model stays on the host and
     the head counts as one more layer.
     """
-    groups = [
-        (
-            group.count,
-            layer_weights(
-                arch, index, fmt, native_bits, tp, ep, attention_tp=attention_tp, rounding=rounding, absorbed=absorbed
-            ),
+
+    def layer(index: int, form: Format) -> int:
+        return layer_weights(
+            arch, index, form, native_bits, tp, ep, attention_tp=attention_tp, rounding=rounding, absorbed=absorbed
         )
-        for index, group in enumerate(arch.groups)
-    ]
+
+    groups = [(group.count, layer(index, fmt)) for index, group in enumerate(arch.groups)]
+    on_stage = arch.layers if pp <= 1 else stage_layers(arch.layers, pp)
+    kept = _partly(fmt, [size for _, size in groups], on_stage, layer)
     first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
     rope = rope_cache(arch, max_context, native_bits)
     if layer_split:
@@ -226,12 +228,21 @@ def weights_per_gpu(
         heaviest = [size for count, size in sorted(groups, key=lambda pair: -pair[1]) for _ in range(count)]
         return _split_by_layer(ordered, heaviest, (first if arch.tied else 0) + last, pp)
     if pp <= 1:
-        return first + last + rope + sum(count * size for count, size in groups)
+        return first + last + rope + kept + sum(count * size for count, size in groups)
     stage, left = 0, stage_layers(arch.layers, pp)
     for count, size in sorted(groups, key=lambda pair: -pair[1]):
         taken = min(count, left)
         stage, left = stage + taken * size, left - taken
-    return stage + rope + max(first, last + (first if arch.tied else 0))
+    return stage + rope + kept + max(first, last + (first if arch.tied else 0))
+
+
+def _partly(fmt: Format, sizes: list[int], layers: int, layer: Callable[[int, Format], int]) -> int:
+    """Bytes more of the classes that a checkpoint leaves alone in some layers, all of them on the fullest stage."""
+    total = 0
+    for name, count in fmt.partly:
+        wider = replace(fmt, leaves=(*fmt.leaves, name), partly=())
+        total += min(count, layers) * max(layer(index, wider) - size for index, size in enumerate(sizes))
+    return total
 
 
 def _split_by_layer(ordered: list[int], heaviest: list[int], last: int, pp: int) -> int:
