@@ -162,6 +162,7 @@ def page(truth: Truth) -> str:
     bad = beyond(used)
     peaks = [row for row in good if row.part == "peak" and row.engine == "vllm"]
     rests = [row for row in good if row.part == "overhead" and row.engine == "vllm"]
+    far = [row for row in rests if abs(row.predicted - row.measured) > 2**30 / 5]
     tokens = [row for row in good if row.part == "tokens"]
     beside = [row for row in good if row.part == "beside"]
     outside, total = coverage_left_out(truth)
@@ -220,7 +221,9 @@ def page(truth: Truth) -> str:
         "",
         "A scale on the estimate is fitted to the rows of all other models, or of all other GPUs, and held against",
         "the rows left out. Non-torch memory is small: its mean error is in GiB too, where a tenth of a GiB of 0.01 is",
-        "a thousand per cent.",
+        f"a thousand per cent. {len(rests) - len(far)} of its {len(rests)} rows lie within a fifth of a GiB. No other",
+        "line of their logs says why these do not:",
+        "; ".join(f"{row.row} ({row.predicted / 2**30:.2f} for {row.measured / 2**30:.2f} GiB)" for row in far) + ".",
         "",
         "| constant | left out | rows | groups | mean error | mean error in GiB | largest |",
         "|---|---|---:|---:|---:|---:|---:|",
