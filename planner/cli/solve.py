@@ -66,7 +66,7 @@ def _quantities(text: str) -> tuple[str, ...]:
     known = sorted({row.name for row in QUANTITIES if row.role == "outcome"} | {"gpus"})
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
-        if name not in known:
+        if name.rpartition(".")[2] not in known:
             raise typer.BadParameter(f"`{name}` is no outcome; there are {', '.join(known)}", param_hint="--pareto")
     if len(names) == 1:
         raise typer.BadParameter("a front needs two quantities: cost,quality", param_hint="--pareto")
@@ -95,6 +95,11 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         return 2 if unreadable(loaded) else 1
+    workloads = [item.name for item in loaded.problem.workloads]
+    for name in wanted.front:
+        if "." in name and name.rpartition(".")[0] not in workloads:
+            message = f"`{name}`: no workload is called so; there are {', '.join(workloads)}"
+            raise typer.BadParameter(message, param_hint="--pareto")
     with progress() as stage:
         answer = answer_of(
             loaded.problem, loaded.catalog, wanted.top, wanted.limit, wanted.workers, wanted.front, stage

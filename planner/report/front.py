@@ -38,17 +38,18 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
 
     It is None where a workload that has the quantity does not know it.
     """
-    found = [row.outcome(quantity) for row in point if quantity in BY_KIND[row.kind]]
+    owner, _, name = quantity.rpartition(".")
+    found = [row.outcome(name) for row in point if owner in ("", row.workload) and name in BY_KIND[row.kind]]
     numbers = [value for value in found if isinstance(value, Fraction)]
     if not numbers or len(numbers) < len(found):
         return None
-    if quantity in SUMMED:
+    if name in SUMMED:
         return sum(numbers, Fraction(0))
-    return min(numbers) if quantity in UPWARDS else max(numbers)
+    return min(numbers) if name in UPWARDS else max(numbers)
 
 
 def _cell(name: str, value: Fraction | None) -> str:
-    return "unknown" if value is None else figures.show(name, value)
+    return "unknown" if value is None else figures.show(name.rpartition(".")[2], value)
 
 
 def _told(point: Sequence[Candidate]) -> str:

@@ -40,9 +40,11 @@ def render(view: Sheet, title: str = "The plan") -> str:
     """Return the page."""
     body = [_tag("h1", title)]
     if view.outcome == "infeasible":
-        body.append(_tag("p", "Nothing fits: these rules cannot be kept together.", "bad"))
-        rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in view.conflict]
-        body.append(_table(("rule", "why", "would do, alone"), rows))
+        for part in phrases.sets(view.conflict):
+            together = "these rules cannot be kept together" if len(part) > 1 else "this rule cannot be kept"
+            body.append(_tag("p", f"Nothing fits: {together}.", "bad"))
+            rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in part]
+            body.append(_table(("rule", "why", "would do, alone"), rows))
         body += _searched(view)
     else:
         body += _summary(view)

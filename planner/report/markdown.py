@@ -25,9 +25,11 @@ def render(view: Sheet, title: str = "The plan") -> str:
     """Return the answer as Markdown."""
     out = [f"## {text(title)}", ""]
     if view.outcome == "infeasible":
-        out += ["**Nothing fits.** These rules cannot be kept together:", ""]
-        rows = [(f"`{item.rule}`", text(item.text), text(" or ".join(item.remedies))) for item in view.conflict]
-        out += table(("rule", "why", "would do, alone"), rows)
+        for place, part in enumerate(phrases.sets(view.conflict)):
+            together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
+            out += [*([""] if place else []), f"**Nothing fits.** {together}:", ""]
+            rows = [(f"`{item.rule}`", text(item.text), text(" or ".join(item.remedies))) for item in part]
+            out += table(("rule", "why", "would do, alone"), rows)
     else:
         out += _summary(view)
         for block in view.blocks:

@@ -14,13 +14,17 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
     if answer.outcome != "infeasible":
         return ()
     rules = [item.rule for item in answer.conflict]
-    named = " and ".join(filter(None, (", ".join(f"`{rule}`" for rule in rules[:-1]), *(f"`{r}`" for r in rules[-1:]))))
-    message = f"nothing fits: {named} cannot be kept" + (" together" if len(rules) > 1 else "")
+    message = "nothing fits: " + "; ".join(
+        _kept([item.rule for item in part]) for part in phrases.sets(answer.conflict)
+    )
     if not rules:
         message = "nothing fits; which rules conflict was not found within the time limit"
     places = spans(problem)
     known = phrases.operators(problem)
     marked = [(places[rule], rule) for rule in rules if rule in places]
+    if not marked:
+        heads = {item.name: item.span for item in problem.workloads}
+        marked = [(heads[owner], rule) for rule in rules if (owner := rule.partition(".")[0]) in heads][:1]
     span, label = marked[0] if marked else (Span(problem.path, 0, 0, 1, 1), "")
     remedies = [
         f"{item.rule.rpartition('.')[0] or item.rule}.{remedy}"
@@ -29,6 +33,14 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
     ]
     help = f"{' or '.join(remedies[:2])} would do" if remedies else None
     return (error("E0701", message, span, label=label, secondary=tuple(marked[1:]), help=help),)
+
+
+def _kept(rules: list[str]) -> str:
+    """Return that some rules cannot be kept, together where they are several."""
+    named = [f"`{rule}`" for rule in rules]
+    if len(named) == 1:
+        return f"{named[0]} cannot be kept"
+    return f"{', '.join(named[:-1])} and {named[-1]} cannot be kept together"
 
 
 def spans(problem: Problem) -> dict[str, Span]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 from planner.language.problem import Problem, Value
 from planner.language.schema import QUANTITIES
@@ -66,6 +69,7 @@ class Fault:
     rule: str
     text: str
     remedies: tuple[str, ...] = ()
+    of: str = ""
 
     def __str__(self) -> str:
         """The fault as one phrase."""
@@ -139,8 +143,25 @@ def fault(item: Broken, known: dict[str, str]) -> Fault:
     return Fault(item.rule, _wrong(item, known), tuple(map(hint, item.hints)))
 
 
+Of = TypeVar("Of", Conflict, Fault)
+
+
+def sets(conflict: Sequence[Of]) -> list[list[Of]]:
+    """Return the rules of a conflict in sets none of which can be kept: one, or one for each of several workloads."""
+    owners = {item.of for item in conflict} - {""}
+    out: dict[str, list[Of]] = {}
+    for item in conflict:
+        owner = item.rule.partition(".")[0]
+        out.setdefault(item.of or (owner if owner in owners else ""), []).append(item)
+    return list(out.values())
+
+
 def conflict(item: Conflict, known: dict[str, str]) -> Fault:
     """Return one rule of a conflict, and the smallest changes to it that would do."""
+    return replace(_conflict(item, known), of=item.of)
+
+
+def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     quantity = item.rule.rsplit(".", 1)[-1]
     has, relax = figures.pair(item.rule, item.has, item.relax_to, item.unit)
     operator = known.get(item.rule)

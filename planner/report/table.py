@@ -35,13 +35,17 @@ def layout(view: Sheet, width: int, colour: bool = False, rows: int = REJECTED) 
 
 
 def _infeasible(view: Sheet, width: int) -> list[Line]:
-    together = "These rules cannot be kept together" if len(view.conflict) > 1 else "This rule cannot be kept"
-    out: list[Line] = [(("Nothing fits. ", "bold red"), (f"{together}:", "bold"))]
-    for item in view.conflict:
-        out.append((("  ", ""), (item.rule, "bold")))
-        out += prose("", item.text, width, 4)
-        for index, remedy in enumerate(item.remedies):
-            out += prose("  would do" if not index else "  or", remedy, width, 14, "green")
+    out: list[Line] = []
+    for place, part in enumerate(phrases.sets(view.conflict)):
+        together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
+        out.append((("" if place else "Nothing fits. ", "bold red"), (f"{together}:", "bold")))
+        for item in part:
+            out.append((("  ", ""), (item.rule, "bold")))
+            out += prose("", item.text, width, 4)
+            for index, remedy in enumerate(item.remedies):
+                out += prose("  would do" if not index else "  or", remedy, width, 14, "green")
+    if not out:
+        out.append((("Nothing fits. ", "bold red"), ("Which rules conflict was not found in time.", "bold")))
     if any(item.remedies for item in view.conflict):
         out.append((("Each change alone is enough; the rest of the plan stays.", "dim"),))
     out.append(((f"infeasible, {view.considered:_} candidates considered", "dim"),))
@@ -113,7 +117,7 @@ def _options(label: str, options: tuple[Option, ...], most: int, width: int) -> 
     out: list[Line] = []
     for index, item in enumerate(options[:most]):
         cost = "" if item.cost is None else figures.hourly(item.cost)
-        head: Line = ((f"{cost:<{COST}}", "green"), (f"{item.hardware:<{HARDWARE}}", "cyan"))
+        head: Line = ((f"{cost:<{COST - 1}} ", "green"), (f"{item.hardware:<{HARDWARE}}", "cyan"))
         if item.whole:
             head = (*head, (f"  {item.whole}", "green"))
         why = [str(fault) for fault in item.faults] or [_change(item.change) or "runs the same"]

@@ -83,13 +83,17 @@ def _text(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One rule of a minimal conflicting set, and the smallest change to it alone that would do."""
+    """One rule of a minimal conflicting set, and the smallest change to it alone that would do.
+
+    `of` is the workload whose set it is, where several workloads have each a set of their own.
+    """
 
     rule: str
     relax_to: Value | None
     has: Value | None
     unit: str | None = None
     hints: tuple[Hint, ...] = ()
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,11 @@ def choose(
     beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
     empty = [name for name in sorted(tables) if not len(beside_others[name])]
     if empty:
-        conflict = tuple(item for name in empty for item in conflict_of(problem, tables[name], broken[name], catalog))
+        conflict = tuple(
+            replace(item, of=name if len(empty) > 1 else "")
+            for name in empty
+            for item in conflict_of(problem, tables[name], broken[name], catalog)
+        )
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
     ranks = {name: keys(table, problem) for name, table in tables.items()}

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def headroom(total: Column, usable: Column) -> Column:
-    """Return (usable - total) / usable in steps, rounded down, exactly: in two divisions that stay below 2^63."""
-    over: Column = (usable - total) * 10**5 // usable
-    rest: Column = (usable - total) * 10**5 % usable
-    found: Column = over * 10**4 + rest * 10**4 // usable
+    """Return (usable - total) / usable in steps, rounded down, exactly: in divisions that stay below 2^63."""
+    whole: Column = (usable - total) // usable
+    rest: Column = (usable - total) % usable * 10**5
+    found: Column = whole * 10**9 + rest // usable * 10**4 + rest % usable * 10**4 // usable
     return found
 
 

@@ -28,7 +28,9 @@ Point = tuple[Candidate, ...]
 
 def goals_of(quantities: Sequence[str]) -> tuple[Goal, ...]:
     """Return the quantities as goals, each in the direction that is better."""
-    return tuple(Goal(name, "maximize" if name in UPWARDS else "minimize", None) for name in quantities)
+    return tuple(
+        Goal(name, "maximize" if name.rpartition(".")[2] in UPWARDS else "minimize", None) for name in quantities
+    )
 
 
 def front(

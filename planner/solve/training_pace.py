@@ -186,7 +186,13 @@ def roomiest(
     fits = first <= last
     timed = [item for item in bounds if item.quantity in TIMES and isinstance(item.value, Fraction)]
     low, high = numpy.minimum(first, last), last.copy()
-    if timed and len(config) and found.works is not None:
+    if timed and fits.any() and found.works is not None:
+        if not fits.all():  # what fits nowhere is not slowed down
+            some = numpy.flatnonzero(fits)
+            most = lightest_up_to(found, config, last)
+            own = card[some], config[some], first[some], costs[some]
+            most[some] = roomiest(this, found, *own, bounds)
+            return most
         good = low.copy()
         for _ in range(int(found.length.max()).bit_length() + 1):
             clock.look()

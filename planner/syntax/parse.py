@@ -227,6 +227,8 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
         hint = f"`{raw.text}` is a reserved word"
     elif raw.type == "STRING" and "NAME" in (problem.expected or ()):
         hint = "a name stands here without quotes"
+    elif before is not None and before.type == "THEN" and raw.type == "NAME":
+        hint = f"write `minimize {raw.text}` or `maximize {raw.text}`: each part of an objective says which"
     elif raw.first:
         hint = "end the statement before it"
     else:
