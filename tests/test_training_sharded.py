@@ -7,7 +7,10 @@ plan would be said to fit and does not: there 0.15 %, which is the allocator's r
 from statistics import mean
 
 import pytest
-from training_sharded import PHASES, error, measured, predicted
+from training_sharded import PHASES, architectures, error, measured, predicted
+
+from planner.physics.architecture import parameters
+from planner.physics.training import StateChoice, states
 
 OPTIONS = sorted({row["option"] for row in measured().values()})
 
@@ -30,3 +33,16 @@ def test_states():
         found = predicted(name)
         assert found.sizes["optimizer"] == pytest.approx(row["optimizer_bytes"], rel=0.0005), name
         assert found.moments["optimizer"] == pytest.approx(row["phases"]["opt"], rel=0.002), name
+
+
+@pytest.mark.parametrize("framework", ["fsdp", "megatron", "deepspeed"])
+def test_experts_are_never_divided_by_more_than_their_copies(framework):
+    """Expert parallelism splits experts inside the copies of the data: what ZeRO divides of them is divided already."""
+    arch = architectures()["mixtral-cut"]
+    params = sum(parameters(arch).values())
+    plain, split = (
+        states(arch, params, StateChoice(precision="bf16_mixed", framework=framework, zero=3, dp=8, ep=ep))
+        for ep in (1, 4)
+    )
+    for part in ("weights", "master", "gradients", "optimizer"):
+        assert getattr(split, part) == pytest.approx(getattr(plain, part), rel=1e-6)

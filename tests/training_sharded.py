@@ -7,7 +7,9 @@ False; bf16_mixed is `MixedPrecisionPolicy(bf16, reduce_dtype=float32)` on fp32 
 `gradient_precision`. Sharded weights, gradients and states are one rank's; `phases` are the peaks of forward, backward
 and the optimizer's step. Selective checkpointing is PyTorch's `create_selective_checkpoint_contexts`: `products` with a
 list of aten.mm, addmm, bmm, _grouped_mm and the attention kernels, `operations` with torchtitan's policy of every
-second aten.mm and these kernels; `every_second_layer` checkpoints the second, fourth, … layer. The models stand in
+second aten.mm and these kernels; `every_second_layer` checkpoints the second, fourth, … layer. `tensor` is a
+llama-style decoder under torch.distributed.tensor.parallel as torchtitan splits it (norms by sequence, column- and
+row-wise products, the embedding by rows, the loss parallel). The models stand in
 training_options_models.jsonl and training_sharded_models.jsonl.
 """
 

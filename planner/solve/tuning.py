@@ -115,7 +115,8 @@ def layouts(this: Run, fixed: bool) -> list[Layout]:
                     if said is not None and dp not in said:
                         continue
                     for ep in experts:
-                        if (dp * tp) % ep:
+                        # experts are split over copies of the data, each of them by tensor parallelism too
+                        if (dp * cp) % ep:
                             continue
                         out += [
                             Layout(dp, tp, pp, cp, ep, zero, offload)

@@ -253,6 +253,8 @@ def _forward_logits(arch: Architecture, choice: ActivationChoice, item: int, tok
         return (item + 4) * arch.hidden * tokens
     if choice.loss == "chunked":
         return share((copies * CHUNKS + wide * CHUNKS + worked - wide) * vocab * tokens, CHUNKS)
+    if choice.framework == "fsdp" and choice.tp > 1 and choice.loss == "standard":
+        worked += wide  # its log_softmax: what is shifted, and its exponential or what comes of it, beside the input
     return (copies + worked) * vocab * tokens
 
 

@@ -8,7 +8,7 @@ from planner.catalog.records import Architecture
 from planner.physics.training import operations as op
 from planner.physics.training.families import family
 from planner.physics.training.layers import Region
-from planner.physics.training.recipe import Recipe, norm, product, share
+from planner.physics.training.recipe import Recipe, norm, opened, product, share
 from planner.physics.training.tape import Tape, Tensor, Weight, dominant
 
 CHUNKS: Final = 8
@@ -24,6 +24,7 @@ def head(
     t = Tape(tokens, recipe.autocast)
     x = t.given(recipe.outer(arch.hidden), recipe.hidden, True)
     y = norm(t, recipe, x, arch.norm, traits.norm) if arch.final_norm else x
+    y = opened(t, recipe, y, arch.hidden)
     vocab = share(arch.vocab, recipe.tp)
     weight = recipe.weight(arch.hidden * vocab, "head")
     if loss == "fused":
@@ -72,10 +73,10 @@ def _preference_loss(t: Tape, logits: Tensor, item: int) -> Tensor:
 
 def _parallel_loss(t: Tape, logits: Tensor) -> Tensor:
     """PyTorch's loss on logits that tensor parallelism splits (torch/distributed/tensor/parallel/loss.py): backward has
-    the gradient, an exponential, their sum and the product beside the kept log_softmax."""
+    the gradient, an exponential and their sum beside the kept log_softmax."""
     log = op.unary(t, logits, keep="output")
     loss = t.tensor(0, 4, True)
-    t.record((loss,), ((log, True),), (log.storage,), 3 * log.width * log.item)
+    t.record((loss,), ((log, True),), (log.storage,), 2 * log.width * log.item)
     t.nodes[-1].scratch_vocab = True
     return loss
 

@@ -14,7 +14,7 @@ from planner.physics.architecture import kind
 from planner.physics.training import operations as op
 from planner.physics.training.attention import Heads, attend
 from planner.physics.training.families import Family, family
-from planner.physics.training.recipe import Recipe, norm, product, project, share
+from planner.physics.training.recipe import Recipe, norm, opened, product, project, share
 from planner.physics.training.recurrent import recurrent
 from planner.physics.training.tape import Bytes, Tape, Tensor, dominant
 
@@ -94,14 +94,14 @@ def _branch_mixer(
     t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
 ) -> tuple[Tensor, str]:
     post = group.norms >= 4 and traits.norm != "cohere"
-    inner = x if traits.after_only else norm(t, r, x, arch.norm, traits.norm)
+    inner = opened(t, r, x if traits.after_only else norm(t, r, x, arch.norm, traits.norm), arch.hidden)
     if kind(group.mixer) == "none":
         out, kernel = inner, ""
     else:
         out, kernel = mixer(t, arch, group, traits, r, inner, how)
     out = op.dropout(t, out, traits.hidden_dropout)
     if traits.branches != "serial":
-        second = norm(t, r, x, arch.norm, traits.norm) if traits.branches == "two" else inner
+        second = opened(t, r, norm(t, r, x, arch.norm, traits.norm), arch.hidden) if traits.branches == "two" else inner
         fed = feed_forward(t, arch, group, traits, r, second)
         fed = op.dropout(t, fed, traits.hidden_dropout)
         return op.add(t, op.add(t, fed, out), x), kernel
@@ -113,7 +113,7 @@ def _branch_mixer(
 def _feed_forward_branch(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
     if kind(group.ffn) == "none":
         return x
-    inner = x if traits.after_only else norm(t, r, x, arch.norm, traits.norm)
+    inner = opened(t, r, x if traits.after_only else norm(t, r, x, arch.norm, traits.norm), arch.hidden)
     out = feed_forward(t, arch, group, traits, r, inner)
     out = op.dropout(t, out, traits.hidden_dropout)
     if traits.after_only or (group.norms >= 4 and traits.norm != "cohere"):

@@ -194,6 +194,16 @@ def _fused_norm(t: Tape, r: Recipe, x: Tensor, count: int) -> Tensor:
     return y
 
 
+def opened(t: Tape, r: Recipe, x: Tensor, width: int) -> Tensor:
+    """The tokens of all GPUs before a product whose weight tensor parallelism splits. PyTorch's products keep them
+    whole (torch 2.13, distributed/tensor/parallel); Megatron-LM's keep their part and gather again (2205.05198)."""
+    if r.fused or not r.sequence_parallel or x.width == width:
+        return x
+    y = t.tensor(width, x.item, x.grad)
+    t.record((y,), ((x, True),))
+    return y
+
+
 def share(count: int, tp: int) -> int:
     """What one of `tp` GPUs holds of something they split, rounded up."""
     return -(-count // tp)

@@ -17,7 +17,7 @@ from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
 from planner.physics.training.activations import ADAPTER_BYTES
 from planner.physics.training.families import family
-from planner.physics.training.fsdp import REDUCE, Beside, Unit, even, gathered, reduced
+from planner.physics.training.fsdp import EMBEDDING, REDUCE, Beside, Unit, even, gathered, reduced
 from planner.physics.training.low_precision import GROUP
 from planner.physics.training.optimizers import LIMIT, adapter_parameters, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
@@ -173,7 +173,9 @@ class Whole(NamedTuple):
     `computed` are the 16-bit weights a step computes with, `gathered` those of them that DeepSpeed has at a time,
     `bucket` what its communication buffers hold. `layer` and `root` are the parameters of FSDP's units, `waits` those
     of them whose gradients wait, `closing` those of its last weight; `compute`, `made_item` and `reduce_item` are the
-    bytes of a weight, and of its gradient as backward makes it and as it is reduced.
+    bytes of a weight, and of its gradient as backward makes it and as it is reduced. `replicated` is the embedding's
+    gradient, whole on each tensor rank in PyTorch. The `spread` bytes come to what ZeRO divides: experts that expert
+    parallelism splits have so many copies fewer to be divided over.
     """
 
     weights: int
@@ -196,6 +198,13 @@ class Whole(NamedTuple):
     compute: int
     made_item: int
     reduce_item: int
+    replicated: int
+    replicated_part: int
+    spread_weights: int
+    spread_master: int
+    spread_gradients: int
+    spread_optimizer: int
+    spread_step: int
     full_precision: bool
     making: bool
     only_adapters: bool
@@ -241,16 +250,24 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
     units = _units(arch, choice, counts, trained if adapters else 0)
     compute = _gathered_item(choice, recipe.item, full_precision)
+    made_item = gradient_item if adapters else compute
+    whole_gradient = choice.framework == "fsdp" and choice.tp > 1 and not adapters and "embedding" not in choice.frozen
+    table = made_item * counts["embedding"] if whole_gradient else 0
+    spread = counts["experts"] * (choice.ep - 1)
+    grown = 0 if adapters or "mlp" in choice.frozen else spread
+    master_item = 4 if full_precision and choice.framework in ("megatron", "deepspeed") else 0
     out = []
     for optimizer in optimizers:
+        kept = optimizer_bytes(arch, choice, optimizer, trained, counts, state_item)
+        scratch = step_bytes(arch, choice, optimizer, trained, counts, gradient_item, recipe.item, full_precision)
         out.append(
             Whole(
                 weights,
                 adapter_item * trained if adapters else 0,
-                4 * trained if full_precision and choice.framework in ("megatron", "deepspeed") else 0,
+                master_item * trained,
                 gradient_item * trained,
-                optimizer_bytes(arch, choice, optimizer, trained, counts, state_item),
-                step_bytes(arch, choice, optimizer, trained, counts, gradient_item, recipe.item, full_precision),
+                kept,
+                scratch,
                 gradient_item,
                 trained,
                 compute * local,
@@ -258,8 +275,15 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
                 *units,
                 compute,
-                gradient_item if adapters else compute,
+                made_item,
                 _reduce_item(choice, gradient_item, full_precision),
+                table * choice.tp,
+                table,
+                kept_item * spread,
+                master_item * grown,
+                gradient_item * grown,
+                share(kept * grown, max(1, trained)),
+                share(scratch * grown, max(1, trained)),
                 full_precision,
                 not (choice.framework == "megatron" and full_precision),
                 adapters,
@@ -293,13 +317,14 @@ def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> Sta
     fsdp = (choice.framework == "fsdp") * 1 + own * second
     stays = (choice.offload == "none") * 1
     gradient_shards = 1 + second * (shards - 1)
-    gradients = share(found.gradients, gradient_shards)
+    gradients = share(found.gradients + (gradient_shards > 1) * found.spread_gradients, gradient_shards)
     # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
     # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
     pipelined = fsdp * third * (choice.pp > 1) * (1 - only_adapters)
     # without stage 3 FSDP keeps what it computes with whole, beside its shards, until backward has passed
     half = fsdp * (1 - third) * ((copies > 1) | (full_precision * 1 > 0))
-    weights = share(found.weights, 1 + (third + half * first) * (shards - 1))
+    weight_shards, state_shards = 1 + (third + half * first) * (shards - 1), 1 + first * (shards - 1)
+    weights = share(found.weights + (weight_shards > 1) * found.spread_weights, weight_shards)
     weights = weights * (1 - third * (choice.offload == "parameters"))
     buckets = pipelined * found.gradients + found.bucket * (copies > 1) * (first - third)
     buckets = buckets + own * gradients * (copies > 1) * (1 - second)
@@ -310,12 +335,13 @@ def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> Sta
         beside = even(third * found.gathered)
     return States(
         weights + found.adapters,
-        share(found.master, 1 + first * (shards - 1)) * stays,
+        share(found.master + (state_shards > 1) * found.spread_master, state_shards) * stays,
         gradients,
-        share(found.optimizer, 1 + first * (shards - 1)) * stays,
+        share(found.optimizer + (state_shards > 1) * found.spread_optimizer, state_shards) * stays,
         beside,
         buckets,
-        share(found.step, 1 + first * (shards - 1)) * stays,
+        share(found.step + (state_shards > 1) * found.spread_step, state_shards) * stays
+        + (1 - first) * found.replicated,
         found.gradient_item,
         gradient_shards,
         fsdp * (copies > 1) * found.waits,
@@ -339,9 +365,15 @@ def _fsdp_beside(found: Any, third: Any, half: Any, pipelined: Any, shards: Any,
     whole = gathered(layer, root, found.computed, third)
     sent = reduced(layer, root, found.waits * found.made_item, found.closing * found.made_item, shards, resident)
     most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
+    # the embedding's gradient is whole on every tensor rank from its backward on
+    table = found.replicated - found.replicated_part
     return Beside(
         tuple(some * (size + pipelined * (found.computed - size)) for size in whole),
-        tuple(copies * (size + pipelined * ((place == REDUCE) * most - size)) for place, size in enumerate(sent)),
+        tuple(
+            copies * (size + pipelined * ((place == REDUCE) * most - size))
+            + table * (resident if place < EMBEDDING else 1)
+            for place, size in enumerate(sent)
+        ),
     )
 
 
