@@ -95,6 +95,7 @@ SHARDED = {
     "reduced_bf16": "gradients reduced in bf16",
     "accumulate": "two micro-batches add up",
     "frozen": "embedding, or embedding and head, frozen",
+    "int8": "int8 products (torchao) under FSDP2",
     "tensor": "tensor and sequence parallel (torch.distributed.tensor.parallel)",
     "selective_products": "selective by a list of products (PyTorch)",
     "selective_operations": "selective by every second product (torchtitan `op`)",

@@ -9,7 +9,8 @@ and the optimizer's step. Selective checkpointing is PyTorch's `create_selective
 list of aten.mm, addmm, bmm, _grouped_mm and the attention kernels, `operations` with torchtitan's policy of every
 second aten.mm and these kernels; `every_second_layer` checkpoints the second, fourth, … layer. `tensor` is a
 llama-style decoder under torch.distributed.tensor.parallel as torchtitan splits it (norms by sequence, column- and
-row-wise products, the embedding by rows, the loss parallel). The models stand in
+row-wise products, the embedding by rows, the loss parallel). `int8` swaps the layers' products for torchao 0.18's
+`Int8MixedPrecisionTrainingLinear` (the product itself an empty tensor of its size). The models stand in
 training_options_models.jsonl and training_sharded_models.jsonl.
 """
 
