@@ -163,8 +163,6 @@ def test_what_a_checkpoint_leaves_alone_in_some_layers(tmp_path: Path) -> None:
     model = read_config(write(tmp_path, {**config, "quantization_config": said}))
     assert model.native_format == "fp8_e4m3"
     assert (model.native_leaves, model.native_partly) == (("attention", "head"), {"dense": 2})
-    plain = read_config(write(tmp_path, {**config, "quantization_config": {"quant_method": "fbgemm_fp8"}}))
-    assert (plain.native_leaves, plain.native_partly) == ((), {})
 
 
 def test_a_quantization_in_a_file_of_its_own(tmp_path: Path) -> None:
