@@ -84,7 +84,6 @@ def _solve(
         try:
             if not all(table.thorough for table in tables.values()):
                 report("trying what does not fit too")
-                answer = replace(answer, conflict=())  # what is not all there does not tell which rules conflict
                 answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
             report("looking for ways out")
             answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))

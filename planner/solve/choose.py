@@ -30,7 +30,8 @@ MOST_REJECTED = 20
 def choose(
     problem: Problem, tables: Mapping[str, Table], catalog: Catalog, top: int, seconds: float, workers: int
 ) -> Answer:
-    """Return the proven answer, or the conflict that leaves none."""
+    """Return the proven answer, or the conflict that leaves none: none is named where tables lack what does not fit."""
+    thorough = all(table.thorough for table in tables.values())
     considered = sum(table.candidates for table in tables.values())
     broken = {name: broken_by(table, problem) for name, table in tables.items()}
     fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
@@ -42,6 +43,7 @@ def choose(
         conflict = tuple(
             replace(item, of=name if len(empty) > 1 else "")
             for name in empty
+            if thorough
             for item in conflict_of(problem, tables[name], broken[name], catalog)
         )
         return Answer("infeasible", (), (), conflict, None, considered, removed)

@@ -345,6 +345,8 @@ def settle(
                 proven = False
                 break
             if cpsat.infeasible(fleet.model, seconds=left):
+                if not all(table.thorough for table in tables.values()):
+                    return ()  # what is not all there does not tell which rules conflict
                 from planner.solve.fleet_conflict import conflict_of
 
                 return conflict_of(problem, tables, broken, ranks, catalog, seconds)

@@ -64,12 +64,17 @@ def _infeasible(expect: Expectation, answer: Answer) -> list[Diagnostic]:
     rules = [item.rule for item in answer.conflict]
     if expect.blamed is None or expect.blamed in rules:
         return []
+    if not rules:
+        message = "nothing fits; which rules conflict was not found within the time limit"
+        return [error("E0702", message, expect.span)]
     message = f"nothing fits, but not by {expect.blamed}"
     return [error("E0903", message, expect.span, label=_conflict(answer))]
 
 
 def _conflict(answer: Answer) -> str:
     rules = [item.rule for item in answer.conflict]
+    if not rules:
+        return "which rules conflict was not found within the time limit"
     return f"{', '.join(rules)} cannot be kept" + (" together" if len(rules) > 1 else "")
 
 

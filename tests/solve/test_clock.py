@@ -9,6 +9,7 @@ import pytest
 from planner.cli.plan import load_plan
 from planner.solve import clock, solve
 from planner.solve.candidate import Answer
+from planner.trials.run import run
 
 SERVICE = 'inference a { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4; gpus in 1..2 }\n'
 TRAINING = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; gpus in 1..2; headroom >= 10%; %s }\n'
@@ -73,3 +74,13 @@ def test_a_limit_that_passed_is_told_without_a_traceback(tmp_path: Path) -> None
     loaded = load_plan(str(plan))
     assert loaded.problem is not None
     assert solve(loaded.problem, loaded.catalog, time_limit=1e-9).outcome == "unknown"
+
+
+def test_a_test_block_says_that_the_rules_were_not_found_in_time(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.mem"
+    plan.write_text("edition 2026\n" + PLANS["service"] + 'test "x" { a.gpus = 1; expect infeasible by a.gpus }\n')
+    loaded = load_plan(str(plan))
+    assert loaded.problem is not None, loaded.findings
+    (trial,) = loaded.problem.trials
+    verdict = run(trial, lambda _: Answer("infeasible", (), (), (), None, 1, reproducible=False))
+    assert [item.code for item in verdict.failures] == ["E0702"]
