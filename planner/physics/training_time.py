@@ -241,15 +241,26 @@ def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[A
     )
 
 
+def _sendings(what: Work, on: Card) -> tuple[Any, Any]:
+    """Seconds of what is sent between stages, and of what is sent among copies."""
+    # a ring enters a host once, so each host sends for as many rings as pass it: those of its tensor ranks or stages
+    rings = on.per_host / _least(on.per_host / what.tensor, what.group / what.tensor)
+    return what.hops / link(on, what.gpus, what.group), what.behind / link(on, what.group, rings)
+
+
+def sent(what: Work, on: Card) -> Any:
+    """Seconds that a step takes at least by what is sent, before what a pipeline waits."""
+    hops, behind = _sendings(what, on)
+    return hops + behind
+
+
 def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
     """A step's time, its tokens a second on all GPUs and its MFU; `again` are the shares of forward run twice."""
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
     compute = products + attention + traffic
-    hops = what.hops / link(on, what.gpus, what.group)
-    # a ring enters a host once, so each host sends for as many rings as pass it: those of its tensor ranks or stages
-    rings = on.per_host / _least(on.per_host / what.tensor, what.group / what.tensor)
-    uncovered = what.behind / link(on, what.group, rings) + what.hidden * hops - compute
+    hops, behind = _sendings(what, on)
+    uncovered = behind + what.hidden * hops - compute
     waits = asked[3] / link(on, what.waiting_group, on.per_host) + (1 - what.hidden) * hops
     talk = waits + (uncovered + abs(uncovered)) / 2
     bubble = what.bubble * (compute + talk)

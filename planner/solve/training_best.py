@@ -33,6 +33,7 @@ from planner.solve.training_grid import (
     too_large,
 )
 from planner.solve.training_pace import first_that_fits, pace_of, roomiest
+from planner.solve.training_work import work_at
 from planner.solve.tuning import Pace
 
 if TYPE_CHECKING:
@@ -252,7 +253,8 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
         owns.append(grid.config[rows[row]])
         gpus.append(columns[column])
     cell, own, gpu = (numpy.concatenate(columns) for columns in (cells, owns, gpus))
-    return _first_in_time(these, cell, own, gpu)
+    some = _sent(these, worth, cell, own, gpu) <= limits[cell, gpu]
+    return _first_in_time(these, cell[some], own[some], gpu[some])
 
 
 def _least_of_type(these: Grounds, taken: Column) -> Column:
@@ -266,14 +268,20 @@ def _least_of_type(these: Grounds, taken: Column) -> Column:
     return numpy.where(known & (cost > 0), least, taken)
 
 
+def _sent(these: Grounds, worth: Column, cell: Column, config: Column, gpu: Column) -> Column:
+    """Return the least that pairs can take by what they send, whatever compute covers (see `_hope`)."""
+    assert these.space.works is not None
+    work = work_at(these.space.works, config)
+    card = training_time.Card(*these.cards[these.space.kind[config], gpu].T)
+    taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / worth[config]
+    return taken * card.peak if these.order.time == "mfu" else taken
+
+
 class Hope(NamedTuple):
     """What a step asks at least of a card, and what that is multiplied by, in single precision; whether by the card's
-    peak as well. `behind` and its `group` are what compute may cover, but not outlast. Single precision will do for
-    what is only compared: it loses less than SAFE."""
+    peak as well. Single precision will do for what is only compared: it loses less than SAFE."""
 
     asked: Column
-    behind: Column
-    group: Column
     factor: Column
     peaked: bool
 
@@ -290,10 +298,7 @@ def _hope(these: Grounds) -> tuple[Hope, Column, bool]:
     demands = training_time.demands(pace.work, pace.again, pace.attention_again)
     worth, peaked = _worth(these, pace.work)
     factor = ((1 - SAFE) * (1 + pace.work.bubble) / worth).astype(numpy.float32)
-    asked, behind, group = (
-        part.astype(numpy.float32) for part in (numpy.stack(demands, axis=1), pace.work.behind, pace.work.group)
-    )
-    return Hope(asked, behind, group, factor, peaked), worth, peaked
+    return Hope(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), worth, peaked
 
 
 def _paced(these: Grounds, cell: Column, config: Column, gpu: Column) -> Pace:
@@ -346,16 +351,6 @@ def _low(
         with numpy.errstate(divide="ignore", invalid="ignore"):
             each = ((card.peak if hope.peaked else 1.0) / reached).astype(numpy.float32)
         found = hope.asked[own] @ numpy.where(card.peak > 0, each, 0)
-        gpus, tensor = these.cells[cell]
-        joined = numpy.flatnonzero(card.per_host < gpus)
-        if len(joined):  # what hosts send takes its time, whatever compute covers
-            peak = card.peak[joined] if hope.peaked else 1.0
-            inside, outside = (
-                (peak / way).astype(numpy.float32) for way in (card.link[joined], card.network[joined] / tensor)
-            )
-            far = hope.group[own][:, None] > card.per_host[joined]
-            sent = hope.behind[own][:, None] * numpy.where(far, numpy.maximum(inside, outside), inside)
-            found[:, joined] = numpy.maximum(found[:, joined], sent)
         found *= hope.factor[own][:, None]
         if wanted is None:
             found[:, card.peak == 0] = numpy.inf

@@ -207,26 +207,30 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
 
     clock.look()
     space, order, rented = these.space, these.order, these.rented[cell]
-    able = (these.cards[:, :, 0] > 0)[space.kind[config]]
-    fit, ok = numpy.zeros_like(able), numpy.zeros_like(able)
+    fit = numpy.zeros((len(config), len(rented)), dtype=bool)
+    ok = fit.copy()
+    columns = numpy.flatnonzero(rented)
+    types, type_of = numpy.unique(these.same[columns].argmax(axis=1), return_inverse=True)
+    type_of = type_of.reshape(-1)
 
     def count(rule: str, where: Column, columns: Column) -> None:
         number = broken.setdefault(rule, numpy.zeros(len(rented), dtype=numpy.int64))
-        number[columns] += where.sum(axis=0) * rented[columns] * space.stands_for
+        number[columns] += where * rented[columns] * space.stands_for
 
-    columns = numpy.flatnonzero(rented)
-    able = able[:, columns]
-    least = these.least[config][:, None] + these.above[cell][columns]
-    for rule, where in too_large(these, least, columns).items():
-        count(rule, where, columns)
-    fit[:, columns] = least <= these.room[columns]
+    able = (these.cards[:, types, 0] > 0)[space.kind[config]]
+    least = these.least[config][:, None] + these.above[cell][types]
+    for rule, where in too_large(these, least, types).items():
+        count(rule, where.sum(axis=0)[type_of], columns)
+    fits = least <= these.room[types]
+    fit[:, columns] = fits[:, type_of]
     for name, refused in these.refused.items():
-        count(f"{these.workload}.{name}", refused[space.kind[config]][:, columns], columns)
-    good = fit[:, columns] & able
+        count(f"{these.workload}.{name}", refused[:, types][space.kind[config]].sum(axis=0)[type_of], columns)
+    good = fits & able
     for rule, bound in order.bounds(("quality",)):
         bad = poor(these, bound, config)
-        count(rule, numpy.broadcast_to(bad, good.shape), columns)
+        count(rule, bad.sum(), columns)
         good &= ~bad
+    good = good[:, type_of]
     if order.bounds(FASTER):
         some = numpy.flatnonzero(good.any(axis=0))
         columns, good = columns[some], good[:, some]
@@ -235,7 +239,7 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
         found = numbers(these, cell, config, columns, place, these.costs[0][cell], names, good)
         kept = good.copy()
         for rule, where in late(these, found).items():
-            count(rule, where & good, columns)
+            count(rule, (where & good).sum(axis=0), columns)
             kept &= ~where
         good = kept
     ok[:, columns] = good

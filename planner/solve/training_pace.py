@@ -70,11 +70,15 @@ def cards_of(this: Run, found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple
     """
     import numpy
 
-    reach = reach or [(ONE_HOST, NETWORK)] * len(gpus)
-
+    if reach:
+        types = {gpu.id: gpu for gpu in gpus}
+        column = {name: place for place, name in enumerate(types)}
+        cards = cards_of(this, found, list(types.values()))[:, [column[gpu.id] for gpu in gpus]]
+        cards[:, :, -2:] = reach
+        return cards
     known = {precision: [tuning.computes(gpu, precision) for gpu in gpus] for _, precision in found.kinds}
     fields = [
-        [training_time.card(gpu, peak, *hosts) for gpu, peak, hosts in zip(gpus, known[precision], reach, strict=True)]
+        [training_time.card(gpu, peak, ONE_HOST, NETWORK) for gpu, peak in zip(gpus, known[precision], strict=True)]
         for _, precision in found.kinds
     ]
     out = numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), -1)

@@ -196,7 +196,7 @@ def _picked(this: Ground, order: Order) -> Table | None:
 
     def made(pairs: Column) -> Table:
         config, at = numpy.divmod(pairs, len(cards))
-        config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at]), len(gpus))
+        config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at], return_inverse=True)[0], len(gpus))
         column = numpy.searchsorted(card, at)  # any of the GPU type
         over = above[cell.reshape(-1)[config], column]
         fewest = first_that_fits(found, config, these.room[column] - over)

@@ -274,15 +274,20 @@ def _growing(states: Held, lives: Live, place: Integers, row: Integers) -> Integ
     )
     beside = states.beside[:, place, None]
     standing = np.where(resident, whole, 0) * MILLE
-    most: Integers = np.maximum.reduce(
-        [lives.before[number][row] + (beside[at] + standing) for number, at in enumerate(BEFORE)]
-        + [lives.after[number][row] + (beside[at] + whole * MILLE) for number, at in enumerate(AFTER)]
-    )
+    places = [(each, beside[at] + standing) for each, at in zip(lives.before, BEFORE, strict=True)]
+    places += [(each, beside[at] + whole * MILLE) for each, at in zip(lives.after, AFTER, strict=True)]
+    most: Integers | None = None
+    for each, more in places:  # in place: these are the largest arrays of a solve
+        here = each[row]
+        here += more
+        most = here if most is None else np.maximum(most, here, out=most)
+    assert most is not None
     for at, graded, weight in lives.layers:
         passed = np.maximum(0, graded[row] - waits)
         there = np.where(resident, whole, np.minimum(whole, -(-passed * item // shards))) * MILLE
-        holds = beside[at, :, 0].T - freed * passed
-        np.maximum(most, weight[row] + there + holds, out=most)
+        there += beside[at, :, 0].T - freed * passed
+        there += weight[row]
+        np.maximum(most, there, out=most)
     return most
 
 
