@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.problem import Problem
+from planner.language.problem import Problem, Workload
 from planner.solve.candidate import Broken, Candidate, Conflict, Filtered
 from planner.solve.judge import judge_row
 from planner.solve.table import Table, cases
@@ -50,7 +51,7 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
 
     workload = table.workload
     if not table.rows:
-        return [Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")]
+        return [_nowhere(problem, workload)]
     rules, sets, which = patterns(table, broken)
     out = []
     stated = frozenset({bound.rule for bound in workload.bounds} | {rule.name for rule in problem.rules})
@@ -70,6 +71,24 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
             physical = rule not in stated
             out.append(Conflict(rule, fault.needs if physical else None, fault.has, fault.unit))
     return out
+
+
+def _nowhere(problem: Problem, workload: Workload) -> Conflict:
+    """Return why a workload has no candidate at all: no split of its GPUs, or nothing that rents them."""
+    if workload.kind == "training" and not _splits(problem, workload):
+        free = {name: values for name, values in workload.domains.items() if name != "expert_parallel"}
+        if _splits(problem, replace(workload, domains=free)):
+            reason = "experts are split over the ranks of data and context parallelism, which it has to divide"
+            return Conflict(f"{workload.name}.expert_parallel", None, reason)
+        reason = "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
+        return Conflict(f"{workload.name}.gpus", None, reason)
+    return Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")
+
+
+def _splits(problem: Problem, workload: Workload) -> bool:
+    from planner.solve import tuning
+
+    return bool(tuning.layouts(tuning.run_of(problem, workload), False))
 
 
 def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: Catalog) -> Candidate:

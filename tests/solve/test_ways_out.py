@@ -41,3 +41,23 @@ def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
     mended = load_plan(str(file)).problem
     assert mended is not None, changes
     assert solve(mended, catalog).outcome == "optimal", changes
+
+
+@pytest.mark.parametrize(
+    ("split", "rule", "reason"),
+    [
+        ("tensor_parallel = 8; expert_parallel = 8", "w.expert_parallel", "data and context parallelism"),
+        ("tensor_parallel = 8; data_parallel = 3", "w.gpus", "do not multiply to it"),
+    ],
+)
+def test_a_split_that_cannot_be_is_said(split: str, rule: str, reason: str, tmp_path: Path) -> None:
+    catalog, _ = load()
+    file = tmp_path / "w.mem"
+    file.write_text(
+        'edition 2026\ntraining w { model = "mistralai/Mixtral-8x7B-v0.1"; sequence = 4Ki tokens; gpu = h100_sxm; '
+        f"gpus = 8; framework = megatron; global_batch = 64; {split} }}\nminimize cost\n"
+    )
+    problem = load_plan(str(file)).problem
+    assert problem is not None
+    found = {item.rule: str(item.has) for item in solve(problem, catalog).conflict}
+    assert reason in found[rule]
