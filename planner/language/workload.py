@@ -306,6 +306,16 @@ def _derive(block: _Block) -> None:
         )
     elif isinstance(output, Fraction) and prompt is None:
         given["prompt"] = max(Fraction(1), context - output)
+    prefix, begins = given.get("shared_prefix"), "prompt" if "prompt" in block.spans else "context"
+    longest = given.get("prompt", context)
+    if isinstance(prefix, Fraction) and isinstance(longest, Fraction) and prefix > longest:
+        scope.error(
+            "E0403",
+            f"the shared prefix is longer than the {begins}",
+            block.spans["shared_prefix"],
+            secondary=((block.spans[begins], f"the longest is {spoken(longest, 'tokens')}"),),
+            help="a prompt begins with the shared prefix",
+        )
 
 
 def _doubts(block: _Block) -> None:

@@ -45,7 +45,8 @@ class Work(NamedTuple):
 
     `waits` are bytes of tensor and expert parallelism in a forward pass, which nothing covers; `behind` bytes that hide
     behind compute; `hops` those that a stage of a pipeline sends on, `hidden` the share of them that hides too;
-    `bubble` the share a pipeline waits; `tokens` those of all GPUs.
+    `once` those sent at the end of a step, behind the `last` share of its compute; `bubble` the share a pipeline
+    waits; `tokens` those of all GPUs.
     """
 
     products: Any
@@ -61,6 +62,8 @@ class Work(NamedTuple):
     group: Any
     hops: Any
     hidden: Any
+    once: Any
+    last: Any
     bubble: Any
     tokens: Any
     gpus: Any
@@ -164,9 +167,11 @@ def work(
     topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
     waits = waits + layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
     copies = dp * choice.cp
-    # with ZeRO 3 weights are gathered in forward and again in backward, gradients scattered, for every micro-batch
-    parted = (zero >= 3) * 1
-    moved = (1 - parted) * (4 * gradients * 2) + parted * rounds * (2 * 2 * params + 4 * gradients)
+    # where gradients are shards they are scattered for every micro-batch; with ZeRO 3 weights are gathered in forward
+    # and again in backward, with PyTorch's ZeRO 2 in forward, with DeepSpeed's once a step
+    sharded, parted = (zero >= 2) * 1, (zero >= 3) * 1
+    gathers = 1 + sharded * (rounds - 1) if choice.framework in ("fsdp", "transformers") else 1
+    moved = sharded * rounds * 4 * gradients + 2 * params * ((sharded - parted) * gathers + parted * rounds * 2)
     behind = moved * (copies - 1) / copies
     # keys and values around the ring, in backward with their gradients
     behind = behind + 3 * 2 * _keys_and_values(arch) / split * stage * (choice.cp - 1)
@@ -187,6 +192,9 @@ def work(
         2 * 2 * arch.hidden * stage * chunks / choice.tp * (choice.pp > 1),
         # Megatron-LM sends while it computes where stages are interleaved (overlap_p2p_comm), and only there
         1.0 * (choice.schedule == "interleaved"),
+        # whole gradients are reduced once, behind the backward pass of the last micro-batch
+        (1 - sharded) * 4 * gradients * 2 * (copies - 1) / copies,
+        (1 if adapters else 2) / (2 if adapters else 3) / rounds,
         # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
         (choice.pp - 1) / (rounds * chunks),
         tokens,
@@ -241,17 +249,18 @@ def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[A
     )
 
 
-def _sendings(what: Work, on: Card) -> tuple[Any, Any]:
-    """Seconds of what is sent between stages, and of what is sent among copies."""
+def _sendings(what: Work, on: Card) -> tuple[Any, Any, Any]:
+    """Seconds of what is sent between stages, and of what is sent among copies: all along, and once."""
     # a ring enters a host once, so each host sends for as many rings as pass it: those of its tensor ranks or stages
     rings = on.per_host / _least(on.per_host / what.tensor, what.group / what.tensor)
-    return what.hops / link(on, what.gpus, what.group), what.behind / link(on, what.group, rings)
+    ring = link(on, what.group, rings)
+    return what.hops / link(on, what.gpus, what.group), what.behind / ring, what.once / ring
 
 
 def sent(what: Work, on: Card) -> Any:
     """Seconds that a step takes at least by what is sent, before what a pipeline waits."""
-    hops, behind = _sendings(what, on)
-    return hops + behind
+    hops, behind, once = _sendings(what, on)
+    return (hops + behind + once + abs(hops + behind - once)) / 2
 
 
 def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
@@ -259,10 +268,10 @@ def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> 
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
     compute = products + attention + traffic
-    hops, behind = _sendings(what, on)
-    uncovered = behind + what.hidden * hops - compute
+    hops, behind, once = _sendings(what, on)
+    uncovered, left = behind + what.hidden * hops - compute, once - what.last * compute
     waits = asked[3] / link(on, what.waiting_group, on.per_host) + (1 - what.hidden) * hops
-    talk = waits + (uncovered + abs(uncovered)) / 2
+    talk = waits + (uncovered + abs(uncovered) + left + abs(left)) / 2
     bubble = what.bubble * (compute + talk)
     seconds = compute + talk + bubble
     useful = (what.products + what.scores) * what.passes / on.peak

@@ -80,6 +80,9 @@ def _nowhere(problem: Problem, workload: Workload) -> Conflict:
         if _splits(problem, replace(workload, domains=free)):
             reason = "experts are split over the ranks of data and context parallelism, which it has to divide"
             return Conflict(f"{workload.name}.expert_parallel", None, reason)
+        free = {name: values for name, values in workload.domains.items() if name != "zero"}
+        if _splits(problem, replace(workload, domains=free)):
+            return Conflict(f"{workload.name}.zero", None, "DeepSpeed has no pipelines beside ZeRO 2 and 3")
         reason = "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
         return Conflict(f"{workload.name}.gpus", None, reason)
     return Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")

@@ -121,6 +121,7 @@ def layouts(this: Run, fixed: bool) -> list[Layout]:
                         out += [
                             Layout(dp, tp, pp, cp, ep, zero, offload)
                             for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3))
+                            if pp == 1 or zero < 2 or this.framework != "deepspeed"  # its PipelineEngine refuses them
                             for offload in words(item, "offload", ("none",))
                         ]
     return out

@@ -57,6 +57,8 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
             ):
                 if batch and batch % (dp * size):
                     continue
+                if workload.given.get("framework") == "deepspeed" and pp > 1 and zero > 1:
+                    continue
                 yield {
                     "method": method,
                     "precision": precision,

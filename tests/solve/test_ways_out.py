@@ -48,6 +48,7 @@ def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
     [
         ("tensor_parallel = 8; expert_parallel = 8", "w.expert_parallel", "data and context parallelism"),
         ("tensor_parallel = 8; data_parallel = 3", "w.gpus", "do not multiply to it"),
+        ("zero = 3; data_parallel = 4; pipeline_parallel = 2", "w.zero", "DeepSpeed has no pipelines"),
     ],
 )
 def test_a_split_that_cannot_be_is_said(split: str, rule: str, reason: str, tmp_path: Path) -> None:
@@ -55,7 +56,8 @@ def test_a_split_that_cannot_be_is_said(split: str, rule: str, reason: str, tmp_
     file = tmp_path / "w.mem"
     file.write_text(
         'edition 2026\ntraining w { model = "mistralai/Mixtral-8x7B-v0.1"; sequence = 4Ki tokens; gpu = h100_sxm; '
-        f"gpus = 8; framework = megatron; global_batch = 64; {split} }}\nminimize cost\n"
+        f"gpus = 8; framework = {'deepspeed' if 'zero' in split else 'megatron'}; global_batch = 64; {split} }}\n"
+        "minimize cost\n"
     )
     problem = load_plan(str(file)).problem
     assert problem is not None
