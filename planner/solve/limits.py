@@ -38,8 +38,8 @@ def _training(workload: Workload) -> Limits:
         return out
     if "tensor_parallel" not in workload.domains and most > max(tuning.TENSORS):
         out["tensor_parallel"] = max(tuning.TENSORS)
-    if "pipeline_parallel" not in workload.domains and min(most, layers) > max(tuning.PIPELINES):
-        out["pipeline_parallel"] = max(tuning.PIPELINES)
+    if "pipeline_parallel" not in workload.domains and min(most, layers) > max(tuning.pipelines(workload)):
+        out["pipeline_parallel"] = max(tuning.pipelines(workload))
     if "context_parallel" not in workload.domains and most > serving.WITHIN_NODE:
         out["context_parallel"] = max(tuning.CONTEXTS)
     if "expert_parallel" not in workload.domains and most > serving.WITHIN_NODE and serving.mixture(workload.model):

@@ -97,6 +97,12 @@ def recipes(this: Run) -> list[Recipe]:
     ]
 
 
+def pipelines(workload: Workload) -> tuple[int, ...]:
+    """Return the pipelines that are tried where the plan does not say: for the Trainer of transformers none, whose
+    sizes are those of accelerate's ParallelismConfig (1.15.0): copies, shards, tensor and context parallelism."""
+    return (1,) if workload.given.get("framework", "transformers") == "transformers" else PIPELINES
+
+
 def layouts(this: Run, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
     item = this.workload
@@ -106,7 +112,7 @@ def layouts(this: Run, fixed: bool) -> list[Layout]:
     out = []
     for total in totals:
         for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
-            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else PIPELINES):
+            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(item)):
                 for cp in counts(item, "context_parallel") or CONTEXTS:
                     if total % (tp * pp * cp) or pp > _layers(this):
                         continue

@@ -48,7 +48,7 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     defaults = (("method", "full"), ("precision", "bf16"), ("optimizer", "adamw"), ("offload", "none"))
     words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
-        for tp, pp in itertools.product(tuning.TENSORS, tuning.PIPELINES):
+        for tp, pp in itertools.product(tuning.TENSORS, tuning.pipelines(workload)):
             if total % (tp * pp) or pp > layers:
                 continue
             dp = total // (tp * pp)
