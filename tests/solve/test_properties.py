@@ -287,13 +287,15 @@ def test_an_answer_says_how_far_was_searched(tmp_path: Path) -> None:
     """What a plan leaves open has a limit, which a proof rests on; what it says has none but its own."""
     service = 'inference a { model = "meta-llama/Llama-3.1-8B"; context = 4096; concurrency = 8; %s }\n'
     training = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; global_batch = 8; precision = bf16; %s }\n'
-    parallel = {"tensor_parallel": 8, "pipeline_parallel": 1}
+    parallel = {"tensor_parallel": 8, "pipeline_parallel": 8}
     for text, limits in (
         (service % "", {"a": {"gpus": 64, **parallel}}),
         (service % "gpus in 1..8", {}),
-        (service % "gpus in 8..16 step 8; tensor_parallel in {8, 16}", {"a": {"pipeline_parallel": 1}}),
-        (training % "", {"t": {"gpus": 128, **parallel, "context_parallel": 1}}),
-        (training % "gpus = 2", {}),
+        (service % "gpus in 8..16 step 8; tensor_parallel in {8, 16}", {"a": {"pipeline_parallel": 8}}),
+        (training % "framework = fsdp", {"t": {"gpus": 128, **parallel, "context_parallel": 1}}),
+        (training % "", {"t": {"gpus": 128, **parallel, "pipeline_parallel": 1, "context_parallel": 1}}),
+        (training % "gpus = 2; framework = fsdp", {}),
+        (training % "gpus = 2", {"t": {"pipeline_parallel": 1}}),
     ):
         answer = answer_of(text, tmp_path)
         assert answer.searched == limits, text
