@@ -15,8 +15,9 @@ MOST_SOLD_SINGLY = 8
 ONE_HOST = 1 << 40
 """GPUs on a host where one host holds all of a workload's: more than any has."""
 NETWORK = 1_250_000_000
-"""Bytes/s of a host between hosts whose network nobody states: 10 Gbit/s, assumed on the low side of what is rented."""
-TIMES = frozenset({"step_time", "throughput", "mfu", "duration", "total_cost"})
+"""Bytes/s of a host between hosts whose network nobody states: 10 Gbit/s, an assumption: whole
+nodes of the catalog state 100 and more, instances of one GPU 0.1 to 100."""
+TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 """Outcomes of a training that hosts and their network change."""
 
 
@@ -131,7 +132,7 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     read = {name for condition in conditions for name in reads(condition, workload.name)}
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
-    joined = workload.kind == "training" and not TIMES.isdisjoint(read)
+    joined = workload.kind == "training" and not read.isdisjoint(TIMES)
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined)
 
 

@@ -12,12 +12,10 @@ from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.judge import count, hardware, headroom, placed
-from planner.solve.renting import hosts_note
+from planner.solve.renting import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, steps, value
 from planner.solve.tuning import Layout, Pace, Recipe, Run
-
-TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 
 
 def judge(

@@ -11,7 +11,7 @@ from planner.catalog.records import Gpu
 from planner.language.problem import Bound
 from planner.physics import training_time
 from planner.solve import clock, tuning
-from planner.solve.renting import NETWORK, ONE_HOST
+from planner.solve.renting import NETWORK, ONE_HOST, TIMES
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.training_space import Space
 from planner.solve.training_work import work_at
@@ -19,9 +19,6 @@ from planner.solve.tuning import Pace, Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
-
-
-TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 
 
 def limit_of(usable: int, bounds: Sequence[Bound]) -> int:

@@ -23,7 +23,7 @@ from planner.solve.placing import Placed, place
 from planner.solve.ranking import best as best_row
 from planner.solve.ranking import keys as keys_of
 from planner.solve.ranking import quantity_of
-from planner.solve.renting import Market, Renting, market_of, offers_for
+from planner.solve.renting import TIMES, Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of, breaks, broken_by
@@ -31,7 +31,6 @@ from planner.solve.table import Axis, Table, empty, unknown
 from planner.solve.training_best import best, nearest
 from planner.solve.training_grid import ALIKE, Order, grounds, order_of, survey
 from planner.solve.training_pace import (
-    TIMES,
     cards_of,
     first_that_fits,
     joined,
