@@ -87,9 +87,9 @@ FIELDS: tuple[Quantity, ...] = (
     number("cost", ("fleet",), "outcome", "USD/h", "What all workloads cost together."),
     number("gpus", ("fleet",), "outcome", None, "GPUs of all workloads."),
     number("power", ("fleet",), "outcome", "W", "Board power of all GPUs."),
-    number("throughput", ("fleet",), "outcome", "tok/s", "Tokens per second of all workloads."),
-    number("replicas", ("fleet",), "outcome", None, "Replicas of all workloads."),
-    number("total_cost", ("fleet",), "outcome", "USD", "Price of all training runs."),
+    number("throughput", ("fleet",), "outcome", "tok/s", "Tokens per second, generated and trained."),
+    number("replicas", ("fleet",), "outcome", None, "Replicas of all inference workloads; a training adds none."),
+    number("total_cost", ("fleet",), "outcome", "USD", "Price of all training runs; an inference adds none."),
     number("available", ("fleet",), "outcome", None, "GPUs of one type that may be used: `available.h100_sxm <= 16`."),
 )
 """The fields of rows. `given` ones can be declared; a filter can ask for all of a GPU, offer or format."""

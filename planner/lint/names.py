@@ -147,7 +147,8 @@ def _imported(source: Source, tokens: list[Lexeme], used: set[str]) -> Iterator[
         if not any(name == alias.text or name.startswith(f"{alias.text}.") for name in used):
             yield _unused(source, alias.text, "is imported and never used", alias.span, whole)
     elif len(kinds) > 1 and kinds[1] == "LBRACE":
-        listed = [token for token in tokens[2 : kinds.index("RBRACE")] if token.type == "NAME"]
+        end = kinds.index("RBRACE") if "RBRACE" in kinds else 2  # a list that is never closed is an error of its own
+        listed = [token for token in tokens[2:end] if token.type == "NAME"]
         unused = [token for token in listed if token.text not in used]
         for token in unused:
             found = _unused(source, token.text, "is imported and never used", token.span, whole)

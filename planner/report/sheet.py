@@ -11,7 +11,7 @@ from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
 from planner.solve.candidate import Answer, Broken, Candidate, Part, Solved
-from planner.solve.together import instances
+from planner.solve.together import amount, instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +297,7 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
     rows = [item.chosen for item in answer.workloads]
     out: list[Limit] = []
     for bound in problem.fleet:
-        used = _total(rows, bound.quantity, bound.gpu)
+        used = amount(bound, {row.workload: row for row in rows})
         if used is None:
             continue
         quantity = "gpus" if bound.gpu else bound.quantity
@@ -311,15 +311,3 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
             part = taken / offer.available if offer.available else None
             out.append(Limit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
     return tuple(out)
-
-
-def _total(rows: Sequence[Candidate], quantity: str, gpu: str | None) -> Fraction | None:
-    if gpu is not None:
-        return Fraction(sum(row.gpus for row in rows if row.gpu == gpu))
-    if quantity == "cost":
-        return Fraction(sum(row.cost for row in rows), 1_000_000)
-    if quantity == "gpus":
-        return Fraction(sum(row.gpus for row in rows))
-    values = [row.outcome(quantity) for row in rows]
-    numbers = [value for value in values if isinstance(value, Fraction)]
-    return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None

@@ -59,12 +59,18 @@ def conditions_of(problem: Problem) -> list[Expression]:
     return rules + [wish.condition for wish in problem.preferences if len(speaks_of(wish.condition)) != 1]
 
 
+_SIDES = {False: ("<=", "<", "="), True: (">=", ">", "=")}
+"""The operators of a fleet bound that limit from above, and from below."""
+
+
 def shared_of(problem: Problem, table: Table, rows: Column, cheapest: bool) -> Shared:
     """Return what rows of a table take of what is shared; their cost too where the cheapest does not come first."""
     told = [column for condition in conditions_of(problem) for column in telling.told(condition, table, rows)]
     bounds = [bound for bound in problem.fleet if bound.quantity != "cost"]
-    amounts = {bound.rule: amount_column(bound, table) for bound in bounds}
-    lower = {bound.rule: bound.operator in (">=", ">") for bound in bounds}
+    # two bounds may have one rule; what equals a number is bounded from both sides
+    sides = [(bound, side) for bound in bounds for side in (False, True) if bound.operator in _SIDES[side]]
+    amounts = {f"{bound.rule} {side}": amount_column(bound, table) for bound, side in sides}
+    lower = {f"{bound.rule} {side}": side for bound, side in sides}
     if not cheapest:
         amounts["cost"], lower["cost"] = table.costs, False
     limited = {offer.id for offer in problem.offers.limited}
@@ -82,6 +88,11 @@ def amount_column(bound: FleetBound, table: Table) -> Column:
         axis = table.axes["gpu"]
         mine = numpy.array([name == bound.gpu for name in axis.values], dtype=bool)[axis.index]
         return numpy.where(mine, table.gpus, 0)
+    if bound.quantity in table.axes:
+        counts = table.axes[bound.quantity]
+        return numpy.array([int(str(value)) for value in counts.values], dtype=numpy.int64)[counts.index]
+    if bound.quantity not in table.outcomes:  # the other kind's: a bound is on the sum of the workloads that have it
+        return numpy.zeros(table.rows, dtype=numpy.int64)
     found = table.outcome(bound.quantity)
     return numpy.where(found == UNKNOWN, 0, found)
 
@@ -217,6 +228,19 @@ def _bound(fleet: Fleet, bound: FleetBound) -> None:
         case _:
             low, high = -floor(-edge), floor(edge)
     fleet.model.row(terms_of(fleet, bound), low, high)
+    known_only(fleet, bound)
+
+
+def known_only(fleet: Fleet, bound: FleetBound) -> None:
+    """Bar rows whose part of a fleet bound's quantity nobody knows: it cannot be shown that they keep the bound."""
+    barred: list[int] = []
+    for name, rows in fleet.rows.items():
+        table = fleet.tables[name]
+        if bound.quantity in table.outcomes:
+            own = table.outcome(bound.quantity)
+            barred += [v for v, row in zip(fleet.takes[name], rows, strict=True) if own[row] == UNKNOWN]
+    if barred:
+        fleet.model.row(dict.fromkeys(barred, 1), high=0)
 
 
 def _rule(fleet: Fleet, name: str, condition: Expression) -> None:

@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Bound, Problem
 from planner.solve import clock, cpsat
 from planner.solve.candidate import Conflict
-from planner.solve.fleet import Fleet, build, terms_of
+from planner.solve.fleet import Fleet, build, known_only, terms_of
 from planner.solve.ranking import HUGE, Keys
 from planner.solve.rules import speaks_of, unit_of
 from planner.solve.scale import SCALES, UNKNOWN
@@ -117,6 +117,7 @@ def _relaxed(
             return Conflict(rule, None, bound.value, unit)
         sign = 1 if bound.operator in ("<=", "<") else -1
         terms = {index: sign * weight for index, weight in terms_of(fleet, bound).items()}
+        known_only(fleet, bound)
         found = cpsat.solve(fleet.model, terms, seconds=left)
         return Conflict(rule, None if found is None else Fraction(sign * found.value, scale), bound.value, unit)
     offer = next((item for item in problem.offers.limited if f"{item.id}.available" == rule), None)

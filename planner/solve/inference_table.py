@@ -176,7 +176,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     rule = f"{workload.name}.tensor_parallel"
     broken[rule] = broken.get(rule, False) | splitting[split][base]
     if this.demand is not None:
-        need = _needed(this, tpot, ttft)
+        need = _needed(this, len(split), tpot, ttft)
         broken[f"{workload.name}.demand"] = replicas < need[base]
     return Table(
         workload,
@@ -211,7 +211,7 @@ def scaled(problem: Problem, workload: Workload) -> bool:
             bound.quantity in SCALED or bound.operator in (">=", ">", "!=") and bound.quantity == "cost"
             for bound in workload.bounds
         )
-        or any(bound.operator in (">=", ">") for bound in problem.fleet)
+        or any(bound.operator in (">=", ">", "=") for bound in problem.fleet)
         or any(
             quantity_of(goal) in SCALED or goal.direction == "maximize" and quantity_of(goal) == "cost"
             for goal in problem.goals
@@ -219,11 +219,13 @@ def scaled(problem: Problem, workload: Workload) -> bool:
     )
 
 
-def _needed(this: Service, tpot: Column | None, ttft: Column | None) -> Column:
-    """Return the replicas that sustain the demand, a billion where its rate is unknown."""
+def _needed(this: Service, rows: int, tpot: Column | None, ttft: Column | None) -> Column:
+    """Return the replicas that sustain the demand, a billion where a replica's rate is unknown (the rule of thumb)."""
     import numpy
 
-    assert this.demand is not None and tpot is not None
+    assert this.demand is not None
+    if tpot is None:
+        return numpy.full(rows, 10**9)
     rate = steps("throughput", serving_pace.request_rate(this, 1, tpot, ttft))
     wanted = int(this.demand * SCALES["throughput"])
     return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
@@ -245,7 +247,7 @@ def _replicated(
     """
     import numpy
 
-    if this.demand is None or tpot is None:
+    if this.demand is None:
         lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
         repeat = lengths[split]
         base = numpy.repeat(numpy.arange(len(split)), repeat)
@@ -253,7 +255,7 @@ def _replicated(
         start = (numpy.cumsum(lengths) - lengths)[split]
         within = numpy.arange(len(base)) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         return base, flat[numpy.repeat(start, repeat) + within] if len(base) else base
-    need = _needed(this, tpot, ttft)
+    need = _needed(this, len(split), tpot, ttft)
     base_parts, replica_parts = [], []
     for number, offered in enumerate(copies):
         rows = numpy.flatnonzero(split == number)

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from planner.language.evaluate import compare
 from planner.language.problem import FleetBound, Problem
+from planner.language.schema import BY_KIND
 from planner.solve.candidate import Broken, Candidate
 from planner.solve.renting import renting
 from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
@@ -105,8 +106,11 @@ def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, in
     return out
 
 
-def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction:
-    """Return what an answer takes of a fleet bound's quantity, in canonical units."""
+def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction | None:
+    """Return what an answer takes of a fleet bound's quantity, in canonical units; None where it is unknown.
+
+    It is the sum over the workloads whose kind has the quantity.
+    """
     rows = list(chosen.values())
     match bound.quantity:
         case "cost":
@@ -115,8 +119,13 @@ def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction:
             return Fraction(sum(row.gpus for row in rows))
         case "available":
             return Fraction(sum(row.gpus for row in rows if row.gpu == bound.gpu))
-    known = [row.outcomes.get(bound.quantity) for row in rows]
-    return sum((value for value in known if value is not None), Fraction(0))
+    values = [
+        row.choice.get(bound.quantity, row.outcomes.get(bound.quantity))
+        for row in rows
+        if bound.quantity in BY_KIND[row.kind]
+    ]
+    numbers = [value for value in values if isinstance(value, Fraction)]
+    return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None
 
 
 UNITS = {"cost": "USD/h", "power": "W"}
@@ -127,7 +136,7 @@ def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[B
     out = []
     for bound in problem.fleet:
         takes = amount(bound, chosen)
-        if not compare(bound.operator, takes, bound.value):
+        if takes is None or not compare(bound.operator, takes, bound.value):
             out.append(Broken(bound.rule, takes, bound.value, UNITS.get(bound.quantity)))
     taken = instances(problem, chosen)
     for offer in problem.offers.limited:

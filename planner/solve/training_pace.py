@@ -78,7 +78,7 @@ def cards_of(this: Run, found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple
         [training_time.card(gpu, peak, ONE_HOST, NETWORK) for gpu, peak in zip(gpus, known[precision], strict=True)]
         for _, precision in found.kinds
     ]
-    out = numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), -1)
+    out = numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), len(training_time.Card._fields))
     for where in refused_of(this, found, gpus).values():
         out[where, 0] = 0
     return out

@@ -118,11 +118,10 @@ def space(this: Run, fixed: bool, apart: bool) -> Space:
         selective: _sized(parts, sizes, "selective" if selective else "none")
         for selective in {name == "selective" for name, _ in modes}
     }
+    # a shape whose layouts all leave no whole micro-batch has no pair, and its pipelines no row
+    pipelines = sorted({shapes[place][1] for place in pairs.shape.tolist()})
     sheets = [
-        [
-            _meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart)
-            for pipeline in sorted({shape[1] for shape in shapes})
-        ]
+        [_meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart) for pipeline in pipelines]
         for name, again in modes
     ]
     return _joined(this, parts, layouts, modes, apart, sheets)

@@ -170,6 +170,8 @@ def _picked(this: Ground, order: Order) -> Table | None:
     every = numpy.tile(numpy.arange(len(gpus)), len(known))
     totals, tensors = numpy.repeat(total, len(gpus)), numpy.repeat(tensor, len(gpus))
     placed = place(gpus, this.offers, this.market, every, totals, tensors, this.rents)
+    if not len(placed.row):  # nothing is rented out in this market, or nothing of this size
+        return None
     which, gpu = numpy.divmod(placed.row, len(gpus))
     hosts = numpy.stack((gpu, placed.per_host, placed.network), axis=1)
     columns, column = numpy.unique(hosts if this.market.joined else hosts[:, :1], axis=0, return_inverse=True)

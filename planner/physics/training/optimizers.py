@@ -6,9 +6,10 @@ torch.optim (2.13) keeps states in the parameter's type; Adafactor is that of tr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters
@@ -133,17 +134,45 @@ def _largest(arch: Architecture, tp: int) -> int:
     return share(best, tp)
 
 
+_INPUTS: Final = ("gqa", "cross", "lightning", "mamba1", "mamba2", "gdn", "shortconv")
+"""The mixers whose largest matrix is the projection of their input."""
+
+
+def _input_width(mixer: Mapping[str, Any], hidden: int, fused: bool) -> int:
+    """Columns of the projection of a mixer's input, as transformers 5.23 writes it (models/mamba, mamba2, qwen3_next,
+    lfm2, minimax: one matrix for all that a recurrent mixer projects); attention's is that of the queries unless fused.
+    """
+    match kind(mixer):
+        case "mamba1":
+            return 2 * int(mixer["d_inner"])
+        case "mamba2":
+            return 2 * (int(mixer["d_inner"]) + int(mixer["groups"]) * int(mixer["d_state"])) + int(mixer["heads"])
+        case "gdn":
+            return 2 * (int(mixer["k_heads"]) * int(mixer["k_dim"]) + int(mixer["v_heads"]) * int(mixer["v_dim"]))
+        case "shortconv":
+            return 3 * hidden
+        case "lightning":
+            return 3 * int(mixer["heads"]) * int(mixer["head_dim"])
+    heads = int(mixer["heads"]) + (2 * int(mixer["kv_heads"]) if fused else 0)
+    return heads * int(mixer["head_dim"])
+
+
 def _muon(arch: Architecture, choice: StateChoice, counts: dict[str, int], gradient_item: int, item: int) -> int:
     """What torch.optim.Muon (2.13) needs for the largest matrix: the update in the gradient's type, two 16-bit copies
     in the iteration and two squares of its short side; and before or after it AdamW for the rest, one list of it."""
     if choice.method in ("lora", "qlora"):
         return 0
     traits = family(arch)
-    matrices = [(arch.hidden, int(group.ffn["inter"]) * (1 + traits.fused_gate)) for group in arch.groups if group.ffn]
-    mixers = [group.mixer for group in arch.groups if "head_dim" in group.mixer]
-    for part in mixers:
-        heads = int(part["heads"]) + (2 * int(part["kv_heads"]) if traits.fused_qkv else 0)
-        matrices.append((arch.hidden, heads * int(part["head_dim"])))
+    matrices = [
+        (arch.hidden, int(group.ffn["inter"]) * (1 + traits.fused_gate))
+        for group in arch.groups
+        if kind(group.ffn) in ("mlp", "moe")
+    ]
+    matrices += [
+        (arch.hidden, _input_width(group.mixer, arch.hidden, traits.fused_qkv))
+        for group in arch.groups
+        if kind(group.mixer) in _INPUTS
+    ]
     rows, columns = max(matrices, key=lambda each: each[0] * each[1], default=(arch.hidden, arch.hidden))
     matrix = (item + 2 * 2) * share(rows * columns, choice.tp) + 2 * 2 * min(rows, columns) ** 2
     rest = sum(counts[name] for name in ("embedding", "head", "norm", "router"))
