@@ -22,6 +22,7 @@ PASSES = {
     "07": "outcome of solving",
     "08": "lock",
     "09": "tests",
+    "99": "the program itself",
 }
 ROLES = {
     "given": "Given: what the plan states",

@@ -14,7 +14,7 @@ from planner.language.resolve import resolve
 
 ROOT = Path(__file__).parents[1]
 CATALOG, _ = load_catalog()
-CODE = re.compile(r"\b[EW]0\d{3}\b")
+CODE = re.compile(r"\b(?:[EW]0\d{3}|E99\d\d)\b")
 GIVEN = {"model": '"meta-llama/Llama-3.1-8B"', "context": "8Ki tokens", "concurrency": "32"}
 LANGUAGE = ("E01", "E03", "E04", "E05")
 SHOWN = sorted(code for code in CODES if code.startswith(LANGUAGE) and code not in ("E0104", "E0106"))

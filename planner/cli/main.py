@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -27,8 +30,11 @@ def _version(wanted: bool) -> None:
 
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an internal error."),
 ) -> None:
     """Plan GPU memory: solve, check and explain plans."""
+    if debug:
+        os.environ["PLANNER_DEBUG"] = "1"
 
 
 def command_line(verbs: Iterable[str] = VERBS) -> typer.Typer:
@@ -70,30 +76,68 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     sys.exit(INTERRUPTED)
 
 
+FAILED = 2
+"""The exit code where what was asked could not be done; 1 would say that it is false."""
+
+
 def main() -> None:
-    """Run the command line; a broken pipe is no mistake, and a name that is no text is shown escaped."""
+    """Run the command line; a broken pipe is no mistake, and a name that is no text is shown escaped.
+
+    A fault of the program itself is one line with what to report, and exit code 2.
+    """
     gc.set_threshold(100_000)  # a command is short: collecting what its imports made costs more than it frees
     signal.signal(signal.SIGINT, _interrupted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    called = sys.argv[1] if len(sys.argv) > 1 else ""
-    completing = any(name.endswith("_COMPLETE") for name in os.environ)
     if sys.stdout is None:  # started with a closed standard output
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     try:
         try:
-            command_line([called] if called in VERBS and not completing else VERBS)()
+            _run(sys.argv[1:])
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        _unread()
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # typer makes it an exit with code 1
+            _unread()
+        if isinstance(left.__context__, typer.Abort) and isinstance(left.__context__.__cause__, EOFError):
+            _fault(left.__context__.__cause__)  # typer takes it for the end of what somebody types
+        raise
     except Exception as problem:
         if interrupts:
             sys.exit(INTERRUPTED)
-        if not isinstance(problem, OSError):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        typer.echo(f"the answer cannot be written: {problem.strerror}", err=True)
-        sys.exit(2)
+        if isinstance(problem, OSError) and problem.filename is None and problem.errno in UNWRITTEN:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            typer.echo(f"the answer cannot be written: {problem.strerror}", err=True)
+            sys.exit(FAILED)
+        _fault(problem)
+
+
+UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What keeps a stream from being written."""
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run the command line with the verb that is called, or with all of them."""
+    called = words[0] if words else ""
+    completing = any(name.endswith("_COMPLETE") for name in os.environ)
+    command_line([called] if called in VERBS and not completing else VERBS)()
+
+
+def _unread() -> NoReturn:
+    """End quietly where nobody reads the answer to its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
+def _fault(problem: BaseException) -> NoReturn:
+    """Report a fault of the program itself and exit; what is printed already stays, what is not is dropped."""
+    from planner.cli.fault import report
+
+    with suppress(OSError):
+        report(problem, sys.argv[1:])
+    sys.exit(FAILED)

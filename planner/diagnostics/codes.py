@@ -196,6 +196,9 @@ _ROWS = (
     ("E0903", "test should be infeasible",
      "A test expects that nothing fits, by the rule it names, and it is not so.",
      'test "no T4" { chat.gpu = t4; expect infeasible by chat.tpot }', "Name the rule that the conflict has, or expect an answer."),
+    ("E9901", "internal error",
+     "The program itself is at fault, not the plan. Nothing was answered and no lock was written; the exit code is 2.",
+     "planner solve chat.mem", "Report the line that was printed with the plan and what it imports; planner --debug solve chat.mem shows the traceback."),
 )  # fmt: skip
 
 CODES = {code: Explanation(title, why, example, instead) for code, title, why, example, instead in _ROWS}
