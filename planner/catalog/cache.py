@@ -1,24 +1,25 @@
 """Parsed catalogs in the user's cache folder: one file a catalog, its rows read only when they are named.
 
-A file is a line of JSON (ids, places, aliases, findings and where each row starts) and then the rows, each as JSON
-of its own. It is found by the content hash of the YAML file, so it never goes stale, and a checksum guards the rows.
+An entry is a line of JSON (ids, places, aliases, findings and where each row starts) and then the rows, each as JSON
+of its own. It is found by the content of the YAML file and by the code that reads it, so it never goes stale;
+`planner.kept` sees to it that nobody else has written it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import zlib
 from dataclasses import astuple
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from planner import kept
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
-EDITION = "8"
+EDITION = "9"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]
@@ -83,25 +84,34 @@ def pack(
     return Sheet(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts), beside)
 
 
-def folder() -> Path:
-    """Return where parsed files are kept: `$XDG_CACHE_HOME/planner`, else `~/.cache/planner`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "planner"
-
-
 def key_of(kind: str, raw: bytes) -> str:
-    """Return the name under which a file's sheet is kept."""
-    return hashlib.sha256(f"{EDITION} {kind} ".encode() + raw).hexdigest()
+    """Return the name under which a file's sheet is kept: of the file's content, and of the code that reads it."""
+    made = hashlib.sha256(f"{EDITION} {_code()} {kind}\n".encode())
+    made.update(raw)
+    return f"{made.hexdigest()}.catalog"
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Return what tells the code that makes sheets from another: the release, and its files by size and time."""
+    from planner import __version__
+
+    try:
+        with os.scandir(Path(__file__).parent) as files:
+            found = sorted((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file())
+    except OSError:
+        found = []
+    return f"{__version__} {found}"
 
 
 def read(key: str, path: Path) -> Sheet | None:
-    """Return the sheet kept under a key, or None where there is none that is whole."""
+    """Return the sheet kept under a key, or None where there is none to be trusted."""
+    data = kept.read(key)
+    if data is None:
+        return None
     try:
-        with (folder() / f"{key}.catalog").open("rb") as file:
-            head = json.loads(file.readline())
-            body = file.read()
-        if zlib.crc32(body) != head["checksum"] or head["starts"][-1] != len(body):
-            return None
+        first, _, body = data.partition(b"\n")
+        head = json.loads(first)
         place = str(path)
         findings = tuple(
             error(code, message, Span(place, *span), help=way_out) for code, message, span, way_out in head["findings"]
@@ -109,13 +119,16 @@ def read(key: str, path: Path) -> Sheet | None:
         ids = {name: number for number, name in enumerate(head["ids"])}
         names = {name: tuple(keys) for name, keys in head["names"].items()}
         places = tuple(map(tuple, head["places"]))
-        return Sheet(place, head["as_of"], ids, places, names, findings, tuple(head["starts"]), body, head["columns"])
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        starts = tuple(head["starts"])
+        if starts[-1] != len(body):
+            return None
+        return Sheet(place, head["as_of"], ids, places, names, findings, starts, body, head["columns"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
 
 
 def write(key: str, sheet: Sheet) -> None:
-    """Keep a sheet; a folder that cannot be written to is no error."""
+    """Keep a sheet; where that cannot be done, the next start only takes longer."""
     head = {
         "as_of": sheet.as_of,
         "ids": list(sheet.ids),
@@ -127,19 +140,9 @@ def write(key: str, sheet: Sheet) -> None:
         ],
         "starts": sheet.starts,
         "columns": sheet.columns,
-        "checksum": zlib.crc32(sheet.body),
     }
-    import tempfile
-
-    temporary = None
     try:
-        place = folder()
-        place.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(json.dumps(head, separators=(",", ":")).encode() + b"\n" + sheet.body)
-        os.replace(temporary, place / f"{key}.catalog")
-    except (OSError, TypeError, ValueError, RuntimeError, RecursionError):
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        text = json.dumps(head, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        return
+    kept.write(key, text + b"\n" + sheet.body)

@@ -8,12 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from planner.catalog.cache import folder
+from planner import kept
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.lock.lock import SCHEMA, checksum
 from planner.record import dataclass
 from planner.syntax.files import read as read_text
-from planner.syntax.files import write
 
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
 _CHECKSUM = re.compile(r"^checksum: ([0-9a-f]{64})\n\Z", re.MULTILINE)
@@ -90,18 +89,15 @@ def parse(text: str, path: str, again: str) -> tuple[Lock | None, Diagnostic | N
 
 def _kept(text: str, mark: str) -> dict[str, Any] | None:
     """Return the document of a text whose checksum holds: what was read of the same text before, or the YAML anew."""
-    kept = folder() / "locks" / f"{mark}.json"
-    try:
-        document = json.loads(kept.read_bytes())
+    name = f"{mark}.lock"
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(kept.read(name) or b"null")
         if isinstance(document, dict) and document.pop("text", None) == len(text):
             return document
-    except (OSError, ValueError, RecursionError):
-        pass
     document = _document(text)
     if document is not None:
-        with contextlib.suppress(OSError, TypeError, ValueError):  # a cache that cannot be written is only slower
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write(kept, json.dumps({**document, "text": len(text)}))
+        with contextlib.suppress(TypeError, ValueError):  # what cannot be kept is only slower
+            kept.write(name, json.dumps({**document, "text": len(text)}).encode())
     return document
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from lark import Lark, Token
+from lark import Lark
 from lark.exceptions import LarkError, UnexpectedToken
-from lark.lexer import Lexer
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.syntax import tree
 from planner.syntax.build import Builder, Mistake, join
 from planner.syntax.layout import MAX_DEPTH, Statement, statements
+from planner.syntax.table import parser
 from planner.syntax.tokens import OPERATORS, Lexeme, tokenize
 from planner.units.quantity import UNITS
 
@@ -32,51 +29,9 @@ LONGEST = 200
 _ORDER = ("EQUAL", "IN", "COLON", "RPAR", "RBRACE", "THEN", "ELSE", "WORTH", "STRING", "NAME", "FOR")
 
 
-class TokenLexer(Lexer):
-    """Hands tokens that are already made to lark."""
-
-    def __init__(self, lexer_conf: Any) -> None:
-        """Take lark's configuration, of which nothing is needed."""
-
-    def lex(self, data: Any) -> Iterator[Token]:  # type: ignore[override]
-        """Yield lark's tokens; the value of each is our lexeme."""
-        for item in data:
-            yield Token(item.type, item)
-
-
-def grammar_path() -> Path:
-    """Return where grammar/mem.lark is, in a checkout or in an installed wheel."""
-    here = Path(__file__).resolve()
-    checkout = here.parents[2] / "grammar" / "mem.lark"
-    return checkout if checkout.is_file() else here.parents[1] / "_data" / "grammar" / "mem.lark"
-
-
-def _cache_file() -> str | None:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        folder = Path(base) / "planner"
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(folder / "mem.lark.cache") if os.access(folder, os.W_OK) else None
-    except (OSError, RuntimeError):
-        return None
-
-
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
-    grammar = grammar_path().read_text(encoding="utf-8")
-    options: dict[str, Any] = {
-        "parser": "lalr",
-        "lexer": TokenLexer,
-        "start": ["head", "item", "entry"],
-        "transformer": Builder(),
-        "maybe_placeholders": True,
-        "keep_all_tokens": True,
-    }
-    cache = _cache_file()
-    if cache is not None:
-        with contextlib.suppress(Exception):  # an unwritable or broken cache is only slower
-            return Lark(grammar, cache=cache, **options)
-    return Lark(grammar, **options)
+    return parser(Builder())
 
 
 def _depth(root: object) -> int:

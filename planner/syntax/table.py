@@ -1,0 +1,210 @@
+"""The parse table of the grammar, shipped as data beside it: `python -m planner.syntax.table` writes it anew.
+
+Building the table takes lark ten times as long as reading it. The file is plain JSON: the grammar's rules, and for each
+state what each symbol leads to, a state n or, as -n - 1, the reduction by rule n. It carries the digest of the grammar
+that it was made of; one that belongs to another grammar, or that this lark cannot take, is left and the table built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lark import Lark, Token
+from lark.lexer import Lexer
+
+EDITION = 1
+"""Changes with the form of the file."""
+OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "start": ["head", "item", "entry"],
+    "maybe_placeholders": True,
+    "keep_all_tokens": True,
+    "priority": "normal",
+}
+"""What the table depends on beside the grammar."""
+Table = dict[str, Any]
+
+
+class TokenLexer(Lexer):
+    """Hands tokens that are already made to lark."""
+
+    def __init__(self, lexer_conf: Any) -> None:
+        """Take lark's configuration, of which nothing is needed."""
+
+    def lex(self, data: Any) -> Iterator[Token]:  # type: ignore[override]
+        """Yield lark's tokens; the value of each is our lexeme."""
+        for item in data:
+            yield Token(item.type, item)
+
+
+def grammar_path() -> Path:
+    """Return where grammar/mem.lark is, in a checkout or in an installed wheel."""
+    here = Path(__file__).resolve()
+    checkout = here.parents[2] / "grammar" / "mem.lark"
+    return checkout if checkout.is_file() else here.parents[1] / "_data" / "grammar" / "mem.lark"
+
+
+def table_path() -> Path:
+    """Return where the table is: beside the grammar."""
+    return grammar_path().with_name("mem.table.json")
+
+
+def parser(transformer: Any) -> Lark:
+    """Return lark's parser of the grammar, by the shipped table where it is the grammar's."""
+    grammar = grammar_path().read_bytes()
+    try:
+        table = json.loads(table_path().read_bytes())
+        if table["edition"] == EDITION and table["grammar"] == digest(grammar):
+            return load(table, transformer)
+    except Exception:  # noqa: S110 - lark's own classes are filled, and another release may ask for more
+        pass
+    return build(grammar.decode("utf-8"), transformer)
+
+
+def digest(grammar: bytes) -> str:
+    """Return the SHA-256 of a grammar, whichever line ends it was checked out with."""
+    return hashlib.sha256(grammar.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def build(grammar: str, transformer: Any = None) -> Lark:
+    """Return lark's parser of a grammar, its table computed."""
+    return Lark(grammar, lexer=TokenLexer, transformer=transformer, **OPTIONS)
+
+
+def load(table: Table, transformer: Any) -> Lark:
+    """Return lark's parser with a table of `tabulate`, by the way its standalone parsers take."""
+    rules = {number: _rule(*row) for number, row in enumerate(table["rules"])}
+    reductions = [(1, {"@": number}) for number in rules]
+    shifts = [(0, number) for number in range(len(table["states"]))]
+    symbols = table["symbols"]
+    states = {
+        number: dict(zip(row[::2], [shifts[to] if to >= 0 else reductions[-to - 1] for to in row[1::2]], strict=True))
+        for number, row in enumerate(table["states"])
+    }
+    every = [{"@": number} for number in rules]
+    data = {
+        "options": {**OPTIONS, "lexer": TokenLexer},
+        "rules": every,
+        "parser": {
+            "lexer_conf": {
+                "terminals": [],
+                "ignore": [],
+                "g_regex_flags": 0,
+                "use_bytes": False,
+                "lexer_type": TokenLexer,
+            },
+            "parser_conf": {"rules": every, "start": OPTIONS["start"], "parser_type": "lalr"},
+            "parser": {
+                "tokens": symbols,
+                "states": states,
+                "start_states": table["start"],
+                "end_states": table["end"],
+            },
+        },
+    }
+    made: Lark = Lark._load_from_dict(data, rules, transformer=transformer)  # type: ignore[no-untyped-call]
+    return made
+
+
+def _rule(origin: str, order: int, alias: str | None, expand: bool, empty: list[bool], expansion: list[str]) -> Table:
+    """Return a rule as lark writes it down; names in capitals are terminals, `!` marks those that a tree leaves out."""
+    return {
+        "__type__": "Rule",
+        "origin": {"__type__": "NonTerminal", "name": origin},
+        "expansion": [
+            {"__type__": "Terminal", "name": name.lstrip("!"), "filter_out": name[0] == "!"}
+            if name.isupper()
+            else {"__type__": "NonTerminal", "name": name}
+            for name in expansion
+        ],
+        "order": order,
+        "alias": alias,
+        "options": {
+            "__type__": "RuleOptions",
+            "keep_all_tokens": True,
+            "expand1": expand,
+            "priority": None,
+            "template_source": None,
+            "empty_indices": empty,
+        },
+    }
+
+
+def tabulate(built: Lark, grammar: bytes) -> Table:
+    """Return the table of a parser that `build` made; the same one for every run and release of lark.
+
+    States are numbered in the order in which they are reached from the starts, symbols by name.
+    """
+    from lark.parsers.lalr_analysis import Shift
+
+    table: Any = built.parser.parser._parse_table
+    rules = sorted(built.rules, key=lambda rule: (str(rule.origin.name), rule.order, _expansion(rule)))
+    reduction = {rule: -number - 1 for number, rule in enumerate(rules)}
+    order = {start: table.start_states[start] for start in OPTIONS["start"]}
+    reached = dict.fromkeys(order.values())
+    todo = list(reached)
+    while todo:
+        for _, (action, target) in sorted(table.states[todo.pop(0)].items()):
+            if action is Shift and target not in reached:
+                reached[target] = None
+                todo.append(target)
+    number = {state: place for place, state in enumerate(reached)}
+    symbols = sorted({symbol for row in table.states.values() for symbol in row})
+    place = {symbol: at for at, symbol in enumerate(symbols)}
+    states = [
+        [
+            part
+            for symbol, (action, target) in sorted(table.states[state].items())
+            for part in (place[symbol], number[target] if action is Shift else reduction[target])
+        ]
+        for state in reached
+    ]
+    return {
+        "edition": EDITION,
+        "grammar": digest(grammar),
+        "rules": [
+            [
+                str(r.origin.name),
+                r.order,
+                r.alias,
+                bool(r.options.expand1),
+                list(r.options.empty_indices),
+                _expansion(r),
+            ]
+            for r in rules
+        ],
+        "symbols": symbols,
+        "start": {name: number[table.start_states[name]] for name in OPTIONS["start"]},
+        "end": {name: number[table.end_states[name]] for name in OPTIONS["start"]},
+        "states": states,
+    }
+
+
+def _expansion(rule: Any) -> list[str]:
+    return [("!" if symbol.is_term and symbol.filter_out else "") + str(symbol.name) for symbol in rule.expansion]
+
+
+def text(table: Table) -> str:
+    """Return a table as the file holds it: a line a rule and a state."""
+    lines = []
+    for name, value in table.items():
+        rows = ",\n".join(" " + json.dumps(row, separators=(",", ":")) for row in value) if name in _LONG else ""
+        lines.append(f'"{name}": ' + (f"[\n{rows}\n]" if rows else json.dumps(value)))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+_LONG = ("rules", "states")
+
+
+def fresh() -> str:
+    """Return the file that belongs to the grammar as it is now."""
+    grammar = grammar_path().read_bytes()
+    return text(tabulate(build(grammar.decode("utf-8")), grammar))
+
+
+if __name__ == "__main__":
+    table_path().write_text(fresh(), encoding="utf-8")
