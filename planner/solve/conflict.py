@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Workload
 from planner.solve.candidate import Broken, Candidate, Conflict, Filtered
 from planner.solve.judge import judge_row
+from planner.solve.structure import Fault, service_faults, training_faults
 from planner.solve.table import Table, cases
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
 
     workload = table.workload
     if not table.rows:
-        return [_nowhere(problem, workload)]
+        return [_nowhere(problem, workload, catalog)]
     rules, sets, which = patterns(table, broken)
     out = []
     stated = frozenset({bound.rule for bound in workload.bounds} | {rule.name for rule in problem.rules})
@@ -73,25 +74,29 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
     return out
 
 
-def _nowhere(problem: Problem, workload: Workload) -> Conflict:
+def _nowhere(problem: Problem, workload: Workload, catalog: Catalog) -> Conflict:
     """Return why a workload has no candidate at all: no split of its GPUs, or nothing that rents them."""
-    if workload.kind == "training" and not _splits(problem, workload):
-        free = {name: values for name, values in workload.domains.items() if name != "expert_parallel"}
-        if _splits(problem, replace(workload, domains=free)):
-            reason = "experts are split over the ranks of data and context parallelism, which it has to divide"
-            return Conflict(f"{workload.name}.expert_parallel", None, reason)
-        free = {name: values for name, values in workload.domains.items() if name != "zero"}
-        if _splits(problem, replace(workload, domains=free)):
-            return Conflict(f"{workload.name}.zero", None, "DeepSpeed has no pipelines beside ZeRO 2 and 3")
+    faults = [list(found) for found in _faults(problem, workload, catalog)]
+    if not faults and workload.kind == "training":
         reason = "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
         return Conflict(f"{workload.name}.gpus", None, reason)
+    if faults and all(faults):
+        fault = min(faults, key=len)[0]
+        has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
+        return Conflict(f"{workload.name}.{fault.quantity}", None, f"expected {fault.needs}; found {has}")
     return Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")
 
 
-def _splits(problem: Problem, workload: Workload) -> bool:
-    from planner.solve import tuning
+def _faults(problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+    """Yield the rules of structure that each split of a workload breaks."""
+    from planner.solve import serving, tuning
 
-    return bool(tuning.layouts(tuning.run_of(problem, workload), False))
+    if workload.kind == "inference":
+        splits = serving.every_split(serving.service(problem, workload, catalog), False)
+        yield from (service_faults(workload.model, split) for split in splits)
+    else:
+        run = tuning.run_of(problem, workload)
+        yield from (training_faults(run.model, run.framework, item) for item in tuning.every_layout(run, False))
 
 
 def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: Catalog) -> Candidate:

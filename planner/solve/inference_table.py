@@ -17,8 +17,9 @@ from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, steps
-from planner.solve.serving import Form, Service, Split
+from planner.solve.serving import Form, Service
 from planner.solve.serving_pace import Load
+from planner.solve.structure import Split, divides
 from planner.solve.table import Axis, Table, empty, unknown
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         rule = f"{workload.name}.{name}"
         where = met[0][form] & met[1][split] & met[2][gpu]
         broken[rule] = broken[rule] | where[base] if rule in broken else where[base]
-    splitting = array([not serving.divides(workload.model, s.tensor) for s in all_splits])
+    splitting = array([not divides(workload.model, s.tensor) for s in all_splits])
     rule = f"{workload.name}.tensor_parallel"
     broken[rule] = broken.get(rule, False) | splitting[split][base]
     if this.demand is not None:

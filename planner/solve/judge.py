@@ -16,8 +16,9 @@ from planner.solve.candidate import Broken, Candidate, Hint, Outcome
 from planner.solve.renting import Renting, hosts_note, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
-from planner.solve.serving import Form, Service, Split
+from planner.solve.serving import Form, Service
 from planner.solve.serving_pace import Load
+from planner.solve.structure import Split, divides, service_faults
 
 if TYPE_CHECKING:
     from planner.solve.table import Table
@@ -106,7 +107,8 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     outcomes |= {name: value(name, held[name]) for name in _CAPACITIES}
     times, need = _times(this, form, split, gpu, parts, replicas, rented.cost)
     outcomes |= times
-    broken: list[Broken] = []
+    faults = service_faults(this.model, split)
+    broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
@@ -114,7 +116,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     for name, reason in refused.items():
         has = gpu.id if reason.startswith("hardware") else this.engine.id
         broken.append(Broken(f"{workload.name}.{name}", reason, has))
-    if not serving.divides(this.model, split.tensor):
+    if not divides(this.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
     if this.demand is not None and replicas < need:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.language.problem import Problem, Workload
-from planner.solve import serving, tuning
+from planner.solve import serving, structure, tuning
 
 Limits = dict[str, int]
 """By decision, the largest number that is tried of it."""
@@ -42,7 +42,11 @@ def _training(workload: Workload) -> Limits:
         out["pipeline_parallel"] = max(tuning.pipelines(workload))
     if "context_parallel" not in workload.domains and most > serving.WITHIN_NODE:
         out["context_parallel"] = max(tuning.CONTEXTS)
-    if "expert_parallel" not in workload.domains and most > serving.WITHIN_NODE and serving.mixture(workload.model):
+    if (
+        "expert_parallel" not in workload.domains
+        and most > serving.WITHIN_NODE
+        and structure.experts_of(workload.model)
+    ):
         out["expert_parallel"] = 1
     batch = serving.number(workload, "global_batch", 0)
     if "micro_batch" not in workload.domains and (not batch or batch > max(tuning.MICRO_BATCHES)):

@@ -19,6 +19,7 @@ from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve import layerwise
 from planner.solve.scale import SCALES, UNKNOWN
+from planner.solve.structure import Split, divides, experts_of, layers_of, service_faults
 
 GPUS_UNSAID = 64
 """The most GPUs of a service whose plan does not say `gpus`."""
@@ -37,20 +38,6 @@ class Form:
     kv_cache: str
     activations: str
     quantization: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How one replica lies on its GPUs."""
-
-    tensor: int
-    pipeline: int
-    expert: int = 1
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of one replica; experts are split inside them."""
-        return self.tensor * self.pipeline
 
 
 @dataclass(slots=True)
@@ -203,6 +190,11 @@ def counts(workload: Workload, name: str) -> list[int] | None:
 
 def splits(this: Service, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
+    return [split for split in every_split(this, fixed) if not any(service_faults(this.model, split))]
+
+
+def every_split(this: Service, fixed: bool) -> list[Split]:
+    """Return what a plan leaves of splits, whether they can be or not."""
     workload = this.workload
     allowed = counts(workload, "gpus")
     most = max(allowed) if allowed else GPUS_UNSAID
@@ -212,36 +204,17 @@ def splits(this: Service, fixed: bool) -> list[Split]:
         said = sorted({max(1, total // each) for total in allowed for each in copies}) if fixed and allowed else None
     tensors = said or [tp for tp in range(1, min(WITHIN_NODE, most) + 1) if divides(this.model, tp)]
     stages = counts(workload, "pipeline_parallel")
-    layers = this.model.architecture.layers if this.model.architecture else STAGES
+    layers = layers_of(this.model) or STAGES
     pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
     experts = counts(workload, "expert_parallel")
+    mixed = bool(experts_of(this.model))
     return [
         Split(tp, pp, ep)
         for tp in tensors
         for pp in pipelines
-        for ep in (experts or ([1] if fixed or not mixture(this.model) else sorted({1, tp})))
-        if tp % ep == 0 and (allowed is None or fixed or tp * pp <= most)
+        for ep in (experts or ([1] if fixed or not mixed else sorted({1, tp})))
+        if allowed is None or fixed or tp * pp <= most
     ]
-
-
-def mixture(model: Model) -> bool:
-    """Return whether a model has experts to share out."""
-    arch = model.architecture
-    return arch is not None and any(group.ffn.get("kind") == "moe" for group in arch.groups)
-
-
-def divides(model: Model, tp: int) -> bool:
-    """Return whether tensor parallelism splits every layer's heads evenly, as the engines demand."""
-    if model.architecture is None:
-        return tp & (tp - 1) == 0
-    for group in model.architecture.groups:
-        heads = group.mixer.get("heads") or group.mixer.get("v_heads")
-        if heads and int(heads) % tp:
-            return False
-        shared = group.mixer.get("kv_heads")
-        if shared and int(shared) % tp and tp % int(shared):
-            return False
-    return True
 
 
 def replica_counts(this: Service, split: Split) -> list[int]:

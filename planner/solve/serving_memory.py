@@ -11,7 +11,8 @@ from planner.physics import inference, rule_of_thumb
 from planner.physics.inference import Profile
 from planner.solve import layerwise
 from planner.solve.scale import UNKNOWN
-from planner.solve.serving import Form, Service, Split, number, profile_of, sixteen_bit
+from planner.solve.serving import Form, Service, number, profile_of, sixteen_bit
+from planner.solve.structure import Split
 
 LARGEST = 2**60
 """What exceeds every machine: larger sizes are counted as this, so that columns of sums stay below 2^63."""

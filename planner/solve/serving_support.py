@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu, Lack
 from planner.physics import inference
-from planner.solve.serving import Form, Service, Split, weight_formats
+from planner.solve.serving import Form, Service, weight_formats
+from planner.solve.structure import Split
 
 if TYPE_CHECKING:
     from planner.solve.table import Column

@@ -15,7 +15,8 @@ from planner.solve.judge import count, hardware, headroom, placed
 from planner.solve.renting import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, steps, value
-from planner.solve.tuning import Layout, Pace, Recipe, Run
+from planner.solve.structure import Layout, batch_faults, checkpointing_faults, training_faults
+from planner.solve.tuning import Pace, Recipe, Run
 
 
 def judge(
@@ -61,7 +62,12 @@ def judge(
         )
         numbers = tuning.outcome_numbers(this, pace, rented.cost)
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
-    broken: list[Broken] = []
+    faults = [
+        *training_faults(this.model, this.framework, layout),
+        *batch_faults(this.global_batch, layout, size),
+        *checkpointing_faults(this.model, mode, again),
+    ]
+    broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
     if this.model.architecture is not None and refused is not None:

@@ -16,8 +16,9 @@ from planner.physics import training
 from planner.physics.training import table as physics
 from planner.record import dataclass
 from planner.solve import clock, tuning
+from planner.solve.structure import Layout
 from planner.solve.training_work import Works, works_of
-from planner.solve.tuning import Layout, Recipe, Run
+from planner.solve.tuning import Recipe, Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -325,22 +326,20 @@ def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]
     import numpy
 
     no_gpu: Any = None
+    modes = list(tuning.modes(this, fixed))
     rows = [
-        (
-            place,
-            index,
-            size,
-            tuning.memory(this, no_gpu, recipe, item, size, "none", 0).total,
-        )
+        (place, index, size, number, tuning.memory(this, no_gpu, recipe, item, size, name, again[0]).total)
         for index, item in enumerate(layouts)
         for size in tuning.micro_batches(this, item, fixed)
         for place, recipe in enumerate(recipes)
+        for number, (name, again) in enumerate(modes)
     ]
-    recipe, layout, size, total = numpy.array(rows, dtype=numpy.int64).reshape(-1, 4).T
+    recipe, layout, size, mode, total = numpy.array(rows, dtype=numpy.int64).reshape(-1, 5).T
     kinds = list(dict.fromkeys((item.method, item.precision) for item in recipes))
     kind = numpy.array([kinds.index((item.method, item.precision)) for item in recipes], dtype=numpy.int64)[recipe]
-    none, every = numpy.zeros_like(recipe), numpy.arange(len(rows))
-    modes = [("none", [0])]
-    return Space(
-        layouts, recipes, kinds, modes, kind, recipe, layout, size, none, every, none + 1, 1, total, none, None
-    )
+    length = numpy.array([len(again) for _, again in modes], dtype=numpy.int64)[mode] if modes else mode
+    start = numpy.cumsum(length) - length
+    every = numpy.repeat(total, length)
+    none = numpy.zeros_like(every)
+    modes = modes or [("none", [0])]
+    return Space(layouts, recipes, kinds, modes, kind, recipe, layout, size, mode, start, length, 1, every, none, None)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.physics import training_time
 from planner.solve import tuning
-from planner.solve.tuning import Layout, Run
+from planner.solve.structure import Layout
+from planner.solve.tuning import Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column

@@ -16,6 +16,7 @@ from planner.physics import rule_of_thumb, training, training_time
 from planner.physics.training.moments import PARTS
 from planner.record import dataclass
 from planner.solve.serving import counts, number
+from planner.solve.structure import Layout, batch_faults, checkpointing_faults, layers_of, training_faults
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -32,24 +33,6 @@ class Recipe:
     method: str
     precision: str
     optimizer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a step lies on GPUs."""
-
-    data: int
-    tensor: int
-    pipeline: int
-    context: int
-    expert: int
-    zero: int
-    offload: str = "none"
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of the workload; experts are split inside them."""
-        return self.data * self.tensor * self.pipeline * self.context
 
 
 @dataclass(slots=True)
@@ -105,36 +88,27 @@ def pipelines(workload: Workload) -> tuple[int, ...]:
 
 def layouts(this: Run, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
+    return [item for item in every_layout(this, fixed) if not any(training_faults(this.model, this.framework, item))]
+
+
+def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
+    """Yield what a plan leaves of layouts, whether they can be or not."""
     item = this.workload
     allowed = counts(item, "gpus")
     totals = allowed or list((1,) if fixed else GPUS_UNSAID)
     experts = counts(item, "expert_parallel") or [1]
-    out = []
+    offloads = words(item, "offload", ("none",))
+    said = counts(item, "data_parallel")
     for total in totals:
         for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
             for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(item)):
                 for cp in counts(item, "context_parallel") or CONTEXTS:
-                    if total % (tp * pp * cp) or pp > _layers(this):
-                        continue
-                    dp = total // (tp * pp * cp)
-                    said = counts(item, "data_parallel")
-                    if said is not None and dp not in said:
+                    dp, rest = divmod(total, tp * pp * cp)
+                    if rest or (said is not None and dp not in said):
                         continue
                     for ep in experts:
-                        # experts are split over copies of the data, each of them by tensor parallelism too
-                        if (dp * cp) % ep:
-                            continue
-                        out += [
-                            Layout(dp, tp, pp, cp, ep, zero, offload)
-                            for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3))
-                            if pp == 1 or zero < 2 or this.framework != "deepspeed"  # its PipelineEngine refuses them
-                            for offload in words(item, "offload", ("none",))
-                        ]
-    return out
-
-
-def _layers(this: Run) -> int:
-    return this.model.architecture.layers if this.model.architecture else 1
+                        for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3)):
+                            yield from (Layout(dp, tp, pp, cp, ep, zero, offload) for offload in offloads)
 
 
 def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
@@ -142,7 +116,7 @@ def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
     sizes = counts(this.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
     if not this.global_batch:
         return sizes
-    return [size for size in sizes if this.global_batch % (layout.data * size) == 0]
+    return [size for size in sizes if not any(batch_faults(this.global_batch, layout, size))]
 
 
 def accumulation(this: Run, layout: Layout, micro_batch: int) -> int:
@@ -158,22 +132,26 @@ def in_flight(this: Run, layout: Layout, micro_batch: int) -> int:
 
 
 def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
-    """Yield each way of checkpointing with the numbers of layers that it may recompute."""
-    layers = _layers(this)
+    """Yield each way of checkpointing with the numbers of layers that it may recompute.
+
+    By the rule of thumb none of them changes anything, so that only what the plan says is tried.
+    """
+    layers = layers_of(this.model)
     said = counts(this.workload, "checkpointed_layers")
-    default = ("none",) if fixed else ("none", "selective", "full")
-    if fixed and said and max(said) > 0:
-        default = ("full",)
+    default: tuple[str, ...] = ("none", "selective", "full")
+    if fixed or layers is None:
+        default = ("full",) if said and (max(said) > 0 if fixed else min(said) > 0) else ("none",)
     for mode in words(this.workload, "checkpointing", default):
-        if mode == "none":
-            again = [0] if said is None or 0 in said else []
-        elif mode == "selective":
-            again = [layers] if said is None else [count for count in said if 0 < count <= layers]
-        elif fixed and said is None:
-            again = [layers]
+        if said is not None:
+            again = said
+        elif mode == "none":
+            again = [0]
+        elif mode == "selective" or fixed or layers is None:
+            again = [layers or 1]
         else:
-            again = [count for count in said or range(1, layers + 1) if 0 < count <= layers]
-        if again and (this.model.architecture is not None or mode == "none"):
+            again = list(range(1, layers + 1))
+        again = [count for count in again if not any(checkpointing_faults(this.model, mode, count))]
+        if again:
             yield mode, again
 
 

@@ -13,6 +13,7 @@ from planner.solve.candidate import Candidate
 from planner.solve.judge import Unknown, judge
 from planner.solve.ranking import TIES, goal_value
 from planner.solve.rules import holds_together, speaks_of
+from planner.solve.structure import divides
 from planner.solve.together import broken_together, settle_costs
 
 
@@ -24,7 +25,7 @@ def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     formats = [sorted(map(str, workload.domains.get(name, ("bf16",)))) for name in ("weights", "kv_cache")]
     splits = itertools.product(
         numbers(workload, "replicas", [1]),
-        [tp for tp in range(1, 9) if serving.divides(workload.model, tp)],
+        [tp for tp in range(1, 9) if divides(workload.model, tp)],
         range(1, 9),
     )
     for (copies, tp, pp), weights, cache in itertools.product(splits, *formats):

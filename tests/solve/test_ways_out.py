@@ -46,7 +46,7 @@ def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("split", "rule", "reason"),
     [
-        ("tensor_parallel = 8; expert_parallel = 8", "w.expert_parallel", "data and context parallelism"),
+        ("tensor_parallel = 8; expert_parallel = 8", "w.expert_parallel", "data_parallel × context_parallel"),
         ("tensor_parallel = 8; data_parallel = 3", "w.gpus", "do not multiply to it"),
         ("zero = 3; data_parallel = 4; pipeline_parallel = 2", "w.zero", "DeepSpeed has no pipelines"),
     ],
