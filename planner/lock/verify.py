@@ -15,6 +15,7 @@ from planner.lock.lock import plain
 from planner.lock.read import Lock
 from planner.lock.recompute import FOLLOWS, recompute, value
 from planner.solve.candidate import Broken, Candidate
+from planner.solve.offered import unoffered
 from planner.solve.together import broken_together, settle_costs
 
 
@@ -26,7 +27,7 @@ def verify(
     `strict` makes an error of a catalog that changed where the plan might have chosen from.
     """
     again = f"run `planner solve {problem.path}` and review the new lock"
-    stale = _stale(problem, texts, lock, again) or _offered(problem, lock, again)
+    stale = _stale(problem, texts, lock, again) or _offered(problem, catalog, lock, again)
     if stale:
         return stale, {}
     found: list[Diagnostic] = []
@@ -71,10 +72,11 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
     return out
 
 
-def _offered(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
-    """Return the locked choices that the plan does not offer, or that no plan could, and the decisions left out."""
+def _offered(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Diagnostic]:
+    """Return the locked choices that the search would not enumerate for the plan, and the decisions left out."""
     out = []
     for workload in problem.workloads:
+        before = len(out)
         choice = lock.workloads[workload.name]["choice"]
         unsaid = [
             row.name
@@ -99,7 +101,27 @@ def _offered(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
                     help=again,
                 )
             )
+        if len(out) == before:
+            out += _searched(problem, workload, choice, catalog, lock, again)
     return out
+
+
+def _searched(
+    problem: Problem, workload: Workload, choice: Mapping[str, Any], catalog: Catalog, lock: Lock, again: str
+) -> list[Diagnostic]:
+    """Return the rules of structure that a choice breaks, and its values that are not what is tried where a plan does
+    not say."""
+    names = BY_KIND[workload.kind]
+    decided = {key: value(written) for key, written in choice.items() if key in names}
+    return [
+        error(
+            "E0804",
+            f"the locked {workload.name}.{fault.quantity} = {plain(fault.has)} cannot be: expected {fault.needs}",
+            lock.span("workloads", workload.name, "choice", fault.quantity),
+            help=again,
+        )
+        for fault in unoffered(problem, workload, decided, catalog)
+    ]
 
 
 def _may_be(workload: Workload, key: str, written: Value) -> bool:
