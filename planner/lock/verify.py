@@ -74,7 +74,7 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
 
 def _offered(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Diagnostic]:
     """Return the locked choices that the search would not enumerate for the plan, and the decisions left out."""
-    out = []
+    out: list[Diagnostic] = []
     for workload in problem.workloads:
         before = len(out)
         choice = lock.workloads[workload.name]["choice"]
