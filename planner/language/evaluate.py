@@ -182,16 +182,11 @@ def parts(node: tree.Expression) -> tuple[tree.Expression, ...]:
 
 
 def stated(workload: Workload, quantity: str) -> Measure | None:
-    """Return what a plan says of a given quantity, or the stated default; None for what the solver chooses."""
-    row = BY_KIND[workload.kind].get(quantity)
-    if row is None:
+    """Return what a plan says of a given quantity, or its default; None for what is chosen, or follows from that."""
+    value = workload.model.id if quantity == "model" else workload.given.get(quantity)
+    if value is None:
         return None
-    if quantity == "model":
-        return Measure(workload.model.id)
-    value = workload.given.get(quantity)
-    if value is None and row.role == "given" and isinstance(row.default, str | bool | Fraction):
-        value = row.default
-    return None if value is None else Measure(value, row.unit if isinstance(value, Fraction) else None)
+    return Measure(value, BY_KIND[workload.kind][quantity].unit if isinstance(value, Fraction) else None)
 
 
 def lookup_in(values: Mapping[tuple[str, str], Measure | None]) -> Lookup:

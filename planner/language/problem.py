@@ -39,7 +39,8 @@ class Bound:
 class Workload:
     """An inference or training block. `domains` are the values each decision may take, where the plan says.
 
-    `per_layer` names the decisions that each layer makes for itself.
+    `given` has the defaults of what the plan does not mention too (planner.language.defaults); `spans` has the places
+    of what it does. `per_layer` names the decisions that each layer makes for itself.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Workload:
     span: Span
     doc: str | None = None
     per_layer: frozenset[str] = frozenset()
+
+    @property
+    def said(self) -> frozenset[str]:
+        """The quantities that the plan itself mentions."""
+        return frozenset(self.spans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from planner.catalog.table import Both
 from planner.diagnostics import Diagnostic, Span
 from planner.language.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
-from planner.language.rules import build_fleet, build_goals, build_rules
+from planner.language.rules import build_fleet, build_goals, build_rules, check_values
 from planner.language.schema import WORKLOADS
 from planner.language.scope import Scope
 from planner.language.types import Env
@@ -65,6 +65,10 @@ def _resolve(
     env = Env(scope, workloads=scope.kinds)
     fleet = build_fleet(file, scope)
     rules, wishes = build_rules(file, texts, scope, env)
+    known = {item.name: item for item in workloads}
+    conditions = [(rule.condition, rule.span) for rule in rules] + [(wish.condition, wish.span) for wish in wishes]
+    for condition, span in conditions:
+        check_values(condition, span, known, scope)
     goals = build_goals(file, scope, env)
     if not env.workloads and not scope.findings:
         scope.error(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 
 from planner.catalog.records import Gpu
 from planner.diagnostics import Span
 from planner.language.choices import one
+from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
 from planner.language.lower import constant, truth
-from planner.language.problem import FleetBound, Goal, Preference, Rule
+from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
 from planner.language.types import Env
@@ -90,6 +92,19 @@ def condition_of(node: tree.Expression, env: Env) -> tree.Expression | None:
         )
         return None
     return condition
+
+
+def check_values(condition: tree.Expression, span: Span, workloads: Mapping[str, Workload], scope: Scope) -> None:
+    """Note each quantity that a condition reads and that never has a value: not mentioned, and without a default."""
+    for owner, quantity in names(condition):
+        if owner in workloads and valueless(workloads[owner], quantity):
+            scope.error(
+                "E0404",
+                f"`{owner}` does not say `{quantity}`, which has no default",
+                span,
+                label="this reads it",
+                help=f"add `{quantity} = …` to `{owner}`",
+            )
 
 
 def _worth(node: tree.Expression, env: Env) -> Fraction | None:

@@ -18,8 +18,9 @@ BOTH = (INFERENCE, TRAINING)
 class Quantity:
     """A row of the table. `type` is number, format, gpu, offer, model, engine, word, words, text, set or boolean.
 
-    `whole` numbers have no fraction; what is `free` is chosen where a plan does not mention it; `everything` is
-    what `any` offers of a number that is not free.
+    `default` is what a plan has that does not mention it, "" where that is nothing at all; defaults that follow from
+    something else are in planner/language/defaults.py. `whole` numbers have no fraction; what is `free` is chosen
+    where a plan does not mention it; `everything` is what `any` offers of a number that is not free.
     """
 
     name: str
@@ -62,10 +63,11 @@ def count(
     high: int = 4096,
     everything: tuple[int, ...] = (),
     free: bool = False,
+    default: int | None = None,
 ) -> Quantity:
     """Return the row of a whole number; `everything` is what `any` offers where the number is not free anyway."""
-    least, most = Fraction(low), Fraction(high)
-    return Quantity(name, kinds, role, "number", doc, None, (), None, least, most, True, everything, free)
+    least, most, unsaid = Fraction(low), Fraction(high), None if default is None else Fraction(default)
+    return Quantity(name, kinds, role, "number", doc, None, (), unsaid, least, most, True, everything, free)
 
 
 def number(
@@ -76,10 +78,12 @@ def number(
     doc: str,
     low: int | None = 0,
     whole: bool = False,
+    default: int | None = None,
 ) -> Quantity:
     """Return the row of a number in a unit; what is given is no larger than HIGHEST says."""
     least, most = None if low is None else Fraction(low), HIGHEST.get(name) if role == "given" else None
-    return Quantity(name, kinds, role, "number", doc, unit, low=least, high=most, whole=whole)
+    unsaid = None if default is None else Fraction(default)
+    return Quantity(name, kinds, role, "number", doc, unit, (), unsaid, least, most, whole)
 
 
 def word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:
@@ -104,16 +108,20 @@ QUANTITIES: tuple[Quantity, ...] = (
     ),
     number("max_sequences", (INFERENCE,), "given", None, "The engine's largest batch of sequences.", 1, True),
     number("max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1, True),
-    number("prompt", (INFERENCE,), "given", "tokens", "Tokens of a prompt; unset it is context - output.", 1, True),
+    number("prompt", (INFERENCE,), "given", "tokens", "Tokens of a prompt.", 1, True),
     number("output", (INFERENCE,), "given", "tokens", "Tokens of an answer.", 0, True),
     number("demand", (INFERENCE,), "given", "req/s", "Requests per second the service must sustain."),
-    number("shared_prefix", (INFERENCE,), "given", "tokens", "Tokens all sequences begin with, stored once.", 0, True),
-    number("vision_tokens", (INFERENCE,), "given", "tokens", "Image tokens a cross-attention layer keeps.", 0, True),
-    Quantity("draft_model", (INFERENCE,), "given", "model", "The model that drafts for speculative decoding."),
-    number("adapters", (INFERENCE,), "given", None, "LoRA adapters kept beside the model at once.", 0, True),
-    number("adapter_rank", (INFERENCE,), "given", None, "The largest rank of those adapters.", 1, True),
-    number("offloaded_weights", (INFERENCE,), "given", "bytes", "Weights of each GPU kept in host memory.", 0, True),
-    number("offloaded_cache", (INFERENCE,), "given", "bytes", "KV cache of each GPU kept in host memory.", 0, True),
+    number(
+        "shared_prefix", (INFERENCE,), "given", "tokens", "Tokens all sequences begin with, stored once.", 0, True, 0
+    ),
+    number("vision_tokens", (INFERENCE,), "given", "tokens", "Image tokens a cross-attention layer keeps.", 0, True, 0),
+    Quantity(
+        "draft_model", (INFERENCE,), "given", "model", "The model that drafts for speculative decoding.", default=""
+    ),
+    number("adapters", (INFERENCE,), "given", None, "LoRA adapters kept beside the model at once.", 0, True, 0),
+    number("adapter_rank", (INFERENCE,), "given", None, "The largest rank of those adapters.", 1, True, 16),
+    number("offloaded_weights", (INFERENCE,), "given", "bytes", "Weights of each GPU kept in host memory.", 0, True, 0),
+    number("offloaded_cache", (INFERENCE,), "given", "bytes", "KV cache of each GPU kept in host memory.", 0, True, 0),
     word("sampler", (INFERENCE,), "given", "native flashinfer", "native", "How vLLM samples: by sorting, or not."),
     word("attention_parallel", (INFERENCE,), "given", "tensor data", "tensor", "Attention by heads or sequences."),
     Quantity("cuda_graphs", (INFERENCE,), "given", "boolean", "Whether the engine captures CUDA graphs.", default=True),
@@ -148,7 +156,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "foreach",
         "How the optimizer steps.",
     ),
-    count("lora_rank", (TRAINING,), "given", "The rank of LoRA's adapters.", 1, 1024),
+    count("lora_rank", (TRAINING,), "given", "The rank of LoRA's adapters.", 1, 1024, default=16),
     Quantity(
         "lora_targets",
         (TRAINING,),
@@ -158,10 +166,21 @@ QUANTITIES: tuple[Quantity, ...] = (
         words=("attention", "all_linear", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         default="all_linear",
     ),
-    Quantity("lora_dropout", (TRAINING,), "given", "number", "LoRA's dropout.", low=Fraction(0), high=Fraction(1)),
+    Quantity(
+        "lora_dropout",
+        (TRAINING,),
+        "given",
+        "number",
+        "LoRA's dropout.",
+        default=Fraction(0),
+        low=Fraction(0),
+        high=Fraction(1),
+    ),
     word("lora_precision", (TRAINING,), "given", "fp32 bf16", "fp32", "The format of LoRA's adapters: peft's is fp32."),
     word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
-    word("gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "bf16", "The format of gradients."),
+    word(
+        "gradient_precision", (TRAINING,), "given", "fp32 bf16 fp16", "", "The format of gradients; fsdp reduces in it."
+    ),
     word(
         "loss",
         (TRAINING,),
@@ -176,8 +195,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "given",
         "attention operations products every_second_layer",
         "",
-        "What `checkpointing = selective` is: unsaid `attention` in megatron, `operations` in fsdp (torchtitan), and "
-        "PyTorch's own, `products`, elsewhere.",
+        "What `checkpointing = selective` is: what of the activations is made again.",
     ),
     word(
         "schedule",
@@ -210,6 +228,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "words",
         "Parts that are not trained (kept as `embedding,head`).",
         words=("embedding", "head", "attention", "mlp", "router", "norm"),
+        default="",
     ),
     Quantity(
         "offload_activations",

@@ -9,7 +9,7 @@ from planner.diagnostics import Span
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.override import override
 from planner.language.problem import Expectation, Problem, Trial
-from planner.language.rules import condition_of
+from planner.language.rules import check_values, condition_of
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
 from planner.language.types import Env
@@ -101,6 +101,8 @@ def _dropped(problem: Problem, drops: list[tree.Drop], scope: Scope) -> Problem:
 def _expectation(item: tree.Expect, problem: Problem, scope: Scope, env: Env) -> Expectation | None:
     if item.condition is not None:
         condition = condition_of(item.condition, env)
+        if condition is not None:
+            check_values(condition, item.span, {known.name: known for known in problem.workloads}, scope)
         return None if condition is None else Expectation(condition, False, None, item.span)
     if item.blamed is None:
         return Expectation(None, True, None, item.span)

@@ -9,6 +9,7 @@ from planner.catalog.records import Format, Model
 from planner.diagnostics import Span
 from planner.language.choices import many, one, spoken
 from planner.language.declare import base_of
+from planner.language.defaults import filled
 from planner.language.domain import check_domains
 from planner.language.problem import Bound, Value, Workload
 from planner.language.schema import BY_KIND, PER_LAYER, Quantity
@@ -75,7 +76,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         _complete(block, declaration)
     if block.model is None or any(finding.is_error for finding in scope.findings[before:]):
         return None
-    _derive(block)
+    _check_lengths(block)
     check_domains(block.domains, block.bounds, block.settings, scope)
     _doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
@@ -84,7 +85,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         declaration.name,
         declaration.kind,
         block.model,
-        block.given,
+        filled(block.kind, block.given),
         block.domains,
         block.spans,
         tuple(block.bounds),
@@ -287,8 +288,8 @@ def _complete(block: _Block, declaration: tree.Declaration) -> None:
         )
 
 
-def _derive(block: _Block) -> None:
-    """Fill in the prompt, and hold prompt and output against the context."""
+def _check_lengths(block: _Block) -> None:
+    """Hold prompt and output against the context, and the shared prefix against the prompt."""
     scope, given = block.env.scope, block.given
     prompt, output, context = given.get("prompt"), given.get("output"), given.get("context")
     if not isinstance(context, Fraction):
@@ -304,10 +305,8 @@ def _derive(block: _Block) -> None:
             secondary=((block.spans["context"], f"the context is {spoken(context, 'tokens')}"),),
             help="the context is prompt and output together",
         )
-    elif isinstance(output, Fraction) and prompt is None:
-        given["prompt"] = max(Fraction(1), context - output)
     prefix, begins = given.get("shared_prefix"), "prompt" if "prompt" in block.spans else "context"
-    longest = given.get("prompt", context)
+    longest = filled(block.kind, given)["prompt"] if total <= context else given.get("prompt", context)
     if isinstance(prefix, Fraction) and isinstance(longest, Fraction) and prefix > longest:
         scope.error(
             "E0403",

@@ -16,7 +16,7 @@ def encoders(source: Source) -> Iterator[Diagnostic]:
         arch = workload.model.architecture
         if workload.kind != "inference" or arch is None or arch.vision or not arch.opaque_params:
             continue
-        if workload.given.get("images") is False:
+        if not workload.given["images"]:
             continue
         billions = arch.opaque_params / 10**9
         yield warning(

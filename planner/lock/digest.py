@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from planner.catalog.catalog import KINDS, Catalog
+from planner.language.defaults import DEFAULTS
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve.renting import offers_listed
@@ -83,8 +84,8 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
 
 
 def _engines(workload: Workload) -> set[str]:
-    default = "vllm" if workload.kind == "inference" else "transformers"
-    return {str(workload.given.get("engine", default)), str(workload.given.get("framework", default))}
+    name = "engine" if workload.kind == "inference" else "framework"
+    return {str(DEFAULTS[workload.kind][name]), str(workload.given[name])}
 
 
 def _formats(workload: Workload) -> set[str]:

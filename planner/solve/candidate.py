@@ -41,7 +41,8 @@ class Broken:
 class Candidate:
     """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`.
 
-    `moments` are the totals of a training step's moments, the peak among them.
+    `moments` are the totals of a training step's moments, the peak among them; `defaults` are given quantities that the
+    plan does not mention and that follow from the choice.
     """
 
     workload: str
@@ -62,6 +63,12 @@ class Candidate:
     broken: tuple[Broken, ...]
     notes: tuple[str, ...] = ()
     moments: dict[str, int] = field(default_factory=dict)
+    defaults: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, Value]:
+        """The choice with what follows from it: all that a rule can read but outcomes and what is given."""
+        return {**self.defaults, **self.choice}
 
     @property
     def name(self) -> str:
@@ -69,10 +76,10 @@ class Candidate:
         return ";".join(f"{key}={_text(self.choice[key])}" for key in sorted(self.choice))
 
     def outcome(self, quantity: str) -> Value | None:
-        """Return an outcome or a choice by its name in the language."""
+        """Return an outcome, a choice or what follows from it by its name in the language."""
         if quantity in self.outcomes:
             return self.outcomes[quantity]
-        return self.choice.get(quantity)
+        return self.choice.get(quantity, self.defaults.get(quantity))
 
 
 def _text(value: Value) -> str:

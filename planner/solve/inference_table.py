@@ -12,6 +12,7 @@ from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, serving, serving_memory, serving_pace, serving_support
+from planner.solve.defaults import of_service
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import market_of, offers_for
@@ -194,6 +195,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.instances,
         placed.slots,
         context=this,
+        defaults=of_service(this, problem.gpus),
     )
 
 

@@ -13,6 +13,7 @@ from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
 from planner.solve import serving, serving_memory, serving_pace, serving_support
 from planner.solve.candidate import Broken, Candidate, Hint, Outcome
+from planner.solve.defaults import of_service, values
 from planner.solve.renting import Renting, hosts_note, renting
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
@@ -122,8 +123,9 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if this.demand is not None and replicas < need:
         sustained = None if need >= 10**9 else this.demand * replicas / need
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
+    unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
-    more, penalty = broken_rules(problem, workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
     return Candidate(
         workload.name,
         "inference",
@@ -142,6 +144,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         outcomes,
         tuple(broken + more),
         (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.gpus, False)),
+        defaults=unsaid,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
+from planner.language.defaults import changed as with_given
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import Conflict, Hint, TooWide
@@ -188,7 +189,7 @@ def _changed(problem: Problem, owner: str, quantity: str, value: Value) -> Probl
         )
         other = replace(workload, bounds=bounds)
     elif quantity in workload.given:
-        other = replace(workload, given={**workload.given, quantity: value})
+        other = with_given(workload, quantity, value)
     elif BY_KIND[workload.kind][quantity].role == "decision":
         other = replace(workload, domains={**workload.domains, quantity: (value,)})
     else:

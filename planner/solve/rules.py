@@ -49,7 +49,10 @@ def unit_of(workload: Workload, name: str) -> str | None:
 def quantity(
     name: str, workload: Workload, choice: Mapping[str, Value], outcomes: Mapping[str, Outcome]
 ) -> Value | None:
-    """Return an outcome, a decision or what is given; None where nobody knows it."""
+    """Return an outcome, a decision or what is given; None where nobody knows it.
+
+    `choice` has the decisions, and what follows from them where the plan does not mention it (planner.solve.defaults).
+    """
     if name in outcomes:
         return outcomes[name]
     if name in choice:
@@ -81,7 +84,7 @@ def holds_together(node: tree.Expression, problem: Problem, chosen: Mapping[str,
 
     def find(owner: str, name: str) -> Measure | None:
         row = chosen.get(owner)
-        return None if row is None else measure(name, known[owner], row.choice, row.outcomes)
+        return None if row is None else measure(name, known[owner], row.known, row.outcomes)
 
     return true(node, find)
 

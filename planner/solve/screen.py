@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from planner.language.evaluate import compare
+from planner.language.evaluate import compare, stated
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.solve.rules import holds, reads, simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, value
@@ -52,13 +52,13 @@ def breaks(table: Table, quantity: str, operator: str, limit: Value) -> Column:
     """Return where `quantity operator limit` does not hold; an outcome that nobody knows breaks its bound."""
     import numpy
 
-    if quantity in table.axes:
-        axis = table.axes[quantity]
+    axis = table.axis(quantity)
+    if axis is not None:
         bad = numpy.array([not compare(operator, item, limit) for item in axis.values], dtype=bool)
         return bad[axis.index]
     if quantity not in table.outcomes:
-        given = table.workload.given.get(quantity)
-        return numpy.full(table.rows, given is None or not compare(operator, given, limit))
+        given = stated(table.workload, quantity)
+        return numpy.full(table.rows, given is None or not compare(operator, given.value, limit))
     have = table.outcome(quantity)
     if not isinstance(limit, Fraction):
         return numpy.ones(table.rows, dtype=bool)
@@ -88,24 +88,37 @@ def kept(table: Table, condition: Expression) -> Column:
     bound = simple(condition, table.workload.name)
     if bound is not None:
         return ~breaks(table, bound.quantity, bound.operator, bound.value)
-    present = [
-        name for name in sorted(reads(condition, table.workload.name)) if name in table.axes or name in table.outcomes
-    ]
+    present = differing(table, condition)
     if not present:
         return numpy.full(table.rows, holds(condition, table.workload, {}, {}))
-    columns = [table.axes[name].index if name in table.axes else table.outcome(name) for name in present]
-    first, which = cases(columns)
-    verdicts = [_verdict(table, condition, present, [int(column[row]) for column in columns]) for row in first.tolist()]
+    first, which = cases(list(present.values()))
+    verdicts = [
+        _verdict(table, condition, {name: int(column[row]) for name, column in present.items()})
+        for row in first.tolist()
+    ]
     good: Column = numpy.array(verdicts, dtype=bool)[which]
     return good
 
 
-def _verdict(table: Table, condition: Expression, quantities: Iterable[str], case: list[int]) -> bool:
+def differing(table: Table, node: Expression) -> dict[str, Column]:
+    """Return the columns of what an expression reads of a table's workload that rows may differ in, by quantity."""
+    out: dict[str, Column] = {}
+    for name in sorted(reads(node, table.workload.name)):
+        axis = table.axis(name)
+        if axis is not None:
+            out[name] = axis.index
+        elif name in table.outcomes:
+            out[name] = table.outcome(name)
+    return out
+
+
+def _verdict(table: Table, condition: Expression, case: Mapping[str, int]) -> bool:
     choice: dict[str, Value] = {}
     outcomes: dict[str, Fraction | None] = {}
-    for name, number in zip(quantities, case, strict=True):
-        if name in table.axes:
-            choice[name] = table.axes[name].values[number]
+    for name, number in case.items():
+        axis = table.axis(name)
+        if axis is not None:
+            choice[name] = axis.values[number]
         else:
             outcomes[name] = value(name, number)
     return holds(condition, table.workload, choice, outcomes)

@@ -70,7 +70,7 @@ class Service:
 
 
 def number(workload: Workload, name: str, default: int) -> int:
-    """Return a given count, or its default."""
+    """Return a given count; `default` stands for one that is not mentioned and has no default of its own."""
     value = workload.given.get(name)
     return int(value) if isinstance(value, Fraction) else default
 
@@ -78,10 +78,9 @@ def number(workload: Workload, name: str, default: int) -> int:
 def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
     """Return a workload with its engine and what follows from what it says."""
     given = workload.given
-    context = number(workload, "context", 1)
-    output = number(workload, "output", 0)
-    demand, confidence = given.get("demand"), given.get("confidence")
-    engine = str(given.get("engine", "vllm"))
+    demand, confidence = given.get("demand"), given["confidence"]
+    assert isinstance(confidence, Fraction)
+    engine = str(given["engine"])
     native = problem.formats.get(workload.model.native_format)
     return Service(
         workload,
@@ -89,15 +88,15 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         problem.engines.get(engine) or catalog.engines[engine],
         problem.formats,
         _by_role(problem, catalog),
-        context,
+        number(workload, "context", 1),
         number(workload, "concurrency", 1),
-        number(workload, "prompt", max(1, context - output)),
-        output,
+        number(workload, "prompt", 1),
+        number(workload, "output", 0),
         demand if isinstance(demand, Fraction) else None,
-        confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
+        confidence,
         native.bits if native is not None and native.bits > 16 else Fraction(16),
         beside=_beside(problem, workload, catalog),
-        by_sequence=given.get("attention_parallel") == "data",
+        by_sequence=given["attention_parallel"] == "data",
     )
 
 
@@ -115,14 +114,13 @@ def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Rec
 def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
     """Return what is loaded beside the model, and what of it stays on the host."""
     draft = None
-    named = workload.given.get("draft_model")
-    if named is not None:
-        found = catalog.find_model(str(named))
+    if workload.given["draft_model"]:
+        found = catalog.find_model(str(workload.given["draft_model"]))
         if isinstance(found, Model) and found.architecture is not None:
             draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
     return inference.Beside(
         number(workload, "adapters", 0),
-        number(workload, "adapter_rank", 16),
+        number(workload, "adapter_rank", 0),
         draft,
         number(workload, "offloaded_weights", 0),
         number(workload, "offloaded_cache", 0),
@@ -144,10 +142,10 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             max_sequences=number(this.workload, "max_sequences", 0) or None,
             max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
             context=this.context,
-            light_sampler=given.get("sampler") == "flashinfer",
-            eager=given.get("cuda_graphs") is False,
-            images=given.get("images") is not False,
-            all_to_all=str(given.get("all_to_all", "gather")),
+            light_sampler=given["sampler"] == "flashinfer",
+            eager=given["cuda_graphs"] is False,
+            images=given["images"] is not False,
+            all_to_all=str(given["all_to_all"]),
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)

@@ -25,7 +25,7 @@ def lacks(this: Service) -> tuple[Lack, ...]:
             None if version is None else str(version),
             this.model.architecture,
             this.by_sequence,
-            str(given.get("all_to_all", "gather")),
+            str(given["all_to_all"]),
         )
     found: tuple[Lack, ...] = this.known[key]
     return found

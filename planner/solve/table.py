@@ -14,6 +14,8 @@ from planner.solve.scale import UNKNOWN
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from planner.solve.defaults import Default
+
     Column = NDArray[Any]
 
 
@@ -34,6 +36,7 @@ class Table:
     market in `pools`, whose instances have `sizes` GPUs and cost `prices`; `instances` is how many are rented, `slots`
     how many GPUs of a shared instance would do (0 where it cannot be shared). A row may stand for several candidates
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
+    `defaults` are quantities that the plan does not mention and that follow from decisions.
     `filtered` says by rule how many candidates of each value of the axis `gpu` break it, where rows do not tell.
     `context` is what made the table, for whoever asks about one of its rows.
     """
@@ -56,13 +59,35 @@ class Table:
     thorough: bool = True
     filtered: dict[str, Column] | None = None
     context: Any = None
+    defaults: Mapping[str, Default] = field(default_factory=dict)
     ready: dict[str, Column] = field(default_factory=dict)
+    followed: dict[str, Axis] = field(default_factory=dict)
 
     def outcome(self, quantity: str) -> Column:
         """Return an outcome's column, UNKNOWN where nobody knows it."""
         if quantity not in self.ready:
             self.ready[quantity] = self.outcomes[quantity]()
         return self.ready[quantity]
+
+    def axis(self, quantity: str) -> Axis | None:
+        """Return the values of a decision, or of what follows from decisions; None for an outcome or what is given."""
+        if quantity in self.axes or quantity not in self.defaults:
+            return self.axes.get(quantity)
+        if quantity not in self.followed:
+            import numpy
+
+            default = self.defaults[quantity]
+            read = [self.axes[name] for name in default.reads]
+            index = numpy.zeros(self.rows, dtype=numpy.int64)
+            first, which = cases([axis.index for axis in read]) if read and self.rows else (index[:1], index)
+            found = [
+                default.value(
+                    {name: axis.values[int(axis.index[row])] for name, axis in zip(default.reads, read, strict=True)}
+                )
+                for row in first.tolist()
+            ]
+            self.followed[quantity] = Axis(tuple(found), which)
+        return self.followed[quantity]
 
     @property
     def candidates(self) -> int:

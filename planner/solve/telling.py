@@ -14,9 +14,9 @@ from planner.language.evaluate import evaluate
 from planner.language.linear import MIRRORED, extremes, separable
 from planner.language.problem import Measure, Value
 from planner.solve import clock
-from planner.solve.rules import measure, reads, simple, speaks_of
+from planner.solve.rules import measure, simple, speaks_of
 from planner.solve.scale import value
-from planner.solve.screen import breaks
+from planner.solve.screen import breaks, differing
 from planner.solve.table import Table, cases
 from planner.syntax import tree
 
@@ -62,11 +62,7 @@ def told(node: tree.Expression, table: Table, rows: Column) -> Iterator[Column]:
     if sums is not None:
         yield _coded(dict(sums.terms)[name], table, rows)
         return
-    for quantity in sorted(reads(node, name)):
-        if quantity in table.axes:
-            yield table.axes[quantity].index
-        elif quantity in table.outcomes:
-            yield table.outcome(quantity)
+    yield from differing(table, node).values()
 
 
 def _when(item: tree.Expression) -> bool:
@@ -92,14 +88,11 @@ def _coded(node: tree.Expression, table: Table, rows: Column) -> Column:
     """Return a number for each value that an expression about one workload has on rows."""
     import numpy
 
-    present = [
-        name for name in sorted(reads(node, table.workload.name)) if name in table.axes or name in table.outcomes
-    ]
+    present = differing(table, node)
     out = numpy.zeros(table.rows, dtype=numpy.int64)
     if not present or not len(rows):
         return out
-    columns = [table.axes[name].index if name in table.axes else table.outcome(name) for name in present]
-    place, which = cases([column[rows] for column in columns])
+    place, which = cases([column[rows] for column in present.values()])
     first = rows[place]
     known: dict[object, int] = {}
     codes = numpy.zeros(len(first), dtype=numpy.int64)
@@ -122,8 +115,8 @@ def _finder(table: Table, row: int) -> Callable[[str, str], Measure | None]:
 
 def value_of(table: Table, row: int, quantity: str) -> Value | Fraction | None:
     """Return what a row has of a quantity: a decision, an outcome or what is given; None where nobody knows it."""
-    if quantity in table.axes:
-        axis = table.axes[quantity]
+    axis = table.axis(quantity)
+    if axis is not None:
         return axis.values[int(axis.index[row])]
     if quantity in table.outcomes:
         return value(quantity, int(table.outcome(quantity)[row]))

@@ -88,8 +88,8 @@ def _judged_again(problem: Problem, row: Candidate) -> Candidate:
     names = {bound.rule for bound in bounds} | {rule.name for rule in rules}
     if not names:
         return row
-    broken = broken_bounds(replace(workload, bounds=bounds), row.choice, row.outcomes)
-    more, _ = broken_rules(replace(problem, rules=rules, preferences=()), workload, row.choice, row.outcomes)
+    broken = broken_bounds(replace(workload, bounds=bounds), row.known, row.outcomes)
+    more, _ = broken_rules(replace(problem, rules=rules, preferences=()), workload, row.known, row.outcomes)
     return replace(row, broken=(*(item for item in row.broken if item.rule not in names), *broken, *more))
 
 

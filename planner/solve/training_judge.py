@@ -11,6 +11,7 @@ from planner.language.problem import Problem, Value, Workload
 from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.defaults import of_run, values
 from planner.solve.judge import count, hardware, headroom, placed
 from planner.solve.renting import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
@@ -73,8 +74,9 @@ def judge(
     if this.model.architecture is not None and refused is not None:
         quantity, needs, has = refused
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
+    unsaid = values(of_run(this), whole)
     broken += broken_bounds(workload, whole, outcomes)
-    more, penalty = broken_rules(problem, workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
     return Candidate(
         workload.name,
         "training",
@@ -94,4 +96,5 @@ def judge(
         tuple(broken + more),
         (*memory.approximate, *hosts_note(rented, layout.gpus, True)),
         memory.moments,
+        unsaid,
     )

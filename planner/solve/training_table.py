@@ -18,6 +18,7 @@ from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, tuning
 from planner.solve.choose import decisive, fits
+from planner.solve.defaults import of_run
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
 from planner.solve.ranking import best as best_row
@@ -145,6 +146,7 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
         thorough=thorough,
         filtered=placing.broken,
         context=this.run,
+        defaults=of_run(this.run),
     )
 
 

@@ -51,16 +51,16 @@ class Run:
 
 def run_of(problem: Problem, workload: Workload) -> Run:
     """Return a workload with its framework and what follows from what it says."""
-    given = workload.given
-    confidence = given.get("confidence", Fraction(95, 100))
+    confidence = workload.given["confidence"]
+    assert isinstance(confidence, Fraction)
     return Run(
         workload,
         workload.model,
-        str(given.get("framework", "transformers")),
+        str(workload.given["framework"]),
         number(workload, "sequence", 1),
         number(workload, "global_batch", 0),
         number(workload, "tokens", 0),
-        confidence if isinstance(confidence, Fraction) else Fraction(95, 100),
+        confidence,
     )
 
 
@@ -83,7 +83,7 @@ def recipes(this: Run) -> list[Recipe]:
 def pipelines(workload: Workload) -> tuple[int, ...]:
     """Return the pipelines that are tried where the plan does not say: for the Trainer of transformers none, whose
     sizes are those of accelerate's ParallelismConfig (1.15.0): copies, shards, tensor and context parallelism."""
-    return (1,) if workload.given.get("framework", "transformers") == "transformers" else PIPELINES
+    return (1,) if workload.given["framework"] == "transformers" else PIPELINES
 
 
 def layouts(this: Run, fixed: bool) -> list[Layout]:
@@ -128,7 +128,7 @@ def in_flight(this: Run, layout: Layout, micro_batch: int) -> int:
     """Return the micro-batches of a step as far as they matter to a stage: 1F1B never holds more than its stages."""
     rounds = accumulation(this, layout, micro_batch)
     most = {"one_f_one_b": layout.pipeline, "interleaved": 2 * layout.pipeline}
-    return min(rounds, most.get(str(this.workload.given.get("schedule", "one_f_one_b")), rounds))
+    return min(rounds, most.get(str(this.workload.given["schedule"]), rounds))
 
 
 def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
@@ -160,15 +160,20 @@ def selective(this: Run) -> str:
     return str(this.workload.given.get("selective", training.SELECTIVE.get(this.framework, "products")))
 
 
+def lora_rank(this: Run) -> int:
+    """Return the rank of LoRA's adapters."""
+    return number(this.workload, "lora_rank", 0)
+
+
 def targets(this: Run) -> tuple[str, ...] | str:
     """Return what LoRA adapts: one of the two groups, or projections by name."""
-    said = str(this.workload.given.get("lora_targets", "all_linear"))
+    said = str(this.workload.given["lora_targets"])
     return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
 
 
 def frozen(this: Run) -> tuple[str, ...]:
     """Return the parts of the model that are not trained."""
-    said = str(this.workload.given.get("frozen", ""))
+    said = str(this.workload.given["frozen"])
     return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
 
 
@@ -190,18 +195,18 @@ def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) ->
         method=recipe.method,
         precision=recipe.precision,
         optimizer=recipe.optimizer,
-        kernel=str(given.get("optimizer_kernel", "foreach")),
+        kernel=str(given["optimizer_kernel"]),
         framework=this.framework,
         zero=layout.zero,
         dp=layout.data * layout.context,
         tp=layout.tensor,
         pp=layout.pipeline,
         ep=layout.expert,
-        rank=number(this.workload, "lora_rank", 16),
+        rank=lora_rank(this),
         targets=targets(this),
-        adapter_precision=str(given.get("lora_precision", "fp32")),
+        adapter_precision=str(given["lora_precision"]),
         frozen=frozen(this),
-        dpo=given.get("preference") == "dpo",
+        dpo=given["preference"] == "dpo",
         offload=layout.offload,
         accumulate=accumulate,
         gradient_precision=str(given.get("gradient_precision", "")),
@@ -211,32 +216,31 @@ def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) ->
 def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
     """Return what the activations depend on."""
     given = this.workload.given
-    dropout = given.get("lora_dropout")
     return training.ActivationChoice(
         sequence=this.sequence,
         micro_batch=micro_batch,
         precision=recipe.precision,
         method=recipe.method,
-        attention=str(given.get("attention", "sdpa")),
+        attention=str(given["attention"]),
         framework=this.framework,
         checkpointing=mode,
         selective=selective(this),
-        loss=str(given.get("loss", "standard")),
-        loss_precision=str(given.get("loss_precision", "fp32")),
-        rank=number(this.workload, "lora_rank", 16),
+        loss=str(given["loss"]),
+        loss_precision=str(given["loss_precision"]),
+        rank=lora_rank(this),
         targets=targets(this),
-        dropout=isinstance(dropout, Fraction) and dropout > 0,
-        adapter_precision=str(given.get("lora_precision", "fp32")),
+        dropout=given["lora_dropout"] != 0,
+        adapter_precision=str(given["lora_precision"]),
         frozen=frozen(this),
-        dpo=given.get("preference") == "dpo",
-        packed=bool(given.get("packing", False)),
+        dpo=given["preference"] == "dpo",
+        packed=bool(given["packing"]),
         tp=layout.tensor,
         pp=layout.pipeline,
         cp=layout.context,
         ep=layout.expert,
-        schedule=str(given.get("schedule", "one_f_one_b")),
+        schedule=str(given["schedule"]),
         micro_batches=in_flight(this, layout, micro_batch) if layout.pipeline > 1 else 0,
-        offload=bool(given.get("offload_activations", False)),
+        offload=bool(given["offload_activations"]),
     )
 
 
@@ -292,7 +296,7 @@ def refusal(this: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, str,
         return "method", "a framework that trains qlora", this.framework
     if gpu.vendor not in VENDORS:
         return "gpu", f"a framework that runs on {gpu.vendor}", this.framework
-    if this.workload.given.get("attention") == "flash" and not _flashes(gpu):
+    if this.workload.given["attention"] == "flash" and not _flashes(gpu):
         return "attention", "hardware for flash attention", gpu.id
     return None if computes(gpu, precision) else ("precision", f"hardware for {precision}", gpu.id)
 
@@ -339,7 +343,6 @@ def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, 
     arch = this.model.architecture
     assert arch is not None
     adapters = choice.method in ("lora", "qlora")
-    rank = number(this.workload, "lora_rank", 16)
     return training_time.work(
         arch,
         this.model.active_params,
@@ -347,7 +350,7 @@ def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, 
         dp=data,
         zero=zero,
         global_batch=this.global_batch,
-        trained_params=training.adapter_parameters(arch, rank, targets(this)) if adapters else 0,
+        trained_params=training.adapter_parameters(arch, lora_rank(this), targets(this)) if adapters else 0,
         kept=kept,
     )
 

@@ -69,7 +69,7 @@ from planner.physics.inference.memory import (
     sequences,
     weights_beside,
 )
-from planner.physics.inference.profile import Profile, is_large, profile, release, version_of
+from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
 from planner.physics.inference.support import lacks, met_by_gpu, met_by_split, met_by_weights, reason
 from planner.physics.inference.vision import images, towers
 from planner.physics.inference.weights import (
@@ -132,6 +132,7 @@ __all__ = [
     "static_free",
     "towers",
     "usable",
+    "utilization",
     "version_of",
     "weights_beside",
     "weights_per_gpu",

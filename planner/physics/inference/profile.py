@@ -95,6 +95,11 @@ def kept_free(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
     return 1 - Fraction(round(1000 * (1 - kept)), 1000)
 
 
+def utilization(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
+    """The share of a GPU that the engine takes on each of so many ranks: what was set, or what it takes by itself."""
+    return 1 - kept_free(profile, gpu, ranks) if profile.budget == "static" else profile.utilization
+
+
 def threads(gpu: Gpu | None) -> int:
     """Threads a GPU holds at once, for which CUDA keeps local memory; of the largest parts where it is not known.
 

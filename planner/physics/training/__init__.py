@@ -35,7 +35,7 @@ from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recurrent import MEASURED
-from planner.physics.training.states import StateChoice, States, states, wholes
+from planner.physics.training.states import StateChoice, States, gradient_format, states, wholes
 
 __all__ = [
     "MOMENTS",
@@ -50,6 +50,7 @@ __all__ = [
     "alike",
     "approximations",
     "combine",
+    "gradient_format",
     "memory",
     "overhead",
     "points",

@@ -377,6 +377,19 @@ def _fsdp_beside(found: Any, third: Any, half: Any, pipelined: Any, shards: Any,
     )
 
 
+def gradient_format(choice: StateChoice) -> str:
+    """The format of the gradients, fp32, bf16 or fp16: under FSDP that in which they are reduced, in LoRA the
+    adapters', whose gradients autograd makes in their type."""
+    if choice.method in ("lora", "qlora"):
+        return choice.adapter_precision
+    item = recipe_for(choice.precision, choice.framework, choice.method).item
+    full_precision = choice.precision in AUTOCAST and choice.framework != "transformers"
+    asked = _reduce_item if choice.framework == "fsdp" else _gradient_item
+    if asked(choice, item, full_precision) == 4:
+        return "fp32"
+    return "fp16" if choice.precision == "fp16_mixed" else "bf16"
+
+
 def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
     if choice.framework == "fsdp":
         return 4 if full_precision else item

@@ -1,0 +1,72 @@
+"""What a workload has of the quantities that its plan does not mention: one answer for whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language.problem import Value, Workload
+from planner.language.schema import BY_KIND
+
+DEFAULTS: dict[str, dict[str, Value]] = {
+    kind: {
+        name: row.default
+        for name, row in rows.items()
+        if row.role == "given" and isinstance(row.default, str | bool | Fraction)
+    }
+    for kind, rows in BY_KIND.items()
+}
+"""What each kind of workload has of given quantities that are not mentioned."""
+
+JUDGED = frozenset(
+    {
+        *("engine_version", "gpu_memory_utilization", "max_sequences", "max_batched_tokens"),
+        *("global_batch", "gradient_precision", "selective"),
+    }
+)
+"""Given quantities whose default follows from a catalog's row or from what is chosen (planner/solve/defaults.py)."""
+
+FOLLOWS = {
+    "engine_version": "the newest release in the catalog",
+    "gpu_memory_utilization": "what the engine takes by itself",
+    "max_sequences": "what the engine takes by itself",
+    "max_batched_tokens": "what the engine takes by itself",
+    "prompt": "context - output, the whole context where `output` is not mentioned either",
+    "global_batch": "data_parallel * micro_batch",
+    "gradient_precision": "the adapters' format in LoRA; else the weights' format, but fp32 in mixed precision, which "
+    "deepspeed alone keeps in 16 bits",
+    "selective": "attention in megatron, operations in fsdp (torchtitan), products in others (PyTorch's own)",
+    "replicas": "1; chosen by the solver where `demand` is mentioned",
+    "context_parallel": "1",
+    "expert_parallel": "chosen by the solver; 1 in a training",
+    "weights": "the model's native format",
+    "activations": "the model's native format where it has 16 bits, else bf16",
+    "kv_cache": "the model's native format where it has 16 bits, else bf16",
+}
+"""From what the default of a quantity follows that has no one default, in words, as `planner explain` says it."""
+
+
+def filled(kind: str, said: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what a plan says of given quantities, with the default of each that it does not mention.
+
+    A prompt is what the output leaves of the context: all of it where no output is mentioned, and at least one token.
+    """
+    out = {**DEFAULTS[kind], **said}
+    context, output = out.get("context"), out.get("output", Fraction(0))
+    if "prompt" not in out and isinstance(context, Fraction) and isinstance(output, Fraction):
+        out["prompt"] = max(Fraction(1), context - output)
+    return out
+
+
+def changed(workload: Workload, quantity: str, value: Value) -> Workload:
+    """Return a workload whose plan says another value of a given quantity; what follows from it follows."""
+    said = {name: known for name, known in workload.given.items() if name in workload.said}
+    return replace(workload, given=filled(workload.kind, {**said, quantity: value}))
+
+
+def valueless(workload: Workload, quantity: str) -> bool:
+    """Return whether a given quantity has no value: it is not mentioned, and has no default."""
+    row = BY_KIND[workload.kind].get(quantity)
+    given = row is not None and row.role == "given" and quantity != "model"
+    return given and quantity not in workload.given and quantity not in JUDGED
