@@ -9,6 +9,7 @@ from pathlib import Path
 from planner.catalog.load import load
 from planner.diagnostics.codes import CODES
 from planner.language.schema import BY_KIND, Quantity
+from planner.report.explain import unmentioned
 from planner.units.quantity import UNITS
 
 PASSES = {
@@ -58,7 +59,7 @@ def _quantities() -> str:
         out.append(f"## {kind}\n")
         for role, title in ROLES.items():
             cells = [
-                (f"`{row.name}`", _takes(row), row.unit or "", _default(row), row.doc)
+                (f"`{row.name}`", _takes(row), row.unit or "", unmentioned(row), row.doc)
                 for row in rows.values()
                 if row.role == role
             ]
@@ -79,10 +80,6 @@ def _takes(row: Quantity) -> str:
 
 def _number(value: Fraction) -> str:
     return str(int(value)) if value.denominator == 1 else f"{float(value):g}"
-
-
-def _default(row: Quantity) -> str:
-    return "" if row.default is None else f"`{row.default}`"
 
 
 def _units() -> str:

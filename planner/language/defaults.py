@@ -34,9 +34,9 @@ FOLLOWS = {
     "max_batched_tokens": "what the engine takes by itself",
     "prompt": "context - output, the whole context where `output` is not mentioned either",
     "global_batch": "data_parallel * micro_batch",
-    "gradient_precision": "the adapters' format in LoRA; else the weights' format, but fp32 in mixed precision, which "
-    "deepspeed alone keeps in 16 bits",
-    "selective": "attention in megatron, operations in fsdp (torchtitan), products in others (PyTorch's own)",
+    "gradient_precision": "fp32 in mixed precision, but 16 bits in deepspeed; else the weights' format; in LoRA the "
+    "adapters' format",
+    "selective": "attention in megatron, operations in fsdp (torchtitan), else products (PyTorch's own)",
     "replicas": "1; chosen by the solver where `demand` is mentioned",
     "context_parallel": "1",
     "expert_parallel": "chosen by the solver; 1 in a training",

@@ -32,7 +32,7 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
         lines += [f"{what}: a declaration. What it can say:"]
         lines += [f"    {row.name:<24}{row.doc}" for row in FIELDS_BY_KIND[what].values() if row.name != "id"]
     name = what.rpartition(".")[2] if catalog.find_model(what) is None else what
-    lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row)]
+    lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row, catalog)]
     lines += _word(what) + _unit(what)
     lines += _rows(what, "formats", catalog.find_format(what), lambda row: _format(row, catalog))
     lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
@@ -75,15 +75,59 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(found[:SHOWN]) + more
 
 
-def _quantity(row: Quantity) -> list[str]:
+def unmentioned(row: Quantity) -> str:
+    """Return what a quantity is where a plan does not mention it; "" for an outcome, and for a field of a declaration
+    that has no default."""
+    from planner.language.defaults import FOLLOWS
+    from planner.language.schema import WORKLOADS
+
+    ours = WORKLOADS.issuperset(row.kinds)
+    if row.role == "outcome":
+        return ""
+    if ours and row.name in FOLLOWS:
+        return FOLLOWS[row.name]
+    if row.free:
+        return "chosen by the solver"
+    if isinstance(row.default, str | bool | Fraction):
+        return "0" if row.default == 0 and row.type == "number" else figures.show(row.name, row.default, row.unit)
+    return "no default" if ours else ""
+
+
+def _settings(name: str, catalog: Catalog) -> dict[str, object]:
+    """Return what each engine's newest release takes of a setting that a plan leaves to it; none for anything else."""
+    out: dict[str, object] = {}
+    for engine in catalog.engines.values():
+        newest = engine.releases[-1]
+        key = f"  {engine.id} {'.'.join(map(str, newest.since))}"
+        match name:
+            case "engine_version":
+                out[f"  {engine.id}"] = ".".join(map(str, newest.since))
+            case "gpu_memory_utilization" if newest.shares or newest.reserves:
+                out[key] = "what is left of the GPU beside what it keeps free for its size and ranks"
+            case "gpu_memory_utilization":
+                out[key] = figures.show(name, engine.gpu_memory_utilization)
+            case "max_sequences":
+                out[key] = _large(name, newest.max_sequences, newest.max_sequences_large)
+            case "max_batched_tokens":
+                out[key] = _large(name, newest.max_batched_tokens, newest.max_batched_tokens_large)
+    return out
+
+
+def _large(name: str, usual: int, large: int) -> str:
+    from planner.physics.inference.profile import GIB, LARGE
+
+    shown = figures.show(name, Fraction(usual))
+    if usual == large:
+        return shown
+    return f"{shown}; {figures.show(name, Fraction(large))} on GPUs of {LARGE // GIB} GiB and more, but not on A100"
+
+
+def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
     facts = {"of": ", ".join(row.kinds), "role": row.role, "type": row.type, "unit": row.unit}
     low, high = (None if end is None else f"{float(end):g}" for end in (row.low, row.high))
     span = " ".join(part for part in (f"from {low}" if low else "", f"to {high}" if high else "") if part)
-    unsaid = "chosen" if row.free else row.default
-    if isinstance(unsaid, Fraction):
-        unsaid = f"{float(unsaid):g}"
-    more = {"words": ", ".join(row.words), "values": span, "unmentioned": unsaid}
-    return _lines(f"{row.name}: {row.doc}", {**facts, **more})
+    more = {"words": ", ".join(row.words), "values": span, "unmentioned": unmentioned(row)}
+    return _lines(f"{row.name}: {row.doc}", {**facts, **more, **_settings(row.name, catalog)})
 
 
 def _kind(name: str) -> list[str]:
