@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from planner.diagnostics.shown import cleaned
 from planner.record import dataclass
 
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
@@ -47,7 +48,7 @@ def difference(before: Mapping[str, Row], after: Mapping[str, Row]) -> tuple[Cha
 def render(changes: tuple[Change, ...]) -> str:
     """Return the changes, a line a row and one below for each field that differs."""
     out = []
-    for change in changes:
+    for change in cleaned(changes):
         out.append(f"{change.sign} {change.id}")
         out += [f"    {name}: {_said(old)} -> {_said(new)}" for name, old, new in change.fields]
     counts = {sign: sum(change.sign == sign for change in changes) for sign in "+-~"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -10,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from planner.cli.screen import say, tell
+from planner.diagnostics.shown import json_text
+
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Model
     from planner.catalog.table import Table
+    from planner.diagnostics import Diagnostic
 
 app = typer.Typer(help="The catalogs: GPUs, offers, models, formats, engines, quality.", no_args_is_help=True)
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
@@ -21,7 +24,14 @@ FORMS = ("table", "json")
 
 
 def _fail(message: str) -> typer.Exit:
-    typer.echo(message, err=True)
+    tell(message)
+    return typer.Exit(2)
+
+
+def _refuse(*findings: Diagnostic) -> typer.Exit:
+    from planner.diagnostics.concise import render
+
+    say(render(findings), err=True)
     return typer.Exit(2)
 
 
@@ -35,7 +45,7 @@ def _plain(value: object) -> object:
 
 
 def _json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+    say(json_text(value, _plain))
 
 
 def _model(model: Model) -> dict[str, Any]:
@@ -68,7 +78,6 @@ def _model(model: Model) -> dict[str, Any]:
 def _file(path: Path, approximate: bool) -> Model:
     """Return the model that a config.json, a checkpoint or their folder describes."""
     from planner.catalog.huggingface import ConfigError, read_checkpoint, read_config
-    from planner.diagnostics.concise import render
 
     config = path / "config.json" if path.is_dir() else path
     weights = path.is_dir() and not config.is_file()
@@ -77,7 +86,7 @@ def _file(path: Path, approximate: bool) -> Model:
             return read_checkpoint(path, approximate)
         return read_config(config, approximate)
     except ConfigError as problem:
-        raise _fail(render((problem.diagnostic(),))) from None
+        raise _refuse(problem.diagnostic()) from None
 
 
 def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
@@ -125,9 +134,9 @@ def list_(
     if form == "json":
         _json([_model(row) if kind == "models" else asdict(row) for row in rows])
     elif rows:
-        typer.echo(table(COLUMNS[kind], rows))
+        say(table(COLUMNS[kind], rows))
     else:
-        typer.echo(f"none of the {kind} is like that", err=True)
+        tell(f"none of the {kind} is like that")
 
 
 @app.command()
@@ -149,15 +158,15 @@ def show(
         return
     for number, record in enumerate(found):
         if number:
-            typer.echo()
+            say("")
         match record:
             case Gpu():
                 offers = [offer for offer in catalog.offers.values() if offer.gpu == record.id]
-                typer.echo(gpu_page(record, offers))
+                say(gpu_page(record, offers))
             case Model():
-                typer.echo(model_page(record, _model(record)))
+                say(model_page(record, _model(record)))
             case _:
-                typer.echo("\n".join(facts(asdict(record))))
+                say("\n".join(facts(asdict(record))))
 
 
 @app.command()
@@ -169,22 +178,21 @@ def check() -> None:
     catalog, missing = load()
     findings = (*missing, *(() if missing else catalog.check()))
     if findings:
-        typer.echo(render(findings))
+        say(render(findings))
     if any(item.is_error for item in findings):
         raise typer.Exit(1)
-    typer.echo(", ".join(f"{len(catalog.table(kind))} {kind}" for kind in KINDS))
+    say(", ".join(f"{len(catalog.table(kind))} {kind}" for kind in KINDS))
 
 
 def _table_of(path: Path, kind: str) -> Table[Any]:
     """Return the rows of a user's catalog file; exits where it does not hold."""
     from planner.catalog import build
     from planner.catalog.table import Table, read_sheet
-    from planner.diagnostics.concise import render
 
     make: Any = getattr(build, f"build_{'recovery' if kind == 'quality' else kind.removesuffix('s')}")
     table: Table[Any] = Table(read_sheet(path, kind, make), make)
     if table.findings:
-        raise _fail(render(table.findings))
+        raise _refuse(*table.findings)
     return table
 
 
@@ -224,7 +232,7 @@ def import_(
     except (OSError, ValueError) as problem:
         raise _fail(f"`{file}` cannot be imported: {getattr(problem, 'strerror', None) or problem}") from None
     if found.findings:
-        typer.echo(said(tuple(found.findings)), err=True)
+        say(said(tuple(found.findings)), err=True)
     if not found.rows:
         raise _fail(f"`{file}` has no offer that can be taken" + (f" in {region}" if region else ""))
     table: Table[Any] = _table_of(output, "offers") if output.is_file() else catalog.offers
@@ -232,8 +240,11 @@ def import_(
     if not output.is_file():  # of the shipped rows, those the file could have said again
         rows = {key: row for key, row in rows.items() if row["provider"] == name and region in ("", row["region"])}
     changes = difference(rows, {row["id"]: row for row in found.rows})
-    typer.echo(render(changes))
-    typer.echo(f"{len(found.rows)} offers of {name} as of {day}, {found.skipped} lines left out, sha256 {found.digest}")
+    say(render(changes))
+    tell(
+        f"{len(found.rows)} offers of {name} as of {day}, {found.skipped} lines left out, sha256 {found.digest}",
+        err=False,
+    )
     if dry_run:
         return
     _write(output, text(found.rows, day, f"Offers of {name}, from {source} {file.name}, sha256 {found.digest}"))
@@ -255,7 +266,7 @@ def _write(path: Path, content: str) -> None:
             raise
     except OSError as problem:
         raise _fail(f"`{path}` cannot be written: {problem.strerror}") from None
-    typer.echo(f"wrote {path}", err=True)
+    tell(f"wrote {path}")
 
 
 @app.command()
@@ -279,4 +290,4 @@ def diff(
     if form == "json":
         _json([asdict(change) for change in changes])
     else:
-        typer.echo(render(changes))
+        say(render(changes))

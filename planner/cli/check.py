@@ -8,7 +8,7 @@ import typer
 
 from planner.cli.files import orphans, plans
 from planner.cli.plan import load_plan, shipped_catalog
-from planner.cli.screen import colourful
+from planner.cli.screen import colourful, say, tell
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import warning
 from planner.diagnostics.formats import FORMATS, render
@@ -41,10 +41,11 @@ def check(
         findings[
             warning("W0803", f"{lock} has no plan", Span(lock, 0, 0, 1, 1), help="remove it, or rename it too")
         ] = None
-    shown = render(format, tuple(findings), texts, files, colourful(sys.stdout))
+    colour = colourful(sys.stdout)
+    shown = render(format, tuple(findings), texts, files, colour)
     if shown:
-        typer.echo(shown)
-    typer.echo(_summary(len(files), tuple(findings)), err=True)
+        say(shown, styled=colour, commands=format == "github")
+    tell(_summary(len(files), tuple(findings)))
     raise typer.Exit(worst)
 
 

@@ -9,6 +9,7 @@ import typer
 from planner.cli import screen
 from planner.cli.files import plans
 from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unanswered, unreadable
+from planner.cli.screen import say, tell
 from planner.plan import is_shared
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def diff(
         found += [item] if item is not None else []
         worst = max(worst, code)
     if found:
-        typer.echo(render(format, found))
+        say(render(format, found))
     if not worst and exit_code and any(item.changed for item in found):
         worst = 1
     raise typer.Exit(worst)
@@ -96,11 +97,11 @@ def _revision(path: str, revision: str, limit: float, shipped: Shipped) -> tuple
         try:
             old = extract(path, revision, Path(folder))
         except NoRevision as reason:
-            typer.echo(f"error[E0006]: {reason}", err=True)
+            tell(f"error[E0006]: {reason}")
             return None, 2, ""
         if old is None:
             return None, 0, revision
         side, code = _answer(str(old), limit, shipped)
         if side is None:
-            typer.echo(f"the plan at {revision} has errors; it is compared as a plan with no answer", err=True)
+            tell(f"the plan at {revision} has errors; it is compared as a plan with no answer")
         return side, 0, revision

@@ -10,6 +10,7 @@ import typer
 from planner.cli import screen
 from planner.cli.plan import exists, load_plan, report, unreadable
 from planner.cli.progress import progress
+from planner.cli.screen import say, tell
 
 
 def estimate(
@@ -26,15 +27,15 @@ def estimate(
     params = None if exists(what) else parameters(what)
     if params is not None:
         if optimizer is not None and not training:
-            typer.echo("warning: `--optimizer` says nothing of inference; add `--training`", err=True)
+            tell("warning: `--optimizer` says nothing of inference; add `--training`")
         _thumb(params, weights or "bf16", training, optimizer or "adamw", format)
         return
     if not exists(what) and (count := meant(what)):
-        typer.echo(f"error[E0001]: there is no file `{what}`; a count of parameters is written {count}", err=True)
+        tell(f"error[E0001]: there is no file `{what}`; a count of parameters is written {count}")
         raise typer.Exit(2)
     idle = {"--weights": weights, "--training": training or None, "--optimizer": optimizer}
     for name in (name for name, said in idle.items() if said is not None):
-        typer.echo(f"warning: `{name}` is for a count of parameters; `{what}` is a plan and says its own", err=True)
+        tell(f"warning: `{name}` is for a count of parameters; `{what}` is a plan and says its own")
     from planner.solve import estimate as answer_of
     from planner.solve.candidate import TooWide
 
@@ -49,18 +50,18 @@ def estimate(
         if len(values) > 1
     ] + [f"{item.name}.gpu" for item in loaded.problem.workloads if "gpu" not in item.domains]
     if open_:
-        typer.echo(f"error[E0404]: left open: {', '.join(open_)}; fix them or run `planner solve {what}`", err=True)
+        tell(f"error[E0404]: left open: {', '.join(open_)}; fix them or run `planner solve {what}`")
         raise typer.Exit(1)
     try:
         with progress() as stage:
             stage("reckoning memory")
             answer = answer_of(loaded.problem, loaded.catalog)
     except TooWide as reason:
-        typer.echo(f"error[E0703]: too much to count: {reason}", err=True)
+        tell(f"error[E0703]: too much to count: {reason}")
         raise typer.Exit(2) from None
     missing = {item.name for item in loaded.problem.workloads} - {item.chosen.workload for item in answer.workloads}
     if missing:
-        typer.echo(f"error[E0503]: no offer has what {', '.join(sorted(missing))} asks for", err=True)
+        tell(f"error[E0503]: no offer has what {', '.join(sorted(missing))} asks for")
         raise typer.Exit(1)
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
@@ -84,15 +85,15 @@ def _thumb(params: int, weights: str, training: bool, optimizer: str, format: st
 
     row = load()[0].find_format(weights)
     if row is None or isinstance(row, tuple):
-        typer.echo(f"error[E0301]: no format is called `{weights}`; `planner catalog list formats` has them", err=True)
+        tell(f"error[E0301]: no format is called `{weights}`; `planner catalog list formats` has them")
         raise typer.Exit(2)
     optimizers = BY_KIND["training"]["optimizer"].words
     if optimizer not in optimizers:
-        typer.echo(f"error[E0301]: no optimizer is called `{optimizer}`; there are {', '.join(optimizers)}", err=True)
+        tell(f"error[E0301]: no optimizer is called `{optimizer}`; there are {', '.join(optimizers)}")
         raise typer.Exit(2)
     size = row.bits / 8
     parts = rule_of_thumb.training(params, size, optimizer) if training else rule_of_thumb.inference(params, size)
     kind = "training" if training else "inference"
     thumb = Thumb(params, row.id, row.bits, kind, optimizer if training else None, parts)
     columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
-    typer.echo(render(format, thumb, width=columns, colour=colour), color=colour or None)
+    say(render(format, thumb, width=columns, colour=colour), styled=colour)

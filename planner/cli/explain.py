@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from planner.cli.screen import say, tell
+from planner.diagnostics.shown import shown
+
 
 def explain(
     what: str = typer.Argument(
@@ -17,8 +20,8 @@ def explain(
     catalog = load()[0]
     lines = lines_for(what, catalog)
     if lines:
-        typer.echo("\n".join(lines))
+        say("\n".join(map(shown, lines)))
         return
     close = near(what, catalog)
-    typer.echo(f"nothing is called `{what}`" + (f"; did you mean `{close}`?" if close else ""), err=True)
+    tell(f"nothing is called `{what}`" + (f"; did you mean `{close}`?" if close else ""))
     raise typer.Exit(2)

@@ -8,6 +8,7 @@ import typer
 
 from planner.cli.files import plans
 from planner.cli.plan import Loaded, Shipped, load_plan, report, shipped_catalog, unreadable
+from planner.cli.screen import say, tell
 from planner.review import review
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fix(
         if text != loaded.texts[path]:
             worst = max(worst, _write(path, loaded.texts[path], text, diff))
     words = f"{fixed} finding{'s' * (fixed != 1)} {'to mend' if diff else 'mended'}"
-    typer.echo(words + (f", {left} more with --unsafe" if left else ""), err=True)
+    tell(words + (f", {left} more with --unsafe" if left else ""))
     raise typer.Exit(worst)
 
 
@@ -80,13 +81,13 @@ def _write(path: str, old: str, new: str, diff: bool) -> int:
     if diff:
         from planner.cli.fmt import difference
 
-        typer.echo(difference(old, new, path, "fixed"), nl=False)
+        say(difference(old, new, path, "fixed"), end=False)
         return 1
     from planner.syntax.files import write
 
     try:
         write(path, new)
     except OSError as reason:
-        typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
+        tell(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is")
         return 2
     return 0

@@ -9,6 +9,7 @@ import typer
 
 from planner.cli.files import plans
 from planner.cli.plan import report
+from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -29,7 +30,7 @@ def fmt(
         codes.append(code)
         changed += code == -1
     if paths != ["-"]:
-        typer.echo(_summary(len(found), changed, check or diff, sum(code > 0 for code in codes)), err=True)
+        tell(_summary(len(found), changed, check or diff, sum(code > 0 for code in codes)))
     worst = max([code for code in codes if code > 0], default=0)
     raise typer.Exit(worst or int(bool(changed) and (check or diff)))
 
@@ -49,19 +50,22 @@ def _one(path: str, check: bool, diff: bool) -> int:
         report(findings, {name: text})
         return 1
     if diff and shown != text:
-        typer.echo(difference(text, shown, name, "laid out"), nl=False)
+        say(difference(text, shown, name, "laid out"), end=False)
     elif path == "-" and not check and not diff:
-        sys.stdout.write(shown)
+        if sys.stdout.isatty():
+            say(shown, end=False)
+        else:
+            sys.stdout.write(shown)  # a filter: what is read of it is the plan itself
         return 0
     if shown == text:
         return 0
     if check and not diff:
-        typer.echo(f"{name} is not laid out")
+        tell(f"{name} is not laid out", err=False)
     elif not diff:
         try:
             write(path, shown)
         except OSError as reason:
-            typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
+            tell(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is")
             return 2
     return -1
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+from planner.cli.screen import say, tell
+from planner.diagnostics.shown import shown
+
 INFERENCE = """\
 ## One chat endpoint: the cheapest cards that hold 32 conversations of 8 Ki tokens.
 edition 2026
@@ -52,10 +55,10 @@ def init(
         with path.open("x", encoding="utf-8") as file:
             file.write(TRAINING if training else INFERENCE)
     except FileExistsError:
-        typer.echo(f"{path} is already there; name another file", err=True)
+        tell(f"{path} is already there; name another file")
         raise typer.Exit(2) from None
     except OSError as problem:
-        typer.echo(f"{path} cannot be written: {problem.strerror}", err=True)
+        tell(f"{path} cannot be written: {problem.strerror}")
         raise typer.Exit(2) from None
     steps = (
         (f"planner solve {path}", f"the cheapest hardware, written to {path}.lock"),
@@ -64,4 +67,4 @@ def init(
     )
     wide = max(len(command) for command, _ in steps)
     lines = [f"wrote {path}; next:", *(f"  {command:<{wide}}  # {why}" for command, why in steps)]
-    typer.echo("\n".join(lines), err=True)
+    say("\n".join(map(shown, lines)), err=True)

@@ -8,15 +8,18 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from planner import __version__
+from planner.cli.screen import tell
+from planner.diagnostics.shown import lines, shown
 
 VERBS = ("solve", "why", "check", "fmt", "diff", "fix", "test", "estimate", "explain", "init", "catalog")
 """The verbs as help lists them; each is a module beside this one with a function or a group of that name."""
@@ -24,7 +27,7 @@ VERBS = ("solve", "why", "check", "fmt", "diff", "fix", "test", "estimate", "exp
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"planner {__version__}")
+        tell(f"planner {__version__}", err=False)
         raise typer.Exit()
 
 
@@ -37,10 +40,35 @@ def _root(
         os.environ["PLANNER_DEBUG"] = "1"
 
 
+class Commands(TyperGroup):
+    """The verbs; what a mistake in the words of the command line quotes is shown, not sent."""
+
+    def make_context(self, *words: Any, **more: Any) -> Any:
+        """Read the words before the verb."""
+        with _quoted():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the words of the verb, and run it."""
+        with _quoted():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _quoted() -> Iterator[None]:
+    try:
+        yield
+    except Exception as problem:
+        if isinstance(getattr(problem, "message", None), str) and hasattr(problem, "format_message"):
+            problem.message = lines(shown(problem.message))  # type: ignore[attr-defined]  # a mistake that typer prints
+        raise
+
+
 def command_line(verbs: Iterable[str] = VERBS) -> typer.Typer:
     """Return the command line with some of its verbs."""
     app = typer.Typer(
         name="planner",
+        cls=Commands,
         help="The cheapest hardware a model provably fits on.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -112,7 +140,7 @@ def main() -> None:
             sys.exit(INTERRUPTED)
         if isinstance(problem, OSError) and problem.filename is None and problem.errno in UNWRITTEN:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            typer.echo(f"the answer cannot be written: {problem.strerror}", err=True)
+            tell(f"the answer cannot be written: {problem.strerror}")
             sys.exit(FAILED)
         _fault(problem)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from planner.cli.screen import say, tell
 from planner.diagnostics import Diagnostic
 from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
 
@@ -25,12 +26,13 @@ def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str 
     if format == "concise":
         from planner.diagnostics.concise import render as concise
 
-        typer.echo(concise(findings), err=True)
+        say(concise(findings), err=True)
     else:
         from planner.cli.screen import colourful
         from planner.diagnostics.full import render
 
-        typer.echo(render(findings, texts, colourful(sys.stderr)), err=True)
+        colour = colourful(sys.stderr)
+        say(render(findings, texts, colour), err=True, styled=colour)
 
 
 def unreadable(loaded: Loaded) -> bool:
@@ -44,10 +46,10 @@ def unreadable(loaded: Loaded) -> bool:
 def unanswered(answer: Answer) -> int:
     """Say why solving came to nothing, and return the exit code; 0 where there is an answer or a conflict."""
     if answer.refusal:
-        typer.echo(f"error[E0703]: too much to try: {answer.refusal}", err=True)
+        tell(f"error[E0703]: too much to try: {answer.refusal}")
         return 2
     if answer.outcome == "unknown":
-        typer.echo("error[E0702]: nothing was found within the time limit; raise --time-limit", err=True)
+        tell("error[E0702]: nothing was found within the time limit; raise --time-limit")
         return 1
     return 0
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from planner.diagnostics.shown import shown
+
 PATIENCE = 1.0
 """Seconds before anything is shown."""
 EVERY = 5.0
@@ -46,7 +48,7 @@ class _Watch:
 
     def report(self, stage: str, done: int | None = None, total: int | None = None) -> None:
         counts = "" if done is None else f" {done:_}" if total is None else f" {done:_} of {total:_}"
-        self._stage = stage + counts
+        self._stage = shown(stage) + counts
 
     def _text(self) -> str:
         return f"{self._stage or 'working'} ({time.monotonic() - self._since:.0f} s)"

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING
 
 import typer
 
+from planner.diagnostics.shown import lines, shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,20 @@ FORMATS = ("table", "json", "markdown", "html")
 """The forms of an answer; `planner.report.answer` renders them."""
 PAPER = 100
 """The columns of a table that is printed elsewhere than on a terminal."""
+
+
+def say(text: str, *, err: bool = False, styled: bool = False, commands: bool = False, end: bool = True) -> None:
+    """Print what is made of lines on stdout, or on stderr where `err`: nothing in it acts on a terminal or a CI runner.
+
+    Only what is `styled` has colours, and only `commands` has lines that a runner obeys. Without `end` the text ends
+    its last line itself.
+    """
+    typer.echo(lines(text, styled, commands), err=err, nl=end, color=styled or None)
+
+
+def tell(text: str, *, err: bool = True) -> None:
+    """Print one line on stderr, or on stdout where not `err`; line ends in what it quotes are shown."""
+    typer.echo(lines(shown(text)), err=err)
 
 
 def known_format(form: str) -> None:
@@ -68,7 +84,7 @@ def show(
     if held is not None and form in WHOLE:
         held.append(text)
         return
-    typer.echo(f"\n{text}" if held else text, color=colour or None)
+    say(f"\n{text}" if held else text, styled=colour)
     if held is not None:
         held.append(text)
 
@@ -79,4 +95,4 @@ def show_held(form: str, held: Sequence[str]) -> None:
 
     text = joined(form, held) if form in WHOLE else ""
     if text:
-        typer.echo(text)
+        say(text)

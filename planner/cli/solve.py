@@ -9,6 +9,7 @@ import typer
 from planner.cli import screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
+from planner.cli.screen import tell
 from planner.record import dataclass
 
 if TYPE_CHECKING:
@@ -115,14 +116,14 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     if wanted.check:
         return _compare(plan, answer, loaded)
     if answer.outcome != "optimal" and not wanted.accept:
-        typer.echo("error[E0702]: no proof within the time limit; the lock stays as it is", err=True)
+        tell("error[E0702]: no proof within the time limit; the lock stays as it is")
         return 1
     if wanted.no_lock or wanted.settings:
         return 0
     try:
         lock.write(path, lock.render(answer, loaded.problem, loaded.catalog, loaded.texts))
     except OSError as reason:
-        typer.echo(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is", err=True)
+        tell(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is")
         return 2
     return 0
 
@@ -140,10 +141,10 @@ def _compare(plan: str, answer: Answer, loaded: Loaded) -> int:
         report((broken,), {})
         return 1
     if found is None:
-        typer.echo(f"error[E0801]: {path} is missing; run `planner solve {plan}`", err=True)
+        tell(f"error[E0801]: {path} is missing; run `planner solve {plan}`")
         return 1
     other = other_parts(found, lock.document(answer, loaded.problem, loaded.catalog, loaded.texts))
     if other:
         message = f"{path} is not the answer to this plan ({', '.join(other)}); run `planner solve {plan}`"
-        typer.echo(f"error[E0802]: {message}", err=True)
+        tell(f"error[E0802]: {message}")
     return 1 if other else 0

@@ -9,6 +9,7 @@ import typer
 
 from planner.cli.files import plans
 from planner.cli.plan import Shipped, load_plan, report, seconds, shipped_catalog, unreadable
+from planner.cli.screen import say, tell
 from planner.diagnostics.formats import FORMATS
 from planner.plan import is_shared
 
@@ -39,7 +40,7 @@ def test(
     _print(verdicts, texts, format)
     failed = sum(not verdict.passed for _, verdict in verdicts)
     passed = len(verdicts) - failed
-    typer.echo(f"{failed} failed, {passed} passed" if failed else f"{passed} passed", err=True)
+    tell(f"{failed} failed, {passed} passed" if failed else f"{passed} passed")
     raise typer.Exit(max(worst, int(failed > 0)))
 
 
@@ -88,18 +89,19 @@ def _print(verdicts: list[tuple[str, Verdict]], texts: dict[str, str], format: s
         cases = [
             Case(path, verdict.name, tuple(_failure(item) for item in verdict.failures)) for path, verdict in verdicts
         ]
-        typer.echo(document("planner test", cases))
+        say(document("planner test", cases))
         return
     from planner.cli.screen import colourful
     from planner.diagnostics.formats import render
 
     if format in ("full", "concise"):
         for path, verdict in verdicts:
-            typer.echo(f"{'pass' if verdict.passed else 'FAIL'}  {path}::{verdict.name}")
+            tell(f"{'pass' if verdict.passed else 'FAIL'}  {path}::{verdict.name}", err=False)
     failures = [item for _, verdict in verdicts for item in verdict.failures]
-    shown = render(format, failures, texts, colour=colourful(sys.stdout))
+    colour = colourful(sys.stdout)
+    shown = render(format, failures, texts, colour=colour)
     if shown:
-        typer.echo(f"\n{shown}" if format == "full" else shown)
+        say(f"\n{shown}" if format == "full" else shown, styled=colour, commands=format == "github")
 
 
 def _failure(item: Diagnostic) -> tuple[str, str, str]:

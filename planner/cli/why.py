@@ -10,6 +10,7 @@ import typer
 from planner.cli import screen
 from planner.cli.plan import load_plan, report, unanswered, unreadable
 from planner.cli.progress import progress
+from planner.cli.screen import say, tell
 
 EVERY = 1000
 """So many alternatives are asked for: one for each kind and number of GPUs."""
@@ -32,7 +33,7 @@ def why(
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = [item.name for item in loaded.problem.workloads]
     if workload is not None and workload not in names:
-        typer.echo(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}", err=True)
+        tell(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}")
         raise typer.Exit(2)
     with progress() as stage:
         stage("trying every option")
@@ -56,5 +57,5 @@ def why(
 
         groups = reasons.reasons(answer, phrases.operators(loaded.problem), others)
         columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
-        typer.echo("\n" + reasons.render(groups, width=columns, colour=colour))
+        say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from planner.diagnostics.shown import shown
 from planner.record import dataclass
 
 Severity = Literal["error", "warning"]
@@ -31,7 +32,11 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `secondary` carries the other half of a conflict; `help` is the way out, `fix` does it."""
+    """One finding. `secondary` carries the other half of a conflict; `help` is the way out, `fix` does it.
+
+    Made by `error` and `warning`, so that none of its texts holds more than one line or anything a terminal acts on;
+    the paths of its spans are as the file system has them.
+    """
 
     code: str
     severity: Severity
@@ -48,11 +53,29 @@ class Diagnostic:
         return self.severity == "error"
 
 
-def error(code: str, message: str, span: Span | None = None, **more: object) -> Diagnostic:
-    """Return an error; keywords are the fields of Diagnostic."""
-    return Diagnostic(code, "error", message, span, **more)  # type: ignore[arg-type]
+def error(code: str, message: str, span: Span | None = None, **more: Any) -> Diagnostic:
+    """Return an error; keywords are the fields of Diagnostic. What its texts quote is shown, not sent."""
+    return _made(code, "error", message, span, **more)
 
 
-def warning(code: str, message: str, span: Span | None = None, **more: object) -> Diagnostic:
-    """Return a warning; keywords are the fields of Diagnostic."""
-    return Diagnostic(code, "warning", message, span, **more)  # type: ignore[arg-type]
+def warning(code: str, message: str, span: Span | None = None, **more: Any) -> Diagnostic:
+    """Return a warning; keywords are the fields of Diagnostic. What its texts quote is shown, not sent."""
+    return _made(code, "warning", message, span, **more)
+
+
+def _made(
+    code: str,
+    severity: Severity,
+    message: str,
+    span: Span | None,
+    label: str = "",
+    secondary: tuple[tuple[Span, str], ...] = (),
+    help: str | None = None,
+    fix: Fix | None = None,
+) -> Diagnostic:
+    others = tuple((place, shown(words)) for place, words in secondary)
+    if fix is not None:
+        fix = Fix(shown(fix.title), fix.edits, fix.safe)
+    return Diagnostic(
+        code, severity, shown(message), span, shown(label), others, None if help is None else shown(help), fix
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from planner.diagnostics.diagnostic import Diagnostic, Span
+from planner.diagnostics.shown import shown
 
 Paint = Callable[[str, str], str]
 """From a style and a text to the text in that style."""
@@ -32,11 +33,16 @@ def _excerpt(span: Span, label: str, mark: str, text: str | None, gutter: int, p
         cut = max(0, offset - 60)
         line, offset = line[cut : cut + 160], offset - cut
         width = min(width, max(1, 160 - offset))
-    clean = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
-    pad = "".join("\t" if c == "\t" else " " for c in line[:offset])
-    carets = f"{mark * width} {label}".rstrip()
+    parts = (line[:offset], line[offset : offset + width], line[offset + width :])
+    before, marked, after = map(_clean, parts)
+    pad = "".join("\t" if c == "\t" else " " for c in before)
+    carets = f"{mark * max(1, len(marked))} {label}".rstrip()
     number, bar = paint("frame", f"{span.line:>{gutter}} |"), paint("frame", f"{'':{gutter}} |")
-    return [f"{number} {clean}", f"{bar} {pad}{paint(style, carets)}"]
+    return [f"{number} {before}{marked}{after}", f"{bar} {pad}{paint(style, carets)}"]
+
+
+def _clean(text: str) -> str:
+    return "\t".join(map(shown, text.split("\t")))
 
 
 def _one(item: Diagnostic, texts: Mapping[str, str], paint: Paint) -> str:
@@ -46,7 +52,7 @@ def _one(item: Diagnostic, texts: Mapping[str, str], paint: Paint) -> str:
     lines = [head + paint("strong", f": {item.message}")]
     if item.span:
         span = item.span
-        lines.append(f"{blank}{paint('frame', '-->')} {span.path}:{span.line}:{span.column}")
+        lines.append(f"{blank}{paint('frame', '-->')} {shown(span.path)}:{span.line}:{span.column}")
         lines.append(f"{blank} {paint('frame', '|')}")
         lines += _excerpt(span, item.label, "^", texts.get(span.path), gutter, paint, item.severity)
     for span, label in item.secondary:
@@ -54,7 +60,7 @@ def _one(item: Diagnostic, texts: Mapping[str, str], paint: Paint) -> str:
         if item.span and (span.path, span.line) == (item.span.path, item.span.line) and len(marked) == 2:
             lines.append(marked[1])  # the line stands above already
             continue
-        lines.append(f"{blank}{paint('frame', ':::')} {span.path}:{span.line}:{span.column}")
+        lines.append(f"{blank}{paint('frame', ':::')} {shown(span.path)}:{span.line}:{span.column}")
         lines += marked
     if item.help:
         lines.append(f"{blank} {paint('frame', '=')} {paint('strong', 'help')}: {item.help}")

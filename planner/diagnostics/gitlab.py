@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
 from planner.diagnostics.diagnostic import Diagnostic
 from planner.diagnostics.places import end, fingerprints, relative
+from planner.diagnostics.shown import json_text
 
 SEVERITY = {"error": "major", "warning": "minor"}
 
@@ -29,4 +29,4 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
     """Return the report, a JSON list (https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format)."""
     items = list(diagnostics)
     rows = [_one(item, texts, name) for item, name in zip(items, fingerprints(items), strict=True)]
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    return json_text(rows)

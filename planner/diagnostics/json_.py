@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span
+from planner.diagnostics.shown import json_text
 
 
 def _place(span: Span | None) -> dict[str, object]:
@@ -35,4 +35,4 @@ def _fix(fix: Fix) -> dict[str, object]:
 
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Return a JSON list with an object for each diagnostic."""
-    return json.dumps([record(item) for item in diagnostics], indent=2, ensure_ascii=False)
+    return json_text([record(item) for item in diagnostics])

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from planner.diagnostics.concise import render as concise
 from planner.diagnostics.diagnostic import Diagnostic
 from planner.diagnostics.places import relative
+from planner.diagnostics.shown import shown
 from planner.record import dataclass
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -24,12 +25,12 @@ class Case:
     output: str = ""
 
 
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
-
-
 def _attribute(text: str) -> str:
-    return quoteattr(_clean(text), {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
+    return quoteattr(_NOT_XML.sub("\ufffd", shown(text)))
+
+
+def _body(text: str) -> str:
+    return escape(_NOT_XML.sub("\ufffd", "\n".join(map(shown, text.split("\n")))))
 
 
 def _case(case: Case) -> list[str]:
@@ -38,11 +39,9 @@ def _case(case: Case) -> list[str]:
         return [f"{head}/>"]
     out = [f"{head}>"]
     for kind, message, text in case.failures:
-        out.append(
-            f"      <failure type={_attribute(kind)} message={_attribute(message)}>{escape(_clean(text))}</failure>"
-        )
+        out.append(f"      <failure type={_attribute(kind)} message={_attribute(message)}>{_body(text)}</failure>")
     if case.output:
-        out.append(f"      <system-out>{escape(_clean(case.output))}</system-out>")
+        out.append(f"      <system-out>{_body(case.output)}</system-out>")
     return [*out, "    </testcase>"]
 
 

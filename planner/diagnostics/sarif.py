@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from planner import __version__
 from planner.diagnostics.codes import CODES
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span
 from planner.diagnostics.places import end, fingerprints, relative
+from planner.diagnostics.shown import json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -31,12 +31,16 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
+def _uri(path: str) -> str:
+    return quote(relative(path).encode("utf-8", "surrogateescape"))
+
+
 def _location(span: Span, texts: Mapping[str, str], message: str = "") -> dict[str, Any]:
     region: dict[str, int] = {"startLine": span.line, "startColumn": span.column}
     behind = end(span, texts)
     if behind:
         region |= {"endLine": behind[0], "endColumn": behind[1]}
-    place = {"artifactLocation": {"uri": quote(relative(span.path))}, "region": region}
+    place = {"artifactLocation": {"uri": _uri(span.path)}, "region": region}
     return {"physicalLocation": place} | ({"message": {"text": message}} if message else {})
 
 
@@ -66,7 +70,7 @@ def _fix(fix: Fix, texts: Mapping[str, str]) -> dict[str, Any]:
         line, column = end(span, texts) or (span.line, span.column)
         region = {"startLine": span.line, "startColumn": span.column, "endLine": line, "endColumn": column}
         replacement = {"deletedRegion": region, "insertedContent": {"text": text}}
-        place = {"uri": quote(relative(span.path))}
+        place = {"uri": _uri(span.path)}
         changes.append({"artifactLocation": place, "replacements": [replacement]})
     return {"description": {"text": fix.title}, "artifactChanges": changes}
 
@@ -81,4 +85,4 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
         for item, name in zip(items, fingerprints(items), strict=True)
     ]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+    return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})

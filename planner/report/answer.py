@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.diagnostics import Diagnostic
+from planner.diagnostics.shown import cleaned, shown
 from planner.language.problem import Problem
 from planner.solve.candidate import Answer
 
@@ -35,16 +36,17 @@ def render(
         return json_.render(answer, diagnostics, title)
     from planner.report.sheet import sheet
 
-    view = sheet(answer, problem, diagnostics, traded)
+    view = cleaned(sheet(answer, problem, diagnostics, traded))
+    title = shown(title or UNTITLED)
     match form:
         case "markdown":
             from planner.report import markdown
 
-            return markdown.render(view, title or UNTITLED)
+            return markdown.render(view, title)
         case "html":
             from planner.report import html
 
-            return html.render(view, title or UNTITLED)
+            return html.render(view, title)
         case _:
             from planner.report import table
 

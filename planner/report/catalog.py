@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Architecture, Gpu, Model, Offer
+from planner.diagnostics.shown import cleaned
 
 COLUMNS = {
     "gpus": ("id", "name", "vendor", "memory", "bandwidth", "power_w", "confidence"),
@@ -21,6 +22,7 @@ COLUMNS = {
 
 def cell(column: str, value: Any) -> str:
     """Return a field as a table shows it, with its unit."""
+    value = cleaned(value)
     if value is None or value == ():
         return "-"
     match column:
@@ -57,6 +59,7 @@ def facts(pairs: Mapping[str, Any], indent: str = "") -> list[str]:
 
 def gpu_page(gpu: Gpu, offers: Sequence[Offer]) -> str:
     """Return one GPU: its figures, where each comes from, and its offers, the cheapest GPU-hour first."""
+    gpu = cleaned(gpu)
     plain = ("id", "name", "vendor", "architecture", "compute_capability", "memory_type", "memory", "device_memory",
              "marketed_gb", "bandwidth", "link", "link_bandwidth", "pcie", "max_gpus_per_node", "power_w",
              "release_year", "confidence", "mig", "aliases", "note")  # fmt: skip
@@ -91,6 +94,7 @@ def layers(arch: Architecture) -> list[str]:
 
 def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     """Return one model: its counts, its layers drawn, its KV cache, and where it comes from."""
+    model, shown = cleaned(model), cleaned(shown)
     plain = ("id", "params", "active_params", "published_params", "published_note", "native_format", "native_leaves",
              "native_partly", "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes",
              "aliases", "note", "source")  # fmt: skip

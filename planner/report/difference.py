@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
 from typing import Any
 
+from planner.diagnostics.shown import cleaned, json_text
 from planner.lock.compare import Change, Compared, Difference
 from planner.report import figures
 from planner.report.markdown import table, text
@@ -21,10 +21,12 @@ ARROW = "->"
 
 def render(form: str, items: Sequence[Difference]) -> str:
     """Return differences in one of table, json, markdown, html."""
+    if form != "json":
+        items = [cleaned(item) for item in items]
     match form:
         case "json":
             document = {"schema": "planner.diff/1", "plans": [_document(item) for item in items]}
-            return json.dumps(document, indent=2, ensure_ascii=False)
+            return json_text(document)
         case "markdown":
             return "\n\n".join("\n".join(_markdown(item)) for item in items)
         case "html":

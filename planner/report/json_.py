@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from planner.diagnostics import Diagnostic
+from planner.diagnostics.shown import json_text
 from planner.language.problem import Value
 from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved
 
@@ -157,7 +157,7 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
 
 def render(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str | None = None) -> str:
     """Return the JSON text."""
-    return json.dumps(document(answer, diagnostics, plan), indent=2, ensure_ascii=False)
+    return json_text(document(answer, diagnostics, plan))
 
 
 def joined(documents: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from planner.diagnostics.shown import cleaned
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.report.lines import Line, clamp, coloured, flow, listed, plain, prose
@@ -86,7 +87,7 @@ def render(groups: tuple[tuple[str, tuple[Reason, ...]], ...], *, width: int = 1
     """Return a paragraph a workload with a line a GPU type."""
     width = clamp(width)
     out: list[Line] = []
-    for name, rows in groups:
+    for name, rows in cleaned(groups):
         out += [(), ((f"{name}: why this and no other GPU", "bold"),)]
         out += [line for row in rows for line in _lines(row, width)]
     text = coloured(out, width) if colour else plain(out)
