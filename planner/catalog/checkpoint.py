@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from planner.catalog.huggingface.config import ConfigError
 from planner.catalog.huggingface.read import read_config
 from planner.catalog.records import Model
 from planner.record import dataclass
+from planner.regular import opened, read_bytes
 
 MAX_HEADER = 100_000_000
 """Bytes of a header: the limit of the safetensors format itself."""
@@ -143,8 +145,8 @@ def _index(path: Path) -> tuple[dict[str, str], int | None]:
     from planner.catalog.huggingface.config import MAX_BYTES
 
     try:
-        raw = path.open("rb").read(4 * MAX_BYTES + 1)
-        data = json.loads(raw) if len(raw) <= 4 * MAX_BYTES else None
+        raw = read_bytes(path, 2 * MAX_BYTES)
+        data = json.loads(raw) if len(raw) <= 2 * MAX_BYTES else None
     except OSError as problem:
         raise ConfigError(path, "", f"cannot be read: {problem.strerror}") from None
     except (ValueError, RecursionError):
@@ -224,8 +226,8 @@ def _header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]
 def _safetensors(path: Path) -> list[Tensor]:
     """Return the tensors of one file; a file that ends with its header counts as one whose data is elsewhere."""
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             data, start = _header(path, file, size)
     except (OSError, ValueError) as problem:
         if isinstance(problem, ConfigError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from planner.catalog.huggingface.config import Config, ConfigError
 from planner.catalog.huggingface.read import DECODERS
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Model
+from planner.regular import opened
 
 MAX_TENSORS = 1_000_000
 MAX_KEYS = 100_000
@@ -25,8 +27,8 @@ TYPES = {
 def _first(path: Path) -> None:
     """Refuse what is no GGUF, and counts no file of this size can hold, before anything is built."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             head = file.read(24)
     except (OSError, ValueError) as problem:
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None

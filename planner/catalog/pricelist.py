@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.catalog.records import Gpu
 from planner.diagnostics.diagnostic import Diagnostic, Span, error, warning
+from planner.regular import read_bytes
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -53,9 +54,9 @@ class Import:
 
 def lines(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]], str]:
     """Return the header, the numbered rows and the SHA-256 of a CSV file; raise ValueError or OSError."""
-    if path.stat().st_size > MAX_BYTES:
+    raw = read_bytes(path, MAX_BYTES)
+    if len(raw) > MAX_BYTES:
         raise ValueError(f"{path.name} is over {MAX_BYTES // 2**20} MiB")
-    raw = path.read_bytes()
     text = raw.decode("utf-8-sig")
     reader = csv.reader(text.splitlines())
     header = next(reader, [])

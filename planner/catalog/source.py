@@ -32,6 +32,18 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+MOST = 500_000
+"""The most values a file may hold, keys included: some seconds and 250 MB."""
+
+
+def too_many(raw: bytes) -> bool:
+    """Return whether a text of YAML has more than `MOST` values, counted before any of them is built."""
+    if sum(map(raw.count, (b",", b":", b"\n", b"-", b"[", b"{", b"?"))) < MOST:
+        return False
+    values = (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)
+    return sum(isinstance(event, values) for event in yaml.parse(raw, Loader=_LOADER)) > MOST
+
+
 def _anchor(raw: bytes) -> Any:
     """Return the mark of the first anchor or alias: what makes a small file large is not read."""
     if b"&" in raw or b"*" in raw:
@@ -47,6 +59,8 @@ def read_rows(path: Path, raw: bytes) -> tuple[str, list[tuple[Any, Place, Any]]
         mark = _anchor(raw)
         if mark is not None:
             return "", [], (refuse(path, f"{path.name} uses a YAML anchor or alias", _span(path, mark)),)
+        if too_many(raw):
+            return "", [], (refuse(path, f"{path.name} has more than {MOST:_} values; split it"),)
         loader = _LOADER(raw)
         try:
             root = loader.get_single_node()

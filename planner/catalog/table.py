@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from planner.catalog import cache
 from planner.catalog.cache import Place, Sheet
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.regular import read_bytes
 
 MAX_BYTES = 20 * 1024 * 1024
 MOST = 20
@@ -106,11 +107,11 @@ class Both(Mapping[str, T]):
 def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
     """Return the rows of a file: from the cache, or parsed, checked by building each, and then kept."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return cache.empty(path, _refuse(path, f"{path.name} is over {MAX_BYTES // 2**20} MiB"))
-        raw = path.read_bytes()
+        raw = read_bytes(path, MAX_BYTES)
     except OSError as problem:
         return cache.empty(path, _refuse(path, f"{path.name} cannot be read: {problem.strerror}"))
+    if len(raw) > MAX_BYTES:
+        return cache.empty(path, _refuse(path, f"{path.name} is over {MAX_BYTES // 2**20} MiB"))
     key = cache.key_of(f"{kind} {path.name}", raw)  # findings speak of the file by name
     sheet = cache.read(key, path)
     if sheet is None:

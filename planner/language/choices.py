@@ -21,7 +21,7 @@ from planner.units.quantity import Quantity as Amount
 from planner.units.quantity import show
 
 LONGEST = 10_000
-"""The most values a range may have."""
+"""The most values that a range or a set may have."""
 
 
 def spoken(value: Fraction, unit: str | None) -> str:
@@ -131,10 +131,17 @@ def many(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Value, ..
                     "E0501", f"`{quantity.name}` is offered nothing", node.span, help="name at least one value"
                 )
                 return None
-            found = [many(quantity, item, env) for item in node.items]
-            if any(item is None for item in found):
-                return None
-            return tuple(dict.fromkeys(value for item in found if item for value in item))
+            values: dict[Value, None] = {}
+            good = True
+            for item in node.items:
+                offered = many(quantity, item, env)
+                good = good and offered is not None
+                values |= dict.fromkeys(offered or ())
+                if len(values) > LONGEST:
+                    message = f"this set has more than {LONGEST:_} values"
+                    env.scope.error("E0403", message, node.span, help="offer fewer, or a range with a `step`")
+                    return None
+            return tuple(values) if good else None
         case tree.Range():
             wanted = type_of(quantity)
             if wanted.kind != "number":
@@ -145,8 +152,8 @@ def many(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Value, ..
             for end in (node.low, node.high):
                 if one(quantity, end, env) is None:
                     return None
-            values = steps(node, env, wanted)
-            return None if values is None else tuple(values)
+            numbers = steps(node, env, wanted)
+            return None if numbers is None else tuple(numbers)
         case tree.AnyOf():
             return everything(quantity, node, env)
         case tree.Filter():
@@ -185,7 +192,7 @@ def steps(node: tree.Range, env: Env, wanted: Type) -> list[Fraction] | None:
         )
         return None
     if (high - low) / by > LONGEST:
-        env.scope.error("E0403", f"the range has more than {LONGEST} values", node.span, help="give it a `step`")
+        env.scope.error("E0403", f"the range has more than {LONGEST:_} values", node.span, help="give it a `step`")
         return None
     return [low + by * index for index in range(int((high - low) // by) + 1)]
 

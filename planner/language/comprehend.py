@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from planner.language.evaluate import parts
 from planner.language.scope import near
 from planner.language.types import Env, Typed
 from planner.syntax import tree
 
-LIMIT = 100_000
-"""The most items all comprehensions of one expression may have."""
+LIMIT = 500_000
+"""The most terms that all comprehensions of a plan may be written out to: some seconds, some 100 MB."""
 
 
 def expand(node: tree.Comprehension, env: Env) -> Typed | None:
@@ -32,8 +33,7 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
     owners = _owners(node.source, env)
     if owners is None:
         return None
-    if len(owners) ** (len(env.loop) + 1) > LIMIT:
-        scope.error("E0405", f"this comprehension has more than {LIMIT} items", node.span, help="do not nest it")
+    if not env.loop and not has_room(written_out(node, len(env.workloads)), node, env):
         return None
     items: list[Typed] = []
     good = True
@@ -53,6 +53,31 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
         scope.error("E0501", f"`{node.function}` of no workload", node.span, help="no workload meets its `where`")
         return None
     return gather(node, items, env)
+
+
+def has_room(count: int, node: tree.Expression, env: Env) -> bool:
+    """Return whether a plan may have so many terms more, and count them; note where it may not."""
+    if env.scope.terms + count <= LIMIT:
+        env.scope.terms += count
+        return True
+    message = f"written out, this has {count:_} terms"
+    if env.scope.terms and count <= LIMIT:
+        message += f", and what stands before it has {env.scope.terms:_}"
+    help = f"a plan may have {LIMIT:_}: nest fewer comprehensions, or name the workloads: `for w in {{a, b}}`"
+    env.scope.error("E0406", message, node.span, help=help)
+    return False
+
+
+def written_out(node: tree.Expression, workloads: int) -> int:
+    """Return how many terms an expression has once its comprehensions are written out over so many workloads."""
+    match node:
+        case tree.Comprehension():
+            owners = len(node.source.items) if isinstance(node.source, tree.SetOf) else workloads
+            inner = written_out(node.body, workloads)
+            return 1 + owners * (inner + (0 if node.condition is None else written_out(node.condition, workloads)))
+        case tree.Name() if node.parts[0] == "fleet":
+            return workloads
+    return 1 + sum(written_out(part, workloads) for part in parts(node))
 
 
 def _taken(node: tree.Comprehension, condition: tree.Expression | None, body: tree.Expression) -> tree.Expression:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.diagnostic import error
-from planner.language.scope import near
+from planner.language.scope import near, suggesting
 from planner.syntax import tree
 from planner.syntax.files import read
 from planner.syntax.parse import parse
@@ -34,7 +34,7 @@ def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str,
     Imports of catalogs stay in the items with their path made good; the texts hold theirs too, and those of the
     `config("…")` files that models name, so that a digest of the texts covers all that an answer rests on.
     """
-    text, finding = read(path)
+    text, finding = read(path, typed=True)
     if text is None:
         return None, (finding,) if finding else (), {}
     return load_text(text, path)
@@ -45,7 +45,8 @@ def load_text(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...], 
     reading = _Reading(texts={path: text})
     file, mistakes = parse(text, path)
     reading.findings += mistakes
-    items = _expand(file, (_real(path),), reading)
+    with suggesting():
+        items = _expand(file, (_real(path),), reading)
     whole = replace(file, items=items, unread=file.unread | reading.unread)
     return whole, tuple(dict.fromkeys(reading.findings)), reading.texts
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from planner.language import comprehend
 from planner.language.evaluate import evaluate, names
+from planner.language.magnitude import LONGEST, STEEPEST, WIDEST, Magnitude, magnitude, steep
 from planner.language.names import bare, bind, word
 from planner.language.problem import Measure
 from planner.language.scope import near
@@ -182,8 +183,24 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
         if not together(left.type.unit, right.type.unit):
             _units_differ(node, left.type, right.type, env)
             return None
-        return Typed(lowered, Type("number", left.type.unit or right.type.unit))
-    return Typed(lowered, Type("number", product(left.type.unit, right.type.unit, operator == "/")[1]))
+        return _bounded(Typed(lowered, Type("number", left.type.unit or right.type.unit)), env)
+    unit = product(left.type.unit, right.type.unit, operator == "/")[1]
+    if steep(unit):
+        message = f"this unit has a power beyond {STEEPEST}"
+        env.scope.error("E0406", message, node.span, help="divide by a unit that cancels it")
+        return None
+    return _bounded(Typed(lowered, Type("number", unit)), env)
+
+
+def _bounded(typed: Typed, env: Env) -> Typed | None:
+    """Return arithmetic whose numbers stay short enough to be computed exactly, or None after a finding."""
+    found: Magnitude = magnitude(typed.node)
+    if not found.too_large:
+        return typed
+    most = WIDEST if found.reads else LONGEST
+    message = f"this number is too large: exact arithmetic ends at {most:_} bits ({most * 301 // 1000:_} digits)"
+    env.scope.error("E0406", message, typed.node.span, help="round it, or use smaller factors")
+    return None
 
 
 def _is_zero(node: tree.Expression) -> bool:
@@ -276,7 +293,7 @@ def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | N
             from planner.language.choices import filtered
 
             kept = filtered(left.type, right, env)
-            if kept is None:
+            if kept is None or not comprehend.has_room(len(kept), right, env):
                 return None
             texts = tuple(tree.String(item, right.span) for item in kept)
             return tree.Binary("in", left.node, tree.SetOf(texts, right.span), right.span)
@@ -292,7 +309,7 @@ def _in_range(right: tree.Range, left: Typed, env: Env) -> tree.Expression | Non
         from planner.language.choices import steps
 
         values = steps(right, env, left.type)
-        if values is None:
+        if values is None or not comprehend.has_room(len(values), right, env):
             return None
         numbers = tuple(tree.Number(value, left.type.unit, str(value), right.span) for value in values)
         return tree.Binary("in", left.node, tree.SetOf(numbers, right.span), right.span)
@@ -348,7 +365,8 @@ def gather(node: tree.Call | tree.Comprehension, items: list[Typed], env: Env) -
             return None
         if unit is None and item.type.unit is not None:
             unit, first = item.type.unit, item
-    return Typed(call, BOOLEAN if wanted == "boolean" else Type("number", unit))
+    typed = Typed(call, BOOLEAN if wanted == "boolean" else Type("number", unit))
+    return _bounded(typed, env) if function == "sum" else typed
 
 
 __all__ = ["TEXT", "constant", "fold", "gather", "lower", "truth", "vocabulary"]

@@ -13,7 +13,7 @@ from planner.language.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules, check_values
 from planner.language.schema import WORKLOADS
-from planner.language.scope import Scope
+from planner.language.scope import Scope, suggesting
 from planner.language.types import Env
 from planner.language.workload import build_workload
 from planner.syntax import tree
@@ -29,7 +29,13 @@ def resolve(
     file: tree.File, catalog: Catalog, digest: str = "", texts: Mapping[str, str] | None = None
 ) -> tuple[Problem | None, tuple[Diagnostic, ...]]:
     """Return the problem a file states, or None with its errors. `texts` are those of the file and its imports."""
-    every = {file.path: file.text, **(texts or {})}
+    with suggesting():
+        return _whole(file, catalog, digest, {file.path: file.text, **(texts or {})})
+
+
+def _whole(
+    file: tree.File, catalog: Catalog, digest: str, every: dict[str, str]
+) -> tuple[Problem | None, tuple[Diagnostic, ...]]:
     problem, scope, env = _resolve(file, catalog, digest, every)
     if problem is not None and any(isinstance(item, tree.Test) for item in file.items):
         from planner.language.trials import build_trials

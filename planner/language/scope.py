@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -26,11 +28,36 @@ def near(word: str, known: Iterable[str]) -> str | None:
     return None if found is None else f"did you mean `{found}`?"
 
 
+COMPARED = 50_000
+"""How many words one plan's unknown names are compared with: two seconds. Names beyond that get no suggestion."""
+LONGEST_WORD = 100
+"""Words with more letters are compared with nothing."""
+_spent: ContextVar[list[int] | None] = ContextVar("spent", default=None)
+
+
+@contextmanager
+def suggesting() -> Iterator[None]:
+    """Let what runs inside share one number of comparisons; a part of a plan shares that of the whole."""
+    if _spent.get() is not None:
+        yield
+        return
+    token = _spent.set([0])
+    try:
+        yield
+    finally:
+        _spent.reset(token)
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is meant by a misspelled one, or None."""
+    """Return the known word that is meant by a misspelled one, or None; also None where too many were compared."""
     from difflib import get_close_matches
 
+    spent = _spent.get()
+    if len(word) > LONGEST_WORD or (spent is not None and spent[0] > COMPARED):
+        return None
     choices = list(dict.fromkeys(known))
+    if spent is not None:
+        spent[0] += len(choices)
     cutoff = 0.5 if len(word) <= 3 else 0.6
     found = get_close_matches(word, choices, n=1, cutoff=cutoff)
     if not found:
@@ -51,6 +78,7 @@ class Scope:
     """Tables that the passes fill in turn, and what they found wrong.
 
     `words` and `suited` keep what is asked again and again of all rows: a field's words, a quantity's formats.
+    `terms` counts what comprehensions were written out to so far.
     """
 
     catalog: Catalog
@@ -68,6 +96,7 @@ class Scope:
     broken: set[str] = field(default_factory=set)
     words: dict[str, frozenset[str]] = field(default_factory=dict)
     suited: dict[str, list[str]] = field(default_factory=dict)
+    terms: int = 0
 
     def error(
         self,

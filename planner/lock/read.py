@@ -104,12 +104,16 @@ def _kept(text: str, mark: str) -> dict[str, Any] | None:
 def _document(text: str) -> dict[str, Any] | None:
     import yaml
 
+    from planner.catalog.source import too_many
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         if "&" in text or "*" in text:  # a lock has no anchors; aliases could make it huge
             for event in yaml.parse(text, Loader=loader):
                 if isinstance(event, yaml.AliasEvent):
                     return None
+        if too_many(text.encode()):
+            return None
         found = yaml.load(text, Loader=loader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None

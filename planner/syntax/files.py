@@ -8,20 +8,29 @@ import tempfile
 from pathlib import Path
 
 from planner.diagnostics.diagnostic import Diagnostic, error
+from planner.regular import NotRegularError, read_bytes
 
 LIMIT = 10 * 1024 * 1024
 
 
-def read(path: str | Path) -> tuple[str | None, Diagnostic | None]:
-    """Return the text of a file, or why it cannot be read (E0001 to E0004)."""
+STDIN = "/dev/stdin"
+"""The one name of a plan that need not be a regular file: what is typed or piped in."""
+
+
+def read(path: str | Path, typed: bool = False) -> tuple[str | None, Diagnostic | None]:
+    """Return the text of a regular file, or why it cannot be read (E0001 to E0004); with `typed`, also of `STDIN`."""
     try:
-        place = Path(path)
-        if place.is_dir():
+        if Path(path).is_dir():
             return None, error("E0004", f"`{path}` is a folder, not a file", help="name a file in it")
-        with place.open("rb") as stream:
-            data = stream.read(LIMIT + 1)
+        if typed and str(path) == STDIN:
+            with Path(path).open("rb") as stream:
+                data = stream.read(LIMIT + 1)
+        else:
+            data = read_bytes(path, LIMIT)
     except FileNotFoundError:
         return None, error("E0001", f"there is no file `{path}`")
+    except NotRegularError as problem:
+        return None, error("E0004", f"`{path}` cannot be read: {problem.strerror}", help="save it as a file first")
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
         return None, error("E0004", f"`{path}` cannot be read: {reason}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.regular import read_bytes
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_LAYERS = 10_000
@@ -34,8 +35,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], str]:
     try:
         if path.is_dir():
             path = path / "config.json"
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_bytes(path, MAX_BYTES)
     except (OSError, ValueError) as problem:
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
     if len(raw) > MAX_BYTES:
