@@ -235,13 +235,13 @@ def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_an_interrupted_command_ends_with_130(tmp_path: Path) -> None:
-    """The plan is a pipe that nobody writes to, so the command is surely still reading it."""
-    plan = tmp_path / "endless.mem"
-    os.mkfifo(plan)
-    child = subprocess.Popen([sys.executable, "-c", MAIN, "solve", str(plan)], stderr=subprocess.PIPE, cwd=ROOT)
-    with plan.open("w"):  # opens when the command has opened it
-        child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=60)
+    """The plan is typed in and more than a pipe holds, so the command is surely still reading it."""
+    words = [sys.executable, "-c", MAIN, "solve", "/dev/stdin"]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert child.stdin is not None
+    child.stdin.write(b"# not the end\n" * 100_000)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
     assert child.returncode == 130
     assert b"Traceback" not in said
 

@@ -16,7 +16,8 @@ import pytest
 
 from planner import __version__
 from planner.cli import fault
-from planner.cli.main import INTERRUPTED, VERBS, main
+from planner.cli.interrupts import INTERRUPTED
+from planner.cli.main import VERBS, main
 from planner.diagnostics.formats import FORMATS
 
 ROOT = Path(__file__).parents[1]

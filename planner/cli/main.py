@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from planner import __version__
+from planner.cli import interrupts
 from planner.cli.screen import tell
 from planner.diagnostics.shown import lines, shown
 
@@ -91,19 +91,6 @@ def __getattr__(name: str) -> typer.Typer:
     raise AttributeError(name)
 
 
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ends, as shells have it."""
-
-
-interrupts: list[int] = []
-"""The signals that came: an exit that one raises inside an import can come out of it as another error."""
-
-
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    interrupts.append(number)
-    sys.exit(INTERRUPTED)
-
-
 FAILED = 2
 """The exit code where what was asked could not be done; 1 would say that it is false."""
 
@@ -114,7 +101,7 @@ def main() -> None:
     A fault of the program itself is one line with what to report, and exit code 2.
     """
     gc.set_threshold(100_000)  # a command is short: collecting what its imports made costs more than it frees
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGINT, interrupts.interrupted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -136,8 +123,8 @@ def main() -> None:
             _fault(left.__context__.__cause__)  # typer takes it for the end of what somebody types
         raise
     except Exception as problem:
-        if interrupts:
-            sys.exit(INTERRUPTED)
+        if interrupts.came:
+            sys.exit(interrupts.INTERRUPTED)
         if isinstance(problem, OSError) and problem.filename is None and problem.errno in UNWRITTEN:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             tell(f"the answer cannot be written: {problem.strerror}")

@@ -102,7 +102,7 @@ _ROWS = (
      "The form exists and means nothing in this place.",
      "kv_cache in {bf16, fp8} per layer", "weights in {bf16, fp8} per layer"),
     ("E0406", "too large",
-     "Numbers are exact, and a rule is written out term by term: a constant may have 900 bits (270 digits), all comprehensions of a plan 500,000 terms.",
+     "Numbers are exact, and a rule is written out term by term: a constant may have 900 bits (270 digits), all comprehensions of a plan 200,000 terms.",
      "let a = 1e60; let b = a * a * a * a * a * a", "let b = 1e9"),
     ("E0501", "empty set",
      "A set offers nothing to choose.",

@@ -9,7 +9,7 @@ from planner.language.scope import near
 from planner.language.types import Env, Typed
 from planner.syntax import tree
 
-LIMIT = 500_000
+LIMIT = 200_000
 """The most terms that all comprehensions of a plan may be written out to: some seconds, some 100 MB."""
 
 

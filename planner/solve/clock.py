@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
+from threading import Event
 
 _end: ContextVar[float] = ContextVar("end", default=inf)
+_stopped = Event()
 
 
 class OutOfTime(Exception):
@@ -27,10 +29,25 @@ def limited(seconds: float) -> Iterator[None]:
 
 def left() -> float:
     """Return the seconds that are left, none where the limit has passed."""
-    return max(0.0, _end.get() - time.monotonic())
+    return 0.0 if _stopped.is_set() else max(0.0, _end.get() - time.monotonic())
 
 
 def look() -> None:
     """Raise OutOfTime where no time is left."""
-    if time.monotonic() > _end.get():
+    if _stopped.is_set() or time.monotonic() > _end.get():
         raise OutOfTime
+
+
+def stop() -> None:
+    """Let the time be out now, whatever the limit; may be called from a signal handler or another thread."""
+    _stopped.set()
+
+
+def stopped() -> bool:
+    """Return whether `stop` was called."""
+    return _stopped.is_set()
+
+
+def resume() -> None:
+    """Let limits count again."""
+    _stopped.clear()

@@ -6,14 +6,22 @@ the public module stands behind it. Both read the model in its text form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
+from threading import Thread
 from typing import Any
 
 from planner.record import dataclass
 from planner.solve import clock
 
 INFINITY = 2**62
+EVERY = 0.1
+"""Seconds between two looks at the clock while CP-SAT works; what it has found is taken at once."""
+PATIENCE = 0.5
+"""Seconds that CP-SAT has to stop in."""
+MEMORY_MB = 1024
+"""The most memory that CP-SAT takes before it stops."""
 
 
 @dataclass(slots=True)
@@ -76,7 +84,7 @@ def _light(text: str, settings: Mapping[str, Any]) -> Any:
         setattr(parameters, name, value)
     wrapper = cp_model_helper.SolveWrapper()
     wrapper.set_parameters(parameters)
-    return wrapper.solve(model)  # type: ignore[no-untyped-call]
+    return _watched(lambda: wrapper.solve(model), wrapper.stop_search, settings)  # type: ignore[no-untyped-call]
 
 
 def _public(text: str, settings: Mapping[str, Any]) -> Any:
@@ -93,8 +101,44 @@ def _public(text: str, settings: Mapping[str, Any]) -> Any:
     solver = cp_model.CpSolver()
     for name, value in settings.items():
         setattr(solver.parameters, name, value)
-    solver.solve(model)
+    _watched(lambda: solver.solve(model), solver.stop_search, settings)
     return solver.response_proto if hasattr(solver, "response_proto") else solver.ResponseProto()
+
+
+def _watched(work: Callable[[], Any], stop: Callable[[], Any], settings: Mapping[str, Any]) -> Any:
+    """Return what the solver finds, from a thread of its own: so signals are heard, and its own limit need not hold.
+
+    Raise OutOfTime where it does not stop when it is asked to: then it is left behind.
+    """
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as problem:
+            failed.append(problem)
+
+    thread = Thread(target=run, daemon=True)
+    end = time.monotonic() + settings["max_time_in_seconds"]
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(EVERY)
+            if clock.stopped():
+                end = min(end, time.monotonic())
+            late = time.monotonic() - end
+            if late > 0:
+                stop()
+            if late > PATIENCE:
+                raise clock.OutOfTime
+    except BaseException:
+        stop()
+        thread.join(PATIENCE)
+        raise
+    if failed:
+        raise failed[0]
+    return found[0]
 
 
 def _run(text: str, settings: Mapping[str, Any]) -> Any:
@@ -151,6 +195,7 @@ def _response(
         "num_workers": workers,
         "linearization_level": 2,
         "random_seed": 0,
+        "max_memory_in_mb": MEMORY_MB,
         "max_time_in_seconds": max(0.05, min(seconds, clock.left())),
     }
     return _run(_text(model, objective, hint), settings)
