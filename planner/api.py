@@ -188,7 +188,7 @@ def load(path: Where, *, text: str | None = None, settings: Sequence[str] = ()) 
 def check(plan: Plan | Where, *, locked: bool = False) -> Review:
     """Return all that is wrong with a plan and its lock, without solving; `locked` as `check --locked`.
 
-    >>> review = check("examples/chat.mem")
+    >>> review = check("examples/fleet.mem")
     >>> review.ok, len(review)
     (True, 0)
     >>> print(check(load("a.mem", text="let a = 8k tokns")))  # doctest: +ELLIPSIS

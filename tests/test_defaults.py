@@ -142,6 +142,19 @@ def test_saying_a_default_changes_nothing(kind: str, block: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "block"), [case for case in CASES if case[1] in (INFERENCE, TRAINING)])
+def test_saying_one_default_changes_nothing(kind: str, block: str) -> None:
+    for name, text in spoken(kind, block).items():
+        if name not in block:
+            one, other = (
+                problem_of(f"{kind} a {{ {'; '.join([block, *more])} }}") for more in ([], [f"{name} = {text}"])
+            )
+            tables = [tabled(problem) for problem in (one, other)]
+            assert [table.outcome("memory").tolist() for table in tables][0] == tables[1].outcome("memory").tolist(), (
+                name
+            )
+
+
+@pytest.mark.parametrize(("kind", "block"), [case for case in CASES if case[1] in (INFERENCE, TRAINING)])
 def test_a_fleet_and_its_tests_see_one_default(kind: str, block: str) -> None:
     defaults = spoken(kind, block)
     lines = [f"{name} = {text}" for name, text in defaults.items() if name not in block]

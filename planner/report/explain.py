@@ -105,7 +105,7 @@ def _settings(name: str, catalog: Catalog) -> dict[str, object]:
             case "gpu_memory_utilization" if newest.shares or newest.reserves:
                 out[key] = "what is left of the GPU beside what it keeps free for its size and ranks"
             case "gpu_memory_utilization":
-                out[key] = figures.show(name, engine.gpu_memory_utilization)
+                out[key] = figures.show(name, newest.gpu_memory_utilization)
             case "max_sequences":
                 out[key] = _large(name, newest.max_sequences, newest.max_sequences_large)
             case "max_batched_tokens":

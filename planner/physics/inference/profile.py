@@ -144,8 +144,8 @@ def profile(
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
-    Without a version it is the newest release with the engine's stated share of the GPU. Before chunked prefill
-    (`whole_prompts`) a pass holds a whole prompt of `context` tokens.
+    Without a version it is the newest release. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt of
+    `context` tokens.
     `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
     `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
     experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency.
@@ -157,7 +157,7 @@ def profile(
         batched = whole
     share_set = utilization is not None
     if utilization is None:
-        utilization = row.gpu_memory_utilization if version else engine.gpu_memory_utilization
+        utilization = row.gpu_memory_utilization
     return Profile(
         engine=engine.id,
         budget=row.budget,
