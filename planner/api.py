@@ -21,7 +21,7 @@ from planner.diagnostics import Diagnostic
 from planner.plan import Loaded as Plan
 from planner.plan import load_plan, shipped_catalog
 from planner.report.thumb import Thumb
-from planner.solve.candidate import Answer, Solved
+from planner.solve.candidate import Answer, Solved, TooWide
 
 __all__ = ["Estimate", "Plan", "PlanError", "Result", "Review", "check", "estimate", "load", "solve"]
 
@@ -29,7 +29,10 @@ Where = str | PathLike[str]
 
 
 class PlanError(ValueError):
-    """The plan has errors, or leaves open what must be fixed; `findings` says which, the message shows them."""
+    """There is no answer to a plan: it has errors, leaves open what must be fixed, or has more to try than is tried.
+
+    `findings` say which, each with a code and a place; the message shows them.
+    """
 
     def __init__(self, findings: Sequence[Diagnostic], texts: dict[str, str]) -> None:
         """Keep the findings; the message is what the command line prints."""
@@ -202,8 +205,10 @@ def check(plan: Plan | Where, *, locked: bool = False) -> Review:
 
 
 def solve(plan: Plan | Where, *, top: int = 3, time_limit: float = 30.0, workers: int = 1) -> Result:
-    """Return the cheapest answer with its proof; writes nothing. Raise PlanError where the plan has errors.
+    """Return the cheapest answer with its proof, or the rules that conflict; writes nothing.
 
+    Raise PlanError where the plan has errors, where the search space is too large (E0703), and where the time limit
+    passed before anything was found (E0702): a result always has workloads or a conflict.
     `time_limit` is in seconds for the whole solve; the answer is the same for any number of `workers`.
 
     >>> result = solve("examples/chat.mem")
@@ -220,7 +225,13 @@ def solve(plan: Plan | Where, *, top: int = 3, time_limit: float = 30.0, workers
     found, path = _plan(plan)
     if found.problem is None:
         raise PlanError(found.findings, found.texts)
-    return Result(answer_of(found.problem, found.catalog, top, time_limit, workers), found, path)
+    answer = answer_of(found.problem, found.catalog, top, time_limit, workers)
+    if answer.outcome == "unknown":
+        if answer.refusal:
+            raise _refused(found, "E0703", f"search space too large: {answer.refusal}", "fix or bound more of the plan")
+        reason = f"nothing was found within {time_limit:g} s"
+        raise _refused(found, "E0702", reason, "raise `time_limit`, or leave less open")
+    return Result(answer, found, path)
 
 
 def estimate(
@@ -229,7 +240,8 @@ def estimate(
     """Return the memory of a plan with nothing left open, or of a count of parameters by the rule of thumb.
 
     A count is a text like `13B`, unless a file has that name; the other arguments are for counts. Raise PlanError for
-    a plan with errors or with something left open, ValueError for a format or optimizer that is not known.
+    a plan with errors, with something left open, with figures too large to be counted (E0703) or with hardware that no
+    offer has (E0503), ValueError for a format or optimizer that is not known.
 
     >>> estimate("13B").total, estimate("13B", training=True, optimizer="adam").total
     (31200000000, 109200000000)
@@ -246,7 +258,27 @@ def estimate(
     left = left_open(found)
     if left:
         raise PlanError(left, found.texts)
-    return Result(answer_of(found.problem, found.catalog), found, path)
+    try:
+        answer = answer_of(found.problem, found.catalog)
+    except TooWide as reason:
+        raise _refused(found, "E0703", f"search space too large: {reason}", "state smaller numbers") from None
+    answered = {item.chosen.workload for item in answer.workloads}
+    missing = sorted(item.name for item in found.problem.workloads if item.name not in answered)
+    if missing:
+        message = f"no offer has what {', '.join(missing)} asks for"
+        raise _refused(
+            found, "E0503", message, "name another GPU or number of GPUs, or declare an offer of it", missing[0]
+        )
+    return Result(answer, found, path)
+
+
+def _refused(plan: Plan, code: str, message: str, help: str, workload: str = "") -> PlanError:
+    """Return what is raised instead of an empty answer: one finding, at the workload, or at the first of the plan."""
+    from planner.diagnostics.diagnostic import error
+
+    blocks = plan.problem.workloads if plan.problem is not None else ()
+    span = next((item.span for item in blocks if item.name == workload or not workload), None)
+    return PlanError((error(code, message, span, help=help),), plan.texts)
 
 
 def parameters(text: str) -> int | None:

@@ -6,6 +6,7 @@ import doctest
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,37 @@ def test_nothing_fits() -> None:
     assert [item.rule for item in result.answer.conflict] == ["big.memory", "big.gpus", "big.gpu"]
     with pytest.raises(ValueError, match="no answer"):
         result.lock()
+
+
+SMALL = """\
+edition 2026
+inference chat { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 1; gpu = l4; gpus = 1 }
+"""
+HUGE = """\
+edition 2026
+training tune { model = "Qwen/Qwen2.5-0.5B"; sequence = 134217728; gpu = l4; gpus = 1; global_batch = 4096
+  micro_batch = 4096 }
+"""
+
+
+def refused(call: Callable[[planner.Plan], object], text: str) -> tuple[str, str]:
+    """Return the code and message of what is raised instead of an empty answer; it has a place."""
+    with pytest.raises(planner.PlanError) as caught:
+        call(planner.load("small.mem", text=text))
+    (finding,) = caught.value.findings
+    assert finding.span is not None and finding.span.path == "small.mem"
+    assert "small.mem:2:" in str(caught.value)
+    return finding.code, finding.message
+
+
+def test_an_empty_answer_is_raised() -> None:
+    late = refused(lambda plan: planner.solve(plan, time_limit=1e-9), SMALL)
+    assert late == ("E0702", "nothing was found within 1e-09 s")
+    assert refused(planner.solve, HUGE)[0] == "E0703"
+    assert refused(planner.estimate, HUGE)[0] == "E0703"
+    unsold = SMALL.replace("gpus = 1", "gpus = 3000")
+    assert refused(planner.estimate, unsold) == ("E0503", "no offer has what chat asks for")
+    assert planner.solve(planner.load("small.mem", text=unsold)).outcome == "infeasible"
 
 
 def test_estimates() -> None:

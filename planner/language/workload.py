@@ -266,8 +266,9 @@ def _never(quantity: Quantity, operator: str, value: Fraction) -> bool:
 
 
 def _complete(block: _Block, declaration: tree.Declaration) -> None:
-    """Report what a block must say and does not."""
+    """Report what a block must say and does not, and a model that is not described for its kind of work."""
     table = BY_KIND[block.kind]
+    _described(block)
     known = block.model is None or block.model.architecture is not None
     needed = ["model"]
     if known:
@@ -286,6 +287,27 @@ def _complete(block: _Block, declaration: tree.Declaration) -> None:
             label=table[missing[0]].doc.rstrip(".") if len(missing) == 1 else "",
             help="; ".join(f"{name} = {samples[name]}" for name in missing),
         )
+
+
+UNTRAINED = {"compressed": "compressed attention"}
+"""The mixers whose training nobody has described: what their autograd keeps is unknown."""
+
+
+def _described(block: _Block) -> None:
+    model = block.model
+    if block.kind != "training" or model is None or model.architecture is None:
+        return
+    for group in model.architecture.groups:
+        unknown = UNTRAINED.get(group.mixer.get("kind", ""))
+        if unknown is not None:
+            size = f"{model.params / 1e9:.3g}B"
+            block.env.scope.error(
+                "E0405",
+                f"training `{model.id}` is unsupported: what the layers of its {unknown} keep for backward is unknown",
+                block.spans["model"],
+                help=f"for the rule of thumb, declare it by its size: model by_size {{ parameters = {size} }}",
+            )
+            return
 
 
 def _check_lengths(block: _Block) -> None:

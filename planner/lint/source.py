@@ -34,6 +34,19 @@ def nodes(root: object) -> Iterator[object]:
         node = todo.pop()
         if isinstance(node, tuple):
             todo.extend(reversed(node))
-        elif is_dataclass(node) and not isinstance(node, (type, Span)):
+            continue
+        names = _names(type(node))
+        if names is not None:
             yield node
-            todo.extend(getattr(node, item.name) for item in reversed(fields(node)))
+            todo.extend([getattr(node, name) for name in names])
+
+
+_KNOWN: dict[type, tuple[str, ...] | None] = {}
+
+
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Return the fields of a kind of node, the last first; None for other values: a word, a number, a place."""
+    if kind not in _KNOWN:
+        node = is_dataclass(kind) and kind is not Span
+        _KNOWN[kind] = tuple(item.name for item in reversed(fields(kind))) if node else None
+    return _KNOWN[kind]

@@ -41,7 +41,9 @@ def recurrent(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Rec
             return _delta_net(t, arch, part, traits, r, x)
         case "mamba1":
             return _mamba(t, arch, part, r, x)
-    return _mamba2(t, arch, part, r, x)
+        case "mamba2":
+            return _mamba2(t, arch, part, r, x)
+    raise ValueError(f"nobody has described how {kind(part)} layers are trained")
 
 
 def _lightning(t: Tape, arch: Architecture, part: dict[str, Any], traits: Family, r: Recipe, x: Tensor) -> Tensor:
