@@ -23,8 +23,8 @@ inference chat {
   offer       in {small, large}
 }
 
-offer small { gpu = l4; gpus = 1; price = $0.50/h }
-offer large { gpu = l40s; gpus = 1; price = $1.50/h }
+offer small { gpu = l4; gpus = 1; price = $0.50/h; available = 4 }
+offer large { gpu = l40s; gpus = 1; price = $1.50/h; available = 4 }
 
 fleet { cost <= $9/h }
 require two: chat.gpus >= 2

@@ -142,6 +142,8 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
     )
     changes |= {"id": declaration.name, "source": PLAN, "flags": ()}
     offer = replace(start, **changes)  # type: ignore[arg-type]
+    if offer.available is None and (offer.provider == "own" or not (offer.price or offer.spot)):
+        offer = replace(offer, available=1)  # owned hardware is one machine
     if "electricity" in said.values:
         offer = _powered(offer, _money(said, "electricity"), scope)
     scope.offers[declaration.name] = offer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
 
@@ -87,6 +87,14 @@ class Goal:
     quantity: str
     direction: str
     span: Span | None
+
+
+def by_run(workloads: Sequence[Workload]) -> bool:
+    """Return whether workloads are paid by the run: trainings that all say `tokens`, of models whose time is known."""
+    return bool(workloads) and all(
+        item.kind == "training" and item.given.get("tokens") and item.model.architecture is not None
+        for item in workloads
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _resolve(
     conditions = [(rule.condition, rule.span) for rule in rules] + [(wish.condition, wish.span) for wish in wishes]
     for condition, span in conditions:
         check_values(condition, span, known, scope)
-    goals = build_goals(file, scope, env)
+    goals = build_goals(file, scope, env, workloads)
     if not env.workloads and not scope.findings:
         scope.error(
             "E0404",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from planner.catalog.records import Gpu
@@ -13,7 +13,7 @@ from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
 from planner.language.lower import constant, truth
-from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload
+from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload, by_run
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
 from planner.language.types import Env
@@ -122,8 +122,11 @@ def _worth(node: tree.Expression, env: Env) -> Fraction | None:
     return measure.value
 
 
-def build_goals(file: tree.File, scope: Scope, env: Env) -> tuple[Goal, ...]:
-    """Return the objective, most important part first; the cost where a plan states none."""
+def build_goals(file: tree.File, scope: Scope, env: Env, workloads: Sequence[Workload]) -> tuple[Goal, ...]:
+    """Return the objective, most important part first.
+
+    Where a plan states none it is the cost, or the total cost where all workloads are trainings that say `tokens`.
+    """
     stated: tree.Optimize | None = None
     goals: list[Goal] = []
     for item in file.items:
@@ -149,7 +152,7 @@ def build_goals(file: tree.File, scope: Scope, env: Env) -> tuple[Goal, ...]:
                 )
                 continue
             goals.append(goal)
-    return tuple(goals) or (Goal("cost", "minimize", None),)
+    return tuple(goals) or (Goal("total_cost" if by_run(workloads) else "cost", "minimize", None),)
 
 
 def _goal(part: tree.Objective, env: Env) -> Goal | None:

@@ -10,6 +10,8 @@ from planner.language.problem import Problem
 from planner.solve import clock, cpsat
 from planner.solve.ranking import Keys
 from planner.solve.reduce import least_cost
+from planner.solve.screen import penalties
+from planner.solve.shares import survey, without_wishes
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
@@ -40,8 +42,10 @@ def affordable(
         return fitting
     if sum(map(len, fitting.values())) <= FEW:
         return fitting
+    shares = survey(problem, tables)
+    plain = without_wishes(problem, shares)
     least = {
-        name: least_cost(table, fitting[name]) + (ranks[name].goals[0] - table.costs)[fitting[name]]
+        name: least_cost(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]
         for name, table in tables.items()
     }
     alone = {name: Keys(ranks[name].goals[:1], ()) for name in tables}

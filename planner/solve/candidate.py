@@ -42,7 +42,8 @@ class Candidate:
     """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`.
 
     `moments` are the totals of a training step's moments, the peak among them; `defaults` are given quantities that the
-    plan does not mention and that follow from the choice.
+    plan does not mention and that follow from the choice. `shareable` is whether other workloads could use the GPUs
+    that its instances leave idle; `rented` counts the GPUs of its instances.
     """
 
     workload: str
@@ -64,6 +65,8 @@ class Candidate:
     notes: tuple[str, ...] = ()
     moments: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, Value] = field(default_factory=dict)
+    shareable: bool = False
+    rented: int = 0
 
     @property
     def known(self) -> dict[str, Value]:

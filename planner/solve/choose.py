@@ -11,14 +11,16 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Goal, Problem
 from planner.solve import clock
 from planner.solve.alike import alike, own
-from planner.solve.candidate import Answer, Candidate, Conflict, Filtered, Part, Solved
+from planner.solve.audit import witness
+from planner.solve.candidate import Answer, Candidate, Filtered, Part, Solved
 from planner.solve.conflict import conflict_of, filtered
 from planner.solve.judge import judge_row
-from planner.solve.ranking import HUGE, UNITS, Keys, best, is_worst, keys, quantity_of, scale_of, together
+from planner.solve.ranking import HUGE, UNITS, Keys, best, is_worst, keys, quantity_of, scale_of
 from planner.solve.rules import holds_together, slack, speaks_of
 from planner.solve.screen import broken_by
-from planner.solve.settled import Settled, coupled
-from planner.solve.shares import alone_or_shared
+from planner.solve.settle import settle
+from planner.solve.settled import coupled
+from planner.solve.shares import alone_or_shared, survey, without_wishes
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def choose(
     broken = {name: broken_by(table, problem) for name, table in tables.items()}
     fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
     removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
-    shared = alone_or_shared(problem, tables, broken)
+    sharing = survey(problem, tables)
+    shared = alone_or_shared(tables, broken, sharing)
     beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
     empty = [name for name in sorted(tables) if not len(beside_others[name])]
     if empty:
@@ -48,19 +51,15 @@ def choose(
         )
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
-    ranks = {name: keys(table, problem) for name, table in tables.items()}
-
-    settled: Settled | tuple[Conflict, ...] | None
-    if coupled(problem, tables):
-        from planner.solve.fleet import settle
-
-        settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
-        if settled is None:
-            return Answer("unknown", (), (), (), None, considered, removed, (), False)
-        if isinstance(settled, tuple):
-            return Answer("infeasible", (), (), settled, None, considered, removed)
-    else:
-        settled = alone(problem, tables, apart(tables, fitting, ranks), ranks, catalog)
+    plain = without_wishes(problem, sharing)
+    ranks = {name: keys(table, plain) for name, table in tables.items()}
+    settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
+    if settled is None:
+        return Answer("unknown", (), (), (), None, considered, removed, (), False)
+    if isinstance(settled, tuple):
+        return Answer("infeasible", (), (), settled, None, considered, removed)
+    if settled.proven and not coupled(problem, tables):
+        witness(settled.rows, apart(tables, fitting, ranks))
     first, beside = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
     solved = []
     for name in sorted(tables):
@@ -142,23 +141,6 @@ def others_worst(problem: Problem, ranks: Mapping[str, Keys], rows: Mapping[str,
         else None
         for place in range(len(problem.goals))
     ]
-
-
-def alone(
-    problem: Problem,
-    tables: Mapping[str, Table],
-    rows: Mapping[str, int],
-    ranks: Mapping[str, Keys],
-    catalog: Catalog,
-) -> Settled:
-    """Return each workload's best row as the answer: where nothing is shared, these are the optimum together."""
-    chosen = {name: judge_row(problem, table, rows[name], catalog) for name, table in tables.items()}
-    worst = next(iter(ranks.values())).worst
-    values = [
-        together((int(ranks[name].goals[place][rows[name]]) for name in tables), place in worst)
-        for place in range(len(problem.goals))
-    ]
-    return Settled(dict(rows), chosen, values, values, True)
 
 
 def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:

@@ -1,51 +1,82 @@
-"""Workloads that share a budget, GPUs, instances or a rule: one integer model, solved goal by goal, with its proof."""
+"""One integer model of any plan: how many workloads take each row, and how many instances each pool rents."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from math import floor, lcm
 from typing import TYPE_CHECKING
 
-from planner.catalog.catalog import Catalog
 from planner.language.evaluate import evaluate
 from planner.language.linear import Linear, Separable, conjuncts, linear, separable
-from planner.language.problem import FleetBound, Measure, Problem
-from planner.solve import clock, cpsat, shares, telling
+from planner.language.problem import FleetBound, Measure, Problem, Value
+from planner.solve import clock, cpsat, telling
 from planner.solve.alike import alike
-from planner.solve.candidate import Candidate, Conflict
-from planner.solve.judge import judge_row
+from planner.solve.candidate import Outcome, TooWide
 from planner.solve.logic import Rows, demand
-from planner.solve.ranking import Keys, Worst, together
-from planner.solve.reduce import Shared, reduced
-from planner.solve.rules import measure, speaks_of
-from planner.solve.scale import SCALES, UNKNOWN
-from planner.solve.settled import Settled
+from planner.solve.ranking import Keys, Worst
+from planner.solve.reduce import Takes, one_of_each, uncoupled, undominated, worth_sharing
+from planner.solve.renting import MONEY
+from planner.solve.rules import measure, reads, speaks_of
+from planner.solve.scale import SCALES, UNKNOWN, value
+from planner.solve.screen import penalties
+from planner.solve.settled import coupled
+from planner.solve.shares import Shares, is_whole, kept_apart, limits_of, survey, without_wishes
 from planner.solve.table import Table
-from planner.solve.together import settle_costs
+from planner.solve.together import paid
 from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
 
+Pool = tuple[str, str]
+STATES = 100_000
+"""The most parts into which rows are split by who shares what."""
+LARGEST = 2**50
+"""The largest weight of a rule's row: sums stay below 2^53."""
+
 
 @dataclass(slots=True)
 class Fleet:
-    """The integer model: for each class of alike workloads how many of them take each row, and instances of pools."""
+    """The integer model: for each class of identical workloads how many of them take each row, and instances of pools.
+
+    `rows`, `takes` and `shares` are parallel: a row, the variable that counts who takes it, and the part of its
+    instances that they pay: None where nothing depends on it. `pools` are the variables of instances, `sizes` their
+    GPUs and price; `cost` the terms of what is minimised as cost, `money` those of what is rented; `penalties` are the
+    columns of what a row's own broken preferences cost.
+    """
 
     problem: Problem
     tables: Mapping[str, Table]
     ranks: Mapping[str, Keys]
     members: dict[str, list[str]]
     rows: dict[str, list[int]]
+    sharing: Shares
+    penalties: dict[str, Column]
     model: cpsat.Model = field(default_factory=cpsat.Model)
     takes: dict[str, list[int]] = field(default_factory=dict)
-    pools: dict[tuple[str, str], int] = field(default_factory=dict)
+    shares: dict[str, list[Fraction | None]] = field(default_factory=dict)
+    pools: dict[Pool, int] = field(default_factory=dict)
+    sizes: dict[Pool, tuple[int, int]] = field(default_factory=dict)
     cost: dict[int, int] = field(default_factory=dict)
+    money: dict[int, int] = field(default_factory=dict)
     worst: dict[int, Worst] = field(default_factory=dict)
+
+    def value(self, name: str, place: int, quantity: str) -> Value | Fraction | None:
+        """Return what a take has of a quantity; of money what its share comes to."""
+        table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
+        if share is None or share == 1 or quantity not in MONEY:
+            return telling.value_of(table, row, quantity)
+        return self.outcomes(name, place).get(quantity)
+
+    def outcomes(self, name: str, place: int) -> dict[str, Outcome]:
+        """Return what a take pays, and what that follows from."""
+        table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
+        known = ("cost", "total_cost", "cost_per_token", "throughput", "duration")
+        found = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
+        return found if share is None else found | paid(found, share)
 
 
 def broad_rules(problem: Problem) -> list[tuple[str, Expression]]:
@@ -59,27 +90,45 @@ def conditions_of(problem: Problem) -> list[Expression]:
     return rules + [wish.condition for wish in problem.preferences if len(speaks_of(wish.condition)) != 1]
 
 
-_SIDES = {False: ("<=", "<", "="), True: (">=", ">", "=")}
-"""The operators of a fleet bound that limit from above, and from below."""
+def wants_money_spent(problem: Problem) -> bool:
+    """Return whether a rule over all workloads may ask for more to be spent, so that cheaper is not always better."""
+    if any(bound.quantity in MONEY and bound.operator not in ("<=", "<") for bound in problem.fleet):
+        return True
+    return any(
+        quantity in MONEY
+        for condition in conditions_of(problem)
+        for owner in speaks_of(condition)
+        for quantity in reads(condition, owner)
+    )
 
 
-def shared_of(problem: Problem, table: Table, rows: Column, cheapest: bool) -> Shared:
-    """Return what rows of a table take of what is shared; their cost too where the cheapest does not come first."""
-    told = [column for condition in conditions_of(problem) for column in telling.told(condition, table, rows)]
-    bounds = [bound for bound in problem.fleet if bound.quantity != "cost"]
-    # two bounds may have one rule; what equals a number is bounded from both sides
-    sides = [(bound, side) for bound in bounds for side in (False, True) if bound.operator in _SIDES[side]]
-    amounts = {f"{bound.rule} {side}": amount_column(bound, table) for bound, side in sides}
-    lower = {f"{bound.rule} {side}": side for bound, side in sides}
-    if not cheapest:
-        amounts["cost"], lower["cost"] = table.costs, False
+def takes_of(problem: Problem, table: Table, rows: Column, sharing: Shares, penalty: Column, cheapest: bool) -> Takes:
+    """Return what rows of a table take of what is shared; `cheapest` is whether the lowest cost comes first."""
+    import numpy
+
+    read = [column for condition in conditions_of(problem) for column in telling.told(condition, table, rows)]
+    read += kept_apart(problem, table, sharing, rows)
+    amounts, lower = {}, {}
+    for bound in problem.fleet:
+        if bound.quantity in MONEY:
+            continue
+        if bound.operator in ("<=", "<", ">=", ">"):
+            side = f"{bound.rule} {bound.operator}"  # two bounds may have one rule
+            amounts[side], lower[side] = amount_column(bound, table), bound.operator in (">=", ">")
+        else:
+            read.append(amount_column(bound, table))
+    money = any(bound.quantity == "cost" for bound in problem.fleet) and not (cheapest and not penalty.any())
+    if wants_money_spent(problem):
+        read.append(table.costs)
     limited = {offer.id for offer in problem.offers.limited}
-    pools = frozenset(index for index, pool in enumerate(table.pools) if pool[0] in limited)
-    return Shared(amounts, lower, told, pools)
+    scarce = numpy.array([pool[0] in limited for pool in table.pools] or [False], dtype=bool)
+    scarce = scarce[table.pool] if table.rows else numpy.zeros(0, dtype=bool)
+    possible = sharing.possible[table.workload.name]
+    return Takes(amounts, lower, read, money, possible, scarce, limits_of(problem, table, sharing), penalty)
 
 
 def amount_column(bound: FleetBound, table: Table) -> Column:
-    """Return what each row takes of a fleet bound's quantity, in steps."""
+    """Return what each row takes of a fleet bound's quantity, in steps; nothing of what its workload does not have."""
     import numpy
 
     if bound.quantity == "gpus":
@@ -90,7 +139,7 @@ def amount_column(bound: FleetBound, table: Table) -> Column:
         return numpy.where(mine, table.gpus, 0)
     if bound.quantity in table.axes:
         counts = table.axes[bound.quantity]
-        return numpy.array([int(str(value)) for value in counts.values], dtype=numpy.int64)[counts.index]
+        return numpy.array([int(str(value)) for value in counts.values] or [0], dtype=numpy.int64)[counts.index]
     if bound.quantity not in table.outcomes:  # the other kind's: a bound is on the sum of the workloads that have it
         return numpy.zeros(table.rows, dtype=numpy.int64)
     found = table.outcome(bound.quantity)
@@ -106,36 +155,33 @@ def build(
     first: Mapping[str, Column] | None = None,
     bounded: Mapping[str, Column] | None = None,
 ) -> Fleet:
-    """Return the integer model of a fleet, leaving out the rules named in `without`.
+    """Return the integer model of a plan, leaving out the rules named in `without`.
 
     `first` puts a column before the objective of a workload; `bounded` is what will be asked to be less, so that no row
     that has less of it is lost to dominance.
     """
     members: dict[str, list[str]] = {}
-    for name, alias in alike(problem).items():
-        members.setdefault(alias, []).append(name)
-    goal = next(iter(problem.goals), None)
-    apart = shares.told(problem, tables, fitting)
-    rows = {}
-    for name in members:
-        ahead = (first or {}).get(name)
-        cheapest = ahead is None and goal is not None and goal.quantity == "cost" and goal.direction == "minimize"
-        own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
-        clock.look()
-        shared = shared_of(problem, tables[name], fitting[name], cheapest)
-        if name in apart:
-            shared = replace(shared, told=(*shared.told, apart[name]))
-        if bounded is not None:
-            amounts, lower = {**shared.amounts, "bounded": bounded[name]}, {**shared.lower, "bounded": False}
-            shared = replace(shared, amounts=amounts, lower=lower)
-        rows[name] = reduced(tables[name], fitting[name], own, shared, cheapest)
-    fleet = Fleet(problem, tables, ranks, members, rows)
+    for name, twin in alike(problem).items():
+        members.setdefault(twin, []).append(name)
+    sharing = survey(problem, tables)
+    own = {name: penalties(tables[name], without_wishes(problem, sharing)) for name in members}
+    rows = _reduced(problem, tables, fitting, ranks, members, sharing, own, first, bounded)
+    fleet = Fleet(problem, tables, ranks, members, rows, sharing, own)
     model = fleet.model
     for name, group in members.items():
         fleet.takes[name] = [model.variable(0, len(group)) for _ in rows[name]]
+        fleet.shares[name] = [None] * len(rows[name])
         model.row(dict.fromkeys(fleet.takes[name], 1), len(group), len(group))
     _rent(fleet, without)
-    shares.add_rows(fleet, without)
+    from planner.solve.share_rows import add_caps, split
+
+    add_caps(fleet, without)
+    split(fleet, without)
+    for name, taken in fleet.takes.items():
+        for variable, row in zip(taken, fleet.rows[name], strict=True):
+            fleet.cost[variable] = fleet.cost.get(variable, 0) + int(own[name][row])
+    for index, price in fleet.money.items():
+        fleet.cost[index] = fleet.cost.get(index, 0) + price
     for bound in problem.fleet:
         if bound.rule not in without:
             _bound(fleet, bound)
@@ -144,69 +190,87 @@ def build(
             for place, item in enumerate(conjuncts(condition)):
                 _rule(fleet, f"{rule}.{place}", item)
     for wish in problem.preferences:
-        if len(speaks_of(wish.condition)) != 1:
+        if len(speaks_of(wish.condition)) != 1 or wish in sharing.wishes:
             broken = model.variable(0, 1)
             fleet.cost[broken] = wish.worth
             _forbid(fleet, wish.name, wish.condition, broken)
     return fleet
 
 
+def _reduced(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    members: Mapping[str, list[str]],
+    sharing: Shares,
+    penalty: Mapping[str, Column],
+    first: Mapping[str, Column] | None,
+    bounded: Mapping[str, Column] | None,
+) -> dict[str, list[int]]:
+    """Return the rows that an optimum can need, by class (see planner.solve.reduce for why no other can)."""
+    goal = next(iter(problem.goals), None)
+    cheapest = goal is not None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
+    cheapest = cheapest and not first and bounded is None and not wants_money_spent(problem) and not sharing.read
+    if not coupled(problem, tables) and first is None and bounded is None:
+        return {name: uncoupled(tables[name], fitting[name], ranks[name]).tolist() for name in members}
+    takes, rows = {}, {}
+    for name in members:
+        clock.look()
+        ahead = (first or {}).get(name)
+        own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
+        takes[name] = takes_of(problem, tables[name], fitting[name], sharing, penalty[name], cheapest)
+        if bounded is not None:
+            takes[name].amounts["bounded"], takes[name].lower["bounded"] = bounded[name], False  # type: ignore[index]
+        rows[name] = one_of_each(tables[name], fitting[name], own, takes[name])
+    if cheapest:
+        rows = worth_sharing(tables, rows, takes, {name: len(group) for name, group in members.items()})
+        rows = {name: undominated(tables[name], mine, takes[name]) for name, mine in rows.items()}
+    return {name: mine.tolist() for name, mine in rows.items()}
+
+
 def _rent(fleet: Fleet, without: frozenset[str]) -> None:
-    """Add instances of what is shared, their prices, and what is available of each offer."""
+    """Add what is rented: instances of pools, exactly as many as what is taken of them fills; their prices; and what is
+    available of each offer."""
     model = fleet.model
-    used: dict[tuple[str, str], dict[int, int]] = {}
-    alone: dict[str, dict[int, int]] = {}
-    sizes: dict[tuple[str, str], tuple[int, int]] = {}
+    used: dict[Pool, dict[int, int]] = {}
+    rented: dict[str, dict[int, int]] = {}
     for name, rows in fleet.rows.items():
-        table = fleet.tables[name]
+        table, possible = fleet.tables[name], fleet.sharing.possible[name]
         for variable, row in zip(fleet.takes[name], rows, strict=True):
             pool = table.pools[int(table.pool[row])]
-            penalty = _penalty(fleet, name, row)
-            if table.slots[row]:
+            if possible[row]:
                 used.setdefault(pool, {})[variable] = int(table.gpus[row])
-                sizes[pool] = (table.sizes[int(table.pool[row])], table.prices[int(table.pool[row])])
-                fleet.cost[variable] = penalty
+                fleet.sizes[pool] = table.sizes[int(table.pool[row])], table.prices[int(table.pool[row])]
             else:
-                fleet.cost[variable] = int(table.costs[row]) + penalty
-                alone.setdefault(pool[0], {})[variable] = int(table.instances[row])
+                fleet.money[variable] = int(table.costs[row])
+                rented.setdefault(pool[0], {})[variable] = int(table.instances[row])
     for pool, terms in used.items():
-        size, price = sizes[pool]
-        highest = {v: model.ranges[v][1] for v in terms}
-        instances = model.variable(0, -(-sum(weight * highest[v] for v, weight in terms.items()) // size))
+        size, price = fleet.sizes[pool]
+        most = sum(weight * model.ranges[v][1] for v, weight in terms.items())
+        instances = model.variable(0, -(-most // size))
         fleet.pools[pool] = instances
-        fleet.cost[instances] = price
-        model.row({**terms, instances: -size}, high=0)
-        alone.setdefault(pool[0], {})[instances] = 1
+        fleet.money[instances] = price
+        model.row({**terms, instances: -size}, low=1 - size, high=0)  # an instance that nobody uses is not rented
+        rented.setdefault(pool[0], {})[instances] = 1
     for offer in fleet.problem.offers.limited:
         rule = f"{offer.id}.available"
-        if offer.available is not None and offer.id in alone and rule not in without:
-            model.row(alone[offer.id], high=offer.available)
-
-
-def _penalty(fleet: Fleet, name: str, row: int) -> int:
-    for goal, values in zip(fleet.problem.goals, fleet.ranks[name].goals, strict=True):
-        if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
-            return int(values[row]) - int(fleet.tables[name].costs[row])
-    return 0
-
-
-def _money(fleet: Fleet) -> dict[int, int]:
-    """Return the terms of what is rented, without the penalties of broken preferences."""
-    out: dict[int, int] = {}
-    for name, rows in fleet.rows.items():
-        table = fleet.tables[name]
-        for variable, row in zip(fleet.takes[name], rows, strict=True):
-            if not table.slots[row]:
-                out[variable] = int(table.costs[row])
-    return out | {index: fleet.cost[index] for index in fleet.pools.values()}
+        if offer.available is not None and offer.id in rented and rule not in without:
+            model.row(rented[offer.id], high=offer.available)
 
 
 def terms_of(fleet: Fleet, bound: FleetBound) -> dict[int, int]:
     """Return what every choice takes of a fleet bound's quantity, in steps."""
     if bound.quantity == "cost":
-        return _money(fleet)
+        return dict(fleet.money)
     out: dict[int, int] = {}
     for name, rows in fleet.rows.items():
+        if bound.quantity in MONEY:
+            scale = SCALES[bound.quantity]
+            for place, variable in enumerate(fleet.takes[name]):
+                have = fleet.value(name, place, bound.quantity)
+                out[variable] = int(have * scale) if isinstance(have, Fraction) else 0
+            continue
         column = amount_column(bound, fleet.tables[name])
         out |= {v: int(column[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
     return out
@@ -248,6 +312,8 @@ def _rule(fleet: Fleet, name: str, condition: Expression) -> None:
     found = linear(condition)
     if found is not None and _linear_row(fleet, found):
         return
+    if is_whole(condition, fleet.tables):
+        raise TooWide(f"`{name.rpartition('.')[0]}` cannot be counted exactly; state rounder numbers")
     parts = separable(condition)
     if parts is None or not _separable_row(fleet, parts):
         _forbid(fleet, name, condition, None)
@@ -259,9 +325,10 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
     costs = {owner: factor for owner, quantity, factor in rule.terms if quantity == "cost"}
     whole = len(set(costs.values())) == 1 and set(costs) == names
     weights: dict[int, Fraction] = {}
+    barred: set[int] = set()
     if whole:
         factor = next(iter(costs.values()))
-        weights = {v: Fraction(w, SCALES["cost"]) * factor for v, w in _money(fleet).items()}
+        weights = {v: Fraction(w, SCALES["cost"]) * factor for v, w in fleet.money.items()}
     constant = rule.constant
     representative = {member: first for first, group in fleet.members.items() for member in group}
     for owner, quantity, factor in rule.terms:
@@ -270,23 +337,28 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
         if representative.get(owner) != owner or len(fleet.members[owner]) > 1:
             return False
         table = fleet.tables[owner]
-        if quantity not in table.axes and quantity not in table.outcomes:
+        if table.axis(quantity) is None and quantity not in table.outcomes:
             given = measure(quantity, table.workload, {}, {})
             if given is None or not isinstance(given.value, Fraction):
                 return False
             constant -= factor * given.value
             continue
-        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
-            have = telling.value_of(table, row, quantity)
-            if not isinstance(have, Fraction):
+        for place, variable in enumerate(fleet.takes[owner]):
+            have = fleet.value(owner, place, quantity)
+            if isinstance(have, Fraction):
+                weights[variable] = weights.get(variable, Fraction(0)) + factor * have
+            elif have is None:
+                barred.add(variable)  # what nobody knows keeps no bound
+            else:
                 return False
-            weights[variable] = weights.get(variable, Fraction(0)) + factor * have
     scale = lcm(constant.denominator, *(weight.denominator for weight in weights.values()))
     terms = {variable: int(weight * scale) for variable, weight in weights.items()}
-    if any(abs(weight) > 2**50 for weight in terms.values()):
+    if any(abs(weight) > LARGEST for weight in terms.values()):
         return False
     edge = int(constant * scale)
     fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
+    if barred:
+        fleet.model.row(dict.fromkeys(barred, 1), high=0)
     return True
 
 
@@ -297,22 +369,16 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
     for owner, term in rule.terms:
         if owner not in fleet.members or len(fleet.members[owner]) > 1:
             return False
-        table = fleet.tables[owner]
         clock.look()
-        for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True):
-
-            def find(_: str, quantity: str, table: Table = table, row: int = row) -> Measure | None:
-                have = telling.value_of(table, row, quantity)
-                return None if have is None else Measure(have)
-
-            found = evaluate(term, find)
+        for place, variable in enumerate(fleet.takes[owner]):
+            found = evaluate(term, finder(fleet, owner, place))
             if found is None or not isinstance(found.value, Fraction):
                 barred.append(variable)
             else:
                 weights[variable] = found.value
     scale = lcm(rule.constant.denominator, *(weight.denominator for weight in weights.values()))
     terms = {variable: int(weight * scale) for variable, weight in weights.items()}
-    if any(abs(weight) > 2**50 for weight in terms.values()):
+    if any(abs(weight) > LARGEST for weight in terms.values()):
         return False
     edge = int(rule.constant * scale)
     fleet.model.row(terms, edge if rule.operator == "==" else -cpsat.INFINITY, edge - (rule.operator == "<"))
@@ -324,90 +390,17 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
 def _forbid(fleet: Fleet, condition_name: str, condition: Expression, broken: int | None) -> None:
     """Demand a condition, or let `broken` pay for it."""
     rows: Rows = {
-        owner: [
-            (variable, partial(telling.value_of, fleet.tables[owner], row))
-            for variable, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True)
-        ]
+        owner: [(variable, partial(fleet.value, owner, place)) for place, variable in enumerate(fleet.takes[owner])]
         for owner in speaks_of(condition)
     }
     demand(fleet.model, rows, condition_name, condition, broken)
 
 
-def settle(
-    problem: Problem,
-    tables: Mapping[str, Table],
-    broken: Mapping[str, Mapping[str, Column]],
-    fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
-    catalog: Catalog,
-    seconds: float,
-    workers: int,
-) -> Settled | tuple[Conflict, ...] | None:
-    """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
-    from planner.solve.affordable import affordable
-    from planner.solve.stages import stages
-    from planner.solve.threshold import lead
+def finder(fleet: Fleet, owner: str, place: int) -> Callable[[str, str], Measure | None]:
+    """Return a lookup of what a take has."""
 
-    deadline = time.monotonic() + seconds
-    fitting = affordable(problem, tables, fitting, ranks, workers)
-    first = lead(problem, tables, fitting, ranks, deadline)
-    fleet = build(first.problem, tables, first.fitting, first.ranks)
-    count = len(first.problem.goals)
-    terms_by_stage = stages(fleet)
-    values: list[int] = []
-    bounds: list[int] = []
-    proven = first.proven
-    hint: tuple[int, ...] | None = None
-    for terms in terms_by_stage:
-        if hint is not None and (time.monotonic() > deadline or not clock.left()):
-            proven = False
-            break
-        left = max(0.05, deadline - time.monotonic())
-        found = cpsat.solve(fleet.model, terms, seconds=left, workers=workers, hint=hint)
-        if found is None:
-            if hint is not None:
-                proven = False
-                break
-            if cpsat.infeasible(fleet.model, seconds=left):
-                if not all(table.thorough for table in tables.values()):
-                    return ()  # what is not all there does not tell which rules conflict
-                from planner.solve.fleet_conflict import conflict_of
+    def find(_: str, quantity: str) -> Measure | None:
+        have = fleet.value(owner, place, quantity)
+        return None if have is None else Measure(have)
 
-                return conflict_of(problem, tables, broken, ranks, catalog, seconds)
-            return None
-        hint = found.values
-        values.append(found.value)
-        bounds.append(found.bound)
-        proven = proven and found.proven
-        fleet.model.row(terms, high=found.value)
-    assert hint is not None
-    rows = rows_of(fleet, hint)
-    values = [sum(w * hint[v] for v, w in terms_by_stage[place].items()) for place in range(count)]
-    bounds = [*bounds, *[-cpsat.INFINITY] * count][:count]
-    for place, worst in fleet.worst.items():
-        values[place] = together((int(first.ranks[name].goals[place][row]) for name, row in rows.items()), True)
-        bounds[place] = worst.value(bounds[place])
-    chosen = candidates(problem, tables, rows, catalog)
-    return Settled(rows, chosen, [*first.values, *values], [*first.bounds, *bounds], proven)
-
-
-def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
-    """Return each workload's row; members of a class take its rows in alphabetical order."""
-    out: dict[str, int] = {}
-    for name, group in fleet.members.items():
-        table = fleet.tables[name]
-        taken = [
-            row
-            for row, variable in zip(fleet.rows[name], fleet.takes[name], strict=True)
-            for _ in range(values[variable])
-        ]
-        out |= dict(zip(sorted(group), sorted(taken, key=table.name), strict=True))
-    return out
-
-
-def candidates(
-    problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
-) -> dict[str, Candidate]:
-    """Return the candidates of chosen rows with their shares of what they rent together."""
-    chosen = {name: judge_row(problem, tables[name], row, catalog) for name, row in rows.items()}
-    return settle_costs(problem, chosen)
+    return find

@@ -15,7 +15,7 @@ from planner.solve import clock, serving, serving_memory, serving_pace, serving_
 from planner.solve.defaults import of_service
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
-from planner.solve.renting import market_of, offers_for
+from planner.solve.renting import any_price, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, steps
 from planner.solve.serving import Form, Service
@@ -210,15 +210,10 @@ def scaled(problem: Problem, workload: Workload) -> bool:
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     return (
         any(SCALED & reads(condition, workload.name) for condition in conditions)
-        or any(
-            bound.quantity in SCALED or bound.operator in (">=", ">", "!=") and bound.quantity == "cost"
-            for bound in workload.bounds
-        )
-        or any(bound.operator in (">=", ">", "=") for bound in problem.fleet)
-        or any(
-            quantity_of(goal) in SCALED or goal.direction == "maximize" and quantity_of(goal) == "cost"
-            for goal in problem.goals
-        )
+        or any(bound.quantity in SCALED for bound in workload.bounds)
+        or any(bound.operator not in ("<=", "<") for bound in problem.fleet)
+        or any(quantity_of(goal) in SCALED for goal in problem.goals)
+        or any_price(problem, workload)
     )
 
 

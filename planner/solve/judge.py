@@ -145,6 +145,8 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         tuple(broken + more),
         (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.gpus, False)),
         defaults=unsaid,
+        shareable=rented.slots > 0,
+        rented=rented.instances * rented.offer.gpus,
     )
 
 

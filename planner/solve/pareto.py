@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Goal, Problem
-from planner.solve import clock, cpsat
+from planner.solve import clock
 from planner.solve.candidate import Candidate
 from planner.solve.choose import fits
 from planner.solve.judge import judge_row
@@ -80,38 +80,30 @@ def _fleet_front(
     catalog: Catalog,
     seconds: float,
 ) -> tuple[Point, ...]:
-    from planner.solve.fleet import build, candidates, rows_of
-    from planner.solve.stages import stages
+    from planner.solve.fleet import build
+    from planner.solve.settle import candidates, rows_of
+    from planner.solve.stages import NoAnswer, descend, goal_terms
 
     ranks = {name: keys(table, problem) for name, table in tables.items()}
     bounded = {name: ranks[name].goals[-1] for name in tables}
     fleet = build(problem, tables, fitting, ranks, bounded=bounded)
-    terms_by_stage = stages(fleet)
+    for place in range(len(problem.goals)):
+        goal_terms(fleet, place)  # the rows of what is the worst of all workloads stay
     deadline = time.monotonic() + seconds
     fixed = len(fleet.model.rows)
     out: list[Point] = []
-    while len(out) < MOST:
-        hint: tuple[int, ...] | None = None
-        for terms in terms_by_stage:
-            left = min(deadline - time.monotonic(), clock.left())
-            if left <= 0:
-                return tuple(out)  # a point that is not proven is none
-            found = cpsat.solve(fleet.model, terms, seconds=left, hint=hint)
-            if found is None:
-                break
-            if not found.proven:
-                return tuple(out)
-            hint = found.values
-            fleet.model.row(terms, high=found.value)
-        if hint is None:
+    while len(out) < MOST and time.monotonic() < deadline and clock.left():
+        try:
+            found = descend(fleet, lambda: min(deadline - time.monotonic(), clock.left()))
+        except NoAnswer:
             break
-        chosen = candidates(problem, tables, rows_of(fleet, hint), catalog)
+        if not found.proven:
+            break  # a point that is not proven is none
+        chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
         out.append(tuple(chosen[name] for name in sorted(chosen)))
-        last = terms_by_stage[len(problem.goals) - 1]
-        reached = sum(weight * hint[index] for index, weight in last.items())
+        last = goal_terms(fleet, len(problem.goals) - 1)
+        reached = sum(weight * found.variables[index] for index, weight in last.items())
         del fleet.model.rows[fixed:]
         fleet.model.row(last, high=reached - 1)
         fixed = len(fleet.model.rows)
-        if time.monotonic() > deadline:
-            break
     return tuple(out)

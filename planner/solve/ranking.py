@@ -1,5 +1,8 @@
-"""The order of candidates: the objective as written, then fewer GPUs, higher quality, more headroom, the cheaper of
-what rents the same, alphabetical."""
+"""The order of candidates: the objective as written, then the tie-breaks, then the alphabet.
+
+Tie-breaks are, in this order: lower cost (where all workloads are trainings that say `tokens`: lower total cost, then
+shorter duration), fewer rented GPUs, higher quality, faster, fewer used GPUs, more headroom. Over several workloads
+they are sums; the time of each workload counts by itself, in the order of their names."""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.fields import FIELDS_BY_KIND
-from planner.language.problem import Goal, Problem
+from planner.language.problem import Goal, Problem, by_run
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.solve.candidate import Candidate
@@ -25,13 +28,26 @@ SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
 """What the workloads of a plan have together; of everything else an objective is as good as the worst of them."""
 UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
 """Quantities of which more is better; of all others less."""
-TIES = (
-    Goal("gpus", "minimize", None),
+RENTED = "rented"
+"""GPUs of the instances that are rented, idle ones too."""
+PACE = "pace"
+"""The time of a workload's step: `tpot` of an inference, `step_time` of a training."""
+PACES = {"inference": "tpot", "training": "step_time"}
+AFTER_MONEY = (
+    Goal(RENTED, "minimize", None),
     Goal("quality", "maximize", None),
+    Goal(PACE, "minimize", None),
+    Goal("gpus", "minimize", None),
     Goal("headroom", "maximize", None),
-    Goal("cost", "minimize", None),
 )
-"""What decides between answers that are equal in the objective, before the alphabet: last of all the cheaper rent."""
+
+
+def ties(problem: Problem) -> tuple[Goal, ...]:
+    """Return what decides between answers that are equal in the objective, before the alphabet."""
+    # of equal runs the one that breaks fewer preferences
+    money = ("total_cost", "duration", "cost") if by_run(problem.workloads) else ("cost",)
+    return (*(Goal(name, "minimize", None) for name in money), *AFTER_MONEY)
+
 
 UNITS = {
     "cost": "USD/h",
@@ -129,7 +145,7 @@ def keys(table: Table, problem: Problem) -> Keys:
     worst = worst_places(problem)
     return Keys(
         tuple(column(table, goal, problem, place in worst) for place, goal in enumerate(problem.goals)),
-        tuple(column(table, goal, problem) for goal in TIES),
+        tuple(column(table, goal, problem) for goal in ties(problem)),
         worst,
     )
 
@@ -139,6 +155,10 @@ def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> C
     import numpy
 
     name = quantity_of(goal)
+    if name == RENTED:
+        return table.instances * numpy.array(table.sizes or [0], dtype=numpy.int64)[table.pool]
+    if name == PACE:
+        name = PACES[table.workload.kind]
     if not counts_for(goal, table.workload.name) or name not in BY_KIND[table.workload.kind]:
         return numpy.full(table.rows, -HUGE if worst else 0, dtype=numpy.int64)
     sign = 1 if goal.direction == "minimize" else -1
@@ -169,6 +189,10 @@ def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
 def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
     """Return what a candidate adds to a goal, in steps, to be minimised (as `column` does for rows)."""
     name = quantity_of(goal)
+    if name == RENTED:
+        return candidate.rented
+    if name == PACE:
+        name = PACES[candidate.kind]
     if not counts_for(goal, candidate.workload) or name not in BY_KIND[candidate.kind]:
         return -HUGE if worst else 0
     sign = 1 if goal.direction == "minimize" else -1

@@ -8,7 +8,7 @@ from planner.catalog.offers import Listing
 from planner.catalog.records import Offer
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve.rules import reads
+from planner.solve.rules import reads, simple
 
 MOST_SOLD_SINGLY = 8
 """GPUs sold one by one are rented on one host up to this number, the largest the shipped catalog's providers sell."""
@@ -114,12 +114,14 @@ def _available(offer: Offer, found: Renting) -> Renting | None:
 @dataclass(frozen=True, slots=True)
 class Market:
     """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
-    whether hosts and their network matter (`joined`)."""
+    whether hosts and their network matter (`joined`). `any_price` is whether a dearer offer can be better than a
+    cheaper one of the same hardware."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
     shared: bool
     joined: bool
+    any_price: bool = False
 
 
 def market_of(problem: Problem, workload: Workload) -> Market:
@@ -133,14 +135,36 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
     joined = workload.kind == "training" and not read.isdisjoint(TIMES)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined)
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, any_price(problem, workload))
+
+
+MONEY = frozenset({"cost", "total_cost", "cost_per_token"})
+"""Outcomes that grow with the price of what is rented."""
+
+
+def any_price(problem: Problem, workload: Workload) -> bool:
+    """Return whether something in a plan can prefer a dearer offer: a lower bound on money, money maximised, or a rule
+    or preference about money that is not one upper bound."""
+    capped = ("<=", "<")
+    if any(bound.quantity in MONEY and bound.operator not in capped for bound in workload.bounds):
+        return True
+    if any(bound.quantity in MONEY and bound.operator not in capped for bound in problem.fleet):
+        return True
+    if any(goal.direction == "maximize" and goal.quantity.rpartition(".")[2] in MONEY for goal in problem.goals):
+        return True
+    for condition in [rule.condition for rule in problem.rules] + [wish.condition for wish in problem.preferences]:
+        if reads(condition, workload.name) & MONEY:
+            bound = simple(condition, workload.name)
+            if bound is None or bound.operator not in capped:
+                return True
+    return False
 
 
 def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> list[Renting]:
-    """Return the rentings that can matter: the cheapest of each kind that a rule tells apart, and every limited one.
+    """Return the rentings that can matter: the cheapest of each kind that a rule distinguishes, and every limited one.
 
     Where workloads may share instances, every offer that can be shared is kept as well; where hosts and their network
-    matter, dearer ones that are faster.
+    matter, dearer ones that are faster; where a dearer offer can be better, all.
     """
     kept: list[Renting] = []
     kinds: dict[tuple[str, ...], list[Renting]] = {}
@@ -149,7 +173,7 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> l
             found = renting(offer, way, gpus, unit)
             if found is None:
                 continue
-            if offer.available is not None or (market.shared and found.slots):
+            if offer.available is not None or market.any_price or (market.shared and found.slots):
                 kept.append(found)
                 continue
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
@@ -168,5 +192,6 @@ def _cheapest(alike: list[Renting], joined: bool) -> list[Renting]:
     return out
 
 
-def _order(item: Renting) -> tuple[int, str, str]:
-    return item.cost, item.offer.id, item.market
+def _order(item: Renting) -> tuple[int, int, str, str]:
+    """Return the order of what rents the same hardware: the tie-breaks that offers alone decide, then their names."""
+    return item.cost, item.instances * item.offer.gpus, item.market, item.offer.id

@@ -1,57 +1,247 @@
-"""What a fleet is solved for, stage by stage: the objective, the tie-breaks, and ranks that make the choice one."""
+"""What a plan is solved for, stage by stage: the objective, the tie-breaks, and what makes the choice one.
+
+Each stage is minimised and then held, so that the next one chooses only among answers that are equal so far.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+from planner.record import dataclass
+from planner.solve import clock, cpsat
 from planner.solve.fleet import Fleet
-from planner.solve.ranking import TIES, Worst, worst_places
+from planner.solve.ranking import HUGE, PACE, RENTED, Worst, column, quantity_of, ties, worst_places
+from planner.solve.renting import MONEY
+from planner.solve.scale import SCALES
 
+Terms = dict[int, int]
 RANK_BITS = 48
-"""How many bits of alphabetical ranks one goal may hold: sums stay below 2^53."""
+"""How many bits of ranks one sum may hold: sums stay below 2^53."""
 
 
-def goal_terms(fleet: Fleet, place: int) -> dict[int, int]:
-    """Return a goal's terms: the cost of the fleet's instances, the worst of all workloads, or their sum."""
-    goals = (*fleet.problem.goals, *TIES)
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The values of all variables, each goal's value and bound in steps, and whether every stage was proven."""
+
+    variables: tuple[int, ...]
+    values: tuple[int, ...]
+    bounds: tuple[int, ...]
+    proven: bool
+
+
+class NoAnswer(Exception):
+    """No choice keeps every rule (`proven`), or none was found in time."""
+
+    def __init__(self, proven: bool) -> None:
+        """Say whether that is proven."""
+        super().__init__()
+        self.proven = proven
+
+
+def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Reached:
+    """Return the one best answer of a model, or the best found where time runs out; raise NoAnswer where there is none.
+
+    The rows that hold each stage stay in the model.
+    """
+    best: cpsat.Solution | None = None
+    so_far: list[tuple[int, ...]] = [()]
+    values: list[int] = []
+    bounds: list[int] = []
+    proven = True
+    for terms in _stages(fleet, lambda: so_far[0]):
+        if best is not None and (seconds() <= 0 or not clock.left()):
+            proven = False
+            break
+        base = _constant(fleet, terms)
+        if base is not None and best is not None:  # nothing is left to choose here
+            values.append(base)
+            bounds.append(base)
+            continue
+        left = max(0.05, seconds())
+        found = cpsat.solve(
+            fleet.model, terms, seconds=left, workers=workers, hint=None if best is None else best.values
+        )
+        if found is None:
+            if best is not None:
+                proven = False
+                break
+            raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
+        best = found
+        so_far[0] = found.values
+        values.append(found.value)
+        bounds.append(found.bound)
+        fleet.model.row(terms, high=found.value)
+        if not found.proven:
+            proven = False
+            break
+    assert best is not None
+    count = len(fleet.problem.goals)
+    last = [sum(w * best.values[v] for v, w in goal_terms(fleet, place).items()) for place in range(count)]
+    known = [*bounds, *[-cpsat.INFINITY] * count][:count]
+    for place, worst in fleet.worst.items():
+        if place < count:
+            last[place] = max(_figure(fleet, name, at, place) for name, at in _taken(fleet, best.values))
+            known[place] = worst.value(known[place])
+    return Reached(best.values, tuple(last), tuple(known), proven)
+
+
+def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
+    for name, takes in fleet.takes.items():
+        for place, variable in enumerate(takes):
+            if values[variable]:
+                yield name, place
+
+
+def _constant(fleet: Fleet, terms: Terms) -> int | None:
+    """Return the value of terms that no choice changes: all takes of a class weigh the same, and nothing else does."""
+    rest, total = dict(terms), 0
+    for name, takes in fleet.takes.items():
+        weights = {rest.pop(variable, 0) for variable in takes}
+        if len(weights) != 1:
+            return None
+        total += weights.pop() * len(fleet.members[name])
+    return None if any(rest.values()) else total
+
+
+def _stages(fleet: Fleet, values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    """Yield the terms of every stage in turn; a tie-break that is a goal already is none.
+
+    `values` are those of the variables after the stages before.
+    """
+    goals = fleet.problem.goals
+    worst = worst_places(fleet.problem)
+    counted = {(goal.quantity, goal.direction) for place, goal in enumerate(goals) if place not in worst}
+    pace = len(goals) + [goal.quantity for goal in ties(fleet.problem)].index(PACE)
+    for place in range(len(goals)):
+        yield goal_terms(fleet, place)
+    for place, goal in enumerate(ties(fleet.problem), len(goals)):
+        if (goal.quantity, goal.direction) in counted:
+            continue
+        if goal.quantity == PACE:
+            yield from _in_turn(fleet, lambda name: _paces(fleet, name, pace), values)
+        else:
+            yield goal_terms(fleet, place)
+    yield from _in_turn(fleet, lambda name: _places(fleet, name, pace), values)
+
+
+def goal_terms(fleet: Fleet, place: int) -> Terms:
+    """Return the terms of a goal or tie-break: what is rented, the worst of all workloads, or their sum."""
+    goals = (*fleet.problem.goals, *ties(fleet.problem))
+    goal = goals[place]
+    sign = 1 if goal.direction == "minimize" else -1
     if place in worst_places(fleet.problem):
         return {_worst(fleet, place).variable: 1}
-    if goals[place].quantity in ("cost", "fleet.cost"):
-        sign = 1 if goals[place].direction == "minimize" else -1
-        return {index: sign * weight for index, weight in fleet.cost.items()}
-    out: dict[int, int] = {}
+    if goal.quantity in ("cost", "fleet.cost"):
+        return dict(fleet.cost) if sign == 1 else {index: -weight for index, weight in fleet.money.items()}
+    out: Terms = {}
     for name, rows in fleet.rows.items():
-        column = fleet.ranks[name].all[place]
-        out |= {v: int(column[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
+        if goal.quantity == RENTED:
+            table, possible = fleet.tables[name], fleet.sharing.possible[name]
+            own = column(table, goal, fleet.problem)
+            out |= {v: 0 if possible[row] else int(own[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
+        else:
+            out |= {variable: _figure(fleet, name, at, place) for at, variable in enumerate(fleet.takes[name])}
+    if goal.quantity == RENTED:
+        out |= {instances: fleet.sizes[pool][0] for pool, instances in fleet.pools.items()}
     return out
 
 
-def stages(fleet: Fleet) -> list[dict[int, int]]:
-    """Return the terms of every stage; a tie-break that is a goal already is none."""
-    goals = fleet.problem.goals
-    counted = {(goal.quantity, goal.direction) for goal in goals} - {
-        (goals[place].quantity, goals[place].direction) for place in worst_places(fleet.problem)
-    }
-    ties = [place for place, goal in enumerate(TIES, len(goals)) if (goal.quantity, goal.direction) not in counted]
-    return [goal_terms(fleet, place) for place in (*range(len(goals)), *ties)] + rank_terms(fleet)
+def _figure(fleet: Fleet, name: str, at: int, place: int) -> int:
+    """Return what a take adds to a goal, in steps; of money what its share comes to."""
+    goals = (*fleet.problem.goals, *ties(fleet.problem))
+    share = fleet.shares[name][at]
+    own = int(fleet.ranks[name].all[place][fleet.rows[name][at]])
+    quantity = quantity_of(goals[place])
+    if share is None or share == 1 or quantity not in MONEY or own in (0, HUGE, -HUGE):
+        return own
+    have = fleet.value(name, at, quantity)
+    if not isinstance(have, Fraction):
+        return HUGE
+    penalty = int(fleet.penalties[name][fleet.rows[name][at]]) if quantity == "cost" else 0
+    found = round(have * SCALES[quantity])
+    return found + penalty if goals[place].direction == "minimize" else -found
 
 
-def rank_terms(fleet: Fleet) -> list[dict[int, int]]:
-    """Return goals that make the choice one: alphabetical ranks, workload by workload, packed into few sums."""
+def _paces(fleet: Fleet, name: str, place: int) -> list[int]:
+    """Return the time of each take's step, as its place among the times of its class."""
+    figures = [int(fleet.ranks[name].all[place][row]) for row in fleet.rows[name]]
+    order = {value: rank for rank, value in enumerate(sorted(set(figures)))}
+    return [order[value] for value in figures]
+
+
+def _places(fleet: Fleet, name: str, pace: int) -> list[int]:
+    """Return the place of each take's row in the alphabet; of several identical workloads the fastest comes first."""
     import numpy
 
-    out: list[dict[int, int]] = []
-    terms: dict[int, int] = {}
+    rows, paces = fleet.rows[name], _paces(fleet, name, pace)
+    named = fleet.tables[name].alphabetical(numpy.array(sorted(set(rows)), dtype=numpy.int64))
+    order = {row: rank for rank, row in enumerate(named.tolist())}
+    if len(fleet.members[name]) == 1:
+        return [order[row] for row in rows]
+    both = sorted({(own, order[row]) for own, row in zip(paces, rows, strict=True)})
+    rank = {pair: at for at, pair in enumerate(both)}
+    return [rank[own, order[row]] for own, row in zip(paces, rows, strict=True)]
+
+
+def in_order(fleet: Fleet, name: str) -> list[int]:
+    """Return the rank of each take of a class: identical workloads take theirs in this order."""
+    pace = len(fleet.problem.goals) + [goal.quantity for goal in ties(fleet.problem)].index(PACE)
+    return _places(fleet, name, pace)
+
+
+def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    """Yield what makes the ranks of workloads least, one after the other in the order of their names.
+
+    Single workloads are put together into one sum, as many as its bits hold. Identical ones stand together at the place
+    of the first: the least rank that one can have, as many of it as can be, and so on.
+    """
+    packed: list[tuple[list[int], list[int]]] = []
     bits = 0
-    for name in sorted(fleet.rows, reverse=True):
-        table, rows = fleet.tables[name], fleet.rows[name]
-        named = table.alphabetical(numpy.array(rows, dtype=numpy.int64))
-        order = {row: rank for rank, row in enumerate(named.tolist())}
-        need = (max(1, len(rows) * len(fleet.members[name]))).bit_length() + 1
-        if bits + need > RANK_BITS and terms:
-            out.append(terms)
-            terms, bits = {}, 0
-        terms |= {v: order[row] << bits for v, row in zip(fleet.takes[name], rows, strict=True)}
-        bits += need
-    return [*reversed([*out, terms])]
+    for name in sorted(fleet.rows):
+        takes, own = fleet.takes[name], ranks(name)
+        if len(set(own)) == 1:
+            continue
+        need = max(own).bit_length()
+        single = len(fleet.members[name]) == 1
+        if packed and (not single or bits + need > RANK_BITS):
+            yield _sum_of(packed)
+            packed, bits = [], 0
+        if single:
+            packed.append((takes, own))
+            bits += need
+        else:
+            yield from _one_by_one(fleet, name, own, values)
+    if packed:
+        yield _sum_of(packed)
+
+
+def _sum_of(packed: Sequence[tuple[list[int], list[int]]]) -> Terms:
+    """Return ranks of single workloads as one sum, the first of them in its highest bits."""
+    out: Terms = {}
+    shift = 0
+    for takes, ranks in reversed(packed):
+        out |= {take: rank << shift for take, rank in zip(takes, ranks, strict=True)}
+        shift += max(ranks).bit_length()
+    return out
+
+
+def _one_by_one(fleet: Fleet, name: str, ranks: Sequence[int], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    model, takes, left = fleet.model, fleet.takes[name], len(fleet.members[name])
+    rest = dict(zip(takes, ranks, strict=True))
+    while left and len(set(rest.values())) > 1:
+        one = {take: model.variable(0, 1) for take in rest}
+        for take, chosen in one.items():
+            model.row({chosen: 1, take: -1}, high=0)
+        model.one_of(one.values())
+        yield {chosen: rest[take] for take, chosen in one.items()}
+        found = values()
+        least = min(rank for take, rank in rest.items() if found[one[take]])
+        mine = [take for take, rank in rest.items() if rank == least]
+        yield dict.fromkeys(mine, -1)
+        found = values()
+        left -= sum(found[take] for take in mine)
+        rest = {take: rank for take, rank in rest.items() if rank != least}
 
 
 def _worst(fleet: Fleet, place: int) -> Worst:
@@ -63,7 +253,7 @@ def _worst(fleet: Fleet, place: int) -> Worst:
     if place in fleet.worst:
         return fleet.worst[place]
     model = fleet.model
-    figures = {name: [int(fleet.ranks[name].goals[place][row]) for row in rows] for name, rows in fleet.rows.items()}
+    figures = {name: [_figure(fleet, name, at, place) for at in range(len(rows))] for name, rows in fleet.rows.items()}
     low = max(min(found) for found in figures.values())
     levels = tuple(sorted({low, *(value for found in figures.values() for value in found if value > low)}))
     level_of = {value: level for level, value in enumerate(levels)}

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from planner.language.problem import Goal, Problem
 from planner.record import dataclass
 from planner.solve import cpsat
-from planner.solve.ranking import Keys
+from planner.solve.ranking import Keys, quantity_of
+from planner.solve.renting import MONEY
+from planner.solve.shares import survey
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
@@ -49,7 +51,10 @@ def lead(
     import numpy
 
     found = Lead(problem, fitting, ranks)
+    shared = survey(problem, tables).split
     while found.problem.goals and all(0 in keys.worst for keys in found.ranks.values()):
+        if shared and quantity_of(found.problem.goals[0]) in MONEY:
+            break  # what a row has of it depends on the others
         figures = {name: found.ranks[name].goals[0][rows] for name, rows in found.fitting.items()}
         low = max(int(values.min()) for values in figures.values())
         distinct = numpy.unique(numpy.concatenate(list(figures.values())))

@@ -9,13 +9,12 @@ from fractions import Fraction
 from planner.language.evaluate import compare
 from planner.language.problem import FleetBound, Problem
 from planner.language.schema import BY_KIND
-from planner.solve.candidate import Broken, Candidate
-from planner.solve.renting import renting
+from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.renting import MONEY
 from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
 from planner.solve.scale import SCALES
+from planner.syntax.tree import Expression
 
-PAID = frozenset({"cost", "cost_per_token"})
-"""What a workload pays: less where it shares instances."""
 Pool = tuple[str, str]
 """An offer's id and the market it is bought on."""
 
@@ -33,13 +32,8 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
     """
     members: dict[Pool, list[str]] = {}
     for name in sorted(chosen):
-        row = chosen[name]
-        offer = problem.offers.get(row.offer)
-        unit = row.choice.get("tensor_parallel")
-        together = int(unit) if isinstance(unit, Fraction) else 1
-        found = renting(offer, pool_of(row)[1], row.gpus, together) if offer else None
-        if found is not None and found.slots:
-            members.setdefault(pool_of(row), []).append(name)
+        if chosen[name].shareable:
+            members.setdefault(pool_of(chosen[name]), []).append(name)
     out = {}
     for pool, names in members.items():
         if len(names) < 2:
@@ -54,43 +48,63 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
 def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, Candidate]:
     """Return the candidates with their shares: a shared pool is paid in proportion to what each would pay alone.
 
-    So no workload pays more than alone, and the shares add up to the instances rented.
+    So no workload pays more than alone, and the shares add up to the instances rented. Rules read the exact share; the
+    whole micro-dollars of `cost` add up to the money that is paid.
     """
     out = dict(chosen)
     for pool, (instances, cost, names) in sharing(problem, chosen).items():
-        alone = max(1, sum(chosen[name].cost for name in names))
-        left = cost - sum(cost * chosen[name].cost // alone for name in names)
+        alone = sum(chosen[name].instances for name in names)
+        left = cost - sum(cost * chosen[name].instances // alone for name in names)
         for name in names:
             row = chosen[name]
-            share, rest = divmod(cost * row.cost, alone)
+            share, rest = divmod(cost * row.instances, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
             others = ", ".join(other for other in names if other != name)
             note = f"shares {instances} × {pool[0]} with {others}"
-            outcomes = {**row.outcomes, "cost": Fraction(share, SCALES["cost"])}
-            rate = row.outcomes.get("throughput")
-            if isinstance(rate, Fraction) and rate and outcomes.get("cost_per_token") is not None:
-                outcomes["cost_per_token"] = Fraction(share, SCALES["cost"] * 3600) / rate
+            outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
             shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
             out[name] = _judged_again(problem, shared)
     return out
 
 
+def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]:
+    """Return the outcomes that change where a workload pays a share of its instances: its cost exactly, what follows
+    from it in whole steps."""
+    if share == 1:
+        return {}
+    cost = outcomes["cost"]
+    assert cost is not None
+    out: dict[str, Outcome] = {"cost": cost * share}
+    rate, duration = outcomes.get("throughput"), outcomes.get("duration")
+    if outcomes.get("cost_per_token") is not None and rate:
+        out["cost_per_token"] = _step("cost_per_token", cost * share / 3600 / rate)
+    if outcomes.get("total_cost") is not None and duration is not None:
+        out["total_cost"] = _step("total_cost", cost * share * duration / 3600)
+    return out
+
+
+def _step(quantity: str, amount: Fraction) -> Fraction:
+    """Return an amount in whole steps of its quantity's scale."""
+    return Fraction(round(amount * SCALES[quantity]), SCALES[quantity])
+
+
 def _judged_again(problem: Problem, row: Candidate) -> Candidate:
-    """Return a candidate whose own rules about its cost are held against its share."""
+    """Return a candidate whose own rules and preferences about money are held against its share."""
     workload = next(item for item in problem.workloads if item.name == row.workload)
-    bounds = tuple(bound for bound in workload.bounds if bound.quantity in PAID)
-    rules = tuple(
-        rule
-        for rule in problem.rules
-        if speaks_of(rule.condition) == {row.workload} and reads(rule.condition, row.workload) & PAID
-    )
+
+    def about_money(condition: Expression) -> bool:
+        return speaks_of(condition) == {row.workload} and bool(reads(condition, row.workload) & MONEY)
+
+    bounds = tuple(bound for bound in workload.bounds if bound.quantity in MONEY)
+    rules = tuple(rule for rule in problem.rules if about_money(rule.condition))
     names = {bound.rule for bound in bounds} | {rule.name for rule in rules}
-    if not names:
+    if not names and not any(about_money(wish.condition) for wish in problem.preferences):
         return row
     broken = broken_bounds(replace(workload, bounds=bounds), row.known, row.outcomes)
-    more, _ = broken_rules(replace(problem, rules=rules, preferences=()), workload, row.known, row.outcomes)
-    return replace(row, broken=(*(item for item in row.broken if item.rule not in names), *broken, *more))
+    more, penalty = broken_rules(replace(problem, rules=rules), workload, row.known, row.outcomes)
+    kept = tuple(item for item in row.broken if item.rule not in names)
+    return replace(row, broken=(*kept, *broken, *more), penalty=penalty)
 
 
 def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from planner.record import dataclass
 from planner.solve import clock, tuning
 from planner.solve.choose import decisive
 from planner.solve.placing import Placed
-from planner.solve.ranking import TIES, quantity_of
+from planner.solve.ranking import PACE, PACES, RENTED, quantity_of, ties
 from planner.solve.rules import simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.training_pace import cards_of, keeps, lightest_of_all, limit_of, pace_of, refused_of, sheets
@@ -80,9 +80,9 @@ def order_of(problem: Problem, workload: Workload, tokens: int) -> Order | None:
     if timed and any(quantity_of(goal) in ROOMIER for goal in problem.goals[: decisive(problem)]):
         return None
     quality = paid = False
-    for goal in (*problem.goals, *TIES):
-        name = quantity_of(goal)
-        if name in COUNTED or (name in ("duration", "total_cost") and not tokens):
+    for goal in (*problem.goals, *ties(problem)):
+        name = PACES["training"] if goal.quantity == PACE else quantity_of(goal)
+        if name in COUNTED or name == RENTED or (name in ("duration", "total_cost") and not tokens):
             paid |= name == "cost"
             continue
         if name == "quality" and goal.direction == "maximize":

@@ -97,4 +97,6 @@ def judge(
         (*memory.approximate, *hosts_note(rented, layout.gpus, True)),
         memory.moments,
         unsaid,
+        rented.slots > 0,
+        rented.instances * rented.offer.gpus,
     )

@@ -11,10 +11,10 @@ from planner.language.problem import Problem, Value, Workload
 from planner.solve import serving, tuning
 from planner.solve.candidate import Candidate
 from planner.solve.judge import Unknown, judge
-from planner.solve.ranking import TIES, goal_value
+from planner.solve.ranking import PACE, RENTED, goal_value, ties
 from planner.solve.rules import holds_together, speaks_of
 from planner.solve.structure import divides
-from planner.solve.together import broken_together, settle_costs
+from planner.solve.together import broken_together, instances, settle_costs
 
 
 def numbers(workload: Workload, name: str, default: list[int]) -> list[int]:
@@ -78,25 +78,19 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
 
 
 def candidates(problem: Problem, workload: Workload, catalog: Catalog) -> list[Candidate]:
-    """Return every choice of the plan's own offers, judged; of offers that differ in price alone the cheapest."""
+    """Return every choice of the offers that a workload names, judged."""
     choices = inference_choices(workload) if workload.kind == "inference" else training_choices(workload)
     out = []
     for choice in choices:
         for offer in problem.offers:
-            if offer.provider != "own":
+            if offer.id not in workload.domains["offer"]:
                 continue
             try:
                 whole = {**choice, "gpu": offer.gpu, "offer": offer.id, "market": "on_demand"}
                 out.append(judge(problem, workload, whole, catalog))
             except Unknown:
                 continue
-    if len(problem.workloads) > 1:
-        return out
-    cheapest: dict[str, Candidate] = {}
-    for row in sorted(out, key=lambda row: (row.cost, row.offer)):
-        kind = {key: value for key, value in row.choice.items() if key != "offer"}
-        cheapest.setdefault(repr(sorted(kind.items())), row)
-    return list(cheapest.values())
+    return out
 
 
 Key = tuple[object, ...]
@@ -109,16 +103,24 @@ WORST = (
 
 def rank(problem: Problem, rows: list[Candidate]) -> Key:
     """Return what an answer is compared by: sums and worsts of goals, broken preferences paid, then names."""
-    goals = (*problem.goals, *TIES)
-    sums = []
+    goals = (*problem.goals, *ties(problem))
+    sums: list[object] = []
+    taken = {row.workload: row for row in rows}
     for place, goal in enumerate(goals):
         worst = len(rows) > 1 and place < len(problem.goals) and goal.quantity in WORST
         parts = [goal_value(row, goal, worst) for row in rows]
-        sums.append(max(parts) if worst else sum(parts))
+        if goal.quantity == PACE:
+            sums.append(tuple(parts))
+        elif goal.quantity == RENTED:
+            rented = instances(problem, taken)
+            sums.append(sum(count * problem.offers[offer].gpus for offer, count in rented.items()))
+        else:
+            sums.append(max(parts) if worst else sum(parts))
     chosen = {row.workload: row for row in rows}
     for wish in problem.preferences:
         if len(speaks_of(wish.condition)) > 1 and not holds_together(wish.condition, problem, chosen):
-            sums[[goal.quantity for goal in goals].index("cost")] += wish.worth
+            place = [goal.quantity for goal in goals].index("cost")
+            sums[place] = sums[place] + wish.worth  # type: ignore[operator]
     return (*sums, *(row.name for row in rows))
 
 

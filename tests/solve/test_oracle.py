@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import brute
@@ -18,6 +19,10 @@ GPUS = ("l4", "l40s", "a10g", "rtx_4090", "a100_sxm_80gb")
 
 
 def problem_of(text: str, folder: Path) -> Problem:
+    """Return a plan's problem; its workloads rent what it declares, as many as they like of what is not `available`."""
+    names = ", ".join(re.findall(r"^offer (\w+)", text, re.M))
+    text = re.sub(r"^(offer (?!.*available).*?) }$", r"\1; provider = lambda }", text, flags=re.M)
+    text = text.replace("provider = own", f"offer in {{{names}}}")
     plan = folder / "plan.mem"
     plan.write_text(text)
     loaded = load_plan(str(plan))

@@ -1,0 +1,47 @@
+"""The answer checked again, apart from the model: every rule and goal from the judged candidates, in exact integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from planner.language.problem import Problem
+from planner.solve.candidate import Candidate
+from planner.solve.ranking import goal_value, is_worst, together
+from planner.solve.rules import holds_together, speaks_of
+from planner.solve.together import broken_together
+
+
+class Contradiction(RuntimeError):
+    """Two ways to the same answer differ: a fault of the program, so that nothing is called proven."""
+
+
+def audit(problem: Problem, chosen: Mapping[str, Candidate], values: Sequence[int]) -> None:
+    """Raise Contradiction where an answer breaks a rule, or a goal is not what the model made of it (in steps)."""
+    for name, row in chosen.items():
+        if row.broken:
+            raise Contradiction(f"the choice for `{name}` breaks {_named(item.rule for item in row.broken)}")
+    broken = broken_together(problem, chosen)
+    if broken:
+        raise Contradiction(f"the choices together break {_named(item.rule for item in broken)}")
+    for goal, value in zip(problem.goals, values, strict=True):
+        worst = is_worst(goal, len(problem.workloads))
+        found = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
+        if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
+            found += sum(
+                wish.worth
+                for wish in problem.preferences
+                if len(speaks_of(wish.condition)) != 1 and not holds_together(wish.condition, problem, chosen)
+            )
+        if found != value:
+            raise Contradiction(f"{goal.quantity} is {value} in the model and {found} in the answer")
+
+
+def witness(found: Mapping[str, int], plain: Mapping[str, int]) -> None:
+    """Raise Contradiction where the model's rows are not those that a plain minimum over each table finds."""
+    for name in found:
+        if found[name] != plain[name]:
+            raise Contradiction(f"the model and the minimum over all candidates choose differently for `{name}`")
+
+
+def _named(rules: object) -> str:
+    return ", ".join(f"`{rule}`" for rule in rules)  # type: ignore[attr-defined]

@@ -1,0 +1,83 @@
+"""Every plan is decided here: one integer model, solved goal by goal, and its answer checked in exact integers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem
+from planner.solve.audit import audit
+from planner.solve.candidate import Candidate, Conflict
+from planner.solve.fleet import Fleet, build
+from planner.solve.judge import judge_row
+from planner.solve.ranking import Keys
+from planner.solve.settled import Settled, coupled
+from planner.solve.stages import NoAnswer, descend
+from planner.solve.table import Table
+from planner.solve.together import settle_costs
+
+if TYPE_CHECKING:
+    from planner.solve.table import Column
+
+
+def settle(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    broken: Mapping[str, Mapping[str, Column]],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+    seconds: float,
+    workers: int,
+) -> Settled | tuple[Conflict, ...] | None:
+    """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
+    from planner.solve.affordable import affordable
+    from planner.solve.threshold import lead
+
+    deadline = time.monotonic() + seconds
+    joint = coupled(problem, tables)
+    if joint:
+        fitting = affordable(problem, tables, fitting, ranks, workers)
+    first = lead(problem, tables, fitting, ranks, deadline)
+    fleet = build(first.problem, tables, first.fitting, first.ranks)
+    try:
+        found = descend(fleet, lambda: deadline - time.monotonic(), workers)
+    except NoAnswer as nothing:
+        if not nothing.proven:
+            return None
+        if not all(table.thorough for table in tables.values()):
+            return ()  # what is not all there does not tell which rules conflict
+        from planner.solve.fleet_conflict import conflict_of
+
+        return conflict_of(problem, tables, broken, ranks, catalog, seconds)
+    rows = rows_of(fleet, found.variables)
+    chosen = candidates(problem, tables, rows, catalog)
+    values, bounds = (*first.values, *found.values), (*first.bounds, *found.bounds)
+    audit(problem, chosen, values)
+    return Settled(rows, chosen, values, bounds, first.proven and found.proven)
+
+
+def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
+    """Return each workload's row; identical workloads take theirs in the order of their names, the fastest first."""
+    from planner.solve.stages import in_order
+
+    out: dict[str, int] = {}
+    for name, group in fleet.members.items():
+        places = in_order(fleet, name)
+        taken = sorted(
+            (rank, row)
+            for row, variable, rank in zip(fleet.rows[name], fleet.takes[name], places, strict=True)
+            for _ in range(values[variable])
+        )
+        out |= dict(zip(sorted(group), (row for _, row in taken), strict=True))
+    return out
+
+
+def candidates(
+    problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
+) -> dict[str, Candidate]:
+    """Return the candidates of chosen rows with their shares of what they rent together."""
+    chosen = {name: judge_row(problem, tables[name], row, catalog) for name, row in rows.items()}
+    return settle_costs(problem, chosen)
