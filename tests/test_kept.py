@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -261,8 +262,12 @@ def test_programs_that_start_at_once_agree() -> None:
 def test_nothing_is_unpickled_or_evaluated() -> None:
     """No module that runs what it reads, no YAML but plain YAML, no cache of lark's, which is pickled."""
     wrong = []
+    suspect = re.compile(
+        rf"{'|'.join(FORBIDDEN)}|eval|exec|compile|__import__|os\.(system|popen)|yaml|Lark|shell|allow_"
+    )
     for file in sorted(CODE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if suspect.search(text) else ():
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [item.name.partition(".")[0] for item in node.names]

@@ -85,8 +85,10 @@ def difference(old: str, new: str, name: str, how: str) -> str:
     from difflib import unified_diff
     from io import StringIO
 
+    from planner.diagnostics.shown import shown
+
     before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
-    rows = unified_diff(before, after, name, f"{name} ({how})")
+    rows = unified_diff(before, after, shown(name), f"{shown(name)} ({how})")
     return "".join(row if row.endswith("\n") else f"{row}\n\\ no line end at the end of the file\n" for row in rows)
 
 

@@ -110,17 +110,18 @@ def _ids(row: Candidate, name: str, kind: str, problem: Problem) -> set[str]:
 
 def render(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[str, str]) -> str:
     """Return the text of the lock: the same bytes for the same answer, on every machine."""
-    import yaml
-
-    body = yaml.dump(
-        document(answer, problem, catalog, texts),
-        Dumper=yaml.SafeDumper,
-        sort_keys=False,
-        allow_unicode=True,
-        width=1000,
-    )
+    found = document(answer, problem, catalog, texts)
+    body = _yaml(found, readable=True)
+    if not body.replace("\n", "").isprintable():  # a reviewer must see what is there: overrides are written as escapes
+        body = _yaml(found, readable=False)
     body = HEAD + _annotated(body)
     return f"{body}checksum: {checksum(body)}\n"
+
+
+def _yaml(found: dict[str, Any], readable: bool) -> str:
+    import yaml
+
+    return yaml.dump(found, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=readable, width=1000)
 
 
 def _annotated(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from planner.diagnostics.shown import cleaned, json_text
 from planner.lock.compare import Change, Compared, Difference
 from planner.report import figures
-from planner.report.markdown import table, text
+from planner.report.markdown import code, table, text
 
 BYTES = frozenset({"usable", "total", "weights", "kv_cache", "activations", "logits", "overhead", "margin",
                    "gradients", "optimizer", "master_weights"})  # fmt: skip
@@ -138,9 +138,9 @@ def _markdown(item: Difference) -> list[str]:
         before, after, change = _money(one)
         left = f"{hardware(one.before)}, {before}" if one.before else "-"
         right = f"{hardware(one.after)}, {after}" if one.after else "-"
-        cells.append((f"`{one.name}`", text(left), text(right), text(change if one.changed else _state(one))))
+        cells.append((code(one.name), text(left), text(right), text(change if one.changed else _state(one))))
     out += ["", *table(("workload", "before", "after", "difference"), cells, frozenset({3}))]
-    details = [(f"`{one.name}`", *map(text, cell)) for one in item.workloads for cell in rows(one)]
+    details = [(code(one.name), *map(text, cell)) for one in item.workloads for cell in rows(one)]
     if details:
         out += ["", "<details><summary>What changed</summary>", ""]
         out += table(("workload", "quantity", "before", "after"), details)

@@ -7,12 +7,20 @@ from collections.abc import Iterable, Sequence
 from planner.report import figures, phrases, why
 from planner.report.sheet import Block, Option, Sheet
 
-MARKED = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", ">": "&gt;", "*": "\\*", "`": "\\`", "[": "\\["})
+MARKED = str.maketrans(
+    {"\\": "\\\\", "|": "\\|", "\n": " ", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
+    | {sign: f"\\{sign}" for sign in "*`[~"}
+)
 
 
 def text(value: str) -> str:
     """Return a text that Markdown shows as it is, also in a cell of a table."""
     return value.translate(MARKED)
+
+
+def code(value: str) -> str:
+    """Return a name in the type of code, also in a cell of a table; one that would end it is shown as a text."""
+    return text(value) if set(value) & set("`|\\") else f"`{value}`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:
@@ -28,7 +36,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
         for place, part in enumerate(phrases.sets(view.conflict)):
             together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
             out += [*([""] if place else []), f"**Nothing fits.** {together}:", ""]
-            rows = [(f"`{item.rule}`", text(item.text), text(" or ".join(item.remedies))) for item in part]
+            rows = [(code(item.rule), text(item.text), text(" or ".join(item.remedies))) for item in part]
             out += table(("rule", "why", "would do, alone"), rows)
     else:
         out += _summary(view)
@@ -56,7 +64,7 @@ def _summary(view: Sheet) -> list[str]:
     for block in view.blocks:
         choice = block.choice
         cost = ("", "") if choice.cost is None else (figures.hourly(choice.cost), figures.monthly(choice.cost))
-        rows.append((f"`{block.name}`", text(choice.hardware), text(choice.rented), *cost))
+        rows.append((code(block.name), text(choice.hardware), text(choice.rented), *cost))
     if len(view.blocks) > 1 and view.cost is not None:
         rows.append(("together", "", "", f"**{figures.hourly(view.cost)}**", f"**{figures.monthly(view.cost)}**"))
     out = table(("workload", "GPUs", "rented", "per hour", "per month"), rows, frozenset({3, 4}))
@@ -90,7 +98,7 @@ def _block(block: Block) -> list[str]:
     if choice.faults:
         out += ["", "It breaks:", "", *(f"- {text(str(fault))}" for fault in choice.faults)]
     if block.slack:
-        slack = [(f"`{item.rule}`", text(item.text), text(item.left)) for item in block.slack]
+        slack = [(code(item.rule), text(item.text), text(item.left)) for item in block.slack]
         out += ["", *table(("rule that holds", "takes", "left"), slack)]
     out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper[:5])
     out += _options("The next best", block.alternatives)
@@ -114,10 +122,10 @@ def _options(title: str, options: tuple[Option, ...]) -> list[str]:
 def _shared(view: Sheet) -> list[str]:
     out: list[str] = []
     if view.limits:
-        rows = [(f"`{text(item.rule)}`", text(item.used), text(item.most)) for item in view.limits]
+        rows = [(code(item.rule), text(item.used), text(item.most)) for item in view.limits]
         out += ["", *table(("shared limit", "used", "limit"), rows)]
     if view.wishes:
-        out += ["", *(f"- `{name}`: {'kept' if kept else 'not kept'}" for name, kept in view.wishes)]
+        out += ["", *(f"- {code(name)}: {'kept' if kept else 'not kept'}" for name, kept in view.wishes)]
     return out
 
 
@@ -128,7 +136,7 @@ def _reasons(view: Sheet) -> list[str]:
         for row in rows:
             cost = "" if row.cost is None else figures.hourly(row.cost)
             said = "; ".join(map(str, row.faults)) or why.filtered(row)
-            cells.append((row.gpu, row.verdict, text(row.hardware), cost, text(said)))
+            cells.append((text(row.gpu), row.verdict, text(row.hardware), cost, text(said)))
         if cells:
             out += ["", f"<details><summary>{text(name)}: why this and no other GPU</summary>", ""]
             out += table(("GPU", "", "nearest", "per hour", "breaks"), cells, frozenset({3}))
