@@ -19,6 +19,12 @@ DEFAULTS: dict[str, dict[str, Value]] = {
 }
 """What each kind of workload has of given quantities that are not mentioned."""
 
+STATED: dict[str, dict[str, str]] = {
+    kind: {name: row.default for name, row in rows.items() if row.role == "decision" and isinstance(row.default, str)}
+    for kind, rows in BY_KIND.items()
+}
+"""The word that each kind of workload has of decisions that are not mentioned, where one is stated."""
+
 JUDGED = frozenset(
     {
         *("engine_version", "gpu_memory_utilization", "max_sequences", "max_batched_tokens"),

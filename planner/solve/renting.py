@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from planner.catalog.offers import Listing
 from planner.catalog.records import Offer
+from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve.rules import reads, simple
@@ -126,7 +127,7 @@ class Market:
 
 def market_of(problem: Problem, workload: Workload) -> Market:
     """Return how a workload's offers are told apart."""
-    markets = tuple(str(value) for value in workload.domains.get("market", ("on_demand",)))
+    markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
     told = {"offer", "provider", "region", "market"}
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     spoken = {name for condition in conditions for name in reads(condition, workload.name) & told}

@@ -13,6 +13,7 @@ from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
+from planner.language.defaults import STATED
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference, quality
 from planner.physics.inference import Profile
@@ -163,7 +164,7 @@ def forms(this: Service) -> list[Form]:
     domains, native = this.workload.domains, this.model.native_format
     sixteen = sixteen_bit(native)
     out = []
-    for how in _texts(domains, "quantization", "ptq"):
+    for how in _texts(domains, "quantization", STATED[this.workload.kind]["quantization"]):
         for act in _texts(domains, "activations", sixteen):
             for kv in _texts(domains, "kv_cache", sixteen):
                 for weights in _texts(domains, "weights", native):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.records import Gpu, Model
+from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload
 from planner.physics import rule_of_thumb, training, training_time
 from planner.physics.training.moments import PARTS
@@ -64,9 +65,9 @@ def run_of(problem: Problem, workload: Workload) -> Run:
     )
 
 
-def words(workload: Workload, name: str, default: tuple[str, ...]) -> list[str]:
-    """Return the words a plan offers for a decision, in alphabetical order."""
-    return sorted(str(value) for value in workload.domains.get(name, default))
+def words(workload: Workload, name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """Return the words a plan offers for a decision, in alphabetical order; its stated default where it offers none."""
+    return sorted(str(value) for value in workload.domains.get(name) or default or (STATED[workload.kind][name],))
 
 
 def recipes(this: Run) -> list[Recipe]:
@@ -74,9 +75,9 @@ def recipes(this: Run) -> list[Recipe]:
     item = this.workload
     return [
         Recipe(method, precision, optimizer)
-        for method in words(item, "method", ("full",))
-        for precision in words(item, "precision", ("bf16_mixed",))
-        for optimizer in words(item, "optimizer", ("adamw",))
+        for method in words(item, "method")
+        for precision in words(item, "precision")
+        for optimizer in words(item, "optimizer")
     ]
 
 
@@ -97,7 +98,7 @@ def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
     allowed = counts(item, "gpus")
     totals = allowed or list((1,) if fixed else GPUS_UNSAID)
     experts = counts(item, "expert_parallel") or [1]
-    offloads = words(item, "offload", ("none",))
+    offloads = words(item, "offload")
     said = counts(item, "data_parallel")
     for total in totals:
         for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
