@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import planner
+from planner.catalog.checkpoint import FORMATS as CHECKPOINT
 from planner.catalog.checkpoint import read_checkpoint, read_tensors
-from planner.catalog.huggingface import ConfigError
+from planner.catalog.gguf import FORMATS as GGUF
+from planner.catalog.huggingface import ConfigError, native
+from planner.catalog.load import load as load_catalog
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 100,
@@ -229,3 +235,53 @@ def test_mutated_gguf_files(tmp_path_factory: pytest.TempPathFactory, junk: byte
         assert read_checkpoint(path).params >= 0
     except ConfigError as refusal:
         assert refusal.reason
+
+
+def test_every_format_that_a_reader_names_is_in_the_catalog() -> None:
+    catalog, _ = load_catalog()
+    named = {*GGUF.values(), *CHECKPOINT.values(), *native.DTYPES.values()}
+    text = Path(native.__file__).read_text(encoding="utf-8")
+    named |= set(re.findall(r'"((?:fp8_|int\d|nf4|mxfp|nvfp)\w*)"', text))
+    assert {"tq1_0", "int4_gptq_g64", "nf4_dq"} <= named
+    for name in sorted(named):
+        assert name in catalog.formats, name
+
+
+@pytest.mark.parametrize("kind", sorted(GGUF))
+def test_the_bits_of_a_gguf_type_are_those_of_its_blocks(kind: str) -> None:
+    gguf = pytest.importorskip("gguf")
+    weights, size = gguf.constants.GGML_QUANT_SIZES[getattr(gguf.GGMLQuantizationType, kind)]
+    row = load_catalog()[0].formats[GGUF[kind]]
+    assert row.bits == Fraction(8 * size, weights)
+
+
+def packed_file(path: Path, kind: str) -> Path:
+    """A GGUF file of one tensor of a type, and a norm."""
+    gguf = pytest.importorskip("gguf")
+    numpy = pytest.importorskip("numpy")
+    code = getattr(gguf.GGMLQuantizationType, kind)
+    weights, size = gguf.constants.GGML_QUANT_SIZES[code]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("blk.0.attn_q.weight", numpy.zeros((64, 512 // weights * size), numpy.uint8), raw_dtype=code)
+    writer.add_tensor("output_norm.weight", numpy.zeros((64,), numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_every_gguf_type_is_read_or_refused_with_its_tensor(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    for code in gguf.GGMLQuantizationType:
+        path = packed_file(tmp_path / f"{code.name}.gguf", code.name)
+        text = (
+            f'edition 2026\nmodel own = checkpoint("{path}")\n'
+            "inference chat { model = own; context = 64; concurrency = 1; engine = llama_cpp; gpu = l4; gpus = 1 }\n"
+        )
+        plan = planner.load(str(tmp_path / "plan.mem"), text=text)
+        if code.name in GGUF:
+            assert isinstance(planner.estimate(plan), planner.Result), code.name
+        else:
+            (finding,) = [item for item in plan.findings if item.is_error]
+            assert (finding.code, "attn_q" in finding.message) == ("E0204", True), finding

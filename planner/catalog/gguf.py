@@ -15,7 +15,15 @@ from planner.regular import opened
 
 MAX_TENSORS = 1_000_000
 MAX_KEYS = 100_000
-FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
+FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"} | {
+    name: name.lower()
+    for name in (
+        "Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0", "Q3_K", "Q2_K", "IQ4_NL", "IQ4_XS", "IQ3_S",
+        "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "TQ2_0", "TQ1_0", "Q1_0", "MXFP4", "NVFP4",
+    )
+}  # fmt: skip
+"""The catalog's format of each type that weights are stored in (ggml.h, `enum ggml_type` of ggml-org/llama.cpp); the
+rest hold activations while a model runs (Q8_1, Q8_K), or numbers other than weights."""
 TYPES = {
     "llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text",
     "phi3": "phi3", "stablelm": "stablelm", "starcoder2": "starcoder2", "olmo2": "olmo2", "granite": "granite",
@@ -88,11 +96,15 @@ def gguf_model(path: Path) -> Model:
     count = checkpoint.elements
     architecture, note = _architecture(path, name, fields, tensors)
     main = next(iter(stored), "F16")
+    if main not in FORMATS:
+        tensor = next(item for item in tensors if item.dtype == main)
+        reason = f"is stored as {main}, as most of the file is: no format of weights is known by that type"
+        raise ConfigError(path, tensor.name[:80], reason)
     return Model(
         id=str(path),
         params=count,
         active_params=sum(parameters(architecture, active=True).values()) if architecture else count,
-        native_format=FORMATS.get(main, main.lower()),
+        native_format=FORMATS[main],
         max_context=_whole(fields, f"{name}.context_length"),
         licence=str(fields.get("general.license", "unknown")),
         model_type=TYPES.get(name, name or "unknown"),
