@@ -110,13 +110,22 @@ class Result:
         """Return the answer as table, json, markdown or html, as `planner solve --format` prints it."""
         from planner.report.answer import render
 
-        return render(form, self.answer, self.plan.problem, self.plan.findings, title=self.path)
+        answer = self.answer if form == "table" else self._detailed()
+        return render(form, answer, self.plan.problem, self.plan.findings, title=self.path)
 
     def document(self) -> dict[str, Any]:
         """Return the answer as data, the keys of `--format json`: money in USD, sizes in bytes, times in seconds."""
         from planner.report.json_ import document
 
-        return document(self.answer, self.plan.findings, self.path)
+        return document(self._detailed(), self.plan.findings, self.path)
+
+    def _detailed(self) -> Answer:
+        """Return the answer with where every GPU type stands, which a table does not show."""
+        from planner.solve import with_hardware
+
+        if self.plan.problem is None or self.answer.hardware:
+            return self.answer
+        return with_hardware(self.plan.problem, self.plan.catalog, self.answer)
 
     def lock(self) -> str:
         """Return the text of the lock that `planner solve` would write; raise ValueError where there is no answer."""

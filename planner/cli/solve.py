@@ -103,7 +103,14 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
             raise typer.BadParameter(message, param_hint="--pareto")
     with progress() as stage:
         answer = answer_of(
-            loaded.problem, loaded.catalog, wanted.top, wanted.limit, wanted.workers, wanted.front, stage
+            loaded.problem,
+            loaded.catalog,
+            wanted.top,
+            wanted.limit,
+            wanted.workers,
+            wanted.front,
+            stage,
+            hardware=wanted.format != "table",
         )
     doubts = (*_doubts(answer, loaded), *infeasible(answer, loaded.problem))
     report(doubts, loaded.texts)

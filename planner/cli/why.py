@@ -23,7 +23,6 @@ def why(
 ) -> None:
     """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
     from planner.report.outcome import infeasible
-    from planner.solve import nearest
     from planner.solve import solve as answer_of
 
     screen.known_format(format)
@@ -37,8 +36,7 @@ def why(
         raise typer.Exit(2)
     with progress() as stage:
         stage("trying every option")
-        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY)
-        others = nearest(loaded.problem, loaded.catalog) if answer.outcome != "unknown" else {}
+        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY, hardware=True)
     if code := unanswered(answer):
         raise typer.Exit(code)
     if workload is not None:
@@ -46,8 +44,8 @@ def why(
             answer,
             workloads=tuple(item for item in answer.workloads if item.chosen.workload == workload),
             filtered=tuple(item for item in answer.filtered if item.workload == workload),
+            hardware=tuple(item for item in answer.hardware if item.workload == workload),
         )
-        others = {workload: others[workload]}
     outcome = infeasible(answer, loaded.problem)
     report(outcome, loaded.texts)
     screen.show(format, answer, loaded.problem, (*loaded.findings, *outcome), plan)
@@ -55,7 +53,7 @@ def why(
         from planner.report import phrases
         from planner.report import why as reasons
 
-        groups = reasons.reasons(answer, phrases.operators(loaded.problem), others)
+        groups = reasons.reasons(answer, phrases.operators(loaded.problem))
         columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
         say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

@@ -7,7 +7,7 @@ from html import escape
 
 from planner.report import figures, phrases, pictures, why
 from planner.report.bar import segments
-from planner.report.sheet import Block, Option, Sheet
+from planner.report.sheet import Block, Option, Sheet, foremost
 from planner.report.style import STYLE
 
 HATCHED = "repeating-linear-gradient(45deg,#8d8d95 0 3px,transparent 3px 6px)"
@@ -127,7 +127,7 @@ def _block(block: Block) -> list[str]:
 
 def _others(block: Block) -> list[tuple[str, Option]]:
     """Return the nearest options beside the choice: three that are cheaper and break, three that fit."""
-    return [("rejected", item) for item in block.cheaper[:3]] + [("fits", item) for item in block.alternatives[:3]]
+    return [("rejected", item) for item in foremost(block, 3)] + [("fits", item) for item in block.alternatives[:3]]
 
 
 def _key(choice: Option) -> str:
@@ -173,19 +173,24 @@ def _options(title: str, options: tuple[Option, ...]) -> list[str]:
 
 def _reasons(view: Sheet) -> list[str]:
     out: list[str] = []
-    for name, rows in view.reasons:
+    for name, every in view.reasons:
+        rows, bare = why.offered(every)
         cells = [
             (
                 row.gpu,
-                row.verdict,
+                why.words(row.verdict),
                 row.hardware,
                 "" if row.cost is None else figures.hourly(row.cost),
+                ", ".join(filter(None, (row.note, row.setup))),
                 "; ".join(map(str, row.faults)),
-                why.filtered(row),
+                why.filtered(row) if row.faults else "",
             )
             for row in rows
         ]
         if cells:
             out += [_tag("h2", f"{name}: why this and no other GPU")]
-            out.append(_table(("GPU", "", "nearest", "per hour", "breaks", "candidates"), cells, frozenset({3})))
+            head = ("GPU", "status", "candidate", "per hour", "config", "breaks", "candidates on this GPU")
+            out.append(_table(head, cells, frozenset({3})))
+        if bare:
+            out.append(_tag("p", f"Not offered: {', '.join(bare)}.", "dim"))
     return out

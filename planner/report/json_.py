@@ -9,7 +9,7 @@ from typing import Any
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved
+from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved, Standing
 
 KEYS = {
     "tpot": "tpot_s",
@@ -62,12 +62,33 @@ def _outcomes(row: Candidate) -> dict[str, Any]:
     return {KEYS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"}
 
 
+def _priced(row: Candidate) -> dict[str, Any]:
+    """Return an option: its choice, what the workload pays, and what the whole plan then pays, the others as chosen."""
+    together = None if row.together is None else row.together / 1e6
+    return {
+        "choice": _choice(row),
+        "cost_usd_per_hour": row.cost / 1e6,
+        "price_as_of": row.price_as_of or None,
+        "plan_usd_per_hour": together,
+        "penalty_usd_per_hour": row.penalty / 1e6,
+    }
+
+
+def _standing(item: Standing) -> dict[str, Any]:
+    """Return where a GPU type stands, with its best candidate or the nearest."""
+    out: dict[str, Any] = {"workload": item.workload, "gpu": item.gpu, "status": item.status}
+    if item.best is not None:
+        out |= {**_priced(item.best), "broken": [_broken(fault) for fault in item.best.broken]}
+    return out
+
+
 def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
     row = item.chosen
     return {
         "name": row.workload,
         "kind": row.kind,
         "choice": _choice(row),
+        "price_as_of": row.price_as_of or None,
         "memory": _memory(row),
         "outcomes": _outcomes(row),
         "slack": [
@@ -78,20 +99,14 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
         "approximate": list(row.notes),
         "alternatives": [
             {
-                "choice": _choice(other),
-                "cost_usd_per_hour": other.cost / 1e6,
+                **_priced(other),
                 "memory": _memory(other),
                 "quality": plain(other.outcomes.get("quality")),
             }
             for other in item.alternatives
         ],
         "rejected": [
-            {
-                "choice": _choice(other),
-                "cost_usd_per_hour": other.cost / 1e6,
-                "broken": [_broken(fault) for fault in other.broken],
-            }
-            for other in item.rejected
+            {**_priced(other), "broken": [_broken(fault) for fault in other.broken]} for other in item.rejected
         ],
         "filtered": [
             {"gpu": entry.gpu, "rule": entry.rule, "candidates": entry.candidates}
@@ -136,6 +151,7 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
         "reproducible": answer.reproducible,
         "searched_up_to": answer.searched,
         "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
+        "hardware": [_standing(item) for item in answer.hardware],
         "pareto": [
             [{"name": row.workload, "choice": _choice(row), "outcomes": _outcomes(row)} for row in point]
             for point in answer.pareto

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from planner.report import figures, phrases, why
-from planner.report.sheet import Block, Option, Sheet
+from planner.report.sheet import Block, Option, Sheet, foremost
 
 MARKED = str.maketrans(
     {"\\": "\\\\", "|": "\\|", "\n": " ", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -100,7 +100,7 @@ def _block(block: Block) -> list[str]:
     if block.slack:
         slack = [(code(item.rule), text(item.text), text(item.left)) for item in block.slack]
         out += ["", *table(("rule that holds", "takes", "left"), slack)]
-    out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper[:5])
+    out += _options(f"{block.adjective.capitalize()}, and what it breaks", foremost(block, 5))
     out += _options("The next best", block.alternatives)
     if block.notes:
         out += ["", "Estimates:", "", *(f"- {text(note)}" for note in block.notes)]
@@ -131,14 +131,17 @@ def _shared(view: Sheet) -> list[str]:
 
 def _reasons(view: Sheet) -> list[str]:
     out: list[str] = []
-    for name, rows in view.reasons:
+    for name, every in view.reasons:
+        rows, bare = why.offered(every)
         cells = []
         for row in rows:
             cost = "" if row.cost is None else figures.hourly(row.cost)
-            said = "; ".join(map(str, row.faults)) or why.filtered(row)
-            cells.append((text(row.gpu), row.verdict, text(row.hardware), cost, text(said)))
+            said = "; ".join(map(str, row.faults)) or ", ".join(filter(None, (row.note, row.setup)))
+            cells.append((text(row.gpu), why.words(row.verdict), text(row.hardware), cost, text(said)))
         if cells:
             out += ["", f"<details><summary>{text(name)}: why this and no other GPU</summary>", ""]
-            out += table(("GPU", "", "nearest", "per hour", "breaks"), cells, frozenset({3}))
+            out += table(("GPU", "status", "candidate", "per hour", "config, or what it breaks"), cells, frozenset({3}))
+            if bare:
+                out += ["", f"Not offered: {text(', '.join(bare))}."]
             out += ["", "</details>"]
     return out

@@ -11,7 +11,7 @@ from planner.language.problem import Problem, Value
 from planner.language.schema import QUANTITIES
 from planner.record import dataclass
 from planner.report import figures
-from planner.solve.candidate import Broken, Candidate, Conflict, Hint
+from planner.solve.candidate import Broken, Candidate, Conflict, Hint, Part
 
 PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
@@ -115,6 +115,34 @@ def change(row: Candidate, chosen: Candidate) -> tuple[tuple[str, str], ...]:
 def _runs(row: Candidate) -> list[str]:
     known = [name for name in ORDER if name in row.choice]
     return known + sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
+
+
+MONEY = frozenset({"cost", "total_cost"})
+
+
+def leading(objective: Sequence[Part], workload: str) -> tuple[str, ...]:
+    """Return what comes before money in an objective, of what a workload has part in: its options are told by that."""
+    out: list[str] = []
+    for part in objective:
+        owner, _, quantity = part.quantity.rpartition(".")
+        if quantity in MONEY:
+            break
+        if owner in ("", "fleet", workload):
+            out.append(quantity)
+    return tuple(out)
+
+
+def priced(row: Candidate, goals: Sequence[str], *, option: bool = True) -> str:
+    """Return what speaks of a candidate beside its cost per hour: the price of a whole run, what comes before money in
+    the objective, the preferences it breaks and, of an `option`, the cost of the whole plan with it."""
+    whole = row.outcomes.get("total_cost")
+    told = [] if whole is None else [f"{figures.show('total_cost', whole)} in all"]
+    told += [f"{goal} {figures.show(goal, row.outcomes[goal])}" for goal in goals if row.outcomes.get(goal) is not None]
+    if row.penalty:
+        told.append(f"+{figures.hourly(row.penalty)} for preferences")
+    if option and row.together is not None:
+        told.append(f"plan {figures.hourly(row.together)}")
+    return ", ".join(told)
 
 
 def operators(problem: Problem | None) -> dict[str, str]:

@@ -33,8 +33,8 @@ class Memory:
 class Option:
     """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented.
 
-    `whole` is what a whole training costs and what an objective other than money is there, in words; `change` how it
-    runs otherwise than the choice.
+    `whole` is what speaks of it beside that, in words (see `phrases.priced`); `change` how it runs otherwise than the
+    choice.
     """
 
     gpu: str
@@ -77,6 +77,21 @@ class Block:
     alternatives: tuple[Option, ...]
     notes: tuple[str, ...]
     adjective: str = "cheaper"
+
+
+def foremost(block: Block, count: int) -> tuple[Option, ...]:
+    """Return so many of what is better and breaks a rule, in their order: what breaks the fewest rules, and of that the
+    nearest in price to the choice; where the objective is not a price what fits its memory, and of that the cheapest.
+    """
+    cheaper = block.adjective == "cheaper"
+
+    def far(place: int) -> tuple[bool, int, int]:
+        item = block.cheaper[place]
+        large = not cheaper and item.memory.usable is not None and item.memory.safe > item.memory.usable
+        return large, len(item.faults), -place if cheaper else place
+
+    ahead = sorted(range(len(block.cheaper)), key=far)[:count]
+    return tuple(block.cheaper[place] for place in sorted(ahead))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +211,10 @@ def memory(row: Candidate) -> Memory:
 
 
 def option(
-    row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None, goal: str | None = None
+    row: Candidate, chosen: Candidate, operators: dict[str, str], layers: int | None, goals: Sequence[str] = ()
 ) -> Option:
-    """Return a candidate as it is shown beside the chosen one; `goal` is a quantity to be told of it."""
-    quality, whole = row.outcomes.get("quality"), row.outcomes.get("total_cost")
-    told = [] if whole is None else [f"{figures.show('total_cost', whole)} in all"]
-    if goal is not None and row.outcomes.get(goal) is not None:
-        told.append(f"{goal} {figures.show(goal, row.outcomes[goal])}")
+    """Return a candidate as it is shown beside the chosen one; `goals` are quantities that are said of it."""
+    quality = row.outcomes.get("quality")
     return Option(
         row.gpu,
         row.gpus,
@@ -212,7 +224,7 @@ def option(
         row.cost,
         memory(row),
         quality if isinstance(quality, Fraction) else None,
-        ", ".join(told) or None,
+        phrases.priced(row, goals) or None,
         phrases.change(row, chosen),
         tuple(phrases.fault(item, operators) for item in row.broken),
     )
@@ -222,21 +234,19 @@ def _rented(row: Candidate) -> str:
     market = str(row.choice.get("market", "on_demand")).replace("_", " ")
     owned = row.choice.get("provider") == "own"
     times = f"{row.instances} x " if row.instances != 1 else ""
-    return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}")
-
-
-MONEY = frozenset({"cost", "total_cost"})
+    dated = f", price of {row.price_as_of}" if row.price_as_of and not owned else ""
+    return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}")
 
 
 def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:
     row = item.chosen
-    first = objective[0].quantity.rpartition(".")[2] if objective else "cost"
-    goal = None if first in MONEY else first
+    goals = phrases.leading(objective, row.workload)
+    money = not objective or objective[0].quantity.rpartition(".")[2] in phrases.MONEY
     operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
     architecture = workload.model.architecture if workload else None
 
     def shown(other: Candidate) -> Option:
-        return option(other, row, operators, architecture.layers if architecture else None, goal)
+        return option(other, row, operators, architecture.layers if architecture else None, goals)
 
     outcomes = tuple(
         (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
@@ -251,10 +261,10 @@ def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -
         shown(row),
         outcomes,
         tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
-        tuple(shown(other) for other in reversed(item.rejected) if (other.gpu, other.gpus) not in fitting),
+        tuple(shown(other) for other in item.rejected if (other.gpu, other.gpus) not in fitting),
         tuple(shown(other) for other in item.alternatives),
         row.notes,
-        "cheaper" if goal is None else "better",
+        "cheaper" if money else "better",
     )
 
 

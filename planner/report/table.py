@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from planner.report import figures, phrases
 from planner.report.bar import bar, legend
 from planner.report.lines import Line, Span, apart, clamp, coloured, flow, length, listed, plain, prose
-from planner.report.sheet import Block, Option, Sheet
+from planner.report.sheet import Block, Option, Sheet, foremost
 
 INDENT = 12
 TIGHT = 0.05
@@ -83,7 +83,7 @@ def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
     for index, item in enumerate(choice.faults):
         out += prose("" if index else "breaks", str(item), width, INDENT, "red", "red")
     out += _slack(block, width)
-    out += _options(block.adjective, block.cheaper, rows, width)
+    out += _options(block.adjective, foremost(block, rows), rows, width)
     out += _options("next", block.alternatives, ALTERNATIVES, width)
     for index, note in enumerate(block.notes):
         out += prose("" if index else "estimate", note, width, INDENT, "yellow", "yellow")

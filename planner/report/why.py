@@ -1,21 +1,21 @@
-"""Why not another GPU: for each type the nearest choice, the rules it breaks, and how many candidates break each."""
+"""Why not another GPU: where each type stands, its best candidate or the nearest, and how many break each rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from planner.diagnostics.shown import cleaned
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.report.lines import Line, clamp, coloured, flow, listed, plain, prose
-from planner.solve.candidate import Answer, Candidate, Solved
+from planner.solve.candidate import Answer, Standing
 
 INDENT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One GPU type: `chosen`, `fits` (and is not the optimum) or `breaks`, its nearest choice, and what it breaks.
+    """One GPU type: its status, the candidate that stands for it, what that breaks, and what else speaks of its price.
 
     `filtered` counts the candidates on it that break each rule, most first.
     """
@@ -27,55 +27,45 @@ class Reason:
     setup: str
     faults: tuple[phrases.Fault, ...]
     filtered: tuple[tuple[str, int], ...]
+    note: str = ""
 
 
-Nearest = dict[str, dict[str, Candidate]]
-"""Of each workload and GPU type the candidate that breaks least."""
+def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+    """Return where each GPU type stands, workload by workload: the choice, what else fits, then what does not.
 
-
-def reasons(
-    answer: Answer, known: dict[str, str], others: Nearest | None = None
-) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
-    """Return the reasons of each workload: the choice, what else fits by cost, then what breaks a rule.
-
-    `others` adds the nearest candidate on the GPUs that the answer itself does not speak of.
+    An answer that was not asked for its hardware speaks of the types in its own lists, and of no other.
     """
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for item in answer.filtered:
         counts.setdefault(item.workload, {}).setdefault(item.gpu, {})[item.rule] = item.candidates
-    solved = {item.chosen.workload: item for item in answer.workloads}
-    names = dict.fromkeys((*solved, *sorted(counts), *sorted(others or {})))
-    return tuple(
-        (name, _gpus(solved.get(name), counts.get(name, {}), (others or {}).get(name, {}), known)) for name in names
-    )
+    rows: dict[str, list[Reason]] = {item.chosen.workload: [] for item in answer.workloads}
+    for stand in answer.hardware or tuple(_listed(answer)):
+        own = counts.get(stand.workload, {}).get(stand.gpu, {})
+        goals = phrases.leading(answer.objective, stand.workload)
+        rows.setdefault(stand.workload, []).append(_reason(stand, own, known, goals))
+    return tuple((name, tuple(found)) for name, found in rows.items())
 
 
-def _gpus(
-    solved: Solved | None, counts: dict[str, dict[str, int]], others: dict[str, Candidate], known: dict[str, str]
-) -> tuple[Reason, ...]:
-    groups: list[tuple[str, Iterable[Candidate]]] = []
-    if solved is not None:
-        groups = [("chosen", (solved.chosen,)), ("fits", solved.alternatives), ("breaks", solved.rejected[::-1])]
-    rest = sorted(others.values(), key=lambda row: (bool(row.broken), row.cost, row.gpu))
-    groups += [("fits", [row for row in rest if not row.broken]), ("breaks", [row for row in rest if row.broken])]
-    rows: dict[str, Reason] = {}
-    for verdict, group in groups:
-        for row in group:
-            if row.gpu not in rows:
-                rows[row.gpu] = _reason(verdict, row, counts.get(row.gpu, {}), known)
-    for gpu in sorted(counts):
-        rows.setdefault(gpu, Reason(gpu, "breaks", gpu, None, "", (), _most(counts[gpu])))
-    order = ("chosen", "fits", "breaks")
-    return tuple(sorted(rows.values(), key=lambda row: order.index(row.verdict)))
+def _listed(answer: Answer) -> Iterator[Standing]:
+    """Yield where the GPU types stand that an answer's lists speak of: what is in none of them is not known."""
+    for item in answer.workloads:
+        name, seen = item.chosen.workload, set[str]()
+        for status, rows in (("chosen", (item.chosen,)), ("fits", item.alternatives), ("breaks", item.rejected[::-1])):
+            for row in rows:
+                if row.gpu not in seen:
+                    seen.add(row.gpu)
+                    yield Standing(name, row.gpu, status, row)
 
 
-def _reason(verdict: str, row: Candidate, counts: dict[str, int], known: dict[str, str]) -> Reason:
-    faults = tuple(phrases.fault(item, known) for item in row.broken)
-    return Reason(row.gpu, verdict, f"{row.gpus} x {row.gpu}", row.cost, phrases.setup(row), faults, _most(counts))
-
-
-def _most(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+def _reason(item: Standing, counts: dict[str, int], known: dict[str, str], goals: Sequence[str]) -> Reason:
+    row = item.best
+    if row is None:
+        return Reason(item.gpu, item.status, "", None, "", (), ())
+    faults = tuple(phrases.fault(fault, known) for fault in row.broken)
+    most = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    hardware = f"{row.gpus} x {row.gpu}"
+    note = phrases.priced(row, goals, option=item.status != "chosen")
+    return Reason(item.gpu, item.status, hardware, row.cost, phrases.setup(row), faults, most, note)
 
 
 def filtered(reason: Reason) -> str:
@@ -83,32 +73,40 @@ def filtered(reason: Reason) -> str:
     return ", ".join(f"{count:_} break {rule}" for rule, count in reason.filtered)
 
 
+def words(verdict: str) -> str:
+    """Return a status as it is read."""
+    return verdict.replace("_", " ")
+
+
+def offered(rows: tuple[Reason, ...]) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
+    """Return what is offered, and the GPU types that are not."""
+    bare = tuple(row.gpu for row in rows if row.verdict == "not_offered")
+    return tuple(row for row in rows if row.verdict != "not_offered"), bare
+
+
 def render(groups: tuple[tuple[str, tuple[Reason, ...]], ...], *, width: int = 100, colour: bool = False) -> str:
     """Return a paragraph a workload with a line a GPU type."""
     width = clamp(width)
     out: list[Line] = []
-    for name, rows in cleaned(groups):
+    for name, every in cleaned(groups):
+        rows, bare = offered(every)
         out += [(), ((f"{name}: why this and no other GPU", "bold"),)]
         out += [line for row in rows for line in _lines(row, width)]
+        if bare:
+            out += prose("not offered", ", ".join(bare), width, INDENT, "dim", "bold")
     text = coloured(out, width) if colour else plain(out)
     return text.lstrip("\n")
 
 
 def _lines(row: Reason, width: int) -> list[Line]:
     style = {"chosen": "bold green", "fits": "green"}.get(row.verdict, "")
-    out: list[Line] = []
-    if row.cost is not None:
-        head: Line = (
-            (row.verdict, style),
-            (f"  {row.hardware}  {figures.hourly(row.cost)}" + " " * bool(row.setup), "cyan"),
-        )
-        out += flow(
-            row.gpu, [head, *(listed(row.setup, "dim") if row.setup else [])], width, INDENT, style="bold", gap=" "
-        )
-        for item in row.faults:
-            out += prose("", str(item), width, INDENT, "")
-    elif row.filtered:
-        return prose(row.gpu, filtered(row), width, INDENT, "dim", "bold")
+    cost = "" if row.cost is None else figures.hourly(row.cost)
+    head: Line = ((row.verdict, style), (f"  {row.hardware}  {cost}" + " " * bool(row.note or row.setup), "cyan"))
+    note: list[Line] = [((row.note, "green"), ("  ", ""))] if row.note else []
+    setup = listed(row.setup, "dim") if row.setup else []
+    out = flow(row.gpu, [head, *note, *setup], width, INDENT, style="bold", gap=" ")
+    for item in row.faults:
+        out += prose("", str(item), width, INDENT, "")
     if row.filtered and row.verdict != "chosen":
         out += prose("", filtered(row), width, INDENT, "dim")
     return out

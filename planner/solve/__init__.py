@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.problem import Problem, Value, Workload
-    from planner.solve.candidate import Answer, Candidate, Conflict
+    from planner.solve.candidate import Answer, Conflict
     from planner.solve.table import Table
 
 
@@ -42,10 +42,12 @@ def solve(
     workers: int = 1,
     pareto: tuple[str, ...] = (),
     report: Callable[[str], None] = lambda stage: None,
+    hardware: bool = False,
 ) -> Answer:
     """Return the cheapest answer with its proof, or the rules that conflict.
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
+    With `hardware` the answer also says where every GPU type stands.
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
     from planner.solve import clock
@@ -53,7 +55,8 @@ def solve(
 
     try:
         with clock.limited(time_limit):
-            return _solve(problem, catalog, top, time_limit, workers, pareto, report)
+            answer, tables = _solve(problem, catalog, top, time_limit, workers, pareto, report)
+            return _with_hardware(problem, catalog, answer, tables) if hardware else answer
     except clock.OutOfTime:
         return Answer("unknown", (), (), (), None, 0, reproducible=False)
     except TooWide as reason:
@@ -68,7 +71,7 @@ def _solve(
     workers: int,
     pareto: tuple[str, ...],
     report: Callable[[str], None],
-) -> Answer:
+) -> tuple[Answer, dict[str, Table]]:
     from contextlib import suppress
     from dataclasses import replace
 
@@ -95,7 +98,33 @@ def _solve(
         report(f"trading {' against '.join(pareto)}")
         with suppress(clock.OutOfTime):
             answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
-    return replace(answer, searched=searched(problem))
+    return replace(answer, searched=searched(problem)), tables
+
+
+def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0) -> Answer:
+    """Return an answer of `solve` that also says where every GPU type stands; as it is where time does not suffice."""
+    from planner.solve import clock
+
+    with clock.limited(time_limit):
+        return _with_hardware(problem, catalog, answer, {})
+
+
+def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: Mapping[str, Table]) -> Answer:
+    """Return an answer with where every GPU type stands, from tables where they have every candidate."""
+    from dataclasses import replace
+
+    from planner.solve import clock
+    from planner.solve.candidate import TooWide
+    from planner.solve.standing import standings
+
+    if answer.outcome not in ("optimal", "feasible", "infeasible"):
+        return answer
+    try:
+        if not tables or not all(table.thorough for table in tables.values()):
+            tables = tables_of(problem, catalog)
+        return replace(answer, hardware=standings(problem, answer, tables, catalog))
+    except (clock.OutOfTime, TooWide):
+        return answer
 
 
 def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:
@@ -191,27 +220,3 @@ def estimate(problem: Problem, catalog: Catalog) -> Answer:
         if item.name in chosen
     )
     return Answer("fixed", (), solved, (), sum(row.cost for row in chosen.values()), len(chosen))
-
-
-def nearest(problem: Problem, catalog: Catalog) -> dict[str, dict[str, Candidate]]:
-    """Return of each workload and GPU type its best candidate, or the one that breaks the fewest rules by least."""
-    import numpy
-
-    from planner.solve.choose import fault_counts
-    from planner.solve.judge import judge_row
-    from planner.solve.screen import broken_by
-
-    out: dict[str, dict[str, Candidate]] = {}
-    for name, table in tables_of(problem, catalog).items():
-        own = out.setdefault(name, {})
-        if not table.rows:
-            continue
-        faults = fault_counts(table, broken_by(table, problem))
-        tight = numpy.where(faults > 0, -table.outcome("headroom"), 0)
-        gpu = table.axes["gpu"].index
-        order = numpy.lexsort((table.costs, tight, faults, gpu))
-        first = order[numpy.concatenate(([True], gpu[order][1:] != gpu[order][:-1]))]
-        for row in first.tolist():
-            found = judge_row(problem, table, row, catalog)
-            own[found.gpu] = found
-    return out

@@ -43,7 +43,9 @@ class Candidate:
 
     `moments` are the totals of a training step's moments, the peak among them; `defaults` are given quantities that the
     plan does not mention and that follow from the choice. `shareable` is whether other workloads could use the GPUs
-    that its instances leave idle; `rented` counts the GPUs of its instances.
+    that its instances leave idle; `rented` counts the GPUs of its instances. `price_as_of` is the date of the price,
+    empty where nobody states it. `together` is what the whole plan costs with it where it was looked at beside other
+    workloads, which then stay as they are.
     """
 
     workload: str
@@ -67,6 +69,8 @@ class Candidate:
     defaults: dict[str, Value] = field(default_factory=dict)
     shareable: bool = False
     rented: int = 0
+    price_as_of: str = ""
+    together: int | None = None
 
     @property
     def known(self) -> dict[str, Value]:
@@ -147,12 +151,28 @@ class Filtered:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a GPU type stands for a workload: its best candidate, or the one that is nearest to keeping every rule.
+
+    `status` is one of `chosen`, `fits` (and is not the best by the objective), `breaks` (a rule, whatever its number
+    and formats), `unsupported` (by the engine or the hardware, whatever formats the plan offers) and `not_offered`
+    (nobody rents it as the plan asks; it has no candidate).
+    """
+
+    workload: str
+    gpu: str
+    status: str
+    best: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
 
     `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
     it is kept, `reproducible` is false where a time limit decided. `searched` are the largest numbers that were tried
-    of what a workload leaves open: a proof speaks of no more than that.
+    of what a workload leaves open: a proof speaks of no more than that. `hardware` is where every GPU type stands for
+    each workload, where that was asked for.
     """
 
     outcome: str
@@ -167,3 +187,4 @@ class Answer:
     pareto: tuple[tuple[Candidate, ...], ...] = ()
     refusal: str = ""
     searched: dict[str, dict[str, int]] = field(default_factory=dict)
+    hardware: tuple[Standing, ...] = ()

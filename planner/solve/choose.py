@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from planner.language.problem import Goal, Problem
 from planner.solve import clock
 from planner.solve.alike import alike, own
 from planner.solve.audit import witness
+from planner.solve.beside import beside
 from planner.solve.candidate import Answer, Candidate, Filtered, Part, Solved
 from planner.solve.conflict import conflict_of, filtered
 from planner.solve.judge import judge_row
@@ -21,12 +22,11 @@ from planner.solve.screen import broken_by
 from planner.solve.settle import settle
 from planner.solve.settled import coupled
 from planner.solve.shares import alone_or_shared, survey, without_wishes
+from planner.solve.standing import alternatives, fits, rejected
 from planner.solve.table import Table
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
-
-MOST_REJECTED = 20
 
 
 def choose(
@@ -51,8 +51,8 @@ def choose(
         )
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
-    plain = without_wishes(problem, sharing)
-    ranks = {name: keys(table, plain) for name, table in tables.items()}
+    wished = without_wishes(problem, sharing)
+    ranks = {name: keys(table, wished) for name, table in tables.items()}
     settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
     if settled is None:
         return Answer("unknown", (), (), (), None, considered, removed, (), False)
@@ -60,18 +60,20 @@ def choose(
         return Answer("infeasible", (), (), settled, None, considered, removed)
     if settled.proven and not coupled(problem, tables):
         witness(settled.rows, apart(tables, fitting, ranks))
-    first, beside = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
-    solved = []
+    first, found = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    plain = {name: judge_row(problem, tables[name], row, catalog) for name, row in settled.rows.items()}
+    solved, late = [], False
     for name in sorted(tables):
         table, row, chosen = tables[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
-        if key not in beside:
-            own_ranks = ranks[name].beside(others_worst(problem, ranks, settled.rows, name))
-            beside[key] = (
-                alternatives(problem, table, fitting[name], own_ranks, row, catalog, top),
-                rejected(problem, table, broken[name], own_ranks, row, catalog),
-            )
-        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in beside[key])
+        if key not in found:
+            others = {owner: item for owner, item in plain.items() if owner != name}
+            try:
+                this = beside(problem, table, broken[name], others, catalog, ranks[name])
+                found[key] = alternatives(this, row, top), rejected(this, row)
+            except clock.OutOfTime:
+                found[key], late = ((), ()), True
+        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in found[key])
         solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"
@@ -84,7 +86,7 @@ def choose(
         part(goal, value, bound, len(tables), penalty)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
     )
-    return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven)
+    return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven and not late)
 
 
 def as_of(row: Candidate, workload: str) -> Candidate:
@@ -93,26 +95,6 @@ def as_of(row: Candidate, workload: str) -> Candidate:
         return row
     broken = tuple(replace(item, rule=own(item.rule, row.workload, workload)) for item in row.broken)
     return replace(row, workload=workload, broken=broken)
-
-
-def fits(table: Table, broken: Mapping[str, Column]) -> Column:
-    """Return the rows that break no rule."""
-    import numpy
-
-    bad = numpy.zeros(table.rows, dtype=bool)
-    for where in broken.values():
-        bad |= where
-    return numpy.flatnonzero(~bad)
-
-
-def fault_counts(table: Table, broken: Mapping[str, Column]) -> Column:
-    """Return how many rules each row breaks."""
-    import numpy
-
-    faults = numpy.zeros(table.rows, dtype=numpy.int64)
-    for where in broken.values():
-        faults += where
-    return faults
 
 
 def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]) -> dict[str, int]:
@@ -132,17 +114,6 @@ def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Map
     return {name: best(left[name], (), table) for name, table in tables.items()}
 
 
-def others_worst(problem: Problem, ranks: Mapping[str, Keys], rows: Mapping[str, int], name: str) -> list[int | None]:
-    """Return for each goal that is the worst of all workloads what the others have of it, None for sums."""
-    worst = ranks[name].worst
-    return [
-        max(int(ranks[other].goals[place][row]) for other, row in rows.items() if other != name)
-        if place in worst
-        else None
-        for place in range(len(problem.goals))
-    ]
-
-
 def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:
     """Return a goal's value and bound in canonical units; of the cost, what broken preferences add is told apart.
 
@@ -157,77 +128,6 @@ def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Pa
     found = Fraction(value - paid, scale)
     proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
     return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
-
-
-def hardware(table: Table) -> Column:
-    """Return for each row a number for its GPU type and count."""
-    import numpy
-
-    gpu: Column = table.axes["gpu"].index.astype(numpy.int64)
-    return gpu << 32 | table.gpus.astype(numpy.int64)
-
-
-def alternatives(
-    problem: Problem, table: Table, fitting: Column, ranks: Keys, row: int, catalog: Catalog, top: int
-) -> tuple[Candidate, ...]:
-    """Return the next best answers on other hardware, one for each kind and number of GPUs."""
-    group = hardware(table)
-    left = fitting[group[fitting] != group[row]]
-    out: list[Candidate] = []
-    while len(left) and len(out) < top:
-        found = best(left, ranks.all, table)
-        out.append(judge_row(problem, table, found, catalog))
-        left = left[group[left] != group[found]]
-    return tuple(out)
-
-
-MONEY = frozenset({"cost", "total_cost"})
-
-
-def decisive(problem: Problem) -> int:
-    """Return how many parts of the objective say what would be better: those down to the first that is money."""
-    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
-    return len(problem.goals) if money is None else money + 1
-
-
-def rejected(
-    problem: Problem, table: Table, broken: Mapping[str, Column], ranks: Keys, row: int, catalog: Catalog
-) -> tuple[Candidate, ...]:
-    """Return hardware that would be better by the objective with the rules it breaks, the best of it first.
-
-    Of each kind and number of GPUs it is the choice that breaks fewest, nearest to fitting. Better is what comes first
-    in the objective down to its first part that is money: whatever follows that is a refinement.
-    """
-    import numpy
-
-    faults = fault_counts(table, broken)
-    groups, which = numpy.unique(hardware(table), return_inverse=True)
-    fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is no hardware that breaks a rule
-    fit[which[faults == 0]] = True
-    goals = ranks.goals[: decisive(problem)]
-    better = numpy.flatnonzero(precedes(goals, row) & ~fit[which])
-    if not len(better):
-        return ()
-    group = hardware(table)[better]
-    tight = -table.outcome("headroom")[better]
-    order = numpy.lexsort((better, *(values[better] for values in reversed(goals)), tight, faults[better], group))
-    first = order[numpy.concatenate(([True], group[order][1:] != group[order][:-1]))]
-    shown = better[first]
-    shown = table.alphabetical(shown)
-    shown = shown[numpy.lexsort(tuple(values[shown] for values in reversed(goals)))][-MOST_REJECTED:]
-    return tuple(judge_row(problem, table, item, catalog) for item in shown.tolist())
-
-
-def precedes(goals: Sequence[Column], row: int) -> Column:
-    """Return which rows come before one in some goals, in order of their importance."""
-    import numpy
-
-    out = numpy.zeros(len(goals[0]), dtype=bool)
-    same = ~out
-    for values in goals:
-        out |= same & (values < values[row])
-        same &= values == values[row]
-    return out
 
 
 def wishes_kept(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[tuple[str, bool], ...]:

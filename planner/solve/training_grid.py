@@ -14,11 +14,11 @@ from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, tuning
-from planner.solve.choose import decisive
 from planner.solve.placing import Placed
 from planner.solve.ranking import PACE, PACES, RENTED, quantity_of, ties
 from planner.solve.rules import simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, steps
+from planner.solve.standing import decisive
 from planner.solve.training_pace import cards_of, keeps, lightest_of_all, limit_of, pace_of, refused_of, sheets
 from planner.solve.training_space import Space
 from planner.solve.tuning import Run

@@ -99,4 +99,5 @@ def judge(
         unsaid,
         rented.slots > 0,
         rented.instances * rented.offer.gpus,
+        price_as_of=rented.offer.as_of,
     )

@@ -17,7 +17,6 @@ from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, tuning
-from planner.solve.choose import decisive, fits
 from planner.solve.defaults import of_run
 from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
@@ -28,6 +27,7 @@ from planner.solve.renting import TIMES, Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of, breaks, broken_by
+from planner.solve.standing import decisive, fits
 from planner.solve.table import Axis, Table, empty, unknown
 from planner.solve.training_best import best, nearest
 from planner.solve.training_grid import ALIKE, Order, grounds, order_of, survey
@@ -213,8 +213,9 @@ def _picked(this: Ground, order: Order) -> Table | None:
     ranks = keys_of(table, this.problem)
     chosen = best_row(fitting, ranks.all, table)
     goals = this.problem.goals[: decisive(this.problem)]
-    more = nearest(these, seen, goals, [int(values[chosen]) for values in ranks.goals[: len(goals)]])
-    return made(numpy.concatenate([pairs, more])) if len(more) else table
+    best_values = [int(values[chosen]) for values in ranks.goals[: len(goals)]]
+    more = [nearest(these, seen, goals[:depth], best_values[:depth]) for depth in range(1, len(goals) + 1)]
+    return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
 def numbers(values: Column) -> Axis:

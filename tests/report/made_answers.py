@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from planner.diagnostics import Diagnostic, Span
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Conflict, Filtered, Hint, Part, Solved
+from planner.solve.candidate import Answer, Broken, Candidate, Conflict, Filtered, Hint, Part, Solved, Standing
 
 GIB = 2**30
 
@@ -47,7 +47,7 @@ def candidate(
     moments = {"loss": total - GIB, moment: total} if moment else {}
     return Candidate(
         workload, kind, choice, gpu, gpus, f"cloud/eu/{gpu}", 1, cost, 0, usable, total, parts, parts, moment,
-        outcomes, broken, notes, moments,
+        outcomes, broken, notes, moments, price_as_of="2026-05-04",
     )  # fmt: skip
 
 
@@ -110,8 +110,27 @@ FILTERED = (
     Filtered("chat", "l4", "chat.memory", 40),
     Filtered("chat", "l4", "chat.tpot", 12),
 )
+DEAR = candidate(
+    "chat", "h100_sxm", 1, 2_990_000, PARTS, 79 * GIB, weights="bf16", kv_cache="bf16",
+    broken=(Broken("chat.cost", Fraction(299, 100), Fraction(2), "USD/h"),),
+)  # fmt: skip
+FOREIGN = candidate(
+    "chat", "tpu_v5e", 2, 2_400_000, PARTS, 15 * GIB, weights="bf16", kv_cache="bf16",
+    broken=(Broken("chat.gpu", "an engine that runs on google", "vllm"),),
+)  # fmt: skip
+BROKEN = (
+    Standing("chat", "h100_sxm", "breaks", DEAR),
+    Standing("chat", "tpu_v5e", "unsupported", FOREIGN),
+    Standing("chat", "l40", "not_offered", None),
+)
+HARDWARE = (
+    Standing("chat", "l40s", "chosen", CHAT.chosen),
+    Standing("chat", "a100_sxm_80gb", "fits", CHAT.alternatives[0]),
+    Standing("chat", "l4", "breaks", CHAT.rejected[1]),
+    *BROKEN,
+)
 FRONT = ((CHAT.chosen,), (CHAT.alternatives[0],))
-ONE = Answer("optimal", OBJECTIVE, (CHAT,), (), 1_861_000, 2_178, FILTERED, pareto=FRONT)
+ONE = Answer("optimal", OBJECTIVE, (CHAT,), (), 1_861_000, 2_178, FILTERED, pareto=FRONT, hardware=HARDWARE)
 FLEET = Answer(
     "feasible",
     (Part("cost", "minimize", Fraction(25_781, 1000), Fraction(24), "USD/h"),),
@@ -138,6 +157,7 @@ INFEASIBLE = Answer(
     None,
     420,
     FILTERED,
+    hardware=BROKEN,
 )  # fmt: skip
 WARNING = Diagnostic(
     "W0601", "warning", "activations in fp16 are narrower than bf16", Span("chat.mem", 40, 44, 5, 3), help="use bf16"
