@@ -30,7 +30,7 @@ def costs(found: Answer) -> dict[str, int]:
 
 
 def test_a_row_that_fills_idle_slots_adds_nothing(tmp_path: Path) -> None:
-    """Alone `small` is cheaper on a card of its own; beside `big`, whose node has idle GPUs anyway, it costs nothing."""
+    """Alone `small` is cheaper on a card of its own; beside `big`, on idle GPUs of its node, it is free."""
     found = answer(
         "offer node { gpu = a100_sxm_80gb; gpus = 8; price = $16/h; provider = lambda }\n"
         "offer card { gpu = l4; gpus = 1; price = $1/h; provider = lambda }\n"
@@ -130,7 +130,7 @@ def test_equal_cost_goes_to_fewer_rented_gpus_then_to_the_faster(tmp_path: Path)
         "slim",
         2,
         2,
-    )  # both GPUs are paid: the faster split
+    )  # both are paid: the faster
     alone = answer(offers + block.replace("1..2", "1"), tmp_path).workloads[0].chosen
     both = row.outcomes["tpot"], alone.outcomes["tpot"]
     assert both[0] is not None and both[1] is not None and both[0] < both[1]
@@ -161,7 +161,7 @@ def test_what_two_ways_disagree_on_is_not_called_proven(tmp_path: Path, monkeypa
         answer(text, tmp_path)
 
 
-def test_an_answer_that_breaks_a_rule_is_a_fault_of_the_program(
+def test_an_answer_that_breaks_a_rule_is_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from planner.solve import fleet
