@@ -60,9 +60,9 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
             bounds.append(base)
             continue
         left = max(0.05, seconds())
-        found = cpsat.solve(
-            fleet.model, terms, seconds=left, workers=workers, hint=None if best is None else best.values
-        )
+        above, base = _above_least(fleet, terms)
+        hint = None if best is None else best.values
+        found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
         if found is None:
             if best is not None:
                 proven = False
@@ -70,11 +70,11 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
             raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
         best = found
         so_far[0] = found.values
-        values.append(found.value)
-        bounds.append(found.bound)
-        fleet.model.row(terms, high=found.value)
+        values.append(found.value + base)
+        bounds.append(found.bound + base)
+        fleet.model.row(above, high=found.value)
         if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
-            left_of_one = [take for take in left_of_one if terms.get(take, 0) <= found.value]
+            left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
         if not found.proven:
             proven = False
             break
@@ -94,6 +94,16 @@ def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
         for place, variable in enumerate(takes):
             if values[variable]:
                 yield name, place
+
+
+def _above_least(fleet: Fleet, terms: Terms) -> tuple[Terms, int]:
+    """Return terms without what every row of a class weighs at least, and what that comes to: smaller numbers."""
+    out, base = dict(terms), 0
+    for name, takes in fleet.takes.items():
+        least = min((terms.get(take, 0) for take in takes), default=0)
+        base += least * len(fleet.members[name])
+        out |= {take: terms.get(take, 0) - least for take in takes}
+    return out, base
 
 
 def _takes_of_one(fleet: Fleet) -> list[int] | None:
