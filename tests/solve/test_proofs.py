@@ -161,9 +161,7 @@ def test_what_two_ways_disagree_on_is_not_called_proven(tmp_path: Path, monkeypa
         answer(text, tmp_path)
 
 
-def test_an_answer_that_breaks_a_rule_is_a_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_breaks_a_rule_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from planner.solve import fleet
 
     text = (
