@@ -27,13 +27,15 @@ def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[Par
     for goal in problem.goals:
         worst = is_worst(goal, len(chosen))
         steps = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
+        if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
+            steps += penalty - own  # of preferences over several workloads; each one's own are in its figures
         unit, over = UNITS.get(quantity_of(goal), "1"), "worst" if worst else "sum"
         if steps >= HUGE:
             out.append(Part(goal.quantity, goal.direction, None, None, unit, over))
             continue
         paid = 0
         if goal.quantity == "cost" and goal.direction == "minimize":
-            steps, paid = steps - own, penalty
+            steps, paid = steps - penalty, penalty
         scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
         value = Fraction(steps, scale)
         out.append(Part(goal.quantity, goal.direction, value, value, unit, over, Fraction(paid, scale)))
