@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,10 +20,12 @@ from hypothesis import strategies as st
 
 from planner.catalog.freshness import findings
 from planner.catalog.load import load
+from planner.catalog.records import Offer
 from planner.cli.plan import Loaded, load_plan
 from planner.diagnostics.diagnostic import Diagnostic
 from planner.lock import read as reading
-from planner.lock.digest import domain, plan_digest
+from planner.lock import text as lines
+from planner.lock.digest import domain, plan_digest, row_digest
 from planner.lock.lock import checksum, document, path_for, render, sealed
 from planner.lock.read import Lock
 from planner.lock.verify import verify
@@ -357,3 +362,157 @@ def test_a_lock_stands_for_its_plan_and_needs_one(plan: Path) -> None:
     done = run("check", str(plan.parent), "--format", "concise")
     assert "w.mem.lock:1:1: warning[W0803]" in done.stdout
     assert run("check", str(lock)).returncode == 2  # there is no plan to check
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/locks").glob("*/*.mem")), ids=lambda path: path.stem)
+def test_locks_of_earlier_formats_are_judged_by_what_they_record(path: Path) -> None:
+    """Written before the format, the engine's settings and the digits of figures changed: read, and never refused."""
+    text = path_for(path).read_text()
+    assert f"schema: planner.lock/{path.parent.name.removeprefix('v')}\n" in text
+    found = checked(path)
+    assert {item.code for item in found} <= {"W0802", "W0804"}
+    assert not any("cost" in item.message for item in found)
+    body = text[: text.rindex("checksum:")]
+    for before, after in (
+        ("total: ", "total: 1"),
+        ("  cost: ", "  cost: 7"),
+        ("value: ", "value: 3"),
+        ("gpus: 1", "gpus: 2"),
+    ):
+        edited = body.replace(before, after, 1)
+        lock, broken = reading.parse(f"{edited}checksum: {checksum(edited)}\n", "w.mem.lock", "again")
+        assert lock is not None, broken
+        loaded = loading(path)
+        assert loaded.problem is not None
+        codes = {item.code for item in verify(loaded.problem, loaded.catalog, loaded.texts, lock)[0]}
+        assert codes & {"E0802", "E0804", "E0805"}, (before, codes)
+
+
+def released(plan: Path, version: str, **figures: Any) -> Lock:
+    """Return a plan's lock as another release would have written it, with other figures of its workload."""
+    lock = read_lock(plan)
+    forged = copy.deepcopy(lock.document) | {"planner": version}
+    forged["workloads"]["w"]["outcomes"] |= figures
+    found, broken = reading.parse(sealed(forged), str(path_for(plan)), "again")
+    assert found is not None, broken
+    return found
+
+
+def verified(plan: Path, lock: Lock) -> list[Diagnostic]:
+    loaded = loading(plan)
+    assert loaded.problem is not None
+    return verify(loaded.problem, loaded.catalog, loaded.texts, lock)[0]
+
+
+def test_another_release_is_no_fault(plan: Path) -> None:
+    assert verified(plan, released(plan, "0.0.9")) == []
+    (found,) = verified(plan, released(plan, "0.0.9", tpot=1.5))
+    assert found.code == "W0804" and "`w` has tpot 1.5 → 0.0" in found.message
+    (found,) = verified(plan, released(plan, "7.1.0"))
+    assert found.code == "W0804" and "a newer release" in found.message
+    (found,) = verified(plan, released(plan, "0.1.0", tpot=1.5))
+    assert found.code == "E0805" and "`workloads.w.outcomes.tpot` = 1.5; it is 0.0" in found.message
+    assert found.span is not None and read_lock(plan).text.splitlines()[found.span.line - 1].strip().startswith("tpot:")
+
+
+def test_an_offer_that_is_gone_is_judged_as_it_was_recorded(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "catalogs"
+    shutil.copytree(ROOT / "catalogs", folder)
+    lock = read_lock(plan)
+    used = lock.workloads["w"]["choice"]["offer"]
+    document = yaml.safe_load((folder / "offers.yaml").read_text())
+    document["rows"] = [row for row in document["rows"] if row["id"] != used]
+    (folder / "offers.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr("planner.catalog.load.catalog_folder", lambda: folder)
+    row, others = checked(plan)
+    assert (row.code, others.code) == ("W0804", "W0802")
+    price = lock.used["offers"][used]["on_demand_usd_per_hour"]
+    assert f"offers/{used} is no longer in the catalogs (it cost ${price:g}/h on " in row.message
+    dearer = copy.deepcopy(lock.document)
+    dearer["workloads"]["w"]["instances"] = 3
+    found, _ = reading.parse(sealed(dearer), str(path_for(plan)), "again")
+    assert found is not None
+    assert any(item.code == "E0805" for item in verified(plan, found))
+
+
+def test_a_field_that_a_record_gains_changes_no_digest(tmp_path: Path) -> None:
+    path = tmp_path / "own.mem"
+    own_offer = "offer mine { gpu = l4; gpus = 1; price = $1/h }\n"
+    path.write_text(PLAN.replace('import "shared/models.mem" as shared\n', own_offer)
+                    .replace("shared.tuned", '"meta-llama/Llama-3.2-1B"'))  # fmt: skip
+    problem = loading(path).problem
+    assert problem is not None
+    catalog = load()[0]
+
+    own = problem.offers["mine"]
+    assert isinstance(own, Offer)
+    fields = {item.name: getattr(own, item.name) for item in dataclasses.fields(own)}
+    optional = {item.name: item.default for item in dataclasses.fields(own) if item.default is not dataclasses.MISSING}
+    stated = [(name, Any, dataclasses.field(default=optional[name])) if name in optional else name for name in fields]
+    more = [("deposit", int, dataclasses.field(default=0)), ("zones", Any, dataclasses.field(default=()))]
+    Later: Any = dataclasses.make_dataclass("Later", [*stated, *more], kw_only=True)
+    digests = set()
+    for offer in (own, Later(**fields), Later(**fields, deposit=0)):
+        digests.add(
+            row_digest(replace(problem, offers=problem.offers.beside({"mine": offer})), catalog, "offers", "mine")
+        )
+    assert len(digests) == 1
+    other = replace(problem, offers=problem.offers.beside({"mine": Later(**fields, deposit=5)}))
+    assert row_digest(other, catalog, "offers", "mine") not in digests
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("  # 0.00 GiB", "").replace(" GiB", " MiB", 1),
+        lambda text: text.replace("edition: 2026\n", "edition: 2026\nedition: 2026\n"),
+        lambda text: text.replace("edition: 2026\n", "edition: 2026  # reviewed\n"),
+        lambda text: text.replace("edition: 2026\n", "edition: 2_026\n"),
+        lambda text: text.replace("outcome: optimal\n", "outcome: 'optimal'\n"),
+        lambda text: text.replace("workloads:\n", "workloads: &a\n"),
+        lambda text: text.replace("    instances: 1\n", "    instances: !!int 1\n"),
+        lambda text: text.replace("    instances: 1\n", "     instances: 1\n"),
+        lambda text: text.replace("# Written by", "# Checked by"),
+        lambda text: text + "more:\n",
+        lambda text: text + "more: " + "\n".join(f"{' ' * 2 * depth}a:" for depth in range(3000)) + "\n",
+    ],
+)
+def test_a_lock_is_written_in_one_way(plan: Path, change: Callable[[str], str]) -> None:
+    whole = path_for(plan).read_text()
+    body = whole[: whole.rindex("checksum:")]
+    edited = change(body)
+    assert edited != body
+    lock, broken = reading.parse(f"{edited}checksum: {checksum(edited)}\n", "w.mem.lock", "again")
+    assert lock is None and broken is not None and broken.code == "E0803"
+    assert "is not as `planner solve` writes it" in broken.message
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=8)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.dictionaries(st.text(min_size=1, max_size=5), inner, max_size=3)
+    | st.lists(st.dictionaries(st.text(min_size=1, max_size=5), inner, min_size=1, max_size=3), max_size=2),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=6), VALUES, min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_what_is_written_is_read_again(document: dict[str, Any]) -> None:
+    """Any document goes through the text unchanged, and YAML reads the same from it."""
+    written = lines.dump(document)
+    assert lines.load(written) == document
+    if all(letter == "\n" or letter.isprintable() and letter < "\ud800" for letter in written):
+        assert yaml.safe_load(written) == document
+
+
+@given(st.text(st.sampled_from(" abc:-#\"'{}[]\n0."), max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        document = lines.load(lines.HEAD + text)
+    except lines.NotWritten:
+        return
+    assert lines.dump(document) == lines.HEAD + text

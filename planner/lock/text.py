@@ -7,7 +7,6 @@ differ from what the program reads.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -21,6 +20,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./+*@=-]*\Z")
 _KEYWORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,80})\Z")
 _FLOAT = re.compile(r"-?(0|[1-9]\d*)\.\d+(e[+-]\d+)?\Z")
+_ESCAPE = re.compile(r"\\(?:([\"\\])|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4}))")
 _LINE = re.compile(r"( *)(- )?(\"(?:[^\"\\]|\\.)*\"|[^\s\":{}\[\]#][^\s\":]*):(?: (.*?))?(?:  # [0-9.]+ GiB)?\Z")
 
 
@@ -136,10 +136,18 @@ def _scalar(value: Any) -> str:
 
 
 def _string(text: str) -> str:
-    """Return a string bare where YAML reads it so, else in JSON's quotes, which are YAML's too."""
+    """Return a string bare where YAML reads it so, else in double quotes; what is not printable is escaped."""
     if _WORD.match(text) and text.casefold() not in _KEYWORDS:
         return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04x}" if ord(letter) < 2**16 else f"\\U{ord(letter):08x}"
 
 
 def _key(written: str) -> str:
@@ -147,10 +155,9 @@ def _key(written: str) -> str:
 
 
 def _unquoted(written: str) -> str:
-    found = json.loads(written)
-    if not isinstance(found, str):
+    if len(written) < 2 or not written.endswith('"'):
         raise ValueError(written)
-    return found
+    return _ESCAPE.sub(lambda found: found[1] or chr(int(found[2] or found[3], 16)), written[1:-1])
 
 
 def _read(lines: list[str], at: int, depth: int, level: int) -> tuple[dict[str, Any], int]:
