@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,12 +44,15 @@ def diff(
 
 
 def _one(path: str, against: str | None, limit: float, shipped: Shipped) -> tuple[Difference | None, int]:
+    end = time.monotonic() + limit  # of both answers together
     after, code = _answer(path, limit, shipped)
     if after is None:
         return None, code
     from planner.lock.compare import compare
 
-    before, code, name = _revision(path, against, limit, shipped) if against else _locked(path)
+    before, code, name = (
+        _revision(path, against, max(0.0, end - time.monotonic()), shipped) if against else _locked(path)
+    )
     if code:
         return None, code
     item = compare(path, name, before, after)

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import exists, load_plan, report, unreadable
+from planner.cli.plan import exists, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
 
@@ -18,12 +18,14 @@ def estimate(
     weights: str | None = typer.Option(None, help="The weights' format, with a count: bf16 unless said."),
     training: bool = typer.Option(False, "--training", help="Train it, with a count."),
     optimizer: str | None = typer.Option(None, help="The optimizer, with a count and --training: adamw unless said."),
+    time_limit: str = typer.Option("30s", help="The longest that it may take."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say how much memory a plan needs, also where it does not fit (then exit 1)."""
     from planner.api import parameters
 
     screen.known_format(format)
+    limit = seconds(time_limit)
     params = None if exists(what) else parameters(what)
     if params is not None:
         if optimizer is not None and not training:
@@ -55,10 +57,12 @@ def estimate(
     try:
         with progress() as stage:
             stage("reckoning memory")
-            answer = answer_of(loaded.problem, loaded.catalog)
+            answer = answer_of(loaded.problem, loaded.catalog, limit)
     except TooWide as reason:
         tell(f"error[E0703]: too much to count: {reason}")
         raise typer.Exit(2) from None
+    if code := unanswered(answer):
+        raise typer.Exit(code)
     missing = {item.name for item in loaded.problem.workloads} - {item.chosen.workload for item in answer.workloads}
     if missing:
         tell(f"error[E0503]: no offer has what {', '.join(sorted(missing))} asks for")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli import screen
+from planner.cli import interrupts, screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import tell
@@ -101,7 +101,7 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
         if "." in name and name.rpartition(".")[0] not in workloads:
             message = f"`{name}`: no workload is called so; there are {', '.join(workloads)}"
             raise typer.BadParameter(message, param_hint="--pareto")
-    with progress() as stage:
+    with interrupts.softly(), progress() as stage:
         answer = answer_of(
             loaded.problem,
             loaded.catalog,
@@ -112,9 +112,16 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
             stage,
             hardware=wanted.format != "table",
         )
+    if interrupts.came and answer.outcome == "unknown":
+        tell("interrupted: no answer was found yet")
+        raise typer.Exit(interrupts.INTERRUPTED)
     doubts = (*_doubts(answer, loaded), *infeasible(answer, loaded.problem))
     report(doubts, loaded.texts)
     screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
+    if interrupts.came:
+        best = "the best answer found so far" if answer.outcome == "feasible" else f"the answer, {answer.outcome}"
+        tell(f"interrupted: this is {best}; no lock is written")
+        raise typer.Exit(interrupts.INTERRUPTED)
     if answer.outcome == "infeasible":
         return 1
     if code := unanswered(answer):

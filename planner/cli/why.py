@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import load_plan, report, unanswered, unreadable
+from planner.cli.plan import load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
 
@@ -19,6 +19,7 @@ EVERY = 1000
 def why(
     plan: str = typer.Argument(..., help="The plan file."),
     workload: str | None = typer.Argument(None, help="One workload of it."),
+    time_limit: str = typer.Option("30s", help="The longest that all of it may take."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
@@ -26,6 +27,7 @@ def why(
     from planner.solve import solve as answer_of
 
     screen.known_format(format)
+    limit = seconds(time_limit)
     loaded = load_plan(plan)
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
@@ -36,7 +38,7 @@ def why(
         raise typer.Exit(2)
     with progress() as stage:
         stage("trying every option")
-        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY, hardware=True)
+        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY, time_limit=limit, hardware=True)
     if code := unanswered(answer):
         raise typer.Exit(code)
     if workload is not None:
@@ -55,5 +57,7 @@ def why(
 
         groups = reasons.reasons(answer, phrases.operators(loaded.problem))
         columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
+        if not answer.hardware:
+            tell("warning: time is out before every GPU type was tried; raise --time-limit")
         say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

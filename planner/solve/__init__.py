@@ -16,7 +16,8 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
     """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values.
 
     Where `rows` are "fitting", a table may leave out most of what does not fit; where they are "best", also what cannot
-    be the best of its hardware. Raise TooWide where a figure is too large to be counted.
+    be the best of its hardware; where they are "telling", all that says no more of which rules are broken. Raise
+    TooWide where a figure is too large to be counted.
     """
     from planner.solve import clock
     from planner.solve.candidate import TooWide
@@ -76,6 +77,7 @@ def _solve(
     from dataclasses import replace
 
     from planner.solve import clock
+    from planner.solve.candidate import TooWide
     from planner.solve.choose import choose
     from planner.solve.limits import searched
 
@@ -87,16 +89,20 @@ def _solve(
         try:
             if not all(table.thorough for table in tables.values()):
                 report("trying what does not fit too")
-                answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
+                alone = _alone(problem, catalog)
+                if alone:
+                    answer = replace(answer, conflict=alone)
+                else:
+                    answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
             report("looking for ways out")
             answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
-        except clock.OutOfTime:
+        except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
             answer = replace(answer, reproducible=False)
     if pareto and answer.workloads:
         from planner.solve.pareto import front
 
         report(f"trading {' against '.join(pareto)}")
-        with suppress(clock.OutOfTime):
+        with suppress(clock.OutOfTime, TooWide):
             answer = replace(answer, pareto=front(problem, tables, catalog, pareto, time_limit))
     return replace(answer, searched=searched(problem)), tables
 
@@ -121,10 +127,36 @@ def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: M
         return answer
     try:
         if not tables or not all(table.thorough for table in tables.values()):
-            tables = tables_of(problem, catalog)
+            try:
+                tables = tables_of(problem, catalog)
+            except TooWide:  # what stands for all has what fits, and what each GPU type breaks
+                tables = tables_of(problem, catalog, rows="telling")
         return replace(answer, hardware=standings(problem, answer, tables, catalog))
     except (clock.OutOfTime, TooWide):
         return answer
+
+
+def _alone(problem: Problem, catalog: Catalog) -> tuple[Conflict, ...]:
+    """Return the conflict of the workloads that nothing fits whatever the others rent; none where there is none.
+
+    What sharing an instance could mend is left to the whole fleet, where workloads share anything.
+    """
+    from dataclasses import replace
+
+    from planner.solve.conflict import conflict_of
+    from planner.solve.renting import MONEY
+    from planner.solve.screen import broken_by
+    from planner.solve.standing import fits
+
+    found = {}
+    for name, table in tables_of(problem, catalog, rows="telling").items():
+        broken = broken_by(table, problem)
+        bounds = {item.rule for item in table.workload.bounds if item.quantity in MONEY}
+        mended = bounds | {rule.name for rule in problem.rules} if len(problem.workloads) > 1 else set()
+        rules = broken.keys() - mended
+        if not len(fits(table, {rule: broken[rule] for rule in rules})):
+            found[name] = conflict_of(problem, table, broken, catalog)
+    return tuple(replace(item, of=name if len(found) > 1 else "") for name, items in found.items() for item in items)
 
 
 def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:
@@ -194,11 +226,22 @@ def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 
 
-def estimate(problem: Problem, catalog: Catalog) -> Answer:
+def estimate(problem: Problem, catalog: Catalog, time_limit: float = 30.0) -> Answer:
     """Return the answer of a plan with nothing left open, whether it fits or not; its cheapest offer.
 
-    Raise TooWide where a figure is too large to be counted.
+    `time_limit` is in seconds: what takes longer is "unknown". Raise TooWide where a figure is too large to be counted.
     """
+    from planner.solve import clock
+    from planner.solve.candidate import Answer
+
+    try:
+        with clock.limited(time_limit):
+            return _estimate(problem, catalog)
+    except clock.OutOfTime:
+        return Answer("unknown", (), (), (), None, 0, reproducible=False)
+
+
+def _estimate(problem: Problem, catalog: Catalog) -> Answer:
     import numpy
 
     from planner.solve.candidate import Answer, Solved

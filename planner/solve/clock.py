@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
 from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _end: ContextVar[float] = ContextVar("end", default=inf)
 _stopped = Event()
@@ -36,6 +39,14 @@ def look() -> None:
     """Raise OutOfTime where no time is left."""
     if _stopped.is_set() or time.monotonic() > _end.get():
         raise OutOfTime
+
+
+def watched(items: Iterable[T], every: int = 100) -> Iterator[T]:
+    """Yield items and look at the clock before the first and after every so many."""
+    for place, item in enumerate(items):
+        if place % every == 0:
+            look()
+        yield item
 
 
 def stop() -> None:

@@ -103,7 +103,7 @@ def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: C
     """Return the row that is nearest to keeping a rule, the cheapest of those."""
     import numpy
 
-    distance = _distance(table, rule, rows)
+    distance = distance_of(table, rule, rows)
     order = numpy.lexsort((table.costs[rows], distance))
     first = rows[order]
     same = first[(distance[order] == distance[order[0]]) & (table.costs[first] == table.costs[first[0]])]
@@ -111,7 +111,7 @@ def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: C
     return judge_row(problem, table, chosen, catalog)
 
 
-def _distance(table: Table, rule: str, rows: Column) -> Column:
+def distance_of(table: Table, rule: str, rows: Column) -> Column:
     """Return how far rows are from keeping a rule, in the steps of its quantity; 0 where that has no size."""
     import numpy
 

@@ -16,6 +16,7 @@ from planner.solve.defaults import of_service
 from planner.solve.placing import place
 from planner.solve.ranking import quantity_of
 from planner.solve.renting import any_price, market_of, offers_for
+from planner.solve.room import bounded
 from planner.solve.rules import reads
 from planner.solve.scale import SCALES, steps
 from planner.solve.serving import Form, Service
@@ -60,10 +61,11 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         kinds.setdefault(serving.profile_of(this, gpu), []).append(place_)
     for cards in kinds.values():
         profile = serving.profile_of(this, gpus[cards[0]])
-        own = numpy.array([serving_memory.weights_bytes(this, form, split, profile) for form, split in pairs])
-        cache = numpy.array([serving_memory.kv_bytes(this, form, split, profile) for form, split in pairs])
+        own = numpy.array([serving_memory.weights_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
+        cache = numpy.array([serving_memory.kv_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
         weights[:, cards], kv_cache[:, cards] = own[:, None], cache[:, None]
         for split, rows in members.items():
+            clock.look()
             peaks = serving_memory.peak_bytes(this, split, profile)
             held = own[rows]
             above = numpy.zeros((len(rows), len(cards)), dtype=numpy.int64)
@@ -74,7 +76,8 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
                     budget[rows, card] = serving_memory.cache_budget(this, split, gpu, held, peaks)
                 else:
                     above[:, column] = [
-                        serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks) for row in rows
+                        serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks)
+                        for row in clock.watched(rows)
                     ]
             kept = cache[rows][:, None]
             taken = numpy.array([serving_memory.fixed_bytes(split, gpus[card], profile) for card in cards])
@@ -91,7 +94,10 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     offers = offers_for(problem, workload)
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
-    pairs = list(serving.combos(this, fixed))
+    pairs = []
+    for pair in clock.watched(serving.combos(this, fixed)):
+        pairs.append(pair)
+        bounded(len(pairs) * len(gpus), "formats, splits and GPU types")
     if not pairs or not gpus:
         return empty(workload)
     all_forms, all_splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))
@@ -114,8 +120,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
     usable = array([serving_memory.usable_bytes(this, g) for g in gpus])[gpu]
 
-    peak = array([[serving.peak_flops(this, f, g) for g in gpus] for f in all_forms])[form, gpu]
-    refused = [[serving.refusals(this, f, g) for g in gpus] for f in all_forms]
+    peak = array([[serving.peak_flops(this, f, g) for g in gpus] for f in clock.watched(all_forms)])[form, gpu]
+    refused = [[serving.refusals(this, f, g) for g in gpus] for f in clock.watched(all_forms)]
     tpot = ttft = None
     if workload.model.architecture is not None:
         load = Load(
@@ -153,7 +159,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "quantization": Axis(tuple(f.quantization for f in all_forms), form[base]),
         **placed.axes,
     }
-    quality = array([serving.quality_steps(this, f) for f in all_forms])
+    quality = array([serving.quality_steps(this, f) for f in clock.watched(all_forms)])
     power = array([g.power_w for g in gpus])
     outcomes: dict[str, Callable[[], Column]] = {
         "memory": lambda: total[base],
@@ -248,6 +254,7 @@ def _replicated(
     if this.demand is None:
         lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
         repeat = lengths[split]
+        bounded(int(repeat.sum()), "numbers of replicas")
         base = numpy.repeat(numpy.arange(len(split)), repeat)
         flat = numpy.array([count for item in copies for count in item], dtype=numpy.int64)
         start = (numpy.cumsum(lengths) - lengths)[split]
@@ -268,6 +275,7 @@ def _replicated(
             usual = numpy.searchsorted(listed, serving.GPUS_UNSAID, side="right") - 1
             last = numpy.maximum(first, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
         repeat = last - first + 1
+        bounded(int(repeat.sum()), "numbers of replicas")
         within = numpy.arange(int(repeat.sum())) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         base_parts.append(numpy.repeat(rows, repeat))
         replica_parts.append(listed[numpy.repeat(first, repeat) + within])
@@ -310,7 +318,7 @@ def _capacity(
         return unknown(len(base))
     rows, which = numpy.unique(base, return_inverse=True)
     values = []
-    for row, left in zip(rows.tolist(), budget[rows].tolist(), strict=True):
+    for row, left in clock.watched(zip(rows.tolist(), budget[rows].tolist(), strict=True)):
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
         values.append(serving_memory.capacities(this, form, split, gpu, left)[name] if left > 0 else 0)

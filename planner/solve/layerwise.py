@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import chain, groupby, repeat
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import layer_parameters
+from planner.solve import clock
 from planner.solve.candidate import TooWide
 
 if TYPE_CHECKING:
@@ -35,13 +37,7 @@ def is_mix(label: str) -> bool:
 
 def label_of(layers: Sequence[str]) -> str:
     """Return the formats of all layers, first to last, as text."""
-    runs: list[tuple[str, int]] = []
-    for name in layers:
-        if runs and runs[-1][0] == name:
-            runs[-1] = (name, runs[-1][1] + 1)
-        else:
-            runs.append((name, 1))
-    return "+".join(f"{name}*{count}" for name, count in runs)
+    return "+".join(f"{name}*{sum(1 for _ in run)}" for name, run in groupby(layers))
 
 
 def layers_of(label: str) -> list[str]:
@@ -106,6 +102,7 @@ def mixes(
     for kind in distinct:
         usable = _useful(kind, order, sizes, measured)
         for _ in range(kinds.count(kind)):
+            clock.look()
             steps, marks = [], []
             for row in usable:
                 known = measured[row.id]
@@ -117,7 +114,7 @@ def mixes(
             front, counts = _pareto(numpy.concatenate(steps), numpy.concatenate(marks))
             if len(front) > MOST:
                 raise TooMany(f"more than {MOST:_} mixes of {len(formats)} formats; offer fewer formats per layer")
-    return [_label(kinds, order, columns, row) for row in counts.tolist()]
+    return [_label(kinds, order, columns, row) for row in clock.watched(counts.tolist())]
 
 
 def _useful(
@@ -154,10 +151,8 @@ def _pareto(points: Column, marks: Column) -> tuple[Column, Column]:
 def _label(
     kinds: Sequence[int], order: Sequence[Format], columns: dict[tuple[int, str], int], counts: Sequence[int]
 ) -> str:
-    left = {key: counts[at] for key, at in columns.items()}
-    out = []
-    for kind in kinds:
-        name = next(row.id for row in order if left[kind, row.id])
-        left[kind, name] -= 1
-        out.append(name)
-    return label_of(out)
+    names = {
+        kind: chain.from_iterable(repeat(row.id, counts[columns[kind, row.id]]) for row in order)
+        for kind in dict.fromkeys(kinds)
+    }
+    return label_of([next(names[kind]) for kind in kinds])

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu, Offer
 from planner.record import dataclass
+from planner.solve import clock
 from planner.solve.renting import Market, Renting, rentings
+from planner.solve.room import bounded
 from planner.solve.table import Axis
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def place(
     known: list[Offer] = []
     columns: list[tuple[int, ...]] = []
     first, count = [], []
-    for case in cases.tolist():
+    for case in clock.watched(cases.tolist()):
         model, number, together = case >> 40, (case >> 16) & 0xFFFFFF, case & 0xFFFF
         found = None if known_rents is None else known_rents.get(case)
         if found is None:
@@ -68,6 +70,7 @@ def place(
                 known.append(item.offer)
             columns.append((pool, item.instances, item.cost, item.slots, item.per_host, item.network))
     counts = numpy.array(count, dtype=numpy.int64)[which]
+    bounded(int(counts.sum()), "offers")
     rows = numpy.repeat(numpy.arange(len(gpu)), counts)
     starts = numpy.repeat(numpy.array(first, dtype=numpy.int64)[which], counts)
     ends = numpy.cumsum(counts)

@@ -138,7 +138,7 @@ def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, li
         shapes.setdefault((item.tensor, item.pipeline, item.context, item.expert), []).append(index)
     rows: list[tuple[int, ...]] = []
     places: dict[tuple[int, bool], int] = {}
-    for shape, members in enumerate(shapes.values()):
+    for shape, members in enumerate(clock.watched(shapes.values(), 1)):
         batches: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         for index in members:
             item = layouts[index]
@@ -182,12 +182,12 @@ def _states(
         "accumulate": numpy.array([accumulates for _, accumulates in places]),
     }
     spare, found, making = training.spare(this.framework, this.confidence), [], []
-    for first in range(0, len(recipes), each):
+    for first in clock.watched(range(0, len(recipes), each), 1):
         base = tuning.state_choice(this, recipes[first], Layout(1, 1, 1, 1, 1, 0), False)
         optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
         wholes = [
             training.wholes(arch, this.model.params, replace(base, tp=tensor, pp=pipeline, ep=expert), optimizers)
-            for tensor, pipeline, _, expert in shapes
+            for tensor, pipeline, _, expert in clock.watched(shapes)
         ]
         found.append(physics.held(list(zip(*wholes, strict=True)), which, replace(base, **common), spare))
         making.append(int(wholes[0][0].making))
@@ -195,7 +195,7 @@ def _states(
     traced: dict[tuple[object, ...], int] = {}
     choices: list[training.ActivationChoice] = []
     trace = numpy.zeros((len(making), len(shapes)), dtype=numpy.int64)
-    for kind, makes in enumerate(making):
+    for kind, makes in enumerate(clock.watched(making, 1)):
         known: dict[tuple[int, int, int], int] = {}
         for place, (tensor, _, context, expert) in enumerate(shapes):
             if (tensor, context, expert) not in known:
@@ -224,7 +224,8 @@ class Sheet(NamedTuple):
 
 def _sized(parts: Parts, sizes: list[int], mode: str) -> list[training.Parts]:
     """Return the parts of every choice at each micro-batch."""
-    return [physics.sized(parts.arch, replace(choice, checkpointing=mode), sizes) for choice in parts.choices]
+    choices = clock.watched(parts.choices, 1)
+    return [physics.sized(parts.arch, replace(choice, checkpointing=mode), sizes) for choice in choices]
 
 
 def _meet(
@@ -329,7 +330,7 @@ def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]
     modes = list(tuning.modes(this, fixed))
     rows = [
         (place, index, size, number, tuning.memory(this, no_gpu, recipe, item, size, name, again[0]).total)
-        for index, item in enumerate(layouts)
+        for index, item in enumerate(clock.watched(layouts))
         for size in tuning.micro_batches(this, item, fixed)
         for place, recipe in enumerate(recipes)
         for number, (name, again) in enumerate(modes)

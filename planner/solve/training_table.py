@@ -6,10 +6,8 @@ only two can be the best of a row: the fewest that fit, and those with the most 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from fractions import Fraction
-from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
@@ -18,24 +16,23 @@ from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, tuning
 from planner.solve.defaults import of_run
-from planner.solve.inference_table import headroom
 from planner.solve.placing import Placed, place
 from planner.solve.ranking import best as best_row
 from planner.solve.ranking import keys as keys_of
 from planner.solve.ranking import quantity_of
-from planner.solve.renting import TIMES, Market, Renting, market_of, offers_for
+from planner.solve.renting import Market, Renting, market_of, offers_for
+from planner.solve.room import MOST, bounded
 from planner.solve.rules import reads
-from planner.solve.scale import SCALES, UNKNOWN, steps
 from planner.solve.screen import bounds_of, breaks, broken_by
 from planner.solve.standing import decisive, fits
-from planner.solve.table import Axis, Table, empty, unknown
+from planner.solve.table import Axis, Table, empty
 from planner.solve.training_best import best, nearest
+from planner.solve.training_columns import axes_of, numbers, outcomes_of
 from planner.solve.training_grid import ALIKE, Order, grounds, order_of, survey
 from planner.solve.training_pace import (
     cards_of,
     first_that_fits,
     joined,
-    layers_again,
     lightest_of_all,
     limit_of,
     pace_of,
@@ -43,8 +40,9 @@ from planner.solve.training_pace import (
     roomiest,
     sheets,
 )
-from planner.solve.training_space import Space, recipe_at, space
-from planner.solve.tuning import Pace, Run
+from planner.solve.training_space import Space, space
+from planner.solve.training_telling import telling
+from planner.solve.tuning import Run
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
@@ -54,7 +52,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     """Return the candidates of a training workload that can be the best of their kind, as columns.
 
     `rows` are all of them; or those that are fitting, with the lightest of what does not fit for each GPU type, number
-    of GPUs and group that stays together; or the best of each of these, as far as the plan lets them be told.
+    of GPUs and group that stays together; or the best of each of these, as far as the plan lets them be told; or the
+    telling ones, that stand for all where it is asked which rules a row breaks and by how little (training_telling).
     """
 
     this = tuning.run_of(problem, workload)
@@ -68,6 +67,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     ground = Ground(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
     order = order_of(problem, workload, this.tokens) if rows == "best" and found.works is not None else None
     picked = None if order is None else _picked(ground, order)
+    if rows == "telling":
+        return _telling(ground)
     return _made(ground, _fitting(ground, rows == "all"), rows == "all") if picked is None else picked
 
 
@@ -102,6 +103,11 @@ class Placing:
 
 def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
+    return _rows(this, placing, thorough)[0]
+
+
+def _rows(this: Ground, placing: Placing, thorough: bool) -> tuple[Table, Column]:
+    """Return `_made`'s table, and the row of the placing that each of its rows is from."""
     import numpy
 
     clock.look()
@@ -120,14 +126,14 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[base]
     pace = pace_of(this.run, found, card[base], config, at)
-    outcomes = _outcomes(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
+    outcomes = outcomes_of(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
     if pace is not None:
         for name, where in refused_of(this.run, found, gpus).items():
             broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
-    axes = _axes(found, config, at, total_gpus, gpus, gpu)
+    axes = axes_of(found, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
-    return Table(
+    table = Table(
         workload,
         len(base),
         axes,
@@ -148,6 +154,7 @@ def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
         context=this.run,
         defaults=of_run(this.run),
     )
+    return table, own
 
 
 def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
@@ -218,16 +225,6 @@ def _picked(this: Ground, order: Order) -> Table | None:
     return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
-def numbers(values: Column) -> Axis:
-    """Return an axis of whole numbers."""
-    import numpy
-
-    distinct = numpy.flatnonzero(numpy.bincount(values))
-    place = numpy.zeros(distinct[-1] + 1 if len(distinct) else 0, dtype=numpy.int64)
-    place[distinct] = numpy.arange(len(distinct))
-    return Axis(tuple(Fraction(n) for n in distinct.tolist()), place[values])
-
-
 def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
     """Return what is rented as a table of what all rows that rent it have alike."""
     import numpy
@@ -255,22 +252,44 @@ def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Col
     )
 
 
-def _fitting(this: Ground, everything: bool) -> Placing:
-    """Return the configurations on each GPU type: with `everything` also all that fit nowhere."""
+def _telling(this: Ground) -> Table:
+    """Return the rows that say which rules are broken, and by how little."""
+    import numpy
+
+    found, width = this.space, len(this.gpus)
+
+    def made(block: Column) -> tuple[Table, Column]:
+        placing = _fitting(this, True, block)
+        table, own = _rows(this, placing, True)
+        return table, placing.config[own]
+
+    config, gpu, broken = telling(this.problem, len(found.kind), width, made)
+    every = _fitting(this, True, numpy.unique(config))
+    some = numpy.isin(every.config * width + every.gpu, config * width + gpu)
+    stands_for = None if every.stands_for is None else every.stands_for[some]
+    kept = Placing(every.config[some], every.gpu[some], every.above[some], every.fewest[some], stands_for, broken)
+    return _made(this, kept, True)
+
+
+def _fitting(this: Ground, everything: bool, some: Column | None = None) -> Placing:
+    """Return the configurations on each GPU type, all or `some`: with `everything` also all that fit nowhere."""
     import numpy
 
     found, gpus = this.space, this.gpus
-    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout]
+    config = numpy.arange(len(found.kind)) if some is None else some
+    bounded(len(config) * len(gpus), "configurations and GPU types", 5 * MOST)
+    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout[config]]
     above = _overheads(this.run, gpus, totals)
     room = numpy.array([limit_of(item.memory, this.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
     fewest = numpy.zeros(room.shape, dtype=numpy.int64)
-    for rows, sizes in sheets(found, numpy.arange(len(totals))):
+    for rows, sizes in sheets(found, config):
+        clock.look()
         falling = numpy.minimum.accumulate(sizes, axis=1)
         mine = numpy.zeros((len(rows), len(gpus)), dtype=numpy.int64)
         for step in range(sizes.shape[1]):
             mine += falling[:, step, None] > room[rows]
         fewest[rows] = mine
-    fits = fewest < found.length[:, None]
+    fits = fewest < found.length[config][:, None]
     keep = fits
     weights = numpy.where(fits, found.stands_for, 0)
     if everything:
@@ -278,8 +297,8 @@ def _fitting(this: Ground, everything: bool) -> Placing:
         weights = numpy.full(fits.shape, found.stands_for)
     elif not fits.all():
         keep, weights = _lightest(this, totals, fits, weights)
-    config, gpu = numpy.nonzero(keep)
-    return Placing(config, gpu, above[keep], fewest[keep], weights[keep])
+    own, gpu = numpy.nonzero(keep)
+    return Placing(config[own], gpu, above[keep], fewest[keep], weights[keep])
 
 
 def _lightest(this: Ground, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
@@ -328,75 +347,3 @@ def _layers_that_matter(this: Ground, placing: Placing, card: Column, placed: Pl
     places = numpy.concatenate([most, first[two]])
     order = numpy.lexsort((places, rows))
     return rows[order], places[order]
-
-
-def _outcomes(
-    this: Run,
-    found: Space,
-    gpus: Sequence[Gpu],
-    config: Column,
-    gpu: Column,
-    total: Column,
-    usable: Column,
-    costs: Column,
-    total_gpus: Column,
-    pace: Pace | None,
-) -> dict[str, Callable[[], Column]]:
-    import numpy
-
-    qualities = [tuning.quality(item) for item in found.recipes]
-    quality = numpy.array([UNKNOWN if q is None else int(q * SCALES["quality"]) for q in qualities] or [0])
-    power = numpy.array([item.power_w for item in gpus] or [0], dtype=numpy.int64)
-    out: dict[str, Callable[[], Column]] = {
-        "memory": lambda: total,
-        "headroom": lambda: headroom(total, usable),
-        "cost": lambda: costs,
-        "quality": lambda: quality[found.recipe[config]],
-        "power": lambda: power[gpu] * total_gpus,
-    }
-    made: dict[str, Column] = {}
-
-    def timed(name: str) -> Column:
-        if pace is None:
-            return unknown(len(total))
-        if not made:
-            with numpy.errstate(divide="ignore", invalid="ignore"):
-                made.update(tuning.outcome_numbers(this, pace, costs))
-        if name not in made:
-            return unknown(len(total))
-        found: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
-        return found
-
-    return out | {name: partial(timed, name) for name in TIMES}
-
-
-def _axes(
-    found: Space, config: Column, place: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
-) -> dict[str, Axis]:
-    import numpy
-
-    def words(values: list[str], index: Column) -> Axis:
-        distinct = {word: place_ for place_, word in enumerate(sorted(set(values)))}
-        return Axis(tuple(distinct), numpy.array([distinct[word] for word in values] or [0], dtype=numpy.int64)[index])
-
-    def counts(values: list[int], index: Column) -> Axis:
-        return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
-
-    layout, recipe = found.layout[config], recipe_at(found, config, place)
-    return {
-        "gpu": Axis(tuple(item.id for item in gpus), gpu),
-        "gpus": numbers(total_gpus),
-        "checkpointed_layers": numbers(layers_again(found, config, place)),
-        "method": words([item.method for item in found.recipes], recipe),
-        "precision": words([item.precision for item in found.recipes], recipe),
-        "optimizer": words([item.optimizer for item in found.recipes], recipe),
-        "checkpointing": words([mode for mode, _ in found.modes], found.mode[config]),
-        "micro_batch": numbers(found.micro_batch[config]),
-        "data_parallel": counts([item.data for item in found.layouts], layout),
-        "tensor_parallel": counts([item.tensor for item in found.layouts], layout),
-        "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),
-        "context_parallel": counts([item.context for item in found.layouts], layout),
-        "expert_parallel": counts([item.expert for item in found.layouts], layout),
-        "zero": counts([item.zero for item in found.layouts], layout),
-        "offload": words([item.offload for item in found.layouts], layout),
-    }
