@@ -44,7 +44,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
             together = "these rules cannot be kept together" if len(part) > 1 else "this rule cannot be kept"
             body.append(_tag("p", f"Nothing fits: {together}.", "bad"))
             rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in part]
-            body.append(_table(("rule", "why", "would do, alone"), rows))
+            body.append(_table(("rule", "why", "to fit, any one of"), rows))
         body += _searched(view)
     else:
         body += _summary(view)
@@ -57,12 +57,12 @@ def render(view: Sheet, title: str = "The plan") -> str:
         body += [_tag("h2", "Shared limits")]
         body.append(_table(("limit", "used", "limit"), [(item.rule, item.used, item.most) for item in view.limits]))
     if view.wishes:
-        kept = [(name, "kept" if held else "not kept") for name, held in view.wishes]
-        body += [_tag("h2", "Wishes"), _table(("wish", ""), kept)]
+        kept = [(name, "satisfied" if held else "not satisfied") for name, held in view.wishes]
+        body += [_tag("h2", "Preferences"), _table(("preference", ""), kept)]
     if view.front is not None:
         names = view.front.quantities
-        body += [_tag("h2", f"The front of {' and '.join(names)}"), pictures.front(view.front)]
-        body.append(_table((*names, "runs"), view.front.rows, frozenset(range(len(names)))))
+        body += [_tag("h2", f"Pareto front ({', '.join(names)})"), pictures.front(view.front)]
+        body.append(_table((*names, "config"), view.front.rows, frozenset(range(len(names)))))
     body += _reasons(view)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -85,7 +85,7 @@ def _summary(view: Sheet) -> list[str]:
     said = ("minimize cost", "" if view.cost is None else figures.hourly(view.cost))
     sums += [(goal.value, f"{goal.text}, {goal.proof}") for goal in view.goals if (goal.text, goal.value) != said]
     sums.append(
-        (view.outcome, f"{view.considered:_} candidates considered" if view.considered else "nothing left open")
+        (view.outcome, f"{view.considered:_} candidates considered" if view.considered else "no decision left open")
     )
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in sums)
     out = [f'<div class="sums">{cells}</div>']
@@ -111,15 +111,15 @@ def _block(block: Block) -> list[str]:
         cells = [phrases.moment(name).removeprefix("the ") for name, _ in moments]
         out.append(_table(cells, [[figures.size(amount) for _, amount in moments]]))
     if block.outcomes:
-        out += [_tag("h3", "What it gives"), _table(*_columns(block.outcomes))]
+        out += [_tag("h3", "Predicted"), _table(*_columns(block.outcomes))]
     if block.slack:
         rows = [(item.rule, item.text, item.left) for item in block.slack]
-        out += [_tag("h3", "Rules that hold"), _table(("rule", "takes", "left"), rows)]
+        out += [_tag("h3", "Constraints"), _table(("constraint", "value", "left"), rows)]
     if len(others) > 0:
         points = [("alternative", item) for item in block.alternatives] + [("rejected", item) for item in block.cheaper]
-        out += [_tag("h3", "Options by cost and what they are worth"), pictures.scatter([("chosen", choice), *points])]
+        out += [_tag("h3", "Alternatives by cost"), pictures.scatter([("chosen", choice), *points])]
     out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper)
-    out += _options("The next best", block.alternatives)
+    out += _options("Alternatives", block.alternatives)
     if block.notes:
         out += [_tag("h3", "Estimates"), *(_tag("p", note, "warn") for note in block.notes)]
     return out
@@ -166,7 +166,9 @@ def _options(title: str, options: tuple[Option, ...]) -> list[str]:
         for item in options
     ]
     head = (
-        ("per hour", "GPUs", "runs", "breaks") if any(item.faults for item in options) else ("per hour", "GPUs", "runs")
+        ("per hour", "GPUs", "config", "breaks")
+        if any(item.faults for item in options)
+        else ("per hour", "GPUs", "config")
     )
     return [_tag("h3", title), _table(head, [row[: len(head)] for row in rows], frozenset({0}))]
 
@@ -181,15 +183,14 @@ def _reasons(view: Sheet) -> list[str]:
                 why.words(row.verdict),
                 row.hardware,
                 "" if row.cost is None else figures.hourly(row.cost),
-                ", ".join(filter(None, (row.note, row.setup))),
-                "; ".join(map(str, row.faults)),
-                why.filtered(row) if row.faults else "",
+                row.note,
+                "; ".join(map(str, row.faults)) or row.setup,
             )
             for row in rows
         ]
         if cells:
             out += [_tag("h2", f"{name}: why this and no other GPU")]
-            head = ("GPU", "status", "candidate", "per hour", "config", "breaks", "candidates on this GPU")
+            head = ("GPU", "status", "candidate", "per hour", "price", "config, or what it breaks")
             out.append(_table(head, cells, frozenset({3})))
         if bare:
             out.append(_tag("p", f"Not offered: {', '.join(bare)}.", "dim"))

@@ -37,7 +37,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
             together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
             out += [*([""] if place else []), f"**Nothing fits.** {together}:", ""]
             rows = [(code(item.rule), text(item.text), text(" or ".join(item.remedies))) for item in part]
-            out += table(("rule", "why", "would do, alone"), rows)
+            out += table(("rule", "why", "to fit, any one of"), rows)
     else:
         out += _summary(view)
         for block in view.blocks:
@@ -45,8 +45,8 @@ def render(view: Sheet, title: str = "The plan") -> str:
     out += _shared(view)
     if view.front is not None:
         points = [tuple(map(text, row)) for row in view.front.rows]
-        out += ["", f"### The front of {' and '.join(view.front.quantities)}", ""]
-        out += table((*view.front.quantities, "runs"), points, frozenset(range(len(view.front.quantities))))
+        out += ["", f"### Pareto front ({', '.join(view.front.quantities)})", ""]
+        out += table((*view.front.quantities, "config"), points, frozenset(range(len(view.front.quantities))))
     if view.warnings:
         out += ["", "### Warnings", ""]
         out += [f"- `{item.code}` {text(item.message)}" for item in view.warnings]
@@ -99,9 +99,9 @@ def _block(block: Block) -> list[str]:
         out += ["", "It breaks:", "", *(f"- {text(str(fault))}" for fault in choice.faults)]
     if block.slack:
         slack = [(code(item.rule), text(item.text), text(item.left)) for item in block.slack]
-        out += ["", *table(("rule that holds", "takes", "left"), slack)]
+        out += ["", *table(("constraint", "value", "left"), slack)]
     out += _options(f"{block.adjective.capitalize()}, and what it breaks", foremost(block, 5))
-    out += _options("The next best", block.alternatives)
+    out += _options("Alternatives", block.alternatives)
     if block.notes:
         out += ["", "Estimates:", "", *(f"- {text(note)}" for note in block.notes)]
     return out
@@ -125,7 +125,7 @@ def _shared(view: Sheet) -> list[str]:
         rows = [(code(item.rule), text(item.used), text(item.most)) for item in view.limits]
         out += ["", *table(("shared limit", "used", "limit"), rows)]
     if view.wishes:
-        out += ["", *(f"- {code(name)}: {'kept' if kept else 'not kept'}" for name, kept in view.wishes)]
+        out += ["", *(f"- {code(name)}: {'satisfied' if kept else 'not satisfied'}" for name, kept in view.wishes)]
     return out
 
 

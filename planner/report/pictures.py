@@ -25,7 +25,7 @@ FILLS = {
 }
 OTHER = "#bab0ac"
 WIDTH, LABEL, RIGHT, ROW = 860, 190, 30, 34
-KINDS = {"chosen": "the choice", "alternative": "fits, next best", "rejected": "breaks a rule"}
+KINDS = {"chosen": "chosen", "alternative": "fits", "rejected": "breaks a constraint"}
 
 
 def steps(most: float, count: int = 6) -> list[float]:
@@ -82,7 +82,13 @@ def memory(options: Sequence[tuple[str, Option]]) -> str:
             edge = LABEL + item.memory.usable / figures.GIB * scale
             body.append(_rule(edge, top - 4, top + 26, "full" if item.memory.safe <= item.memory.usable else "over"))
     body.append(
-        _text(WIDTH - RIGHT, bottom + 32, "GiB of one GPU; the upright line is what is usable of it", "tick", "end")
+        _text(
+            WIDTH - RIGHT,
+            bottom + 32,
+            "GiB of one GPU; the vertical line is what is usable; names in red break a constraint",
+            "tick",
+            "end",
+        )
     )
     return _svg(bottom + 40, "memory of one GPU by part, against what is usable", body)
 

@@ -234,8 +234,10 @@ def _rented(row: Candidate) -> str:
     market = str(row.choice.get("market", "on_demand")).replace("_", " ")
     owned = row.choice.get("provider") == "own"
     times = f"{row.instances} x " if row.instances != 1 else ""
+    alone = not any(note.startswith("shares ") for note in row.notes)  # else another workload uses the others
+    part = f", {row.gpus} of {row.rented} GPUs used" if alone and row.rented > row.gpus else ""
     dated = f", price of {row.price_as_of}" if row.price_as_of and not owned else ""
-    return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}")
+    return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}") + part
 
 
 def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:

@@ -39,10 +39,12 @@ def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Rea
     for item in answer.filtered:
         counts.setdefault(item.workload, {}).setdefault(item.gpu, {})[item.rule] = item.candidates
     rows: dict[str, list[Reason]] = {item.chosen.workload: [] for item in answer.workloads}
+    priced = not answer.objective or answer.objective[0].quantity.rpartition(".")[2] == "cost"
+    paid = {item.chosen.workload: item.chosen.cost for item in answer.workloads if priced}
     for stand in answer.hardware or tuple(_listed(answer)):
         own = counts.get(stand.workload, {}).get(stand.gpu, {})
         goals = phrases.leading(answer.objective, stand.workload)
-        rows.setdefault(stand.workload, []).append(_reason(stand, own, known, goals))
+        rows.setdefault(stand.workload, []).append(_reason(stand, own, known, goals, _beyond(stand, paid, answer.cost)))
     return tuple((name, tuple(found)) for name, found in rows.items())
 
 
@@ -57,14 +59,23 @@ def _listed(answer: Answer) -> Iterator[Standing]:
                     yield Standing(name, row.gpu, status, row)
 
 
-def _reason(item: Standing, counts: dict[str, int], known: dict[str, str], goals: Sequence[str]) -> Reason:
+def _beyond(item: Standing, paid: dict[str, int], whole: int | None) -> str:
+    """Return how much more a GPU type that fits costs; of several workloads, how much more the plan then does."""
+    row, own = item.best, paid.get(item.workload)
+    if row is None or item.status != "fits" or own is None:
+        return ""
+    more = row.cost - own if row.together is None or whole is None else row.together - whole
+    return f"{figures.hourly(abs(more))} {'more' if more > 0 else 'less'}" if more else "same cost"
+
+
+def _reason(item: Standing, counts: dict[str, int], known: dict[str, str], goals: Sequence[str], beyond: str) -> Reason:
     row = item.best
     if row is None:
         return Reason(item.gpu, item.status, "", None, "", (), ())
     faults = tuple(phrases.fault(fault, known) for fault in row.broken)
     most = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     hardware = f"{row.gpus} x {row.gpu}"
-    note = phrases.priced(row, goals, option=item.status != "chosen")
+    note = ", ".join(filter(None, (beyond, phrases.priced(row, goals, option=item.status != "chosen"))))
     return Reason(item.gpu, item.status, hardware, row.cost, phrases.setup(row), faults, most, note)
 
 
@@ -102,7 +113,7 @@ def _lines(row: Reason, width: int) -> list[Line]:
     style = {"chosen": "bold green", "fits": "green"}.get(row.verdict, "")
     cost = "" if row.cost is None else figures.hourly(row.cost)
     head: Line = ((row.verdict, style), (f"  {row.hardware}  {cost}" + " " * bool(row.note or row.setup), "cyan"))
-    note: list[Line] = [((row.note, "green"), ("  ", ""))] if row.note else []
+    note: list[Line] = [((f"({row.note})", "green"), (" ", ""))] if row.note else []
     setup = listed(row.setup, "dim") if row.setup else []
     out = flow(row.gpu, [head, *note, *setup], width, INDENT, style="bold", gap=" ")
     for item in row.faults:

@@ -68,6 +68,7 @@ class Tables(HTMLParser):
             self.within = ""
 
 
+BAD = ("breaks", "unsupported")
 BEHIND = ": why this and no other GPU"
 
 
@@ -94,7 +95,7 @@ def of_page(text: str) -> set[Fact]:
     page = Tables()
     page.feed(text)
     return {
-        (heading.removesuffix(BEHIND), row[0], row[1], row[3], rules(row[5]))
+        (heading.removesuffix(BEHIND), row[0], row[1], row[3], rules(row[5]) if row[1] in BAD else ())
         for heading, rows in page.found
         if heading.endswith(BEHIND)
         for row in rows[1:]
@@ -111,7 +112,7 @@ def of_markdown(text: str) -> set[Fact]:
             name = ""
         elif name and line.startswith("| ") and not line.startswith(("| GPU |", "| ---")):
             gpu, status, _, cost, said = (cell.strip() for cell in line.strip("|").split(" | "))
-            out.add((name, gpu, status, cost, rules(said) if status in ("breaks", "unsupported") else ()))
+            out.add((name, gpu, status, cost, rules(said) if status in BAD else ()))
     return out
 
 
@@ -148,7 +149,7 @@ def agree(path: str) -> set[Fact]:
     for form, found in facts.items():
         assert found == facts["json"], (form, sorted(found ^ facts["json"]))
     for workload, gpu, status, _, broken in facts["json"]:
-        assert bool(broken) == (status in ("breaks", "unsupported")), (workload, gpu, status, broken)
+        assert bool(broken) == (status in BAD), (workload, gpu, status, broken)
     return facts["json"]
 
 
@@ -175,3 +176,32 @@ def test_what_is_left_out_is_not_called_broken(tmp_path: Path) -> None:
     path.write_text(PLANS["many fit"])
     few = command.run("solve", str(path), "--no-lock", "--format", "html", "--top", "0").stdout
     assert of_page(few) == of_why(command.run("why", str(path)).stdout)
+
+
+def test_an_instance_that_is_partly_used_says_so(tmp_path: Path) -> None:
+    """One GPU of four is used: the page says that four are paid. What two workloads share, neither uses alone."""
+    rack = "offer rack { gpu = l40s; gpus = 4; price = $3/h }\n"
+    block = (
+        'inference %s { model = "meta-llama/Llama-3.1-8B"; context = 4Ki; concurrency = 8; gpus = 1; provider = own }\n'
+    )
+    path = tmp_path / "plan.mem"
+    for text, said in ((block % "a", True), (block % "a" + block % "b", False)):
+        path.write_text(rack + text)
+        result = api.solve(path)
+        for form in ("table", "markdown", "html"):
+            assert ("1 of 4 GPUs used" in result.render(form)) == said, (form, said)
+
+
+def test_every_price_has_its_date() -> None:
+    """The date of the catalog's row stands beside the rent in every form, and of each alternative in JSON."""
+    result = api.solve(command.ROOT / "examples" / "chat.mem")
+    document = result.document()
+    (workload,) = document["workloads"]
+    offer = workload["choice"]["offer"]
+    assert result.plan.problem is not None
+    date = result.plan.problem.offers[offer].as_of
+    assert workload["price_as_of"] == date
+    for form in ("table", "markdown", "html"):
+        assert f"price of {date}" in result.render(form), form
+    for row in (*workload["alternatives"], *workload["rejected"]):
+        assert row["price_as_of"] == result.plan.problem.offers[row["choice"]["offer"]].as_of
