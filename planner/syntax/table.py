@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from lark import Lark, Token
+from lark.grammar import NonTerminal, Rule, RuleOptions, Terminal
 from lark.lexer import Lexer
+from lark.parsers.lalr_analysis import IntParseTable, Reduce, Shift
+from lark.parsers.lalr_parser import LALR_Parser
+from lark.parsers.lalr_parser import _Parser as _Driver
 
 EDITION = 1
 """Changes with the form of the file."""
@@ -75,63 +79,57 @@ def build(grammar: str, transformer: Any = None) -> Lark:
     return Lark(grammar, lexer=TokenLexer, transformer=transformer, **OPTIONS)
 
 
+class _Parser(LALR_Parser):
+    """Lark's parser, its table given as it is: lark would first write down each of its thousands of entries."""
+
+    @classmethod
+    def deserialize(  # type: ignore[override]
+        cls, data: Any, memo: Any, callbacks: Any, debug: bool = False
+    ) -> _Parser:
+        """Return the parser of a table."""
+        made = cls.__new__(cls)
+        made._parse_table = data
+        made.parser = _Driver(data, callbacks, debug)
+        return made
+
+
 def load(table: Table, transformer: Any) -> Lark:
     """Return lark's parser with a table of `tabulate`, by the way its standalone parsers take."""
-    rules = {number: _rule(*row) for number, row in enumerate(table["rules"])}
-    reductions = [(1, {"@": number}) for number in rules]
-    shifts = [(0, number) for number in range(len(table["states"]))]
+    rules = dict(enumerate(_rules(table["rules"])))
     symbols = table["symbols"]
+    count = len(table["states"])
+    actions: list[Any] = [(Shift, number) for number in range(count)]
+    actions += [(Reduce, rules[number]) for number in range(len(rules) - 1, -1, -1)]  # -n - 1 is from the end
     states = {
-        number: dict(zip(row[::2], [shifts[to] if to >= 0 else reductions[-to - 1] for to in row[1::2]], strict=True))
+        number: {symbols[at]: actions[to] for at, to in zip(row[::2], row[1::2], strict=True)}
         for number, row in enumerate(table["states"])
     }
     every = [{"@": number} for number in rules]
+    conf = {"terminals": [], "ignore": [], "g_regex_flags": 0, "use_bytes": False, "lexer_type": TokenLexer}
     data = {
         "options": {**OPTIONS, "lexer": TokenLexer},
         "rules": every,
         "parser": {
-            "lexer_conf": {
-                "terminals": [],
-                "ignore": [],
-                "g_regex_flags": 0,
-                "use_bytes": False,
-                "lexer_type": TokenLexer,
-            },
+            "lexer_conf": conf,
             "parser_conf": {"rules": every, "start": OPTIONS["start"], "parser_type": "lalr"},
-            "parser": {
-                "tokens": symbols,
-                "states": states,
-                "start_states": table["start"],
-                "end_states": table["end"],
-            },
+            "parser": IntParseTable(states, table["start"], table["end"]),  # type: ignore[no-untyped-call]
         },
     }
-    made: Lark = Lark._load_from_dict(data, rules, transformer=transformer)  # type: ignore[no-untyped-call]
+    plugins = {"LALR_Parser": _Parser}
+    made: Lark = Lark._load_from_dict(data, rules, transformer=transformer, _plugins=plugins)  # type: ignore[no-untyped-call]
     return made
 
 
-def _rule(origin: str, order: int, alias: str | None, expand: bool, empty: list[bool], expansion: list[str]) -> Table:
-    """Return a rule as lark writes it down; names in capitals are terminals, `!` marks those that a tree leaves out."""
-    return {
-        "__type__": "Rule",
-        "origin": {"__type__": "NonTerminal", "name": origin},
-        "expansion": [
-            {"__type__": "Terminal", "name": name.lstrip("!"), "filter_out": name[0] == "!"}
-            if name.isupper()
-            else {"__type__": "NonTerminal", "name": name}
-            for name in expansion
-        ],
-        "order": order,
-        "alias": alias,
-        "options": {
-            "__type__": "RuleOptions",
-            "keep_all_tokens": True,
-            "expand1": expand,
-            "priority": None,
-            "template_source": None,
-            "empty_indices": empty,
-        },
-    }
+def _rules(rows: list[Any]) -> Iterator[Rule]:
+    """Yield the rules; names in capitals are terminals, `!` marks those that a tree leaves out."""
+    known: dict[str, Any] = {}
+    for origin, order, alias, expand, empty, expansion in rows:
+        for name in (origin, *expansion):
+            if name not in known:
+                terminal = name.isupper()
+                known[name] = Terminal(name.lstrip("!"), name[0] == "!") if terminal else NonTerminal(name)
+        options = RuleOptions(keep_all_tokens=True, expand1=expand, empty_indices=tuple(empty))
+        yield Rule(known[origin], [known[name] for name in expansion], order, alias, options)
 
 
 def tabulate(built: Lark, grammar: bytes) -> Table:
@@ -139,8 +137,6 @@ def tabulate(built: Lark, grammar: bytes) -> Table:
 
     States are numbered in the order in which they are reached from the starts, symbols by name.
     """
-    from lark.parsers.lalr_analysis import Shift
-
     table: Any = built.parser.parser._parse_table
     rules = sorted(built.rules, key=lambda rule: (str(rule.origin.name), rule.order, _expansion(rule)))
     reduction = {rule: -number - 1 for number, rule in enumerate(rules)}
