@@ -35,6 +35,7 @@ MODELS = {
 }
 """Models by what they cover: every mixer, mixtures of experts, and models of which the parameters alone are known."""
 GPUS = ("l4", "l40s", "a100_sxm_80gb", "h100_sxm", "t4", "v100", "rtx_4090", "mi300x", "b200", "a10g")
+LARGE = ("l40s", "a100_sxm_80gb", "h100_sxm", "l4")
 FORMATS = ("bf16", "fp8", "int8", "int4", "fp16", "nf4", "mxfp4", "nvfp4", "fp32", "int4_awq", "q4_k", "q8_0", "iq2_xs")
 CACHES = ("bf16", "fp8", "int8", "fp16")
 TEXTS = {
@@ -96,24 +97,29 @@ class World:
         return self.chance.random() < share
 
 
-def number(world: World, row: Quantity) -> str:
-    """Return a number of a quantity, within its limits nearly always."""
+def number(world: World, row: Quantity, operator: str = "=") -> str:
+    """Return a number of a quantity, within its limits nearly always, and mostly one that a bound leaves room for."""
     chance = world.chance
     if world.now(0.01):
         return chance.choice(("0", "-1", "1e12", "0.5", "3 tokens", "$1/h"))
     low, high = row.low if row.low is not None else Fraction(0), row.high
+    some: Sequence[str]
     if row.name in SHORT and world.now(0.9):
-        return chance.choice(SHORT[row.name])
-    if row.unit is None and row.whole:
+        some = SHORT[row.name]
+    elif row.unit is not None:
+        some = AMOUNTS.get(row.unit, (f"1 {row.unit}",))
+    elif row.whole:
         inside = [each for each in (0, 1, 2, 3, 4, 8, 16, 64, 512) if low <= each and (high is None or each <= high)]
         few = [each for each in inside if each <= 8] or inside or [int(low)]
-        return str(chance.choice(few if world.now(0.8) else inside or few))
-    if row.unit is None:
-        if row.name in ("gpus", "replicas", "available") or row.high is None and row.name.startswith("max_"):
-            return str(chance.choice((1, 2, 3, 4, 8, 30)))
-        inside_ = [each for each in SHARES if high is None or _share(each) <= high and _share(each) >= low]
-        return chance.choice(inside_ or SHARES)
-    return chance.choice(AMOUNTS.get(row.unit, (f"1 {row.unit}",)))
+        some = [str(each) for each in (few if world.now(0.8) else inside or few)]
+    elif row.name in ("gpus", "replicas", "available") or row.high is None and row.name.startswith("max_"):
+        some = ("1", "2", "3", "4", "8", "30")
+    else:
+        some = [each for each in SHARES if low <= _share(each) and (high is None or _share(each) <= high)] or SHARES
+    half = len(some) // 2
+    if world.now(0.8) and operator in ("<=", "<", ">=", ">"):
+        some = some[half:] if operator in ("<=", "<") else some[: half or 1]
+    return chance.choice(list(some))
 
 
 def _share(text: str) -> Fraction:
@@ -124,7 +130,9 @@ def values(world: World, row: Quantity) -> Sequence[str]:
     """Return what a quantity that is no number can be."""
     match row.type:
         case "format":
-            return CACHES if row.name in ("kv_cache", "activations") and world.now(0.9) else world.formats
+            if row.name in ("kv_cache", "activations") and world.now(0.9):
+                return CACHES
+            return world.formats if world.wide or world.now(0.5) else ("bf16", "fp8", "int8", *world.formats[13:])
         case "gpu":
             return world.gpus
         case "offer":
@@ -155,7 +163,7 @@ def relation(world: World, row: Quantity) -> str:
     chance, name = world.chance, row.name
     if row.role == "outcome":
         word = chance.choice(("<=", "<=", ">=", "<", ">", "!="))
-        return f"{name} {word} {value(world, row)}"
+        return f"{name} {word} {number(world, row, word) if row.type == 'number' else value(world, row)}"
     if row.role == "given" or world.fixed:
         return f"{name} = {value(world, row)}"
     if name in USUAL and world.now(0.6):
@@ -165,7 +173,8 @@ def relation(world: World, row: Quantity) -> str:
         case "range":
             return f"{name} in {chance.choice(('1..2', '1..4 step 2', '{1, 2..4}', '1..8 step 4'))}"
         case "bound":
-            return f"{name} {chance.choice(('<=', '>=', '!=', '<'))} {value(world, row)}"
+            word = chance.choice(("<=", ">=", "!=", "<"))
+            return f"{name} {word} {number(world, row, word)}"
         case "in":
             many = [value(world, row) for _ in range(chance.randint(1, 3))]
             per_layer = " per layer" if name in PER_LAYER and world.now(0.2) else ""
@@ -175,7 +184,7 @@ def relation(world: World, row: Quantity) -> str:
 
 def model(world: World) -> str:
     """Return a model's name in quotes or as it is declared."""
-    kind = world.chance.choice(("gqa", "gqa", "gqa", *MODELS))
+    kind = world.chance.choice(("gqa", "gqa", "gqa", *MODELS)) if world.wide or world.now(0.4) else "gqa"
     own = [each for each in world.models if not each.startswith('"')]
     return world.chance.choice(own) if own and world.now(0.2) else f'"{world.chance.choice(MODELS[kind])}"'
 
@@ -184,7 +193,7 @@ def gpus(world: World) -> str:
     """Return the lines that keep the hardware small."""
     if world.fixed:
         return f"gpu = {world.chance.choice(world.gpus)}\n  gpus = {world.chance.choice((1, 1, 2, 4))}"
-    kinds = world.some(world.gpus, 3 if world.wide else 2)
+    kinds = world.some(world.gpus if world.wide or world.now(0.3) else LARGE, 3 if world.wide else 2)
     gpu = f"gpu in {{{', '.join(kinds)}}}" if world.now(0.95) else "gpu in any where memory <= 16 GiB"
     if world.now(0.4):
         gpu = f"gpu = {kinds[0]}"
@@ -226,6 +235,8 @@ def _more(world: World, kind: str, most: int) -> list[Quantity]:
     rows = [row for row in BY_KIND[kind].values() if row.name not in RARE]
     if world.fixed:
         rows = [row for row in rows if row.role != "outcome"]
+    if not world.wide:  # where and from whom are chosen seldom: what is not sold there is all that they show
+        rows = [row for row in rows if row.type not in ("text", "offer") or world.now(0.3)]
     found = {row.name: row for row in world.chance.sample(rows, world.chance.randint(0, most))}
     needed = {"demand": "output", "shared_prefix": "prompt", "adapters": "adapter_rank", "adapter_rank": "adapters"}
     for name in list(found):
@@ -279,7 +290,7 @@ def fleet(world: World) -> str:
     for row in world.chance.sample(list(FIELDS_BY_KIND["fleet"].values()), world.chance.randint(1, 3)):
         name = f"available.{world.chance.choice(world.gpus)}" if row.name == "available" else row.name
         word = "<=" if row.name == "available" else world.chance.choice(("<=", "<=", "<", ">=", ">", "="))
-        lines.append(f"{name} {word} {number(world, row)}")
+        lines.append(f"{name} {word} {number(world, row, word)}")
     return f"fleet {{ {'; '.join(lines)} }}\n"
 
 
@@ -406,6 +417,7 @@ PIECES = (
     *('import "a.mem"', "fleet.cost", "w.kind", "config(", "8Ki tokens", "$1/h", "-x", "infeasible by", "\u202e", "\t"),
     *("\r\n", "\ufeff", "\x1b[31m", "１", "ﬀ", "because", "worth", "let a = a", "edition 2027", "#", "training"),
 )
+WORDS = re.compile(r"\w+")
 _TOKENS = re.compile(r"\s+|\w+|.")
 
 
