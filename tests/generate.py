@@ -66,6 +66,8 @@ SHORT = {
     "zero": ("0", "1", "2", "3"), "memory": ("4 GiB", "20 GB", "60 GiB"),
 }  # fmt: skip
 """What fits beside the other numbers of a small plan."""
+SELDOM = frozenset({"market", "pipeline_parallel", "context_parallel", "total_cost", "duration", "max_concurrency"})
+"""What few small plans can keep."""
 RARE = frozenset({"context", "sequence", "concurrency", "global_batch", "model", "gpu", "gpus"})
 """What a block says by itself."""
 USUAL = {
@@ -197,7 +199,7 @@ def gpus(world: World) -> str:
     gpu = f"gpu in {{{', '.join(kinds)}}}" if world.now(0.95) else "gpu in any where memory <= 16 GiB"
     if world.now(0.4):
         gpu = f"gpu = {kinds[0]}"
-    counts = ("= 1", "= 1", "= 2", "in 1..2", "in 1..2", "in {1, 2, 4}", "= 3", *(("in 1..4", "in {8}") * world.wide))
+    counts = ("= 1", "= 1", "= 2", "in 1..2", "in 1..2", "in {1, 2, 4}", *(("= 3", "in 1..4", "in {8}") * world.wide))
     return f"{gpu}\n  gpus {world.chance.choice(counts)}"
 
 
@@ -236,9 +238,10 @@ def _more(world: World, kind: str, most: int) -> list[Quantity]:
     if world.fixed:
         rows = [row for row in rows if row.role != "outcome"]
     if not world.wide:  # where and from whom are chosen seldom: what is not sold there is all that they show
-        rows = [row for row in rows if row.type not in ("text", "offer") or world.now(0.3)]
+        rows = [row for row in rows if row.type not in ("text", "offer") and row.name not in SELDOM or world.now(0.3)]
     found = {row.name: row for row in world.chance.sample(rows, world.chance.randint(0, most))}
     needed = {"demand": "output", "shared_prefix": "prompt", "adapters": "adapter_rank", "adapter_rank": "adapters"}
+    needed |= {"total_cost": "tokens", "duration": "tokens"}
     for name in list(found):
         other = BY_KIND[kind].get(needed.get(name, ""))
         if other is not None and world.now(0.9):
@@ -388,8 +391,8 @@ def plan(chance: random.Random, fixed: bool = False, wide: bool = False) -> str:
         parts.append("let limit = $40/h\n")
         blocks.append(f"require {chance.choice(list(world.workloads))}.cost <= limit\n")
     if not fixed:
-        blocks += [fleet(world)] if world.now(0.2) else []
-        for place in range(chance.choice((0, 0, 0, 1, 2))):
+        blocks += [fleet(world)] if world.now(0.2 if wide else 0.1) else []
+        for place in range(chance.choice((0, 0, 0, 1, 2) if wide else (0, 0, 0, 0, 1))):
             world.rules.append(f"r{place}")
             blocks.append(f"require r{place}: {condition(world)}\n")
         if world.now(0.15):
