@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import chain, groupby, repeat
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Architecture, Format
@@ -152,7 +152,7 @@ def _label(
     kinds: Sequence[int], order: Sequence[Format], columns: dict[tuple[int, str], int], counts: Sequence[int]
 ) -> str:
     names = {
-        kind: chain.from_iterable(repeat(row.id, counts[columns[kind, row.id]]) for row in order)
+        kind: iter([row.id for row in order for _ in range(counts[columns[kind, row.id]])])
         for kind in dict.fromkeys(kinds)
     }
     return label_of([next(names[kind]) for kind in kinds])

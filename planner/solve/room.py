@@ -12,6 +12,6 @@ def bounded(rows: int, what: str, most: int = MOST) -> None:
     """Raise TooWide where `what` makes too many rows of a workload; ask before they are made."""
     if rows > most:
         raise TooWide(
-            f"{what} make more than {most:_} candidates of a workload; offer fewer: `gpu`, `gpus` and `replicas` "
-            "multiply them, and formats per layer have the most"
+            f"{what} make more than {most:_} candidates of a workload; offer fewer: `gpu`, `gpus`, `replicas` "
+            "and `checkpointed_layers` multiply them, and formats per layer have the most"
         )

@@ -16,6 +16,7 @@ from planner.physics import training
 from planner.physics.training import table as physics
 from planner.record import dataclass
 from planner.solve import clock, tuning
+from planner.solve.room import bounded
 from planner.solve.structure import Layout
 from planner.solve.training_work import Works, works_of
 from planner.solve.tuning import Recipe, Run
@@ -121,10 +122,15 @@ def space(this: Run, fixed: bool, apart: bool) -> Space:
     }
     # a shape whose layouts all leave no whole micro-batch has no pair, and its pipelines no row
     pipelines = sorted({shapes[place][1] for place in pairs.shape.tolist()})
-    sheets = [
-        [_meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart) for pipeline in pipelines]
-        for name, again in modes
-    ]
+    sheets: list[list[Sheet]] = []
+    made = 0
+    for name, again in modes:
+        sheets.append([])
+        for pipeline in pipelines:
+            sheet = _meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart)
+            sheets[-1].append(sheet)
+            made += sheet.bytes.size
+            bounded(made, TOTALS, WIDE)
     return _joined(this, parts, layouts, modes, apart, sheets)
 
 
@@ -212,6 +218,13 @@ def _states(
     return Parts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
 
 
+BLOCK = 2_000_000
+"""So many totals are worked out between two looks at the clock."""
+WIDE = 40_000_000
+"""The most totals of all configurations: nine bytes each are kept."""
+TOTALS = "layouts, micro-batches and numbers of layers"
+
+
 class Sheet(NamedTuple):
     """Configurations that are checkpointed in one way: recipe (the first of its kind unless optimizers are told apart),
     pair, and beside each other for each number of layers the bytes, and how much further on their recipe is."""
@@ -263,11 +276,22 @@ def _meet(
     kinds, pair = numpy.repeat(numpy.arange(count), len(own)), numpy.tile(own, count)
     row = trace[kinds, pairs.shape[pair]] * len(batches) + numpy.tile(batch, count)
     held = kinds * parts.places + pairs.held[pair]
-    peak = physics.peaks(parts.states, lives, held, row)
+    bounded(len(held) * len(again) * (each if apart else 1), TOTALS, WIDE)
+    long = max(1, BLOCK // len(again))
+    blocks = [slice(first, first + long) for first in range(0, len(held), long)]
+    peak = [physics.peaks(parts.states, lives, held[at], row[at]) for at in clock.watched(blocks, 1)]
     if not apart:
-        total, lightest = physics.lightest(parts.states, parts.over, peak, held)
+        found = [
+            physics.lightest(parts.states, parts.over, most, held[at])
+            for at, most in clock.watched(zip(blocks, peak, strict=True), 1)
+        ]
+        total, lightest = (numpy.concatenate(values) for values in zip(*found, strict=True))
         return Sheet(kinds * each, pair, total, lightest)
-    totals = [physics.totals(parts.states, optimizer, peak, held) for optimizer in range(each)]
+    totals = [
+        physics.totals(parts.states, optimizer, most, held[at])
+        for optimizer in range(each)
+        for at, most in clock.watched(zip(blocks, peak, strict=True), 1)
+    ]
     recipe = numpy.concatenate([kinds * each + optimizer for optimizer in range(each)])
     none = numpy.zeros((len(recipe), len(again)), dtype=numpy.int8)
     return Sheet(recipe, numpy.tile(pair, each), numpy.concatenate(totals), none)

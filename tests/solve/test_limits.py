@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import planner.solve as solving
+from planner.catalog.load import load as load_catalog
 from planner.cli import interrupts
 from planner.cli.main import command_line
 from planner.cli.plan import Loaded, load_plan
@@ -85,6 +86,13 @@ def test_too_many_rows_are_refused_before_they_are_made(text: str, monkeypatch: 
 def test_the_label_of_a_mix_is_that_of_its_layers() -> None:
     assert layerwise.label_of(["bf16", "bf16", "int4", "bf16"]) == "bf16*2+int4*1+bf16*1"
     assert layerwise.layers_of("bf16*2+int4*1+bf16*1") == ["bf16", "bf16", "int4", "bf16"]
+
+
+def test_layers_of_two_kinds_take_their_own_formats() -> None:
+    catalog, _ = load_catalog()
+    order = [catalog.formats["bf16"], catalog.formats["int4"]]
+    columns = {(0, "bf16"): 0, (0, "int4"): 1, (7, "bf16"): 2, (7, "int4"): 3}
+    assert layerwise._label([0, 7, 0, 7, 0], order, columns, [2, 1, 0, 2]) == "bf16*1+int4*1+bf16*1+int4*2"
 
 
 def hard(size: int = 200) -> tuple[cpsat.Model, dict[int, int]]:
