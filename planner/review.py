@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Verdict = tuple[list[Diagnostic], dict[str, "Candidate"], Optional["Lock"]]
 """What is wrong with a lock, its candidates computed again by workload, and the lock where it can be read."""
 
-OF_ANSWERS = {"W0605", "W0611", "W0802"}
+OF_ANSWERS = {"W0605", "W0611", "W0802", "W0804"}
 """What only a locked answer can have."""
 OF_LOCKS = {*OF_ANSWERS, "W0801", "W0803"}
 """What only a plan with its lock beside it can have."""
@@ -29,8 +29,8 @@ def review(
 ) -> tuple[Diagnostic, ...]:
     """Return all that is wrong with a plan and its lock, and the allowances that none of it needed.
 
-    Without the lock where `locked` is None; where it is true, a missing lock and one that the catalogs moved past are
-    errors. The lock's text is added to `texts`.
+    Without the lock where `locked` is None; where it is true, a missing lock is an error. The lock's text is added to
+    `texts`.
     """
     from planner.lint.allow import allowed
     from planner.lint.answer import headroom
@@ -82,7 +82,7 @@ def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> Ver
         make, code = (error, "E0801") if locked else (warning, "W0801")
         return [make(code, f"{where} is missing", span, help=again)], {}, None
     texts[str(where)] = found.text
-    return *verify(loaded.problem, loaded.catalog, loaded.texts, found, strict=locked), found
+    return *verify(loaded.problem, loaded.catalog, loaded.texts, found), found
 
 
 def _aged(loaded: Loaded, rows: dict[str, Candidate], lock: Lock) -> list[Diagnostic]:

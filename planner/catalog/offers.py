@@ -55,6 +55,10 @@ class Offers:
         """Return the offer of an id, or None."""
         return self[key] if isinstance(key, str) and (key in self._own or key in self._shipped) else None
 
+    def beside(self, more: Mapping[str, Offer]) -> Offers:
+        """Return these offers with more of a plan's own."""
+        return Offers(self._shipped, {**self._own, **more})
+
     def __getitem__(self, key: str) -> Offer:
         return self._own.get(key) or self._shipped[key]
 

@@ -17,7 +17,7 @@ from planner.review import review
 
 def check(
     paths: list[str] = typer.Argument(..., metavar="PATH...", help="Plan files, or folders of them."),
-    locked: bool = typer.Option(False, "--locked", help="A missing lock, or one the catalogs moved past, is an error."),
+    locked: bool = typer.Option(False, "--locked", help="A missing lock is an error."),
     format: str = typer.Option("full", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}."),
 ) -> None:
     """Check plans and their locks: syntax, names, units, and that the lock answers the plan and fits."""

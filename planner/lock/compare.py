@@ -121,13 +121,20 @@ def _cost(row: dict[str, Any] | None) -> int | None:
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], hidden: frozenset[str]) -> tuple[Change, ...]:
     names = [name for name in dict.fromkeys((*before, *after)) if name not in hidden]
     pairs = (Change(name, before.get(name), after.get(name)) for name in names)
-    return tuple(item for item in pairs if item.before != item.after)
+    return tuple(item for item in pairs if not _same(item.before, item.after))
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Return whether two values are one; a lock of the first format has nine decimals."""
+    if before == after:
+        return True
+    return isinstance(before, int | float) and isinstance(after, float) and round(after, 9) == before
 
 
 def other_parts(lock: Lock, document: Mapping[str, Any]) -> list[str]:
     """Return the parts of a lock that are not those of an answer's document, in the order of the lock.
 
-    The program's version and how many candidates it looked at may differ: they are not what is answered.
+    The program's version may differ: it is not what is answered; nor is what an earlier format recorded of the rows.
     """
     pairs: dict[str, tuple[Any, Any]] = {
         "outcome": (lock.outcome, document["outcome"]),
@@ -142,4 +149,15 @@ def other_parts(lock: Lock, document: Mapping[str, Any]) -> list[str]:
         "catalogs": (lock.catalogs, document["catalogs"]),
         "used": (lock.used, document["used"]),
     }
+    if lock.format == 1:
+        del pairs["used"]
+        return [name for name, (was, now) in pairs.items() if not _equal(was, now)]
     return [name for name, (was, now) in pairs.items() if was != now]
+
+
+def _equal(was: Any, now: Any) -> bool:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        return was.keys() == now.keys() and all(_equal(was[key], now[key]) for key in was)
+    if isinstance(was, list) and isinstance(now, list):
+        return len(was) == len(now) and all(map(_equal, was, now))
+    return _same(was, now)

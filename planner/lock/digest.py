@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
@@ -109,7 +108,7 @@ def row_digest(problem: Problem, catalog: Catalog, kind: str, key: str) -> str:
 
 
 def _of(problem: Problem, catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
-    own = {key: row for key, row in _declared(problem, catalog, kind) if key in ids}
+    own = {key: row for key, row in declared(problem, catalog, kind) if key in ids}
     shipped = _shipped(catalog, kind, frozenset(ids - own.keys()))
     if not own:
         return shipped
@@ -121,7 +120,7 @@ def _shipped(catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
     return catalog.digest(kind, ids)
 
 
-def _declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[str, Any]]:
+def declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[str, Any]]:
     """Yield the rows of a kind that a plan declares itself."""
     shipped = catalog.table(kind)
     match kind:
@@ -132,12 +131,26 @@ def _declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[s
         case "offers":
             listed = (item.id for item in problem.offers.listings)
             yield from ((key, problem.offers[key]) for key in listed if key not in shipped)
+        case "engines":
+            yield from problem.engines.items()
+        case "quality":
+            yield from ((row.id, row) for row in problem.quality)
         case "models":
             models = (item.model for item in problem.workloads)
             yield from ((model.id, model) for model in models if model.id not in shipped)
 
 
 def _plain(value: object) -> object:
+    """Return a value as digests have it; of a record only what is not as unsaid, by name, so that a field which a later
+    release adds changes no digest."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
-    return str(value) if isinstance(value, Fraction) else sorted(value) if isinstance(value, frozenset) else str(value)
+        return {
+            item.name: own for item in dataclasses.fields(value) if not _unsaid(item, own := getattr(value, item.name))
+        }
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+
+
+def _unsaid(item: dataclasses.Field[object], value: object) -> bool:
+    if item.default_factory is not dataclasses.MISSING:
+        return value == item.default_factory()
+    return item.default is not dataclasses.MISSING and value == item.default

@@ -1,53 +1,95 @@
-"""Reading a lock file: whole and unedited, or a finding that says what is wrong with it and what to do."""
+"""Reading a lock file: whole and unedited, or a finding that says what is wrong with it and what to do.
+
+Locks of earlier formats are read as well: what they did not record yet is missing, and they are judged without it.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from planner import kept
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.lock import text as lines
 from planner.lock.lock import SCHEMA, checksum
 from planner.record import dataclass
 from planner.syntax.files import read as read_text
 
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
 _CHECKSUM = re.compile(r"^checksum: ([0-9a-f]{64})\n\Z", re.MULTILINE)
+_SCHEMA = re.compile(r"^schema: (.{1,80})$", re.MULTILINE)
+FORMATS = {"planner.lock/1": 1, SCHEMA: 2}
+"""The formats that are read, by their schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What a lock says, field by field as it is written; `text` is kept for the places of findings."""
+    """What a lock says: its `document` as it is written, but that rows of format 1 are digests alone; `text` is kept
+    for the places of findings."""
 
     path: str
     text: str
-    version: str
-    outcome: str
-    cost: float | None
-    objective: tuple[dict[str, Any], ...]
-    workloads: dict[str, dict[str, Any]]
-    plan: str
-    imports: dict[str, str]
-    catalogs: dict[str, dict[str, Any]]
-    used: dict[str, dict[str, str]]
+    format: int
+    document: dict[str, Any]
 
-    def span(self, *keys: str) -> Span:
-        """Return where a key of the lock stands, its first line where it has none such."""
-        start, end = 0, 0
-        for depth, key in enumerate(keys):
-            plain = re.escape(key)
-            found = re.compile(rf"^{'  ' * depth}(?:{plain}|'{plain}'|\"{plain}\"):.*$", re.MULTILINE).search(
-                self.text, end
-            )
-            if found is None:
-                break
-            start, end = found.start() + 2 * depth, found.end()
+    @property
+    def version(self) -> str:
+        """The release that wrote it."""
+        return str(self.document["planner"])
+
+    @property
+    def outcome(self) -> str:
+        """Whether the answer was proven: `optimal` or `feasible`."""
+        return str(self.document["outcome"])
+
+    @property
+    def cost(self) -> float | None:
+        """What all workloads cost, in USD per hour."""
+        cost: float | None = self.document["cost_usd_per_hour"]
+        return cost
+
+    @property
+    def objective(self) -> list[dict[str, Any]]:
+        """The parts of the objective."""
+        parts: list[dict[str, Any]] = self.document["objective"]
+        return parts
+
+    @property
+    def workloads(self) -> dict[str, dict[str, Any]]:
+        """The answer for each workload."""
+        rows: dict[str, dict[str, Any]] = self.document["workloads"]
+        return rows
+
+    @property
+    def plan(self) -> str:
+        """The digest of the plan."""
+        return str(self.document["plan"])
+
+    @property
+    def imports(self) -> dict[str, str]:
+        """The digest of each file that the plan imports, by its path."""
+        files: dict[str, str] = self.document["imports"]
+        return files
+
+    @property
+    def catalogs(self) -> dict[str, dict[str, Any]]:
+        """How many rows of each catalog the plan could choose from, and their digest."""
+        kinds: dict[str, dict[str, Any]] = self.document["catalogs"]
+        return kinds
+
+    @property
+    def used(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What is recorded of each row that the answer rests on, by catalog and id."""
+        rows: dict[str, dict[str, dict[str, Any]]] = self.document["used"]
+        return rows
+
+    def span(self, *keys: str | int) -> Span:
+        """Return where a key of the lock stands; the last of its parents where it is missing."""
+        start, end = lines.locate(self.text, keys)
         line = self.text.count("\n", 0, start) + 1
         column = start - self.text.rfind("\n", 0, start)
-        return Span(self.path, start, max(end, start), line, column)
+        return Span(self.path, start, end, line, column)
 
 
 def read(path: Path, plan: str) -> tuple[Lock | None, Diagnostic | None]:
@@ -75,33 +117,48 @@ def parse(text: str, path: str, again: str) -> tuple[Lock | None, Diagnostic | N
         return broken("holds a merge conflict", hint, conflict.start(), conflict.end())
     end = _CHECKSUM.search(text)
     if end is None:
-        return broken("is cut off or no lock: it has no checksum at its end")
-    if checksum(text[: end.start()]) != end.group(1):
-        return broken("was edited or merged by hand: its checksum is another", again, end.start(), end.end() - 1)
-    document = _kept(text, end.group(1))
+        return broken("is cut off or not a lock: it has no checksum at its end")
+    body = text[: end.start()]
+    if checksum(body) != end.group(1):
+        return broken("was edited or merged by hand: its checksum does not match", again, end.start(), end.end() - 1)
+    found = _SCHEMA.search(body)
+    schema = found.group(1) if found else None
+    if schema not in FORMATS:
+        newer = schema is not None and re.fullmatch(r"planner\.lock/\d{1,6}", schema)
+        hint = "update planner, or " + again if newer else again
+        return broken(f"has the schema `{schema}`; this program reads {' and '.join(FORMATS)}", hint)
+    if FORMATS[schema] == 1:
+        document = _first_format(body)
+    else:
+        try:
+            document = lines.load(body)
+        except lines.NotWritten as where:
+            start = sum(len(line) for line in body.splitlines(keepends=True)[: where.line - 1])
+            stop = body.find("\n", start)
+            reason = f"is not as `planner solve` writes it (line {where.line})"
+            return broken(reason, again, min(start, len(body)), max(stop, start))
     if document is None:
-        return broken("is no YAML this program reads")
-    if document.get("schema") != SCHEMA:
-        return broken(f"has the schema `{document.get('schema')}`; this program reads `{SCHEMA}`")
-    lock = _build(document, path, text)
-    return (lock, None) if lock is not None else broken("lacks a part of a lock")
+        return broken("is not valid YAML")
+    if not _is_whole(document):
+        return broken("lacks a part of a lock")
+    return Lock(path, text, FORMATS[schema], document), None
 
 
-def _kept(text: str, mark: str) -> dict[str, Any] | None:
-    """Return the document of a text whose checksum holds: what was read of the same text before, or the YAML anew."""
-    name = f"{mark}.lock"
-    with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(kept.read(name) or b"null")
-        if isinstance(document, dict) and document.pop("text", None) == len(text):
-            return document
-    document = _document(text)
-    if document is not None:
-        with contextlib.suppress(TypeError, ValueError):  # what cannot be kept is only slower
-            kept.write(name, json.dumps({**document, "text": len(text)}).encode())
-    return document
+def _first_format(body: str) -> dict[str, Any] | None:
+    """Return the document of a lock of format 1: any YAML, whose used rows are digests alone."""
+    document = _yaml(body)
+    used = None if document is None else document.get("used")
+    if document is None or not isinstance(used, dict):
+        return document
+    return document | {
+        "used": {
+            kind: {key: {"digest": digest} for key, digest in rows.items()} if isinstance(rows, dict) else rows
+            for kind, rows in used.items()
+        }
+    }
 
 
-def _document(text: str) -> dict[str, Any] | None:
+def _yaml(text: str) -> dict[str, Any] | None:
     import yaml
 
     from planner.catalog.source import too_many
@@ -120,34 +177,28 @@ def _document(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _build(document: dict[str, Any], path: str, text: str) -> Lock | None:
-    try:
-        objective = document["objective"]
-        workloads, catalogs, used = document["workloads"], document["catalogs"], document["used"]
-        whole = (
-            all(isinstance(part, dict) for part in objective)
-            and all(_is_workload(row) for row in workloads.values())
-            and all(isinstance(row, dict) for row in (*catalogs.values(), *used.values()))
-            and isinstance(document["cost_usd_per_hour"], int | float | None)
-            and isinstance(document["imports"], dict)
+PARTS = ("planner", "edition", "outcome", "cost_usd_per_hour", "objective", "workloads", "plan", "imports", "catalogs")
+
+
+def _is_whole(document: dict[str, Any]) -> bool:
+    """Return whether a document has all parts of a lock, each in its form."""
+    if any(name not in document for name in (*PARTS, "used")):
+        return False
+    cost, objective, used = document["cost_usd_per_hour"], document["objective"], document["used"]
+    maps = ("workloads", "imports", "catalogs")
+    return (
+        all(isinstance(document[name], dict) for name in maps)
+        and isinstance(cost, int | float | None)
+        and isinstance(objective, list)
+        and all(isinstance(part, dict) for part in objective)
+        and all(_is_workload(row) for row in document["workloads"].values())
+        and all(isinstance(row, dict) for row in document["catalogs"].values())
+        and isinstance(used, dict)
+        and all(
+            isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values()) for rows in used.values()
         )
-        if not whole:
-            return None
-        return Lock(
-            path,
-            text,
-            str(document["planner"]),
-            str(document["outcome"]),
-            document["cost_usd_per_hour"],
-            tuple(objective),
-            workloads,
-            str(document["plan"]),
-            document["imports"],
-            catalogs,
-            used,
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return None
+        and json_safe(document)
+    )
 
 
 def _is_workload(row: object) -> bool:
@@ -157,14 +208,17 @@ def _is_workload(row: object) -> bool:
     if not isinstance(choice, dict) or not isinstance(memory, dict) or not isinstance(outcomes, dict):
         return False
     sizes = (memory.get("usable"), memory.get("total"), row.get("cost_micro_usd_per_hour"), row.get("instances"))
-    parts = memory.get("parts")
-    return all(isinstance(size, int) for size in sizes) and isinstance(parts, dict) and json_safe(choice)
+    return all(type(size) is int for size in sizes) and isinstance(memory.get("parts"), dict)
 
 
-def json_safe(choice: dict[str, Any]) -> bool:
-    """Return whether every value is a text, a number or a list of them."""
+def json_safe(found: Any) -> bool:
+    """Return whether there are texts, numbers, lists and mappings by text alone."""
+    if isinstance(found, dict):
+        return all(isinstance(key, str) and json_safe(value) for key, value in found.items())
+    if isinstance(found, list):
+        return all(map(json_safe, found))
     try:
-        json.dumps(choice)
+        json.dumps(found)
     except (TypeError, ValueError):
         return False
-    return all(isinstance(key, str) for key in choice)
+    return True

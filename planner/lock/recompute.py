@@ -1,7 +1,9 @@
-"""A locked choice computed again, without a solver."""
+"""A locked choice computed again, without a solver: by today's rows, and by what the lock itself recorded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
 from typing import Any
@@ -9,7 +11,14 @@ from typing import Any
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND
+from planner.lock.figures import Difference, answer_of, differences
+from planner.lock.lock import stated
+from planner.lock.read import Lock
+from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate
+from planner.solve.rules import broken_rules
+from planner.solve.scale import SCALES
+from planner.solve.together import settle_costs
 
 FOLLOWS = ("provider", "region")
 """Quantities of a choice that follow from its offer."""
@@ -28,9 +37,108 @@ def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], cata
     """Return the candidate of a choice with what it costs and breaks now, None where it can no longer be had."""
     from planner.solve.judge import Unknown, judge
 
-    names = BY_KIND[workload.kind]
-    decided = {key: value(written) for key, written in choice.items() if key in names and key not in FOLLOWS}
     try:
-        return judge(problem, workload, decided, catalog)
+        return judge(problem, workload, _decided(workload, choice), catalog)
     except (Unknown, KeyError, ValueError, ZeroDivisionError):
         return None
+
+
+def _decided(workload: Workload, choice: Mapping[str, Any]) -> dict[str, Value]:
+    names = BY_KIND[workload.kind]
+    return {key: value(written) for key, written in choice.items() if key in names and key not in FOLLOWS}
+
+
+def with_recorded_offers(problem: Problem, lock: Lock) -> Problem:
+    """Return a problem that also has the offers that a lock recorded and no catalog has any more."""
+    more = {}
+    for row in lock.workloads.values():
+        choice = row["choice"]
+        key = str(choice.get("offer"))
+        recorded = lock.used.get("offers", {}).get(key)
+        if recorded is not None and problem.offers.get(key) is None:
+            offer = rebuilt(key, recorded, str(choice.get("provider")), str(choice.get("region")))
+            if offer is not None:
+                more[key] = offer
+    return replace(problem, offers=problem.offers.beside(more)) if more else problem
+
+
+def contradictions(problem: Problem, lock: Lock) -> Iterator[Difference]:
+    """Yield what of a lock does not follow from what else it says, whatever rows and formulas are today.
+
+    Sums of memory, headroom, costs by the recorded price, and the objective. What the plan and the catalogs have to do
+    with it (digests, rows) is told apart.
+    """
+    rows = {item.name: _recorded(problem, item, lock) for item in problem.workloads}
+    if any(row is None for row in rows.values()):
+        return
+    found = settle_costs(problem, {name: row for name, row in rows.items() if row is not None})
+    right = stated(answer_of(problem, lock, found))
+    if lock.format == 1:
+        right["proof"] = lock.document.get("proof")  # with how many candidates were looked at
+    digits = 9 if lock.format == 1 else 15
+    for item in differences({key: says for key, says in lock.document.items() if key not in ELSEWHERE}, right):
+        if item.place[-1] not in UNRECORDED and not _rounded(item.says, item.right, digits):
+            yield item
+
+
+ELSEWHERE = frozenset({"schema", "planner", "plan", "imports", "catalogs", "used"})
+"""Parts of a lock that do not follow from its figures."""
+UNRECORDED = frozenset({"provider", "region"})
+"""What follows from an offer, whose row may have changed."""
+
+
+def _rounded(says: Any, right: Any, digits: int) -> bool:
+    numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in (says, right))
+    return numbers and abs(says - right) <= 1.5 * 10**-digits
+
+
+def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | None:
+    """Return a candidate with the figures that a lock recorded; None where they are none.
+
+    What is summed or divided is made anew of what it is made of: the total of its parts, the headroom of the total,
+    the cost of the recorded price.
+    """
+    from planner.solve.judge import headroom
+
+    row = lock.workloads[workload.name]
+    choice = {key: value(written) for key, written in row["choice"].items()}
+    gpus, offer, parts = choice.get("gpus"), str(choice.get("offer")), row["memory"]["parts"]
+    if not isinstance(gpus, Fraction) or not all(type(size) is int for size in parts.values()):
+        return None
+    total, usable = sum(parts.values()), row["memory"]["usable"]
+    cost = _cost(row, lock.used.get("offers", {}).get(offer, {}), str(choice.get("market")))
+    outcomes: dict[str, Fraction | None] = {}
+    for name, written in row["outcomes"].items():
+        figure = value(written)
+        outcomes[name] = figure if isinstance(figure, Fraction) else None
+    outcomes |= {"memory": Fraction(total), "cost": Fraction(cost, SCALES["cost"])}
+    if usable > 0:
+        outcomes["headroom"] = headroom(total, usable)
+    _, penalty = broken_rules(problem, workload, choice, outcomes)
+    return Candidate(
+        workload.name,
+        workload.kind,
+        choice,
+        str(choice.get("gpu")),
+        int(gpus),
+        offer,
+        row["instances"],
+        cost,
+        penalty,
+        usable,
+        total,
+        parts,
+        parts,
+        row["memory"].get("peak_moment"),
+        outcomes,
+        (),
+    )
+
+
+def _cost(row: Mapping[str, Any], recorded: Mapping[str, Any], market: str) -> int:
+    """Return what the instances of a workload cost by the price that a lock recorded, its own figure without one."""
+    price = recorded.get(PRICES.get(market, ""))
+    if isinstance(price, bool) or not isinstance(price, int | float) or not isfinite(price):
+        own: int = row["cost_micro_usd_per_hour"]
+        return own
+    return round(Fraction(str(price)) * 10**6) * int(row["instances"])

@@ -2,81 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, error, warning
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND
-from planner.lock.digest import catalog_digests, import_digests, plan_digest, row_digest
-from planner.lock.lock import plain
+from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
+from planner.lock.figures import Difference, differences, expected, told
+from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
-from planner.lock.recompute import FOLLOWS, recompute, value
-from planner.solve.candidate import Broken, Candidate
+from planner.lock.recompute import FOLLOWS, contradictions, recompute, value, with_recorded_offers
+from planner.lock.since import Row, changed_rows, is_older, newer_release, told_figures, told_rows
+from planner.lock.text import number
+from planner.solve.candidate import Broken, Candidate, Solved
 from planner.solve.offered import unoffered
 from planner.solve.together import broken_together, settle_costs
 
 
 def verify(
-    problem: Problem, catalog: Catalog, texts: Mapping[str, str], lock: Lock, strict: bool = False
+    problem: Problem, catalog: Catalog, texts: Mapping[str, str], lock: Lock
 ) -> tuple[list[Diagnostic], dict[str, Candidate]]:
     """Return what is wrong with a lock, and the locked candidates computed again.
 
-    `strict` makes an error of a catalog that changed where the plan might have chosen from.
+    A lock of the same release and the same rows says nothing but what follows from its choices. One that is older is
+    held against itself; what today's rows and formulas make of its choices is a warning, or an error where they break
+    a rule.
     """
     again = f"run `planner solve {problem.path}` and review the new lock"
-    stale = _stale(problem, texts, lock, again) or _offered(problem, catalog, lock, again)
+    stale = _stale(problem, texts, lock, again) or _said(problem, lock, again)
     if stale:
         return stale, {}
-    found: list[Diagnostic] = []
+    today = with_recorded_offers(problem, lock)
+    gone = {offer for offer in _offers(lock) if problem.offers.get(offer) is None}
+    found = _searched(problem, catalog, lock, gone, again)
+    if found:
+        return found, {}
     rows: dict[str, Candidate] = {}
-    for workload in problem.workloads:
-        locked = lock.workloads[workload.name]
-        row = recompute(problem, workload, locked["choice"], catalog)
-        if row is None:
-            where = lock.span("workloads", workload.name, "choice", "offer")
-            found.append(error("E0804", f"`{workload.name}` can no longer be had as it is locked", where, help=again))
-            continue
-        rows[workload.name] = row
-    rows = settle_costs(problem, rows)
-    for workload in problem.workloads:
+    for workload in today.workloads:
+        row = recompute(today, workload, lock.workloads[workload.name]["choice"], catalog)
+        if row is not None:
+            rows[workload.name] = row
+    rows = settle_costs(today, rows)
+    changed = changed_rows(problem, catalog, lock, rows)
+    found += newer_release(lock)
+    aged = is_older(lock) or bool(changed)
+    for workload in today.workloads:
         if workload.name not in rows:
-            continue
-        row = rows[workload.name]
-        found += _broken(workload, row, lock, again) or _figures(problem, catalog, workload, row, lock, again)
-    if not found:
-        found += _shared(problem, rows, lock, again)
-    if not found:
-        found += _domain(problem, catalog, lock, again, strict)
+            found += _unavailable(workload, lock, changed, again)
+        else:
+            found += _broken(workload, rows[workload.name], lock, again)
+    if len(rows) == len(today.workloads):
+        found += _shared(today, rows, lock, again)
+    if not any(item.is_error for item in found):
+        found += told_rows(changed, lock, again)
+        if not aged:
+            wanted = expected(today, catalog, texts, lock, rows)
+            found += told(list(_without_domain(differences(lock.document, wanted))), lock, again)
+        else:
+            found += told(list(contradictions(today, lock)), lock, again)
+            for name, row in rows.items():
+                locked = lock.workloads[name]
+                found += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
+    if not any(item.is_error for item in found):
+        found += _domain(problem, catalog, lock, again)
     return found, rows
+
+
+def _offers(lock: Lock) -> set[str]:
+    return {str(row["choice"].get("offer")) for row in lock.workloads.values()}
+
+
+def _without_domain(found: Iterable[Difference]) -> Iterator[Difference]:
+    """Yield differences but for catalogs whose digest is another now: of these another finding speaks."""
+    kept = list(found)
+    moved = {item.place[:2] for item in kept if item.place[0] == "catalogs" and item.place[2:] in ((), ("digest",))}
+    yield from (item for item in kept if item.place[:2] not in moved)
+
+
+def _unavailable(workload: Workload, lock: Lock, changed: list[Row], again: str) -> list[Diagnostic]:
+    """Return an E0804 where a choice cannot be computed though all that it rests on is there."""
+    if any(item.now is None and item.kind in ("gpus", "models", "formats", "engines") for item in changed):
+        return []
+    message = f"the offer locked for `{workload.name}` is no longer available as it is locked"
+    return [error("E0804", message, lock.span("workloads", workload.name, "choice", "offer"), help=again)]
 
 
 def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -> list[Diagnostic]:
     """Return what was said anew since the lock was written."""
     if lock.plan != plan_digest(texts.get(problem.path, "")):
-        message = f"{lock.path} answers another text of this plan"
-        return [error("E0802", message, lock.span("plan"), label="the plan has changed since", help=again)]
+        message = f"{lock.path} is out of date: {problem.path} has changed since it was solved"
+        return [error("E0802", message, lock.span("plan"), help=again)]
     now = import_digests(problem.path, texts)
     out = []
     for name in sorted({*now, *lock.imports}):
         if now.get(name) != lock.imports.get(name):
-            verb = "is imported anew" if name not in lock.imports else "has changed" if name in now else "is gone"
-            message = f'{lock.path} answers other imports: "{name}" {verb}'
+            verb = "was added" if name not in lock.imports else "has changed" if name in now else "was removed"
+            message = f'{lock.path} is out of date: imports have changed: "{name}" {verb}'
             out.append(error("E0802", message, lock.span("imports", name), help=again))
     names = {item.name for item in problem.workloads}
     for name in sorted(names ^ set(lock.workloads)):
-        verb = "has no answer for" if name in names else "answers a workload that is gone:"
+        verb = "has no answer for" if name in names else "has an answer for a workload that was removed:"
         out.append(error("E0802", f"the lock {verb} `{name}`", lock.span("workloads", name), help=again))
     return out
 
 
-def _offered(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Diagnostic]:
-    """Return the locked choices that the search would not enumerate for the plan, and the decisions left out."""
+def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
+    """Return the locked choices that the plan does not offer, and the decisions left out."""
     out: list[Diagnostic] = []
     for workload in problem.workloads:
-        before = len(out)
         choice = lock.workloads[workload.name]["choice"]
         unsaid = [
             row.name
@@ -101,27 +136,31 @@ def _offered(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list
                     help=again,
                 )
             )
-        if len(out) == before:
-            out += _searched(problem, workload, choice, catalog, lock, again)
     return out
 
 
-def _searched(
-    problem: Problem, workload: Workload, choice: Mapping[str, Any], catalog: Catalog, lock: Lock, again: str
-) -> list[Diagnostic]:
-    """Return the rules of structure that a choice breaks, and its values that are not what is tried where a plan does
-    not say."""
-    names = BY_KIND[workload.kind]
-    decided = {key: value(written) for key, written in choice.items() if key in names}
-    return [
-        error(
-            "E0804",
-            f"the locked {workload.name}.{fault.quantity} = {plain(fault.has)} cannot be: expected {fault.needs}",
-            lock.span("workloads", workload.name, "choice", fault.quantity),
-            help=again,
-        )
-        for fault in unoffered(problem, workload, decided, catalog)
-    ]
+def _searched(problem: Problem, catalog: Catalog, lock: Lock, gone: set[str], again: str) -> list[Diagnostic]:
+    """Return the rules of structure that locked choices break, and what of them the search would not try for the plan;
+    an offer that is `gone` from the catalogs aside."""
+    out: list[Diagnostic] = []
+    for workload in problem.workloads:
+        names, choice = BY_KIND[workload.kind], lock.workloads[workload.name]["choice"]
+        decided = {key: value(written) for key, written in choice.items() if key in names}
+        try:
+            faults = unoffered(problem, workload, decided, catalog)
+        except (KeyError, ValueError):
+            continue  # a format or an engine that is no longer there
+        out += [
+            error(
+                "E0804",
+                f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} cannot be: expected {fault.needs}",
+                lock.span("workloads", workload.name, "choice", fault.quantity),
+                help=again,
+            )
+            for fault in faults
+            if fault.quantity != "offer" or fault.has not in gone
+        ]
+    return out
 
 
 def _may_be(workload: Workload, key: str, written: Value) -> bool:
@@ -155,60 +194,8 @@ def _broken(workload: Workload, row: Candidate, lock: Lock, again: str) -> list[
 def _by(item: Broken) -> str:
     if item.needs is None and item.has is None:
         return ""
-    needs, has = (("unknown" if number is None else plain(number)) for number in (item.needs, item.has))
+    needs, has = ("unknown" if figure is None else number(figure) for figure in (item.needs, item.has))
     return f": {needs} against {has}" + (f" {item.unit}" if item.unit else "")
-
-
-def _figures(
-    problem: Problem, catalog: Catalog, workload: Workload, row: Candidate, lock: Lock, again: str
-) -> list[Diagnostic]:
-    """Return the figures that are not what was locked, and the catalog rows that changed."""
-    locked = lock.workloads[workload.name]
-    memory = locked["memory"]
-    pairs: list[tuple[str, Any, Any, tuple[str, ...]]] = [
-        ("cost_micro_usd_per_hour", locked["cost_micro_usd_per_hour"], row.cost, ()),
-        ("instances", locked["instances"], row.instances, ()),
-        ("usable", memory["usable"], row.usable, ("memory",)),
-        ("total", memory["total"], row.total, ("memory",)),
-        *((name, locked["choice"].get(name), plain(now), ("choice",)) for name, now in sorted(row.choice.items())),
-        *((name, memory["parts"].get(name), size, ("memory", "parts")) for name, size in row.parts.items()),
-        *(
-            (name, locked["outcomes"].get(name), plain(now), ("outcomes",))
-            for name, now in sorted(row.outcomes.items())
-            if now is not None
-        ),
-    ]
-    other = [(name, was, now, keys) for name, was, now, keys in pairs if was != now]
-    if not other:
-        return []
-    name, was, now, keys = other[0]
-    changed = _changed(problem, catalog, lock)
-    reason = f"; changed since: {', '.join(changed)}" if changed else ""
-    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
-    return [
-        error(
-            "E0802",
-            f"the locked {name}{more} of `{workload.name}` is not what it is now{reason}",
-            lock.span("workloads", workload.name, *keys, name),
-            label=f"now {now}" if was is not None else "missing",
-            help=again,
-        )
-    ]
-
-
-def _changed(problem: Problem, catalog: Catalog, lock: Lock) -> list[str]:
-    """Return the rows the answer uses whose content is not what it was, as `offers/ID`."""
-    out = []
-    for kind, rows in lock.used.items():
-        for key, was in rows.items():
-            try:
-                now = row_digest(problem, catalog, kind, key)
-            except KeyError:
-                out.append(f"{kind}/{key} (gone)")
-                continue
-            if now != was:
-                out.append(f"{kind}/{key}")
-    return out
 
 
 def _shared(problem: Problem, rows: Mapping[str, Candidate], lock: Lock, again: str) -> list[Diagnostic]:
@@ -229,17 +216,17 @@ def _shared(problem: Problem, rows: Mapping[str, Candidate], lock: Lock, again: 
     return out
 
 
-def _domain(problem: Problem, catalog: Catalog, lock: Lock, again: str, strict: bool) -> list[Diagnostic]:
+def _domain(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Diagnostic]:
     """Return whether rows the plan may choose from changed: the answer holds, but may no longer be the best."""
     now = catalog_digests(problem, catalog)
     kinds = [
         kind
         for kind in sorted({*now, *lock.catalogs})
-        if kind not in now or lock.catalogs.get(kind, {}).get("digest") != now[kind].digest
+        if (kind not in now or lock.catalogs.get(kind, {}).get("digest") != now[kind].digest)
+        and not (lock.format == 1 and any(declared(problem, catalog, kind)))  # what they digested of these is not known
     ]
     if not kinds:
         return []
     message = f"{', '.join(kinds)} the plan may choose from have changed since {lock.path} was written"
-    make, code = (error, "E0802") if strict else (warning, "W0802")
     label = "the answer holds, but another may be better now"
-    return [make(code, message, lock.span("catalogs", kinds[0]), label=label, help=again)]
+    return [warning("W0802", message, lock.span("catalogs", kinds[0]), label=label, help=again)]

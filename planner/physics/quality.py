@@ -50,6 +50,17 @@ def recovery(
     """
     if format_id == native:
         return Fraction(1), "native"
+    worst, basis = deciding(rows, format_id, role, model_id, quantization)
+    if worst is None:
+        return None, basis
+    capped = ", above 100 % in its measurement" if worst.recovery > 1 else ""
+    return min(Fraction(1), worst.recovery), f"{basis}: {worst.id}{capped}"
+
+
+def deciding(
+    rows: Iterable[Recovery], format_id: str, role: str, model_id: str, quantization: str | None = None
+) -> tuple[Recovery | None, str]:
+    """The measurement that decides, the worst that fits, and of how many it is the worst; None if unmeasured."""
     rows = tuple(rows)
     wanted = measured_as(rows, format_id, role)
     fitting = [row for row in rows if row.format == wanted and row.role == role]
@@ -61,8 +72,7 @@ def recovery(
     same = [row for row in fitting if own and family(row.model) == own]
     worst = min(same or fitting, key=lambda row: (row.recovery, row.id))
     basis = f"worst of {len(same)} of the family {own}" if same else f"worst of {len(fitting)} of other families"
-    capped = ", above 100 % in its measurement" if worst.recovery > 1 else ""
-    return min(Fraction(1), worst.recovery), f"{basis}: {worst.id}{capped}"
+    return worst, basis
 
 
 def combined(weights: Fraction | None, kv_cache: Fraction | None) -> Fraction | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
+from math import gcd
 from threading import Thread
 from typing import Any
 
 from planner.record import dataclass
 from planner.solve import clock
+from planner.solve.candidate import TooWide
 
 INFINITY = 2**62
 EVERY = 0.1
@@ -156,14 +158,18 @@ def solve(
     workers: int = 1,
     hint: Sequence[int] | None = None,
 ) -> Solution | None:
-    """Minimise; return None where no solution keeps all rows, or none was found in time (see `infeasible`)."""
-    response = _response(model, objective, seconds, workers, hint)
+    """Minimise; return None where no solution keeps all rows, or none was found in time (see `infeasible`).
+
+    Raise TooWide where the numbers of a model are more than the solver counts with.
+    """
+    scale = gcd(*objective.values()) or 1  # smaller numbers for the same order
+    response = _response(model, {index: weight // scale for index, weight in objective.items()}, seconds, workers, hint)
     if response.status not in _codes("FEASIBLE", "OPTIMAL"):
         return None
     values = tuple(int(value) for value in response.solution)
     value = sum(weight * values[index] for index, weight in objective.items())
     proven = response.status in _codes("OPTIMAL")
-    bound = value if proven else round(response.best_objective_bound)
+    bound = value if proven else round(response.best_objective_bound) * scale
     return Solution(values, value, bound, proven)
 
 
@@ -199,4 +205,7 @@ def _response(
         "max_memory_in_mb": MEMORY_MB,
         "max_time_in_seconds": max(0.05, min(seconds, clock.left())),
     }
-    return _run(_text(model, objective, hint), settings)
+    response = _run(_text(model, objective, hint), settings)
+    if response.status in _codes("MODEL_INVALID"):
+        raise TooWide("the figures of this plan add up to more than can be counted exactly; state smaller numbers")
+    return response

@@ -49,19 +49,20 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
     values: list[int] = []
     bounds: list[int] = []
     proven = True
+    left_of_one = _takes_of_one(fleet)
     for terms in _stages(fleet, lambda: so_far[0]):
         if best is not None and (seconds() <= 0 or not clock.left()):
             proven = False
             break
-        base = _constant(fleet, terms)
+        base = _constant(fleet, terms, left_of_one)
         if base is not None and best is not None:  # nothing is left to choose here
             values.append(base)
             bounds.append(base)
             continue
         left = max(0.05, seconds())
-        found = cpsat.solve(
-            fleet.model, terms, seconds=left, workers=workers, hint=None if best is None else best.values
-        )
+        above, base = _above_least(fleet, terms)
+        hint = None if best is None else best.values
+        found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
         if found is None:
             if best is not None:
                 proven = False
@@ -69,9 +70,11 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
             raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
         best = found
         so_far[0] = found.values
-        values.append(found.value)
-        bounds.append(found.bound)
-        fleet.model.row(terms, high=found.value)
+        values.append(found.value + base)
+        bounds.append(found.bound + base)
+        fleet.model.row(above, high=found.value)
+        if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
+            left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
         if not found.proven:
             proven = False
             break
@@ -93,11 +96,32 @@ def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
                 yield name, place
 
 
-def _constant(fleet: Fleet, terms: Terms) -> int | None:
-    """Return the value of terms that no choice changes: all takes of a class weigh the same, and nothing else does."""
+def _above_least(fleet: Fleet, terms: Terms) -> tuple[Terms, int]:
+    """Return terms without what every row of a class weighs at least, and what that comes to: smaller numbers."""
+    out, base = dict(terms), 0
+    for name, takes in fleet.takes.items():
+        least = min((terms.get(take, 0) for take in takes), default=0)
+        base += least * len(fleet.members[name])
+        out |= {take: terms.get(take, 0) - least for take in takes}
+    return out, base
+
+
+def _takes_of_one(fleet: Fleet) -> list[int] | None:
+    """Return the takes of the only workload, None where there are more."""
+    (name, group), *others = fleet.members.items()
+    return None if others or len(group) > 1 else fleet.takes[name]
+
+
+def _constant(fleet: Fleet, terms: Terms, left: Sequence[int] | None) -> int | None:
+    """Return the value of terms that no choice changes: all takes of a class weigh the same, and nothing else does.
+
+    `left` are the takes of an only workload that the stages before have left.
+    """
     rest, total = dict(terms), 0
     for name, takes in fleet.takes.items():
         weights = {rest.pop(variable, 0) for variable in takes}
+        if left is not None:
+            weights = {terms.get(variable, 0) for variable in left}
         if len(weights) != 1:
             return None
         total += weights.pop() * len(fleet.members[name])

@@ -1,0 +1,156 @@
+"""The catalog rows an answer rests on, each with its digest and what of it a reviewer reads: a price and its date, a
+GPU's memory, an engine's release. With them a lock can be judged when the catalogs have moved on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Engine, Offer
+from planner.language.problem import Problem, Workload
+from planner.lock.digest import row_digest
+from planner.lock.text import number
+from planner.physics import quality
+from planner.physics.inference.profile import release
+from planner.solve import layerwise
+from planner.solve.candidate import Candidate
+
+Facts = dict[str, Any]
+PRICES = {"on_demand": "on_demand_usd_per_hour", "spot": "spot_usd_per_hour"}
+"""What a market's price is called in a lock."""
+
+
+def used(rows: Mapping[str, Candidate], problem: Problem, catalog: Catalog) -> dict[str, dict[str, Facts]]:
+    """Return what is recorded of each row that an answer rests on, by catalog and id."""
+    found: dict[str, dict[str, Facts]] = {}
+    workloads = {item.name: item for item in problem.workloads}
+    for name in sorted(rows):
+        workload, row = workloads[name], rows[name]
+        for kind, key in _ids(workload, row, problem, catalog):
+            own = found.setdefault(kind, {}).setdefault(key, {})
+            more = facts(problem, catalog, kind, key, row, workload)
+            if kind == "engines" and own.get("release", more.get("release")) != more.get("release"):
+                more["release"] = ", ".join(sorted({*own["release"].split(", "), more["release"]}))
+            own |= more
+    return {
+        kind: {key: {**own[key], "digest": row_digest(problem, catalog, kind, key)} for key in sorted(own)}
+        for kind, own in sorted(found.items())
+    }
+
+
+def _ids(workload: Workload, row: Candidate, problem: Problem, catalog: Catalog) -> Iterable[tuple[str, str]]:
+    yield "models", workload.model.id
+    yield "gpus", row.gpu
+    yield "offers", row.offer
+    if workload.kind == "inference":
+        yield "engines", str(workload.given["engine"])
+    names = _formats(row)
+    yield from (("formats", name) for role in names.values() for name in role if name in problem.formats)
+    for role, formats in names.items():
+        if role in ("weights", "kv_cache"):
+            yield from (("quality", key) for key in _measured(workload, row, role, formats, problem, catalog))
+
+
+def _formats(row: Candidate) -> dict[str, list[str]]:
+    """Return the formats of a choice by decision; those of a mix each."""
+    out: dict[str, list[str]] = {}
+    for name in ("weights", "kv_cache", "activations"):
+        if name in row.choice:
+            label = str(row.choice[name])
+            out[name] = sorted(set(layerwise.layers_of(label))) if layerwise.is_mix(label) else [label]
+    return out
+
+
+def _measured(
+    workload: Workload, row: Candidate, role: str, names: Iterable[str], problem: Problem, catalog: Catalog
+) -> Iterable[str]:
+    """Yield the measurements that decided about the quality of formats."""
+    model = workload.model
+    how = str(row.choice["quantization"]) if role == "weights" else None
+    shipped = catalog.quality
+    for name in names:
+        fmt = problem.formats[name]
+        if name == model.native_format or (role == "weights" and fmt.quality is not None):
+            continue
+        known = [shipped[key] for key, its in zip(shipped, shipped.column("role"), strict=True) if its == role]
+        known += [item for item in problem.quality if item.role == role]
+        found, _ = quality.deciding(known, fmt.like or name, role, model.id, how)
+        if found is not None:
+            yield found.id
+
+
+def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidate, workload: Workload) -> Facts:
+    """Return what of a row a reviewer reads, without what it does not state. Raise KeyError where it is gone.
+
+    Of an offer's prices it is that of the market of `row`; the engine's release is that of `workload`'s version.
+    """
+    match kind:
+        case "offers":
+            offer = problem.offers[key]
+            return _offer(offer, str(row.choice["market"]))
+        case "gpus":
+            gpu = problem.gpus[key]
+            return {"memory": gpu.memory, "bandwidth": gpu.bandwidth, "power": gpu.power_w}
+        case "models":
+            return {"params": workload.model.params, "native_format": workload.model.native_format}
+        case "formats":
+            return {"bits": number(problem.formats[key].bits)}
+        case "engines":
+            return _engine(problem.engines.get(key) or catalog.engines[key], workload)
+        case "quality":
+            own = {item.id: item for item in problem.quality}
+            return {"recovery": number((own.get(key) or catalog.quality[key]).recovery)}
+    raise KeyError(kind)
+
+
+def _offer(offer: Offer, market: str) -> Facts:
+    price = offer.spot if market == "spot" else offer.price
+    out: Facts = {"gpu": offer.gpu, "gpus": offer.gpus, "sold_by": offer.sold_by}
+    if price is not None:
+        out[PRICES[market]] = number(Fraction(price, 10**6))
+    stated = {"as_of": offer.as_of or None, "available": offer.available, "network": offer.network}
+    return out | {name: value for name, value in stated.items() if value is not None}
+
+
+def _engine(engine: Engine, workload: Workload) -> Facts:
+    version = workload.given.get("engine_version")
+    if not engine.releases:
+        return {}
+    return {"release": ".".join(map(str, release(engine, None if version is None else str(version)).since))}
+
+
+def rebuilt(key: str, recorded: Mapping[str, Any], provider: str, region: str) -> Offer | None:
+    """Return an offer as a lock recorded it; None where it recorded too little, or what cannot be."""
+    gpu, gpus, sold_by = recorded.get("gpu"), recorded.get("gpus"), recorded.get("sold_by")
+    if not isinstance(gpu, str) or not isinstance(gpus, int) or not _whole(gpus) or sold_by not in ("instance", "gpu"):
+        return None
+    price, spot = (_micro(recorded.get(name)) for name in PRICES.values())
+    available, network = recorded.get("available"), recorded.get("network")
+    return Offer(
+        key,
+        provider,
+        key.rpartition("/")[2],
+        region,
+        gpu,
+        gpus,
+        price,
+        spot,
+        sold_by,
+        False,
+        str(recorded.get("as_of", "")),
+        "the lock",
+        available=available if _whole(available) else None,
+        network=network if _whole(network) else None,
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
+
+
+def _micro(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**9:
+        return None
+    return round(Fraction(str(value)) * 10**6)

@@ -1,0 +1,182 @@
+"""What has changed since a lock was written: releases, catalog rows and the figures that follow, and what it costs.
+
+A change is a warning. The lock stays good as long as its answer keeps the plan's rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from planner import __version__
+from planner.catalog.catalog import Catalog
+from planner.diagnostics.diagnostic import Diagnostic, warning
+from planner.language.problem import Problem
+from planner.lock.digest import declared, row_digest
+from planner.lock.figures import ABSENT, shown
+from planner.lock.read import FORMATS, Lock
+from planner.lock.rows import PRICES, Facts, facts
+from planner.record import dataclass
+from planner.solve.candidate import Candidate
+
+HOURS = 730
+"""Hours of a month, as the language has it."""
+NEWEST = max(FORMATS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A catalog row that is not what a lock recorded: `now` is None where it is gone."""
+
+    kind: str
+    key: str
+    was: Facts
+    now: Facts | None
+
+
+def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate]) -> list[Row]:
+    """Return the rows of a lock whose digest is another now, and those that are gone."""
+    first = lock.format == 1
+    out = []
+    for kind, recorded in lock.used.items():
+        own = {key for key, _ in declared(problem, catalog, kind)}
+        for key, was in recorded.items():
+            if first and key in own:
+                continue  # the plan and its imports say it, whose own digests hold
+            try:
+                now = row_digest(problem, catalog, kind, key)
+            except KeyError:
+                out.append(Row(kind, key, was, None))
+                continue
+            if now != was.get("digest"):
+                out.append(Row(kind, key, was, _facts(problem, catalog, kind, key, rows)))
+    return out
+
+
+def _facts(problem: Problem, catalog: Catalog, kind: str, key: str, rows: Mapping[str, Candidate]) -> Facts:
+    """Return a row's facts as a workload of the answer would record them; none where no candidate is there."""
+    for workload in problem.workloads:
+        row = rows.get(workload.name)
+        if row is not None and (kind != "offers" or row.offer == key):
+            try:
+                return facts(problem, catalog, kind, key, row, workload)
+            except KeyError:
+                return {}
+    return {}
+
+
+def is_older(lock: Lock) -> bool:
+    """Return whether another release may have computed a lock's figures otherwise."""
+    return lock.format < NEWEST or lock.version != __version__
+
+
+def newer_release(lock: Lock) -> list[Diagnostic]:
+    """Return a warning where a lock was written by a newer release than this one, or by what is none."""
+    written, own = _release(lock.version), _release(__version__)
+    if written is not None and (own is None or written <= own):
+        return []
+    what = "a newer release than" if written else "an unknown release, and this is"
+    message = f"{lock.path} was written by planner {shown(lock.version)}, {what} planner {__version__}"
+    return [warning("W0804", message, lock.span("planner"), help="use the release that wrote it")]
+
+
+def _release(text: str) -> tuple[int, ...] | None:
+    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:[.+-]?[a-z0-9.]{1,40})?", text)
+    return None if found is None else tuple(int(part or 0) for part in found.groups())
+
+
+def told_rows(changed: Iterable[Row], lock: Lock, again: str) -> list[Diagnostic]:
+    """Return a W0804 for each changed row: what it said, and what it says now."""
+    return [
+        warning("W0804", _said(item), lock.span("used", item.kind, item.key), label="recorded here", help=again)
+        for item in changed
+    ]
+
+
+def _said(item: Row) -> str:
+    name = f"{item.kind}/{item.key}"
+    if item.now is None:
+        was = f" (it cost {_price(item.was)})" if _price(item.was) else ""
+        return f"{name} is no longer in the catalogs{was}"
+    told = []
+    if _price(item.was) and _price(item.now) and _price(item.was, dated=False) != _price(item.now, dated=False):
+        dates = [str(side.get("as_of", "")) for side in (item.was, item.now)]
+        between = f" ({dates[0]} → {dates[1]})" if all(dates) and dates[0] != dates[1] else ""
+        told.append(f"price {_price(item.was, False)} → {_price(item.now, False)}{between}")
+    elif item.was.get("as_of") != item.now.get("as_of") and "as_of" in item.was:
+        told.append(f"price of {item.was['as_of']} → {item.now.get('as_of', 'no date')}")
+    skip = {"digest", "as_of", *PRICES.values()}
+    recorded = len(item.was) > 1  # the first format has digests alone
+    for key in dict.fromkeys((*item.was, *item.now)) if recorded else ():
+        if key not in skip and item.now.get(key, ABSENT) != item.was.get(key, ABSENT):
+            told.append(f"{key} {_figure(key, item.was.get(key))} → {_figure(key, item.now.get(key))}")
+    if not told:
+        return f"{name} has changed since the lock was written"
+    return f"{name} has changed: {', '.join(told)}"
+
+
+def _price(row: Facts, dated: bool = True) -> str:
+    for key in PRICES.values():
+        if isinstance(row.get(key), int | float):
+            when = f" on {row['as_of']}" if dated and "as_of" in row else ""
+            return f"${row[key]:g}/h{when}"
+    return ""
+
+
+def _figure(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return shown(value)
+    if name in ("memory", "usable", "total"):
+        return f"{value / 2**30:.2f} GiB"
+    return f"{value:_}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def told_figures(
+    name: str, locked: Mapping[str, Any], now: Mapping[str, Any], lock: Lock, again: str
+) -> list[Diagnostic]:
+    """Return a W0804 of a workload whose figures are others by today's rows and formulas, with what that costs."""
+    digits = 9 if lock.format == 1 else 15
+    told = []
+    was_cost, is_cost = locked["cost_micro_usd_per_hour"], now["cost_micro_usd_per_hour"]
+    if was_cost != is_cost:
+        month = (is_cost - was_cost) * HOURS / 1e6
+        sign = "+" if month > 0 else "-"
+        told.append(f"cost ${was_cost / 1e6:g}/h → ${is_cost / 1e6:g}/h ({sign}${abs(month):,.2f} a month)")
+    pairs = [
+        ("instances", locked["instances"], now["instances"]),
+        ("memory", locked["memory"]["total"], now["memory"]["total"]),
+        ("usable", locked["memory"]["usable"], now["memory"]["usable"]),
+        *((f"memory.{key}", was, is_) for key, was, is_ in _pairs(locked["memory"]["parts"], now["memory"]["parts"])),
+        ("peak_moment", locked["memory"].get("peak_moment"), now["memory"].get("peak_moment")),
+        *_pairs(locked["outcomes"], now["outcomes"]),
+        *_pairs(locked["choice"], now["choice"]),
+    ]
+    for key, was, is_ in pairs:
+        if key == "cost" or _same(was, is_, digits):
+            continue
+        if not any(item.startswith(f"{key} ") for item in told):
+            figure = "memory" if key.startswith("memory") else key
+            told.append(f"{key} {_figure(figure, was)} → {_figure(figure, is_)}")
+    if not told:
+        return []
+    message = f"by today's catalogs and formulas `{name}` has {', '.join(told[:6])}"
+    more = f" and {len(told) - 6} more changes" if len(told) > 6 else ""
+    return [warning("W0804", message + more, lock.span("workloads", name), help=again)]
+
+
+def _pairs(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    return ((key, was.get(key), now.get(key)) for key in dict.fromkeys((*now, *was)))
+
+
+def _same(was: Any, now: Any, digits: int) -> bool:
+    if type(was) is type(now) and was == now:
+        return True
+    return (
+        isinstance(now, float)
+        and not isinstance(was, bool)
+        and isinstance(was, int | float)
+        and round(now, digits) == was
+    )
