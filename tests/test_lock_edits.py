@@ -149,6 +149,27 @@ def missed(loaded: Loaded, lock: dict[str, Any], draw: random.Random, most: int 
     ]
 
 
+def test_there_are_as_many_edits_as_are_promised() -> None:
+    count = 0
+    for name in PLANS:
+        found, _ = reading.read(ROOT / f"examples/{name}.lock", name)
+        assert found is not None
+        count += 2 * len(list(leaves(found.document))) + len(list(mappings(found.document)))
+    assert count >= 2000
+
+
+def test_an_edit_of_an_older_lock_is_found(tmp_path: Path) -> None:
+    """What another release computed may differ; what a lock says must still agree with itself and with its rows."""
+    loaded = loading("chat.mem")
+    assert loaded.problem is not None
+    answer = solve(loaded.problem, loaded.catalog, top=0)
+    whole = document(answer, loaded.problem, loaded.catalog, loaded.texts) | {"planner": "0.0.9"}
+    assert findings(loaded, whole) == []
+    made = [(way, other) for way, kind, other in edits(whole, random.Random(9)) if kind == "changed"]
+    unseen = [way for way, other in made if not findings(loaded, other)]
+    assert [way for way in unseen if way != ("planner",) and way[::2] != ("catalogs", "rows")] == []
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_solved_is_not_refused(seed: int, tmp_path: Path) -> None:
     """Random plans, solved, written and read again: `check` finds nothing; of some of them, every edit that is made."""

@@ -14,7 +14,7 @@ from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.problem import Problem
 from planner.lock.digest import declared, row_digest
-from planner.lock.figures import ABSENT, shown
+from planner.lock.figures import ABSENT, Difference, shown
 from planner.lock.read import FORMATS, Lock
 from planner.lock.rows import PRICES, Facts, facts
 from planner.record import dataclass
@@ -64,6 +64,24 @@ def _facts(problem: Problem, catalog: Catalog, kind: str, key: str, rows: Mappin
             except KeyError:
                 return {}
     return {}
+
+
+def misstated(
+    problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate], changed: Iterable[Row]
+) -> list[Difference]:
+    """Return what an older lock says of rows that are unchanged since, and that they do not say; what it does not
+    record, or this release no longer does, is no fault."""
+    moved = {(item.kind, item.key) for item in changed}
+    out = []
+    for kind, recorded in lock.used.items():
+        for key, was in recorded.items():
+            if len(was) > 1 and (kind, key) not in moved:
+                now = _facts(problem, catalog, kind, key, rows)
+                both = [
+                    name for name in was if name in now and (type(was[name]), was[name]) != (type(now[name]), now[name])
+                ]
+                out += [Difference(("used", kind, key, name), was[name], now[name]) for name in both]
+    return out
 
 
 def is_older(lock: Lock) -> bool:

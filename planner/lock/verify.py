@@ -14,7 +14,7 @@ from planner.lock.figures import Difference, differences, expected, told
 from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
 from planner.lock.recompute import FOLLOWS, contradictions, recompute, value, with_recorded_offers
-from planner.lock.since import Row, changed_rows, is_older, newer_release, told_figures, told_rows
+from planner.lock.since import Row, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
 from planner.lock.text import number
 from planner.solve.candidate import Broken, Candidate, Solved
 from planner.solve.offered import unoffered
@@ -61,7 +61,8 @@ def verify(
             wanted = expected(today, catalog, texts, lock, rows)
             found += told(list(_without_domain(differences(lock.document, wanted))), lock, again)
         else:
-            found += told(list(contradictions(today, lock)), lock, again)
+            wrong = [*contradictions(today, lock), *misstated(today, catalog, lock, rows, changed)]
+            found += told(wrong, lock, again)
             for name, row in rows.items():
                 locked = lock.workloads[name]
                 found += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
