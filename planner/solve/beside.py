@@ -101,14 +101,10 @@ def judged(this: Beside, row: int) -> Candidate:
     if not this.others and not this.problem.fleet:
         return found
     name = this.table.workload.name
-    before = settle_costs(this.problem, this.others)
     whole = settle_costs(this.problem, {**this.others, name: found})
-    own = {(owner, item.rule) for owner, row_ in before.items() for item in row_.broken}
-    more = [
-        item for owner, row_ in whole.items() for item in row_.broken if owner != name and (owner, item.rule) not in own
-    ]
+    more = [item for owner, other in whole.items() if owner != name for item in other.broken]
     more += broken_together(this.problem, whole)
-    cost = sum(row_.cost for row_ in whole.values()) if this.others else None
+    cost = sum(other.cost for other in whole.values()) if this.others else None
     return replace(whole[name], broken=(*whole[name].broken, *more), together=cost)
 
 
@@ -227,14 +223,11 @@ def _broken_beside(
     for rule in problem.rules:
         if len(speaks_of(rule.condition)) != 1 and name in speaks_of(rule.condition):
             yield rule.name, ~_kept(problem, table, rule.condition, others, most)
-    known = {(owner, item.rule) for owner, row in before.whole.items() for item in row.broken}
-    for case in shared:
-        for owner, row in case.whole.items():
-            for item in row.broken if owner != name else ():
-                if (owner, item.rule) not in known:
-                    where = numpy.zeros(table.rows, dtype=bool)
-                    where[case.rows] = True
-                    yield item.rule, where
+    for case in (before, *shared):  # whom nobody shares with any more pays more, and may break a rule of its own
+        for lost in {item.rule for owner, row in case.whole.items() if owner != name for item in row.broken}:
+            where = numpy.zeros(table.rows, dtype=bool)
+            where[case.rows] = True
+            yield lost, where
 
 
 def _over(problem: Problem, bound: FleetBound, table: Table, rest: Mapping[str, Candidate]) -> Column:

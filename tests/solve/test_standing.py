@@ -74,10 +74,8 @@ def test_several_workloads(seed: int, tmp_path: Path) -> None:
 
 def whole(problem: Problem, others: dict[str, Candidate], row: Candidate) -> tuple[tuple[int, ...], list[str]]:
     """Return what the plan's objective is with a candidate in place of the choice, and the rules that it breaks."""
-    alone = settle_costs(problem, others)
     chosen = settle_costs(problem, {**others, row.workload: row})
-    known = {(name, item.rule) for name, found in alone.items() for item in found.broken}
-    broken = [item.rule for name, found in chosen.items() for item in found.broken if (name, item.rule) not in known]
+    broken = [item.rule for found in chosen.values() for item in found.broken]
     if others or problem.fleet:
         broken += [item.rule for item in broken_together(problem, chosen)]
     goals = []
@@ -193,3 +191,20 @@ def test_what_another_workload_uses_up_does_not_fit(tmp_path: Path) -> None:
     assert (row.gpu, [fault.rule for fault in row.broken]) == ("l40s", ["free.available"])
     stands = {item.gpu: item.status for item in answer.hardware if item.workload == without.chosen.workload}
     assert (stands["a10g"], stands["l40s"]) == ("chosen", "breaks")
+
+
+def test_what_leaves_another_workload_to_pay_alone_breaks_its_rule(tmp_path: Path) -> None:
+    """Two workloads share a rack, one may not pay more than its half: the other cannot move away."""
+    text = (
+        "offer rack { gpu = l40s; gpus = 2; price = $4/h }\noffer card { gpu = a10g; gpus = 1; price = $3/h }\n"
+        + "".join(
+            f'inference {name} {{ model = "meta-llama/Llama-3.2-1B"; context = 4Ki; concurrency = 4; gpus = 1; '
+            f"provider = own; {rule} }}\n"
+            for name, rule in (("a", ""), ("b", "cost <= $2/h"))
+        )
+    )
+    answer = solve(problem_of(text, tmp_path), CATALOG, hardware=True)
+    assert [item.chosen.gpu for item in answer.workloads] == ["l40s", "l40s"]
+    (stand,) = (item for item in answer.hardware if (item.workload, item.gpu) == ("a", "a10g"))
+    assert stand.status == "breaks" and stand.best is not None
+    assert [fault.rule for fault in stand.best.broken] == ["b.cost"]
