@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from planner.catalog.offers import Listing
 from planner.catalog.records import Offer
 from planner.language.defaults import STATED
-from planner.language.problem import Problem, Workload
+from planner.language.problem import Problem, Workload, by_run
 from planner.record import dataclass
 from planner.solve.rules import reads, simple
 
@@ -116,13 +116,14 @@ def _available(offer: Offer, found: Renting) -> Renting | None:
 class Market:
     """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
     whether hosts and their network matter (`joined`). `any_price` is whether a dearer offer can be better than a
-    cheaper one of the same hardware."""
+    cheaper one of the same hardware, `faster` whether it can be where its network is faster."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
     shared: bool
     joined: bool
     any_price: bool = False
+    faster: bool = False
 
 
 def market_of(problem: Problem, workload: Workload) -> Market:
@@ -135,8 +136,9 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     read = {name for condition in conditions for name in reads(condition, workload.name)}
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
-    joined = workload.kind == "training" and not read.isdisjoint(TIMES)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, any_price(problem, workload))
+    joined = workload.kind == "training"
+    faster = joined and (by_run(problem.workloads) or not read.isdisjoint(TIMES))
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, any_price(problem, workload), faster)
 
 
 MONEY = frozenset({"cost", "total_cost", "cost_per_token"})
@@ -180,15 +182,21 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> l
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
             kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(found)
     for alike in kinds.values():
-        kept += _cheapest(alike, market.joined)
+        kept += _cheapest(alike, market)
     return sorted(kept, key=_order)
 
 
-def _cheapest(alike: list[Renting], joined: bool) -> list[Renting]:
-    """Return the cheapest, and where hosts and their network matter, each that is cheaper than all as fast as it."""
+def _cheapest(alike: list[Renting], market: Market) -> list[Renting]:
+    """Return the cheapest, and where hosts and their network matter, each that is cheaper than all as fast as it: where
+    a time only breaks ties, of equal cost and as many rented GPUs."""
+    ordered = sorted(alike, key=_order)
+    if not market.faster:
+        ordered = [item for item in ordered if _order(item)[:2] == _order(ordered[0])[:2]]
     out: list[Renting] = []
-    for item in sorted(alike, key=_order):
-        if not any(not joined or (have.per_host >= item.per_host and have.network >= item.network) for have in out):
+    for item in ordered:
+        if not any(
+            not market.joined or (have.per_host >= item.per_host and have.network >= item.network) for have in out
+        ):
             out.append(item)
     return out
 

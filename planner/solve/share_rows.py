@@ -93,6 +93,8 @@ def split(fleet: Fleet, without: frozenset[str]) -> None:
             continue
         states[pool] = dict.fromkeys(_states(fleet, found), 0)
         count += mine * len(states[pool])
+        if count > STATES and not sharing.needed:
+            return  # a tie-break then counts what each would pay alone
         if count > STATES:
             raise TooWide("too many ways to share instances, and rules or goals read what each workload pays of them")
     for pool, known in states.items():

@@ -8,15 +8,15 @@ goal) is known once n and K are: rows are split by the state (n, K) of their poo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.linear import conjuncts, linear
-from planner.language.problem import Bound, Preference, Problem, Rule
+from planner.language.problem import Bound, Goal, Preference, Problem, Rule
 from planner.record import dataclass
-from planner.solve.ranking import quantity_of
+from planner.solve.ranking import quantity_of, ties
 from planner.solve.renting import MONEY
 from planner.solve.rules import reads, simple, speaks_of
 from planner.solve.scale import SCALES
@@ -47,7 +47,8 @@ class Shares:
 
     `pools` are those that several workloads may use. By workload, `possible` says which rows may be shared, `caps` are
     upper bounds on cost, `bounds` and `rules` what else its own relations ask of money. `wishes` are the preferences
-    about one workload's money. `split` are the workloads of which something other than a cap reads the share.
+    about one workload's money. `split` are the workloads of which something other than a cap reads the share;
+    unless that is `needed`, it is no more than a tie-break.
     """
 
     pools: frozenset[Pool]
@@ -57,6 +58,7 @@ class Shares:
     rules: Mapping[str, tuple[Rule, ...]]
     wishes: tuple[Preference, ...]
     split: frozenset[str]
+    needed: bool
 
     @property
     def read(self) -> bool:
@@ -113,7 +115,9 @@ def survey(problem: Problem, tables: Mapping[str, Table]) -> Shares:
     for wish in wishes:
         split |= speaks_of(wish.condition)
     split |= set(_read_together(problem, tables))
-    return Shares(pools, possible, caps, bounds, rules, wishes, frozenset(split) & some)
+    needed = bool(split & some)
+    split |= set(_read_by(ties(problem), tables))
+    return Shares(pools, possible, caps, bounds, rules, wishes, frozenset(split) & some, needed)
 
 
 def _cap(rule: str, bound: Bound) -> Cap | None:
@@ -128,10 +132,7 @@ def _money(condition: Expression) -> bool:
 
 def _read_together(problem: Problem, tables: Mapping[str, Table]) -> Iterator[str]:
     """Yield the workloads whose money goals, bounds of the fleet and conditions over several workloads read."""
-    for goal in problem.goals:
-        owner, name = goal.quantity.rpartition(".")[0], quantity_of(goal)
-        if name in MONEY and (name != "cost" or owner not in ("", "fleet")):
-            yield from tables if owner in ("", "fleet") else (owner,)
+    yield from _read_by(problem.goals, tables)
     if any(bound.quantity in MONEY and bound.quantity != "cost" for bound in problem.fleet):
         yield from tables
     broad = [rule.condition for rule in problem.rules if len(speaks_of(rule.condition)) != 1]
@@ -139,6 +140,14 @@ def _read_together(problem: Problem, tables: Mapping[str, Table]) -> Iterator[st
     conditions += [wish.condition for wish in problem.preferences if len(speaks_of(wish.condition)) != 1]
     for condition in conditions:
         yield from (owner for owner in speaks_of(condition) if reads(condition, owner) & MONEY)
+
+
+def _read_by(goals: Iterable[Goal], tables: Mapping[str, Table]) -> Iterator[str]:
+    """Yield the workloads whose money goals read, other than what all pay together."""
+    for goal in goals:
+        owner, name = goal.quantity.rpartition(".")[0], quantity_of(goal)
+        if name in MONEY and (name != "cost" or owner not in ("", "fleet")):
+            yield from tables if owner in ("", "fleet") else (owner,)
 
 
 def is_whole(condition: Expression, tables: Mapping[str, Table]) -> bool:
@@ -213,7 +222,9 @@ def kept_apart(problem: Problem, table: Table, shares: Shares, rows: Column) -> 
 def limits_of(problem: Problem, table: Table, shares: Shares) -> list[Column]:
     """Return columns, less being better, that rows which stand for others must not have more of: with them a share of a
     total cost or of a cost per token is no larger."""
-    goals = {quantity_of(goal) for goal in problem.goals} if table.workload.name in shares.split else set()
+    if table.workload.name not in shares.split:
+        return []
+    goals = {quantity_of(goal) for goal in (*problem.goals, *ties(problem))}
     out = [table.outcome("duration")] if "total_cost" in goals and "duration" in table.outcomes else []
     if "cost_per_token" in goals and "throughput" in table.outcomes:
         out.append(-table.outcome("throughput"))

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from planner.record import dataclass
 from planner.solve import clock, cpsat
+from planner.solve.audit import Contradiction
 from planner.solve.fleet import Fleet
 from planner.solve.ranking import HUGE, PACE, RENTED, Worst, column, quantity_of, ties, worst_places
 from planner.solve.renting import MONEY
@@ -65,6 +66,8 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
         found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
         if found is None:
             if best is not None:
+                if cpsat.infeasible(fleet.model, seconds=max(0.05, seconds())):
+                    raise Contradiction("the solver finds no answer where it has found one before")
                 proven = False
                 break
             raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
