@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,7 @@ def test_wheel_solves_a_plan(tmp_path: Path) -> None:
         **run,  # type: ignore[call-overload]
     )
     wheel = next((tmp_path / "dist").glob("*.whl"))
+    assert "planner/_data/grammar/mem.table.json" in zipfile.ZipFile(wheel).namelist()
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-q", wheel], **run)  # type: ignore[call-overload]

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from planner import __version__
+from planner.diagnostics.shown import lines
 
 DEBUG = "PLANNER_DEBUG"
 """The environment variable that asks for tracebacks, as `--debug` does: set, and neither empty nor 0."""
@@ -42,7 +43,7 @@ def report(problem: BaseException, words: Sequence[str]) -> None:
     """Print a fault on stderr, behind its traceback where that is asked for."""
     shown = line(problem, words)
     if asked():
-        traceback.print_exception(problem)
+        print(lines("".join(traceback.format_exception(problem))), file=sys.stderr, end="")
     print(shown, file=sys.stderr, flush=True)
 
 
