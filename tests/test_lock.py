@@ -437,6 +437,14 @@ def test_an_offer_that_is_gone_is_judged_as_it_was_recorded(
     assert any(item.code == "E0805" for item in verified(plan, found))
 
 
+def test_a_kind_of_row_that_this_release_lacks_is_named(plan: Path) -> None:
+    newer = copy.deepcopy(read_lock(plan).document)
+    newer["used"]["kernels"] = {"flash": {"digest": "0" * 64}}
+    found, broken = reading.parse(sealed(newer), str(path_for(plan)), "again")
+    assert found is not None, broken
+    assert any("kernels/flash" in item.message for item in verified(plan, found))
+
+
 def test_a_field_that_a_record_gains_changes_no_digest(tmp_path: Path) -> None:
     path = tmp_path / "own.mem"
     own_offer = "offer mine { gpu = l4; gpus = 1; price = $1/h }\n"

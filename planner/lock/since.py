@@ -40,7 +40,11 @@ def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[s
     first = lock.format == 1
     out = []
     for kind, recorded in lock.used.items():
-        own = {key for key, _ in declared(problem, catalog, kind)}
+        try:
+            own = {key for key, _ in declared(problem, catalog, kind)}
+        except KeyError:  # a kind of row that this release does not have
+            out += [Row(kind, key, was, None) for key, was in recorded.items()]
+            continue
         for key, was in recorded.items():
             if first and key in own:
                 continue  # the plan and its imports say it, whose own digests hold

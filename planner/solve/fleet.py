@@ -212,7 +212,8 @@ def _reduced(
     goal = next(iter(problem.goals), None)
     cheapest = goal is not None and goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize"
     cheapest = cheapest and not first and bounded is None and not wants_money_spent(problem) and not sharing.read
-    if not coupled(problem, tables) and first is None and bounded is None:
+    sums = not any(keys.worst for keys in ranks.values())  # what is the worst of all couples them
+    if sums and not coupled(problem, tables) and first is None and bounded is None:
         return {name: uncoupled(tables[name], fitting[name], ranks[name]).tolist() for name in members}
     takes, rows = {}, {}
     for name in members:

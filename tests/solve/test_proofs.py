@@ -149,6 +149,22 @@ def test_trainings_that_all_say_tokens_are_solved_for_the_run(tmp_path: Path) ->
     assert answer(f"{offers}{block} }}\n", tmp_path).workloads[0].chosen.offer == "slow"
 
 
+def test_the_worst_of_all_frees_the_others_below_it(tmp_path: Path) -> None:
+    """`a` has the least headroom of both whatever is chosen, so that `t` is free to be faster than roomy."""
+    found = answer(
+        "offer o0 { gpu = a100_sxm_80gb; gpus = 1; price = $1/h; provider = lambda }\n"
+        "offer o1 { gpu = a10g; gpus = 1; price = $4/h; provider = lambda }\n"
+        f"training t {{ {RUN}; offer in {{o0, o1}}; gpus in {{1, 2}} }}\n"
+        'inference a { model = "meta-llama/Llama-3.2-1B"; context = 8192; concurrency = 44; offer in {o0, o1}; '
+        "gpus = 1 }\n"
+        "minimize cost then maximize headroom\n",
+        tmp_path,
+    )
+    run = next(item.chosen for item in found.workloads if item.chosen.workload == "t")
+    assert found.outcome == "optimal"
+    assert run.choice["checkpointing"] == "none"
+
+
 def test_what_two_ways_disagree_on_is_not_called_proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         "offer one { gpu = l4; gpus = 1; price = $1/h; provider = lambda }\n"

@@ -82,7 +82,7 @@ def test_what_cannot_be_split_is_said(tmp_path: Path) -> None:
         "gpu = a100_sxm_80gb; gpus = 1; expert_parallel = 4 }\n"
     )
     answer = answer_of(text, tmp_path)
-    assert answer.outcome == "infeasible" and answer.conflict[0].rule == "a.offer"
+    assert answer.outcome == "infeasible" and answer.conflict[0].rule == "a.expert_parallel"
 
 
 def test_no_rejected_hardware_fits_otherwise(tmp_path: Path) -> None:
