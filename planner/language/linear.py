@@ -207,7 +207,7 @@ def separable(node: tree.Expression) -> Separable | None:
     sign = Fraction(-1 if node.operator in (">=", ">") else 1)
     terms: dict[str, list[tree.Expression]] = {}
     constant = Fraction(0)
-    for item, factor in [*_addends(node.left, sign), *_addends(node.right, -sign)]:
+    for item, factor in [*addends(node.left, sign), *addends(node.right, -sign)]:
         owners = {owner for owner, _ in names(item)}
         if len(owners) > 1 or not _is_number(item):
             return None
@@ -228,20 +228,20 @@ def _times(item: tree.Expression, factor: Fraction) -> tree.Expression:
     return item if factor == 1 else tree.Binary("*", tree.Number(factor, None, str(factor), item.span), item, item.span)
 
 
-def _addends(node: tree.Expression, factor: Fraction) -> list[tuple[tree.Expression, Fraction]]:
+def addends(node: tree.Expression, factor: Fraction) -> list[tuple[tree.Expression, Fraction]]:
     """Return what an expression adds up, each with its factor; an item with a condition is 0 where that is false."""
     match node:
         case tree.Binary(operator="+" | "-"):
-            return [*_addends(node.left, factor), *_addends(node.right, factor if node.operator == "+" else -factor)]
+            return [*addends(node.left, factor), *addends(node.right, factor if node.operator == "+" else -factor)]
         case tree.Unary(operator="-"):
-            return _addends(node.operand, -factor)
+            return addends(node.operand, -factor)
         case tree.Call(function="sum"):
             found = []
             for item in node.arguments:
                 if _conditional(item):
                     found.append((_otherwise_zero(item, item.arguments[1]), factor))  # type: ignore[union-attr]
                 else:
-                    found += _addends(item, factor)
+                    found += addends(item, factor)
             return found
         case tree.Call(function="count"):
             return [(_counted(item), factor) for item in node.arguments]

@@ -23,7 +23,15 @@ def audit(problem: Problem, chosen: Mapping[str, Candidate], values: Sequence[in
     broken = broken_together(problem, chosen)
     if broken:
         raise Contradiction(f"the choices together break {_named(item.rule for item in broken)}")
-    for goal, value in zip(problem.goals, values, strict=True):
+    for goal, value, found in zip(problem.goals, values, goal_values(problem, chosen), strict=True):
+        if found != value:
+            raise Contradiction(f"{goal.quantity} is {value} in the model and {found} in the answer")
+
+
+def goal_values(problem: Problem, chosen: Mapping[str, Candidate]) -> list[int]:
+    """Return the value of each goal of an answer, in steps; broken preferences count where the cost is minimised."""
+    out = []
+    for goal in problem.goals:
         worst = is_worst(goal, len(problem.workloads))
         found = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
         if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
@@ -32,8 +40,8 @@ def audit(problem: Problem, chosen: Mapping[str, Candidate], values: Sequence[in
                 for wish in problem.preferences
                 if len(speaks_of(wish.condition)) != 1 and not holds_together(wish.condition, problem, chosen)
             )
-        if found != value:
-            raise Contradiction(f"{goal.quantity} is {value} in the model and {found} in the answer")
+        out.append(found)
+    return out
 
 
 def witness(found: Mapping[str, int], plain: Mapping[str, int]) -> None:

@@ -31,6 +31,10 @@ PATIENCE = 0.5
 """Seconds that CP-SAT has to stop in."""
 MEMORY_MB = 1024
 """The most memory that CP-SAT takes before it stops."""
+TERMS = 3_000_000
+"""The most terms that the rows of a model have: some 300 MB here, and as much again in its text."""
+AT_ONCE = 500
+"""So many rows and variables are added between two looks at the clock."""
 
 
 @dataclass(slots=True)
@@ -39,14 +43,25 @@ class Model:
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
     rows: list[tuple[dict[int, int], int, int]] = field(default_factory=list)
+    terms: int = 0
 
     def variable(self, low: int, high: int) -> int:
-        """Add a variable and return its index."""
+        """Add a variable and return its index; raise OutOfTime where no time is left, as `row` does."""
+        if len(self.ranges) % AT_ONCE == 0:
+            clock.look()
         self.ranges.append((low, high))
         return len(self.ranges) - 1
 
     def row(self, terms: Mapping[int, int], low: int = -INFINITY, high: int = INFINITY) -> None:
-        """Add a row; terms without weight are left out."""
+        """Add a row; terms without weight are left out. Raise TooWide where a model gets too large."""
+        if len(self.rows) % AT_ONCE == 0:
+            clock.look()
+        self.terms += len(terms)
+        if self.terms > TERMS:
+            raise TooWide(
+                f"what workloads share and the rules over several of them come to more than {TERMS:_} terms; "
+                "state fewer such rules, name the workloads they are about, or offer fewer values"
+            )
         self.rows.append(({index: weight for index, weight in terms.items() if weight}, low, high))
 
     def one_of(self, variables: Iterable[int]) -> None:
@@ -66,7 +81,7 @@ class Solution:
 
 def _text(model: Model, objective: Mapping[int, int], hint: Sequence[int] | None) -> str:
     out = [f"variables {{ domain: [{low}, {high}] }}" for low, high in model.ranges]
-    for terms, low, high in model.rows:
+    for terms, low, high in clock.watched(model.rows, 10 * AT_ONCE):
         indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
         out.append(
             f"constraints {{ linear {{ vars: [{indices}] coeffs: [{weights}] domain: [{low}, {high}] }} }}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from math import floor, lcm
+from math import floor
 from typing import TYPE_CHECKING
 
 from planner.language.evaluate import evaluate
@@ -20,7 +20,7 @@ from planner.solve.ranking import Keys, Worst
 from planner.solve.reduce import Takes, one_of_each, uncoupled, undominated, worth_sharing
 from planner.solve.renting import MONEY
 from planner.solve.rules import measure, reads, speaks_of
-from planner.solve.scale import SCALES, UNKNOWN, value
+from planner.solve.scale import SCALES, UNKNOWN, common, value
 from planner.solve.screen import penalties
 from planner.solve.settled import coupled
 from planner.solve.shares import Shares, is_whole, kept_apart, limits_of, survey, without_wishes
@@ -352,7 +352,9 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
                 barred.add(variable)  # what nobody knows keeps no bound
             else:
                 return False
-    scale = lcm(constant.denominator, *(weight.denominator for weight in weights.values()))
+    scale = common([constant, *weights.values()], LARGEST)
+    if scale is None:
+        return False
     terms = {variable: int(weight * scale) for variable, weight in weights.items()}
     if any(abs(weight) > LARGEST for weight in terms.values()):
         return False
@@ -377,7 +379,9 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
                 barred.append(variable)
             else:
                 weights[variable] = found.value
-    scale = lcm(rule.constant.denominator, *(weight.denominator for weight in weights.values()))
+    scale = common([rule.constant, *weights.values()], LARGEST)
+    if scale is None:
+        return False
     terms = {variable: int(weight * scale) for variable, weight in weights.items()}
     if any(abs(weight) > LARGEST for weight in terms.values()):
         return False

@@ -95,7 +95,7 @@ def _fleet_front(
     while len(out) < MOST and time.monotonic() < deadline and clock.left():
         try:
             found = descend(fleet, lambda: min(deadline - time.monotonic(), clock.left()))
-        except NoAnswer:
+        except (NoAnswer, clock.OutOfTime):
             break
         if not found.proven:
             break  # a point that is not proven is none

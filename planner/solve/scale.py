@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
+from math import lcm
 from typing import Any, Final
 
 SCALES: Final[dict[str, int]] = {
@@ -45,3 +47,14 @@ def steps(quantity: str, value: Any) -> Any:
 def value(quantity: str, count: int) -> Fraction | None:
     """Return steps in canonical units; None for UNKNOWN."""
     return None if count == UNKNOWN else Fraction(int(count), SCALES[quantity])
+
+
+def common(values: Iterable[Fraction], most: int) -> int | None:
+    """Return the least number that makes all values whole when they are multiplied by it, None where it is beyond
+    `most`; it never gets much longer than that on the way."""
+    scale = 1
+    for item in values:
+        scale = lcm(scale, item.denominator)
+        if scale > most:
+            return None
+    return scale

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
-from planner.solve.audit import audit
+from planner.solve import clock, cpsat
+from planner.solve.audit import audit, goal_values
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.fleet import Fleet, build
 from planner.solve.judge import judge_row
-from planner.solve.ranking import Keys
+from planner.solve.ranking import Keys, best
 from planner.solve.settled import Settled, coupled
 from planner.solve.stages import NoAnswer, descend
 from planner.solve.table import Table
-from planner.solve.together import settle_costs
+from planner.solve.together import broken_together, settle_costs
 
 if TYPE_CHECKING:
     from planner.solve.table import Column
+
+KEPT = 0.1
+"""The part of the time that is kept for what an answer says beside the choice itself."""
 
 
 def settle(
@@ -32,21 +36,27 @@ def settle(
     seconds: float,
     workers: int,
 ) -> Settled | tuple[Conflict, ...] | None:
-    """Return the proven choice, the conflict that leaves none, or None where time ran out before any."""
+    """Return the proven choice, the conflict that leaves none, or None where time ran out before any.
+
+    Where it runs out before the solver has any, a choice for each workload apart stands, if it keeps every rule.
+    """
     from planner.solve.affordable import affordable
     from planner.solve.threshold import lead
 
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (1 - KEPT) * min(seconds, clock.left())
     joint = coupled(problem, tables)
-    if joint:
-        fitting = affordable(problem, tables, fitting, ranks, workers)
-    first = lead(problem, tables, fitting, ranks, deadline)
-    fleet = build(first.problem, tables, first.fitting, first.ranks)
     try:
+        some = affordable(problem, tables, fitting, ranks, workers) if joint else fitting
+        first = lead(problem, tables, some, ranks, deadline)
+        fleet = build(first.problem, tables, first.fitting, first.ranks)
         found = descend(fleet, lambda: deadline - time.monotonic(), workers)
+    except clock.OutOfTime:
+        if clock.stopped():
+            raise
+        return fallback(problem, tables, fitting, ranks, catalog)
     except NoAnswer as nothing:
         if not nothing.proven:
-            return None
+            return fallback(problem, tables, fitting, ranks, catalog)
         if not all(table.thorough for table in tables.values()):
             return ()  # what is not all there does not tell which rules conflict
         from planner.solve.fleet_conflict import conflict_of
@@ -57,6 +67,27 @@ def settle(
     values, bounds = (*first.values, *found.values), (*first.bounds, *found.bounds)
     audit(problem, chosen, values)
     return Settled(rows, chosen, values, bounds, first.proven and found.proven)
+
+
+def fallback(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+) -> Settled | None:
+    """Return the best choice of those for each workload apart that keeps every rule together, None where none does:
+    the best by the objective, the cheapest, and the one with the fewest GPUs."""
+    found: list[Settled] = []
+    for order in (lambda name: (), lambda name: (tables[name].costs,), lambda name: (tables[name].gpus,)):
+        rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
+        if any(rows == item.rows for item in found):
+            continue
+        chosen = candidates(problem, tables, rows, catalog)
+        if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
+            values = goal_values(problem, chosen)
+            found.append(Settled(rows, chosen, values, [-cpsat.INFINITY] * len(values), False))
+    return min(found, key=lambda item: list(item.values), default=None)
 
 
 def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:

@@ -45,51 +45,70 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
 
     The rows that hold each stage stay in the model.
     """
-    best: cpsat.Solution | None = None
-    so_far: list[tuple[int, ...]] = [()]
+    best: list[cpsat.Solution] = []
     values: list[int] = []
     bounds: list[int] = []
-    proven = True
+    try:
+        proven = all(_descended(fleet, seconds, workers, best, values, bounds))
+    except clock.OutOfTime:
+        if not best:
+            raise
+        proven = False  # what the stages before have found stands
+    assert best
+    found, worst = best[-1].values, worst_places(fleet.problem)
+    last = [
+        max(_figure(fleet, name, at, place) for name, at in _taken(fleet, found))
+        if place in worst
+        else sum(weight * found[variable] for variable, weight in goal_terms(fleet, place).items())
+        for place in range(len(fleet.problem.goals))
+    ]
+    known = [*bounds, *[-cpsat.INFINITY] * len(last)][: len(last)]
+    for place in range(min(len(bounds), len(last))):
+        if place in worst:
+            known[place] = fleet.worst[place].value(known[place])
+    return Reached(found, tuple(last), tuple(known), proven)
+
+
+def _descended(
+    fleet: Fleet,
+    seconds: Callable[[], float],
+    workers: int,
+    best: list[cpsat.Solution],
+    values: list[int],
+    bounds: list[int],
+) -> Iterator[bool]:
+    """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
     left_of_one = _takes_of_one(fleet)
-    for terms in _stages(fleet, lambda: so_far[0]):
-        if best is not None and (seconds() <= 0 or not clock.left()):
-            proven = False
-            break
+    for terms in _stages(fleet, lambda: best[-1].values if best else ()):
+        if best and (seconds() <= 0 or not clock.left()):
+            yield False
+            return
         base = _constant(fleet, terms, left_of_one)
-        if base is not None and best is not None:  # nothing is left to choose here
+        if base is not None and best:  # nothing is left to choose here
             values.append(base)
             bounds.append(base)
             continue
         left = max(0.05, seconds())
         above, base = _above_least(fleet, terms)
-        hint = None if best is None else best.values
+        hint = best[-1].values if best else None
         found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
         if found is None:
-            if best is not None:
-                if cpsat.infeasible(fleet.model, seconds=max(0.05, seconds())):
-                    raise Contradiction("the solver finds no answer where it has found one before")
-                proven = False
-                break
-            raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
-        best = found
-        so_far[0] = found.values
+            if not best:
+                raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
+            if cpsat.infeasible(fleet.model, seconds=max(0.05, seconds())):
+                raise Contradiction("the solver finds no answer where it has found one before")
+            yield False
+            return
+        best.append(found)
         values.append(found.value + base)
         bounds.append(found.bound + base)
+        if not found.proven:
+            yield False
+            return
         fleet.model.row(above, high=found.value)
         if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
             left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
-        if not found.proven:
-            proven = False
-            break
-    assert best is not None
-    count = len(fleet.problem.goals)
-    last = [sum(w * best.values[v] for v, w in goal_terms(fleet, place).items()) for place in range(count)]
-    known = [*bounds, *[-cpsat.INFINITY] * count][:count]
-    for place, worst in fleet.worst.items():
-        if place < count:
-            last[place] = max(_figure(fleet, name, at, place) for name, at in _taken(fleet, best.values))
-            known[place] = worst.value(known[place])
-    return Reached(best.values, tuple(last), tuple(known), proven)
+        yield True
 
 
 def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:

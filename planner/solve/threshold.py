@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from planner.language.problem import Goal, Problem
 from planner.record import dataclass
-from planner.solve import cpsat
+from planner.solve import clock, cpsat
 from planner.solve.ranking import Keys, quantity_of
 from planner.solve.renting import MONEY
 from planner.solve.shares import survey
@@ -115,6 +115,9 @@ def _kept(problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, Colu
     from planner.solve.fleet import build
 
     cheapest = {name: Keys((table.costs,), ()) for name, table in tables.items()}
-    fleet = build(replace(problem, goals=COST), tables, rows, cheapest)
-    broken = cpsat.infeasible(fleet.model, seconds=max(0.5, deadline - time.monotonic()))
+    try:
+        fleet = build(replace(problem, goals=COST), tables, rows, cheapest)
+        broken = cpsat.infeasible(fleet.model, seconds=max(0.05, deadline - time.monotonic()))
+    except clock.OutOfTime:
+        return None
     return None if broken is None else not broken

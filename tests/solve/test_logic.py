@@ -13,8 +13,10 @@ from planner.language.evaluate import holds
 from planner.language.imports import load_text
 from planner.language.problem import Measure, Value
 from planner.language.resolve import resolve
-from planner.solve import cpsat
+from planner.solve import clock, cpsat, logic
+from planner.solve.candidate import TooWide
 from planner.solve.logic import demand
+from planner.solve.scale import common
 from planner.syntax import tree
 
 BLOCK = 'inference {} {{ model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 4 }}\n'
@@ -45,6 +47,10 @@ def rule(condition: str) -> tree.Expression:
         "count(w for w in workloads where w.tpot <= 30 ms) >= 2 or a.gpu == c.gpu",
         "sum(w.tpot for w in workloads) <= 60 ms",
         "not (max(w.tpot for w in workloads) > 30 ms)",
+        "count(v for v in workloads where v.gpus + b.gpus > 4) + c.gpus <= 4",
+        "not (count(v for v in workloads where count(w for w in workloads where v.gpus + w.gpus > 4) >= 2) >= 2)",
+        "count(w.tpot <= a.tpot for w in workloads) == 2",
+        "count(w.gpus * a.gpus > 3 for w in workloads where w.tpot + b.tpot <= 70 ms) != 1",
     ],
 )
 @pytest.mark.parametrize("paid", [False, True])
@@ -83,3 +89,57 @@ def test_rows_are_kept_where_the_condition_holds(condition: str, paid: bool) -> 
 
 def _reader(have: dict[str, Value | None]):  # type: ignore[no-untyped-def]
     return lambda quantity: have[quantity]
+
+
+def asked(condition: str, choices: int) -> cpsat.Model:
+    """Return the model of a condition over workloads with so many rows each, all different."""
+    model = cpsat.Model()
+    rows = {
+        owner: [(model.variable(0, 1), _reader({"gpus": Fraction(n), "tpot": Fraction(n, 7)})) for n in range(choices)]
+        for owner in OWNERS
+    }
+    demand(model, rows, "it", rule(condition), None)
+    return model
+
+
+def test_what_is_written_out_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = "a.gpus * b.gpus <= c.gpus + 2"
+    with monkeypatch.context() as patch:
+        patch.setattr(logic, "CASES", 7**3)
+        asked(product, 7)
+        with pytest.raises(TooWide, match="`it` relates more combinations"):
+            asked(product, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(logic, "STEPS", 7 * 7**3 - 1)  # `product` has seven parts
+        with pytest.raises(TooWide):
+            asked(product, 7)
+    looks: list[None] = []
+    monkeypatch.setattr(clock, "look", lambda: looks.append(None))
+    asked(product, 10)
+    assert len(looks) >= 10
+
+
+def test_a_condition_that_stands_twice_is_one() -> None:
+    once = "count(w for w in workloads where w.gpus + b.gpus > 4) <= 2"
+    twice = f"{once} and ({once} or a.gpus > 1)"
+    assert len(asked(twice, 5).rows) < 2 * len(asked(once, 5).rows)
+
+
+def test_numbers_that_have_no_common_scale_are_refused() -> None:
+    rates = [Fraction(1, prime) for prime in (1_000_003, 1_000_033, 1_000_037, 1_000_039)]
+    assert common(rates[:2], 2**50) == 1_000_003 * 1_000_033
+    assert common(rates, 2**50) is None
+    primes = [n for n in range(10_000, 20_000) if all(n % d for d in range(2, 142))]
+    rows = {owner: [(n, _reader({"tpot": Fraction(1, prime)})) for n, prime in enumerate(primes)] for owner in "abc"}
+    with pytest.raises(TooWide):
+        demand(cpsat.Model([(0, 1)] * len(primes)), rows, "it", rule("sum(w.tpot for w in workloads) <= 1 s"), None)
+
+
+def test_a_model_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = cpsat.Model()
+    variables = [model.variable(0, 1) for _ in range(10)]
+    monkeypatch.setattr(cpsat, "TERMS", 25)
+    for _ in range(2):
+        model.one_of(variables)
+    with pytest.raises(TooWide, match="terms"):
+        model.one_of(variables)
