@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import accuracy_graphs as captured  # noqa: E402
 import accuracy_rows as measured  # noqa: E402
 import accuracy_time as speed  # noqa: E402
 import accuracy_training as training  # noqa: E402
@@ -230,6 +231,8 @@ def page(truth: Truth) -> str:
         *_left_groups("peak (sampler's bytes a logit)", peaks, statistics.fmean),
         *_left_groups("non-torch memory", rests, statistics.median),
         *_left_groups("peak and overhead, by the budget's sum", beside, statistics.median),
+        "",
+        *captured.section(truth.catalog),
         "",
         "## Rows left out",
         "",

@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import accuracy_graphs
+
 from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu, Model
@@ -350,6 +352,8 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
         "logits": table(peaks),
         "overhead": table(rests),
     }
+    captured = [row for row in accuracy_graphs.captures(truth.catalog) if row.fitted]
+    graphs = {at: accuracy_graphs.quantile(captured, at) for at in CONFIDENCES}
     host = {
         "weights": table(files),
         "kv_cache": table(caches),
@@ -360,6 +364,7 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     pools, buffers_ahead = kept(pool_rows(truth)), kept(buffers_rows(truth))
     ahead = table(peaks + buffers_ahead)
     own = {
+        "vllm": {**served, "graphs": graphs},
         "llama_cpp": host,
         "sglang": {
             **served,

@@ -51,7 +51,9 @@ def broken(tmp_path: Path, kind: str, text: str) -> dict[str, str]:
         (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4", "attention_parallel"),
         (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4; engine = tensorrt_llm", "attention_parallel"),
         (LLAMA + "attention_parallel = data; gpu = h100_sxm; gpus = 4; engine = transformers", "attention_parallel"),
-        (LLAMA + "kv_cache = fp8; gpu = rtx_3090; gpus = 1", "kv_cache"),
+        (LLAMA + 'kv_cache = fp8; gpu = rtx_3090; gpus = 1; engine_version = "0.11.0"; weights = int4', "kv_cache"),
+        (LLAMA + "kv_cache = fp8; gpu = rtx_3090; gpus = 1; engine = tensorrt_llm; weights = int4", "kv_cache"),
+        (LLAMA + "kv_cache = fp8; gpu = t4; gpus = 1; weights = int4; activations = fp16", "kv_cache"),
     ],
 )
 def test_what_an_engine_refuses_is_refused(tmp_path: Path, text: str, rule: str) -> None:

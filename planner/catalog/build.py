@@ -287,7 +287,25 @@ def _release(row: Row) -> Release:
         state_pages=_maybe(row, "state_pages") or 0,
         by_request=bool(row.get("by_request", False)),
         absorbed=bool(row.get("absorbed", False)),
+        graph_layer_bytes={int(key): value for key, value in _integers(row, "graph_layer_bytes").items()},
+        graph_vendor_bytes=_integers(row, "graph_vendor_bytes"),
+        graph_modes=_texts(row, "graph_modes"),
+        graph_steps=tuple((int(step), int(most)) for step, most in row.get("graph_steps") or ()),
+        graphs_by_sequences=bool(row.get("graphs_by_sequences", False)),
+        large_gpus=_texts(row, "large_gpus"),
+        large_excludes=("a100",) if row.get("large_excludes") is None else _texts(row, "large_excludes"),
+        max_batched_tokens_huge=_maybe(row, "max_batched_tokens_huge") or 0,
+        batches_in_flight=_maybe(row, "batches_in_flight") or 1,
+        state_blocks=bool(row.get("state_blocks", False)),
+        non_torch_paired_bytes={int(key): value for key, value in _integers(row, "non_torch_paired_bytes").items()},
+        communicator_bytes=_maybe(row, "communicator_bytes") or 0,
+        falls_back=_fallback(row, "falls_back"),
     )
+
+
+def _fallback(row: Row, name: str) -> tuple[str, str]:
+    first, second = row.get(name) or ("", "")
+    return str(first), str(second)
 
 
 def _lack(row: Row) -> Lack:
@@ -304,6 +322,9 @@ def _lack(row: Row) -> Lack:
         vendors=_texts(row, "vendors"),
         runs_on=_texts(row, "runs_on"),
         until=row.get("until") or "",
+        since=row.get("since") or "",
+        caches=_texts(row, "caches"),
+        latent=bool(row.get("latent", False)),
     )
 
 

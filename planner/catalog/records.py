@@ -219,12 +219,23 @@ class Release:
     `encoder` says what images the peak holds: a `batch` of the largest, the same by earlier code (`items`) and with
     every output `expanded` to the batch, those of as many `sequences` as a pass holds, or `one`.
 
-    `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where no switch joins them; `thread_bytes` of
+    `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where no switch joins them and
+    `non_torch_paired_bytes` where a bridge joins two; `thread_bytes` of
     local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
 
     A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own);
     `by_request` says that the tokens reported are those of whole requests, `absorbed` that latent attention keeps its
-    products beside its factors.
+    products beside its factors. `state_blocks` refuses more sequences than the pool has pages where full graphs are
+    captured. Layers with a window hold `batches_in_flight` batches beside it.
+
+    CUDA graphs take `graph_bytes`, and `graph_layer_bytes` (by ranks; `graph_vendor_bytes` where a vendor's are larger)
+    for each layer and captured size: 1, 2, 4 and on by the steps of `graph_steps` (step, up to), twice as far as there
+    are sequences where `graphs_by_sequences`, once for each of `graph_modes` (full ones only up to the sequences).
+    `graphs_in_budget` says that their estimate comes off the KV cache.
+
+    Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160 GiB
+    on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability) it behaves
+    as the release of the second. Ranks that communicate make `communicator_bytes` beside the context.
     """
 
     since: tuple[int, ...]
@@ -255,6 +266,19 @@ class Release:
     state_pages: int = 0
     by_request: bool = False
     absorbed: bool = False
+    graph_layer_bytes: dict[int, int] = field(default_factory=dict)
+    graph_vendor_bytes: dict[str, int] = field(default_factory=dict)
+    graph_modes: tuple[str, ...] = ()
+    graph_steps: tuple[tuple[int, int], ...] = ()
+    graphs_by_sequences: bool = False
+    large_gpus: tuple[str, ...] = ()
+    large_excludes: tuple[str, ...] = ("a100",)
+    max_batched_tokens_huge: int = 0
+    batches_in_flight: int = 1
+    state_blocks: bool = False
+    falls_back: tuple[str, str] = ("", "")
+    communicator_bytes: int = 0
+    non_torch_paired_bytes: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +287,9 @@ class Lack:
 
     `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets weights in one of
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
-    the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`; where `runs_on`
-    lists compute capabilities it is a lack of all others, and where `until` states a version, of those before it.
+    the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
+    one of `caches`, `latent` attention; where `runs_on` lists compute capabilities it is a lack of all others, and
+    where `since` and `until` state versions, of those from the one to before the other.
     """
 
     decision: str
@@ -279,6 +304,9 @@ class Lack:
     vendors: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ()
     until: str = ""
+    since: str = ""
+    caches: tuple[str, ...] = ()
+    latent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,7 +365,7 @@ class FormatRow:
 class LackRow:
     """Something an engine does not do; all that is stated must meet. `runs_on` are compute capabilities it runs on."""
 
-    decision: Literal["weights", "gpu", "tensor_parallel", "attention_parallel", "all_to_all"]
+    decision: Literal["weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all"]
     what: Text
     source: Text
     formats: Words | None = None
@@ -377,6 +377,9 @@ class LackRow:
     vendors: Words | None = None
     runs_on: Words | None = None
     until: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
+    since: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
+    caches: Words | None = None
+    latent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from planner.language.problem import Problem
 from planner.lock.digest import catalog_digests, import_digests, plan_digest
 from planner.lock.rows import used
 from planner.lock.text import dump, number
-from planner.solve.candidate import Answer, Solved
+from planner.solve.candidate import Answer, Solved, shown_outcomes
 from planner.syntax.files import write
 
 __all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]
@@ -86,7 +86,9 @@ def workload(item: Solved) -> dict[str, Any]:
         "instances": row.instances,
         "cost_micro_usd_per_hour": row.cost,
         "memory": memory,
-        "outcomes": {key: number(value) for key, value in sorted(row.outcomes.items()) if value is not None},
+        "outcomes": {
+            key: number(value) for key, value in sorted(shown_outcomes(row.outcomes).items()) if value is not None
+        },
     }
 
 

@@ -15,7 +15,7 @@ from planner.lock.figures import Difference, answer_of, differences
 from planner.lock.lock import stated
 from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
-from planner.solve.candidate import Candidate
+from planner.solve.candidate import Candidate, ruled_outcomes
 from planner.solve.rules import broken_rules
 from planner.solve.scale import SCALES
 from planner.solve.together import settle_costs
@@ -111,7 +111,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
     for name, written in row["outcomes"].items():
         figure = value(written)
         outcomes[name] = figure if isinstance(figure, Fraction) else None
-    outcomes |= {"memory": Fraction(total), "cost": Fraction(cost, SCALES["cost"])}
+    outcomes = ruled_outcomes(outcomes) | {"memory": Fraction(total), "cost": Fraction(cost, SCALES["cost"])}
     if usable > 0:
         outcomes["headroom"] = headroom(total, usable)
     _, penalty = broken_rules(problem, workload, choice, outcomes)

@@ -9,7 +9,7 @@ from typing import Any
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved, Standing
+from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved, Standing, shown_outcomes
 
 KEYS = {
     "tpot": "tpot_s",
@@ -59,7 +59,7 @@ def _memory(row: Candidate) -> dict[str, Any]:
 
 
 def _outcomes(row: Candidate) -> dict[str, Any]:
-    return {KEYS.get(key, key): plain(value) for key, value in row.outcomes.items() if key != "memory"}
+    return {KEYS.get(key, key): plain(value) for key, value in shown_outcomes(row.outcomes).items() if key != "memory"}
 
 
 def _priced(row: Candidate) -> dict[str, Any]:

@@ -54,6 +54,10 @@ MOMENTS = {
     "backward_end": "the end of the backward pass",
     "optimizer": "the optimizer's step",
 }
+SHARE = "gpu_memory_utilization"
+"""The rule of physics that is broken where context and CUDA graphs have no room beside the share an engine fills."""
+SEQUENCES = "max_sequences"
+"""The rule of physics that is broken where an engine admits more sequences than its cache has pages for states."""
 WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than", "!=": "other than", "==": "", "=": ""}
 
 
@@ -196,6 +200,11 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
         return Fault(item.rule, f"the nearest choice needs {relax} a GPU and {has} are usable", tuple(remedies))
+    if quantity == SEQUENCES and operator is None and item.relax_to is not None:
+        text = f"{relax} sequences need a page of recurrent state each; the cache has {has}"
+        return Fault(item.rule, text, tuple(remedies))
+    if quantity == SHARE and operator is None and item.relax_to is not None:
+        return Fault(item.rule, f"needs {relax} outside the engine's budget; {has} left", tuple(remedies))
     if item.relax_to is not None and not remedies:
         remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
     if item.has is None:
@@ -212,6 +221,10 @@ def _wrong(item: Broken, known: dict[str, str]) -> str:
     operator = known.get(item.rule)
     if operator is None and item.rule.endswith(".memory"):
         return f"needs {without_unit(needs, has)} of {has}"
+    if operator is None and item.rule.endswith(f".{SEQUENCES}"):
+        return f"{needs} sequences need a page of recurrent state each; the cache has {has}"
+    if operator is None and item.rule.endswith(f".{SHARE}"):
+        return f"needs {without_unit(needs, has)} outside the engine's budget; {has} left"
     if not isinstance(item.has, Fraction) and operator is None:
         return f"needs {needs}, which {has} has not"
     asked = f"{WORDS[operator]} {has}".strip() if operator else has

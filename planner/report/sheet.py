@@ -10,7 +10,7 @@ from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
-from planner.solve.candidate import Answer, Broken, Candidate, Part, Solved
+from planner.solve.candidate import EXPECTED, Answer, Broken, Candidate, Part, Solved
 from planner.solve.together import amount, instances
 
 
@@ -132,6 +132,15 @@ class Sheet:
     searched: tuple[str, ...] = ()
 
 
+def _both(name: str, row: Candidate) -> str:
+    """Return an outcome as expected, with its safe end where it has one."""
+    safe, expected = row.outcomes[name], row.outcomes.get(f"{name}{EXPECTED}")
+    assert safe is not None
+    if expected is None or expected == safe:
+        return figures.show(name, safe)
+    return f"{figures.show(name, expected)} (safe {figures.show(name, safe)})"
+
+
 SHOWN = (
     "quality",
     "tpot",
@@ -250,9 +259,7 @@ def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -
     def shown(other: Candidate) -> Option:
         return option(other, row, operators, architecture.layers if architecture else None, goals)
 
-    outcomes = tuple(
-        (name, figures.show(name, row.outcomes[name])) for name in SHOWN if row.outcomes.get(name) is not None
-    )
+    outcomes = tuple((name, _both(name, row)) for name in SHOWN if row.outcomes.get(name) is not None)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
     slack = [_slack(entry, operators) for entry in found.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 
@@ -9,6 +10,8 @@ from planner.language.problem import Value
 from planner.record import dataclass
 
 Outcome = Fraction | None
+EXPECTED = "_expected"
+"""What stands behind the name of an outcome that rules and objectives take at its safe end, for its expected value."""
 
 
 class TooWide(ValueError):
@@ -87,6 +90,28 @@ class Candidate:
         if quantity in self.outcomes:
             return self.outcomes[quantity]
         return self.choice.get(quantity, self.defaults.get(quantity))
+
+
+def shown_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Return outcomes as they are printed: expected values under their names, safe ends with `_safe` behind."""
+    out: dict[str, Outcome] = {}
+    for name, value in outcomes.items():
+        if f"{name}{EXPECTED}" in outcomes:
+            out |= {name: outcomes[f"{name}{EXPECTED}"], f"{name}_safe": value}
+        elif not name.endswith(EXPECTED):
+            out[name] = value
+    return out
+
+
+def ruled_outcomes(shown: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Return printed outcomes as rules read them, the reverse of `shown_outcomes`."""
+    out: dict[str, Outcome] = {}
+    for name, value in shown.items():
+        if f"{name}_safe" in shown:
+            out |= {name: shown[f"{name}_safe"], f"{name}{EXPECTED}": value}
+        elif name.removesuffix("_safe") == name or name.removesuffix("_safe") not in shown:
+            out[name] = value
+    return out
 
 
 def _text(value: Value) -> str:

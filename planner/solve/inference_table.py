@@ -38,12 +38,17 @@ def headroom(total: Column, usable: Column) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of each formats × split × GPU type, GPU types running fastest; `budget` is the engine's for its cache."""
+    """Bytes of each formats × split × GPU type, GPU types running fastest; `budget` is what its cache has at least.
+
+    `outside` and `crowded` say where what lies beside the budget has no room, and states more sequences than pages.
+    """
 
     weights: Column
     kv_cache: Column
     total: Column
     budget: Column
+    outside: Column
+    crowded: Column
 
 
 def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu]) -> Memory:
@@ -51,6 +56,7 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
     import numpy
 
     shape = (len(pairs), len(gpus))
+    outside, crowded = numpy.zeros(shape, dtype=bool), numpy.zeros(shape, dtype=bool)
     weights, kv_cache, total, budget = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(4))
     known = this.model.architecture is not None
     members: dict[Split, list[int]] = {}
@@ -72,6 +78,8 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
             for column, card in enumerate(cards):
                 gpu = gpus[card]
                 if known:
+                    needs, left = serving_memory.outside(this, split, gpu, peaks)
+                    outside[rows, card] = needs > left
                     above[:, column] = serving_memory.overhead_bytes(this, pairs[rows[0]][0], split, gpu, held, peaks)
                     budget[rows, card] = serving_memory.cache_budget(this, split, gpu, held, peaks)
                 else:
@@ -82,8 +90,18 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
             kept = cache[rows][:, None]
             taken = numpy.array([serving_memory.fixed_bytes(split, gpus[card], profile) for card in cards])
             spare = serving_memory.margin_bytes(this, profile, held[:, None], kept, *peaks, above, taken)
+            if known:
+                where = numpy.ix_(rows, cards)
+                most = budget[where]
+                budget[where] = serving_memory.safe_budget(this, profile, most, held[:, None], peaks, above, taken)
+                for row in rows:
+                    for card in cards:
+                        pages = serving_memory.state_pages(
+                            this, pairs[row][0], split, gpus[card], int(budget[row, card])
+                        )
+                        crowded[row, card] = pages is not None and profile.max_sequences > pages
             total[numpy.ix_(rows, cards)] = held[:, None] + kept + sum(peaks) + above + spare
-    return Memory(weights.reshape(-1), kv_cache.reshape(-1), total.reshape(-1), budget.reshape(-1))
+    return Memory(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 
 def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
@@ -172,6 +190,10 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     for name in ("kv_tokens", "max_concurrency", "max_context"):
         outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
+    if memory.outside.any():
+        broken[f"{workload.name}.gpu_memory_utilization"] = memory.outside[base]
+    if memory.crowded.any():
+        broken[f"{workload.name}.max_sequences"] = memory.crowded[base]
     for name in serving.REFUSED:
         where = array([[name in item for item in row] for row in refused])
         if where.any():

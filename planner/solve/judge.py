@@ -12,7 +12,7 @@ from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import inference
 from planner.solve import serving, serving_memory, serving_pace, serving_support
-from planner.solve.candidate import Broken, Candidate, Hint, Outcome
+from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.defaults import of_service, values
 from planner.solve.renting import Renting, hosts_note, renting
 from planner.solve.rules import broken_bounds, broken_rules
@@ -104,8 +104,10 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         "quality": value("quality", quality),
         "power": Fraction(gpu.power_w * gpus),
     }
-    held = _held(this, form, split, gpu, parts)
-    outcomes |= {name: value(name, held[name]) for name in _CAPACITIES}
+    budgets = _budgets(this, split, gpu, parts)
+    for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
+        held = _held(this, form, split, gpu, budget)
+        outcomes |= {f"{name}{ending}": value(name, held[name]) for name in _CAPACITIES}
     times, need = _times(this, form, split, gpu, parts, replicas, rented.cost)
     outcomes |= times
     faults = service_faults(this.model, split)
@@ -113,6 +115,18 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
+    needs, left = serving_memory.outside(this, split, gpu, (parts["activations"], parts["logits"]))
+    if needs > left:
+        share = serving_memory.largest_share(this, gpu, needs - left)
+        hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
+        rule = f"{workload.name}.gpu_memory_utilization"
+        broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
+    pages = serving_memory.state_pages(this, form, split, gpu, budgets[1])
+    most = serving.profile_of(this, gpu).max_sequences
+    if pages is not None and most > pages:
+        hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()
+        rule = f"{workload.name}.max_sequences"
+        broken.append(Broken(rule, Fraction(most), Fraction(pages), None, hints))
     refused = serving_support.lacking(this, form, split, gpu) | serving.refusals(this, form, gpu)
     for name, reason in refused.items():
         has = gpu.id if reason.startswith("hardware") else this.engine.id
@@ -160,12 +174,21 @@ def headroom(total: int, usable: int) -> Fraction | None:
     return Fraction((usable - total) * scale // usable, scale) if usable else None
 
 
-def _held(this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> dict[str, int]:
-    """Return the capacities of the engine's cache, as expected."""
+def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> tuple[int, int]:
+    """Return the bytes of the engine's cache, as expected and at least."""
+    if this.model.architecture is None:
+        return 0, 0
+    profile, peaks = serving.profile_of(this, gpu), (parts["activations"], parts["logits"])
+    expected = int(serving_memory.cache_budget(this, split, gpu, parts["weights"], peaks))
+    fixed = serving_memory.fixed_bytes(split, gpu, profile)
+    safe = serving_memory.safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed)
+    return expected, int(safe)
+
+
+def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
+    """Return the capacities of an engine's cache of so many bytes."""
     if this.model.architecture is None:
         return dict.fromkeys(_CAPACITIES, UNKNOWN)
-    peaks = (parts["activations"], parts["logits"])
-    budget = int(serving_memory.cache_budget(this, split, gpu, parts["weights"], peaks))
     return serving_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
 
 

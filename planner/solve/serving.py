@@ -147,6 +147,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             eager=given["cuda_graphs"] is False,
             images=given["images"] is not False,
             all_to_all=str(given["all_to_all"]),
+            adapters=this.beside.adapters,
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)

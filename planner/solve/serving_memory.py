@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 from planner.catalog.records import Format, Gpu
@@ -173,6 +174,58 @@ def _exchange(this: Service, split: Split, gpu: Gpu) -> int:
     return inference.exchange(arch, profile_of(this, gpu), ranks) if arch is not None else 0
 
 
+def _graphs(this: Service, split: Split, profile: Profile) -> int:
+    arch = this.model.architecture
+    if arch is None:
+        return 0
+    key = ("graphs", split.tensor, split.pipeline, profile)
+    if key not in this.known:
+        this.known[key] = inference.captured_graphs(arch, profile, split.tensor, split.pipeline, this.beside)
+    return int(this.known[key])
+
+
+def outside(this: Service, split: Split, gpu: Gpu, peaks: tuple[int, int]) -> tuple[int, int]:
+    """Return what an engine needs beside the share of the GPU that is its budget, on the safe side, and what is left.
+
+    Both are zero where nothing stands beside a budget.
+    """
+    if this.model.architecture is None:
+        return 0, 0
+    profile = profile_of(this, gpu)
+    size = _graphs(this, split, profile)
+    return inference.outside(
+        profile,
+        gpu,
+        split.gpus,
+        graphs=size,
+        spread=inference.graph_spread(profile, size, this.confidence),
+        activations=peaks[0],
+        logits=peaks[1],
+        sequences=this.concurrency,
+    )
+
+
+def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> int | None:
+    """Return how many sequences an engine admits whose states share the cache's pages; None where it does not ask.
+
+    vLLM since 0.20: no more than the pool has pages, where it captures full CUDA graphs.
+    """
+    profile, arch = profile_of(this, gpu), this.model.architecture
+    if arch is None or not (profile.state_blocks and profile.full_graphs):
+        return None
+    key = ("pages", form.kv_cache, split, profile)
+    if key not in this.known:
+        fmt = this.formats[form.kv_cache]
+        this.known[key] = inference.cache_groups(arch, fmt, profile, this.attention(split), split.pipeline)
+    return inference.pages(budget + this.beside.offloaded_cache, this.known[key], profile.state_pages)
+
+
+def largest_share(this: Service, gpu: Gpu, short: int) -> Fraction:
+    """Return the largest utilization, in whole per cent, that leaves so many bytes more beside the engine's budget."""
+    share = profile_of(this, gpu).utilization - Fraction(short, gpu.memory)
+    return Fraction(floor(100 * share), 100)
+
+
 def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     if this.model.architecture is None:
@@ -188,6 +241,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
         logits=peaks[1],
         towers=_towers(this, gpu),
         exchange=_exchange(this, split, gpu),
+        graphs=_graphs(this, split, profile_of(this, gpu)),
     )
 
 
@@ -224,7 +278,17 @@ def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tup
         logits=peaks[1],
         towers=_towers(this, gpu),
         exchange=_exchange(this, split, gpu),
+        graphs=_graphs(this, split, profile_of(this, gpu)),
     )
+
+
+def safe_budget(
+    this: Service, profile: Profile, budget: Any, weights: Any, peaks: tuple[int, int], overhead: Any, fixed: Any
+) -> Any:
+    """Return the bytes that the engine's cache has at least, at the workload's confidence."""
+    left = budget - margin_bytes(this, profile, weights, 0, *peaks, overhead, fixed)
+    left, million = (left + abs(left)) // 2, 10**6
+    return left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence))
 
 
 def usable_bytes(this: Service, gpu: Gpu) -> int:

@@ -39,6 +39,7 @@ def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, str]
         if inference.met_by_gpu(row, gpu)
         and inference.met_by_split(row, split.tensor, split.expert)
         and inference.met_by_weights(row, weight_formats(this, form))
+        and inference.met_by_cache(row, this.formats[form.kv_cache])
     }
 
 
@@ -51,7 +52,13 @@ def lacking_of(
     out = []
     for row in lacks(this):
         masks = (
-            numpy.array([inference.met_by_weights(row, weight_formats(this, form)) for form in forms]),
+            numpy.array(
+                [
+                    inference.met_by_weights(row, weight_formats(this, form))
+                    and inference.met_by_cache(row, this.formats[form.kv_cache])
+                    for form in forms
+                ]
+            ),
             numpy.array([inference.met_by_split(row, split.tensor, split.expert) for split in splits]),
             numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus]),
         )

@@ -31,15 +31,19 @@ from __future__ import annotations
 
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
+    GRAPH_START,
     activations,
     exchange,
     fixed,
+    graph_spread,
+    graphs,
     in_budget,
     kv_budget,
     logits,
     margin,
     margin_ppm,
     non_torch,
+    outside,
     overhead,
     peak,
     runs_on,
@@ -65,12 +69,14 @@ from planner.physics.inference.memory import (
     Split,
     cache_beside,
     cache_groups,
+    captured_graphs,
     parts,
     sequences,
     weights_beside,
 )
+from planner.physics.inference.paging import pages
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
-from planner.physics.inference.support import lacks, met_by_gpu, met_by_split, met_by_weights, reason
+from planner.physics.inference.support import lacks, met_by_cache, met_by_gpu, met_by_split, met_by_weights, reason
 from planner.physics.inference.vision import images, towers
 from planner.physics.inference.weights import (
     adapters,
@@ -82,6 +88,7 @@ from planner.physics.inference.weights import (
 )
 
 __all__ = [
+    "GRAPH_START",
     "Beside",
     "LayerCache",
     "Memory",
@@ -93,10 +100,13 @@ __all__ = [
     "adapters",
     "cache_beside",
     "cache_groups",
+    "captured_graphs",
     "class_bits",
     "exchange",
     "fixed",
     "format_bits",
+    "graph_spread",
+    "graphs",
     "held",
     "images",
     "in_budget",
@@ -112,13 +122,16 @@ __all__ = [
     "longest_context",
     "margin",
     "margin_ppm",
+    "met_by_cache",
     "met_by_gpu",
     "met_by_split",
     "met_by_weights",
     "most_sequences",
     "non_torch",
+    "outside",
     "outside_weights",
     "overhead",
+    "pages",
     "parts",
     "peak",
     "pool_tokens",

@@ -168,9 +168,64 @@ def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
     return DEEPEP + 4 * experts * LOW_LATENCY_TOKENS * (2 * arch.hidden + 16)
 
 
-def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
+def graphs(arch: Architecture, profile: Profile, tp: int = 1, pp: int = 1) -> int:
+    """CUDA graphs of one rank, expected: a fixed part, and a share for each layer of the stage and captured size.
+
+    GPUs apart that share one memory with the host, 0.10 GiB and 0.18 MiB (0.38 on more ranks than one) meet half of
+    the start-up logs of vLLM 0.6 to 0.28 within a third (tests/truth/graphs.jsonl). Engines whose catalog row has no
+    share for a layer take the fixed part. An engine's own estimate of them has the same middle.
+    """
+    layers = -(-arch.layers // pp)
+    rate = next((size for ranks, size in reversed(profile.graph_layer) if ranks <= tp), 0)
+    return profile.graphs + rate * layers * profile.graph_sizes
+
+
+GRAPH_START: Final = 2**29
+"""What one captured size alone can take: 0.64 GiB in a log (eng-0087 of tests/truth/graphs.jsonl)."""
+
+
+def graph_spread(profile: Profile, size: int, confidence: Fraction) -> int:
+    """Bytes by which CUDA graphs expected to take `size` exceed it in at most 1 - `confidence` of the logs."""
+    return ceil(Fraction(margin_ppm(profile, "graphs", confidence) * (size + GRAPH_START), MILLION)) if size else 0
+
+
+def outside(
+    profile: Profile,
+    gpu: Gpu,
+    ranks: int = 1,
+    *,
+    graphs: int,
+    spread: int = 0,
+    activations: int = 0,
+    logits: int = 0,
+    sequences: int = 1,
+) -> tuple[int, int]:
+    """(bytes needed, bytes left) beside what a utilization is a share of: whether the engine starts, and serves.
+
+    vLLM makes its context before it takes its first look at the memory, fills all of its budget with KV cache, and
+    captures its graphs then; since 0.20 their estimate comes off the cache. What is left is the share that the
+    utilization leaves, and what the profiling run had taken but is not taken while `sequences` are served: sampling
+    for the most sequences rather than for these; the sampler's warm-up takes four bytes a logit of it.
+    """
+    if profile.budget != "utilization":
+        return 0, 0
+    needs = (
+        profile.context
+        + (profile.communicators if ranks > 1 else 0)
+        + spread
+        + (0 if profile.graphs_in_budget else graphs)
+    )
+    per_logit = profile.sampler_bytes_per_logit
+    warm = logits * 4 * per_logit.denominator // per_logit.numerator
+    sampling = logits * min(sequences, profile.max_sequences) // profile.max_sequences
+    served = max(activations, sampling, warm)
+    return needs, gpu.memory - usable(gpu, profile) + max(0, activations + logits - served)
+
+
+def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1, graphs: int | None = None) -> int:
     """The part of the overhead that the engine itself subtracts before it sizes its KV cache."""
-    return non_torch(profile, gpu, tp, pp) + (profile.graphs if profile.graphs_in_budget else 0)
+    counted = profile.graphs if graphs is None else graphs
+    return non_torch(profile, gpu, tp, pp) + (counted if profile.graphs_in_budget else 0)
 
 
 def usable(gpu: Gpu, profile: Profile) -> int:
@@ -189,31 +244,30 @@ def overhead(
     logits: int = 0,
     towers: Fraction = Fraction(1),
     exchange: int = 0,
+    graphs: int | None = None,
 ) -> int:
     """All that no tensor of the model accounts for, out of `usable`.
 
-    vLLM: what it counts itself, and whatever its context, graphs and the sampler's warm-up (fp32 logits) need beyond
-    the share of the GPU that the utilization leaves free: without it the engine dies after its cache is allocated.
-    SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep free, which `towers` changes for a model
-    with an image encoder; `exchange` are the buffers of expert parallelism. The sizes may be arrays.
+    vLLM: what it counts itself; its context and what its graphs take beyond their estimate lie in the share of the GPU
+    that the utilization leaves (`outside`). SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep
+    free, which `towers` changes for a model with an image encoder; `exchange` are the buffers of expert parallelism,
+    `graphs` the CUDA graphs of this model (the release's fixed part where not stated). The sizes may be arrays.
     """
+    captured = profile.graphs if graphs is None else graphs
     shared = non_torch(profile, gpu, tp, pp) + exchange
     match profile.budget:
         case "utilization":
-            outside = profile.context + (0 if profile.graphs_in_budget else profile.graphs)
-            warm = logits * 4 * profile.sampler_bytes_per_logit.denominator // profile.sampler_bytes_per_logit.numerator
-            spare = gpu.memory - usable(gpu, profile)
-            return in_budget(profile, gpu, tp, pp) + exchange + _larger(outside + warm - spare, 0 * warm)
+            return in_budget(profile, gpu, tp, pp, captured) + exchange
         case "static":
             reserve = ceil((gpu.memory - profile.context - shared) * static_free(profile, gpu, tp * pp, towers))
-            live = activations + logits + profile.graphs + shared
-            return profile.context + profile.graphs + shared + _larger(reserve - live, 0 * live)
+            live = activations + logits + captured + shared
+            return profile.context + captured + shared + _larger(reserve - live, 0 * live)
         case "free":
-            fixed = profile.context + shared + profile.graphs
+            fixed = profile.context + shared + captured
             free = _larger(gpu.memory - fixed - weights - activations - logits, 0 * weights)
             share = profile.utilization
             return fixed + free * (share.denominator - share.numerator) // share.denominator
-    return profile.context + shared + profile.graphs
+    return profile.context + shared + captured
 
 
 def static_free(profile: Profile, gpu: Gpu, ranks: int, towers: Fraction = Fraction(1)) -> Fraction:
@@ -232,22 +286,20 @@ def kv_budget(
     logits: int,
     towers: Fraction = Fraction(1),
     exchange: int = 0,
+    graphs: int | None = None,
 ) -> int:
-    """Bytes the engine will give its KV cache: for vLLM without the part of `overhead` it does not know of."""
-    known = (
-        in_budget(profile, gpu, tp, pp) + exchange
-        if profile.budget == "utilization"
-        else overhead(
-            profile,
-            gpu,
-            tp,
-            pp,
-            weights=weights,
-            activations=activations,
-            logits=logits,
-            towers=towers,
-            exchange=exchange,
-        )
+    """Bytes the engine will give its KV cache, as expected."""
+    known = overhead(
+        profile,
+        gpu,
+        tp,
+        pp,
+        weights=weights,
+        activations=activations,
+        logits=logits,
+        towers=towers,
+        exchange=exchange,
+        graphs=graphs,
     )
     return usable(gpu, profile) - weights - activations - logits - known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.inference.engine import MICRO_BATCH, exchange, fixed, margin, non_torch, overhead, peak
+from planner.physics.inference.engine import MICRO_BATCH, exchange, fixed, graphs, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.paging import paged
 from planner.physics.inference.profile import Profile
@@ -91,7 +91,7 @@ def sequences(
 ) -> Sequences:
     """The sequences on one GPU as its cache sees them: `ranks` that split attention by sequences have a share each."""
     local = -(-concurrency // ranks)
-    chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens
+    chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens * profile.in_flight
     return Sequences(context, local, shared_prefix, chunk, vision)
 
 
@@ -128,6 +128,12 @@ def cache_beside(model: Shape, split: Split, beside: Beside, found: Profile, loa
     return max(0, total - beside.offloaded_cache)
 
 
+def captured_graphs(arch: Architecture, found: Profile, tp: int, pp: int, beside: Beside) -> int:
+    """CUDA graphs on one GPU: the model's, and those of a draft, which has its own."""
+    drafted = graphs(beside.draft[0], found, tp) - found.graphs if beside.draft else 0
+    return graphs(arch, found, tp, pp) + drafted
+
+
 def parts(
     model: Shape,
     found: Profile,
@@ -147,8 +153,9 @@ def parts(
     cache = cache_beside(model, split, beside, found, load)
     ranks = tp if split.attention_by_sequence else 1
     forward, sampler = peak(model.arch, found, tp, split.expert, ranks=ranks, context=load.context * load.concurrency)
+    captured = captured_graphs(model.arch, found, tp, pp, beside)
     if gpu is None:
-        rest = found.context + non_torch(found, gpu, tp, pp) + found.graphs
+        rest = found.context + non_torch(found, gpu, tp, pp) + captured
     else:
         rest = overhead(
             found,
@@ -160,6 +167,7 @@ def parts(
             logits=sampler,
             towers=towers(model.arch, found),
             exchange=exchange(model.arch, found, ranks if split.expert > 1 else 1),
+            graphs=captured,
         )
     sizes = (weights, cache, forward, sampler, rest)
     extra = margin(found, confidence, *sizes, fixed(found, gpu, tp, pp)) if confidence else 0

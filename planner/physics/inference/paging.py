@@ -41,3 +41,16 @@ def paged(groups: Groups, block: int, pages: int) -> Groups:
             page = max(longer, block) * token
             out.append((whole, LayerCache(Fraction(0), None, pages * page, page_bits=token)))
     return out
+
+
+def pages(budget: int, groups: Groups, per_sequence: int) -> int | None:
+    """How many pages the pool of a hybrid model has, each of a group of layers; None where no states share a pool.
+
+    vLLM: num_gpu_blocks, of which every sequence takes at least one for its recurrent state.
+    """
+    states = [cache for _, cache in groups if cache.page_bits]
+    if not states or not per_sequence:
+        return None
+    page = max(cache.state_bits for cache in states) / per_sequence
+    size = min(count for count, cache in groups if count and (cache.token_bits or cache.state_bits))
+    return int(8 * max(0, budget) // (page * size))

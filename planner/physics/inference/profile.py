@@ -10,7 +10,13 @@ from planner.record import dataclass
 
 GIB: Final = 2**30
 LARGE: Final = 70 * GIB
-"""From this memory on vLLM takes larger defaults, unless the GPU is an A100 (vllm/engine/arg_utils.py)."""
+"""From this memory on vLLM takes larger defaults, in most releases unless it is an A100 (vllm/engine/arg_utils.py)."""
+
+HUGE: Final = 160 * GIB
+"""From this memory on vLLM takes still larger ones (there, since 0.28)."""
+
+SMALLEST_SIZES: Final = (1, 2, 4)
+"""The batches that vLLM captures as CUDA graphs before its steps (vllm/config)."""
 
 LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
@@ -54,6 +60,13 @@ class Profile:
     all_to_all: str
     absorbed: bool
     margins: tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
+    graph_layer: tuple[tuple[int, int], ...] = ()
+    graph_sizes: int = 0
+    full_graphs: bool = False
+    in_flight: int = 1
+    state_blocks: bool = False
+    communicators: int = 0
+    non_torch_paired: tuple[tuple[int, int], ...] = ()
 
 
 def version_of(text: str | None) -> tuple[int, ...]:
@@ -76,9 +89,42 @@ def release(engine: Engine, version: str | None) -> Release:
     return fitting[-1] if fitting else engine.releases[0]
 
 
-def is_large(gpu: Gpu | None) -> bool:
-    """Whether vLLM takes this GPU for one of the H100 class."""
-    return gpu is not None and gpu.memory >= LARGE and "a100" not in gpu.id
+def is_large(gpu: Gpu | None, row: Release | None = None) -> bool:
+    """Whether vLLM takes this GPU for one of the H100 class, in a release or as most of them do."""
+    if gpu is None:
+        return False
+    if row is not None and row.large_gpus:
+        return any(name in gpu.id for name in row.large_gpus)
+    excludes = ("a100",) if row is None else row.large_excludes
+    return gpu.memory >= LARGE and not any(name in gpu.id for name in excludes)
+
+
+def on_hardware(engine: Engine, row: Release, gpu: Gpu | None) -> Release:
+    """The release as it behaves on a GPU: below the compute capability it names, as the older one it falls back to."""
+    least, older = row.falls_back
+    if not least or gpu is None or gpu.vendor != "nvidia" or gpu.compute_capability is None:
+        return row
+    return release(engine, older) if version_of(gpu.compute_capability) < version_of(least) else row
+
+
+def graph_sizes(row: Release, sequences: int, batched: int) -> tuple[int, int]:
+    """How many batch sizes a release captures as CUDA graphs: (piecewise, full).
+
+    1, 2, 4, then by steps to the largest, up to twice the sequences where the release looks at them, never beyond the
+    tokens of a batch; full graphs, of decoding alone, up to the sequences (vllm/config, cudagraph_capture_sizes).
+    """
+    sizes = list(SMALLEST_SIZES)
+    for step, most in row.graph_steps:
+        sizes += range(sizes[-1] - sizes[-1] % step + step, most + 1, step)
+    most = min(batched, max(2 * sequences, SMALLEST_SIZES[-1])) if row.graphs_by_sequences else batched
+    captured = [size for size in sizes if size <= most]
+    decoding = [size for size in sizes if size <= sequences] if row.graphs_by_sequences else sizes
+    if not row.graphs_by_sequences and row.graph_modes == ("full",):  # the next size above the sequences too
+        decoding = sizes[: next((at for at, size in enumerate(sizes) if size >= sequences), len(sizes)) + 1]
+    return (
+        len(captured) if "piecewise" in row.graph_modes else 0,
+        len(decoding) if "full" in row.graph_modes else 0,
+    )
 
 
 def kept_free(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
@@ -124,6 +170,7 @@ def buffers(profile: Profile, gpu: Gpu | None, ranks: int) -> int:
     table = dict(profile.non_torch)
     if gpu is not None and "bridge" in (gpu.link or "bridge"):
         table |= {at: size for at, size in profile.non_torch_bridged if at > 2 or not gpu.link}
+        table |= dict(profile.non_torch_paired) if gpu.link else {}
     fitting = [size for at, size in sorted(table.items()) if at >= ranks]
     return fitting[0] if fitting else table[max(table)] if table else 0
 
@@ -141,6 +188,7 @@ def profile(
     eager: bool = False,
     images: bool = True,
     all_to_all: str = "gather",
+    adapters: int = 0,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
@@ -148,14 +196,23 @@ def profile(
     `context` tokens.
     `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
     `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
-    experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency.
+    experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency. With `adapters`
+    every graph is captured twice, with and without them (vllm/v1/cudagraph_dispatcher.py).
     """
-    row, large = release(engine, version), is_large(gpu)
+    row = on_hardware(engine, release(engine, version), gpu)
+    large = is_large(gpu, row)
     batched = row.max_batched_tokens_large if large else row.max_batched_tokens
+    if gpu is not None and row.max_batched_tokens_huge and gpu.memory >= HUGE:
+        batched = row.max_batched_tokens_huge
     whole = max(2048, context) if row.whole_prompts else 0
     if whole and context <= LONG:
         batched = whole
     share_set = utilization is not None
+    sequences = max_sequences or (row.max_sequences_large if large else row.max_sequences)
+    piecewise, full = (0, 0) if eager else graph_sizes(row, sequences, max_batched_tokens or batched)
+    rates = row.graph_layer_bytes
+    if gpu is not None and gpu.vendor in row.graph_vendor_bytes:
+        rates = {ranks: max(size, row.graph_vendor_bytes[gpu.vendor]) for ranks, size in rates.items()}
     if utilization is None:
         utilization = row.gpu_memory_utilization
     return Profile(
@@ -163,7 +220,7 @@ def profile(
         budget=row.budget,
         block=engine.block_tokens,
         utilization=utilization,
-        max_sequences=max_sequences or (row.max_sequences_large if large else row.max_sequences),
+        max_sequences=sequences,
         max_batched_tokens=max_batched_tokens or batched,
         sampler_bytes_per_logit=row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit,
         non_torch=tuple(sorted(row.non_torch_bytes.items())),
@@ -189,4 +246,11 @@ def profile(
         all_to_all=all_to_all,
         absorbed=row.absorbed,
         margins=tuple((part, tuple(sorted(table.items()))) for part, table in sorted(engine.margins.items())),
+        graph_layer=tuple(sorted(rates.items())),
+        graph_sizes=(piecewise + full) * (2 if adapters else 1),
+        full_graphs=bool(full),
+        in_flight=row.batches_in_flight,
+        state_blocks=row.state_blocks,
+        communicators=row.communicator_bytes,
+        non_torch_paired=tuple(sorted(row.non_torch_paired_bytes.items())),
     )

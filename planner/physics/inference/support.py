@@ -17,7 +17,9 @@ def lacks(
         row
         for row in engine.lacks
         if (not row.until or (bool(wanted) and wanted < version_of(row.until)))
+        and (not row.since or not wanted or wanted >= version_of(row.since))
         and (not row.sparse or sparse(arch))
+        and (not row.latent or latent(arch))
         and (not row.dense or dense(arch))
         and (not row.by_sequence or by_sequence)
         and (not row.all_to_all or all_to_all in row.all_to_all)
@@ -33,6 +35,11 @@ def sparse(arch: Architecture | None) -> bool:
     )
 
 
+def latent(arch: Architecture | None) -> bool:
+    """Whether a model's attention keeps latents."""
+    return arch is not None and any(group.mixer.get("kind") in ("mla", "compressed") for group in arch.groups)
+
+
 def dense(arch: Architecture | None) -> bool:
     """Whether a model is known to have no experts."""
     return arch is not None and not any(group.ffn.get("kind") == "moe" for group in arch.groups)
@@ -41,6 +48,11 @@ def dense(arch: Architecture | None) -> bool:
 def met_by_weights(row: Lack, formats: Iterable[Format]) -> bool:
     """Whether weights in these formats meet a lack."""
     return not row.formats or any(item.id in row.formats or item.like in row.formats for item in formats)
+
+
+def met_by_cache(row: Lack, fmt: Format) -> bool:
+    """Whether a KV cache in this format meets a lack."""
+    return not row.caches or fmt.id in row.caches or fmt.like in row.caches
 
 
 def met_by_split(row: Lack, tensor: int, expert: int) -> bool:

@@ -1,0 +1,152 @@
+"""Whether an engine starts: CUDA graphs, what lies beside a budget, and public reports of what started and did not."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import accuracy_graphs  # noqa: E402
+import field_serving as field  # noqa: E402
+
+from planner.catalog.catalog import Catalog  # noqa: E402
+from planner.physics import inference  # noqa: E402
+from planner.physics.inference.profile import graph_sizes  # noqa: E402
+
+CATALOG = Catalog(ROOT / "catalogs")
+VLLM = CATALOG.engines["vllm"]
+DISTURBED = {"eng-0009", "eng-0010", "eng-0011", "eng-0015"}
+"""Logs whose sizes follow from settings that they do not print."""
+
+NOT_YET = {"FI10", "FI11a", "FI15", "FI26b", "FI28"}
+"""Reports that are said to fit and did not start: DeepSeek-V4 (two), a hybrid whose states leave 939 pages where 1066
+are expected at least, weights quantized while they load, one not understood."""
+
+
+@pytest.fixture(scope="module")
+def captures() -> list[accuracy_graphs.Capture]:
+    return accuracy_graphs.captures(CATALOG)
+
+
+def test_graphs_are_expected_as_logs_have_them(captures: list[accuracy_graphs.Capture]) -> None:
+    """Half of the logs within 35 % or 0.4 GiB, of rows that shaped the margin and of those kept out of it."""
+    assert len(captures) >= 40
+    for fitted in (True, False):
+        rows = [row for row in captures if row.fitted is fitted]
+        error = statistics.median(abs(row.expected / row.measured - 1) for row in rows)
+        print(f"graphs, fitted {fitted}: {len(rows)} rows, median {error:.3f}")
+        assert error <= 0.35
+        assert sum(row.near for row in rows) * 2 > len(rows)
+
+
+@pytest.mark.parametrize("confidence", [80, 90, 95])
+def test_the_safe_end_of_graphs_covers_hosts_that_it_does_not_rest_on(
+    captures: list[accuracy_graphs.Capture], confidence: int
+) -> None:
+    """One of the rows kept out may lie beyond what the share of so few rows can say."""
+    rows = [row for row in captures if not row.fitted]
+    covered = accuracy_graphs.covered(rows, inference.profile(VLLM), Fraction(confidence, 100))
+    assert covered >= int(len(rows) * confidence / 100)
+
+
+@pytest.mark.parametrize(
+    "version, sequences, batched, sizes",
+    [
+        ("0.7.3", 256, 2048, (0, 35)),  # eng-0122
+        ("0.8.5", 1, 2048, (67, 0)),  # before 0.10.2 sizes do not look at sequences
+        ("0.10.2", 1, 2048, (3, 0)),  # eng-0013
+        ("0.10.2", 256, 8192, (67, 0)),  # eng-0043
+        ("0.11.0", 128, 2048, (35, 19)),  # eng-0019
+        ("0.11.2", 256, 8192, (51, 35)),  # eng-0143
+        ("0.12.0", 512, 16384, (51, 51)),  # eng-0010
+        ("0.22.0", 2, 2048, (3, 2)),  # eng-0016
+        ("0.22.0", 10, 2048, (5, 4)),  # eng-0018
+        ("0.22.1", 64, 8192, (19, 11)),  # eng-0012
+        ("0.26.0", 16, 8192, (7, 5)),  # eng-0008
+    ],
+)
+def test_the_captured_sizes_are_those_of_logs(
+    version: str, sequences: int, batched: int, sizes: tuple[int, int]
+) -> None:
+    assert graph_sizes(inference.release(VLLM, version), sequences, batched) == sizes
+
+
+def test_graphs_grow_with_layers_sizes_ranks_and_adapters_and_vanish_without_them() -> None:
+    card, small = CATALOG.gpus["h100_sxm"], CATALOG.models["meta-llama/Llama-3.1-8B"].architecture
+    large = CATALOG.models["meta-llama/Llama-3.1-70B"].architecture
+    assert small is not None and large is not None
+    plain = inference.profile(VLLM, "0.12.0", card, max_sequences=256)
+    one = inference.graphs(small, plain)
+    assert inference.graphs(large, plain) > one
+    assert inference.graphs(small, plain, 2) > one
+    assert inference.graphs(small, inference.profile(VLLM, "0.12.0", card, max_sequences=8)) < one
+    assert inference.graphs(small, inference.profile(VLLM, "0.12.0", card, max_sequences=256, adapters=1)) > one
+    amd = inference.profile(VLLM, "0.12.0", CATALOG.gpus["mi300x"], max_sequences=256)
+    assert inference.graphs(small, amd) > 4 * one
+    bare = inference.profile(VLLM, "0.12.0", card, eager=True)
+    assert inference.graphs(small, bare) == 0 == inference.graph_spread(bare, 0, Fraction(95, 100))
+
+
+def test_the_estimate_comes_off_the_cache_and_the_actual_size_is_held_against_what_is_left() -> None:
+    """Since 0.20; before, graphs lie beside the budget whole."""
+    card = CATALOG.gpus["l4"]
+    before, after = (inference.profile(VLLM, version, card) for version in ("0.19.0", "0.20.0"))
+    gib = 2**30
+    assert inference.in_budget(before, card, graphs=gib) == inference.non_torch(before, card)
+    assert inference.in_budget(after, card, graphs=gib) == inference.non_torch(after, card) + gib
+    needs = [inference.outside(row, card, graphs=gib, spread=gib)[0] for row in (before, after)]
+    assert needs[0] - needs[1] == gib
+    assert inference.outside(after, card, 2, graphs=gib)[0] > inference.outside(after, card, graphs=gib)[0]
+
+
+def test_below_capability_8_releases_up_to_0_10_0_are_the_old_engine() -> None:
+    """A V100 log of 0.8: a whole prompt at once, full graphs of 35 sizes."""
+    old, new = CATALOG.gpus["v100_sxm"], CATALOG.gpus["a100_sxm_80gb"]
+    for version in ("0.8.5", "0.10.0"):
+        assert inference.profile(VLLM, version, old, context=16384).max_batched_tokens == 16384
+        assert inference.profile(VLLM, version, new, context=16384).max_batched_tokens < 16384
+        assert inference.profile(VLLM, version, old).graph_sizes == 35
+    assert inference.profile(VLLM, "0.10.2", old, context=16384).max_batched_tokens == 2048
+
+
+@pytest.mark.parametrize(
+    "version, gpu, batched, sequences, share",
+    [
+        ("0.8.0", "h100_sxm", 8192, 1024, "0.9"),
+        ("0.8.0", "a100_sxm_80gb", 2048, 1024, "0.9"),
+        ("0.8.5", "a100_sxm_80gb", 8192, 1024, "0.9"),
+        ("0.8.5", "l4", 2048, 256, "0.9"),
+        ("0.9.2", "a100_sxm_80gb", 2048, 256, "0.9"),
+        ("0.20.0", "h100_sxm", 8192, 1024, "0.92"),
+        ("0.27.0", "b200", 8192, 1024, "0.92"),
+        ("0.28.0", "b200", 16384, 1024, "0.92"),
+        ("0.28.0", "h200_sxm", 8192, 1024, "0.92"),
+    ],
+)
+def test_defaults_are_by_release_and_hardware(version: str, gpu: str, batched: int, sequences: int, share: str) -> None:
+    found = inference.profile(VLLM, version, CATALOG.gpus[gpu])
+    assert (found.max_batched_tokens, found.max_sequences) == (batched, sequences)
+    assert found.utilization == Fraction(share)
+
+
+def test_windows_hold_every_batch_in_flight() -> None:
+    old, new = (inference.profile(VLLM, version, max_batched_tokens=8192) for version in ("0.25.1", "0.26.0"))
+    assert inference.sequences(old, 32768, 1).chunk == 8192
+    assert inference.sequences(new, 32768, 1).chunk == 16384
+
+
+def test_reports_that_did_not_start_are_not_said_to_fit() -> None:
+    found = [field.verdict(row) for row in field.rows()]
+    for line in field.lines(found):
+        print(line)
+    assert {item.row["id"] for item in found if item.unsafe} <= NOT_YET
+    told = [item for item in found if item.right is not None and item.row["confidence"] != "low"]
+    wrong = {item.row["id"] for item in told if not item.right}
+    print(f"{len(told) - len(wrong)} of {len(told)} right; wrong: {sorted(wrong)}")
+    assert wrong <= NOT_YET | {"FI18b", "FI22"}
