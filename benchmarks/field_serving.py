@@ -1,4 +1,4 @@
-"""Public reports of engines as plans (tests/truth/serving_field.jsonl): what the planner says of each, and what happened."""
+"""Public reports of engines as plans (tests/truth/serving_field.jsonl): what is said of each, and what happened."""
 
 from __future__ import annotations
 
