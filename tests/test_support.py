@@ -130,4 +130,4 @@ def test_what_is_refused_has_a_source_and_names_what_there_is() -> None:
             assert row.source
             assert set(row.runs_on) <= capabilities, row
             assert set(row.formats) <= set(catalog.formats), row
-            assert row.formats or row.sparse or row.dense or row.by_sequence or row.all_to_all, row
+            assert row.caches or row.formats or row.sparse or row.dense or row.by_sequence or row.all_to_all, row
