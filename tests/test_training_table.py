@@ -20,13 +20,14 @@ from planner.physics.training import (
     table,
     wholes,
 )
+from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
 
 MODELS = sorted(architectures())
 METHODS = ["full", "lora", "qlora", "qat"]
 PRECISIONS = ["fp32", "bf16", "bf16_mixed", "fp16_mixed", "fp8_mixed", "int8"]
 OPTIMIZERS = ["sgd", "adamw", "muon", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
 WORDS = {
-    "framework": ["transformers", "fsdp", "deepspeed", "megatron"],
+    "framework": ["transformers", "accelerate", "fsdp", "deepspeed", "megatron"],
     "checkpointing": ["none", "full", "selective"],
     "selective": ["attention", "operations", "products", "every_second_layer"],
     "attention": ["sdpa", "eager", "flash"],
@@ -71,23 +72,32 @@ def test_table_is_the_plain_function(data):
             data.draw(st.sampled_from([1, 8])),
             data.draw(st.booleans()),
             data.draw(st.sampled_from(["none", "optimizer", "parameters"])),
+            1,
         )
         for _ in range(4)
     ]
     # everything at once
     rows = [(kind, size, flight) for kind in range(3) for size in range(len(sizes)) for flight in (1, 2, 3)]
-    plain = [StateChoice(framework=word["framework"], pp=pp, dpo=active.dpo, frozen=frozen, **kind) for kind in kinds]
+    more = {
+        "fsdp": data.draw(st.sampled_from([1, 2])),
+        "overlap": data.draw(st.booleans()),
+        "sizes": data.draw(st.sampled_from([DEFAULTS, automatic(arch.hidden), Sizes(10**7, 10**6, 0, 0, 0)])),
+        "gradient_precision": data.draw(st.sampled_from(["", "fp32", "bf16"])),
+    }
+    shared = {"framework": word["framework"], "pp": pp, "dpo": active.dpo, "frozen": frozen, **more}
+    plain = [StateChoice(**shared, **kind) for kind in kinds]
     params = sum(parameters(arch).values())
     parts = [[[each] for each in wholes(arch, params, own, OPTIMIZERS)] for own in plain]
     which, size, flights = numpy.array(rows).T
     made = table.gathered(
         [table.sized(arch, choice, sizes) for choice in actives], len(sizes), which, size, stage_runs(arch, pp)
     )
-    making = numpy.array([int(own[0][0].making) for own in parts])[which]
+    making = numpy.array([own[0][0].making for own in parts])[which]
     lives = table.live(arch, made, actives[0], flights, making, again, spare)
-    zero, dp, accumulate, offload = (numpy.array(column) for column in zip(*ways, strict=True))
+    ways += [(way[0], 8, way[2], way[3], 2) for way in ways[:2]]
+    zero, dp, accumulate, offload, replicas = (numpy.array(column) for column in zip(*ways, strict=True))
     for kind in range(3):
-        choice = replace(plain[kind], zero=zero, dp=dp, accumulate=accumulate, offload=offload)
+        choice = replace(plain[kind], zero=zero, dp=dp, accumulate=accumulate, offload=offload, replicas=replicas)
         held = table.held(parts[kind], [0] * len(ways), choice, spare)
         mine = numpy.flatnonzero(which == kind)
         row, place = numpy.repeat(mine, len(ways)), numpy.tile(numpy.arange(len(ways)), len(mine))
@@ -100,7 +110,7 @@ def test_table_is_the_plain_function(data):
         for _ in range(8):
             at, k, name = (data.draw(st.integers(0, most - 1)) for most in (len(row), len(again), len(OPTIMIZERS)))
             own = replace(actives[kind], micro_batch=sizes[size[row[at]]], micro_batches=int(flights[row[at]]))
-            way = dict(zip(("zero", "dp", "accumulate", "offload"), ways[place[at]], strict=True))
+            way = dict(zip(("zero", "dp", "accumulate", "offload", "replicas"), ways[place[at]], strict=True))
             of = states(arch, params, replace(plain[kind], optimizer=OPTIMIZERS[name], **way))
             assert totals[name, at, k] == combine(of, points(arch, own, again[k]), spare=spare).total
 

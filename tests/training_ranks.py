@@ -18,6 +18,7 @@ from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture
 from planner.physics import training
 from planner.physics.architecture import parameters
+from planner.physics.training.deepspeed import DEFAULTS, Sizes
 
 PHASES = {"forward": "fwd", "optimizer": "opt"}
 HELD_OUT = 3
@@ -42,9 +43,22 @@ def held_out(name: str) -> bool:
 
 
 def framework(row: dict) -> str:
-    """The framework of the language that a row is one of."""
-    torch = "transformers" if row["zero"] == 0 else "fsdp"
-    return {"deepspeed": "deepspeed", "ddp": "transformers", "fsdp1": "fsdp", "fsdp2": torch}[row["library"]]
+    """Who shards as the physics has it: torchtitan's wrap has layers and the rest, accelerate's more units."""
+    if row["library"] == "fsdp2" and row["units"] == "layers, root":
+        return "fsdp"
+    return {"deepspeed": "deepspeed", "ddp": "transformers"}.get(row["library"], "accelerate")
+
+
+def sizes(row: dict) -> Sizes:
+    """DeepSpeed's sizes: the row's where it states them, else the release's."""
+    known = (
+        "reduce_bucket_size",
+        "sub_group_size",
+        "stage3_max_live_parameters",
+        "stage3_max_reuse_distance",
+        "stage3_prefetch_bucket_size",
+    )
+    return Sizes(*(row.get(name, value) for name, value in zip(known, DEFAULTS, strict=True)))
 
 
 def choices(row: dict) -> tuple[training.StateChoice, training.ActivationChoice]:
@@ -61,6 +75,10 @@ def choices(row: dict) -> tuple[training.StateChoice, training.ActivationChoice]
         kernel=row["kernel"],
         zero=row["zero"],
         dp=row["ranks"],
+        replicas=row.get("replicas", 1),
+        fsdp=1 if row["library"] == "fsdp1" else 2,
+        sizes=sizes(row),
+        overlap=row.get("overlap", False),
         offload=row["offload"],
         accumulate=row.get("accumulate", 1) > 1,
         gradient_precision=row.get("gradient_precision") or row.get("reduce") or "",
@@ -102,4 +120,6 @@ def error(name: str) -> float:
 def group(row: dict) -> str:
     """What a row is one of: library, stage and offloading."""
     kind = f"{row['library']} {row['zero']}"
+    if row["library"] == "fsdp1" and row["method"] == "lora" and "peft" not in row["units"]:
+        return f"{kind} adapters in layers"  # not what the Trainer sets up, and not modelled
     return kind + ("" if row["offload"] == "none" else f" offload {row['offload']}")

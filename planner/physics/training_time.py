@@ -18,6 +18,7 @@ from planner.catalog.records import Architecture, Gpu
 from planner.physics.architecture import attention_widths, kind
 from planner.physics.time import attention_flops
 from planner.physics.training.activations import ActivationChoice, traces
+from planner.physics.training.fsdp import FRAMEWORKS
 from planner.physics.training.recipe import share
 
 BANDWIDTH_SHARE: Final = 0.50
@@ -170,7 +171,7 @@ def work(
     # where gradients are shards they are scattered for every micro-batch; with ZeRO 3 weights are gathered in forward
     # and again in backward, with PyTorch's ZeRO 2 in forward, with DeepSpeed's once a step
     sharded, parted = (zero >= 2) * 1, (zero >= 3) * 1
-    gathers = 1 + sharded * (rounds - 1) if choice.framework in ("fsdp", "transformers") else 1
+    gathers = 1 + sharded * (rounds - 1) if choice.framework in FRAMEWORKS else 1
     moved = sharded * rounds * 4 * gradients + 2 * params * ((sharded - parted) * gathers + parted * rounds * 2)
     behind = moved * (copies - 1) / copies
     # keys and values around the ring, in backward with their gradients

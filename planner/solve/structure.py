@@ -44,6 +44,17 @@ class Layout:
         """GPUs of the workload; experts are split inside them."""
         return self.data * self.tensor * self.pipeline * self.context
 
+    @property
+    def sharded(self) -> bool:
+        """Whether gradients, or weights too, are split among copies."""
+        return self.zero >= 2 and self.data * self.context > 1
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, bool]:
+        """What activations, and states before they are divided, depend on: tensor, pipeline, context and expert
+        parallelism, and whether copies are sharded."""
+        return self.tensor, self.pipeline, self.context, self.expert, self.sharded
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

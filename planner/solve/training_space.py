@@ -72,7 +72,7 @@ class Pairs(NamedTuple):
     batch: Column
 
 
-Shape = tuple[int, int, int, int]
+Shape = tuple[int, int, int, int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, li
 
     shapes: dict[Shape, list[int]] = {}
     for index, item in enumerate(layouts):
-        shapes.setdefault((item.tensor, item.pipeline, item.context, item.expert), []).append(index)
+        shapes.setdefault(item.shape, []).append(index)
     rows: list[tuple[int, ...]] = []
     places: dict[tuple[int, bool], int] = {}
     for shape, members in enumerate(clock.watched(shapes.values(), 1)):
@@ -175,7 +175,7 @@ def _states(
 
     own = [layouts[index] for index, _ in places]
     number = {shape: place for place, shape in enumerate(shapes)}
-    which = [number[item.tensor, item.pipeline, item.context, item.expert] for item in own]
+    which = [number[item.shape] for item in own]
 
     def column(name: str) -> Any:
         return numpy.array([getattr(item, name) for item in own])
@@ -189,33 +189,60 @@ def _states(
     }
     spare, found, making = training.spare(this.framework, this.confidence), [], []
     for first in clock.watched(range(0, len(recipes), each), 1):
-        base = tuning.state_choice(this, recipes[first], Layout(1, 1, 1, 1, 1, 0), False)
         optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
-        wholes = [
-            training.wholes(arch, this.model.params, replace(base, tp=tensor, pp=pipeline, ep=expert), optimizers)
-            for tensor, pipeline, _, expert in clock.watched(shapes)
-        ]
-        found.append(physics.held(list(zip(*wholes, strict=True)), which, replace(base, **common), spare))
-        making.append(int(wholes[0][0].making))
+        bases = [tuning.state_choice(this, recipes[first], _layout(shape), False) for shape in shapes]
+        wholes = [training.wholes(arch, this.model.params, base, optimizers) for base in clock.watched(bases)]
+        found.append(_held(list(zip(*wholes, strict=True)), bases, which, common, spare))
+        making.append([own[0].making for own in wholes])
     states = physics.Held(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
     traced: dict[tuple[object, ...], int] = {}
     choices: list[training.ActivationChoice] = []
     trace = numpy.zeros((len(making), len(shapes)), dtype=numpy.int64)
     for kind, makes in enumerate(clock.watched(making, 1)):
-        known: dict[tuple[int, int, int], int] = {}
-        for place, (tensor, _, context, expert) in enumerate(shapes):
-            if (tensor, context, expert) not in known:
-                layout = Layout(1, tensor, 1, context, expert, 0)
+        known: dict[tuple[int, int, int, bool], int] = {}
+        for place, (tensor, _, context, expert, sharded) in enumerate(shapes):
+            if (tensor, context, expert, sharded) not in known:
+                layout = _layout((tensor, 1, context, expert, sharded))
                 choice = tuning.choice_of(this, recipes[kind * each], layout, 1, "none")
-                key = (*training.alike(choice), makes)
+                key = (*training.alike(choice), makes[place])
                 if key not in traced:
                     traced[key] = len(choices)
                     choices.append(choice)
-                known[tensor, context, expert] = traced[key]
-            trace[kind, place] = known[tensor, context, expert]
+                known[tensor, context, expert, sharded] = traced[key]
+            trace[kind, place] = known[tensor, context, expert, sharded]
     over = physics.passed_over(states)
     makes_ = numpy.array([key[-1] for key in traced], dtype=numpy.int64)
     return Parts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
+
+
+def _layout(shape: Shape) -> Layout:
+    """Return the smallest layout of a shape."""
+    tensor, pipeline, context, expert, sharded = shape
+    return (
+        Layout(2, tensor, pipeline, context, expert, 2) if sharded else Layout(1, tensor, pipeline, context, expert, 0)
+    )
+
+
+def _held(
+    found: list[tuple[Any, ...]],
+    bases: list[training.StateChoice],
+    which: list[int],
+    common: dict[str, Any],
+    spare: int,
+) -> physics.Held:
+    """Return what states hold of every place: those of one sharder at a time, in the order of places."""
+    import numpy
+
+    frameworks = [bases[shape].framework for shape in which]
+    pieces, order = [], []
+    for framework in dict.fromkeys(frameworks):
+        mine = [place for place, own in enumerate(frameworks) if own == framework]
+        columns = {name: values[mine] for name, values in common.items()}
+        base = replace(bases[which[mine[0]]], **columns)
+        pieces.append(physics.held(found, [which[place] for place in mine], base, spare))
+        order += mine
+    back = numpy.argsort(order)
+    return physics.Held(*(numpy.concatenate(columns, axis=-1)[..., back] for columns in zip(*pieces, strict=True)))
 
 
 BLOCK = 2_000_000

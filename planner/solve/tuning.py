@@ -189,6 +189,11 @@ def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> train
     return found
 
 
+def sharder(this: Run, layout: Layout) -> str:
+    """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP."""
+    return "accelerate" if this.framework == "transformers" and layout.sharded else this.framework
+
+
 def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
     """Return what the states depend on."""
     given = this.workload.given
@@ -197,7 +202,7 @@ def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) ->
         precision=recipe.precision,
         optimizer=recipe.optimizer,
         kernel=str(given["optimizer_kernel"]),
-        framework=this.framework,
+        framework=sharder(this, layout),
         zero=layout.zero,
         dp=layout.data * layout.context,
         tp=layout.tensor,
@@ -223,7 +228,7 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         precision=recipe.precision,
         method=recipe.method,
         attention=str(given["attention"]),
-        framework=this.framework,
+        framework=sharder(this, layout),
         checkpointing=mode,
         selective=selective(this),
         loss=str(given["loss"]),

@@ -35,7 +35,8 @@ from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recurrent import MEASURED
-from planner.physics.training.states import StateChoice, States, gradient_format, states, wholes
+from planner.physics.training.shards import States
+from planner.physics.training.states import StateChoice, gradient_format, states, wholes
 
 __all__ = [
     "MOMENTS",

@@ -16,7 +16,7 @@ from planner.physics.training.families import family
 from planner.physics.training.head import CHUNKS, head
 from planner.physics.training.layers import Region, layer
 from planner.physics.training.pipeline import Stage, in_flight, stage_runs
-from planner.physics.training.recipe import Recipe, recipe_for, share
+from planner.physics.training.recipe import AUTOCAST, Recipe, recipe_for, share
 from planner.physics.training.tape import Bytes
 from planner.record import dataclass
 
@@ -30,6 +30,15 @@ MOMENTS: Final = (
 )
 FORWARD, LOSS, LAST, FIRST, END, OPTIMIZER = range(6)
 ADAPTER_BYTES: Final = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+
+def adapter_bytes(framework: str, precision: str, adapter_precision: str) -> int:
+    """Bytes of a weight of LoRA's adapters as the step computes with it: DeepSpeed makes the whole model 16 bit, FSDP
+    under accelerate what it gathers."""
+    narrow = framework in ("deepspeed", "accelerate") and precision in AUTOCAST
+    return 2 if narrow else ADAPTER_BYTES[adapter_precision]
+
+
 SELECTIVE: Final = {"megatron": "attention", "fsdp": "operations"}
 """What a framework means by selective: Megatron-LM makes attention's core again (`--recompute-granularity selective`),
 torchtitan all but every second product and attention (`selective_ac_option = "op"`); its `"2"` is `every_second_layer`.
@@ -85,7 +94,7 @@ class ActivationChoice:
             frozen=self.frozen,
             tp=self.tp,
             ep=self.ep,
-            adapter_item=ADAPTER_BYTES[self.adapter_precision],
+            adapter_item=adapter_bytes(self.framework, self.precision, self.adapter_precision),
         )
 
     @property
@@ -372,6 +381,7 @@ def _stage_points(stage: Stage, again: int, sharded: bool) -> list[Point]:
     mask = stage.mask if again else 0
     out = [Point(FORWARD, number, 0, 0, held + stage.ends[0], 0, fsdp.START)]
     start = held + kept + casts + mask
+    out.append(Point(FORWARD, number, 0, 0, start + stage.ends[0], 0, fsdp.HEAD))
     out.append(Point(FORWARD, number, 0, 0, start + stage.forward, stage.forward_logits, fsdp.WHOLE))
     if stage.passing:
         out.append(Point(FORWARD, number, 0, 0, start + stage.passing, 0, fsdp.WHOLE))

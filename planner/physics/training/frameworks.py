@@ -25,6 +25,7 @@ _SHARDED: Final = (58, 87, 128, 133, 144, 166, 263, 306)
 RESERVED: Final[dict[str, tuple[int, ...]]] = {
     "transformers": _SINGLE,
     "fsdp": _SHARDED,
+    "accelerate": _SHARDED,
     "deepspeed": _SHARDED,
     "megatron": _SHARDED,
 }

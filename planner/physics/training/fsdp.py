@@ -1,10 +1,15 @@
-"""What FSDP2 holds beside its shards, place by place of a step: gathered weights, and gradients on their way.
+"""What FSDP holds beside its shards, place by place of a step: gathered weights, and gradients on their way.
 
-torch 2.13, distributed/fsdp/_fully_shard (`_fsdp_param_group.py`, `_fsdp_collectives.py`), with every layer and the
-rest of the model wrapped; measured on fake tensors (docs/accuracy.md). In forward what was gathered stays until the
-next layer's is copied out. In backward the next layer's is gathered ahead, and what a layer's gradients were reduced
-from stays until the layer below has its own. Embedding, head and the last norm are one unit, which stays whole from the
-first forward to the end of backward: its gradients wait for the embedding's, and are copied once more to be reduced.
+torch 2.13, distributed/fsdp (`_fully_shard/_fsdp_param_group.py`, `_fsdp_collectives.py`, `_runtime_utils.py`),
+measured on fake tensors (docs/accuracy.md). Three ways to wrap: FSDP2 with layers and the rest (torchtitan), FSDP2 with
+layers, embedding, and norm and head (accelerate 1.15, `fsdp_utils.py`), FSDP1 with layers and the rest.
+
+FSDP2: in forward what was gathered stays until the next unit's is copied out. In backward the next one's is gathered
+ahead, and what a layer's gradients were reduced from stays until the layer below has its own. A unit of embedding, last
+norm and head stays whole from the first forward to the end of backward: its gradients wait for the embedding's, and are
+copied once more to be reduced. Apart, the embedding is given back after its forward, and head and norm after theirs.
+FSDP1: the rest stays gathered to the end of backward, two layers at once in backward; gradients of a unit are one flat
+tensor beside those it is put together from.
 """
 
 from __future__ import annotations
@@ -13,11 +18,12 @@ from typing import Any, Final, NamedTuple
 
 from planner.physics.training.recipe import share
 
-FRAMEWORKS: Final = ("fsdp", "transformers")
+FRAMEWORKS: Final = ("fsdp", "accelerate", "transformers")
 """Those that shard by FSDP."""
-START, WHOLE, LOSS, LAST, BETWEEN, FIRST, EMBEDDING, REDUCE, STEP = range(9)
-"""Where a step is: the first layer is gathered; forward's end; the loss's backward; the last layer's; another layer's;
-the first layer's; the embedding's; the gradients of embedding and head are reduced; the optimizer runs."""
+START, HEAD, WHOLE, LOSS, LAST, BETWEEN, FIRST, EMBEDDING, REDUCE, STEP = range(10)
+"""Where a step is: the first layer is gathered; the head is; forward's end; the loss's backward; the last layer's;
+another layer's; the first layer's; the embedding's; the gradients of embedding and head are reduced; the optimizer
+runs."""
 PLACES = STEP
 
 
@@ -50,7 +56,28 @@ def gathered(layer: Unit, root: Unit, computed: Any, again: Any) -> tuple[Any, .
     forward = again * root.gathered + (1 - again) * computed + layer.gathered
     loss = forward - (1 - again) * layer.gathered
     backward = loss + again * layer.gathered
-    return start, forward, loss, backward, backward, loss, root.gathered, 0 * start
+    return start, forward, forward, loss, backward, backward, loss, root.gathered, 0 * start
+
+
+def gathered_first(layer: Unit, root: Unit, computed: Any, again: Any) -> tuple[Any, ...]:
+    """The same of FSDP1."""
+    start = root.gathered + layer.gathered + 0 * again
+    whole = again * root.gathered + (1 - again) * computed
+    backward = whole + again * 2 * layer.gathered
+    first = whole + again * layer.gathered
+    end = root.gathered + 0 * again
+    return start, whole, whole, first, backward, backward, first, end, end
+
+
+def gathered_apart(layer: Unit, table: Unit, tail: Unit, computed: Any, again: Any) -> tuple[Any, ...]:
+    """The same of accelerate's FSDP2, where the embedding is one unit and head and norm another."""
+    start = 2 * table.gathered + layer.gathered + 0 * again
+    before = (1 - again) * (computed - tail.gathered) + 2 * tail.gathered
+    loss = again * tail.gathered + (1 - again) * computed
+    backward = again * 2 * layer.gathered + (1 - again) * computed
+    first = again * (layer.gathered + table.gathered) + (1 - again) * computed
+    none = 0 * start
+    return start, before + layer.gathered, before, loss, backward, backward, first, table.gathered + none, none
 
 
 def reduced(layer: Unit, root: Unit, waits: Any, last: Any, shards: Any, resident: Any) -> tuple[Any, ...]:
@@ -64,4 +91,22 @@ def reduced(layer: Unit, root: Unit, waits: Any, last: Any, shards: Any, residen
     made = root.reduced + last + kept * resident + (root.reduced != root.kept) * share(root.reduced, shards)
     closing = copied + (made - copied) * (made > copied)
     backward = waits + layer.reduced + none
-    return none, none, none, waits + none, backward, backward, layer.reduced + copied - root.reduced, closing
+    end = layer.reduced + copied - root.reduced
+    return none, none, none, none, waits + none, backward, backward, end, closing
+
+
+def reduced_first(layer: Unit, root: Unit, waits: Any, shards: Any, sharded: Any) -> tuple[Any, ...]:
+    """The same of FSDP1: the root's flat gradient beside half of what it is put together from, where `sharded`."""
+    none = 0 * (root.kept + shards)
+    end = sharded * (root.gradients + share(root.gradients, 2) + share(root.reduced - root.gradients, 2)) + none
+    backward = waits + layer.reduced + none
+    return none, none, none, none, backward, backward, backward, sharded * backward, end
+
+
+def reduced_apart(layer: Unit, table: Unit, tail: Unit, shards: Any, resident: Any) -> tuple[Any, ...]:
+    """The same of accelerate's FSDP2: head and norm are reduced when the last layer runs, the embedding at the end."""
+    none = 0 * (table.kept + shards)
+    copied = table.gradients + table.reduced - share(table.kept, shards) * (1 - resident)
+    last = tail.reduced + (layer.reduced - tail.reduced) * (layer.reduced > tail.reduced) + none
+    inner = layer.reduced + none
+    return none, none, none, none, last, inner, inner, inner + copied - table.reduced, copied

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from planner.physics.training.activations import LOSS, MOMENTS, OPTIMIZER, Point
-from planner.physics.training.states import States
+from planner.physics.training.shards import States
 from planner.record import dataclass
 
 PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "logits", "overhead", "margin")
@@ -32,9 +32,10 @@ class TrainingMemory:
 
 def live(states: States, point: Point) -> tuple[int, int, int]:
     """Bytes of gradients, of what is gathered, and of the optimizer's scratch at a point."""
-    gradients = states.gradient(point.graded) + (point.gradients if states.making else 0)
     if point.moment == OPTIMIZER:
-        return gradients, 0, states.step
+        return states.closing, 0, states.step
+    most = states.making if point.moment != LOSS else point.gradients * (states.making > 0)
+    gradients = states.gradient(point.graded) + min(point.gradients, most)
     return gradients + states.beside.reduced[point.place], states.gathered(point.place, point.graded), 0
 
 

@@ -122,9 +122,9 @@ def optimizer_bytes(
     return total
 
 
-def _largest(arch: Architecture, tp: int) -> int:
-    """The largest single weight of one GPU."""
-    best = arch.vocab * (arch.embed_dim or arch.hidden)
+def largest(arch: Architecture, tp: int, inside: bool = False) -> int:
+    """Parameters of the largest single weight of one GPU, or of those `inside` the layers."""
+    best = arch.hidden * arch.hidden if inside else arch.vocab * (arch.embed_dim or arch.hidden)
     for group in arch.groups:
         part = group.ffn or {}
         if kind(part) == "moe":
@@ -193,16 +193,16 @@ def step_bytes(
     adapters = choice.method in ("lora", "qlora")
     if optimizer == "adafactor":
         scalars = SMALLEST * (4 if arch.tied else _tensors(arch, choice))
-        return 0 if adapters else (16 if item == 2 else 8) * _largest(arch, choice.tp) + scalars
+        return 0 if adapters else (16 if item == 2 else 8) * largest(arch, choice.tp) + scalars
     if optimizer == "muon":
         return _muon(arch, choice, counts, gradient_item, item)
     if optimizer == "lion":
-        return 2 * item * _largest(arch, choice.tp)  # the update, and its copy (lion-pytorch 0.2.5, `update_fn`)
+        return 2 * item * largest(arch, choice.tp)  # the update, and its copy (lion-pytorch 0.2.5, `update_fn`)
     if optimizer in ("adam", "adamw"):
         if choice.framework in ("megatron", "deepspeed") and full_precision:
             return 0
         if choice.kernel == "foreach":
             return gradient_item * trained
         if choice.kernel == "for_loop":
-            return 0 if adapters else 2 * item * _largest(arch, choice.tp)
+            return 0 if adapters else 2 * item * largest(arch, choice.tp)
     return 0

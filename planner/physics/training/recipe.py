@@ -14,6 +14,7 @@ ATTENTION: Final = ("q", "k", "v", "o", "qkv")
 PRODUCTS: Final = {
     ("fp8_mixed", "transformers"): "float8",
     ("fp8_mixed", "fsdp"): "float8",
+    ("fp8_mixed", "accelerate"): "float8",
     ("fp8_mixed", "deepspeed"): "te",
     ("fp8_mixed", "megatron"): "te_cached",
 }
@@ -84,7 +85,7 @@ def recipe_for(
 
     transformers: autocast over fp32 weights where all is trained, over a bf16 base where adapters are (what Trainer
     does with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16
-    weights.
+    weights; so does the Trainer under FSDP (`accelerate`), where autocast is on and finds nothing to cast.
     """
     if isinstance(targets, str) and targets not in ("attention", "all_linear"):
         targets = tuple(targets.split(","))

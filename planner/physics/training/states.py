@@ -11,29 +11,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
-from planner.physics.training.activations import ADAPTER_BYTES
+from planner.physics.training import deepspeed
+from planner.physics.training.activations import ADAPTER_BYTES, adapter_bytes
 from planner.physics.training.families import family
-from planner.physics.training.fsdp import EMBEDDING, REDUCE, Beside, Unit, even, gathered, reduced
 from planner.physics.training.low_precision import GROUP
-from planner.physics.training.optimizers import LIMIT, adapter_parameters, optimizer_bytes, step_bytes
+from planner.physics.training.optimizers import LIMIT, adapter_parameters, largest, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
+from planner.physics.training.shards import States, divided
 from planner.record import dataclass
 
 NF4_BYTES: Final = Fraction(1, 2) + Fraction(1, 64) + Fraction(4, 64 * 256)
 """NF4 with double quantisation: 4 bits, an 8-bit scale for 64 and an fp32 one for 256 of those (arXiv 2305.14314)."""
 NF4_SINGLE: Final = Fraction(1, 2) + Fraction(4, 64)
-DEEPSPEED_BUCKET: Final = 500_000_000
-"""Elements of reduce_bucket_size and allgather_bucket_size, DeepSpeed's defaults (deepspeed/runtime/zero/config.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateChoice:
-    """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up."""
+    """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up.
+
+    `replicas` are copies of the shards (HSDP), `fsdp` is FSDP's version (1, 2), `sizes` and `overlap` are DeepSpeed's.
+    """
 
     method: str = "full"
     precision: str = "bf16"
@@ -55,50 +57,10 @@ class StateChoice:
     offload: str = "none"
     accumulate: bool = False
     gradient_precision: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class States:
-    """Bytes of one GPU. Gradients exist for the parameters that have them, `gradient_item` bytes each over
-    `gradient_shards`, or all the time where they are `resident`; `beside` lives from forward to the end of backward,
-    `buckets` of communication for good, `step` while the optimizer runs.
-
-    `waits` parameters, the head's, have gradients that stay whole until the end of backward; where backward has been,
-    `freed` bytes of a parameter are gathered no longer.
-    """
-
-    weights: int
-    master: int
-    gradients: int
-    optimizer: int
-    beside: Beside
-    buckets: int
-    step: int
-    gradient_item: int
-    gradient_shards: int
-    waits: int
-    freed: int
-    resident: bool
-    making: bool  # whether a layer's gradients in the making stand beside the others
-    trained: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def standing(self) -> int:
-        """Bytes that are there all the time: weights, master weights and optimizer states."""
-        return self.weights + self.master + self.optimizer
-
-    def gradient(self, graded: int) -> int:
-        """Bytes of gradients when `graded` parameters have theirs; all of them for a negative count."""
-        if self.resident or graded < 0:
-            return self.gradients
-        graded = max(0, graded - self.waits)
-        return min(self.gradients, -(-graded * self.gradient_item // self.gradient_shards))
-
-    def gathered(self, place: int, graded: int) -> int:
-        """Bytes of gathered weights at a place of the step (fsdp.py) where `graded` parameters have gradients."""
-        whole: int = self.beside.gathered[place]
-        return whole - self.freed * max(0, graded - self.waits)
+    replicas: int = 1
+    fsdp: int = 2
+    sizes: deepspeed.Sizes = deepspeed.DEFAULTS
+    overlap: bool = False
 
 
 _LOCAL: dict[tuple[int, ...], tuple[Architecture, dict[str, int]]] = {}
@@ -170,12 +132,14 @@ def _routed(arch: Architecture, choice: StateChoice) -> int:
 class Whole(NamedTuple):
     """The states before ZeRO and offloading divide them: bytes of one tensor and pipeline part.
 
-    `computed` are the 16-bit weights a step computes with, `gathered` those of them that DeepSpeed has at a time,
-    `bucket` what its communication buffers hold. `layer` and `root` are the parameters of FSDP's units, `waits` those
-    of them whose gradients wait, `closing` those of its last weight; `compute`, `made_item` and `reduce_item` are the
-    bytes of a weight, and of its gradient as backward makes it and as it is reduced. `replicated` is the embedding's
-    gradient, whole on each tensor rank in PyTorch. The `spread` bytes come to what ZeRO divides: experts that expert
-    parallelism splits have so many copies fewer to be divided over.
+    `computed` are the weights a step computes with, `gathered` two layers of them; `largest` is the largest weight,
+    `inner` that of the layers, `table` the embedding and `small` what ZeRO 3 never splits, in parameters. `split` says
+    that embedding and head are units of their own (accelerate's FSDP2). `layer` and `root` are the parameters of FSDP's
+    units, `waits` those of them whose gradients wait, `closing` those of its last weight; `compute`, `made_item` and
+    `reduce_item` are the bytes of a weight, and of its gradient as backward makes it and as it is reduced; `making` the
+    most of a layer's gradients that stand beside the others. `replicated` is the embedding's gradient, whole on each
+    tensor rank in PyTorch. The `spread` bytes come to what ZeRO divides: experts that expert parallelism splits have so
+    many copies fewer to be divided over.
     """
 
     weights: int
@@ -188,7 +152,11 @@ class Whole(NamedTuple):
     trained: int
     computed: int
     gathered: int
-    bucket: int
+    largest: int
+    inner: int
+    table: int
+    small: int
+    split: int
     layer: int
     layer_trained: int
     root: int
@@ -206,7 +174,7 @@ class Whole(NamedTuple):
     spread_optimizer: int
     spread_step: int
     full_precision: bool
-    making: bool
+    making: int
     only_adapters: bool
 
 
@@ -227,8 +195,11 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
         trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp)
     elif choice.frozen:
         trained -= sum(size for name, size in counts.items() if name in choice.frozen)
-    full_precision = mixed and choice.framework != "transformers" and not adapters
-    kept_item = 4 if full_precision and choice.framework == "fsdp" else recipe.item
+    high = mixed and choice.framework != "transformers"
+    # DeepSpeed keeps an fp32 copy of 16-bit adapters, as of all that is trained
+    full_precision = high and (not adapters or choice.framework == "deepspeed")
+    sharded = choice.framework in ("fsdp", "accelerate")
+    kept_item = 4 if full_precision and sharded else recipe.item
     if choice.method == "qlora":
         rest = counts["embedding"] + counts["head"] + counts["norm"] + counts["router"]
         each = NF4_BYTES if choice.double_quantized else NF4_SINGLE
@@ -244,18 +215,19 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
         weights += 2 * (counts["attention"] + counts["mlp"] + counts["experts"])
     if choice.dpo and not adapters:
         weights += recipe.item * local  # the frozen reference model
-    adapter_item = ADAPTER_BYTES[choice.adapter_precision]
+    adapter_item = _adapter_item(choice)
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
-    state_item = adapter_item if adapters else 4 if full_precision else recipe.item
+    state_item = 4 if full_precision else adapter_item if adapters else recipe.item
     unit = max((sum(layer_parameters(arch, group).values()) for group in arch.groups), default=0)
     units = _units(arch, choice, counts, trained if adapters else 0)
     compute = _gathered_item(choice, recipe.item, full_precision)
-    made_item = gradient_item if adapters else compute
-    whole_gradient = choice.framework == "fsdp" and choice.tp > 1 and not adapters and "embedding" not in choice.frozen
+    made_item = adapter_bytes(choice.framework, choice.precision, choice.adapter_precision) if adapters else compute
+    whole_gradient = sharded and choice.tp > 1 and not adapters and "embedding" not in choice.frozen
     table = made_item * counts["embedding"] if whole_gradient else 0
     spread = counts["experts"] * (choice.ep - 1)
     grown = 0 if adapters or "mlp" in choice.frozen else spread
     master_item = 4 if full_precision and choice.framework in ("megatron", "deepspeed") else 0
+    sizes = _sizes(arch, choice, counts, adapters)
     out = []
     for optimizer in optimizers:
         kept = optimizer_bytes(arch, choice, optimizer, trained, counts, state_item)
@@ -272,7 +244,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 trained,
                 compute * local,
                 compute * 2 * share(unit, choice.tp),
-                2 * 2 * min(DEEPSPEED_BUCKET, trained) if choice.framework == "deepspeed" and not adapters else 0,
+                *sizes,
                 *units,
                 compute,
                 made_item,
@@ -285,7 +257,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 share(kept * grown, max(1, trained)),
                 share(scratch * grown, max(1, trained)),
                 full_precision,
-                not (choice.framework == "megatron" and full_precision),
+                _making(choice, sizes[1], full_precision),
                 adapters,
             )
         )
@@ -306,77 +278,6 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     return divided(whole(arch, params, choice), choice, tuple(notes))
 
 
-def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
-    """What one GPU holds of the whole: `found`'s fields and the choice's dp, zero, pp, offload and accumulation are
-    numbers, or arrays of numpy that fit together; the framework is one."""
-    zero, copies, full_precision, only_adapters = choice.zero, choice.dp, found.full_precision, found.only_adapters
-    shards = copies * choice.cp
-    first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))
-    # transformers shards by FSDP too, but optimizer states alone under DDP (torch's ZeroRedundancyOptimizer)
-    own = choice.framework == "transformers"
-    fsdp = (choice.framework == "fsdp") * 1 + own * second
-    stays = (choice.offload == "none") * 1
-    gradient_shards = 1 + second * (shards - 1)
-    gradients = share(found.gradients + (gradient_shards > 1) * found.spread_gradients, gradient_shards)
-    # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
-    # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
-    pipelined = fsdp * third * (choice.pp > 1) * (1 - only_adapters)
-    # without stage 3 FSDP keeps what it computes with whole, beside its shards, until backward has passed
-    half = fsdp * (1 - third) * ((copies > 1) | (full_precision * 1 > 0))
-    weight_shards, state_shards = 1 + (third + half * first) * (shards - 1), 1 + first * (shards - 1)
-    weights = share(found.weights + (weight_shards > 1) * found.spread_weights, weight_shards)
-    weights = weights * (1 - third * (choice.offload == "parameters"))
-    buckets = pipelined * found.gradients + found.bucket * (copies > 1) * (first - third)
-    buckets = buckets + own * gradients * (copies > 1) * (1 - second)
-    resident = choice.accumulate | (1 - found.making) == 1
-    if choice.framework in ("fsdp", "transformers"):
-        beside = _fsdp_beside(found, third, half, pipelined, gradient_shards, resident * 1, fsdp * (copies > 1))
-    else:
-        beside = even(third * found.gathered)
-    return States(
-        weights + found.adapters,
-        share(found.master + (state_shards > 1) * found.spread_master, state_shards) * stays,
-        gradients,
-        share(found.optimizer + (state_shards > 1) * found.spread_optimizer, state_shards) * stays,
-        beside,
-        buckets,
-        share(found.step + (state_shards > 1) * found.spread_step, state_shards) * stays
-        + (1 - first) * found.replicated,
-        found.gradient_item,
-        gradient_shards,
-        fsdp * (copies > 1) * found.waits,
-        half * (1 - only_adapters) * found.compute,
-        resident,
-        found.making,
-        found.trained,
-        notes,
-    )
-
-
-def _fsdp_beside(found: Any, third: Any, half: Any, pipelined: Any, shards: Any, resident: Any, copies: Any) -> Beside:
-    """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing."""
-    layer, root = (
-        Unit(
-            size * found.compute, trained * found.made_item, trained * found.reduce_item, trained * found.gradient_item
-        )
-        for size, trained in ((found.layer, found.layer_trained), (found.root, found.root_trained))
-    )
-    some = ((third + half) > 0) * 1
-    whole = gathered(layer, root, found.computed, third)
-    sent = reduced(layer, root, found.waits * found.made_item, found.closing * found.made_item, shards, resident)
-    most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
-    # the embedding's gradient is whole on every tensor rank from its backward on
-    table = found.replicated - found.replicated_part
-    return Beside(
-        tuple(some * (size + pipelined * (found.computed - size)) for size in whole),
-        tuple(
-            copies * (size + pipelined * ((place == REDUCE) * most - size))
-            + table * (resident if place < EMBEDDING else 1)
-            for place, size in enumerate(sent)
-        ),
-    )
-
-
 def gradient_format(choice: StateChoice) -> str:
     """The format of the gradients, fp32, bf16 or fp16: under FSDP that in which they are reduced, in LoRA the
     adapters', whose gradients autograd makes in their type."""
@@ -384,14 +285,14 @@ def gradient_format(choice: StateChoice) -> str:
         return choice.adapter_precision
     item = recipe_for(choice.precision, choice.framework, choice.method).item
     full_precision = choice.precision in AUTOCAST and choice.framework != "transformers"
-    asked = _reduce_item if choice.framework == "fsdp" else _gradient_item
+    asked = _reduce_item if choice.framework in ("fsdp", "accelerate") else _gradient_item
     if asked(choice, item, full_precision) == 4:
         return "fp32"
     return "fp16" if choice.precision == "fp16_mixed" else "bf16"
 
 
 def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
-    if choice.framework == "fsdp":
+    if choice.framework in ("fsdp", "accelerate"):
         return 4 if full_precision else item
     if choice.gradient_precision:
         return 4 if choice.gradient_precision == "fp32" else 2
@@ -399,10 +300,12 @@ def _gradient_item(choice: StateChoice, item: int, full_precision: bool) -> int:
 
 
 def _reduce_item(choice: StateChoice, item: int, full_precision: bool) -> int:
-    """Bytes of a gradient as FSDP reduces it: fp32 in mixed precision unless the plan says otherwise (torchtitan's
-    `mixed_precision_reduce`), whatever the shards are kept in."""
+    """Bytes of a gradient as FSDP reduces it, whatever the shards are kept in: fp32 in mixed precision unless the plan
+    says otherwise (torchtitan's `mixed_precision_reduce`), 16 bits under accelerate (`set_mixed_precision`)."""
     if choice.gradient_precision:
         return 4 if choice.gradient_precision == "fp32" else 2
+    if choice.framework == "accelerate":
+        return 2 if full_precision else item
     return 4 if full_precision else item
 
 
@@ -428,6 +331,36 @@ def _units(
     waits = (head if counts["head"] else trained.get("embedding", 0)) + trained.get("norm", 0)
     inside = sum(size for name, size in largest.items() if name not in choice.frozen)
     return sum(largest.values()), inside, sum(root.values()), sum(trained.values()), waits, head
+
+
+def _making(choice: StateChoice, inner: int, full_precision: bool) -> int:
+    """The most bytes of gradients that a layer makes before they are elsewhere: none where Megatron-LM adds them to
+    what is there, a weight's where DeepSpeed takes each as it comes, else the layer's."""
+    if choice.framework == "megatron" and full_precision:
+        return 0
+    return 2 * inner if choice.framework == "deepspeed" else 2**50
+
+
+def _adapter_item(choice: StateChoice) -> int:
+    """Bytes of an adapter's weight as it is kept: DeepSpeed makes 16 bits of it, FSDP keeps what is trained in fp32."""
+    return 2 if choice.framework == "deepspeed" and choice.precision in AUTOCAST else _kept_adapter(choice)
+
+
+def _kept_adapter(choice: StateChoice) -> int:
+    wide = choice.framework == "accelerate" and choice.precision in AUTOCAST
+    return 4 if wide else ADAPTER_BYTES[choice.adapter_precision]
+
+
+def _sizes(
+    arch: Architecture, choice: StateChoice, counts: dict[str, int], adapters: bool
+) -> tuple[int, int, int, int, int]:
+    """Parameters of the largest trained weight, of the layers' largest, of the embedding, and of what ZeRO 3 keeps
+    whole (norms: `stage3_param_persistence_threshold`); whether embedding and head are units of their own."""
+    split = choice.framework == "accelerate" and choice.fsdp == 2 and counts["head"] > 0 and choice.pp == 1
+    inner = largest(arch, choice.tp, inside=True)
+    if adapters:
+        return choice.rank * arch.hidden, inner, counts["embedding"], counts["norm"], int(split)
+    return largest(arch, choice.tp), inner, counts["embedding"], counts["norm"], int(split)
 
 
 def _gathered_item(choice: StateChoice, item: int, full_precision: bool) -> int:

@@ -17,7 +17,8 @@ from planner.physics.training import fsdp
 from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage, traces
 from planner.physics.training.families import family
 from planner.physics.training.pipeline import Stage, in_flight, stage_runs
-from planner.physics.training.states import StateChoice, Whole, divided
+from planner.physics.training.shards import divided
+from planner.physics.training.states import StateChoice, Whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 MILLE: Final = 1000
-BEFORE: Final = (fsdp.START, fsdp.WHOLE, fsdp.LOSS)
+BEFORE: Final = (fsdp.START, fsdp.HEAD, fsdp.WHOLE, fsdp.LOSS)
 AFTER: Final = (fsdp.EMBEDDING, fsdp.REDUCE)
 CEILING: Final = 2**44
 """Bytes (17 TB) that no GPU has for a layer: what needs more counts as needing this, so that sums stay below 2^63."""
@@ -113,7 +114,7 @@ def live(
     """What lives of each row of `made` (see `gathered`) with each number `again` of layers recomputed.
 
     The rows share the choice's pipeline and checkpointing; `flights` are their micro-batches in flight, and `making`
-    says where a layer's gradients in the making stand beside the others.
+    the most bytes of a layer's gradients in the making that stand beside the others.
     """
     import numpy as np
 
@@ -179,11 +180,12 @@ def _stage(
     casts = sums("casts", np.minimum(depth, again))
     single = [
         (fsdp.START, weight(held + own.ends[0])),
+        (fsdp.HEAD, weight(start + casts + own.ends[0])),
         (fsdp.WHOLE, weight(start + casts + own.forward + own.forward_logits)),
         (fsdp.WHOLE, weight(start + casts + own.passing)),
     ]
     if own.has_head:
-        loss = weight(start + own.loss_activations + own.loss_logits, making * own.loss_gradients)
+        loss = weight(start + own.loss_activations + own.loss_logits, (making > 0) * own.loss_gradients)
         single.append((fsdp.LOSS, loss))
     between = []
     places = [none + place for place in sorted(own.edges(sharded))]
@@ -192,7 +194,7 @@ def _stage(
         light = fields["peak_checkpointed"][head[place]] + mask
         peak = np.where((place < again)[:, None], light, fields["peak"][head[place]])
         graded = sums("trained", none + depth) - sums("trained", place) - fields["trained"][head[place]]
-        gradients = making * fields["gradients"][head[place]]
+        gradients = np.minimum(making, fields["gradients"][head[place]])
         found = np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)
         holds = np.where(place == depth - 1, fsdp.LAST, np.where(place == 0, fsdp.FIRST, fsdp.BETWEEN))
         between.append((holds, *found))
@@ -233,7 +235,7 @@ def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateCh
     none = np.zeros_like(made.gradients)
     return Held(
         made.standing + made.buckets,
-        made.gradients + made.step + reserve // MILLE,
+        made.closing + made.step + reserve // MILLE,
         made.gradients[0],
         made.gradient_item[0],
         (made.gradient_shards + none)[0],

@@ -1,0 +1,225 @@
+"""What sharding, offloading and accumulation make of the states: what one GPU holds of the whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planner.physics.training import deepspeed, fsdp
+from planner.physics.training.fsdp import EMBEDDING, REDUCE, Beside, Unit, even
+from planner.physics.training.recipe import share
+from planner.record import dataclass
+
+if TYPE_CHECKING:
+    from planner.physics.training.states import StateChoice
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Bytes of one GPU. Gradients exist for the parameters that have them, `gradient_item` bytes each over
+    `gradient_shards`, or all the time where they are `resident`; `beside` lives from forward to the end of backward,
+    `buckets` of communication for good, `step` while the optimizer runs.
+
+    `waits` parameters, the head's or a bucket's, have gradients that are counted at the end of backward only; where
+    backward has been, `freed` bytes of a parameter are gathered no longer. `closing` are the gradients of the update.
+    """
+
+    weights: int
+    master: int
+    gradients: int
+    closing: int
+    optimizer: int
+    beside: Beside
+    buckets: int
+    step: int
+    gradient_item: int
+    gradient_shards: int
+    waits: int
+    freed: int
+    resident: bool
+    making: int  # the most bytes of a layer's gradients in the making that stand beside the others
+    trained: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> int:
+        """Bytes that are there all the time: weights, master weights and optimizer states."""
+        return self.weights + self.master + self.optimizer
+
+    def gradient(self, graded: int) -> int:
+        """Bytes of gradients when `graded` parameters have theirs; all of them for a negative count."""
+        if self.resident or graded < 0:
+            return self.gradients
+        graded = max(0, graded - self.waits)
+        return min(self.gradients, -(-graded * self.gradient_item // self.gradient_shards))
+
+    def gathered(self, place: int, graded: int) -> int:
+        """Bytes of gathered weights at a place of the step (fsdp.py) where `graded` parameters have gradients."""
+        whole: int = self.beside.gathered[place]
+        return whole - self.freed * max(0, graded - self.waits)
+
+
+def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
+    """What one GPU holds of the whole: `found`'s fields and the choice's dp, zero, pp, offload, replicas and
+    accumulation are numbers, or arrays of numpy that fit together; the framework is one."""
+    shards = choice.dp * choice.cp // choice.replicas
+    if choice.framework == "deepspeed":
+        return _stages(found, choice, shards, notes)
+    if choice.framework == "megatron":
+        return _distributed(found, choice, shards, notes)
+    return _fully_sharded(found, choice, shards, notes)
+
+
+def _parted(size: Any, spread: Any, shards: Any) -> Any:
+    """A share of what is divided: experts that expert parallelism splits have so many copies fewer."""
+    return share(size + (shards > 1) * spread, shards)
+
+
+def _stages(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+    """DeepSpeed's ZeRO (deepspeed.py)."""
+    first = (choice.zero >= 1) * 1
+    stays = 1 - first * (choice.offload != "none")
+    state_shards = 1 + first * (shards - 1)
+    own = deepspeed.held(found, choice, shards)
+    full = found.full_precision * 1
+    return States(
+        own.weights,
+        _parted(found.master, found.spread_master, state_shards) * stays,
+        own.gradients,
+        own.closing,
+        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
+        own.beside,
+        own.buckets,
+        _parted(found.step, found.spread_step, state_shards) * stays * (1 - full),
+        found.gradient_item,
+        1 + (choice.zero >= 2) * (shards - 1),
+        own.waits,
+        own.freed,
+        own.resident,
+        found.making,
+        found.trained,
+        notes,
+    )
+
+
+def _distributed(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+    """Megatron-LM's distributed optimizer."""
+    first, second, third = ((choice.zero >= stage) * 1 for stage in (1, 2, 3))
+    stays = (choice.offload == "none") * 1
+    gradient_shards, state_shards, weight_shards = (1 + stage * (shards - 1) for stage in (second, first, third))
+    gradients = _parted(found.gradients, found.spread_gradients, gradient_shards)
+    weights = _parted(found.weights, found.spread_weights, weight_shards)
+    return States(
+        weights * (1 - third * (choice.offload == "parameters")) + found.adapters,
+        _parted(found.master, found.spread_master, state_shards) * stays,
+        gradients,
+        gradients,
+        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
+        even(third * found.gathered),
+        0 * gradients,
+        _parted(found.step, found.spread_step, state_shards) * stays + (1 - first) * found.replicated,
+        found.gradient_item,
+        gradient_shards,
+        0 * gradients,
+        0 * gradients,
+        (choice.accumulate * 1 | (found.making == 0) * 1) == 1,
+        found.making,
+        found.trained,
+        notes,
+    )
+
+
+def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+    """FSDP, and the Trainer's DDP (fsdp.py)."""
+    zero, copies, full_precision, only_adapters = choice.zero, choice.dp, found.full_precision, found.only_adapters
+    first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))
+    # transformers shards by FSDP too, but optimizer states alone under DDP (torch's ZeroRedundancyOptimizer)
+    own = choice.framework == "transformers"
+    shard = (not own) * 1 + own * second
+    stays = (choice.offload == "none") * 1
+    gone = shard * (choice.offload == "parameters")
+    gradient_shards = 1 + second * (shards - 1)
+    gradients = _parted(found.gradients, found.spread_gradients, gradient_shards)
+    # FSDP2 hands gradients to the host as they are reduced, FSDP1 when backward ends
+    kept = gradients * (1 - gone * (choice.fsdp == 2))
+    # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
+    # (torch.distributed.fsdp, `reshard_after_forward=False` and `unsharded_accumulated_grad`)
+    pipelined = shard * third * (choice.pp > 1) * (1 - only_adapters)
+    # without stage 3 FSDP keeps what it computes with whole, beside its shards, until backward has passed; of what it
+    # does not shard it copies a unit at a time, and only where the types differ
+    half = shard * (1 - third) * (first * (copies > 1) | ((copies == 1) & full_precision))
+    units = shard * (1 - first) * (copies > 1) * full_precision
+    weight_shards, state_shards = 1 + (third + half * first) * (shards - 1), 1 + first * (shards - 1)
+    weights = _parted(found.weights, found.spread_weights, weight_shards) + share(
+        found.adapters, 1 + shard * first * (shards - 1)
+    )
+    buckets = pipelined * found.gradients + own * gradients * (copies > 1) * (1 - second)
+    resident = (choice.accumulate * 1 | (found.making == 0) * 1) == 1
+    # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
+    summed = second * (choice.replicas > 1) * found.reduce_item
+    return States(
+        weights * (1 - gone),
+        _parted(found.master, found.spread_master, state_shards) * stays,
+        kept + share(summed * found.trained, gradient_shards),
+        gradients * (1 - gone),
+        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
+        _beside(found, choice, third + units, half, pipelined, gradient_shards, resident * 1, shard * (copies > 1)),
+        buckets,
+        _parted(found.step, found.spread_step, state_shards) * stays + (1 - first) * found.replicated,
+        found.gradient_item + summed,
+        gradient_shards,
+        shard * (copies > 1) * found.waits * (1 - found.split),
+        half * (1 - only_adapters) * found.compute,
+        resident,
+        found.making,
+        found.trained,
+        notes,
+    )
+
+
+def _beside(
+    found: Any,
+    choice: StateChoice,
+    again: Any,
+    half: Any,
+    pipelined: Any,
+    shards: Any,
+    resident: Any,
+    copies: Any,
+) -> Beside:
+    """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing."""
+
+    def unit(size: Any, trained: Any) -> Unit:
+        return Unit(
+            size * found.compute, trained * found.made_item, trained * found.reduce_item, trained * found.gradient_item
+        )
+
+    layer, root = unit(found.layer, found.layer_trained), unit(found.root, found.root_trained)
+    waits, closing = found.waits * found.made_item, found.closing * found.made_item
+    some = ((again + half) > 0) * 1
+    whole = fsdp.gathered(layer, root, found.computed, again)
+    sent = fsdp.reduced(layer, root, waits, closing, shards, resident)
+    if choice.framework == "accelerate" and choice.fsdp == 1:
+        whole = fsdp.gathered_first(layer, root, found.computed, again)
+        sent = fsdp.reduced_first(layer, root, waits, shards, (choice.zero > 0) * 1)
+    elif choice.framework == "accelerate":
+        apart, trained = found.split, (found.root_trained > 0) * 1
+        table = unit(found.table, found.table * trained)
+        tail = unit(found.root - found.table, (found.root - found.table) * trained)
+        whole = _either(apart, fsdp.gathered_apart(layer, table, tail, found.computed, again), whole)
+        sent = _either(apart, fsdp.reduced_apart(layer, table, tail, shards, resident), sent)
+    most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
+    # the embedding's gradient is whole on every tensor rank from its backward on
+    over = found.replicated - found.replicated_part
+    return Beside(
+        tuple(some * (size + pipelined * (found.computed - size)) for size in whole),
+        tuple(
+            copies * (size + pipelined * ((place == REDUCE) * most - size))
+            + over * (resident if place < EMBEDDING else 1)
+            for place, size in enumerate(sent)
+        ),
+    )
+
+
+def _either(choice: Any, first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The first where `choice` is 1, the second where it is 0."""
+    return tuple(choice * one + (1 - choice) * other for one, other in zip(first, second, strict=True))
