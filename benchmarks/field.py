@@ -42,7 +42,9 @@ def verdict(row: dict[str, Any]) -> Verdict:
     """What the planner says of a row."""
     import planner
 
-    plan = planner.load(f"{row['id']}.mem", text=row["plan"])
+    # a report of how many GPUs were enough asks whether so many are
+    count = row["facts"].get("gpus_at_most")
+    plan = planner.load(f"{row['id']}.mem", text=row["plan"], settings=[f"t.gpus={count}"] if count else [])
     if any(item.is_error for item in plan.findings):
         return judged(row, {})
     answer = planner.solve(plan) if row.get("verb") == "solve" else planner.estimate(plan)

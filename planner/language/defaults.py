@@ -28,7 +28,9 @@ STATED: dict[str, dict[str, str]] = {
 JUDGED = frozenset(
     {
         *("engine_version", "gpu_memory_utilization", "max_sequences", "max_batched_tokens"),
-        *("global_batch", "gradient_precision", "selective"),
+        *("global_batch", "gradient_precision", "selective", "fsdp_version"),
+        *("reduce_bucket_size", "sub_group_size", "stage3_max_live_parameters", "stage3_max_reuse_distance"),
+        "stage3_prefetch_bucket_size",
     }
 )
 """Given quantities whose default follows from a catalog's row or from what is chosen (planner/solve/defaults.py)."""
@@ -40,11 +42,19 @@ FOLLOWS = {
     "max_batched_tokens": "what the engine takes by itself",
     "prompt": "context - output, the whole context where `output` is not mentioned either",
     "global_batch": "data_parallel * micro_batch",
-    "gradient_precision": "fp32 in mixed precision, but 16 bits in deepspeed; else the weights' format; in LoRA the "
-    "adapters' format",
+    "gradient_precision": "fp32 in mixed precision, but 16 bits in deepspeed and in transformers under FSDP; else the "
+    "weights' format; in LoRA the adapters' format",
     "selective": "attention in megatron, operations in fsdp (torchtitan), else products (PyTorch's own)",
+    "fsdp_version": "2 in fsdp, 1 in transformers (accelerate's own default)",
+    "reduce_bucket_size": "500000000 (DeepSpeed's default), or hidden * hidden with `deepspeed_sizes = auto`",
+    "sub_group_size": "1000000000 (DeepSpeed's default)",
+    "stage3_max_live_parameters": "1000000000 (DeepSpeed's default)",
+    "stage3_max_reuse_distance": "1000000000 (DeepSpeed's default)",
+    "stage3_prefetch_bucket_size": "50000000 (DeepSpeed's default), or 0.9 * hidden * hidden with "
+    "`deepspeed_sizes = auto`",
     "replicas": "1; chosen by the solver where `demand` is mentioned",
     "context_parallel": "1",
+    "shard_replicas": "1",
     "expert_parallel": "chosen by the solver; 1 in a training",
     "weights": "the model's native format",
     "activations": "the model's native format where it has 16 bits, else bf16",

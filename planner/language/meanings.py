@@ -32,6 +32,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "foreach": "Steps on lists of tensors: fast, with temporaries as large as the lists.",
         "for_loop": "Tensor by tensor: slow, with the smallest temporaries.",
     },
+    "deepspeed_sizes": {
+        "defaults": "DeepSpeed's own defaults.",
+        "auto": "What the Trainer puts for `auto`: sizes that follow from the width of the model.",
+    },
     "lora_targets": {
         "attention": "Adapters at the query, key, value and output projections.",
         "all_linear": "Adapters at every linear layer of a block.",

@@ -153,8 +153,41 @@ QUANTITIES: tuple[Quantity, ...] = (
         (TRAINING,),
         "given",
         "fused foreach for_loop",
-        "foreach",
+        "fused",
         "How the optimizer steps.",
+    ),
+    count("fsdp_version", (TRAINING,), "given", "Which FSDP shards: PyTorch's first (1) or `fully_shard` (2).", 1, 2),
+    word(
+        "deepspeed_sizes",
+        (TRAINING,),
+        "given",
+        "defaults auto",
+        "defaults",
+        "Where DeepSpeed's sizes come from that are not mentioned.",
+    ),
+    count("reduce_bucket_size", (TRAINING,), "given", "Gradients that DeepSpeed reduces at once.", 1, 10**12),
+    count("sub_group_size", (TRAINING,), "given", "Parameters that DeepSpeed's ZeRO 3 updates at once.", 1, 10**15),
+    count(
+        "stage3_max_live_parameters", (TRAINING,), "given", "Parameters that ZeRO 3 gathers ahead at most.", 0, 10**12
+    ),
+    count(
+        "stage3_max_reuse_distance",
+        (TRAINING,),
+        "given",
+        "ZeRO 3 keeps a gathered weight that is used again within so many parameters.",
+        0,
+        10**12,
+    ),
+    count(
+        "stage3_prefetch_bucket_size", (TRAINING,), "given", "Parameters that ZeRO 3 gathers ahead at once.", 0, 10**12
+    ),
+    Quantity(
+        "overlap_comm",
+        (TRAINING,),
+        "given",
+        "boolean",
+        "Whether DeepSpeed's ZeRO 1 and 2 reduce while backward runs, with a second bucket.",
+        default=False,
     ),
     count("lora_rank", (TRAINING,), "given", "The rank of LoRA's adapters.", 1, 1024, default=16),
     Quantity(
@@ -294,6 +327,12 @@ QUANTITIES: tuple[Quantity, ...] = (
     count("checkpointed_layers", (TRAINING,), "decision", "Layers that recompute.", 0, 100_000, free=True),
     count("zero", (TRAINING,), "decision", "The ZeRO stage.", 0, 3, free=True),
     count("data_parallel", (TRAINING,), "decision", "Copies that see different data.", free=True),
+    count(
+        "shard_replicas",
+        (TRAINING,),
+        "decision",
+        "Copies of the shards: data_parallel / shard_replicas GPUs share a model (hybrid sharding).",
+    ),
     word(
         "offload",
         (TRAINING,),

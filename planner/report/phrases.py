@@ -30,12 +30,15 @@ ORDER = (
     "offload",
     "replicas",
     "data_parallel",
+    "shard_replicas",
     "tensor_parallel",
     "pipeline_parallel",
     "context_parallel",
     "expert_parallel",
 )
-SPLITS = frozenset({"micro_batch", "zero", "replicas", *(name for name in ORDER if name.endswith("_parallel"))})
+SPLITS = frozenset(
+    {"micro_batch", "zero", "replicas", "shard_replicas", *(name for name in ORDER if name.endswith("_parallel"))}
+)
 """Choices that only say how the work is divided."""
 NEUTRAL: dict[str, tuple[Value, ...]] = {
     "activations": ("bf16", "fp16"),

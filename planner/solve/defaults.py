@@ -53,16 +53,31 @@ def of_service(this: Service, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
     )
 
 
+SIZES = (
+    "reduce_bucket_size",
+    "sub_group_size",
+    "stage3_max_live_parameters",
+    "stage3_max_reuse_distance",
+    "stage3_prefetch_bucket_size",
+)
+"""The sizes of DeepSpeed's configuration, as it names them, in the order of physics.training.deepspeed.Sizes."""
+
+
 def of_run(this: Run) -> dict[str, Default]:
     """Return what a training's framework and its layout leave no choice about."""
     from planner.physics.training import StateChoice, gradient_format
-    from planner.solve.tuning import selective
+    from planner.solve.structure import Layout
+    from planner.solve.tuning import fsdp_version, selective, sharder, sizes
 
     adapters = str(this.workload.given["lora_precision"])
 
     def gradients(choice: Mapping[str, Value]) -> Value:
         method, precision = str(choice["method"]), str(choice["precision"])
-        return gradient_format(StateChoice(method, precision, framework=this.framework, adapter_precision=adapters))
+        zero = choice.get("zero")
+        data, context = _count(choice, "data_parallel"), _count(choice, "context_parallel")
+        layout = Layout(data, 1, 1, context, 1, int(zero) if isinstance(zero, Fraction) else 0)
+        who = sharder(this, layout)
+        return gradient_format(StateChoice(method, precision, framework=who, adapter_precision=adapters))
 
     def batch(choice: Mapping[str, Value]) -> Value:
         return Fraction(_count(choice, "data_parallel") * _count(choice, "micro_batch"))
@@ -71,8 +86,15 @@ def of_run(this: Run) -> dict[str, Default]:
         this.workload,
         {
             "global_batch": Default(("data_parallel", "micro_batch"), batch),
-            "gradient_precision": Default(("method", "precision"), gradients),
+            "gradient_precision": Default(
+                ("method", "precision", "zero", "data_parallel", "context_parallel"), gradients
+            ),
             "selective": Default((), lambda choice: selective(this)),
+            "fsdp_version": Default((), lambda choice: Fraction(fsdp_version(this))),
+            **{
+                name: Default((), lambda choice, size=size: Fraction(size))  # type: ignore[misc]
+                for name, size in zip(SIZES, sizes(this), strict=True)
+            },
         },
     )
 

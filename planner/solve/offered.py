@@ -52,6 +52,7 @@ COUNTS = (
     "expert_parallel",
     "context_parallel",
     "data_parallel",
+    "shard_replicas",
     "zero",
     "micro_batch",
     "checkpointed_layers",
@@ -162,7 +163,8 @@ def layout_of(choice: Mapping[str, Value]) -> Layout:
     """Return the layout of a training's choice."""
     names = ("data_parallel", "tensor_parallel", "pipeline_parallel", "context_parallel", "expert_parallel", "zero")
     data, tensor, pipeline, context, expert, zero = (_count(choice, name) for name in names)
-    return Layout(data, tensor, pipeline, context, expert, zero, str(choice["offload"]))
+    copies = _count(choice, "shard_replicas") if "shard_replicas" in choice else 1
+    return Layout(data, tensor, pipeline, context, expert, zero, str(choice["offload"]), copies)
 
 
 def recipe_of(choice: Mapping[str, Value]) -> Recipe:
@@ -183,6 +185,7 @@ def _layout(this: Run, layout: Layout) -> Iterator[Fault]:
         *axes,
         ("zero", layout.zero, [item.zero for item in same]),
         ("offload", layout.offload, [item.offload for item in every]),
+        ("shard_replicas", layout.replicas, [item.replicas for item in every]),
     )
 
 

@@ -30,6 +30,7 @@ TRIED = (
     "micro_batch",
     "zero",
     "data_parallel",
+    "shard_replicas",
     "method",
     "optimizer",
     "precision",

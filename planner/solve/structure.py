@@ -38,6 +38,7 @@ class Layout:
     expert: int
     zero: int
     offload: str = "none"
+    replicas: int = 1
 
     @property
     def gpus(self) -> int:
@@ -118,6 +119,12 @@ def training_faults(model: Model, framework: str, layout: Layout) -> Iterator[Fa
         yield Fault("expert_parallel", needs, Fraction(layout.expert))
     if model.architecture is not None and not divides(model, layout.tensor):
         yield Fault("tensor_parallel", "heads that divide evenly", Fraction(layout.tensor))
+    if layout.replicas > 1:
+        if framework not in ("transformers", "fsdp") or layout.zero < 2:
+            yield Fault("shard_replicas", "1: hybrid sharding is FSDP's, with zero 2 or 3", Fraction(layout.replicas))
+        elif layout.data * layout.context % layout.replicas:
+            needs = f"a divisor of data_parallel × context_parallel = {layout.data * layout.context}"
+            yield Fault("shard_replicas", needs, Fraction(layout.replicas))
     if framework == "deepspeed" and layout.pipeline > 1 and layout.zero > 1:
         yield Fault("zero", "0 or 1: DeepSpeed has no pipelines beside ZeRO 2 and 3", Fraction(layout.zero))
 

@@ -100,6 +100,7 @@ def axes_of(
         "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),
         "context_parallel": counts([item.context for item in found.layouts], layout),
         "expert_parallel": counts([item.expert for item in found.layouts], layout),
+        "shard_replicas": counts([item.replicas for item in found.layouts], layout),
         "zero": counts([item.zero for item in found.layouts], layout),
         "offload": words([item.offload for item in found.layouts], layout),
     }

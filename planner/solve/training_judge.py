@@ -34,6 +34,7 @@ def judge(
         count(choice, "expert_parallel"),
         count(choice, "zero", 0),
         str(choice.get("offload", "none")),
+        count(choice, "shard_replicas"),
     )
     size, mode, again = (
         count(choice, "micro_batch"),

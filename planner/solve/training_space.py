@@ -185,6 +185,7 @@ def _states(
         "pp": column("pipeline"),
         "zero": column("zero"),
         "offload": column("offload"),
+        "replicas": column("replicas"),
         "accumulate": numpy.array([accumulates for _, accumulates in places]),
     }
     spare, found, making = training.spare(this.framework, this.confidence), [], []

@@ -14,8 +14,10 @@ from planner.catalog.records import Gpu, Model
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload
 from planner.physics import rule_of_thumb, training, training_time
+from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
 from planner.physics.training.moments import PARTS
 from planner.record import dataclass
+from planner.solve.defaults import SIZES
 from planner.solve.serving import counts, number
 from planner.solve.structure import Layout, batch_faults, checkpointing_faults, layers_of, training_faults
 
@@ -109,7 +111,8 @@ def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
                         continue
                     for ep in experts:
                         for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3)):
-                            yield from (Layout(dp, tp, pp, cp, ep, zero, offload) for offload in offloads)
+                            for copies in counts(item, "shard_replicas") or [1]:
+                                yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
 
 
 def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
@@ -190,8 +193,27 @@ def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> train
 
 
 def sharder(this: Run, layout: Layout) -> str:
-    """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP."""
-    return "accelerate" if this.framework == "transformers" and layout.sharded else this.framework
+    """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP; FSDP1 is
+    known as accelerate sets it up."""
+    if this.framework == "transformers" and layout.sharded:
+        return "accelerate"
+    if this.framework == "fsdp" and fsdp_version(this) == 1 and layout.data * layout.context > 1:
+        return "accelerate"
+    return this.framework
+
+
+def fsdp_version(this: Run) -> int:
+    """Return which FSDP shards: what the plan says; else 1 in transformers, which is accelerate's own default (1.15,
+    utils/dataclasses.py) and holds more, and 2 in fsdp (torchtitan)."""
+    return number(this.workload, "fsdp_version", 1 if this.framework == "transformers" else 2)
+
+
+def sizes(this: Run) -> Sizes:
+    """Return DeepSpeed's sizes: what the plan says, else the release's defaults or the Trainer's `auto` values."""
+    known = DEFAULTS
+    if this.workload.given["deepspeed_sizes"] == "auto" and this.model.architecture is not None:
+        known = automatic(this.model.architecture.hidden)
+    return Sizes(*(number(this.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
 
 
 def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
@@ -216,6 +238,10 @@ def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) ->
         offload=layout.offload,
         accumulate=accumulate,
         gradient_precision=str(given.get("gradient_precision", "")),
+        replicas=layout.replicas,
+        fsdp=fsdp_version(this),
+        sizes=sizes(this),
+        overlap=bool(given["overlap_comm"]),
     )
 
 
