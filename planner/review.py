@@ -36,6 +36,7 @@ def review(
     from planner.lint.answer import headroom
     from planner.lint.names import is_library
     from planner.lint.source import Source
+    from planner.syntax.files import STDIN
 
     if loaded.file is None:
         return loaded.findings
@@ -46,7 +47,7 @@ def review(
         return tuple(allowed((*found, *_lints(source, found)), loaded.texts)[0])
     found += _lints(source, found)
     unjudged = set(OF_LOCKS)
-    if locked is not None:
+    if locked is not None and path not in STDIN:
         verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
         shares = ((name, row.outcomes.get("headroom")) for name, row in rows.items())
         found += [*verdict, *headroom(source, {name: share for name, share in shares if share is not None})]

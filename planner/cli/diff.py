@@ -28,11 +28,14 @@ def diff(
 ) -> None:
     """Say what a plan's answer changes: before, after and dollars per month, workload by workload."""
     from planner.report.difference import render
+    from planner.syntax.files import STDIN
 
     screen.known_format(format)
     limit, shipped = seconds(time_limit), shipped_catalog()
     found, worst = [], 0
     for path in plans(paths):
+        if path in STDIN:
+            raise typer.BadParameter("a plan on standard input has neither a lock nor a revision; name a file")
         item, code = _one(path, against, limit, shipped)
         found += [item] if item is not None else []
         worst = max(worst, code)

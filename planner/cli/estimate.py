@@ -1,50 +1,87 @@
-"""`planner estimate`: the memory of a plan with nothing left open, or of a parameter count by the rule of thumb."""
+"""`planner estimate`: the memory of a model, of a plan with nothing left open, or of a count by the rule of thumb."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import typer
 
 from planner.cli import screen
+from planner.cli.model import composed, is_model, load_composed
 from planner.cli.plan import exists, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
+from planner.language.compose import Words
+
+if TYPE_CHECKING:
+    from planner.language.problem import Problem
+    from planner.plan import Loaded
+    from planner.solve.candidate import Answer
 
 
 def estimate(
-    what: str = typer.Argument(..., metavar="PLAN|COUNT", help="A plan file, or a parameter count like 13B."),
-    weights: str | None = typer.Option(None, help="The weights' format, with a count: bf16 unless said."),
+    what: str = typer.Argument(
+        ...,
+        metavar="MODEL|PLAN|COUNT",
+        help="A model's id, config.json, folder or checkpoint; a plan; a count like 13B.",
+    ),
+    gpu: str | None = typer.Option(None, help="The GPU, of a model: without it, the cards that hold the model."),
+    gpus: str | None = typer.Option(None, help="How many GPUs, of a model."),
+    context: str | None = typer.Option(None, help="Tokens of prompt and output together, of a model: 8Ki unless said."),
+    concurrency: str | None = typer.Option(None, help="Sequences held at once, of a model: 1 unless said."),
+    weights: str | None = typer.Option(None, help="The weights' format, of a model or a count."),
+    kv_cache: str | None = typer.Option(None, "--kv-cache", help="The KV cache's format, of a model."),
+    engine: str | None = typer.Option(None, help="The serving engine, of a model: vllm unless said."),
     training: bool = typer.Option(False, "--training", help="Train it, with a count."),
     optimizer: str | None = typer.Option(None, help="The optimizer, with a count and --training: adamw unless said."),
     time_limit: str = typer.Option("30s", help="The longest that it may take."),
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
-    """Say how much memory a plan needs, also where it does not fit (then exit 1)."""
+    """Say how much memory a model or a plan needs, also where it does not fit (then exit 1)."""
     from planner.api import parameters
 
     screen.known_format(format)
     limit = seconds(time_limit)
-    params = None if exists(what) else parameters(what)
+    params = None if exists(what) else parameters(counted(what) or what)
+    of_model = {"gpu": gpu, "gpus": gpus, "context": context, "concurrency": concurrency, "kv-cache": kv_cache,
+                "engine": engine}  # fmt: skip
+    of_count = {"training": training or None, "optimizer": optimizer}
     if params is not None:
         if optimizer is not None and not training:
             tell("warning: `--optimizer` says nothing of inference; add `--training`")
+        _idle(of_model, f"is for a model; {what} is a count of parameters")
         _thumb(params, weights or "bf16", training, optimizer or "adamw", format)
         return
-    if not exists(what) and (count := meant(what)):
-        tell(f"error[E0001]: there is no file `{what}`; a count of parameters is written {count}")
-        raise typer.Exit(2)
-    idle = {"--weights": weights, "--training": training or None, "--optimizer": optimizer}
-    for name in (name for name, said in idle.items() if said is not None):
-        tell(f"warning: `{name}` is for a count of parameters; `{what}` is a plan and says its own")
-    from planner.solve import estimate as answer_of
-    from planner.solve.candidate import TooWide
-
+    if is_model(what):
+        _idle(of_count, f"is for a count of parameters; `{what}` is a model")
+        _model(Words(what, context, concurrency, gpu, gpus, weights, kv_cache, engine), limit, format)
+        return
+    _idle({**of_model, "weights": weights}, f"is for a model or a count of parameters; `{what}` is a plan")
+    _idle(of_count, f"is for a count of parameters; `{what}` is a plan and says its own")
     loaded = load_plan(what)
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         raise typer.Exit(2 if unreadable(loaded) else 1)
+    _fixed(loaded, what, limit, format)
+
+
+def _idle(options: Mapping[str, object], why: str) -> None:
+    """Say which options say nothing of what is estimated."""
+    for name in (name for name, said in options.items() if said is not None):
+        tell(f"warning: `--{name}` {why}")
+
+
+def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
+    """Print the memory of a plan with nothing left open."""
+    from planner.solve import estimate as answer_of
+    from planner.solve.candidate import TooWide
+
+    assert loaded.problem is not None
     open_ = [
         f"{item.name}.{name}"
         for item in loaded.problem.workloads
@@ -58,27 +95,89 @@ def estimate(
         with progress() as stage:
             stage("reckoning memory")
             answer = answer_of(loaded.problem, loaded.catalog, limit)
+            missing = _missing(loaded.problem, answer)
+            own = _owned(loaded.problem, missing)
+            if own:
+                owned = load_plan(loaded.problem.path, text=f"{loaded.texts[loaded.problem.path]}\n{own}\n")
+                again = None if owned.problem is None else answer_of(owned.problem, owned.catalog, limit)
+                if owned.problem is not None and again is not None and not _missing(owned.problem, again):
+                    loaded, answer, missing = owned, again, []
+                    tell(
+                        "warning: no offer of the catalogs rents this; the figures are for hardware of your own at $0/h"
+                    )
+                    tell("to plan with it, declare an offer with its price:")
+                    say(own, err=True)
     except TooWide as reason:
         tell(f"error[E0703]: too much to count: {reason}")
         raise typer.Exit(2) from None
     if code := unanswered(answer):
         raise typer.Exit(code)
-    missing = {item.name for item in loaded.problem.workloads} - {item.chosen.workload for item in answer.workloads}
     if missing:
-        tell(f"error[E0503]: no offer has what {', '.join(sorted(missing))} asks for")
+        tell(f"error[E0503]: no offer has what {', '.join(missing)} asks for")
         raise typer.Exit(1)
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
         raise typer.Exit(1)
 
 
-def meant(text: str) -> str | None:
-    """Return a count of parameters as it is written where a text looks like one: 70B for 70b, 13B for 13GB."""
-    found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
+def _missing(problem: Problem, answer: Answer) -> list[str]:
+    """Return the workloads that no offer rents hardware for."""
+    answered = {item.chosen.workload for item in answer.workloads}
+    return sorted(item.name for item in problem.workloads if item.name not in answered)
+
+
+def _owned(problem: Problem, missing: list[str]) -> str:
+    """Return offers of the hardware that workloads ask for and nobody rents, as owned machines, ready to paste."""
+    wanted: dict[str, int] = {}
+    for item in problem.workloads:
+        if item.name in missing:
+            gpu = str(item.domains["gpu"][0])
+            gpus = max((int(Fraction(str(value))) for value in item.domains.get("gpus", ())), default=1)
+            wanted[gpu] = max(gpus, wanted.get(gpu, 1))
+    return "\n".join(
+        f"offer own_{gpu} {{ gpu = {gpu}; gpus = {gpus}; price = $0/h }}" for gpu, gpus in sorted(wanted.items())
+    )
+
+
+def _model(words: Words, limit: float, format: str) -> None:
+    """Print the memory of a model on a GPU, or without one the cards that hold it."""
+    if words.gpu is not None:
+        loaded = load_composed(composed(replace(words, gpus=words.gpus or "1"), name="estimate", objective=False))
+        report(loaded.findings, loaded.texts)
+        _fixed(loaded, words.model, limit, format)
+        return
+    from planner.report.cards import holding, render
+    from planner.solve import solve as answer_of
+
+    loaded = load_composed(composed(words, name="estimate", objective=False))
+    assert loaded.problem is not None
+    report(loaded.findings, loaded.texts)
+    with progress() as stage:
+        stage("trying every card")
+        answer = answer_of(loaded.problem, loaded.catalog, top=0, time_limit=limit, hardware=True)
+    if code := unanswered(answer):
+        raise typer.Exit(code)
+    found = holding(answer, loaded.problem, loaded.catalog, words)
     if found is None:
+        tell(f"error[E0503]: no offer of the catalogs rents what `{words.model}` asks for")
+        raise typer.Exit(1)
+    columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
+    say(render(format, found, width=columns, colour=colour), styled=colour)
+    if not found.cards:
+        raise typer.Exit(1)
+
+
+def counted(text: str) -> str | None:
+    """Return a count of parameters as `parameters` reads it where a text looks like one: 70B for 70b, 13B for 13GB."""
+    found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
+    if found is not None:
+        scale = {"g": "B"}.get(found[2], found[2] if found[2] == "k" else found[2].upper())
+        return f"{found[1]}{scale}"
+    power = re.fullmatch(r"(\d+(?:\.\d+)?)e\+?(\d{1,2})", text.lower())
+    if power is None:
         return None
-    scale = {"g": "B"}.get(found[2], found[2] if found[2] == "k" else found[2].upper())
-    return f"{found[1]}{scale}"
+    value = Fraction(power[1]) * 10 ** int(power[2])
+    return str(value.numerator) if value.denominator == 1 else None
 
 
 def _thumb(params: int, weights: str, training: bool, optimizer: str, format: str) -> None:

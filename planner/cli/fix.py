@@ -10,6 +10,7 @@ from planner.cli.files import plans
 from planner.cli.plan import Loaded, Shipped, load_plan, report, shipped_catalog, unreadable
 from planner.cli.screen import say, tell
 from planner.review import review
+from planner.syntax.files import STDIN
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
@@ -34,7 +35,9 @@ def fix(
             continue
         text, done, more = _mend(path, loaded, shipped, unsafe)
         fixed, left = fixed + len(done), left + more
-        if text != loaded.texts[path]:
+        if path in STDIN and not diff:
+            say(text, end=False)
+        elif text != loaded.texts[path]:
             worst = max(worst, _write(path, loaded.texts[path], text, diff))
     words = f"{fixed} finding{'s' * (fixed != 1)} {'to mend' if diff else 'mended'}"
     tell(words + (f", {left} more with --unsafe" if left else ""))

@@ -8,6 +8,7 @@ import typer
 
 from planner.cli.screen import say, tell
 from planner.diagnostics.shown import shown
+from planner.language.compose import Words, option
 
 INFERENCE = """\
 ## One chat endpoint: the cheapest cards that hold 32 conversations of 8 Ki tokens.
@@ -48,12 +49,34 @@ minimize total_cost
 
 def init(
     path: Path = typer.Argument(Path("plan.mem"), help="The file to write."),
+    model: str | None = typer.Option(
+        None, help="The model of the plan: an id, a config.json, a folder or a checkpoint."
+    ),
+    context: str | None = typer.Option(
+        None, help="With --model: tokens of prompt and output together, 8Ki unless said."
+    ),
+    concurrency: str | None = typer.Option(None, help="With --model: sequences held at once on each replica."),
+    gpu: str | None = typer.Option(None, help="With --model: the GPU, or several: l4,l40s."),
+    gpus: str | None = typer.Option(None, help="With --model: how many GPUs: 1,2,4,8 unless said."),
+    weights: str | None = typer.Option(None, help="With --model: the weights' format, or several: bf16,fp8."),
+    kv_cache: str | None = typer.Option(None, "--kv-cache", help="With --model: the KV cache's format, or several."),
+    engine: str | None = typer.Option(None, help="With --model: the serving engine."),
     training: bool = typer.Option(False, "--training", help="A fine-tune instead of an endpoint."),
 ) -> None:
     """Write a commented first plan; a file that is there stays as it is."""
+    said = {"context": context, "concurrency": concurrency, "gpu": gpu, "gpus": gpus, "weights": weights,
+            "kv_cache": kv_cache, "engine": engine}  # fmt: skip
+    text = TRAINING if training else INFERENCE
+    if model is not None:
+        if training:
+            raise typer.BadParameter("it writes an endpoint; leave out --training", param_hint="--model")
+        text = _of_model(Words(model, **said), path)
+    elif any(said.values()):
+        stray = next(option(name) for name, value in said.items() if value is not None)
+        raise typer.BadParameter("it goes with --model", param_hint=stray)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(TRAINING if training else INFERENCE)
+            file.write(text)
     except FileExistsError:
         tell(f"{path} is already there; name another file")
         raise typer.Exit(2) from None
@@ -68,3 +91,11 @@ def init(
     wide = max(len(command) for command, _ in steps)
     lines = [f"wrote {path}; next:", *(f"  {command:<{wide}}  # {why}" for command, why in steps)]
     say("\n".join(map(shown, lines)), err=True)
+
+
+def _of_model(words: Words, path: Path) -> str:
+    """Return the plan that the words of the command line mean; a model's file is named as seen from the plan."""
+    from planner.cli.model import composed, load_composed
+
+    load_composed(composed(words, name="chat"))
+    return composed(words, name="chat", seen_from=path.parent)

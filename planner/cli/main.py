@@ -14,14 +14,15 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from planner import __version__
 from planner.cli import interrupts
 from planner.cli.screen import tell
 from planner.diagnostics.shown import lines, shown
 
-VERBS = ("solve", "why", "check", "fmt", "diff", "fix", "test", "estimate", "explain", "init", "catalog")
+VERBS = ("solve", "why", "check", "fmt", "diff", "fix", "test", "estimate", "explain", "init", "catalog", "version",
+         "help")  # fmt: skip
 """The verbs as help lists them; each is a module beside this one with a function or a group of that name."""
 
 
@@ -54,6 +55,54 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
+class Verb(TyperCommand):
+    """A verb: one that prints in several forms also takes `--json`, and `-o FILE` for what it prints."""
+
+    def __init__(self, *words: Any, **more: Any) -> None:
+        """Add both options to a verb with a `--format`."""
+        super().__init__(*words, **more)
+        if any(item.name == "format" for item in self.params):
+            shorter = TyperOption(
+                param_decls=["--json"], is_flag=True, default=False, help="The same as --format json.", required=False
+            )
+            target = TyperOption(param_decls=["--output", "-o"], metavar="FILE", help="Write the answer to a file.")
+            self.params += [shorter, target]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb, with its answer in a file where that is asked for."""
+        if ctx.params.pop("json", False):
+            form = next(item for item in self.params if item.name == "format")
+            if ctx.params["format"] not in ("json", form.default):
+                raise typer.BadParameter(f"it contradicts `--format {ctx.params['format']}`", param_hint="--json")
+            ctx.params["format"] = "json"
+        output = ctx.params.pop("output", None)
+        if output is None:
+            return super().invoke(ctx)
+        with _written(output):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _written(path: str) -> Iterator[None]:
+    """Write what is printed on stdout inside to a file, whole or not at all; exit where it cannot be written."""
+    from contextlib import redirect_stdout
+
+    from planner.syntax.files import write
+
+    held = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace", write_through=True)
+    try:
+        with redirect_stdout(held):
+            yield
+    finally:
+        text = held.buffer.getvalue().decode("utf-8")
+        if text:
+            try:
+                write(path, text)
+            except OSError as reason:
+                tell(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is")
+                raise typer.Exit(FAILED) from None
+
+
 @contextmanager
 def _quoted() -> Iterator[None]:
     try:
@@ -71,6 +120,7 @@ def command_line(verbs: Iterable[str] = VERBS) -> typer.Typer:
         cls=Commands,
         help="The cheapest hardware a model provably fits on.",
         no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -80,7 +130,7 @@ def command_line(verbs: Iterable[str] = VERBS) -> typer.Typer:
         if verb == "catalog":
             app.add_typer(module.app, name=verb, help="List, show and check the catalogs.")
         else:
-            app.command(verb)(getattr(module, verb))
+            app.command(verb, cls=Verb)(getattr(module, verb))
     return app
 
 

@@ -10,6 +10,7 @@ from planner.cli import interrupts, screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import tell
+from planner.language.compose import Words, option
 from planner.record import dataclass
 
 if TYPE_CHECKING:
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
 
 
 def solve(
-    plans: list[str] = typer.Argument(..., metavar="PLAN...", help="The plan files."),
+    plans: list[str] = typer.Argument(None, metavar="PLAN...", help="The plan files, or - for standard input."),
+    model: str | None = typer.Option(
+        None, help="Instead of a plan: a model's id, config.json, folder or checkpoint; nothing is written."
+    ),
+    context: str | None = typer.Option(
+        None, help="With --model: tokens of prompt and output together, 8Ki unless said."
+    ),
+    concurrency: str | None = typer.Option(None, help="With --model: sequences held at once on each replica."),
+    gpu: str | None = typer.Option(None, help="With --model: the GPU, or several: l4,l40s."),
+    gpus: str | None = typer.Option(None, help="With --model: how many GPUs: 1,2,4,8 unless said."),
+    weights: str | None = typer.Option(None, help="With --model: the weights' format, or several: bf16,fp8."),
+    kv_cache: str | None = typer.Option(None, "--kv-cache", help="With --model: the KV cache's format, or several."),
+    engine: str | None = typer.Option(None, help="With --model: the serving engine."),
     check: bool = typer.Option(False, "--check", help="Only compare the answer with the lock."),
     no_lock: bool = typer.Option(False, "--no-lock", help="Write no lock."),
     accept_feasible: bool = typer.Option(False, "--accept-feasible", help="Lock an answer without a full proof."),
@@ -36,6 +49,18 @@ def solve(
     wanted = Wanted(
         check, no_lock, accept_feasible, top, tuple(settings), _quantities(pareto), seconds(time_limit), workers, format
     )
+    plans = plans or []
+    said = {"context": context, "concurrency": concurrency, "gpu": gpu, "gpus": gpus, "weights": weights,
+            "kv_cache": kv_cache, "engine": engine}  # fmt: skip
+    if model is not None:
+        if plans or check:
+            raise typer.BadParameter("it stands instead of a plan and its lock", param_hint="--model")
+        raise typer.Exit(_of_model(Words(model, **said), wanted))
+    stray = next(iter(option(name) for name, value in said.items() if value is not None), None)
+    if stray is not None:
+        raise typer.BadParameter("it goes with --model; a plan says its own, and --set changes it", param_hint=stray)
+    if not plans:
+        raise typer.BadParameter("name a plan, or a model: --model ORG/MODEL", param_hint="PLAN...")
     held: list[str] | None = [] if len(plans) > 1 else None
     worst = 0
     for plan in plans:
@@ -87,15 +112,28 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     return findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus)
 
 
-def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
+def _of_model(words: Words, wanted: Wanted) -> int:
+    """Solve the plan that the words of the command line mean, and show both; nothing is written."""
+    from planner.cli.model import PLACE, composed
+
+    text = composed(words, name="chat")
+    if wanted.format == "table":
+        screen.say(text)
+    return _one(PLACE, wanted, None, text)
+
+
+def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = None) -> int:
     from planner.lock import lock
     from planner.report.outcome import infeasible
     from planner.solve import solve as answer_of
+    from planner.syntax.files import STDIN
 
-    loaded = load_plan(plan, wanted.settings)
+    if plan in STDIN and wanted.check:
+        raise typer.BadParameter("a plan on standard input has no lock to compare with; name a file")
+    loaded = load_plan(plan, wanted.settings, text=text)
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
-        return 2 if unreadable(loaded) else 1
+        return 2 if unreadable(loaded) or text is not None else 1
     workloads = [item.name for item in loaded.problem.workloads]
     for name in wanted.front:
         if "." in name and name.rpartition(".")[0] not in workloads:
@@ -127,11 +165,12 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
     if code := unanswered(answer):
         return code
     path = lock.path_for(plan)
+    if plan in STDIN or text is not None:
+        return 0 if answer.outcome == "optimal" or wanted.accept else _unproven("it is the best found")
     if wanted.check:
         return _compare(plan, answer, loaded)
     if answer.outcome != "optimal" and not wanted.accept:
-        tell("error[E0702]: no proof within the time limit; the lock stays as it is")
-        return 1
+        return _unproven("the lock stays as it is")
     if wanted.no_lock or wanted.settings:
         return 0
     try:
@@ -140,6 +179,11 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None) -> int:
         tell(f"error[E0005]: {path} cannot be written: {reason.strerror}; it stays as it is")
         return 2
     return 0
+
+
+def _unproven(rest: str) -> int:
+    tell(f"error[E0702]: no proof within the time limit; {rest}")
+    return 1
 
 
 def _compare(plan: str, answer: Answer, loaded: Loaded) -> int:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from planner.trials.run import Verdict
 
 
+SHOWN = 5
+"""So many names of tests are shown where none matches."""
+
+
 def test(
     paths: list[str] = typer.Argument(..., metavar="PLAN...", help="Plan files, or folders of them."),
     pick: str = typer.Option("", "-k", metavar="WORDS", help="Only tests whose `plan::name` has these words; `not x`."),
@@ -33,14 +37,19 @@ def test(
     limit, shipped = seconds(time_limit), shipped_catalog()
     verdicts: list[tuple[str, Verdict]] = []
     texts: dict[str, str] = {}
+    names: list[str] = []
     worst = 0
     for path in plans(paths):
-        found, code = _one(path, pick, limit, shipped, texts)
+        found, code = _one(path, pick, limit, shipped, texts, names)
         verdicts += [(path, verdict) for verdict in found]
         worst = max(worst, code)
     _print(verdicts, texts, format)
     failed = sum(not verdict.passed for _, verdict in verdicts)
     passed = len(verdicts) - failed
+    if pick and not verdicts and not worst:
+        known = "; ".join(names[:SHOWN]) + ("; …" if len(names) > SHOWN else "")
+        tell(f"no test matches `{pick}`; " + (f"available: {known}" if names else "the plans have no tests"))
+        raise typer.Exit(1)
     tell(f"{failed} failed, {passed} passed" if failed else f"{passed} passed")
     raise typer.Exit(max(worst, int(failed > 0)))
 
@@ -58,7 +67,10 @@ def wanted(name: str, words: str) -> bool:
     return True
 
 
-def _one(path: str, words: str, limit: float, shipped: Shipped, texts: dict[str, str]) -> tuple[list[Verdict], int]:
+def _one(
+    path: str, words: str, limit: float, shipped: Shipped, texts: dict[str, str], names: list[str]
+) -> tuple[list[Verdict], int]:
+    """Run the tests of a plan that `words` pick; the names of all of them are added to `names`."""
     from planner.cli.progress import progress
     from planner.solve import solve
     from planner.trials.run import run
@@ -74,6 +86,7 @@ def _one(path: str, words: str, limit: float, shipped: Shipped, texts: dict[str,
     def answer(problem: Problem) -> Answer:
         return solve(problem, loaded.catalog, 0, max(0.0, end - time.monotonic()))
 
+    names += [f"{path}::{trial.name}" for trial in loaded.problem.trials]
     end = time.monotonic() + limit
     trials = [trial for trial in loaded.problem.trials if wanted(f"{path}::{trial.name}", words)]
     out = []

@@ -193,11 +193,20 @@ class Scope:
             self.error("E0402", f"`{word}` is a {other}; here stands a {kind}", node.span, help=f"an id like {sample}")
             return
         known = [*self.every(kind), *self._aliases(kind)]
-        help = near(word, known)
+        help = self._meant(word) if kind == "model" else None
+        help = help or near(word, known)
         if help is None and kind == "model" and "/" not in word:
             help = 'write its whole id, "owner/name", or declare it: `model NAME { parameters = 13B }`'
         help = help or f"`planner catalog list {kind}s` shows them all"
         self.error("E0301", f"no {kind} is called `{word}`", node.span, help=help)
+
+    def _meant(self, word: str) -> str | None:
+        """Return what shipped model a name may mean, by its parts; None where a declared one is as near."""
+        from planner.catalog.meant import meant
+
+        if len(word) > LONGEST_WORD or near(word, self.models):
+            return None
+        return meant(word, self.catalog).question or None
 
     def _aliases(self, kind: str) -> list[str]:
         """Return the other names that shipped rows go by; asked only where something is not found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from planner.regular import NotRegularError, read_bytes
 LIMIT = 10 * 1024 * 1024
 
 
-STDIN = "/dev/stdin"
-"""The one name of a plan that need not be a regular file: what is typed or piped in."""
+STDIN = ("-", "/dev/stdin")
+"""The names of a plan that need not be a regular file: what is typed or piped in."""
 
 
 def read(path: str | Path, typed: bool = False) -> tuple[str | None, Diagnostic | None]:
@@ -22,7 +23,11 @@ def read(path: str | Path, typed: bool = False) -> tuple[str | None, Diagnostic 
     try:
         if Path(path).is_dir():
             return None, error("E0004", f"`{path}` is a folder, not a file", help="name a file in it")
-        if typed and str(path) == STDIN:
+        if typed and str(path) == "-":
+            if sys.stdin is None:
+                return None, error("E0004", "standard input is closed", help="name a file, or pipe a plan in")
+            data = sys.stdin.buffer.read(LIMIT + 1)
+        elif typed and str(path) in STDIN:
             with Path(path).open("rb") as stream:
                 data = stream.read(LIMIT + 1)
         else:
