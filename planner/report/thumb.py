@@ -91,6 +91,7 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "memory": {"usable": None, "total": thumb.total, "parts": thumb.parts, "sizes": thumb.parts}
         | ({"peak_moment": None} if thumb.kind == "training" else {}),
         "outcomes": unknown,
+        "price_as_of": None,
         "slack": [],
         "broken": [],
         "approximate": [CAVEAT],
@@ -108,6 +109,7 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "reproducible": True,
         "searched_up_to": {},
         "workloads": [workload],
+        "hardware": [],
         "pareto": [],
         "wishes": [],
         "conflict": [],
