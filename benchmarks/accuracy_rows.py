@@ -109,6 +109,7 @@ class Truth:
             max_context=rope if rounding != EXACT else None,
             rounding=rounding,
             absorbed=rounding != EXACT and self.profile(row).absorbed,
+            kernels=self.profile(row).expert_kernels if rounding != EXACT else (),
         )
 
     def buffer(self, row: Row, gpus: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from planner.catalog.records import (
     Architecture,
     Engine,
+    ExpertKernel,
     Format,
     Gpu,
     Lack,
@@ -298,6 +299,7 @@ def _release(row: Row) -> Release:
         batches_in_flight=_maybe(row, "batches_in_flight") or 1,
         state_blocks=bool(row.get("state_blocks", False)),
         non_torch_paired_bytes={int(key): value for key, value in _integers(row, "non_torch_paired_bytes").items()},
+        expert_tokens=_maybe(row, "expert_tokens") or 0,
         communicator_bytes=_maybe(row, "communicator_bytes") or 0,
         falls_back=_fallback(row, "falls_back"),
     )
@@ -325,6 +327,20 @@ def _lack(row: Row) -> Lack:
         since=row.get("since") or "",
         caches=_texts(row, "caches"),
         latent=bool(row.get("latent", False)),
+    )
+
+
+def _kernel(row: Row) -> ExpertKernel:
+    return ExpertKernel(
+        formats=_texts(row, "formats"),
+        runs_on=_texts(row, "runs_on"),
+        inner=_whole(row, "inner"),
+        hidden=_whole(row, "hidden"),
+        sparse=bool(row.get("sparse", False)),
+        source=_text(row, "source"),
+        since=row.get("since") or "",
+        until=row.get("until") or "",
+        kept_bits=_fraction(row, "kept_bits", "0"),
     )
 
 
@@ -361,6 +377,7 @@ def build_engine(row: Row) -> Engine:
         collective_us=float(_maybe(row, "collective_us") or 0),
         conversion_efficiency=_fraction(row, "conversion_efficiency", "1"),
         lacks=tuple(map(_lack, row.get("lacks") or ())),
+        expert_kernels=tuple(map(_kernel, row.get("expert_kernels") or ())),
         one_host=bool(row.get("one_host", False)),
     )
 

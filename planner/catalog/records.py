@@ -235,7 +235,8 @@ class Release:
 
     Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160 GiB
     on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability) it behaves
-    as the release of the second. Ranks that communicate make `communicator_bytes` beside the context.
+    as the release of the second. Ranks that communicate make `communicator_bytes` beside the context. Fused experts
+    take `expert_tokens` at a time, all of them where it is zero.
     """
 
     since: tuple[int, ...]
@@ -278,7 +279,27 @@ class Release:
     state_blocks: bool = False
     falls_back: tuple[str, str] = ("", "")
     communicator_bytes: int = 0
+    expert_tokens: int = 0
     non_torch_paired_bytes: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertKernel:
+    """How an engine's kernel stores the experts of a mixture: both widths rounded up, inner and hidden.
+
+    It is for weights in one of `formats` on GPUs of the compute capabilities `runs_on`, from version `since` to before
+    `until`, where attention is `sparse` or not. `kept_bits` are those of scales of a weight that stay beside them.
+    """
+
+    formats: tuple[str, ...]
+    runs_on: tuple[str, ...]
+    inner: int
+    hidden: int
+    sparse: bool
+    source: str
+    since: str = ""
+    until: str = ""
+    kept_bits: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +366,7 @@ class Engine:
     collective_us: float = 0.0
     conversion_efficiency: Fraction = Fraction(1)
     lacks: tuple[Lack, ...] = ()
+    expert_kernels: tuple[ExpertKernel, ...] = ()
     one_host: bool = False
 
 

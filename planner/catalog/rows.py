@@ -383,6 +383,21 @@ class LackRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertKernelRow:
+    """How an engine's kernel stores experts: what it rounds their widths up to, and what it keeps beside them."""
+
+    formats: Words
+    runs_on: Words
+    inner: Count
+    hidden: Count
+    source: Text
+    sparse: bool = False
+    since: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
+    until: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
+    kept_bits: Exact | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRow:
     """A serving engine; the shipped catalog is engines.yaml."""
 
@@ -409,6 +424,7 @@ class EngineRow:
     excludes: Annotated[Words | None, Limit(about="GPUs of these vendors that it does not run on")] = None
     least_capability: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
     lacks: list[LackRow] | None = None
+    expert_kernels: list[ExpertKernelRow] | None = None
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     offload: str = ""
     margins: dict[str, Any] | None = None

@@ -21,7 +21,7 @@ LARGEST = 2**60
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     """Return the weights on the fullest GPU."""
-    key = ("weights", form.weights, split, profile.rope_cache, profile.absorbed)
+    key = ("weights", form.weights, split, profile.rope_cache, profile.absorbed, profile.expert_kernels)
     if key not in this.known:
         model = this.model
         arch = model.architecture
@@ -43,6 +43,7 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
                 attention_tp=this.attention(split),
                 layer_split=profile.layer_split,
                 absorbed=profile.absorbed,
+                kernels=profile.expert_kernels,
             )
         whole = size + _more_weights(this, split) - this.beside.offloaded_weights
         this.known[key] = min(max(0, whole), LARGEST)

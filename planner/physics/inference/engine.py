@@ -20,9 +20,6 @@ from planner.physics.inference.vision import images, pass_tokens
 MICRO_BATCH: Final = 512
 """Tokens of llama.cpp's physical batch (n_ubatch)."""
 
-EXPERT_CHUNK: Final = 32768
-"""Tokens vLLM's fused experts take at a time (VLLM_FUSED_MOE_CHUNK_SIZE)."""
-
 DEEPEP: Final = 2**30
 NODE: Final = 8
 LOW_LATENCY_TOKENS: Final = 256
@@ -45,12 +42,14 @@ def _inner(arch: Architecture, tp: int) -> int:
     return -(-max(dense, default=0) // tp)
 
 
-def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1, ep: int = 1, ranks: int = 1) -> int:
+def activations(
+    arch: Architecture, max_batched_tokens: int, tp: int = 1, ep: int = 1, ranks: int = 1, chunk: int = 0
+) -> int:
     """Peak of one forward pass in 16 bit: the larger of what its feed-forward parts need.
 
     A dense one holds gate and up, their product, and input, residual and output: 2 bytes × tokens × 3 (i + h), `tp`
     splits i; 0.5 % from vLLM 0.6's logs at 20,000 and 29,000 tokens. A mixture of experts holds hidden and residual,
-    and the routed tokens' products and outputs of at most 32768 tokens at a time (vLLM, fused_moe.py); `ep` leaves
+    and the routed tokens' products and outputs of at most `chunk` tokens at a time (vLLM, fused_moe.py); `ep` leaves
     experts whole, and where `ranks` split attention by sequences it computes the tokens of all of them.
     """
     largest = 2 * max_batched_tokens * 3 * (_inner(arch, tp) + arch.hidden)
@@ -62,7 +61,7 @@ def activations(arch: Architecture, max_batched_tokens: int, tp: int = 1, ep: in
             routed = int(ffn["topk"]) * (inner + max(2 * inner, width))
             shared = -(-(int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)) // tp)
             passing = tokens * (2 * arch.hidden + 3 * shared)
-            largest = max(largest, 2 * (passing + min(tokens, EXPERT_CHUNK) * routed))
+            largest = max(largest, 2 * (passing + min(tokens, chunk or tokens) * routed))
         if kind(group.mixer) == "gdn":
             largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
     return largest
@@ -133,7 +132,7 @@ def peak(
     tokens = pass_tokens(profile) if kept else profile.max_batched_tokens
     if latent:  # before version 0.8 vLLM prefills latent attention whole
         tokens = max(tokens, profile.whole_prompt)
-    forward = activations(arch, tokens, tp, ep, ranks)
+    forward = activations(arch, tokens, tp, ep, ranks, profile.expert_tokens)
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler

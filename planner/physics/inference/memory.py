@@ -110,6 +110,7 @@ def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -
         attention_tp=split.attention,
         layer_split=found.layer_split,
         absorbed=found.absorbed,
+        kernels=found.expert_kernels,
     )
     if beside.draft:
         arch, params, fmt = beside.draft

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from planner.catalog.records import Engine, Gpu, Release
+from planner.catalog.records import Engine, ExpertKernel, Gpu, Release
 from planner.record import dataclass
 
 GIB: Final = 2**30
@@ -66,6 +66,8 @@ class Profile:
     in_flight: int = 1
     state_blocks: bool = False
     communicators: int = 0
+    expert_tokens: int = 0
+    expert_kernels: tuple[ExpertKernel, ...] = ()
     non_torch_paired: tuple[tuple[int, int], ...] = ()
 
 
@@ -105,6 +107,19 @@ def on_hardware(engine: Engine, row: Release, gpu: Gpu | None) -> Release:
     if not least or gpu is None or gpu.vendor != "nvidia" or gpu.compute_capability is None:
         return row
     return release(engine, older) if version_of(gpu.compute_capability) < version_of(least) else row
+
+
+def kernels(engine: Engine, version: str | None, gpu: Gpu | None) -> tuple[ExpertKernel, ...]:
+    """The kernels for experts that an engine takes on a GPU at a version, the newest without one."""
+    wanted = version_of(version)
+    return tuple(
+        row
+        for row in engine.expert_kernels
+        if gpu is not None
+        and gpu.compute_capability in row.runs_on
+        and (not row.since or not wanted or wanted >= version_of(row.since))
+        and (not row.until or (bool(wanted) and wanted < version_of(row.until)))
+    )
 
 
 def graph_sizes(row: Release, sequences: int, batched: int) -> tuple[int, int]:
@@ -252,5 +267,7 @@ def profile(
         in_flight=row.batches_in_flight,
         state_blocks=row.state_blocks,
         communicators=row.communicator_bytes,
+        expert_tokens=row.expert_tokens,
+        expert_kernels=kernels(engine, version, gpu),
         non_torch_paired=tuple(sorted(row.non_torch_paired_bytes.items())),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from planner.catalog.records import Architecture, Layers
+from planner.catalog.records import Architecture, ExpertKernel, Layers
 from planner.physics.architecture import kind, layer_parameters, outside_parameters
 from planner.record import dataclass
 
@@ -61,6 +61,10 @@ class Tensor:
 
 def _share(size: int, ranks: int) -> int:
     return -(-size // ranks)
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
 
 
 def _indexer(mixer: Mapping[str, Any], hidden: int, rank: int) -> Iterator[Tensor]:
@@ -158,7 +162,9 @@ def _dense(prefix: str, hidden: int, inter: int, gated: bool) -> Iterator[Tensor
     yield Tensor(f"{prefix}_down", "mlp", hidden, inter)
 
 
-def _feed_forward(ffn: Mapping[str, Any], hidden: int, tp: int, ep: int, multiple: int) -> Iterator[Tensor]:
+def _feed_forward(
+    ffn: Mapping[str, Any], hidden: int, tp: int, ep: int, multiple: int, kernel: ExpertKernel | None = None
+) -> Iterator[Tensor]:
     gated = bool(ffn.get("gated", True))
     if kind(ffn) == "mlp":
         yield from _dense("ffn", hidden, _share(int(ffn["inter"]), tp), gated)
@@ -166,6 +172,8 @@ def _feed_forward(ffn: Mapping[str, Any], hidden: int, tp: int, ep: int, multipl
         latent = int(ffn.get("latent") or 0)
         experts, inter = _share(int(ffn["experts"]), ep), _share(int(ffn["inter"]), max(1, tp // ep))
         width = latent or hidden
+        if kernel is not None:  # stores both matrices in its own widths, scales too
+            inter, width, multiple = _up(inter, kernel.inner), _up(width, kernel.hidden), 1
         yield Tensor("experts_gate_up", "mlp", (2 if gated else 1) * inter, width, experts, "", -width % multiple)
         yield Tensor("experts_down", "mlp", width, inter, experts, "", -inter % multiple)
         if latent:
@@ -178,16 +186,22 @@ def _feed_forward(ffn: Mapping[str, Any], hidden: int, tp: int, ep: int, multipl
 
 
 def layer_tensors(
-    arch: Architecture, index: int, tp: int = 1, ep: int = 1, attention_tp: int | None = None, multiple: int = 1
+    arch: Architecture,
+    index: int,
+    tp: int = 1,
+    ep: int = 1,
+    attention_tp: int | None = None,
+    multiple: int = 1,
+    kernel: ExpertKernel | None = None,
 ) -> tuple[list[Tensor], dict[str, int]]:
     """The matrices of one layer of group `index` on one of `tp` ranks, and the numbers left over by tensor class.
 
     `ep` of the `tp` ranks hold whole experts; `attention_tp` is 1 where attention is data parallel. `multiple` is
-    what the format's kernels pad an expert's inputs to.
+    what the format's kernels pad an expert's inputs to, unless an engine's `kernel` says how it stores both widths.
     """
     group = arch.groups[index]
     heads = tp if attention_tp is None else attention_tp
-    found = [*_mixer(group.mixer, arch.hidden, heads), *_feed_forward(group.ffn, arch.hidden, tp, ep, multiple)]
+    found = [*_mixer(group.mixer, arch.hidden, heads), *_feed_forward(group.ffn, arch.hidden, tp, ep, multiple, kernel)]
     return found, _rest(arch, group, tp)
 
 

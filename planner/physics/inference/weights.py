@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-from planner.catalog.records import Architecture, Format
+from planner.catalog.records import Architecture, ExpertKernel, Format
 from planner.physics.architecture import CLASSES, kind, parameters
 from planner.physics.inference.gguf import file_bits, file_layers, layer_file_bits
 from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
@@ -67,8 +67,23 @@ def _quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Form
     return fmt if fmt.only != "experts" or not mixture or tensor.kind == "experts" else None
 
 
-def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent: bool, rounding: str) -> int:
-    """Bytes of these tensors; weights and their scales are allocated apart."""
+def expert_kernel(kernels: tuple[ExpertKernel, ...], arch: Architecture, fmt: Format) -> ExpertKernel | None:
+    """The kernel among those of a GPU that takes a model's experts in a format; None where nothing is said of it."""
+    sparse = any(kind(group.mixer) == "compressed" for group in arch.groups)
+    names = {fmt.id, fmt.like, *(own.id for name, own in fmt.classes if name == "experts")}
+    return next((row for row in kernels if names & set(row.formats) and row.sparse is sparse), None)
+
+
+def _sum(
+    found: list[Tensor],
+    fmt: Format,
+    left: Fraction,
+    mixture: bool,
+    latent: bool,
+    rounding: str,
+    kept_bits: Fraction = Fraction(0),
+) -> int:
+    """Bytes of these tensors; weights and their scales are allocated apart, `kept_bits` of an expert's weight too."""
     sizes: dict[tuple[str, str], Fraction] = {}
     for tensor in found:
         name, count = tensor.fused or tensor.name, tensor.elements
@@ -76,6 +91,8 @@ def _sum(found: list[Tensor], fmt: Format, left: Fraction, mixture: bool, latent
         scales, numbers = Fraction(0), count * left / 8
         if own is not None:
             scales = count * own.overhead_bits / 8 + own.row_bytes * tensor.rows * tensor.count
+            if kept_bits and tensor.kind == "experts":
+                sizes[name, "kept"] = sizes.get((name, "kept"), Fraction(0)) + count * kept_bits / 8
             numbers = tensor.stored * (own.bits - own.overhead_bits) / 8
         sizes[name, "weight"] = sizes.get((name, "weight"), Fraction(0)) + numbers
         sizes[name, "scale"] = sizes.get((name, "scale"), Fraction(0)) + scales
@@ -122,19 +139,21 @@ def layer_weights(
     attention_tp: int | None = None,
     rounding: str = CUDA,
     absorbed: bool = False,
+    kernel: ExpertKernel | None = None,
 ) -> int:
     """Bytes of one layer of group `index` on one GPU, in `fmt`; sum over the layers for formats per layer.
 
     `rounding` is `cuda` for what PyTorch's allocator charges, `exact` for the numbers alone; `absorbed` adds the
-    products of latent attention of vLLM 0.7. A GGUF file mixes block
+    products of latent attention of vLLM 0.7; `kernel` stores the experts. A GGUF file mixes block
     types by layer; this is its average layer, rounded up.
     """
     left = left_bits(fmt, native_bits)
-    found, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple)
+    found, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple, kernel)
     if fmt.file_types:
         return ceil(layer_file_bits(arch, index, found, rest, fmt) / 8)
     mixture = any(kind(group.ffn) == "moe" for group in arch.groups)
-    total = _sum(found, fmt, left, mixture, kind(arch.groups[index].mixer) == "mla", rounding)
+    kept = Fraction(0) if kernel is None else kernel.kept_bits
+    total = _sum(found, fmt, left, mixture, kind(arch.groups[index].mixer) == "mla", rounding, kept)
     if rounding == CUDA:
         heads = tp if attention_tp is None else attention_tp
         total += _dequantised_copy(arch, index, fmt, heads) + (_absorbed(arch, index, fmt, heads) if absorbed else 0)
@@ -204,18 +223,28 @@ def weights_per_gpu(
     rounding: str = CUDA,
     layer_split: bool = False,
     absorbed: bool = False,
+    kernels: tuple[ExpertKernel, ...] = (),
 ) -> int:
     """Bytes of the weights on the fullest GPU.
 
     `tp` splits matrices, not norms and routers, and replicates KV heads where there are fewer; `ep` of the `tp` ranks
     hold whole experts; `pp` splits the layers, and the fullest stage may hold the heaviest ones. `max_context` adds
     the rotary table. With `layer_split`, as llama.cpp does it, the embedding of an untied model stays on the host and
-    the head counts as one more layer.
+    the head counts as one more layer. `kernels` are those the engine takes for experts on the GPU.
     """
 
     def layer(index: int, form: Format) -> int:
         return layer_weights(
-            arch, index, form, native_bits, tp, ep, attention_tp=attention_tp, rounding=rounding, absorbed=absorbed
+            arch,
+            index,
+            form,
+            native_bits,
+            tp,
+            ep,
+            attention_tp=attention_tp,
+            rounding=rounding,
+            absorbed=absorbed,
+            kernel=expert_kernel(kernels, arch, form),
         )
 
     groups = [(group.count, layer(index, fmt)) for index, group in enumerate(arch.groups)]
