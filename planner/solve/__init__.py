@@ -95,7 +95,8 @@ def _solve(
                 else:
                     answer = choose(problem, tables_of(problem, catalog), catalog, top, time_limit, workers)
             report("looking for ways out")
-            answer = replace(answer, conflict=_ways_out(problem, catalog, answer.conflict))
+            found, complete = _ways_out(problem, catalog, answer.conflict)
+            answer = replace(answer, conflict=found, reproducible=answer.reproducible and complete)
         except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
             answer = replace(answer, reproducible=False)
     if pareto and answer.workloads:
@@ -159,13 +160,17 @@ def _alone(problem: Problem, catalog: Catalog) -> tuple[Conflict, ...]:
     return tuple(replace(item, of=name if len(found) > 1 else "") for name, items in found.items() for item in items)
 
 
-def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[Conflict, ...]:
-    """Return a conflict with the choices that workloads withhold, where these do not fit even alone.
+def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[tuple[Conflict, ...], bool]:
+    """Return a conflict with the choices that workloads withhold, where these do not fit even alone; and whether there
+    was time to try them all.
 
-    Where workloads share anything, what is proposed for one of them is kept only if the whole plan then fits.
+    Where workloads share anything, what is proposed for one of them is kept only if the whole plan then fits: what
+    there was no time to try is not proposed.
     """
     from dataclasses import replace
 
+    from planner.solve import clock
+    from planner.solve.candidate import TooWide
     from planner.solve.judge import judge_row
     from planner.solve.ranking import UNITS
     from planner.solve.relax import paired, unmentioned, verified, withheld
@@ -177,27 +182,43 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
         return judge_row(problem, table, row, catalog).outcome(quantity), UNITS.get(quantity)
 
     alone = {item.rule.partition(".")[0] for item in conflict}
-    out = list(conflict)
-    if not any(item.rule.startswith("fleet.") for item in conflict):
-        for workload in problem.workloads:
+    out, complete = list(conflict), True
+    try:
+        for workload in () if any(item.rule.startswith("fleet.") for item in conflict) else problem.workloads:
             if workload.name in alone:
-                hints = tuple(unmentioned(problem, workload, made))
-                rule = f"{workload.name}.memory"
-                out = [replace(item, hints=(*item.hints, *hints)) if item.rule == rule else item for item in out]
-                out += withheld(problem, workload, made)
-    if len(problem.workloads) == 1 and not problem.fleet:
-        remedied = any(item.hints or (item.relax_to is not None and not item.rule.endswith(".memory")) for item in out)
-        both = None if remedied or not out else paired(problem, problem.workloads[0], made, outcome)
-        if both is not None:
-            out[0] = replace(out[0], hints=(both,))
-        return _joined(out)
+                for hint in unmentioned(problem, workload, made):
+                    rule = f"{workload.name}.memory"
+                    out = [replace(item, hints=(*item.hints, hint)) if item.rule == rule else item for item in out]
+                for item in withheld(problem, workload, made):
+                    out.append(item)
+        if len(problem.workloads) == 1 and not problem.fleet:
+            remedied = any(
+                item.hints or (item.relax_to is not None and not item.rule.endswith(".memory")) for item in out
+            )
+            both = None if remedied or not out else paired(problem, problem.workloads[0], made, outcome)
+            if both is not None:
+                out[0] = replace(out[0], hints=(both,))
+            return _joined(out), True
+    except clock.OutOfTime:
+        complete = False
+        if len(problem.workloads) == 1 and not problem.fleet:
+            return _joined(out), False
 
     def fits(changed: Problem) -> bool:
         from planner.solve.choose import choose
 
-        return choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, 10.0, 1).outcome == "optimal"
+        nonlocal complete
+        try:
+            found = choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, min(10.0, clock.left()), 1)
+        except clock.OutOfTime:
+            complete = False
+            return False
+        except TooWide:
+            return False
+        return found.outcome in ("optimal", "feasible")
 
-    return _joined(item for item in (verified(problem, each, fits) for each in out) if item is not None)
+    kept = [item for item in (verified(problem, each, fits) for each in out) if item is not None]
+    return _joined(kept), complete
 
 
 def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:

@@ -97,6 +97,7 @@ def beside(
 
 def judged(this: Beside, row: int) -> Candidate:
     """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
+    clock.look()
     found = judge_row(this.problem, this.table, row, this.catalog)
     if not this.others and not this.problem.fleet:
         return found
@@ -149,7 +150,7 @@ def _ranks(problem: Problem, paid: Table, all_cases: list[Case], others: Mapping
     goals = []
     for place, goal in enumerate(problem.goals):
         values = column(paid, goal, problem, place in worst).copy()
-        for case in all_cases:
+        for case in clock.watched(all_cases, 10):
             rest = [goal_value(row, goal, place in worst) for owner, row in case.whole.items() if owner != name]
             if rest and place in worst:
                 values[case.rows] = numpy.maximum(values[case.rows], max(rest))
@@ -208,7 +209,7 @@ def _broken_beside(
     name = table.workload.name
     for bound in problem.fleet:
         where = numpy.zeros(table.rows, dtype=bool)
-        for case in (before, *shared):
+        for case in clock.watched((before, *shared), 10):
             rest = {owner: row for owner, row in case.whole.items() if owner != name}
             where[case.rows] = _over(problem, bound, table, rest)[case.rows]
         yield bound.rule, where
@@ -217,13 +218,15 @@ def _broken_beside(
         if offer.available is not None:
             pools = [index for index, pool in enumerate(table.pools) if pool[0] == offer.id]
             where = numpy.isin(table.pool, pools) & (table.instances + taken.get(offer.id, 0) > offer.available)
-            for case in shared:
+            for case in clock.watched(shared, 10):
                 where[case.rows] = instances(problem, case.whole).get(offer.id, 0) > offer.available
             yield f"{offer.id}.available", where
     for rule in problem.rules:
         if len(speaks_of(rule.condition)) != 1 and name in speaks_of(rule.condition):
             yield rule.name, ~_kept(problem, table, rule.condition, others, most)
-    for case in (before, *shared):  # whom nobody shares with any more pays more, and may break a rule of its own
+    for case in clock.watched(
+        (before, *shared), 10
+    ):  # whom nobody shares with any more pays more, and may break a rule of its own
         for lost in {item.rule for owner, row in case.whole.items() if owner != name for item in row.broken}:
             where = numpy.zeros(table.rows, dtype=bool)
             where[case.rows] = True

@@ -178,6 +178,7 @@ def build(
     add_caps(fleet, without)
     split(fleet, without)
     for name, taken in fleet.takes.items():
+        clock.look()
         for variable, row in zip(taken, fleet.rows[name], strict=True):
             fleet.cost[variable] = fleet.cost.get(variable, 0) + int(own[name][row])
     for index, price in fleet.money.items():
@@ -237,6 +238,7 @@ def _rent(fleet: Fleet, without: frozenset[str]) -> None:
     used: dict[Pool, dict[int, int]] = {}
     rented: dict[str, dict[int, int]] = {}
     for name, rows in fleet.rows.items():
+        clock.look()
         table, possible = fleet.tables[name], fleet.sharing.possible[name]
         for variable, row in zip(fleet.takes[name], rows, strict=True):
             pool = table.pools[int(table.pool[row])]
@@ -344,7 +346,7 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
                 return False
             constant -= factor * given.value
             continue
-        for place, variable in enumerate(fleet.takes[owner]):
+        for place, variable in enumerate(clock.watched(fleet.takes[owner], 1000)):
             have = fleet.value(owner, place, quantity)
             if isinstance(have, Fraction):
                 weights[variable] = weights.get(variable, Fraction(0)) + factor * have
@@ -372,8 +374,7 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
     for owner, term in rule.terms:
         if owner not in fleet.members or len(fleet.members[owner]) > 1:
             return False
-        clock.look()
-        for place, variable in enumerate(fleet.takes[owner]):
+        for place, variable in enumerate(clock.watched(fleet.takes[owner])):
             found = evaluate(term, finder(fleet, owner, place))
             if found is None or not isinstance(found.value, Fraction):
                 barred.append(variable)

@@ -35,7 +35,7 @@ def conflict_of(
 
     Whatever is decided too late to be proven in time stays in, so that the set is a conflict in any case.
     """
-    deadline = time.monotonic() + min(max(seconds, 5.0), clock.left())
+    deadline = time.monotonic() + min(max(seconds, 5.0), clock.left() / 2)  # the rest is for ways out
     kept = shared_rules(problem) + sorted({rule for faults in broken.values() for rule in faults})
     for rule in sorted(kept, key=_order):
         if time.monotonic() > deadline:

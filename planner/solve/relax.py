@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
@@ -43,32 +43,30 @@ TRIED = (
 """The decisions that are left open in turn, in this order."""
 
 
-def withheld(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> list[Conflict]:
-    """Return the relations on decisions that each stand in the way alone, with the value that is best without it."""
-    out = []
+def withheld(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]
+) -> Iterator[Conflict]:
+    """Yield the relations on decisions that each stand in the way alone, with the value that is best without it."""
     for name in TRIED:
         offered = workload.domains.get(name)
         if offered is None:
             continue
         value = _without(problem, workload, name, table_of)
         if value is not None:
-            out.append(Conflict(f"{workload.name}.{name}", value, said(offered)))
-    return out
+            yield Conflict(f"{workload.name}.{name}", value, said(offered))
 
 
 STATED = ("weights", "kv_cache", "method", "optimizer", "precision")
 """The decisions that keep their stated default where a plan does not mention them."""
 
 
-def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> list[Hint]:
-    """Return the defaults that stand in the way alone, with the value that would do instead."""
-    out = []
+def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> Iterator[Hint]:
+    """Yield the defaults that stand in the way alone, with the value to state instead."""
     for name in STATED:
         if name not in workload.domains and name in BY_KIND[workload.kind] and workload.model.architecture is not None:
             value = _without(problem, workload, name, table_of)
             if value is not None:
-                out.append(Hint(name, "=", value))
-    return out
+                yield Hint(name, "=", value)
 
 
 def _without(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.language.evaluate import compare, stated
 from planner.language.problem import Bound, Problem, Value, Workload
+from planner.solve import clock
 from planner.solve.rules import holds, reads, simple, speaks_of
 from planner.solve.scale import SCALES, UNKNOWN, value
 from planner.solve.table import Table, cases
@@ -94,7 +95,7 @@ def kept(table: Table, condition: Expression) -> Column:
     first, which = cases(list(present.values()))
     verdicts = [
         _verdict(table, condition, {name: int(column[row]) for name, column in present.items()})
-        for row in first.tolist()
+        for row in clock.watched(first.tolist())
     ]
     good: Column = numpy.array(verdicts, dtype=bool)[which]
     return good

@@ -13,8 +13,12 @@ from planner.solve.audit import audit, goal_values
 from planner.solve.candidate import Candidate, Conflict
 from planner.solve.fleet import Fleet, build
 from planner.solve.judge import judge_row
-from planner.solve.ranking import Keys, best
+from planner.solve.ranking import Keys, best, is_worst, quantity_of, together
+from planner.solve.reduce import least_cost
+from planner.solve.renting import MONEY
+from planner.solve.screen import penalties
 from planner.solve.settled import Settled, coupled
+from planner.solve.shares import survey, without_wishes
 from planner.solve.stages import NoAnswer, descend
 from planner.solve.table import Table
 from planner.solve.together import broken_together, settle_costs
@@ -86,8 +90,33 @@ def fallback(
         chosen = candidates(problem, tables, rows, catalog)
         if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
             values = goal_values(problem, chosen)
-            found.append(Settled(rows, chosen, values, [-cpsat.INFINITY] * len(values), False))
+            bounds = [_least(problem, tables, fitting, ranks), *[-cpsat.INFINITY] * len(values)][: len(values)]
+            found.append(Settled(rows, chosen, values, bounds, False))
     return min(found, key=lambda item: list(item.values), default=None)
+
+
+def _least(
+    problem: Problem, tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]
+) -> int:
+    """Return what the first goal cannot be less than, in steps: what each workload has at least, whatever is shared."""
+    if not problem.goals:
+        return -cpsat.INFINITY
+    goal = problem.goals[0]
+    if quantity_of(goal) in MONEY:
+        if (quantity_of(goal), goal.direction) != ("cost", "minimize"):
+            return -cpsat.INFINITY
+        sharing = survey(problem, tables)
+        plain = without_wishes(problem, sharing)
+        return sum(
+            int(
+                (
+                    least_cost(table, fitting[name], sharing.possible[name]) + penalties(table, plain)[fitting[name]]
+                ).min()
+            )
+            for name, table in tables.items()
+        )
+    least = [int(ranks[name].goals[0][fitting[name]].min()) for name in tables]
+    return together(least, is_worst(goal, len(tables)))
 
 
 def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:

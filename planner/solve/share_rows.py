@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 from math import lcm
 
@@ -58,20 +57,23 @@ def _below(amount: Fraction, cap: Cap) -> bool:
 def _rented_alone(fleet: Fleet) -> dict[Pool, int]:
     """Return, by pool that workloads may share, a variable for the instances that they would rent each alone."""
     out = {}
-    for pool in fleet.pools:
-        terms = {take: count for take, count, _ in _takers(fleet, pool)}
+    for pool, takers in _takers(fleet).items():
+        terms = {take: count for take, count, _ in takers}
         out[pool] = fleet.model.variable(0, sum(count * fleet.model.ranges[take][1] for take, count in terms.items()))
         fleet.model.row({**terms, out[pool]: -1}, 0, 0)
     return out
 
 
-def _takers(fleet: Fleet, pool: Pool) -> Iterable[tuple[int, int, str]]:
-    """Yield the variables that take of a pool, with the instances each would rent alone and its class."""
+def _takers(fleet: Fleet) -> dict[Pool, list[tuple[int, int, str]]]:
+    """Return the variables that take of each pool, with the instances each would rent alone and its class."""
+    out: dict[Pool, list[tuple[int, int, str]]] = {pool: [] for pool in fleet.pools}
     for name, rows in fleet.rows.items():
+        clock.look()
         table, possible = fleet.tables[name], fleet.sharing.possible[name]
         for take, row in zip(fleet.takes[name], rows, strict=True):
-            if possible[row] and table.pools[int(table.pool[row])] == pool:
-                yield take, int(table.instances[row]), name
+            if possible[row]:
+                out[table.pools[int(table.pool[row])]].append((take, int(table.instances[row]), name))
+    return out
 
 
 def split(fleet: Fleet, without: frozenset[str]) -> None:
@@ -84,19 +86,21 @@ def split(fleet: Fleet, without: frozenset[str]) -> None:
     names = [name for name in fleet.rows if name in sharing.split]
     if not names:
         return
-    takers = {pool: list(_takers(fleet, pool)) for pool in fleet.pools}
+    takers = _takers(fleet)
     states: dict[Pool, dict[State, int]] = {}
     count = 0
     for pool, found in takers.items():
         mine = sum(1 for _, _, name in found if name in sharing.split)
         if not mine:
             continue
-        states[pool] = dict.fromkeys(_states(fleet, found), 0)
-        count += mine * len(states[pool])
+        users, most = _users(fleet, found)
+        few = min(users, most)
+        count += mine * (few * (few + 1) // 2 + (most - few) * users)
         if count > STATES and not sharing.needed:
             return  # a tie-break then counts what each would pay alone
         if count > STATES:
             raise TooWide("too many ways to share instances, and rules or goals read what each workload pays of them")
+        states[pool] = dict.fromkeys(_states(users, most), 0)
     for pool, known in states.items():
         clock.look()
         for state in known:
@@ -110,14 +114,18 @@ def split(fleet: Fleet, without: frozenset[str]) -> None:
         _split_rows(fleet, name, states, without)
 
 
-def _states(fleet: Fleet, takers: list[tuple[int, int, str]]) -> list[State]:
-    """Return the states of a pool: m workloads that would rent K instances alone rent more than K - m together, since
-    each fills all of its instances but a part of one."""
+def _users(fleet: Fleet, takers: list[tuple[int, int, str]]) -> tuple[int, int]:
+    """Return how many workloads may take of a pool, and the most instances that they would rent alone."""
     most: dict[str, int] = {}
     for _, instances, name in takers:
         most[name] = max(most.get(name, 0), instances)
     users = sum(len(fleet.members[name]) for name in most)
-    high = sum(instances * len(fleet.members[name]) for name, instances in most.items())
+    return users, sum(instances * len(fleet.members[name]) for name, instances in most.items())
+
+
+def _states(users: int, high: int) -> list[State]:
+    """Return the states of a pool: m workloads that would rent K instances alone rent more than K - m together, since
+    each fills all of its instances but a part of one."""
     return [(n, k) for k in range(1, high + 1) for n in range(max(1, k - users + 1), k + 1)]
 
 

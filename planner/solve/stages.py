@@ -160,6 +160,7 @@ def _stages(fleet: Fleet, values: Callable[[], Sequence[int]]) -> Iterator[Terms
     counted = {(goal.quantity, goal.direction) for place, goal in enumerate(goals) if place not in worst}
     pace = len(goals) + [goal.quantity for goal in ties(fleet.problem)].index(PACE)
     for place in range(len(goals)):
+        clock.look()
         yield goal_terms(fleet, place)
     for place, goal in enumerate(ties(fleet.problem), len(goals)):
         if (goal.quantity, goal.direction) in counted:
@@ -245,6 +246,7 @@ def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[
     packed: list[tuple[list[int], list[int]]] = []
     bits = 0
     for name in sorted(fleet.rows):
+        clock.look()
         takes, own = fleet.takes[name], ranks(name)
         if len(set(own)) == 1:
             continue

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Bound, Goal, Problem, Workload
+from planner.solve import clock
 from planner.solve.beside import Beside, beside, judged
 from planner.solve.candidate import Answer, Candidate, Standing
 from planner.solve.ranking import best, quantity_of
@@ -182,6 +183,7 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
     plain = {name: judge(problem, known[name], row.choice, catalog) for name, row in solved.items()}
     out: list[Standing] = []
     for name in sorted(tables):
+        clock.look()
         others = {owner: row for owner, row in plain.items() if owner != name}
         whole = problem if solved else replace(problem, fleet=())
         this = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from planner.cli.main import command_line
 from planner.cli.plan import load_plan
-from planner.solve import clock, solve
+from planner.solve import clock, cpsat, relax, solve
 from planner.solve.candidate import Answer
 from planner.trials.run import run
 
@@ -84,3 +88,71 @@ def test_a_test_block_says_that_the_rules_were_not_found_in_time(tmp_path: Path)
     (trial,) = loaded.problem.trials
     verdict = run(trial, lambda _: Answer("infeasible", (), (), (), None, 1, reproducible=False))
     assert [item.code for item in verdict.failures] == ["E0702"]
+
+
+@pytest.mark.parametrize("name", ("fleet", "service"))
+@pytest.mark.parametrize("late", (False, True))
+def test_where_the_solver_has_nothing_in_time_each_workload_apart_stands(
+    name: str, late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answer(PLANS[name], tmp_path)
+
+    def nothing(*words: object, **named: object) -> None:
+        if late:
+            raise clock.OutOfTime
+
+    monkeypatch.setattr(cpsat, "solve", nothing)
+    monkeypatch.setattr(cpsat, "infeasible", nothing)
+    found = answer(PLANS[name], tmp_path)
+    assert found.outcome == "feasible" and not found.reproducible
+    (mine,), (right,) = found.objective, whole.objective
+    assert mine.bound is not None and mine.value is not None and right.value is not None
+    assert mine.bound <= right.value <= mine.value
+    done = CliRunner().invoke(command_line(["solve"]), ["solve", "--no-lock", str(tmp_path / "plan.mem")])
+    assert done.exit_code == 1 and "feasible" in done.output and "E0702" not in done.output, done.output
+
+
+def test_a_choice_apart_that_breaks_a_rule_together_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpsat, "solve", lambda *words, **named: None)
+    monkeypatch.setattr(cpsat, "infeasible", lambda *words, **named: None)
+    assert answer(PLANS["poor fleet"], tmp_path).outcome == "unknown"
+
+
+def test_stages_that_time_runs_out_on_leave_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second goal is the worst of all workloads, which is not even stated when the first has taken all the time."""
+    text = PLANS["fleet"] + "then minimize tpot\n"
+    kept = cpsat.solve
+    for stages in (1, 2):
+        seen = 0
+
+        def some(*words: Any, stages: int = stages, **named: Any) -> cpsat.Solution | None:
+            nonlocal seen
+            seen += 1
+            found = kept(*words, **named)
+            return replace(found, proven=False) if found is not None and seen == stages else found
+
+        monkeypatch.setattr(cpsat, "solve", some)
+        found = answer(text.replace("\nthen", " then"), tmp_path)
+        assert found.outcome == "feasible"
+        assert all(part.value is not None for part in found.objective)
+
+
+@pytest.mark.parametrize("name", ("misfit", "poor fleet"))
+def test_what_there_is_no_time_to_try_is_not_proposed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PLANS[name] if name == "misfit" else PLANS[name].replace("gpus in 1..2", "gpus in 1..2; tpot <= 1 us", 1)
+    whole = answer(text, tmp_path)
+    assert whole.outcome == "infeasible" and whole.conflict and whole.reproducible
+    with monkeypatch.context() as patch:
+        patch.setattr(relax, "_without", lambda *words: late())
+        found = answer(text, tmp_path)
+    assert found.outcome == "infeasible" and not found.reproducible
+    assert {item.rule for item in found.conflict} <= {item.rule for item in whole.conflict}
+    assert found.conflict
+
+
+def late() -> bool:
+    raise clock.OutOfTime
