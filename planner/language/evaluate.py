@@ -146,8 +146,25 @@ def _call(node: tree.Call, lookup: Lookup) -> Measure | None:
     return min(found, key=lambda item: item.value) if least else max(found, key=lambda item: item.value)
 
 
+_KEPT = 10_000
+"""So many expressions have what they read kept: rules are asked for it again and again."""
+_read: dict[int, tuple[tree.Expression, tuple[tuple[str, str], ...]]] = {}
+"""By the identity of an expression, which is kept with it so that no other can have it."""
+
+
 def names(node: tree.Expression) -> tuple[tuple[str, str], ...]:
     """Return the (workload, quantity) pairs a lowered expression reads, each once, in order."""
+    kept = _read.get(id(node))
+    if kept is not None:
+        return kept[1]
+    if len(_read) >= _KEPT:
+        _read.clear()
+    found = _names(node)
+    _read[id(node)] = node, found
+    return found
+
+
+def _names(node: tree.Expression) -> tuple[tuple[str, str], ...]:
     found: set[tuple[str, str]] = set()
     pending: list[tree.Expression] = [node]
     while pending:
