@@ -57,7 +57,8 @@ def judged(row: dict[str, Any], body: dict[str, Any]) -> Verdict:
     framework = row["plan"].split("framework", 1)[1].split("=", 1)[1].split()[0]
     confidence = row["confidence"].split(":")[0]
     if not body.get("workloads"):
-        return Verdict(row["id"], framework, confidence, "nothing", fact, False, 0, 0, 0, None, "")
+        said = "does not fit" if body.get("outcome") == "infeasible" else "nothing"
+        return Verdict(row["id"], framework, confidence, said, fact, said == fact, 0, 0, 0, None, "")
     own = body["workloads"][0]
     memory = own["memory"]
     broken = sorted(item["rule"].split(".")[1] for item in own.get("broken", []))

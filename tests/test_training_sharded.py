@@ -7,7 +7,7 @@ plan would be said to fit and does not: there 0.15 %, which is the allocator's r
 from statistics import mean
 
 import pytest
-from training_sharded import PHASES, architectures, error, measured, predicted
+from training_sharded import PHASES, architectures, error, measured, predicted, standing
 
 from planner.physics.architecture import parameters
 from planner.physics.training import StateChoice, states
@@ -31,7 +31,7 @@ def test_phase():
 def test_states():
     for name, row in measured().items():
         found = predicted(name)
-        assert found.sizes["optimizer"] == pytest.approx(row["optimizer_bytes"], rel=0.0005), name
+        assert standing(name).optimizer == pytest.approx(row["optimizer_bytes"], rel=0.0005), name
         assert found.moments["optimizer"] == pytest.approx(row["phases"]["opt"], rel=0.002), name
 
 

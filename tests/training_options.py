@@ -50,10 +50,14 @@ def choices(row: dict) -> tuple[StateChoice, ActivationChoice, int]:
     return StateChoice(**states), ActivationChoice(**active), layers
 
 
+def standing(name: str) -> training.States:
+    row = measured()[name]
+    arch = architectures()[row["model"]]
+    return training.states(arch, sum(parameters(arch).values()), choices(row)[0])
+
+
 @cache
 def predicted(name: str) -> training.TrainingMemory:
     row = measured()[name]
-    arch = architectures()[row["model"]]
-    states, active, layers = choices(row)
-    params = sum(parameters(arch).values())
-    return training.combine(training.states(arch, params, states), training.points(arch, active, layers))
+    _, active, layers = choices(row)
+    return training.combine(standing(name), training.points(architectures()[row["model"]], active, layers))

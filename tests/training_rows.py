@@ -51,10 +51,14 @@ def choices(row: dict) -> tuple[StateChoice, ActivationChoice, int]:
     return states, ActivationChoice(dropout=bool(row.get("dropout")), **rest, **shared), layers
 
 
+def standing(index: int) -> training.States:
+    row = measured()[index]
+    arch = architectures()[row["model"]]
+    return training.states(arch, sum(parameters(arch).values()), choices(row)[0])
+
+
 @cache
 def predicted(index: int) -> training.TrainingMemory:
     row = measured()[index]
-    arch = architectures()[row["model"]]
-    states, activations, layers = choices(row)
-    params = sum(parameters(arch).values())
-    return training.combine(training.states(arch, params, states), training.points(arch, activations, layers))
+    _, activations, layers = choices(row)
+    return training.combine(standing(index), training.points(architectures()[row["model"]], activations, layers))

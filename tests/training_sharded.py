@@ -40,14 +40,19 @@ def measured() -> dict[str, dict]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
+def standing(name: str) -> training.States:
+    row = measured()[name]
+    arch = architectures()[row["model"]]
+    return training.states(arch, sum(parameters(arch).values()), options.choices(row | {"model": "llama-cut"})[0])
+
+
 @cache
 def predicted(name: str) -> training.TrainingMemory:
     row = measured()[name]
     arch = architectures()[row["model"]]
-    states, active, _ = options.choices(row | {"model": "llama-cut"})
+    _, active, _ = options.choices(row | {"model": "llama-cut"})
     again = 0 if row["checkpointing"] == "none" else arch.layers
-    params = sum(parameters(arch).values())
-    return training.combine(training.states(arch, params, states), training.points(arch, active, again))
+    return training.combine(standing(name), training.points(arch, active, again))
 
 
 def error(name: str) -> float:

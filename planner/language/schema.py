@@ -342,6 +342,13 @@ QUANTITIES: tuple[Quantity, ...] = (
         "What is kept in host memory: the optimizer's states, or the parameters too.",
     ),
     number("memory", BOTH, "outcome", "bytes", "The peak on the fullest GPU."),
+    number(
+        "host_memory",
+        (TRAINING,),
+        "outcome",
+        "bytes",
+        "What the busiest host must hold of what is offloaded; the offer's RAM bounds it where that is known.",
+    ),
     number("headroom", BOTH, "outcome", None, "(usable - memory) / usable.", None),
     number("cost", BOTH, "outcome", "USD/h", "What the rented instances cost."),
     number("quality", BOTH, "outcome", None, "Measured recovery against the native format."),

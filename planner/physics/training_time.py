@@ -38,7 +38,12 @@ STATE_TRAFFIC: Final = 20
 BACKWARD_SCORES: Final = 2.5
 """Products of flash attention's backward for one of forward: five for two (arXiv 2205.14135)."""
 PCIE: Final = 25_000_000_000
-"""Bytes/s between GPUs without a link of their own: PCIe 4.0 x16 as NCCL reaches it; an estimate for other buses."""
+"""Bytes/s between GPUs without a link of their own: PCIe 4.0 x16 as NCCL reaches it; an estimate for other buses, and
+for what crosses between GPU and host."""
+UPDATED: Final = 1_000_000_000
+"""Parameters/s that a host updates: Qwen2.5-3B on two A100 and 128 cores steps in 3.08 s (deepspeedai/DeepSpeed,
+docs/_tutorials/zero-offload.md, without `--bind_cores_to_rank`), all of which is counted as the update: the slow side.
+"""
 
 
 class Work(NamedTuple):
@@ -47,7 +52,7 @@ class Work(NamedTuple):
     `waits` are bytes of tensor and expert parallelism in a forward pass, which nothing covers; `behind` bytes that hide
     behind compute; `hops` those that a stage of a pipeline sends on, `hidden` the share of them that hides too;
     `once` those sent at the end of a step, behind the `last` share of its compute; `bubble` the share a pipeline
-    waits; `tokens` those of all GPUs.
+    waits; `tokens` those of all GPUs; `bus` bytes cross between GPU and host, and `updated` parameters step there.
     """
 
     products: Any
@@ -68,6 +73,8 @@ class Work(NamedTuple):
     bubble: Any
     tokens: Any
     gpus: Any
+    bus: Any = 0
+    updated: Any = 0
 
 
 class Card(NamedTuple):
@@ -145,12 +152,13 @@ def work(
     global_batch: int = 0,
     trained_params: int = 0,
     kept: Any = None,
+    offload: Any = "none",
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
 
     `global_batch` is a multiple of dp × micro-batch; `trained_params` are those of adapters where only they are
-    trained, `kept` is what `kept_for_backward` returns. `dp`, `zero`, `kept` and the choice's micro-batch, tp, pp, cp
-    and ep may be arrays of numpy.
+    trained, `kept` is what `kept_for_backward` returns. `dp`, `zero`, `kept`, `offload` and the choice's micro-batch,
+    tp, pp, cp and ep may be arrays of numpy.
     """
     sequences = global_batch or choice.micro_batch * dp
     rounds = -(-sequences // (choice.micro_batch * dp))
@@ -177,6 +185,11 @@ def work(
     # keys and values around the ring, in backward with their gradients
     behind = behind + 3 * 2 * _keys_and_values(arch) / split * stage * (choice.cp - 1)
     chunks = choice.chunks if choice.schedule == "interleaved" else 1
+    # gradients go to the host, weights come back; where they live there, for forward and again for backward
+    away, gone = (offload != "none") * 1, (offload == "parameters") * 1
+    owners = (zero > 0) * (dp - 1) + 1
+    bus = away * 2 * (gradients * (1 + sharded * (rounds - 1)) + gradients) / owners
+    bus = bus + gone * 2 * 2 * rounds * params / ((zero > 0) * (copies - 1) + 1)
     return Work(
         2.0 * active_params * local,
         attention_flops(arch, choice.sequence) / 2 * local,
@@ -200,6 +213,8 @@ def work(
         (choice.pp - 1) / (rounds * chunks),
         tokens,
         gpus,
+        bus,
+        away * gradients / owners,
     )
 
 
@@ -274,6 +289,8 @@ def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> 
     waits = asked[3] / link(on, what.waiting_group, on.per_host) + (1 - what.hidden) * hops
     talk = waits + (uncovered + abs(uncovered) + left + abs(left)) / 2
     bubble = what.bubble * (compute + talk)
-    seconds = compute + talk + bubble
+    # nothing is assumed to hide what crosses the bus, or the update of all that a host's ranks have
+    moved = what.bus / PCIE + what.updated * _least(on.per_host, what.gpus) / UPDATED
+    seconds = compute + talk + bubble + moved
     useful = (what.products + what.scores) * what.passes / on.peak
     return StepTime(products, attention, traffic, talk, bubble, seconds, what.tokens / seconds, useful / seconds)

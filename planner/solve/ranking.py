@@ -52,6 +52,7 @@ def ties(problem: Problem) -> tuple[Goal, ...]:
 UNITS = {
     "cost": "USD/h",
     "memory": "bytes",
+    "host_memory": "bytes",
     "tpot": "s",
     "ttft": "s",
     "step_time": "s",

@@ -138,7 +138,11 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
     joined = workload.kind == "training"
     faster = joined and (by_run(problem.workloads) or not read.isdisjoint(TIMES))
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, any_price(problem, workload), faster)
+    # what is offloaded may need the RAM of a dearer offer
+    words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
+    moved = joined and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
+    whole = moved or any_price(problem, workload)
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster)
 
 
 MONEY = frozenset({"cost", "total_cost", "cost_per_token"})

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 SCALES: Final[dict[str, int]] = {
     "memory": 1,
+    "host_memory": 1,
     "headroom": 10**9,
     "cost": 10**6,
     "quality": 10**12,

@@ -12,6 +12,7 @@ from planner.physics import training_time
 from planner.solve import tuning
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.defaults import of_run, values
+from planner.solve.hosting import host_memory, ram
 from planner.solve.judge import count, hardware, headroom, placed
 from planner.solve.renting import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
@@ -51,6 +52,7 @@ def judge(
         "cost": Fraction(rented.cost, SCALES["cost"]),
         "quality": tuning.quality(recipe),
         "power": Fraction(gpu.power_w * layout.gpus),
+        "host_memory": Fraction(host_memory(this, recipe, layout, rented.per_host)),
     }
     refused = tuning.refusal(this, gpu, recipe.method, recipe.precision)
     peak = tuning.computes(gpu, recipe.precision) if refused is None else 0
@@ -72,6 +74,10 @@ def judge(
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
+    on_host = host_memory(this, recipe, layout, rented.per_host)
+    has_ram = ram(rented.offer, min(layout.gpus, rented.per_host))
+    if on_host > has_ram:
+        broken.append(Broken(f"{workload.name}.host_memory", Fraction(on_host), Fraction(has_ram), "bytes"))
     if this.model.architecture is not None and refused is not None:
         quantity, needs, has = refused
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))

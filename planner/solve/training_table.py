@@ -16,6 +16,7 @@ from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, tuning
 from planner.solve.defaults import of_run
+from planner.solve.hosting import UNKNOWN_RAM, column, offloads, ram
 from planner.solve.placing import Placed, place
 from planner.solve.ranking import best as best_row
 from planner.solve.ranking import keys as keys_of
@@ -61,11 +62,14 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
     bounds = bounds_of(workload, problem)
-    found = space(this, fixed, told_apart(problem, workload, "optimizer"))
+    # optimizers differ in host memory too, which the best of a GPU type is not chosen by
+    moved = offloads(workload)
+    found = space(this, fixed, moved or told_apart(problem, workload, "optimizer"))
     if not len(found.kind) or not gpus:
         return empty(workload)
     ground = Ground(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
-    order = order_of(problem, workload, this.tokens) if rows == "best" and found.works is not None else None
+    wanted_best = rows == "best" and found.works is not None and not moved
+    order = order_of(problem, workload, this.tokens) if wanted_best else None
     picked = None if order is None else _picked(ground, order)
     if rows == "telling":
         return _telling(ground)
@@ -128,6 +132,15 @@ def _rows(this: Ground, placing: Placing, thorough: bool) -> tuple[Table, Column
     pace = pace_of(this.run, found, card[base], config, at)
     outcomes = outcomes_of(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
+    on_host = column(this.run, found, config, at, placed.per_host[base])
+    outcomes["host_memory"] = lambda: on_host
+    if on_host.any():
+        pool, sold = placed.pool[base], [this.problem.offers[name] for name, _ in placed.pools]
+        rams = numpy.array([ram(offer, 1) for offer in sold], dtype=numpy.int64)[pool]
+        singly = numpy.array([offer.gpus if offer.sold_by == "gpu" else 2**31 for offer in sold])[pool]
+        times = numpy.maximum(1, numpy.minimum(total_gpus, placed.per_host[base]) // singly)
+        known = rams < UNKNOWN_RAM
+        broken[f"{workload.name}.host_memory"] = known & (on_host > numpy.where(known, rams, 0) * times)
     if pace is not None:
         for name, where in refused_of(this.run, found, gpus).items():
             broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]

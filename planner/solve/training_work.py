@@ -48,6 +48,7 @@ def works_of(
         name: numpy.array([getattr(item, name) for item in layouts], dtype=numpy.int64)[pairs.layout]
         for name in ("data", "tensor", "pipeline", "context", "expert", "zero")
     }
+    away: Any = numpy.array([item.offload for item in layouts])[pairs.layout]
     arrays: dict[str, Any] = {
         "micro_batch": pairs.size,
         "tp": lies["tensor"],
@@ -60,7 +61,7 @@ def works_of(
     for method in methods:
         recipe = next(recipe for recipe in parts.recipes if recipe.method == method)
         choice = tuning.choice_of(this, recipe, Layout(1, 1, 1, 1, 1, 0), 1, "none")
-        work = tuning.work_of(this, replace(choice, **arrays), lies["data"], lies["zero"], 1.0)
+        work = tuning.work_of(this, replace(choice, **arrays), lies["data"], lies["zero"], 1.0, away)
         shared.append([numpy.broadcast_to(numpy.asarray(each, dtype=float), pairs.size.shape) for each in work])
     # one sequence is apart: see traces
     kept = numpy.array(

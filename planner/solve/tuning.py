@@ -367,10 +367,13 @@ class Pace:
 
 def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
     """Return what one GPU does in an optimizer step."""
-    return work_of(this, choice_of(this, recipe, layout, micro_batch, mode), layout.data, layout.zero)
+    choice = choice_of(this, recipe, layout, micro_batch, mode)
+    return work_of(this, choice, layout.data, layout.zero, offload=layout.offload)
 
 
-def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None) -> training_time.Work:
+def work_of(
+    this: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None, offload: Any = "none"
+) -> training_time.Work:
     """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
     arch = this.model.architecture
     assert arch is not None
@@ -384,6 +387,7 @@ def work_of(this: Run, choice: training.ActivationChoice, data: Any, zero: Any, 
         global_batch=this.global_batch,
         trained_params=training.adapter_parameters(arch, lora_rank(this), targets(this)) if adapters else 0,
         kept=kept,
+        offload=offload,
     )
 
 

@@ -31,6 +31,7 @@ from planner.physics.training.activations import (
 )
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
+from planner.physics.training.host import host
 from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
@@ -52,6 +53,7 @@ __all__ = [
     "approximations",
     "combine",
     "gradient_format",
+    "host",
     "memory",
     "overhead",
     "points",

@@ -15,7 +15,7 @@ PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "
 class TrainingMemory:
     """`parts` are live at the peak and add up to it; `sizes` is each part's whole size, whenever it lives.
 
-    What the optimizer needs for a moment beside its states counts as activations.
+    What the optimizer needs for a moment beside its states counts with them, copies of gradients with the gradients.
     """
 
     parts: dict[str, int]
@@ -80,8 +80,8 @@ def combine(
         "weights": states.weights + gathered,
         "master_weights": states.master,
         "gradients": gradients,
-        "optimizer": states.optimizer,
-        "activations": point.activations + step,
+        "optimizer": states.optimizer + step,
+        "activations": point.activations,
         "logits": point.logits,
         "overhead": overhead,
         "margin": margin,
@@ -89,8 +89,9 @@ def combine(
     sizes = {
         **parts,
         "weights": states.weights + max(states.beside.gathered),
-        "gradients": states.gradients,
-        "activations": max(states.step, max(each.activations for each in points)),
+        "gradients": max(states.gradients, states.closing),
+        "optimizer": states.optimizer + states.step,
+        "activations": max(each.activations for each in points),
         "logits": max((each.logits for each in points if each.moment <= LOSS), default=0),
     }
     ordered: dict[str, int] = {name: moments[name] + margin for name in MOMENTS if name in moments}

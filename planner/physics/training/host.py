@@ -1,0 +1,71 @@
+"""What one rank keeps in host memory when it offloads: shards of states, gradients on their way, pinned blocks.
+
+DeepSpeed 0.19.8 (`zero/stage_1_and_2.py`, `zero/stage3.py`), torch 2.13's FSDP1 and FSDP2, measured on host storages
+(docs/accuracy.md). DeepSpeed's buffers are counted as pinned, as the Trainer's own configurations have them
+(`pin_memory`): torch rounds each pinned block up to a power of two (ATen/core/CachingHostAllocator.h), 16-bit flat
+buffers are a block a rank each, fp32 ones a block a sub-group, and pinning weights copies them, so that the original
+stands beside the copy. Two public reports agree (deepspeedai/DeepSpeed: a 33B that 600 GB do not hold, for which 750
+to 800 are asked; a 32B that was killed at 744 GB).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+from planner.catalog.records import Architecture
+from planner.physics.training.recipe import share
+from planner.physics.training.states import StateChoice, whole
+
+
+def block(size: int) -> int:
+    """Bytes of a pinned block."""
+    return 1 << (size - 1).bit_length() if size > 0 else 0
+
+
+def _blocks(each: int, group: int, item: int) -> int:
+    """Bytes of a flat buffer of so many elements, pinned a sub-group at a time."""
+    whole_ones, rest = divmod(each, group)
+    return whole_ones * block(item * group) + block(item * rest)
+
+
+def host(arch: Architecture, params: int, choice: StateChoice, pinned: bool = True) -> int:
+    """Bytes of host memory of one rank, at the most it holds in a step; 0 where nothing is offloaded or paged.
+
+    AdamW on the host is DeepSpeed's own kernel, which needs nothing beside its states; FSDP steps with torch's, two
+    tensors of the largest weight's shard beside them.
+    """
+    paged = choice.optimizer.startswith("paged_")
+    if choice.offload == "none" and not paged:
+        return 0
+    found, shards = whole(arch, params, choice), choice.dp * choice.cp // choice.replicas
+    parted = shards if choice.zero >= 1 else 1
+    # paged states are counted on no GPU, so that all of them may be here (8 bits each, and fp32 maxima of 256)
+    pages = ceil(2 * share(found.trained, parted) * (1 + Fraction(4, 256))) if paged else 0
+    if choice.offload == "none":
+        return pages
+    states = share(found.master + found.optimizer, parted) + pages
+    if choice.framework == "deepspeed":
+        if choice.zero == 0:
+            return pages
+        own = share(found.trained, shards)
+        group = choice.sizes.sub_group if choice.zero == 3 else max(1, own)
+        single = _blocks(own, group, 4) if pinned else 4 * own
+        master = single if found.full_precision else 0
+        # the optimizer's own states are not pinned in stages 1 and 2
+        extra = (single - 4 * own) * 2 if choice.zero == 3 and 4 * own else 0
+        states = states - share(found.master, shards) + master + extra
+        rounded = block if pinned else int
+        if choice.zero < 3:
+            again = 2 * own if choice.accumulate and choice.zero == 2 else 0
+            return states + single + 2 * own + again + 2 * found.largest
+        weights = share(found.weights + found.adapters, shards) if choice.offload == "parameters" else 0
+        return states + single + rounded(2 * own) + rounded(weights) + (weights if pinned else 0)
+    if choice.offload == "optimizer" or choice.framework not in ("fsdp", "accelerate"):
+        return states
+    # PyTorch's CPU offloading takes weights, gradients and states along
+    parted = shards if choice.zero >= 1 else 1
+    kept = share(found.weights + found.adapters, parted) + share(found.gradients, parted)
+    # FSDP1 steps on flat units
+    flat = max(found.root, found.layer) if choice.framework == "accelerate" and choice.fsdp == 1 else found.largest
+    return states + kept + 2 * found.gradient_item * share(flat, parted)
