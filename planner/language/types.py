@@ -91,8 +91,8 @@ def vocabulary(type_: Type, env: Env) -> list[str] | None:
     if words in ROWS:
         return list(scope.every(words))
     if words in ("provider", "region"):
-        offers = (scope.offer(key) for key in scope.every("offer"))
-        return sorted({getattr(offer, words) for offer in offers})
+        own = (getattr(offer, words) for offer in scope.offers.values())
+        return sorted({*scope.catalog.offers.column(words), *own})  # as a column: no shipped row is built for it
     if words == "kind":
         return list(BY_KIND)
     if words == "workload":

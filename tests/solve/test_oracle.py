@@ -1,4 +1,7 @@
-"""The answer equals brute force over all choices: cost and tie-break, on hundreds of small random plans."""
+"""The answer equals brute force over all choices, layers of checkpointing and unsaid sizes too, on small random plans.
+
+The oracle that reuses nothing of the solver, and the many fleets, are tests/oracle.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def service(chance: random.Random, name: str, most: int, rule: str = "") -> str:
     )
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(30))
 def test_one_service(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     goal = chance.choice(("cost", "cost", "tpot", "headroom", "gpus"))
@@ -75,14 +78,14 @@ def test_one_training(seed: int, tmp_path: Path) -> None:
     compare(text, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_fleets_of_many_rows(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an answer cannot pay is left out first, where rows are many: here, where they are few."""
     monkeypatch.setattr(affordable, "FEW", 20)
     test_fleets(seed, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(20, 40))
 def test_fleets(seed: int, tmp_path: Path) -> None:
     chance = random.Random(5000 + seed)
     names = ["a", "b", "c"][: chance.choice((2, 2, 3))]
@@ -124,7 +127,7 @@ OBJECTIVES = (
 )
 
 
-@pytest.mark.parametrize("seed", range(110))
+@pytest.mark.parametrize("seed", range(33))
 def test_objectives_over_several_workloads_and_of_one(seed: int, tmp_path: Path) -> None:
     """Of a headroom or a time the worst workload counts, of a cost the sum; shared limits or none."""
     chance = random.Random(9000 + seed)
@@ -142,7 +145,7 @@ def test_objectives_over_several_workloads_and_of_one(seed: int, tmp_path: Path)
     compare(text, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(90))
+@pytest.mark.parametrize("seed", range(15))
 def test_a_bound_on_a_workload_s_cost_is_about_its_share(seed: int, tmp_path: Path) -> None:
     """Racks of several GPUs that workloads share, and bounds that hold for a share where they do not for the whole."""
     chance = random.Random(7000 + seed)
@@ -205,7 +208,7 @@ def compare(text: str, folder: Path) -> None:
         assert signed == total, (text, part)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_of_what_rents_the_same_for_more_the_cheaper(seed: int, tmp_path: Path) -> None:
     """Objectives that leave the rent open: the cheaper offer, alone as beside others, whatever it is called."""
     chance = random.Random(3000 + seed)

@@ -1,0 +1,18 @@
+"""The answer to a random fleet is the best of all combinations, by every tie-break but names."""
+
+from __future__ import annotations
+
+import pytest
+
+from .fleets import fleet
+from .verdict import faults
+
+FLEETS = 900
+EACH = 20
+"""Fleets of one test."""
+
+
+@pytest.mark.parametrize("first", range(0, FLEETS, EACH))
+def test_no_false_proof(first: int) -> None:
+    wrong = {seed: (found, str(plan)) for seed in range(first, first + EACH) if (found := faults(plan := fleet(seed)))}
+    assert not wrong, "\n".join(f"seed {seed}: {found}\n{plan}" for seed, (found, plan) in wrong.items())
