@@ -116,9 +116,8 @@ PLANS: dict[str, tuple[str, tuple[str, ...]]] = {
     "nested ifs": (services(4) + nested_ifs(), (SOLVE, WHY)),
     "thousand services": (services(1000) + "fleet { gpus <= 4000 }\n", (SOLVE,)),
     "one by one": (
-        f"inference w {{ {LARGE}; context in {{}}; concurrency = 8 }}\n".replace("context in {}", "context = 4096")
-        .replace("}\n", "; gpus in 1..512; nodes in 1..64; replicas in 1..1000; weights in any; kv_cache in any; "
-                 "demand = 500 req/s; prompt = 1000; output = 100 }\n"),
+        f"inference w {{ {LARGE}; context = 4096; concurrency = 8; prompt = 1000; output = 100; demand = 500 req/s; "
+        "gpus in 1..512; replicas in 1..1000; weights in any; kv_cache in any }\n",
         (SOLVE, WHY),
     ),
     "fixed": (

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import planner
+from planner.catalog import checkpoint
 from planner.catalog.checkpoint import FORMATS as CHECKPOINT
 from planner.catalog.checkpoint import read_checkpoint, read_tensors
 from planner.catalog.gguf import FORMATS as GGUF
@@ -95,8 +96,8 @@ def test_an_index_and_its_shards(tmp_path: Path) -> None:
         total += size
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": files}))
-    checkpoint = read_tensors(index)
-    assert (checkpoint.bytes, len(checkpoint.tensors)) == (total, len(SHAPES))
+    found = read_tensors(index)
+    assert (found.bytes, len(found.tensors)) == (total, len(SHAPES))
     for change, field in (
         ({"metadata": {"total_size": total + 1}}, "total_size"),
         ({"weight_map": {**files, "lm_head.weight": "2.safetensors"}}, "lm_head.weight"),
@@ -109,6 +110,27 @@ def test_an_index_and_its_shards(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             read_tensors(index)
         assert caught.value.field == field
+
+
+def test_the_headers_of_all_files_have_one_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    for number, name in enumerate(("a", "b")):
+        head, size = header({name: (2, 3)})
+        sizes.append(save(tmp_path / f"{number}.safetensors", head, size).stat().st_size - size - 8)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "0.safetensors", "b": "1.safetensors"}}))
+    monkeypatch.setattr(checkpoint, "MAX_HEADER", sum(sizes))
+    assert len(read_tensors(index).tensors) == 2
+    monkeypatch.setattr(checkpoint, "MAX_HEADER", sum(sizes) - 1)
+    with pytest.raises(ConfigError, match="of all files of a checkpoint"):
+        read_tensors(index)
+
+
+def test_a_header_of_too_many_values_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "MAX_PARTS", 100)
+    path = save(tmp_path / "model.safetensors", b"[" * 101)
+    with pytest.raises(ConfigError, match="more than 100 values"):
+        read_tensors(path)
 
 
 def test_an_index_alone_takes_its_architecture_from_the_config(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from planner.record import dataclass
 from planner.regular import opened, read_bytes
 
 MAX_HEADER = 100_000_000
-"""Bytes of a header: the limit of the safetensors format itself."""
+"""Bytes of a header: the limit of the safetensors format itself. Here all files of a checkpoint have it together:
+800_000 tensors at 120 bytes each."""
+MAX_PARTS = 10_000_000
+"""The most values of a header, counted by what opens or separates them: some 70 bytes each once they are read."""
 MAX_SHARDS = 10_000
 MAX_DIMENSION = 2**48
 BITS = {
@@ -81,7 +84,7 @@ def read_tensors(path: Path) -> Checkpoint:
         from planner.catalog.gguf import read_gguf
 
         return Checkpoint(path, read_gguf(path)[0])
-    return Checkpoint(path, tuple(_safetensors(path)))
+    return Checkpoint(path, tuple(_safetensors(path)[0]))
 
 
 def read_checkpoint(path: Path, approximate: bool = False) -> Model:
@@ -182,8 +185,11 @@ def _indexed(path: Path) -> Iterable[Tensor]:
         absent = next(name for name in names if name not in there)
         raise ConfigError(path, absent, "is named by the index and not here")
     found: dict[str, Tensor] = {}
+    left = MAX_HEADER
     for name in names:
-        for tensor in _safetensors(path.parent / name):
+        tensors, length = _safetensors(path.parent / name, left)
+        left -= length
+        for tensor in tensors:
             if tensor.name in found:
                 raise ConfigError(path, tensor.name[:80], f"is in {found[tensor.name].file} and in {name}")
             found[tensor.name] = tensor
@@ -203,18 +209,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """Return the header's JSON and where the data begins."""
+def _header(path: Path, file: BinaryIO, size: int, most: int) -> tuple[dict[str, Any], int]:
+    """Return the header's JSON, of at most so many bytes, and where the data begins."""
     first = file.read(8)
     if len(first) < 8:
         raise ConfigError(path, "", "is no safetensors file: it is shorter than the length of its header")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
         raise ConfigError(path, "", f"states a header of {length} bytes; the format allows {MAX_HEADER}")
+    if length > most:
+        words = f"states a header of {length} bytes; those of all files of a checkpoint may have {MAX_HEADER} together"
+        raise ConfigError(path, "", words)
     if length > size - 8:
         raise ConfigError(path, "", f"is truncated: its header has {length} bytes, and {size - 8} are there")
+    raw = file.read(length)
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MAX_PARTS:
+        raise ConfigError(path, "", f"has a header of more than {MAX_PARTS} values")
     try:
-        data = json.loads(file.read(length), object_pairs_hook=_unique)
+        data = json.loads(raw, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as problem:
         reason = str(problem).splitlines()[0] if isinstance(problem, ValueError) else "it is nested too deeply"
         raise ConfigError(path, "", f"has a header that is not JSON: {reason}") from None
@@ -223,12 +235,15 @@ def _header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]
     return data, 8 + length
 
 
-def _safetensors(path: Path) -> list[Tensor]:
-    """Return the tensors of one file; a file that ends with its header counts as one whose data is elsewhere."""
+def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[Tensor], int]:
+    """Return the tensors of one file, and the bytes of its header, at most so many.
+
+    A file that ends with its header counts as one whose data is elsewhere.
+    """
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            data, start = _header(path, file, size)
+            data, start = _header(path, file, size, most)
     except (OSError, ValueError) as problem:
         if isinstance(problem, ConfigError):
             raise
@@ -247,7 +262,7 @@ def _safetensors(path: Path) -> list[Tensor]:
     for (_, end, name), (begin, _, other) in zip(spans, spans[1:], strict=False):
         if begin < end:
             raise ConfigError(path, other[:80], f"overlaps `{name[:80]}`")
-    return found
+    return found, start - 8
 
 
 def _tensor(path: Path, name: str, item: Any) -> tuple[Tensor, int, int]:
