@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from planner.catalog.load import load as load_catalog
@@ -10,6 +12,7 @@ from planner.language.fields import FIELDS, FIELDS_BY_KIND
 from planner.language.meanings import MEANINGS
 from planner.language.schema import BY_KIND, QUANTITIES
 from planner.report.explain import lines_for, near
+from planner.report.labels import LABELS
 from planner.syntax.tokens import RESERVED, SCALES
 from planner.syntax.words import WORDS
 from planner.units.quantity import UNITS
@@ -24,6 +27,26 @@ def test_everything_with_a_name_is_explained() -> None:
     named += {getattr(row, name) for row in CATALOG.gpus.values() for name in ("vendor", "architecture")} - {""}
     named += [word for row in QUANTITIES for word in row.words]
     assert [name for name in named if len(lines_for(name, CATALOG)) < 2] == []
+
+
+def test_every_label_of_an_answer_is_explained() -> None:
+    """The words before the columns of a table, the parts of memory, and where a GPU type stands."""
+    from command import run
+
+    names = ("chat", "finetune", "fleet")
+    answers = [run("solve", "--no-lock", f"examples/{name}.mem").stdout for name in names]
+    found = [re.findall(r"^  ([a-z_]+)  +\S", text, re.M) for text in answers]
+    labels = {label for some in found for label in some}
+    assert {"rent", "memory"} <= labels
+    assert [name for name in sorted(labels) if not lines_for(name, CATALOG)] == []
+    assert [name for name in LABELS if not lines_for(name, CATALOG)] == []
+
+
+def test_another_name_leads_to_its_quantity() -> None:
+    assert any(line.startswith("tensor_parallel:") for line in lines_for("tp", CATALOG))
+    assert lines_for("batch_size", CATALOG)[:2] == [
+        "batch_size: `concurrency` of inference", "batch_size: `global_batch` of training",
+    ]  # fmt: skip
 
 
 def test_every_reserved_word_has_its_line_and_no_other() -> None:

@@ -15,6 +15,8 @@ from planner.syntax.walk import names_in, rename
 
 Items = tuple[tree.Item, ...]
 CATALOGS = (".yaml", ".yml")
+MODELS = ("model", "draft_model")
+"""The quantities of a workload that may be read from a file."""
 MOST = 1000
 """The most imports a plan may have, those of its imports included."""
 
@@ -67,8 +69,10 @@ def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items
             if any(finding.is_error for finding in reading.findings[before:]):
                 reading.unread |= brought(item)
             continue
-        if isinstance(item, tree.Declaration) and isinstance(item.value, tree.Call):
-            _note_config(item.value, file.path, reading)
+        if isinstance(item, tree.Declaration):
+            values = (item.value, *(line.value for line in item.body if line.target.text in MODELS))
+            for call in (value for value in values if isinstance(value, tree.Call)):
+                _note_config(call, file.path, reading)
         out.append(item)
     return tuple(out)
 

@@ -32,7 +32,7 @@ def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Type
         case tree.Boolean():
             return Typed(node, BOOLEAN)
         case tree.String() | tree.Name():
-            bound = bind(node, env) if isinstance(node, tree.Name) else None
+            bound = None if _said(node, expected) else bind(node, env) if isinstance(node, tree.Name) else None
             if bound is not None:
                 return bound if isinstance(bound, Typed) else None
             return word(node, env, expected)
@@ -61,6 +61,12 @@ def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Type
         case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():
             scope.error("E0402", "one value stands here, not a set", node.span, help="a set follows `in`")
     return None
+
+
+def _said(node: tree.Expression, expected: Type | None) -> bool:
+    """Return whether a name is one of the words that its quantity takes, whatever else is called so."""
+    quantity = None if expected is None else expected.quantity
+    return quantity is not None and isinstance(node, tree.Name) and node.text in quantity.words
 
 
 def constant(node: tree.Expression, env: Env, expected: Type | None = None) -> Measure | None:

@@ -31,7 +31,7 @@ def declare_model(declaration: tree.Declaration, scope: Scope) -> None:
     """Add a declared model to the scope."""
     before = len(scope.findings)
     if declaration.value is not None:
-        model = _read(declaration, declaration.value, scope)
+        model = read(declaration.name, declaration.value, scope)
     else:
         base = base_row(declaration, scope)
         said = read_fields(declaration, scope)
@@ -225,14 +225,15 @@ def _recounted(base: Model, old: Architecture, new: Architecture) -> dict[str, A
     }
 
 
-def _read(declaration: tree.Declaration, value: tree.Expression, scope: Scope) -> Model | None:
+def read(name: str, value: tree.Expression, scope: Scope) -> Model | None:
+    """Return the model of `config("…")` or `checkpoint("…")` under a name; None after a finding."""
     if not isinstance(value, tree.Call) or value.function not in READERS:
         named = value.function if isinstance(value, tree.Call) else ""
         scope.error(
             "E0405",
             "a model after `=` is read from a file",
             value.span,
-            help=near(named, READERS) or f'model {declaration.name} = config("path/config.json")',
+            help=near(named, READERS) or f'model {name} = config("path/config.json")',
         )
         return None
     path, *rest = value.arguments or (None,)
@@ -248,4 +249,4 @@ def _read(declaration: tree.Declaration, value: tree.Expression, scope: Scope) -
         return None
     from planner.language.files import read_model
 
-    return read_model(declaration.name, value.function, path, READERS[value.function], scope, bool(rest))
+    return read_model(name, value.function, path, READERS[value.function], scope, bool(rest))

@@ -9,7 +9,8 @@ from typing import Literal
 from planner.catalog.records import Format
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import BY_KIND
-from planner.language.scope import choices, near
+from planner.language.scope import SHOWN, choices, near
+from planner.language.synonyms import FRAMEWORKS, OTHER_WORDS, meant
 from planner.language.types import (
     ROWS,
     TEXT,
@@ -101,7 +102,7 @@ def quantity(owner: str, name: str, node: tree.Name, env: Env) -> Typed | Refuse
         others = [other for other in BY_KIND if name in BY_KIND[other]]
         looped = node.parts[0] in env.loop
         reason = f"`{owner}` is {kind}: it has no `{name}`" if others else f"`{owner}` has no `{name}`"
-        help = near(name, table)
+        help = near(meant(name, kind)[0] or name, table)
         if others and looped:
             help = f"add `where {node.parts[0]}.kind == {others[0]}`"
         env.scope.error("E0303", reason, node.span, help=help)
@@ -157,12 +158,35 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
     if expected.words in ("gpu", "format", "model", "offer"):
         return _row(node, expected, env)
     known = vocabulary(expected, env)
+    if known is not None and text not in known and expected.quantity is not None:
+        text = OTHER_WORDS.get(expected.quantity.name, {}).get(text, text)
     if known is not None and text not in known:
         spoken = expected.quantity.name if expected.quantity else expected.words
-        help = choices(text, known) or sample(expected, env)
-        scope.error("E0301", f"`{spoken}` cannot be `{text}`", node.span, help=help)
+        help = _instead(expected.words, text, known) or choices(text, known) or sample(expected, env)
+        message = f"`{spoken}` cannot be `{text}`"
+        if expected.words == "region":
+            message += ": no offer is there"
+        scope.error("E0301", message, node.span, help=help)
         return None
     return Typed(tree.String(text, node.span), expected)
+
+
+def _instead(words: str, text: str, known: list[str]) -> str | None:
+    """Return a help line for a word that is near to no other by its letters: a region, a trainer."""
+    if words == "region" and known:
+        continent = {"eu": ("EU",), "ap": ("AS",), "us": ("US", "NA"), "ca": ("CA",)}.get(text[:2].casefold(), ())
+        own = [name for name in known if name.casefold().startswith(text[:3].casefold()) or name.endswith(continent)]
+        rest = [name for name in known if name not in own]
+        said = ", ".join(written(name) for name in (own or rest)[:SHOWN])
+        return f"available{' there' if own else ''}: {said}; `planner catalog list offers` shows them all"
+    if words == "framework" and text.casefold() in FRAMEWORKS:
+        return f"{text} runs on {FRAMEWORKS[text.casefold()]}: framework = {FRAMEWORKS[text.casefold()]}"
+    return None
+
+
+def written(name: str) -> str:
+    """Return a name as a plan writes it."""
+    return name if name.isidentifier() else f'"{name}"'
 
 
 SAMPLES = {"gpu": "l40s", "format": "bf16", "model": '"meta-llama/Llama-3.1-8B"', "engine": "vllm", "offer": '"…/…/…"'}

@@ -7,18 +7,24 @@ from fractions import Fraction
 
 from planner.catalog.records import Format, Model
 from planner.diagnostics import Span
+from planner.language import synonyms
 from planner.language.choices import many, one, spoken
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
 from planner.language.problem import Bound, Value, Workload
 from planner.language.schema import BY_KIND, PER_LAYER, Quantity
-from planner.language.scope import Scope, near, nearest
+from planner.language.scope import Scope, near, nearest, whole
 from planner.language.types import Env, Type, Typed
 from planner.syntax import tree
 
 SETTINGS = ("=", "in")
 ORDER = ("<=", "<", ">=", ">")
+SHARES = {"quality": Fraction(2), "headroom": Fraction(1), "mfu": Fraction(1)}
+"""Outcomes that are shares, each with what none of them reaches: a bound from there on lacks its `%`.
+
+A recovery above 100 % is measured now and then; one of 200 % is not.
+"""
 COMPUTED = {"fp16_mixed": "fp16", "bf16_mixed": "bf16", "fp8_mixed": "fp8_e4m3"}
 """The format a recipe of mixed precision multiplies in."""
 
@@ -106,12 +112,22 @@ def _read_model(block: _Block, relations: list[tree.Relation] | tuple[tree.Relat
                 "E0402", "`model` is given: it takes `=` and one model", relation.span, help='model = "owner/name"'
             )
         elif _first_time(block, "model", relation):
-            found = scope.find("model", relation.value)
+            found = _named(relation.value, scope)
             block.model = found if isinstance(found, Model) else None
         block.spans.setdefault("model", relation.span) if relation.target.text == "model" else None
     if block.model is not None:
         block.env = replace(block.env, facts=facts(block.model, block.spans["model"]))
     return rest
+
+
+def _named(value: tree.Expression, scope: Scope) -> object:
+    """Return the model that a name, a text or a call like `config("…")` means; the call is its id."""
+    if not isinstance(value, tree.Call):
+        return scope.find("model", value)
+    from planner.language.models import read
+
+    paths = [item.text for item in value.arguments if isinstance(item, tree.String)]
+    return read(f'{value.function}("{paths[0] if paths else ""}")', value, scope)
 
 
 def facts(model: Model, span: Span) -> dict[str, Typed]:
@@ -152,8 +168,10 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
     if quantity is None:
         other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
         reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {block.kind}"
-        meant = nearest(name, BY_KIND[block.kind])
+        meant, note = synonyms.meant(name, block.kind)
+        meant = meant or nearest(name, BY_KIND[block.kind]) or ""
         help = f"did you mean `{meant}`?" if meant else f"`planner explain {block.kind}` lists what it has"
+        help += f" ({note})" if meant and note else ""
         scope.error("E0303", reason, relation.target.span, help=help)
         block.spans.setdefault(meant or name, relation.span)  # it is said, if in a wrong way
         return
@@ -252,6 +270,10 @@ def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
             if limit is not None
         ]
         scope.error("E0403", f"`{name}` can never be that", relation.value.span, help=f"it is {' and '.join(limits)}")
+        return
+    if name in SHARES and isinstance(value, Fraction) and value >= SHARES[name]:
+        message = f"`{name}` is a share: {whole(value)} is {whole(value * 100)} %"
+        scope.error("E0403", message, relation.value.span, help=f"write {whole(value)}%")
         return
     rule = f"{block.name}.{name}"
     block.bounds.append(Bound(rule, name, relation.operator, value, relation.span, relation.because))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from planner.report import figures
+from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -38,7 +39,23 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
     lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
     lines += _engine(catalog.engines[what]) if what in catalog.engines else []
     lines += _words(what)
+    lines += [f"{what}: a label of answers. {LABELS[what]}"] if what in LABELS else []
+    lines += [] if lines else _other(what, catalog)
     return lines or _rows(what, "models", catalog.find_model(what), _model) or _rented(what, catalog)
+
+
+def _other(what: str, catalog: Catalog) -> list[str]:
+    """Return the lines of the quantities that another name of the field means."""
+    from planner.language.schema import BY_KIND
+    from planner.language.synonyms import meant
+
+    names = {kind: meant(what, kind) for kind in BY_KIND}
+    out = [
+        f"{what}: `{name}` of {kind}" + (f" ({note})" if note else "") for kind, (name, note) in names.items() if name
+    ]
+    for name in dict.fromkeys(name for name, _ in names.values() if name):
+        out += lines_for(name, catalog)
+    return out
 
 
 def near(what: str, catalog: Catalog) -> str | None:
@@ -54,6 +71,7 @@ def near(what: str, catalog: Catalog) -> str | None:
 
     known = [*CODES, *BY_KIND, *FIELDS_BY_KIND, *(row.name for row in (*QUANTITIES, *FIELDS)), *UNITS, *WORDS]
     known += [word for words in MEANINGS.values() for word in words]
+    known += LABELS
     known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.offers]
     found = get_close_matches(what, known, 1)
     if not found:

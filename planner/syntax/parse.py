@@ -13,6 +13,7 @@ from lark.exceptions import LarkError, UnexpectedToken
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.syntax import tree
 from planner.syntax.build import Builder, Mistake, join
+from planner.syntax.habits import closed, mistaken, other_language
 from planner.syntax.layout import MAX_DEPTH, Statement, statements
 from planner.syntax.table import parser
 from planner.syntax.tokens import OPERATORS, Lexeme, tokenize
@@ -169,6 +170,8 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
         return error("E0102", f"this is unfinished after `{tokens[-1].text}`", last, label=label, help=help)
     at = next((place for place, token in enumerate(tokens) if token is raw), 0)
     before = tokens[at - 1] if at else None
+    if (said := mistaken(tokens, at, start)) is not None:
+        return said
     if before is not None and before.type == "NUMBER" and raw.type == "NAME" and not raw.first:
         return error("E0105", f"`{raw.text}` is no unit", raw.span, label="after a number", help=_unit_near(raw.text))
     hint: str | None
@@ -195,6 +198,8 @@ def _keyword_near(word: str) -> str | None:
     """Return the word that begins a statement and is meant by a misspelled one."""
     from difflib import get_close_matches
 
+    if word.casefold() in ("min", "max"):
+        return f"{word.casefold()}imize"
     close = get_close_matches(word.casefold(), _BEGINNINGS, 1, 0.75)
     return close[0] if close else None
 
@@ -233,8 +238,10 @@ def _docs(comments: list[tuple[Span, str]], text: str) -> dict[int, str]:
 
 def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
     """Return the tree of a plan and every syntax mistake in it, in the order of the file; never raises."""
+    if (foreign := other_language(text, path)) is not None:
+        return tree.File(path, text, (), (), frozenset({""})), (foreign,)
     found = tokenize(text, path)
-    cut, problems = statements(found.tokens)
+    cut, problems = closed(*statements(found.tokens))
     reader = _Reader(text, _docs(found.comments, text))
     items = []
     unread: set[str] = set()

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
-from planner.units.quantity import UNITS
+from planner.units.quantity import SPELLINGS, UNITS
 
 STARTERS = frozenset(
     {"edition", "import", "let", "require", "prefer", "minimize", "maximize", "test", "drop", "expect"}
@@ -63,6 +63,13 @@ _OPEN_STRING = re.compile(r'"[^\n]*')
 _NUMBER = re.compile(r"\$?(\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?)")
 _UNIT = re.compile(r"[ \t]*(%|[A-Za-z]+(?:/[A-Za-z]+)?)")
 _SCALE = re.compile(r"(Ki|Mi|Gi|Ti|k|M|B|T)(?![A-Za-z0-9_])")
+_KILO = re.compile(r"K(?![A-Za-z0-9_])(?:[ \t]*(tokens|token|tok)(?![A-Za-z0-9_/]))?")
+_SIGN = re.compile(r"[ \t]*\$(?:/([A-Za-z]+))?(?![\d])")
+_TIMES = re.compile(r"x[A-Za-z]\w*")
+_QUOTED = re.compile(r"'[^'\n]*'")
+_UNQUOTED = re.compile(r"[A-Za-z0-9][\w.]*(?:[-/][\w.]+)+")
+_SLASHES = re.compile(r"(?://|/\*)[^\n]*")
+_MODEL = ("model", "draft_model")
 _PER = re.compile(r"/([A-Za-z]+)")
 _SYMBOL = re.compile(r"\.\.|==|!=|<=|>=|[<>=+\-*/.,:(){}\[\];]")
 
@@ -119,6 +126,28 @@ def tokenize(text: str, path: str) -> Tokens:
             found.comments.append((lines.span(position, match.end()), match.group().rstrip("\r")))
             position = match.end()
             continue
+        if char == "/" and (match := _SLASHES.match(text, position)):
+            where = lines.span(position, match.end())
+            found.diagnostics.append(
+                error(
+                    "E0101", f"`{match.group()[:2]}` does not begin a comment", where, help="a comment begins with `#`"
+                )
+            )
+            position = match.end()
+            continue
+        if char == "'" and (match := _QUOTED.match(text, position)):
+            where, inside = lines.span(position, match.end()), match.group()[1:-1]
+            found.diagnostics.append(error("E0101", "a text stands in double quotes", where, help=f'write "{inside}"'))
+            found.tokens.append(Lexeme("STRING", f'"{inside}"', where, first=first))
+            position, first = match.end(), False
+            continue
+        if _names_model(found.tokens) and (match := _UNQUOTED.match(text, position)):
+            where = lines.span(position, match.end())
+            message = f"`{match.group()}` is not a name of letters, digits and `_`"
+            found.diagnostics.append(error("E0101", message, where, help=f'write "{match.group()}"'))
+            found.tokens.append(Lexeme("STRING", f'"{match.group()}"', where, first=first))
+            position, first = match.end(), False
+            continue
         if char == '"':
             match = _STRING.match(text, position)
             if match is None:
@@ -162,11 +191,21 @@ def tokenize(text: str, path: str) -> Tokens:
     return found
 
 
+def _names_model(tokens: list[Lexeme]) -> bool:
+    """Return whether a model's id comes next: `model =`."""
+    return len(tokens) > 1 and tokens[-1].type == "EQUAL" and tokens[-2].text in _MODEL
+
+
 def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: list[Diagnostic]) -> Lexeme:
     start, end = match.span()
     money = text[start] == "$"
     digits = match.group(1)
     problem, hint, scale, unit = "", None, 1, "USD" if money else None
+    spelled = ""
+    if not money and (kilo := _KILO.match(text, end)):  # tokens, 1024 each, as serving engines read it
+        where, plain = lines.span(start, kilo.end()), digits.replace("_", "")
+        if re.fullmatch(r"\d{1,30}(?:\.\d{1,30})?", plain) and not re.search(r"_(?:\D|$)|__", digits):
+            return Lexeme("NUMBER", f"{digits}Ki tokens", where, Fraction(plain) * 1024, "tokens", first)
     scaled = _SCALE.match(text, end)
     attached = _UNIT.match(text, end)
     if scaled and not (attached and _known(attached.group(1)) and text[end] not in " \t"):
@@ -175,6 +214,9 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         if per := _PER.match(text, end):
             end = per.end()
             unit = f"USD/{per.group(1)}"
+            if unit in SPELLINGS:
+                unit = SPELLINGS[unit]
+                spelled = text[start : per.start()] + unit.removeprefix("USD")
             if unit not in UNITS:
                 problem = f"`/{per.group(1)}` is no unit for money"
                 hint = "write `/h`, `/day`, `/month` or `/Mtok`"
@@ -184,6 +226,14 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         whole = known == "%" or not (after < len(text) and (text[after].isalnum() or text[after] == "_"))
         if known and whole:
             unit, end = known, after
+        said = follows.group(1)
+        if said in SPELLINGS and not _goes_on(text, follows.end(1)):
+            unit, end = SPELLINGS[said], follows.end(1)
+            spelled = f"{text[start : follows.start(1)].rstrip()} {unit}"
+    if not problem and scale == 1 and not money and (times := _TIMES.match(text, end)):
+        end = times.end()
+        problem = f"`{digits}{times.group()}` is a number and a name"
+        hint = f"write them apart: gpu = {times.group()[1:].lower()}; gpus = {digits}"
     if not problem and (tail := _WORD.match(text, end)):
         end = tail.end()
         problem = f"`{tail.group()}` is no unit or scale"
@@ -191,9 +241,12 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
 
         close = get_close_matches(tail.group(), (name for name in UNITS if "USD" not in name), 1, 0.5)
         hint = f"did you mean `{close[0]}`?" if close else "scales are k M B T and Ki Mi Gi Ti"
-    if not problem and not money and text.startswith("$", end):
-        end += 1
-        problem, hint = "the `$` stands before the amount", f"write ${digits}, and what it is for: ${digits}/h"
+    if not problem and not money and (sign := _SIGN.match(text, end)):
+        end, rate = sign.end(), sign.group(1)
+        problem, hint = (
+            "the `$` stands before the amount",
+            f"write ${digits}/{rate}" if rate else f"write ${digits}, and what it is for: ${digits}/h",
+        )
     value = Fraction(0)
     plain = digits.replace("_", "")
     mantissa, _, exponent = plain.lower().partition("e")
@@ -207,7 +260,13 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
     if problem:
         unit = BAD_UNIT  # the mistake is told here; who meets the number later says nothing more
         out.append(error("E0105", problem, where, label="in this number", help=hint or "write it like 8_192 or 40 GiB"))
-    return Lexeme("NUMBER", text[start:end], where, value, unit, first)
+    return Lexeme("NUMBER", spelled if spelled and not problem else text[start:end], where, value, unit, first)
+
+
+def _goes_on(text: str, at: int) -> bool:
+    """Return whether a word or a statement of that name goes on there: `7 d` is a time, in `7 d = 2` `d` is a name."""
+    rest = text[at : at + 40].lstrip(" \t")
+    return text[at : at + 1].isalnum() or text[at : at + 1] in ("_", "/") or rest.startswith(("=", "<", ">", "in "))
 
 
 def _known(word: str) -> str | None:

@@ -142,6 +142,19 @@ UNITS = _units()
 """Unit text to its factor in base units and its dimension."""
 
 
+TIME_WORDS = {
+    "sec": "s", "second": "s", "seconds": "s", "minute": "min", "minutes": "min", "hr": "h", "hour": "h", "hours": "h",
+    "d": "day", "days": "day", "weeks": "week", "mo": "month", "months": "month",
+}  # fmt: skip
+SPELLINGS = {
+    **TIME_WORDS,
+    **{f"USD/{word}": f"USD/{unit}" for word, unit in TIME_WORDS.items()},
+    **{f"{noun}/{word}": f"{noun}/{unit}" for noun in ("req", "tok") for word, unit in TIME_WORDS.items()},
+    "rps": "req/s", "qps": "req/s", "rpm": "req/min", "tps": "tok/s", "requests/s": "req/s", "request/s": "req/s",
+}  # fmt: skip
+"""Other spellings of units, and the unit: these are read, and `fmt` writes the unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """An exact value in base units (byte, second, USD, token …) and its dimension."""
