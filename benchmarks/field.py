@@ -32,7 +32,9 @@ class Verdict(NamedTuple):
 
 
 def happened(facts: dict[str, Any]) -> str:
-    """What a report tells: it fits, it does not, or the most GPUs it took."""
+    """What a report tells: it fits, it does not, the most GPUs it took, or that offloading did not help."""
+    if "offloads" in facts:
+        return "nothing offloaded" if not facts["offloads"] else "offloaded"
     if "gpus_at_most" in facts:
         return f"at most {facts['gpus_at_most']} GPUs"
     return "fits" if facts.get("starts", facts.get("gpu_fits")) else "does not fit"
@@ -64,7 +66,10 @@ def judged(row: dict[str, Any], body: dict[str, Any]) -> Verdict:
     broken = sorted(item["rule"].split(".")[1] for item in own.get("broken", []))
     fits = memory["total"] <= memory["usable"] and "host_memory" not in broken
     said = "fits" if fits else "does not fit"
-    if "gpus_at_most" in row["facts"]:
+    if "offloads" in row["facts"]:
+        said = "nothing offloaded" if own["choice"]["offload"] == "none" else "offloaded"
+        right = fits and said == fact
+    elif "gpus_at_most" in row["facts"]:
         count = int(own["choice"]["gpus"])
         said, right = f"{count} GPUs", count <= row["facts"]["gpus_at_most"]
     else:
@@ -89,7 +94,7 @@ def verdicts(path: Path = ROWS) -> Iterator[Verdict]:
     """The verdicts of a file of rows."""
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if row.get("plan") and {"starts", "gpu_fits", "gpus_at_most"} & set(row["facts"]):
+        if row.get("plan") and {"starts", "gpu_fits", "gpus_at_most", "offloads"} & set(row["facts"]):
             yield verdict(row)
 
 

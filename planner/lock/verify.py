@@ -109,6 +109,11 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
     return out
 
 
+LATER = frozenset({"shard_replicas"})
+"""Decisions that earlier releases did not have, which a lock of theirs made as a plan does that does not mention them.
+"""
+
+
 def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
     """Return the locked choices that the plan does not offer, and the decisions left out."""
     out: list[Diagnostic] = []
@@ -117,7 +122,9 @@ def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
         unsaid = [
             row.name
             for row in BY_KIND[workload.kind].values()
-            if row.role == "decision" and choice.get(row.name) is None
+            if row.role == "decision"
+            and choice.get(row.name) is None
+            and (row.name not in LATER or row.name in workload.domains)
         ]
         if unsaid:
             span = lock.span("workloads", workload.name, "choice")

@@ -1,0 +1,29 @@
+"""Public reports of training against what the planner says of them (benchmarks/field.py): none that is stated with high
+or medium confidence is said to fit and ran out of memory, on the GPU or on the host."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import field  # noqa: E402
+
+ROWS = [json.loads(line) for line in field.ROWS.read_text(encoding="utf-8").splitlines()]
+STATED = [row for row in ROWS if not row["confidence"].startswith("low")]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in STATED if row["facts"].get("starts") is False], ids=lambda row: row["id"]
+)
+def test_what_ran_out_of_memory_is_not_said_to_fit(row):
+    assert field.verdict(row).said == "does not fit"
+
+
+def test_a_full_fine_tune_that_ran_is_said_to_fit():
+    """Llama-2-70B by the Trainer and FSDP on sixteen A100, the one of the reports that is asked most."""
+    (row,) = (row for row in STATED if row["id"] == "FT03")
+    assert field.verdict(row).right
