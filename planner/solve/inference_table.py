@@ -94,7 +94,7 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
                 where = numpy.ix_(rows, cards)
                 most = budget[where]
                 budget[where] = serving_memory.safe_budget(this, profile, most, held[:, None], peaks, above, taken)
-                for row in rows:
+                for row in rows if serving_memory.counts_pages(this, profile) else ():
                     for card in cards:
                         pages = serving_memory.state_pages(
                             this, pairs[row][0], split, gpus[card], int(budget[row, card])
@@ -343,6 +343,6 @@ def _capacity(
     for row, left in clock.watched(zip(rows.tolist(), budget[rows].tolist(), strict=True)):
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
-        values.append(serving_memory.capacities(this, form, split, gpu, left)[name] if left > 0 else 0)
+        values.append(serving_memory.capacities(this, form, split, gpu, left, (name,))[name] if left > 0 else 0)
     found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
     return found

@@ -15,6 +15,8 @@ from planner.solve.scale import UNKNOWN
 from planner.solve.serving import Form, Service, number, profile_of, sixteen_bit
 from planner.solve.structure import Split
 
+RECURRENT = frozenset({"gdn", "mamba1", "mamba2", "lightning", "shortconv"})
+"""Mixers with a state for each sequence."""
 LARGEST = 2**60
 """What exceeds every machine: larger sizes are counted as this, so that columns of sums stay below 2^63."""
 
@@ -206,13 +208,21 @@ def outside(this: Service, split: Split, gpu: Gpu, peaks: tuple[int, int]) -> tu
     )
 
 
+def counts_pages(this: Service, profile: Profile) -> bool:
+    """Return whether an engine holds its number of sequences against the pages of recurrent states."""
+    arch = this.model.architecture
+    if arch is None or not (profile.state_blocks and profile.full_graphs):
+        return False
+    return any(group.mixer.get("kind") in RECURRENT for group in arch.groups)
+
+
 def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> int | None:
     """Return how many sequences an engine admits whose states share the cache's pages; None where it does not ask.
 
     vLLM since 0.20: no more than the pool has pages, where it captures full CUDA graphs.
     """
     profile, arch = profile_of(this, gpu), this.model.architecture
-    if arch is None or not (profile.state_blocks and profile.full_graphs):
+    if arch is None or not counts_pages(this, profile):
         return None
     key = ("pages", form.kv_cache, split, profile)
     if key not in this.known:
@@ -318,24 +328,32 @@ def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
     }
 
 
-def capacities(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
-    """Return what the engine's cache holds: tokens, sequences of `context`, and tokens each at `concurrency`."""
+CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
+"""What an engine's cache holds: tokens, sequences of `context`, and tokens each at `concurrency`."""
+
+
+def capacities(
+    this: Service, form: Form, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = CAPACITIES
+) -> dict[str, int]:
+    """Return what the engine's cache holds, of these names at least."""
     if this.model.architecture is None:
-        return dict.fromkeys(("kv_tokens", "max_concurrency", "max_context"), UNKNOWN)
+        return dict.fromkeys(names, UNKNOWN)
     profile = profile_of(this, gpu)
-    key = ("capacity", form.kv_cache, split, profile, budget)
-    if key not in this.known:
+    found: dict[str, int] = this.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
+    missing = [name for name in names if name not in found]
+    if missing:
         groups = cache_groups(this, form, split, profile)
         sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
         alone = sequences(this, this.context, 1, profile)
-        one = alone if profile.by_request and len(groups) > 1 else None
-        most = inference.most_sequences(room, groups, alone, profile.block)
-        wanted = sequences(this, this.context, this.concurrency, profile, sharers)
-        limit = this.model.max_context or 1 << 20
-        this.known[key] = {
-            "kv_tokens": max(0, inference.pool_tokens(room, groups, profile.block, one)) * sharers,
-            "max_concurrency": UNKNOWN if most is None else max(0, most) * sharers,
-            "max_context": max(0, inference.longest_context(room, groups, wanted, profile.block, limit)),
-        }
-    found: dict[str, int] = this.known[key]
+    for name in missing:
+        if name == "kv_tokens":
+            one = alone if profile.by_request and len(groups) > 1 else None
+            found[name] = max(0, inference.pool_tokens(room, groups, profile.block, one)) * sharers
+        elif name == "max_concurrency":
+            most = inference.most_sequences(room, groups, alone, profile.block)
+            found[name] = UNKNOWN if most is None else max(0, most) * sharers
+        else:
+            wanted = sequences(this, this.context, this.concurrency, profile, sharers)
+            limit = this.model.max_context or 1 << 20
+            found[name] = max(0, inference.longest_context(room, groups, wanted, profile.block, limit))
     return found
