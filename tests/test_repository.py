@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -189,3 +190,12 @@ def test_the_comment_is_kept_up_to_date(old: str, call: str, tmp_path: Path, pat
     assert done.returncode == 0, done.stderr
     assert call in calls.read_text()
     assert "<!-- planner diff -->\n**+$5/month**" in calls.read_text()
+
+
+def test_what_contributing_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = {word for word in re.findall(r"[\w./-]+/[\w./-]+", text) if not word.startswith((".venv", "http"))}
+    missing = [path for path in sorted(paths) if not (ROOT / path).exists()]
+    assert missing == []
+    for module in re.findall(r"python -m ((?:tests|planner)\.[\w.]+)", text):
+        assert any((ROOT / (module.replace(".", "/") + end)).exists() for end in (".py", "/__main__.py")), module
