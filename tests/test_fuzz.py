@@ -10,12 +10,18 @@ import fuzz
 import generate
 import pytest
 
+from planner.catalog import load as catalogs
 from planner.catalog.load import load as load_catalog
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import QUANTITIES
 from planner.physics.architecture import kind
 
 PLANS, MUTATED, EACH = 3000, 10_000, 100
+
+
+@pytest.fixture(autouse=True)
+def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogs, "load", fuzz.READ_ONCE)
 
 
 @pytest.mark.parametrize("part", range(PLANS // EACH))
