@@ -74,6 +74,7 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
                     "context_parallel": Fraction(1),
                     "expert_parallel": Fraction(1),
                     "offload": offload,
+                    "shard_replicas": Fraction(1),
                 }
 
 
