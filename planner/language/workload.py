@@ -271,7 +271,7 @@ def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
         ]
         scope.error("E0403", f"`{name}` can never be that", relation.value.span, help=f"it is {' and '.join(limits)}")
         return
-    if name in SHARES and isinstance(value, Fraction) and value >= SHARES[name]:
+    if name in SHARES and isinstance(value, Fraction) and value > SHARES[name]:
         message = f"`{name}` is a share: {whole(value)} is {whole(value * 100)} %"
         scope.error("E0403", message, relation.value.span, help=f"write {whole(value)}%")
         return

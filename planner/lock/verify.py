@@ -110,8 +110,7 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
 
 
 LATER = frozenset({"shard_replicas"})
-"""Decisions that earlier releases did not have, which a lock of theirs made as a plan does that does not mention them.
-"""
+"""Decisions that locks of format 1 do not have: they are made as a plan does that does not mention them."""
 
 
 def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
@@ -124,7 +123,7 @@ def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
             for row in BY_KIND[workload.kind].values()
             if row.role == "decision"
             and choice.get(row.name) is None
-            and (row.name not in LATER or row.name in workload.domains)
+            and (lock.format > 1 or row.name not in LATER or row.name in workload.domains)
         ]
         if unsaid:
             span = lock.span("workloads", workload.name, "choice")
