@@ -24,9 +24,13 @@ from planner.solve.standing import standings
 
 SERVICE = 'inference a { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4; gpus in 1..2 }\n'
 TRAINING = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; tokens = 1M; %s }\n'
+OWN = "".join(
+    f"offer {gpu}_{gpus} {{ gpu = {gpu}; gpus = {gpus}; price = ${price}/h; available = 2 }}\n"
+    for gpu, gpus, price in (("l4", 1, 0.8), ("h100_sxm", 2, 6), ("mi300x", 1, 2), ("v100", 2, 5), ("t4", 1, 0.5))
+)
 MISFITS = (
     "gpus in 1..4; gpu in {l4, t4, a100_sxm_80gb}; duration <= 1 s; headroom >= 20%",
-    "gpus in 1..2; precision in any; optimizer in any; memory <= 1 MiB",
+    "gpus in 1..2; precision in any; optimizer in any; memory <= 1 MiB; provider = own",
     "gpus in 1..2; gpu in {l4, l40s}; checkpointed_layers in any; cost <= $1/h; throughput >= 1_000_000 tok/s",
     "gpus = 1; gpu = t4; precision = fp8_mixed; headroom >= 99%",
 )
@@ -44,7 +48,7 @@ def test_the_rows_that_tell_say_the_same_as_all_rows(
     quantities: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_telling, "BLOCK", block)
-    plan = loaded(TRAINING % quantities)
+    plan = loaded((OWN if "own" in quantities else "") + TRAINING % quantities)
     problem, catalog = plan.problem, plan.catalog
     assert problem is not None
     said = []
