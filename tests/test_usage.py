@@ -127,10 +127,12 @@ def _plan(folder: Path, text: str, whole: bool = False) -> str:
 def test_what_does_not_fit_is_a_finding_at_the_rules_in_conflict() -> None:
     done = run("solve", "--format", "json", "examples/impossible.mem")
     assert done.returncode == 1
-    assert done.stderr.startswith("error[E0701]: nothing fits: `big.memory`, `big.gpus` and `big.gpu` cannot be kept")
+    assert done.stderr.startswith(
+        "error[E0701]: nothing fits: `big.memory`, `big.gpus` and `big.gpu` cannot all be satisfied"
+    )
     for place in ("examples/impossible.mem:7:1", "examples/impossible.mem:12:3", "examples/impossible.mem:11:3"):
         assert place in done.stderr
-    assert "help: big.gpus = 10 or big.gpu = mi300x would do" in done.stderr
+    assert "help: either big.gpus = 10 or big.gpu = mi300x makes the plan feasible" in done.stderr
     (found,) = json.loads(done.stdout)["diagnostics"]
     assert (found["code"], found["severity"], found["line"]) == ("E0701", "error", 7)
 

@@ -22,7 +22,7 @@ def check(
 ) -> None:
     """Check plans and their locks: syntax, names, units, and that the lock answers the plan and fits."""
     if format not in FORMATS:
-        raise typer.BadParameter(f"`{format}` is no format here; use {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"unknown format `{format}`; choose from {', '.join(FORMATS)}")
     findings: dict[Diagnostic, None] = {}  # what two plans import is reported once
     texts: dict[str, str] = {}
     files = plans(paths)

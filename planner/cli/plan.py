@@ -67,7 +67,7 @@ def seconds(text: str) -> float:
                 break
             except (ValueError, ZeroDivisionError):
                 break
-    raise typer.BadParameter(f"`{text}` is no time; write 30s")
+    raise typer.BadParameter(f"invalid duration `{text}` (example: 30s)")
 
 
 def exists(name: str) -> bool:

@@ -41,7 +41,7 @@ def tell(text: str, *, err: bool = True) -> None:
 def known_format(form: str) -> None:
     """Raise typer.BadParameter where an answer has no such form."""
     if form not in FORMATS:
-        raise typer.BadParameter(f"`{form}` is no format here; use {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"unknown format `{form}`; choose from {', '.join(FORMATS)}")
 
 
 def complete_format(incomplete: str) -> list[str]:

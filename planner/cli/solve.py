@@ -93,7 +93,7 @@ def _quantities(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name.rpartition(".")[2] not in known:
-            raise typer.BadParameter(f"`{name}` is no outcome; there are {', '.join(known)}", param_hint="--pareto")
+            raise typer.BadParameter(f"unknown outcome `{name}`; available: {', '.join(known)}", param_hint="--pareto")
     if len(names) == 1:
         raise typer.BadParameter("a front needs two quantities: cost,quality", param_hint="--pareto")
     return names

@@ -33,7 +33,7 @@ def test(
 ) -> None:
     """Run the tests of plans: solve each with its overrides and without what it drops, and see what it expects."""
     if format not in FORMATS:
-        raise typer.BadParameter(f"`{format}` is no format here; use {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"unknown format `{format}`; choose from {', '.join(FORMATS)}")
     limit, shipped = seconds(time_limit), shipped_catalog()
     verdicts: list[tuple[str, Verdict]] = []
     texts: dict[str, str] = {}

@@ -46,7 +46,7 @@ def headline(item: Difference) -> str:
     """Return the whole difference in one line."""
     before, after = item.cost.before, item.cost.after
     if item.after.outcome == "infeasible":
-        return f"{item.plan}: nothing fits; {', '.join(item.after.conflict)} cannot be kept together"
+        return f"{item.plan}: nothing fits; {', '.join(item.after.conflict)} cannot all be satisfied"
     said = f"{figures.hourly(after)}, {figures.monthly(after)}"
     if not item.changed:
         return f"{item.plan}: nothing changed against {item.against} ({said})"

@@ -41,8 +41,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     body = [_tag("h1", title)]
     if view.outcome == "infeasible":
         for part in phrases.sets(view.conflict):
-            together = "these rules cannot be kept together" if len(part) > 1 else "this rule cannot be kept"
-            body.append(_tag("p", f"Nothing fits: {together}.", "bad"))
+            body.append(_tag("p", f"Nothing fits. {phrases.unsatisfied(len(part))}.", "bad"))
             rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in part]
             body.append(_table(("rule", "why", "to fit, any one of"), rows))
         body += _searched(view)

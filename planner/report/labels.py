@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 LABELS = {
+    "instance": "The offer that is rented, how it is bought, and the date of its price.",
     "rent": "The offer that is rented, how it is bought, and the date of its price.",
     "runs": "The number formats and the parallel sizes of the choice: its configuration.",
     "config": "The number formats and the parallel sizes of the choice.",
@@ -11,6 +12,7 @@ LABELS = {
     "holds": "The constraints on the choice: what it takes of each bound, and what is left.",
     "constraints": "The constraints on the choice: what it takes of each bound, and what is left.",
     "cheaper": "Hardware that costs less, with the rule that it breaks and the smallest change with which it fits.",
+    "notes": "What rests on less than a measurement, and why.",
     "next": "Alternatives: the next best answers that also fit.",
     "alternatives": "The next best answers that also fit.",
     "expected": "The sum of the parts without the margin: what is measured on average.",

@@ -34,8 +34,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     out = [f"## {text(title)}", ""]
     if view.outcome == "infeasible":
         for place, part in enumerate(phrases.sets(view.conflict)):
-            together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
-            out += [*([""] if place else []), f"**Nothing fits.** {together}:", ""]
+            out += [*([""] if place else []), f"**Nothing fits.** {phrases.unsatisfied(len(part))}:", ""]
             rows = [(code(item.rule), text(item.text), text(" or ".join(item.remedies))) for item in part]
             out += table(("rule", "why", "to fit, any one of"), rows)
     else:

@@ -10,7 +10,7 @@ from planner.solve.candidate import Answer
 
 
 def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
-    """Return an E0701 where nothing fits: its places are the rules of the conflict, its help a change that would do."""
+    """Return an E0701 where nothing fits: its places are the rules of the conflict, its help a change that mends it."""
     if answer.outcome != "infeasible":
         return ()
     rules = [item.rule for item in answer.conflict]
@@ -31,16 +31,17 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
         for item in answer.conflict
         for remedy in phrases.conflict(item, known).remedies
     ]
-    help = f"{' or '.join(remedies[:2])} would do" if remedies else None
+    either = "either " if len(remedies) > 1 else ""
+    help = f"{either}{' or '.join(remedies[:2])} makes the plan feasible" if remedies else None
     return (error("E0701", message, span, label=label, secondary=tuple(marked[1:]), help=help),)
 
 
 def _kept(rules: list[str]) -> str:
-    """Return that some rules cannot be kept, together where they are several."""
+    """Return that some rules cannot be satisfied, together where they are several."""
     named = [f"`{rule}`" for rule in rules]
     if len(named) == 1:
-        return f"{named[0]} cannot be kept"
-    return f"{', '.join(named[:-1])} and {named[-1]} cannot be kept together"
+        return f"{named[0]} cannot be satisfied"
+    return f"{', '.join(named[:-1])} and {named[-1]} cannot all be satisfied"
 
 
 def spans(problem: Problem) -> dict[str, Span]:

@@ -11,7 +11,7 @@ from planner.language.problem import Problem, Value
 from planner.language.schema import QUANTITIES
 from planner.record import dataclass
 from planner.report import figures
-from planner.solve.candidate import Broken, Candidate, Conflict, Hint, Part
+from planner.solve.candidate import Broken, Candidate, Conflict, Hint, Part, unsupported
 
 PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
@@ -64,6 +64,11 @@ SEQUENCES = "max_sequences"
 WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than", "!=": "other than", "==": "", "=": ""}
 
 
+def unsatisfied(count: int) -> str:
+    """Return that so many constraints of a conflict cannot be satisfied."""
+    return "These constraints cannot all be satisfied" if count > 1 else "This constraint cannot be satisfied"
+
+
 def moment(name: str) -> str:
     """Return a moment of a training step in words."""
     return MOMENTS.get(name, name)
@@ -71,7 +76,7 @@ def moment(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A broken rule: its name, what is wrong, and each change that alone would do."""
+    """A broken rule: its name, what is wrong, and each change that alone makes the plan fit."""
 
     rule: str
     text: str
@@ -80,7 +85,7 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault as one phrase."""
-        return f"{self.rule}: {self.text}" + (f"; would do: {' or '.join(self.remedies)}" if self.remedies else "")
+        return f"{self.rule}: {self.text}" + (f"; to fit: {' or '.join(self.remedies)}" if self.remedies else "")
 
 
 def setup(row: Candidate, layers: int | None = None) -> str:
@@ -192,7 +197,7 @@ def sets(conflict: Sequence[Of]) -> list[list[Of]]:
 
 
 def conflict(item: Conflict, known: dict[str, str]) -> Fault:
-    """Return one rule of a conflict, and the smallest changes to it that would do."""
+    """Return one rule of a conflict, and the smallest changes to it that make the plan fit."""
     return replace(_conflict(item, known), of=item.of)
 
 
@@ -202,7 +207,7 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     operator = known.get(item.rule)
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
-        return Fault(item.rule, f"the nearest choice needs {relax} a GPU and {has} are usable", tuple(remedies))
+        return Fault(item.rule, f"the closest candidate needs {relax} per GPU; {has} usable", tuple(remedies))
     if quantity == SEQUENCES and operator is None and item.relax_to is not None:
         text = f"{relax} sequences need a page of recurrent state each; the cache has {has}"
         return Fault(item.rule, text, tuple(remedies))
@@ -211,15 +216,15 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     if item.relax_to is not None and not remedies:
         remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
     if item.has is None:
-        return Fault(item.rule, "cannot hold", tuple(remedies))
+        return Fault(item.rule, "cannot be satisfied", tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
         return Fault(item.rule, has, tuple(remedies))
-    return Fault(item.rule, f"asks for {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
+    return Fault(item.rule, f"must be {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
 
 
 def _wrong(item: Broken, known: dict[str, str]) -> str:
     if item.needs is None and item.has is None:
-        return "does not hold"
+        return "is not satisfied"
     needs, has = figures.pair(item.rule, item.needs, item.has, item.unit)
     operator = known.get(item.rule)
     if operator is None and item.rule.endswith(".memory"):
@@ -229,12 +234,12 @@ def _wrong(item: Broken, known: dict[str, str]) -> str:
     if operator is None and item.rule.endswith(f".{SHARE}"):
         return f"needs {without_unit(needs, has)} outside the engine's budget; {has} left"
     if not isinstance(item.has, Fraction) and operator is None:
-        return f"needs {needs}, which {has} has not"
+        return unsupported(needs, has)
     asked = f"{WORDS[operator]} {has}".strip() if operator else has
     if item.needs is None:
         what = "measured" if item.rule.endswith(".quality") else "known"
-        return f"not {what}, the plan asks for {asked}"
-    return f"is {needs}, the plan asks for {asked}"
+        return f"not {what}, must be {asked}"
+    return f"is {needs}, must be {asked}"
 
 
 def without_unit(left: str, right: str) -> str:

@@ -9,7 +9,7 @@ from planner.report.bar import bar, legend
 from planner.report.lines import Line, Span, apart, clamp, coloured, flow, length, listed, plain, prose
 from planner.report.sheet import Block, Option, Sheet, foremost
 
-INDENT = 12
+INDENT = 15
 TIGHT = 0.05
 """A rule with less than this share left is marked."""
 REJECTED = ALTERNATIVES = 3
@@ -37,13 +37,12 @@ def layout(view: Sheet, width: int, colour: bool = False, rows: int = REJECTED) 
 def _infeasible(view: Sheet, width: int) -> list[Line]:
     out: list[Line] = []
     for place, part in enumerate(phrases.sets(view.conflict)):
-        together = "These rules cannot be kept together" if len(part) > 1 else "This rule cannot be kept"
-        out.append((("" if place else "Nothing fits. ", "bold red"), (f"{together}:", "bold")))
+        out.append((("" if place else "Nothing fits. ", "bold red"), (f"{phrases.unsatisfied(len(part))}:", "bold")))
         for item in part:
             out.append((("  ", ""), (item.rule, "bold")))
             out += prose("", item.text, width, 4)
             for index, remedy in enumerate(item.remedies):
-                out += prose("  would do" if not index else "  or", remedy, width, 14, "green")
+                out += prose("  change to" if not index else "  or", remedy, width, 14, "green")
     if not out:
         out.append((("Nothing fits. ", "bold red"), ("Which rules conflict was not found in time.", "bold")))
     if any(item.remedies for item in view.conflict):
@@ -67,9 +66,9 @@ def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
     out = [title[:1] + tuple(_fitted(title[1:], width - len(block.name)))]
     out += apart((("  ", ""), (choice.hardware, "bold cyan")), tuple(price), width)
     if choice.rented:
-        out += prose("rent", choice.rented, width, INDENT)
+        out += prose("instance", choice.rented, width, INDENT)
     if choice.setup:
-        out += flow("runs", listed(choice.setup), width, INDENT, gap=" ")
+        out += flow("config", listed(choice.setup), width, INDENT, gap=" ")
     out += flow("memory", [bar(choice.memory, width - INDENT - (0 if colour else 2), colour)], width, INDENT)
     out += legend(choice.memory, width, INDENT, colour)
     if choice.memory.moment:
@@ -79,14 +78,14 @@ def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
         out += flow("", moments, width, INDENT)
     if block.outcomes:
         items: list[Line] = [((f"{name} ", "dim"), (text, "")) for name, text in block.outcomes]
-        out += flow("gives", items, width, INDENT)
+        out += flow("predicted", items, width, INDENT)
     for index, item in enumerate(choice.faults):
         out += prose("" if index else "breaks", str(item), width, INDENT, "red", "red")
     out += _slack(block, width)
     out += _options(block.adjective, foremost(block, rows), rows, width)
-    out += _options("next", block.alternatives, ALTERNATIVES, width)
+    out += _options("alternatives", block.alternatives, ALTERNATIVES, width)
     for index, note in enumerate(block.notes):
-        out += prose("" if index else "estimate", note, width, INDENT, "yellow", "yellow")
+        out += prose("" if index else "notes", note, width, INDENT, "yellow", "yellow")
     return out
 
 
@@ -109,7 +108,7 @@ def _slack(block: Block, width: int) -> list[Line]:
         words: list[Line] = [((item.rule, "bold"),), ((item.text, ""),)]
         if item.left:
             words.append(((f"{item.left} left" + (" (tight)" if tight else ""), "yellow" if tight else "dim"),))
-        out += flow("" if index else "holds", words, width, INDENT)
+        out += flow("" if index else "constraints", words, width, INDENT)
     return out
 
 
@@ -120,7 +119,7 @@ def _options(label: str, options: tuple[Option, ...], most: int, width: int) -> 
         head: Line = ((f"{cost:<{COST - 1}} ", "green"), (f"{item.hardware:<{HARDWARE}}", "cyan"))
         if item.whole:
             head = (*head, (f"  {item.whole}", "green"))
-        why = [str(fault) for fault in item.faults] or [_change(item.change) or "runs the same"]
+        why = [str(fault) for fault in item.faults] or [_change(item.change) or "same configuration"]
         arithmetic = _change([pair for pair in item.change if pair[0] not in phrases.SPLITS]) if item.faults else ""
         if arithmetic:
             why[0] = f"with {arithmetic}, {why[0]}"
@@ -138,7 +137,7 @@ def _front(view: Sheet, width: int) -> list[Line]:
     if view.front is None:
         return []
     names = view.front.quantities
-    out: list[Line] = [(), (("front", "bold"), (f" of {' and '.join(names)}: none of these is better in all", "dim"))]
+    out: list[Line] = [(), (("Pareto front", "bold"), (f" ({', '.join(names)})", "dim"))]
     wide = [max(len(row[place]) for row in (names, *view.front.rows)) for place in range(len(names))]
     indent = 4 + sum(wide) + 2 * len(wide)
     for row in view.front.rows:
@@ -158,7 +157,8 @@ def _whole(view: Sheet, width: int) -> list[Line]:
         part = "" if limit.share is None else f"  ({figures.share(limit.share)})"
         out += prose("" if index else "shared", f"{limit.rule} {limit.used} {limit.most}{part}", width, INDENT)
     for index, (name, kept) in enumerate(view.wishes):
-        out += prose("" if index else "wishes", f"{name}: {'kept' if kept else 'not kept'}", width, INDENT)
+        state = "satisfied" if kept else "not satisfied"
+        out += prose("" if index else "preferences", f"{name}: {state}", width, INDENT)
     if len(view.blocks) > 1 and view.cost is not None:
         out += flow(
             "together",

@@ -40,6 +40,28 @@ class Broken:
     hints: tuple[Hint, ...] = ()
 
 
+LACKING = (
+    ("hardware for a cache in ", "a KV cache in "),
+    ("hardware for ", ""),
+    ("hardware that computes in ", "computing in "),
+    ("an engine that loads ", ""),
+    ("an engine that keeps its cache in ", "a KV cache in "),
+    ("an engine that runs on ", ""),
+    ("an engine with ", ""),
+)
+"""How what is missing begins where hardware or an engine lacks it, and how it is said that they do not support it."""
+
+
+def unsupported(needs: str, has: str) -> str:
+    """Return that hardware or an engine does not support what a candidate needs of it, as a sentence."""
+    for start, said in LACKING:
+        if needs.startswith(start):
+            return f"{has} does not support {said}{needs.removeprefix(start)}"
+    if needs == "heads that divide evenly":
+        return f"the attention heads do not divide evenly by {has}"
+    return f"is {has}, must be {needs}"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`.

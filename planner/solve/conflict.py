@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Workload
-from planner.solve.candidate import Broken, Candidate, Conflict, Filtered
+from planner.solve.candidate import Broken, Candidate, Conflict, Filtered, unsupported
 from planner.solve.judge import judge_row
 from planner.solve.structure import Fault, service_faults, training_faults
 from planner.solve.table import Table, cases
@@ -64,7 +64,7 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
         nearest = _nearest(problem, table, rule, rows, catalog)
         fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
         if isinstance(fault.needs, str) and rule not in stated:  # a demand on hardware or engine, nothing to be chosen
-            lacks = f"needs {fault.needs}, which {fault.has} has not"
+            lacks = unsupported(fault.needs, str(fault.has))
             out.append(Conflict(rule, None, lacks, None, fault.hints if fewest == 1 else ()))
         elif fewest == 1:
             out.append(Conflict(rule, fault.needs, fault.has, fault.unit, fault.hints))

@@ -287,7 +287,7 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
             elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
                 out[name] = f"hardware that computes in {row.id}"
     if not inference.runs_on(this.engine, gpu):
-        out["gpu"] = f"an engine that runs on {gpu.id if gpu.vendor in this.engine.vendors else gpu.vendor}"
+        out["gpu"] = f"an engine that runs on {gpu.id}"
     return out
 
 

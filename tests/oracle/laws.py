@@ -69,13 +69,29 @@ def relations(plan: Plan) -> list[Plan]:
 
 
 def a_rule_more_never_lowers_the_optimum(seed: int) -> None:
-    """Without one of its rules or bounds a plan is answered as well or better; equally where the answer keeps it."""
+    """Without one of its rules or bounds a plan is answered as well or better."""
     plan = plain(seed)
     less = relations(plan)
     if not less:
         return
     with_, without = solve(str(plan)), solve(str(random.Random(seed).choice(less)))
     assert no_better(value(with_), value(without))
+
+
+def company_is_found(seed: int) -> None:
+    """No plan is answered better where workloads are sent to an offer that another takes: its idle GPUs are seen."""
+    drawn = plain(seed)
+    everywhere = tuple(offer.name for offer in drawn.offers)
+    jobs = tuple(replace(job, sets={**job.sets, "offer": everywhere}) for job in drawn.jobs)
+    plan = replace(drawn, jobs=jobs, goals=(("cost", "minimize"),))
+    answer = solve(str(plan))
+    if answer.outcome != "optimal" or len(jobs) < 2:
+        return
+    nodes = {offer.name for offer in plan.offers if offer.gpus > 1}
+    for joined in sorted({item.chosen.offer for item in answer.workloads} & nodes)[:2]:
+        sent = tuple(replace(job, sets={**job.sets, "offer": (joined,)}) for job in jobs)
+        for some in (sent, (*jobs[:-1], sent[-1]), (sent[0], *jobs[1:])):
+            assert no_better(value(solve(str(replace(plan, jobs=some)))), value(answer)), joined
 
 
 def a_slack_rule_changes_nothing(seed: int) -> None:
@@ -285,6 +301,7 @@ def a_budget_at_the_optimum(seed: int) -> None:
 
 LAWS: tuple[Callable[[int], None], ...] = (
     a_rule_more_never_lowers_the_optimum,
+    company_is_found,
     a_slack_rule_changes_nothing,
     a_choice_more_never_raises_the_optimum,
     fixing_the_choice_changes_nothing,

@@ -60,19 +60,19 @@ class _Search:
         """Return the least that a row adds to each part of the key that is a sum; of the worst, what it has."""
         truth, out = self.truth, []
         share = row.price * row.gpus // row.offer.gpus if row.shared else row.price * row.instances
+        # n instances hold all GPUs, which are as many at least as the K instances rented alone: n / K >= 1 / size
+        least = row.price * row.instances // row.offer.gpus if row.shared else share
         for goal, direction in (*truth.goals, *((quantity, "tie") for quantity in truth.last)):
             owner, _, quantity = goal.rpartition(".")
             sign = -1 if direction == "maximize" else 1
             if owner not in ("", row.job.name):
                 out.append(0)
             elif quantity in physics.MONEY:
-                whole = sign < 0 or (row.shared and (owner or quantity == "total_cost"))
-                most = -UNKNOWN if sign < 0 else 0
-                hours = row.values.get("duration")
-                if quantity == "total_cost" and not whole:
-                    out.append(0 if hours is None else int(Fraction(share) * hours / 3600) - MICRO)
-                else:
-                    out.append(most if whole else share)
+                low = share if quantity == "cost" and not owner else least
+                if quantity == "total_cost":
+                    hours = row.values.get("duration")
+                    low = 0 if hours is None else int(Fraction(low) * hours / 3600) - MICRO
+                out.append(-UNKNOWN if sign < 0 else low)
             else:
                 worst = quantity not in SUMS and not owner and direction != "tie"
                 none = -UNKNOWN if worst else 0

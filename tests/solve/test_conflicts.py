@@ -40,10 +40,10 @@ def test_workloads_that_do_not_fit_each_alone_have_a_set_each(tmp_path: Path) ->
     answer, message = answered(text, tmp_path)
     assert [(item.rule, item.of) for item in answer.conflict[:2]] == [("a.tpot", "a"), ("b.memory", "b")]
     assert "together" not in message.split(";")[0]
-    assert message.startswith("nothing fits: `a.tpot` cannot be kept; `b.memory` cannot be kept")
+    assert message.startswith("nothing fits: `a.tpot` cannot be satisfied; `b.memory` cannot be satisfied")
     for form in ("table", "markdown", "html"):
         said = render(form, answer).lower()
-        assert said.count("this rule cannot be kept") >= 2, form
+        assert said.count("this constraint cannot be satisfied") >= 2, form
 
 
 def test_a_conflict_over_what_the_plan_leaves_unsaid_stands_at_its_workload(tmp_path: Path) -> None:

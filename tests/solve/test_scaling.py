@@ -119,7 +119,7 @@ GGUF = (
 
 def test_what_an_engine_cannot_load_is_one_rule_with_a_choice(tmp_path: Path) -> None:
     (item,) = answer_of(GGUF, tmp_path).conflict
-    assert (item.rule, item.has) == ("a.weights", "needs an engine that loads q4_k, which vllm has not")
+    assert (item.rule, item.has) == ("a.weights", "vllm does not support q4_k")
     fixed = answer_of(GGUF, tmp_path, (f"a.weights={item.relax_to}",))
     assert fixed.outcome == "optimal"
 
