@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from planner.cli import options
 from planner.cli.screen import say, tell
 from planner.diagnostics.shown import shown
 from planner.language.compose import Words, option
@@ -52,15 +53,13 @@ def init(
     model: str | None = typer.Option(
         None, help="The model of the plan: an id, a config.json, a folder or a checkpoint."
     ),
-    context: str | None = typer.Option(
-        None, help="With --model: tokens of prompt and output together, 8Ki unless said."
-    ),
-    concurrency: str | None = typer.Option(None, help="With --model: sequences held at once on each replica."),
-    gpu: str | None = typer.Option(None, help="With --model: the GPU, or several: l4,l40s."),
-    gpus: str | None = typer.Option(None, help="With --model: how many GPUs: 1,2,4,8 unless said."),
-    weights: str | None = typer.Option(None, help="With --model: the weights' format, or several: bf16,fp8."),
-    kv_cache: str | None = typer.Option(None, "--kv-cache", help="With --model: the KV cache's format, or several."),
-    engine: str | None = typer.Option(None, help="With --model: the serving engine."),
+    context: options.Context = None,
+    concurrency: options.Concurrency = None,
+    gpu: options.Gpu = None,
+    gpus: options.Gpus = None,
+    weights: options.Weights = None,
+    kv_cache: options.KvCache = None,
+    engine: options.Engine = None,
     training: bool = typer.Option(False, "--training", help="A fine-tune instead of an endpoint."),
 ) -> None:
     """Write a commented first plan; a file that is there stays as it is."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli import interrupts, screen
+from planner.cli import interrupts, options, screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import tell
@@ -23,15 +23,13 @@ def solve(
     model: str | None = typer.Option(
         None, help="Instead of a plan: a model's id, config.json, folder or checkpoint; nothing is written."
     ),
-    context: str | None = typer.Option(
-        None, help="With --model: tokens of prompt and output together, 8Ki unless said."
-    ),
-    concurrency: str | None = typer.Option(None, help="With --model: sequences held at once on each replica."),
-    gpu: str | None = typer.Option(None, help="With --model: the GPU, or several: l4,l40s."),
-    gpus: str | None = typer.Option(None, help="With --model: how many GPUs: 1,2,4,8 unless said."),
-    weights: str | None = typer.Option(None, help="With --model: the weights' format, or several: bf16,fp8."),
-    kv_cache: str | None = typer.Option(None, "--kv-cache", help="With --model: the KV cache's format, or several."),
-    engine: str | None = typer.Option(None, help="With --model: the serving engine."),
+    context: options.Context = None,
+    concurrency: options.Concurrency = None,
+    gpu: options.Gpu = None,
+    gpus: options.Gpus = None,
+    weights: options.Weights = None,
+    kv_cache: options.KvCache = None,
+    engine: options.Engine = None,
     check: bool = typer.Option(False, "--check", help="Only compare the answer with the lock."),
     no_lock: bool = typer.Option(False, "--no-lock", help="Write no lock."),
     accept_feasible: bool = typer.Option(False, "--accept-feasible", help="Lock an answer without a full proof."),

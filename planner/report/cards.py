@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from planner.language.compose import Words
     from planner.language.problem import Problem
     from planner.solve.candidate import Answer
+    from planner.solve.whole import Whole
 
 ROWS = 12
 """So many cards are shown: with what stands above them, one screen of 24 lines."""
@@ -41,13 +42,7 @@ class Holding:
 
     model: str
     params: int
-    weights: int
-    weights_format: str
-    kv_format: str
-    token: int | None
-    window: int | None
-    state: int | None
-    sequences: int | None
+    sizes: Whole
     context: int
     concurrency: int
     engine: str
@@ -78,19 +73,12 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
         (item.best for item in answer.hardware if item.best is not None and item.status in ("chosen", "fits")),
         key=lambda row: (row.cost, row.gpus, row.gpu),
     )
-    sizes = whole(problem, catalog, (fit or rows)[0])
     context, many = (int(Fraction(str(workload.given[key]))) for key in ("context", "concurrency"))
     cards = tuple(Card(row.gpu, row.gpus, row.total, row.usable, row.cost, row.price_as_of, row.offer) for row in fit)
     return Holding(
         model=words.model,
         params=workload.model.params,
-        weights=sizes.weights,
-        weights_format=sizes.weights_format,
-        kv_format=sizes.kv_format,
-        token=sizes.token,
-        window=sizes.window,
-        state=sizes.state,
-        sequences=sizes.sequences,
+        sizes=whole(problem, catalog, (fit or rows)[0]),
         context=context,
         concurrency=many,
         engine=str(workload.given["engine"]),
@@ -143,13 +131,13 @@ def document(found: Holding) -> dict[str, Any]:
         "engine": found.engine,
         "context": found.context,
         "concurrency": found.concurrency,
-        "weights": {"format": found.weights_format, "bytes": found.weights},
+        "weights": {"format": found.sizes.weights_format, "bytes": found.sizes.weights},
         "kv_cache": {
-            "format": found.kv_format,
-            "bytes_per_token": found.token,
-            "window_bytes_per_token": found.window,
-            "state_bytes": found.state,
-            "bytes": found.sequences,
+            "format": found.sizes.kv_format,
+            "bytes_per_token": found.sizes.token,
+            "window_bytes_per_token": found.sizes.window,
+            "state_bytes": found.sizes.state,
+            "bytes": found.sizes.sequences,
         },
         "cards": [
             {
@@ -167,13 +155,13 @@ def document(found: Holding) -> dict[str, Any]:
 
 def _cache(found: Holding) -> str:
     """Return what the KV cache takes, in words."""
-    if found.token is None:
+    if found.sizes.token is None:
         return "unknown: the architecture is not known, only the number of parameters"
-    parts = [f"{_small(found.token)} per token"] if found.token or not found.window else []
-    parts += [f"{_small(found.window)} per token of a window"] if found.window else []
-    parts += [f"{_small(found.state)} per sequence"] if found.state else []
-    whole = "" if found.sequences is None else f"; {figures.size(found.sequences)} for {found.asked}"
-    return f"{' and '.join(parts)} in {found.kv_format}{whole}"
+    parts = [f"{_small(found.sizes.token)} per token"] if found.sizes.token or not found.sizes.window else []
+    parts += [f"{_small(found.sizes.window)} per token of a window"] if found.sizes.window else []
+    parts += [f"{_small(found.sizes.state)} per sequence"] if found.sizes.state else []
+    whole = "" if found.sizes.sequences is None else f"; {figures.size(found.sizes.sequences)} for {found.asked}"
+    return f"{' and '.join(parts)} in {found.sizes.kv_format}{whole}"
 
 
 def _small(amount: int) -> str:
@@ -202,7 +190,7 @@ HEAD = ("cards", "memory per GPU", "price", "as of", "rented from")
 
 def _lines(found: Holding, width: int, most: int) -> list[Line]:
     out: list[Line] = [((found.model, "bold"), (f"  {found.params / 1e9:_.2f}B parameters, {found.engine}", "dim"))]
-    out += prose("weights", f"{figures.size(found.weights)} in {found.weights_format}", width, 12)
+    out += prose("weights", f"{figures.size(found.sizes.weights)} in {found.sizes.weights_format}", width, 12)
     out += prose("KV cache", _cache(found), width, 12)
     if not found.cards:
         out += prose("cards", f"none holds it with {found.asked}{_default(found)}", width, 12, "bold red")
@@ -227,7 +215,11 @@ def _next(found: Holding, width: int, more: int) -> list[Line]:
 
 def _markdown(found: Holding) -> list[str]:
     out = [f"## {markdown.text(found.model)}", ""]
-    out += [f"- weights: {figures.size(found.weights)} in {found.weights_format}", f"- KV cache: {_cache(found)}", ""]
+    out += [
+        f"- weights: {figures.size(found.sizes.weights)} in {found.sizes.weights_format}",
+        f"- KV cache: {_cache(found)}",
+        "",
+    ]
     out += [f"Cards that hold it with {found.asked}:", ""]
     cells = [tuple(map(markdown.text, row)) for row in _rows(found.cards)]
     return [*out, *markdown.table(HEAD, cells, frozenset({1, 2}))]

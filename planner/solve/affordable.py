@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planner.language.problem import Problem
 from planner.solve import clock, cpsat
 from planner.solve.ranking import Keys
-from planner.solve.reduce import least_cost
+from planner.solve.reduce import least_part
 from planner.solve.screen import penalties
 from planner.solve.shares import survey, without_wishes
 from planner.solve.table import Table
@@ -45,7 +45,7 @@ def affordable(
     shares = survey(problem, tables)
     plain = without_wishes(problem, shares)
     least = {
-        name: least_cost(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]
+        name: least_part(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]
         for name, table in tables.items()
     }
     alone = {name: Keys(ranks[name].goals[:1], ()) for name in tables}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Value, Workload
-from planner.solve import layerwise, serving, tuning
+from planner.solve import layerwise, serving
 from planner.solve.renting import market_of, offers_listed
 from planner.solve.serving import Service
 from planner.solve.structure import (
@@ -21,7 +22,9 @@ from planner.solve.structure import (
     service_faults,
     training_faults,
 )
-from planner.solve.tuning import Recipe, Run
+
+if TYPE_CHECKING:
+    from planner.solve.tuning import Recipe, Run
 
 SHOWN = 8
 """So many values are listed in a reason."""
@@ -34,6 +37,8 @@ def unoffered(problem: Problem, workload: Workload, choice: Mapping[str, Value],
     if found:
         return found
     if workload.kind == "training":
+        from planner.solve import tuning  # `check` of an inference starts without the physics of training
+
         found = list(_training(tuning.run_of(problem, workload), choice))
     else:
         found = list(_service(serving.service(problem, workload, catalog), choice))
@@ -127,6 +132,8 @@ def _mix(this: Service, label: str, offered: Collection[str]) -> Iterator[Fault]
 
 
 def _training(this: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
+    from planner.solve import tuning
+
     recipes = tuning.recipes(this)
     for name in ("method", "precision", "optimizer"):
         yield from _one_of(name, str(choice[name]), dict.fromkeys(str(getattr(it, name)) for it in recipes))
@@ -169,11 +176,15 @@ def layout_of(choice: Mapping[str, Value]) -> Layout:
 
 def recipe_of(choice: Mapping[str, Value]) -> Recipe:
     """Return the recipe of a training's choice."""
+    from planner.solve.tuning import Recipe
+
     return Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
 
 
 def _layout(this: Run, layout: Layout) -> Iterator[Fault]:
     """Yield which part of a layout the search does not try; layouts of other numbers of GPUs are left out."""
+    from planner.solve import tuning
+
     domains = {**this.workload.domains, "gpus": (Fraction(layout.gpus),)}
     every = list(tuning.every_layout(replace(this, workload=replace(this.workload, domains=domains)), False))
     if layout in every:

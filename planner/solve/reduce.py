@@ -160,6 +160,17 @@ def least_cost(table: Table, rows: Column, possible: Column) -> Column:
     return found
 
 
+def least_part(table: Table, rows: Column, possible: Column) -> Column:
+    """Return what rows add at least to a sum over all workloads: of instances that others may use the part that they
+    fill, rounded down. No answer costs less than that sum, since a pool rents at least what is filled."""
+    import numpy
+
+    sizes = numpy.maximum(numpy.array(table.sizes or [1], dtype=numpy.int64)[table.pool[rows]], 1)
+    prices = numpy.array(table.prices or [0], dtype=numpy.int64)[table.pool[rows]]
+    found: Column = numpy.where(possible[rows], table.gpus[rows] * prices // sizes, table.costs[rows])
+    return found
+
+
 def instead(table: Table, rows: Column, takes: Takes) -> Column:
     """Return for each shareable row the cost, alone, of the cheapest row that can take its place (alt in the proof),
     without its own penalty; FREE for rows that none can replace, and for all where a bound reads what is paid."""

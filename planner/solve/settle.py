@@ -14,6 +14,7 @@ from planner.solve.candidate import Candidate, Conflict
 from planner.solve.fleet import Fleet, build
 from planner.solve.judge import judge_row
 from planner.solve.ranking import Keys, best, is_worst, quantity_of, together
+from planner.solve.reduce import least_part
 from planner.solve.renting import MONEY
 from planner.solve.screen import penalties
 from planner.solve.settled import Settled, coupled
@@ -106,19 +107,16 @@ def _least(
             return -cpsat.INFINITY
         sharing = survey(problem, tables)
         plain = without_wishes(problem, sharing)
-        return sum(_least_paid(tables[name], fitting[name], sharing.possible[name], plain) for name in tables)
+        return sum(
+            int(
+                (
+                    least_part(table, fitting[name], sharing.possible[name]) + penalties(table, plain)[fitting[name]]
+                ).min()
+            )
+            for name, table in tables.items()
+        )
     least = [int(ranks[name].goals[0][fitting[name]].min()) for name in tables]
     return together(least, is_worst(goal, len(tables)))
-
-
-def _least_paid(table: Table, rows: Column, possible: Column, plain: Problem) -> int:
-    """Return the least that a row adds to what is paid: of instances that others may use, the part of its GPUs."""
-    import numpy
-
-    sizes = numpy.maximum(numpy.array(table.sizes, dtype=numpy.int64)[table.pool[rows]], 1)
-    prices = numpy.array(table.prices, dtype=numpy.int64)[table.pool[rows]]
-    paid = numpy.where(possible[rows], table.gpus[rows] * prices // sizes, table.costs[rows])
-    return int((paid + penalties(table, plain)[rows]).min())
 
 
 def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
