@@ -90,6 +90,8 @@ def vocabulary(type_: Type, env: Env) -> list[str] | None:
         return formats_for(scope, quantity.name)
     if words in ROWS:
         return list(scope.every(words))
+    if words in ("provider", "region") and quantity is not None and quantity.kinds == ("offer",):
+        return None  # an offer of one's own may be of anybody, anywhere
     if words in ("provider", "region"):
         own = (getattr(offer, words) for offer in scope.offers.values())
         return sorted({*scope.catalog.offers.column(words), *own})  # as a column: no shipped row is built for it

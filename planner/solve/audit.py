@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from planner.language.problem import Problem
 from planner.solve.candidate import Candidate
@@ -51,5 +51,5 @@ def witness(found: Mapping[str, int], plain: Mapping[str, int]) -> None:
             raise Contradiction(f"the model and the minimum over all candidates choose differently for `{name}`")
 
 
-def _named(rules: object) -> str:
-    return ", ".join(f"`{rule}`" for rule in rules)  # type: ignore[attr-defined]
+def _named(rules: Iterable[str]) -> str:
+    return ", ".join(f"`{rule}`" for rule in rules)

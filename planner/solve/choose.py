@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.problem import Goal, Problem
+from planner.language.problem import Problem
 from planner.solve import clock
 from planner.solve.alike import alike, own
 from planner.solve.audit import witness
 from planner.solve.beside import beside
-from planner.solve.candidate import Answer, Candidate, Filtered, Part, Solved
+from planner.solve.candidate import Answer, Candidate, Filtered, Solved
 from planner.solve.conflict import conflict_of, filtered
 from planner.solve.judge import judge_row
-from planner.solve.ranking import HUGE, UNITS, Keys, best, is_worst, keys, quantity_of, scale_of
-from planner.solve.rules import holds_together, slack, speaks_of
+from planner.solve.objective import part, penalty_of
+from planner.solve.ranking import Keys, best, keys
+from planner.solve.rules import holds_together, slack
 from planner.solve.screen import broken_by
 from planner.solve.settle import settle
 from planner.solve.settled import coupled
@@ -78,10 +78,7 @@ def choose(
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"
     wishes = wishes_kept(problem, settled.chosen)
-    unkept = {name for name, kept in wishes if not kept}
-    penalty = sum(row.penalty for row in settled.chosen.values()) + sum(
-        wish.worth for wish in problem.preferences if wish.name in unkept and len(speaks_of(wish.condition)) != 1
-    )
+    penalty = penalty_of(problem, settled.chosen)
     objective = tuple(
         part(goal, value, bound, len(tables), penalty)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
@@ -112,22 +109,6 @@ def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Map
             most = max(low.values()) if place in worst else low[name]
             left[name] = rows[known[name][place][rows] <= most]
     return {name: best(left[name], (), table) for name, table in tables.items()}
-
-
-def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:
-    """Return a goal's value and bound in canonical units; of the cost, what broken preferences add is told apart.
-
-    What nobody knows of a workload has no value.
-    """
-    scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
-    unit = UNITS.get(quantity_of(goal), "1")
-    over = "worst" if is_worst(goal, workloads) else "sum"
-    if value >= HUGE:
-        return Part(goal.quantity, goal.direction, None, None, unit, over)
-    paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
-    found = Fraction(value - paid, scale)
-    proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
-    return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
 
 
 def wishes_kept(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[tuple[str, bool], ...]:

@@ -114,7 +114,7 @@ def test_owned_hardware_is_one_machine_unless_it_says_more(tmp_path: Path) -> No
     block = f"inference w {{ {MODEL}; offer = mine; gpus = 2; replicas = 2 }}\n"
     for offer in ("price = $0/h", "price = $1/h", "price = $0/h; provider = lambda"):
         assert answer(f"offer mine {{ gpu = l4; gpus = 1; {offer} }}\n{block}", tmp_path).outcome == "infeasible"
-    for offer in ("price = $0/h; available = 2", "price = $1/h; provider = lambda"):
+    for offer in ("price = $0/h; available = 2", "price = $1/h; provider = lambda", "price = $1/h; provider = acme"):
         assert answer(f"offer mine {{ gpu = l4; gpus = 1; {offer} }}\n{block}", tmp_path).outcome == "optimal"
 
 
