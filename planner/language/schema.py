@@ -148,6 +148,9 @@ QUANTITIES: tuple[Quantity, ...] = (
         "transformers",
         "Who trains.",
     ),
+    # Fused unless said: the Trainer's adamw_torch_fused (torch 2.8 and newer), torchtitan, DeepSpeed's FusedAdam where
+    # torch_adam is unset (deepspeed/runtime/engine.py, _configure_basic_optimizer), and Megatron's FusedAdam of
+    # Transformer Engine or apex (NVIDIA/Megatron-LM@0044db1f megatron/core/optimizer/__init__.py).
     word(
         "optimizer_kernel",
         (TRAINING,),
