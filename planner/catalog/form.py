@@ -99,7 +99,7 @@ def _record(value: Any, kinds: list[Any], way: Way) -> Iterator[tuple[Way, str]]
         if name not in expected:
             near = get_close_matches(str(name), expected, 1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
-            yield (*way, name), f"is no field here{hint}"
+            yield (*way, name), f"unknown field{hint}"
     for name, (form, required) in expected.items():
         if name in value:
             yield from mistakes(value[name], form, (*way, name))

@@ -34,13 +34,13 @@ def test(text: str, kind: type) -> Callable[[Any], bool]:
     found = _TEST.fullmatch(text)
     names = [item.name for item in fields(kind)]
     if found is None:
-        raise ValueError(f"`{text}` is no filter; write FIELD=VALUE, FIELD>=NUMBER or the like")
+        raise ValueError(f"invalid filter `{text}`; write FIELD=VALUE, FIELD>=NUMBER or the like")
     name, sign, wanted = found.groups()
     if name not in names:
-        raise ValueError(f"there is no field `{name}`; there are {', '.join(names)}")
+        raise ValueError(f"unknown field `{name}`; available: {', '.join(names)}")
     amount = _amount(name, wanted)
     if sign not in ("=", "!=") and amount is None:
-        raise ValueError(f"`{wanted}` is no amount, and `{sign}` compares amounts")
+        raise ValueError(f"`{wanted}` is not a number, and `{sign}` compares numbers")
 
     def holds(record: Any) -> bool:
         value = getattr(record, name)

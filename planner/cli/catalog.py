@@ -227,7 +227,7 @@ def import_(
     try:
         day = as_of or datetime.fromtimestamp(file.stat().st_mtime, UTC).date().isoformat()
         if latest_day(day) is None:
-            raise _fail(f"`--as-of {as_of}` is no day; write 2026-07-20, 2026-07 or 2026-H1")
+            raise _fail(f"`--as-of {as_of}` is not a date; write 2026-07-20, 2026-07 or 2026-H1")
         found = readers[source](file, catalog, name, day, region or None)
     except (OSError, ValueError) as problem:
         raise _fail(f"`{file}` cannot be imported: {getattr(problem, 'strerror', None) or problem}") from None

@@ -50,4 +50,4 @@ def render(
             from planner.diagnostics import junit
 
             return junit.render(findings, texts, files)
-    raise ValueError(f"`{name}` is no format; there are {', '.join(FORMATS)}")
+    raise ValueError(f"unknown format `{name}`; choose from {', '.join(FORMATS)}")

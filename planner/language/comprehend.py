@@ -102,7 +102,8 @@ def _owners(source: tree.Expression, env: Env) -> list[str] | None:
         for item in source.items:
             if not (isinstance(item, tree.Name) and item.text in env.workloads):
                 help = near(item.text, env.workloads) if isinstance(item, tree.Name) else None
-                env.scope.error("E0301", "this is no workload", item.span, help=help or "name workloads of this plan")
+                way = help or "name workloads of this plan"
+                env.scope.error("E0301", "this is not a workload", item.span, help=way)
         return None
     env.scope.error("E0402", "a comprehension goes over workloads", source.span, help="for w in workloads")
     return None

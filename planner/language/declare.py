@@ -46,7 +46,7 @@ def collect(file: tree.File, scope: Scope) -> None:
         if isinstance(item, tree.Declaration) and item.kind not in DECLARATIONS:
             scope.error(
                 "E0301",
-                f"`{item.kind}` is no kind of declaration",
+                f"unknown kind of declaration `{item.kind}`",
                 item.kind_span,
                 help=near(item.kind, DECLARATIONS) or f"there are {', '.join(DECLARATIONS)}",
             )

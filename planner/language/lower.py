@@ -259,7 +259,7 @@ def _asks_set(node: tree.Binary, field: tree.Name, env: Env) -> Typed | None:
     """`fp8_e4m3 in native_formats`: a field that holds several words."""
     held = env.fields.get(field.text)
     if held is None or held.kind != "words":
-        env.scope.error("E0402", f"`{field.text}` is no set", field.span, help="write {a, b} or a range")
+        env.scope.error("E0402", f"`{field.text}` is not a set", field.span, help="write {a, b} or a range")
         return None
     asked = word(node.left, env, Type("word", words=held.words, quantity=held.quantity))
     if asked is None or not isinstance(asked.node, tree.String):

@@ -110,7 +110,7 @@ def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Ar
             "E0404",
             f"model `{declaration.name}` does not say `head_dim`",
             said.spans["heads"],
-            help=f"hidden / heads is {hidden}/{heads}, which is no whole number",
+            help=f"hidden / heads is {hidden}/{heads}, which is not a whole number",
         )
         return None
     if heads % (kv := _number(said, "kv_heads", heads)):

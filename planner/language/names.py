@@ -229,7 +229,7 @@ def _row(node: tree.Expression, expected: Type, env: Env) -> Typed | None:
     if isinstance(row, Format) and quantity is not None and row.id not in formats_for(env.scope, quantity.name):
         known = formats_for(env.scope, quantity.name)
         help = f"it can be {', '.join(known)}" if len(known) <= 6 else "an id like bf16"
-        env.scope.error("E0402", f"`{row.id}` is no format for {quantity.name}", node.span, help=help)
+        env.scope.error("E0402", f"`{row.id}` is not a {quantity.name} format", node.span, help=help)
         return None
     return Typed(tree.String(row.id, node.span), expected)
 

@@ -167,7 +167,7 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
     quantity = BY_KIND[block.kind].get(name)
     if quantity is None:
         other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
-        reason = f"`{name}` belongs to {other}" if other else f"`{name}` is no quantity of {block.kind}"
+        reason = f"`{name}` belongs to {other}" if other else f"unknown setting `{name}` for {block.kind}"
         meant, note = synonyms.meant(name, block.kind)
         meant = meant or nearest(name, BY_KIND[block.kind]) or ""
         help = f"did you mean `{meant}`?" if meant else f"`planner explain {block.kind}` lists what it has"

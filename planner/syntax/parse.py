@@ -173,7 +173,7 @@ def _unexpected(problem: UnexpectedToken, tokens: list[Lexeme], start: str) -> D
     if (said := mistaken(tokens, at, start)) is not None:
         return said
     if before is not None and before.type == "NUMBER" and raw.type == "NAME" and not raw.first:
-        return error("E0105", f"`{raw.text}` is no unit", raw.span, label="after a number", help=_unit_near(raw.text))
+        return error("E0105", f"unknown unit `{raw.text}`", raw.span, label="after a number", help=_unit_near(raw.text))
     hint: str | None
     if raw.type == "EQ" and start == "entry":
         hint = "write `=` to fix a quantity"

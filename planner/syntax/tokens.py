@@ -172,7 +172,7 @@ def tokenize(text: str, path: str) -> Tokens:
             token = Lexeme(OPERATORS[match.group()], match.group(), where, first=first)
         else:
             if skipped != position:
-                message = f"`{char}` means nothing here" if char.isprintable() else "an unprintable character"
+                message = f"unexpected `{char}`" if char.isprintable() else "an unprintable character"
                 found.diagnostics.append(
                     error(
                         "E0101",
@@ -218,7 +218,7 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
                 unit = SPELLINGS[unit]
                 spelled = text[start : per.start()] + unit.removeprefix("USD")
             if unit not in UNITS:
-                problem = f"`/{per.group(1)}` is no unit for money"
+                problem = f"`/{per.group(1)}` is not a unit of money"
                 hint = "write `/h`, `/day`, `/month` or `/Mtok`"
     elif follows := _UNIT.match(text, end):
         known = _known(follows.group(1))
@@ -236,7 +236,7 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         hint = f"write them apart: gpu = {times.group()[1:].lower()}; gpus = {digits}"
     if not problem and (tail := _WORD.match(text, end)):
         end = tail.end()
-        problem = f"`{tail.group()}` is no unit or scale"
+        problem = f"unknown unit or scale `{tail.group()}`"
         from difflib import get_close_matches
 
         close = get_close_matches(tail.group(), (name for name in UNITS if "USD" not in name), 1, 0.5)

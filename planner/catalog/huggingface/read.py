@@ -222,7 +222,7 @@ def _decoder(kind: str, config: Config) -> Architecture:
         for field in _ALIEN:
             value = config.data.get(field)
             if value and value != 1 and field not in rule[0] and (kind, field) != ("nemotron-nas", "block_configs"):
-                config.doubt(field, f"is no part of a `{kind}` model")
+                config.doubt(field, f"is not part of a `{kind}` model")
     architecture = replace(rule[1](config), family=kind)
     for group in architecture.groups:
         if group.mixer == NOTHING and group.ffn == NOTHING:
