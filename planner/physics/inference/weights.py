@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from math import ceil
+from math import ceil, lcm
 from typing import Final
 
 from planner.catalog.records import Architecture, ExpertKernel, Format
@@ -84,21 +84,38 @@ def _sum(
     kept_bits: Fraction = Fraction(0),
 ) -> int:
     """Bytes of these tensors; weights and their scales are allocated apart, `kept_bits` of an expert's weight too."""
-    sizes: dict[tuple[str, str], Fraction] = {}
+    unit = _unit(fmt, left, kept_bits)
+    other, kept, known = int(left * unit / 8), int(kept_bits * unit / 8), dict[int, tuple[int, int, int]]()
+    sizes: dict[tuple[str, str], int] = {}
     for tensor in found:
         name, count = tensor.fused or tensor.name, tensor.elements
         own = _quantised(tensor, fmt, mixture, latent)
-        scales, numbers = Fraction(0), count * left / 8
+        scales, numbers = 0, count * other
         if own is not None:
-            scales = count * own.overhead_bits / 8 + own.row_bytes * tensor.rows * tensor.count
-            if kept_bits and tensor.kind == "experts":
-                sizes[name, "kept"] = sizes.get((name, "kept"), Fraction(0)) + count * kept_bits / 8
-            numbers = tensor.stored * (own.bits - own.overhead_bits) / 8
-        sizes[name, "weight"] = sizes.get((name, "weight"), Fraction(0)) + numbers
-        sizes[name, "scale"] = sizes.get((name, "scale"), Fraction(0)) + scales
+            if id(own) not in known:
+                known[id(own)] = _in_units(own, unit)
+            number, scale, row = known[id(own)]
+            scales = count * scale + row * tensor.rows * tensor.count
+            if kept and tensor.kind == "experts":
+                sizes[name, "kept"] = sizes.get((name, "kept"), 0) + count * kept
+            numbers = tensor.stored * number
+        sizes[name, "weight"] = sizes.get((name, "weight"), 0) + numbers
+        sizes[name, "scale"] = sizes.get((name, "scale"), 0) + scales
     if rounding == EXACT:
-        return ceil(sum(sizes.values()))
-    return sum(allocated(ceil(size)) for size in sizes.values())
+        return -(-sum(sizes.values()) // unit)
+    return sum(allocated(-(-size // unit)) for size in sizes.values())
+
+
+def _unit(fmt: Format, *bits: Fraction) -> int:
+    """Into how many parts a byte is divided, so that every figure of a format is a whole number of them."""
+    rows = (fmt, *(own for _, own in fmt.classes))
+    figures = [*bits, *(value for row in rows for value in (row.bits, row.overhead_bits))]
+    return 8 * lcm(*(value.denominator for value in figures))
+
+
+def _in_units(fmt: Format, unit: int) -> tuple[int, int, int]:
+    """What a stored number, an element's share of scales, and a row take, in parts of a byte."""
+    return int((fmt.bits - fmt.overhead_bits) * unit / 8), int(fmt.overhead_bits * unit / 8), fmt.row_bytes * unit
 
 
 def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
