@@ -37,7 +37,7 @@ def test_every_label_of_an_answer_is_explained() -> None:
     answers = [run("solve", "--no-lock", f"examples/{name}.mem").stdout for name in names]
     found = [re.findall(r"^  ([a-z_]+)  +\S", text, re.M) for text in answers]
     labels = {label for some in found for label in some}
-    assert {"rent", "memory"} <= labels
+    assert {"instance", "memory"} <= labels
     assert [name for name in sorted(labels) if not lines_for(name, CATALOG)] == []
     assert [name for name in LABELS if not lines_for(name, CATALOG)] == []
 

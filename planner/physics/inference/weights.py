@@ -264,7 +264,14 @@ def weights_per_gpu(
             kernel=expert_kernel(kernels, arch, form),
         )
 
-    groups = [(group.count, layer(index, fmt)) for index, group in enumerate(arch.groups)]
+    sizes: dict[object, int] = {}
+    groups = []
+    for index, group in enumerate(arch.groups):
+        # In a file layers of one kind differ by where they stand.
+        same = index if fmt.file_types else repr((group.mixer, group.ffn))
+        if same not in sizes:
+            sizes[same] = layer(index, fmt)
+        groups.append((group.count, sizes[same]))
     on_stage = arch.layers if pp <= 1 else stage_layers(arch.layers, pp)
     kept = _partly(fmt, [size for _, size in groups], on_stage, layer)
     first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
