@@ -53,6 +53,9 @@ class Format:
     classes: tuple[tuple[str, Format], ...] = ()
     partly: tuple[tuple[str, int], ...] = ()
 
+    def __hash__(self) -> int:
+        return hash(self.id)  # formats of one name are few; to hash a fraction takes longer than to look one up
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:

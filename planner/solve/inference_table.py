@@ -70,37 +70,40 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         own = numpy.array([serving_memory.weights_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
         cache = numpy.array([serving_memory.kv_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
         weights[:, cards], kv_cache[:, cards] = own[:, None], cache[:, None]
+        above, taken = (numpy.zeros((len(pairs), len(cards)), dtype=numpy.int64) for _ in range(2))
+        peaks = numpy.zeros((2, len(pairs), 1), dtype=numpy.int64)
         for split, rows in members.items():
             clock.look()
-            peaks = serving_memory.peak_bytes(this, split, profile)
-            held = own[rows]
-            above = numpy.zeros((len(rows), len(cards)), dtype=numpy.int64)
+            peak = serving_memory.peak_bytes(this, split, profile)
+            peaks[:, rows, 0] = numpy.array(peak)[:, None]
             for column, card in enumerate(cards):
                 gpu = gpus[card]
+                taken[rows, column] = serving_memory.fixed_bytes(split, gpu, profile)
                 if known:
-                    needs, left = serving_memory.outside(this, split, gpu, peaks)
+                    needs, left = serving_memory.outside(this, split, gpu, peak)
                     outside[rows, card] = needs > left
-                    above[:, column] = serving_memory.overhead_bytes(this, pairs[rows[0]][0], split, gpu, held, peaks)
-                    budget[rows, card] = serving_memory.cache_budget(this, split, gpu, held, peaks)
+                    above[rows, column] = serving_memory.overhead_bytes(
+                        this, pairs[rows[0]][0], split, gpu, own[rows], peak
+                    )
                 else:
-                    above[:, column] = [
-                        serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peaks)
+                    above[rows, column] = [
+                        serving_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peak)
                         for row in clock.watched(rows)
                     ]
-            kept = cache[rows][:, None]
-            taken = numpy.array([serving_memory.fixed_bytes(split, gpus[card], profile) for card in cards])
-            spare = serving_memory.margin_bytes(this, profile, held[:, None], kept, *peaks, above, taken)
-            if known:
-                where = numpy.ix_(rows, cards)
-                most = budget[where]
-                budget[where] = serving_memory.safe_budget(this, profile, most, held[:, None], peaks, above, taken)
-                for row in rows if serving_memory.counts_pages(this, profile) else ():
-                    for card in cards:
-                        pages = serving_memory.state_pages(
-                            this, pairs[row][0], split, gpus[card], int(budget[row, card])
-                        )
-                        crowded[row, card] = pages is not None and profile.max_sequences > pages
-            total[numpy.ix_(rows, cards)] = held[:, None] + kept + sum(peaks) + above + spare
+        held, kept = own[:, None], cache[:, None]
+        activations, logits = peaks
+        spare = serving_memory.margin_bytes(this, profile, held, kept, activations, logits, above, taken)
+        total[:, cards] = held + kept + activations + logits + above + spare
+        if not known:
+            continue
+        usable = numpy.array([serving_memory.usable_bytes(this, gpus[card]) for card in cards])
+        most = usable - held - activations - logits - above
+        budget[:, cards] = serving_memory.safe_budget(this, profile, most, held, peaks, above, taken)
+        if serving_memory.counts_pages(this, profile):
+            for row, (form, split) in enumerate(clock.watched(pairs)):
+                for card in cards:
+                    pages = serving_memory.state_pages(this, form, split, gpus[card], int(budget[row, card]))
+                    crowded[row, card] = pages is not None and profile.max_sequences > pages
     return Memory(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 

@@ -179,7 +179,7 @@ def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) ->
     if this.model.architecture is None:
         return 0, 0
     profile, peaks = serving.profile_of(this, gpu), (parts["activations"], parts["logits"])
-    expected = int(serving_memory.cache_budget(this, split, gpu, parts["weights"], peaks))
+    expected = int(serving_memory.cache_budget(this, gpu, parts["weights"], peaks, parts["overhead"]))
     fixed = serving_memory.fixed_bytes(split, gpu, profile)
     safe = serving_memory.safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed)
     return expected, int(safe)

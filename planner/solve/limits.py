@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.language.problem import Problem, Workload
-from planner.solve import serving, structure, tuning
+from planner.solve import serving, structure
 
 Limits = dict[str, int]
 """By decision, the largest number that is tried of it."""
@@ -29,6 +29,8 @@ def _service(workload: Workload) -> Limits:
 
 
 def _training(workload: Workload) -> Limits:
+    from planner.solve import tuning  # the physics of training, which a plan of inferences alone does not read
+
     out: Limits = {}
     gpus, layers = serving.counts(workload, "gpus"), _layers(workload)
     most = max(gpus or tuning.GPUS_UNSAID)

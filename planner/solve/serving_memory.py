@@ -33,23 +33,33 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
         elif layerwise.is_mix(form.weights):
             size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
         else:
-            size = inference.weights_per_gpu(
-                arch,
-                model.params,
-                weight_format(this, form.weights),
-                this.native_bits,
-                split.tensor,
-                split.pipeline,
-                split.expert,
-                max_context=model.max_context if profile.rope_cache else None,
-                attention_tp=this.attention(split),
-                layer_split=profile.layer_split,
-                absorbed=profile.absorbed,
-                kernels=profile.expert_kernels,
-            )
+            size = inference.fullest_stage(_pieces(this, form.weights, split, profile), split.pipeline)
         whole = size + _more_weights(this, split) - this.beside.offloaded_weights
         this.known[key] = min(max(0, whole), LARGEST)
     return int(this.known[key])
+
+
+def _pieces(this: Service, weights: str, split: Split, profile: Profile) -> inference.Pieces:
+    """Return the weights of each layer on a rank; how many pipeline stages there are changes none of them."""
+    model, ranks = this.model, this.attention(split)
+    key = ("pieces", weights, split.tensor, split.expert, ranks, profile)
+    if key not in this.known:
+        assert model.architecture is not None
+        this.known[key] = inference.pieces(
+            model.architecture,
+            model.params,
+            weight_format(this, weights),
+            this.native_bits,
+            split.tensor,
+            split.expert,
+            max_context=model.max_context if profile.rope_cache else None,
+            attention_tp=ranks,
+            layer_split=profile.layer_split,
+            absorbed=profile.absorbed,
+            kernels=profile.expert_kernels,
+        )
+    found: inference.Pieces = this.known[key]
+    return found
 
 
 def weight_format(this: Service, name: str) -> Format:
@@ -196,12 +206,15 @@ def outside(this: Service, split: Split, gpu: Gpu, peaks: tuple[int, int]) -> tu
         return 0, 0
     profile = profile_of(this, gpu)
     size = _graphs(this, split, profile)
+    key = ("spread", size, profile)
+    if key not in this.known:
+        this.known[key] = inference.graph_spread(profile, size, this.confidence)
     return inference.outside(
         profile,
         gpu,
         split.gpus,
         graphs=size,
-        spread=inference.graph_spread(profile, size, this.confidence),
+        spread=this.known[key],
         activations=peaks[0],
         logits=peaks[1],
         sequences=this.concurrency,
@@ -277,27 +290,17 @@ def margin_bytes(
     return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead, fixed)
 
 
-def cache_budget(this: Service, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
+def cache_budget(this: Service, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
     """Return the bytes that the engine will give its KV cache, as expected."""
-    return inference.kv_budget(
-        profile_of(this, gpu),
-        gpu,
-        split.tensor,
-        split.pipeline,
-        weights=weights,
-        activations=peaks[0],
-        logits=peaks[1],
-        towers=_towers(this, gpu),
-        exchange=_exchange(this, split, gpu),
-        graphs=_graphs(this, split, profile_of(this, gpu)),
-    )
+    return inference.cache_room(profile_of(this, gpu), gpu, weights, *peaks, overhead)
 
 
 def safe_budget(
-    this: Service, profile: Profile, budget: Any, weights: Any, peaks: tuple[int, int], overhead: Any, fixed: Any
+    this: Service, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
 ) -> Any:
     """Return the bytes that the engine's cache has at least, at the workload's confidence."""
-    left = budget - margin_bytes(this, profile, weights, 0, *peaks, overhead, fixed)
+    activations, logits = peaks
+    left = budget - margin_bytes(this, profile, weights, 0, activations, logits, overhead, fixed)
     left, million = (left + abs(left)) // 2, 10**6
     return left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence))
 

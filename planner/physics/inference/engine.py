@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Any, Final
 
@@ -229,7 +230,8 @@ def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1, graph
 
 def usable(gpu: Gpu, profile: Profile) -> int:
     """Bytes the engine may use of what a framework sees of the GPU; for vLLM its utilization of it."""
-    return int(gpu.memory * profile.utilization) if profile.budget == "utilization" else gpu.memory
+    share = profile.utilization
+    return gpu.memory * share.numerator // share.denominator if profile.budget == "utilization" else gpu.memory
 
 
 def overhead(
@@ -256,7 +258,7 @@ def overhead(
     shared = non_torch(profile, gpu, tp, pp) + exchange
     match profile.budget:
         case "utilization":
-            return in_budget(profile, gpu, tp, pp, captured) + exchange
+            return shared + (captured if profile.graphs_in_budget else 0)
         case "static":
             reserve = ceil((gpu.memory - profile.context - shared) * static_free(profile, gpu, tp * pp, towers))
             live = activations + logits + captured + shared
@@ -288,7 +290,7 @@ def kv_budget(
     graphs: int | None = None,
 ) -> int:
     """Bytes the engine will give its KV cache, as expected."""
-    known = overhead(
+    beside = overhead(
         profile,
         gpu,
         tp,
@@ -300,9 +302,15 @@ def kv_budget(
         exchange=exchange,
         graphs=graphs,
     )
-    return usable(gpu, profile) - weights - activations - logits - known
+    return cache_room(profile, gpu, weights, activations, logits, beside)
 
 
+def cache_room(profile: Profile, gpu: Gpu, weights: int, activations: int, logits: int, overhead: int) -> int:
+    """Bytes that these leave to the KV cache out of `usable`. The sizes may be arrays."""
+    return usable(gpu, profile) - weights - activations - logits - overhead
+
+
+@lru_cache(4096)
 def margin_ppm(profile: Profile, part: str, confidence: Fraction = Fraction(95, 100)) -> int:
     """Millionths of a part by which the engine's need exceeds the estimate in at most 1 - `confidence` of the logs.
 

@@ -70,6 +70,10 @@ class Profile:
     expert_kernels: tuple[ExpertKernel, ...] = ()
     non_torch_paired: tuple[tuple[int, int], ...] = ()
 
+    def __hash__(self) -> int:
+        # Profiles of one workload differ in few figures; to hash the fractions among them takes longer than to compare.
+        return hash((self.engine, self.max_sequences, self.max_batched_tokens, self.non_torch, self.graph_layer))
+
 
 def version_of(text: str | None) -> tuple[int, ...]:
     """The numbers of a version, `0.10.1.1`, `v0.6.x` or `b5490`; none where there is none."""

@@ -5,9 +5,9 @@ Checked against 53 start-up logs and 68 GGUF files, see docs/accuracy.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, lcm
 from typing import Final
 
@@ -15,6 +15,7 @@ from planner.catalog.records import Architecture, ExpertKernel, Format
 from planner.physics.architecture import CLASSES, kind, parameters
 from planner.physics.inference.gguf import file_bits, file_layers, layer_file_bits
 from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
+from planner.record import dataclass
 
 MIB: Final = 2**20
 SMALL, BUFFER, LARGE, GRAIN = MIB, 20 * MIB, 10 * MIB, 2 * MIB
@@ -84,17 +85,14 @@ def _sum(
     kept_bits: Fraction = Fraction(0),
 ) -> int:
     """Bytes of these tensors; weights and their scales are allocated apart, `kept_bits` of an expert's weight too."""
-    unit = _unit(fmt, left, kept_bits)
-    other, kept, known = int(left * unit / 8), int(kept_bits * unit / 8), dict[int, tuple[int, int, int]]()
+    unit, other, kept = _parts(fmt, left, kept_bits)
     sizes: dict[tuple[str, str], int] = {}
     for tensor in found:
         name, count = tensor.fused or tensor.name, tensor.elements
         own = _quantised(tensor, fmt, mixture, latent)
         scales, numbers = 0, count * other
         if own is not None:
-            if id(own) not in known:
-                known[id(own)] = _in_units(own, unit)
-            number, scale, row = known[id(own)]
+            number, scale, row = _in_units(own, unit)
             scales = count * scale + row * tensor.rows * tensor.count
             if kept and tensor.kind == "experts":
                 sizes[name, "kept"] = sizes.get((name, "kept"), 0) + count * kept
@@ -106,13 +104,28 @@ def _sum(
     return sum(allocated(-(-size // unit)) for size in sizes.values())
 
 
-def _unit(fmt: Format, *bits: Fraction) -> int:
-    """Into how many parts a byte is divided, so that every figure of a format is a whole number of them."""
+@lru_cache(1024)
+def _parts(fmt: Format, left: Fraction, kept_bits: Fraction) -> tuple[int, int, int]:
+    """Into how many parts a byte is divided, so that every figure of a format is a whole number of them.
+
+    Returned with the parts of a number that is left alone, and of one that is kept beside an expert's weight.
+    """
     rows = (fmt, *(own for _, own in fmt.classes))
-    figures = [*bits, *(value for row in rows for value in (row.bits, row.overhead_bits))]
-    return 8 * lcm(*(value.denominator for value in figures))
+    figures = [left, kept_bits, *(value for row in rows for value in (row.bits, row.overhead_bits))]
+    unit = 8 * lcm(*(value.denominator for value in figures))
+    return unit, int(left * unit / 8), int(kept_bits * unit / 8)
 
 
+@lru_cache(1024)
+def _rest_bits(fmt: Format, native_bits: Fraction) -> tuple[int, dict[str, int]]:
+    """Bits of a number beside the matrices, by tensor class, as whole numbers over a common denominator."""
+    left = left_bits(fmt, native_bits)
+    bits = class_bits(fmt, native_bits) | {"other": left, "norm": left}
+    whole = lcm(*(value.denominator for value in bits.values()), left.denominator)
+    return whole, {name: int(max(value, left) * whole) for name, value in bits.items()}
+
+
+@lru_cache(1024)
 def _in_units(fmt: Format, unit: int) -> tuple[int, int, int]:
     """What a stored number, an element's share of scales, and a row take, in parts of a byte."""
     return int((fmt.bits - fmt.overhead_bits) * unit / 8), int(fmt.overhead_bits * unit / 8), fmt.row_bytes * unit
@@ -174,8 +187,8 @@ def layer_weights(
     if rounding == CUDA:
         heads = tp if attention_tp is None else attention_tp
         total += _dequantised_copy(arch, index, fmt, heads) + (_absorbed(arch, index, fmt, heads) if absorbed else 0)
-    bits = class_bits(fmt, native_bits) | {"other": left, "norm": left}
-    return total + ceil(sum((count * max(bits[name], left) for name, count in rest.items()), Fraction(0)) / 8)
+    whole, bits = _rest_bits(fmt, native_bits)
+    return total + -(-sum(count * bits[name] for name, count in rest.items()) // (8 * whole))
 
 
 def outside_weights(
@@ -192,6 +205,7 @@ def outside_weights(
     One stage holds both; a tied head is the embedding again on a last stage of its own.
     """
     left = left_bits(fmt, native_bits)
+    unit, alone, _ = _parts(fmt, left, Fraction(0))
     known = sum(parameters(arch).values())
     found, rest = outside_tensors(arch, params, known, tp)
     if fmt.file_types:
@@ -199,8 +213,8 @@ def outside_weights(
         norms = 4 * (rest["norm"] + rest["head"])
     else:
         sizes = {tensor.name: _sum([tensor], fmt, left, False, False, rounding) for tensor in found}
-        norms = ceil((rest["norm"] + rest["head"]) * left / 8)
-    others = ceil((rest["embedding"] + rest["other"]) * left / 8)
+        norms = -(-(rest["norm"] + rest["head"]) * alone // unit)
+    others = -(-(rest["embedding"] + rest["other"]) * alone // unit)
     return sizes["token_embd"] + others, sizes.get("output", 0) + norms
 
 
@@ -226,6 +240,100 @@ def stage_layers(layers: int, pp: int) -> int:
     return -(-layers // pp)
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Bytes of a model's weights on one rank of a tensor group, before its layers are dealt to pipeline stages.
+
+    `groups` are (layers, bytes of one); `partly` (layers, bytes more of each) where a checkpoint leaves a class
+    alone in some layers only; `first` and `last` what lies outside the layers at either end; `ordered` the layers of a
+    file that mixes block types, one by one, where they are dealt in order.
+    """
+
+    groups: tuple[tuple[int, int], ...]
+    partly: tuple[tuple[int, int], ...]
+    first: int
+    last: int
+    rope: int
+    tied: bool
+    ordered: tuple[int, ...]
+    layer_split: bool
+
+
+def pieces(
+    arch: Architecture,
+    params: int,
+    fmt: Format,
+    native_bits: Fraction = Fraction(16),
+    tp: int = 1,
+    ep: int = 1,
+    *,
+    max_context: int | None = None,
+    attention_tp: int | None = None,
+    rounding: str = CUDA,
+    layer_split: bool = False,
+    absorbed: bool = False,
+    kernels: tuple[ExpertKernel, ...] = (),
+) -> Pieces:
+    """Return what one of `tp` ranks holds of each layer and outside them; the words are those of `weights_per_gpu`."""
+
+    def layer(index: int, form: Format) -> int:
+        return layer_weights(
+            arch,
+            index,
+            form,
+            native_bits,
+            tp,
+            ep,
+            attention_tp=attention_tp,
+            rounding=rounding,
+            absorbed=absorbed,
+            kernel=expert_kernel(kernels, arch, form),
+        )
+
+    known: dict[object, int] = {}
+    sizes = []
+    for index, group in enumerate(arch.groups):
+        # In a file layers of one kind differ by where they stand.
+        same = index if fmt.file_types else repr((group.mixer, group.ffn))
+        if same not in known:
+            known[same] = layer(index, fmt)
+        sizes.append(known[same])
+    partly = []
+    for name, count in fmt.partly:
+        wider = replace(fmt, leaves=(*fmt.leaves, name), partly=())
+        partly.append((count, max(layer(index, wider) - size for index, size in enumerate(sizes))))
+    first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
+    in_order = layer_split and fmt.file_types
+    return Pieces(
+        groups=tuple((group.count, size) for group, size in zip(arch.groups, sizes, strict=True)),
+        partly=tuple(partly),
+        first=first,
+        last=last,
+        rope=rope_cache(arch, max_context, native_bits),
+        tied=arch.tied,
+        ordered=tuple(ceil(bits / 8) for bits in file_layers(arch, fmt)) if in_order else (),
+        layer_split=layer_split,
+    )
+
+
+def fullest_stage(held: Pieces, pp: int = 1) -> int:
+    """Return the bytes of the weights on a GPU of the fullest of `pp` pipeline stages."""
+    layers = sum(count for count, _ in held.groups)
+    heaviest = sorted(held.groups, key=lambda pair: -pair[1])
+    if held.layer_split:
+        each = [size for count, size in heaviest for _ in range(count)]
+        return _split_by_layer(list(held.ordered), each, (held.first if held.tied else 0) + held.last, pp)
+    left = layers if pp <= 1 else stage_layers(layers, pp)
+    beside = held.rope + sum(min(count, left) * more for count, more in held.partly)
+    if pp <= 1:
+        return held.first + held.last + beside + sum(count * size for count, size in held.groups)
+    stage = 0
+    for count, size in heaviest:
+        taken = min(count, left)
+        stage, left = stage + taken * size, left - taken
+    return stage + beside + max(held.first, held.last + (held.first if held.tied else 0))
+
+
 def weights_per_gpu(
     arch: Architecture,
     params: int,
@@ -249,53 +357,21 @@ def weights_per_gpu(
     the rotary table. With `layer_split`, as llama.cpp does it, the embedding of an untied model stays on the host and
     the head counts as one more layer. `kernels` are those the engine takes for experts on the GPU.
     """
-
-    def layer(index: int, form: Format) -> int:
-        return layer_weights(
-            arch,
-            index,
-            form,
-            native_bits,
-            tp,
-            ep,
-            attention_tp=attention_tp,
-            rounding=rounding,
-            absorbed=absorbed,
-            kernel=expert_kernel(kernels, arch, form),
-        )
-
-    sizes: dict[object, int] = {}
-    groups = []
-    for index, group in enumerate(arch.groups):
-        # In a file layers of one kind differ by where they stand.
-        same = index if fmt.file_types else repr((group.mixer, group.ffn))
-        if same not in sizes:
-            sizes[same] = layer(index, fmt)
-        groups.append((group.count, sizes[same]))
-    on_stage = arch.layers if pp <= 1 else stage_layers(arch.layers, pp)
-    kept = _partly(fmt, [size for _, size in groups], on_stage, layer)
-    first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
-    rope = rope_cache(arch, max_context, native_bits)
-    if layer_split:
-        ordered = [ceil(bits / 8) for bits in file_layers(arch, fmt)] if fmt.file_types else []
-        heaviest = [size for count, size in sorted(groups, key=lambda pair: -pair[1]) for _ in range(count)]
-        return _split_by_layer(ordered, heaviest, (first if arch.tied else 0) + last, pp)
-    if pp <= 1:
-        return first + last + rope + kept + sum(count * size for count, size in groups)
-    stage, left = 0, stage_layers(arch.layers, pp)
-    for count, size in sorted(groups, key=lambda pair: -pair[1]):
-        taken = min(count, left)
-        stage, left = stage + taken * size, left - taken
-    return stage + rope + kept + max(first, last + (first if arch.tied else 0))
-
-
-def _partly(fmt: Format, sizes: list[int], layers: int, layer: Callable[[int, Format], int]) -> int:
-    """Bytes more of the classes that a checkpoint leaves alone in some layers, all of them on the fullest stage."""
-    total = 0
-    for name, count in fmt.partly:
-        wider = replace(fmt, leaves=(*fmt.leaves, name), partly=())
-        total += min(count, layers) * max(layer(index, wider) - size for index, size in enumerate(sizes))
-    return total
+    held = pieces(
+        arch,
+        params,
+        fmt,
+        native_bits,
+        tp,
+        ep,
+        max_context=max_context,
+        attention_tp=attention_tp,
+        rounding=rounding,
+        layer_split=layer_split,
+        absorbed=absorbed,
+        kernels=kernels,
+    )
+    return fullest_stage(held, pp)
 
 
 def _split_by_layer(ordered: list[int], heaviest: list[int], last: int, pp: int) -> int:
