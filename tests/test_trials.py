@@ -21,6 +21,7 @@ inference chat {
   context     = 1Ki tokens
   concurrency = 1
   offer       in {small, large}
+  replicas    in 1..4
 }
 
 offer small { gpu = l4; gpus = 1; price = $0.50/h; available = 4 }

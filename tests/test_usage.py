@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_a_finding_at_the_rules_in_conflict() -> None:
     )
     for place in ("examples/impossible.mem:7:1", "examples/impossible.mem:12:3", "examples/impossible.mem:11:3"):
         assert place in done.stderr
-    assert "help: either big.gpus = 10 or big.gpu = mi300x makes the plan feasible" in done.stderr
+    assert "help: either big.gpus = 12 or big.gpu = mi300x makes the plan feasible" in done.stderr
     (found,) = json.loads(done.stdout)["diagnostics"]
     assert (found["code"], found["severity"], found["line"]) == ("E0701", "error", 7)
 

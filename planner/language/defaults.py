@@ -53,6 +53,7 @@ FOLLOWS = {
     "stage3_prefetch_bucket_size": "50000000 (DeepSpeed's default), or 0.9 * hidden * hidden with "
     "`deepspeed_sizes = auto`",
     "replicas": "1; chosen by the solver where `demand` is mentioned",
+    "nodes": "1, but as many as sizes that the plan states need; what crosses hosts pays their network",
     "context_parallel": "1",
     "shard_replicas": "1",
     "expert_parallel": "chosen by the solver; 1 in a training",

@@ -287,6 +287,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("gpu", BOTH, "decision", "gpu", "The GPU type.", free=True),
     count("gpus", BOTH, "decision", "GPUs the workload uses.", free=True),
     count("replicas", (INFERENCE,), "decision", "Copies of the model that serve.", 1, 4096, tuple(range(1, 65))),
+    count("nodes", (INFERENCE,), "decision", "Hosts that one replica spans.", 1, 64, tuple(range(1, 9))),
     count("tensor_parallel", BOTH, "decision", "GPUs that share each layer.", 1, 64, free=True),
     count("pipeline_parallel", BOTH, "decision", "Stages that share the layers.", 1, 64, free=True),
     count(

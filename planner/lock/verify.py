@@ -109,7 +109,7 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
     return out
 
 
-LATER = frozenset({"shard_replicas"})
+LATER = frozenset({"shard_replicas", "nodes"})
 """Decisions that locks of format 1 do not have: they are made as a plan does that does not mention them."""
 
 

@@ -40,6 +40,13 @@ def larger(first: Any, second: Any) -> Any:
     return first * (first >= second) + second * (first < second)
 
 
+def lesser(first: Any, second: Any) -> Any:
+    """The smaller of two finite numbers, or of each pair of two arrays, exactly."""
+    if isinstance(first, float | int) and isinstance(second, float | int):
+        return first if first <= second else second
+    return first * (first <= second) + second * (first > second)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How close an engine comes to its hardware: shares of bandwidth and dense peak, and seconds that do not shrink.

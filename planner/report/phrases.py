@@ -31,13 +31,21 @@ ORDER = (
     "replicas",
     "data_parallel",
     "shard_replicas",
+    "nodes",
     "tensor_parallel",
     "pipeline_parallel",
     "context_parallel",
     "expert_parallel",
 )
 SPLITS = frozenset(
-    {"micro_batch", "zero", "replicas", "shard_replicas", *(name for name in ORDER if name.endswith("_parallel"))}
+    {
+        "micro_batch",
+        "zero",
+        "replicas",
+        "shard_replicas",
+        "nodes",
+        *(name for name in ORDER if name.endswith("_parallel")),
+    }
 )
 """Choices that only say how the work is divided."""
 NEUTRAL: dict[str, tuple[Value, ...]] = {

@@ -92,8 +92,9 @@ def _faults(problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[
     from planner.solve import serving, tuning
 
     if workload.kind == "inference":
-        splits = serving.every_split(serving.service(problem, workload, catalog), False)
-        yield from (service_faults(workload.model, split) for split in splits)
+        this = serving.service(problem, workload, catalog)
+        for split in serving.every_split(this, False):
+            yield service_faults(workload.model, split, this.engine.one_host)
     else:
         run = tuning.run_of(problem, workload)
         yield from (training_faults(run.model, run.framework, item) for item in tuning.every_layout(run, False))

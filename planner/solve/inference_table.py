@@ -18,7 +18,8 @@ from planner.solve.ranking import quantity_of
 from planner.solve.renting import any_price, market_of, offers_for
 from planner.solve.room import bounded
 from planner.solve.rules import reads
-from planner.solve.scale import SCALES, steps
+from planner.solve.scale import steps
+from planner.solve.service_paces import Paces, needed
 from planner.solve.serving import Form, Service
 from planner.solve.serving_pace import Load
 from planner.solve.structure import Split, divides
@@ -133,7 +134,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
     tensor = array([s.tensor for s in all_splits])
     pipeline = array([s.pipeline for s in all_splits])
-    unit = array([serving_support.together(this, s) for s in all_splits])
+    unit, nodes = array([s.per_node for s in all_splits]), array([s.nodes for s in all_splits])
 
     clock.look()
     memory = _memory(this, pairs, gpus)
@@ -143,7 +144,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
     peak = array([[serving.peak_flops(this, f, g) for g in gpus] for f in clock.watched(all_forms)])[form, gpu]
     refused = [[serving.refusals(this, f, g) for g in gpus] for f in clock.watched(all_forms)]
-    tpot = ttft = None
+    load = None
     if workload.model.architecture is not None:
         load = Load(
             weights,
@@ -154,16 +155,22 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             peak,
             array([serving_pace.link_of(g) for g in gpus])[gpu],
             numpy.array([serving_pace.host_of(g) for g in gpus])[gpu],
+            nodes[split],
         )
-        with numpy.errstate(divide="ignore", invalid="ignore"):
-            tpot, ttft = serving_pace.speeds(this, load)
+    pace = Paces(this, load, offers)
 
     # Replicas, then offers.
     copies = [serving.replica_counts(this, s) for s in all_splits]
-    base, replicas = _replicated(this, copies, split, tpot, ttft, scaled(problem, workload))
+    base, replicas = _replicated(this, copies, split, pace, scaled(problem, workload))
+    spans = bool((nodes > 1).any())
+    if spans:
+        left = array([[serving.may_span(this, fixed, g.id, s.nodes) for g in gpus] for s in all_splits])[split, gpu]
+        base, replicas = base[left[base]], replicas[left[base]]
     total_gpus = replicas * (tensor * pipeline)[split][base]
-    placed = place(gpus, offers, market_of(problem, workload), gpu[base], total_gpus, unit[split][base])
+    market = market_of(problem, workload, spans)
+    placed = place(gpus, offers, market, gpu[base], total_gpus, unit[split][base], nodes=nodes[split][base])
     base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
+    tpot, ttft = pace.of(base, placed.network)
 
     distinct = numpy.unique(replicas)
     totals = numpy.unique(total_gpus)
@@ -174,6 +181,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "tensor_parallel": Axis(tuple(Fraction(s.tensor) for s in all_splits), split[base]),
         "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in all_splits), split[base]),
         "expert_parallel": Axis(tuple(Fraction(s.expert) for s in all_splits), split[base]),
+        "nodes": Axis(tuple(Fraction(s.nodes) for s in all_splits), split[base]),
         "weights": Axis(tuple(f.weights for f in all_forms), form[base]),
         "kv_cache": Axis(tuple(f.kv_cache for f in all_forms), form[base]),
         "activations": Axis(tuple(f.activations for f in all_forms), form[base]),
@@ -189,7 +197,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "quality": lambda: quality[form[base]],
         "power": lambda: power[gpu[base]] * total_gpus,
     }
-    outcomes |= _times(this, tpot, ttft, base, replicas, placed.costs)
+    outcomes |= _times(this, tpot, ttft, replicas, placed.costs)
     for name in ("kv_tokens", "max_concurrency", "max_context"):
         outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
@@ -209,8 +217,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     rule = f"{workload.name}.tensor_parallel"
     broken[rule] = broken.get(rule, False) | splitting[split][base]
     if this.demand is not None:
-        need = _needed(this, len(split), tpot, ttft)
-        broken[f"{workload.name}.demand"] = replicas < need[base]
+        broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), tpot, ttft)
     return Table(
         workload,
         len(base),
@@ -248,31 +255,19 @@ def scaled(problem: Problem, workload: Workload) -> bool:
     )
 
 
-def _needed(this: Service, rows: int, tpot: Column | None, ttft: Column | None) -> Column:
-    """Return the replicas that sustain the demand, a billion where a replica's rate is unknown (the rule of thumb)."""
-    import numpy
-
-    assert this.demand is not None
-    if tpot is None:
-        return numpy.full(rows, 10**9)
-    rate = steps("throughput", serving_pace.request_rate(this, 1, tpot, ttft))
-    wanted = int(this.demand * SCALES["throughput"])
-    return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
-
-
 def _replicated(
     this: Service,
     copies: list[list[int]],
     split: Column,
-    tpot: Column | None,
-    ttft: Column | None,
+    pace: Paces,
     told: bool,
 ) -> tuple[Column, Column]:
     """Return rows and their replicas: all that the plan offers, or from the fewest that sustain the demand on.
 
     More replicas than the demand needs never cost less. Only where they are `told` apart by a rule or an objective
     are more than the fewest kept: all that a plan offers, else up to so many GPUs as an unsaid number may be and a few
-    more. Where none is enough the most are kept, to say by how much.
+    more. Where none is enough the most are kept, to say by how much. Where a replica may span hosts, so many are kept
+    as the slowest network between them asks for.
     """
     import numpy
 
@@ -285,7 +280,8 @@ def _replicated(
         start = (numpy.cumsum(lengths) - lengths)[split]
         within = numpy.arange(len(base)) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         return base, flat[numpy.repeat(start, repeat) + within] if len(base) else base
-    need = _needed(this, len(split), tpot, ttft)
+    need = needed(this, len(split), *pace.fastest())
+    most_needed = needed(this, len(split), *pace.slowest()) if pace.spans else need
     base_parts, replica_parts = [], []
     for number, offered in enumerate(copies):
         rows = numpy.flatnonzero(split == number)
@@ -293,12 +289,12 @@ def _replicated(
             continue
         listed = numpy.array(offered, dtype=numpy.int64)
         first = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
-        last = first
+        last = numpy.minimum(numpy.searchsorted(listed, most_needed[rows]), len(listed) - 1) if pace.spans else first
         if told:
             most = serving.counts(this.workload, "replicas") or serving.counts(this.workload, "gpus")
             beyond = len(listed) - 1 if most else numpy.minimum(first + FEW, len(listed) - 1)
             usual = numpy.searchsorted(listed, serving.GPUS_UNSAID, side="right") - 1
-            last = numpy.maximum(first, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
+            last = numpy.maximum(last, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
         repeat = last - first + 1
         bounded(int(repeat.sum()), "numbers of replicas")
         within = numpy.arange(int(repeat.sum())) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
@@ -310,19 +306,19 @@ def _replicated(
 
 
 def _times(
-    this: Service, tpot: Column | None, ttft: Column | None, base: Column, replicas: Column, costs: Column
+    this: Service, tpot: Column | None, ttft: Column | None, replicas: Column, costs: Column
 ) -> dict[str, Callable[[], Column]]:
     names = ("tpot", "ttft", "throughput", "cost_per_token")
     if tpot is None or ttft is None:
-        return dict.fromkeys(names, partial(unknown, len(base)))
+        return dict.fromkeys(names, partial(unknown, len(replicas)))
 
     def rate() -> Column:
-        found: Column = serving_pace.rates(this, replicas, tpot[base], ttft[base])
+        found: Column = serving_pace.rates(this, replicas, tpot, ttft)
         return found
 
     return {
-        "tpot": lambda: steps("tpot", tpot[base]),
-        "ttft": lambda: steps("ttft", ttft[base]),
+        "tpot": lambda: steps("tpot", tpot),
+        "ttft": lambda: steps("ttft", ttft),
         "throughput": lambda: steps("throughput", rate()),
         "cost_per_token": lambda: steps("cost_per_token", costs / 3.6e9 / rate()),
     }

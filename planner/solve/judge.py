@@ -19,7 +19,7 @@ from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.scale import SCALES, UNKNOWN, steps, value
 from planner.solve.serving import Form, Service
 from planner.solve.serving_pace import Load
-from planner.solve.structure import Split, divides, service_faults
+from planner.solve.structure import SPLIT, Split, divides, service_faults
 
 if TYPE_CHECKING:
     from planner.solve.table import Table
@@ -61,7 +61,9 @@ def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
     return int(found)
 
 
-def hardware(problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int) -> tuple[Gpu, Renting]:
+def hardware(
+    problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int, nodes: int = 1
+) -> tuple[Gpu, Renting]:
     """Return the GPU and what is rented for a choice; raise Unknown where the offer is gone or holds no such group."""
     gpu = problem.gpus.get(str(choice.get("gpu")))
     if gpu is None:
@@ -71,7 +73,7 @@ def hardware(problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int
         raise Unknown(f"there is no offer `{choice.get('offer')}`")
     if offer.gpu != gpu.id:
         raise Unknown(f"`{offer.id}` has no {gpu.id}")
-    found = renting(offer, str(choice.get("market", "on_demand")), gpus, unit)
+    found = renting(offer, str(choice.get("market", "on_demand")), gpus, unit, nodes)
     if found is None:
         raise Unknown(f"`{offer.id}` does not rent {gpus} GPUs in groups of {unit} that way")
     return gpu, found
@@ -86,12 +88,10 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     """Return a choice of an inference workload as a candidate."""
     workload = this.workload
     form = Form(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
-    split = Split(
-        count(choice, "tensor_parallel"), count(choice, "pipeline_parallel"), count(choice, "expert_parallel")
-    )
+    split = Split(*(count(choice, name) for name in SPLIT))
     replicas = count(choice, "replicas")
     gpus = replicas * split.gpus
-    gpu, rented = hardware(problem, choice, gpus, serving_support.together(this, split))
+    gpu, rented = hardware(problem, choice, gpus, split.per_node, split.nodes)
     whole = placed(choice, rented.offer, gpus)
     parts = serving_memory.parts(this, form, split, gpu)
     usable = serving_memory.usable_bytes(this, gpu)
@@ -108,9 +108,9 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
         held = _held(this, form, split, gpu, budget)
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in _CAPACITIES}
-    times, need = _times(this, form, split, gpu, parts, replicas, rented.cost)
+    times, need = _times(this, form, split, gpu, parts, replicas, rented)
     outcomes |= times
-    faults = service_faults(this.model, split)
+    faults = service_faults(this.model, split, this.engine.one_host)
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable)
@@ -157,7 +157,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         None,
         outcomes,
         tuple(broken + more),
-        (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.gpus, False)),
+        (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.nodes)),
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
@@ -220,7 +220,7 @@ _BESIDE = ("activations", "logits", "overhead")
 
 
 def _times(
-    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, cost: int
+    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, rented: Renting
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
     peak = serving.peak_flops(this, form, gpu)
@@ -236,6 +236,8 @@ def _times(
         peak,
         serving_pace.link_of(gpu),
         serving_pace.host_of(gpu),
+        split.nodes,
+        rented.network,
     )
     tpot, ttft = serving_pace.speeds(this, load)
     rate = serving_pace.rates(this, replicas, tpot, ttft)
@@ -243,7 +245,7 @@ def _times(
         "tpot": steps("tpot", tpot),
         "ttft": steps("ttft", ttft),
         "throughput": steps("throughput", rate),
-        "cost_per_token": steps("cost_per_token", cost / 3.6e9 / rate) if rate else UNKNOWN,
+        "cost_per_token": steps("cost_per_token", rented.cost / 3.6e9 / rate) if rate else UNKNOWN,
     }
     need = 0
     if this.demand is not None:

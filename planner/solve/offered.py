@@ -13,6 +13,7 @@ from planner.solve import layerwise, serving
 from planner.solve.renting import market_of, offers_listed
 from planner.solve.serving import Service
 from planner.solve.structure import (
+    SPLIT,
     Fault,
     Layout,
     Split,
@@ -55,6 +56,7 @@ COUNTS = (
     "tensor_parallel",
     "pipeline_parallel",
     "expert_parallel",
+    "nodes",
     "context_parallel",
     "data_parallel",
     "shard_replicas",
@@ -79,7 +81,7 @@ def _fractional(workload: Workload, choice: Mapping[str, Value]) -> list[Fault]:
 
 
 def _count(choice: Mapping[str, Value], name: str) -> int:
-    value = choice[name]
+    value = choice.get(name, Fraction(1)) if name == "nodes" else choice[name]
     assert isinstance(value, Fraction)
     return int(value)
 
@@ -92,8 +94,8 @@ def _service(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
             yield from _mix(this, str(choice[name]), offered)
         else:
             yield from _one_of(name, str(choice[name]), offered)
-    split = Split(*(_count(choice, f"{name}_parallel") for name in ("tensor", "pipeline", "expert")))
-    faults = list(service_faults(this.model, split))
+    split = Split(*(_count(choice, name) for name in SPLIT))
+    faults = list(service_faults(this.model, split, this.engine.one_host))
     if not divides(this.model, split.tensor):
         faults.append(Fault("tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
     yield from faults
@@ -108,7 +110,11 @@ def _service(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
             ("tensor_parallel", split.tensor, [item.tensor for item in every]),
             ("pipeline_parallel", split.pipeline, [item.pipeline for item in every if item.tensor == split.tensor]),
             ("expert_parallel", split.expert, [item.expert for item in every if item.tensor == split.tensor]),
+            ("nodes", split.nodes, [item.nodes for item in every if item.gpus == split.gpus]),
         )
+    elif not serving.may_span(this, False, str(choice["gpu"]), split.nodes):
+        spans = serving.nodes_by_gpu(this, False)
+        yield from _one_of("nodes", split.nodes, spans.get(str(choice["gpu"]), spans[""]))
     if copies not in serving.replica_counts(this, split):
         name = "gpus" if "gpus" in this.workload.domains and "replicas" not in this.workload.domains else "replicas"
         yield Fault(name, "a number that the plan leaves", Fraction(gpus if name == "gpus" else copies))

@@ -42,24 +42,27 @@ def place(
     total: Column,
     unit: Column,
     known_rents: dict[int, list[Renting]] | None = None,
+    nodes: Column | None = None,
 ) -> Placed:
-    """Join rows (GPU type, GPUs in all, GPUs that stay together) to what can be rented for them.
+    """Join rows (GPU type, GPUs in all, GPUs that stay together, hosts of a replica) to what can be rented for them.
 
     `known_rents` keeps what was found for the next question about the same GPU types and offers.
     """
     import numpy
 
     key = (gpu.astype(numpy.int64) << 40) | (total.astype(numpy.int64) << 16) | unit.astype(numpy.int64)
+    if nodes is not None:
+        key |= (nodes.astype(numpy.int64) - 1) << 56
     cases, which = numpy.unique(key, return_inverse=True)
     pools: dict[tuple[str, str], int] = {}
     known: list[Offer] = []
     columns: list[tuple[int, ...]] = []
     first, count = [], []
     for case in clock.watched(cases.tolist()):
-        model, number, together = case >> 40, (case >> 16) & 0xFFFFFF, case & 0xFFFF
+        model, number, together = (case >> 40) & 0xFFFF, (case >> 16) & 0xFFFFFF, case & 0xFFFF
         found = None if known_rents is None else known_rents.get(case)
         if found is None:
-            found = rentings(offers.get(gpus[model].id, ()), market, number, together)
+            found = rentings(offers.get(gpus[model].id, ()), market, number, together, (case >> 56) + 1)
             if known_rents is not None:
                 known_rents[case] = found
         first.append(len(columns))

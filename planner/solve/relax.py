@@ -23,6 +23,7 @@ TRIED = (
     "weights",
     "kv_cache",
     "replicas",
+    "nodes",
     "tensor_parallel",
     "pipeline_parallel",
     "checkpointing",
@@ -52,11 +53,14 @@ def withheld(
         if offered is None:
             continue
         value = _without(problem, workload, name, table_of)
+        if value is None and name == "gpus" and workload.kind == "inference" and "nodes" not in workload.domains:
+            wide = replace(workload, domains=_opened(problem, workload, "nodes"))  # more than one host has, if stated
+            value = _without(problem, wide, name, table_of)
         if value is not None:
             yield Conflict(f"{workload.name}.{name}", value, said(offered))
 
 
-STATED = ("weights", "kv_cache", "method", "optimizer", "precision")
+STATED = ("nodes", "weights", "kv_cache", "method", "optimizer", "precision")
 """The decisions that keep their stated default where a plan does not mention them."""
 
 
@@ -136,6 +140,8 @@ def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[
         domains[name] = tuple(item.id for item in problem.formats.values() if name in item.roles)
     elif row.type == "word" and not row.free:
         domains[name] = tuple(row.words)
+    elif name == "nodes":
+        domains[name] = tuple(Fraction(count) for count in BY_KIND[workload.kind][name].everything)
     elif name == "replicas":
         domains[name] = tuple(Fraction(count) for count in range(1, 65))
     return domains

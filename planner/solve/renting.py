@@ -20,6 +20,8 @@ NETWORK = 1_250_000_000
 nodes of the catalog state 100 and more, instances of one GPU 0.1 to 100."""
 TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 """Outcomes of a training that hosts and their network change."""
+SERVING_TIMES = ("tpot", "ttft", "throughput", "cost_per_token", "replicas", "gpus", "power")
+"""Outcomes of a service that they change, of it or of how many replicas sustain its demand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,21 @@ def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
         yield item
 
 
-def renting(offer: Offer, market: str, gpus: int, unit: int) -> Renting | None:
+def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
+    """Return the most GPUs on one host of what a workload may rent, by GPU."""
+    out: dict[str, int] = {}
+    for item in offers_listed(problem, workload):
+        offer = problem.offers[item.id]
+        size = max(MOST_SOLD_SINGLY, offer.gpus) if offer.sold_by == "gpu" else offer.gpus
+        out[offer.gpu] = max(size, out.get(offer.gpu, 1))
+    return out
+
+
+def renting(offer: Offer, market: str, gpus: int, unit: int, nodes: int = 1) -> Renting | None:
     """Return what holds `gpus` in groups of `unit` that stay within one instance; None where none can.
 
-    An instance can be shared where the unit is a power of two that divides it: such units always pack without a gap.
+    `nodes` such groups are one replica, and fewer hosts could not hold them. An instance can be shared where the unit
+    is a power of two that divides it: such units always pack without a gap.
     """
     price = offer.spot if market == "spot" else offer.price
     if price is None:
@@ -80,9 +93,11 @@ def renting(offer: Offer, market: str, gpus: int, unit: int) -> Renting | None:
             return None
         instances = -(-gpus // each)
         host = most // each * each
+        if host * (nodes - 1) >= unit * nodes:
+            return None
         return _available(offer, Renting(offer, market, instances, instances * price, 0, *_reach(offer, gpus, host)))
     groups_each = offer.gpus // unit
-    if groups_each == 0:
+    if groups_each == 0 or groups_each * (nodes - 1) >= nodes:
         return None
     instances = -(-(gpus // unit) // groups_each)
     packs = unit & (unit - 1) == 0 and offer.gpus % unit == 0 and offer.gpus > 1
@@ -97,14 +112,10 @@ def _reach(offer: Offer, gpus: int, host: int) -> tuple[int, int]:
     return host, NETWORK if offer.network is None else offer.network
 
 
-def hosts_note(found: Renting, together: int, timed: bool) -> tuple[str, ...]:
-    """Return what is assumed where `together` GPUs that work as one are on several hosts; `timed` where their network
-    counts."""
-    hosts = -(-together // found.per_host)
-    if hosts == 1 or (timed and found.offer.network is not None):
+def hosts_note(found: Renting, hosts: int) -> tuple[str, ...]:
+    """Return what is assumed where `hosts` work as one."""
+    if hosts == 1 or found.offer.network is not None:
         return ()
-    if not timed:
-        return (f"a replica spans {hosts} hosts: the time their network takes is not counted",)
     return (f"{hosts} hosts work as one over an assumed {NETWORK / 1.25e8:g} Gbit/s: the offer states no `network`",)
 
 
@@ -126,8 +137,8 @@ class Market:
     faster: bool = False
 
 
-def market_of(problem: Problem, workload: Workload) -> Market:
-    """Return how a workload's offers are told apart."""
+def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
+    """Return how a workload's offers are told apart; `spans` is whether a replica of a service may span hosts."""
     markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
     told = {"offer", "provider", "region", "market"}
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
@@ -136,11 +147,13 @@ def market_of(problem: Problem, workload: Workload) -> Market:
     read = {name for condition in conditions for name in reads(condition, workload.name)}
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
-    joined = workload.kind == "training"
-    faster = joined and (by_run(problem.workloads) or not read.isdisjoint(TIMES))
+    training = workload.kind == "training"
+    joined = training or spans
+    faster = joined and (by_run(problem.workloads) or not read.isdisjoint(TIMES if training else SERVING_TIMES))
+    faster = faster or (spans and "demand" in workload.given)
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
-    moved = joined and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
+    moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
     whole = moved or any_price(problem, workload)
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster)
 
@@ -167,7 +180,7 @@ def any_price(problem: Problem, workload: Workload) -> bool:
     return False
 
 
-def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> list[Renting]:
+def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, nodes: int = 1) -> list[Renting]:
     """Return the rentings that can matter: the cheapest of each kind that a rule distinguishes, and every limited one.
 
     Where workloads may share instances, every offer that can be shared is kept as well; where hosts and their network
@@ -177,7 +190,7 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int) -> l
     kinds: dict[tuple[str, ...], list[Renting]] = {}
     for offer in offers:
         for way in market.markets:
-            found = renting(offer, way, gpus, unit)
+            found = renting(offer, way, gpus, unit, nodes)
             if found is None:
                 continue
             if offer.available is not None or market.any_price or (market.shared and found.slots):

@@ -7,7 +7,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,7 @@ from planner.physics import inference, quality
 from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve import layerwise
+from planner.solve.renting import largest_hosts
 from planner.solve.scale import SCALES, UNKNOWN
 from planner.solve.structure import Split, divides, experts_of, layers_of, service_faults
 
@@ -29,6 +30,8 @@ GPUS_DEMANDED = 4096
 WITHIN_NODE = 8
 """The largest tensor-parallel group that is tried where the plan does not say: one node of eight."""
 STAGES = 8
+HOSTS = 64
+"""The most hosts that a replica spans: what `nodes` can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Service:
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
     beside: inference.Beside = field(default_factory=inference.Beside)
     by_sequence: bool = False
+    hosts: Callable[[], dict[str, int]] = dict
+    """The most GPUs on a host of what may be rented, by GPU."""
 
     def attention(self, split: Split) -> int:
         """Ranks of a split that share the heads; one where each has sequences of its own."""
@@ -98,6 +103,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         native.bits if native is not None and native.bits > 16 else Fraction(16),
         beside=_beside(problem, workload, catalog),
         by_sequence=given["attention_parallel"] == "data",
+        hosts=lambda: largest_hosts(problem, workload),
     )
 
 
@@ -190,11 +196,44 @@ def counts(workload: Workload, name: str) -> list[int] | None:
 
 def splits(this: Service, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
-    return [split for split in every_split(this, fixed) if not any(service_faults(this.model, split))]
+    one_host = this.engine.one_host
+    return [split for split in every_split(this, fixed) if not any(service_faults(this.model, split, one_host))]
 
 
 def every_split(this: Service, fixed: bool) -> list[Split]:
     """Return what a plan leaves of splits, whether they can be or not."""
+    nodes = sorted({count for some in nodes_by_gpu(this, fixed).values() for count in some}) or [1]
+    return [split if count == 1 else replace(split, nodes=count) for split in _on_gpus(this, fixed) for count in nodes]
+
+
+def nodes_by_gpu(this: Service, fixed: bool) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of hosts that a replica may span, by GPU, "" for all that are not named.
+
+    What the plan offers; else one, or as many as the smallest of its replicas needs of the largest hosts.
+    """
+    key = ("nodes", fixed)
+    if key not in this.known:
+        said, spans = counts(this.workload, "nodes"), {}
+        if said is None and {"gpus", "tensor_parallel", "pipeline_parallel"} & this.workload.domains.keys():
+            left = _on_gpus(this, fixed)
+            if "gpus" in this.workload.domains:
+                left = [split for split in left if replica_counts(this, split)]
+            least = min((split.gpus for split in left), default=1)
+            needed = {gpu: -(-least // most) for gpu, most in this.hosts().items()} if least > 1 else {}
+            spans = {gpu: (count,) for gpu, count in needed.items() if count <= HOSTS}
+        this.known[key] = {"": tuple(said or [1]), **spans}
+    found: dict[str, tuple[int, ...]] = this.known[key]
+    return found
+
+
+def may_span(this: Service, fixed: bool, gpu: str, nodes: int) -> bool:
+    """Return whether a plan leaves it that a replica on a GPU spans so many hosts."""
+    spans = nodes_by_gpu(this, fixed)
+    return nodes in spans.get(gpu, spans[""])
+
+
+def _on_gpus(this: Service, fixed: bool) -> list[Split]:
+    """Return what a plan leaves of splits on one host."""
     workload = this.workload
     allowed = counts(workload, "gpus")
     most = max(allowed) if allowed else GPUS_UNSAID

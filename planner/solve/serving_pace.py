@@ -7,6 +7,7 @@ from typing import Any
 from planner.catalog.records import Gpu
 from planner.physics import time
 from planner.record import dataclass
+from planner.solve.renting import NETWORK
 from planner.solve.serving import Service, number, sixteen_bit
 
 
@@ -22,6 +23,25 @@ class Load:
     peak_flops: Any
     link: Any
     host: Any
+    nodes: Any = 1
+    network: Any = NETWORK
+
+    def at(self, rows: Any, network: Any) -> Load:
+        """Return the load of rows of a table, over a network of each."""
+        own = {name: getattr(self, name)[rows] for name in self.__slots__ if name != "network"}
+        return Load(**own, network=network)
+
+    @property
+    def crossed(self) -> Any:
+        """How often a token goes from one stage to the next over the network between hosts."""
+        groups = (self.nodes > self.pipeline) * 1
+        return groups * (self.pipeline - 1) + (1 - groups) * (self.nodes - 1)
+
+    @property
+    def tensor_link(self) -> Any:
+        """Bytes/s of a tensor group's ring, which enters each of its hosts once."""
+        outside = (self.nodes > self.pipeline) * 1.0
+        return self.link * (1 - outside) + time.lesser(self.link, self.network) * outside
 
 
 def link_of(gpu: Gpu) -> int:
@@ -41,6 +61,7 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
     how, active = time.pace(this.engine), this.model.active_params
     tp, pp = load.tensor, load.pipeline
     batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
+    hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
     step = time.decode_step(
         how,
         weights=load.weights * _reading(this).share(batch),
@@ -49,7 +70,7 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
         batch=batch,
         bandwidth=load.bandwidth,
         peak_flops=load.peak_flops,
-        communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.link, how.collective) / pp,
+        communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.tensor_link, how.collective) / pp,
         offloaded=this.beside.offloaded_weights + this.beside.offloaded_cache,
         host_bandwidth=load.host,
     )
@@ -60,9 +81,12 @@ def speeds(this: Service, load: Load) -> tuple[Any, Any]:
         weights=load.weights * pp,
         bandwidth=load.bandwidth,
         peak_flops=load.peak_flops,
-        communication=time.allreduce(arch.hidden, arch.layers, this.prompt - prefix, tp, load.link, how.collective),
+        communication=time.allreduce(
+            arch.hidden, arch.layers, this.prompt - prefix, tp, load.tensor_link, how.collective
+        )
+        + hop * (this.prompt - prefix),
     )
-    return pp * step, ttft
+    return pp * step + hop * batch, ttft
 
 
 def _reading(this: Service) -> time.Reading:

@@ -65,8 +65,3 @@ def lacking_of(
         if all(mask.any() for mask in masks):
             out.append((row.decision, *masks))
     return out
-
-
-def together(this: Service, split: Split) -> int:
-    """Return how many GPUs of a replica lie on one host: all where the engine is one process, else those of a layer."""
-    return split.gpus if this.engine.one_host else split.tensor

@@ -15,16 +15,26 @@ from planner.record import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How one replica of a service lies on its GPUs."""
+    """How one replica of a service lies on its GPUs, as many on each of its `nodes`."""
 
     tensor: int
     pipeline: int
     expert: int = 1
+    nodes: int = 1
 
     @property
     def gpus(self) -> int:
         """GPUs of one replica; experts are split inside them."""
         return self.tensor * self.pipeline
+
+    @property
+    def per_node(self) -> int:
+        """GPUs of a replica on each of its hosts."""
+        return self.gpus // self.nodes
+
+
+SPLIT = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "nodes")
+"""The decisions that are a split, in the order of its fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +104,21 @@ def divides(model: Model, tensor: int) -> bool:
     return True
 
 
-def service_faults(model: Model, split: Split) -> Iterator[Fault]:
+def service_faults(model: Model, split: Split, one_host: bool = False) -> Iterator[Fault]:
     """Yield the rules that a replica's split breaks, but for the heads' (`divides`), which a table of candidates keeps
     as a rule of its own.
 
-    Experts are split over the ranks of tensor parallelism (vLLM's `enable_expert_parallel`, SGLang's `ep_size`).
+    Experts are split over the ranks of tensor parallelism (vLLM's `enable_expert_parallel`, SGLang's `ep_size`). Hosts
+    have whole stages, or stages whole hosts; an engine of `one_host` is one process.
     """
     yield from _common(model, split.pipeline, split.expert)
+    if one_host and split.nodes > 1:
+        yield Fault("nodes", "1, the engine's one process", Fraction(split.nodes))
+    elif split.gpus % split.nodes:
+        yield Fault("nodes", f"a divisor of the {split.gpus} GPUs of a replica", Fraction(split.nodes))
+    elif split.per_node % split.tensor and split.tensor % split.per_node:
+        needs = f"a multiple or divisor of pipeline_parallel = {split.pipeline}"
+        yield Fault("nodes", needs, Fraction(split.nodes))
     if split.tensor % split.expert:
         yield Fault("expert_parallel", f"a divisor of tensor_parallel = {split.tensor}", Fraction(split.expert))
 

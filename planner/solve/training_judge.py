@@ -101,7 +101,7 @@ def judge(
         memory.peak_moment,
         outcomes,
         tuple(broken + more),
-        (*memory.approximate, *hosts_note(rented, layout.gpus, True)),
+        (*memory.approximate, *hosts_note(rented, -(-layout.gpus // rented.per_host))),
         memory.moments,
         unsaid,
         rented.slots > 0,

@@ -61,16 +61,17 @@ class Row:
         return self.offer.name, self.market
 
 
-def alone(offer: Offer, gpus: int, together: int) -> tuple[int, bool] | None:
+def alone(offer: Offer, gpus: int, together: int, nodes: int = 1) -> tuple[int, bool] | None:
     """Return the instances that hold `gpus` in groups that must stay together, and whether others may share them.
 
-    Groups that are a power of two and divide an instance pack without a gap, whoever they belong to.
+    Groups that are a power of two and divide an instance pack without a gap, whoever they belong to. So many `nodes` as
+    there are groups of a replica are not more than needed.
     """
-    if offer.singly:
-        return (gpus, False) if together <= 8 else None
-    groups = offer.gpus // together
-    if not groups:
+    groups = (8 if offer.singly else offer.gpus) // together
+    if not groups or (nodes > 1 and groups * (nodes - 1) >= nodes):
         return None
+    if offer.singly:
+        return gpus, False
     packs = offer.gpus > 1 and together.bit_count() == 1 and offer.gpus % together == 0
     return -(-(gpus // together) // groups), packs
 
@@ -83,17 +84,44 @@ def rows_of(plan: Plan) -> list[list[Row]]:
         gpus = job.sets.get("gpu")
         every.append((job, [offer for offer in offers if gpus is None or offer.gpu in gpus], physics.choices(job)))
     held = [
-        [(job, offer, choice) for offer in offers for choice in choices if _alone(offer, choice) is not None]
+        [
+            (job, offer, choice)
+            for offer in offers
+            for choice in _on_hosts(plan, job, offer, choices)
+            if _alone(offer, choice) is not None
+        ]
         for job, offers, choices in every
     ]
     physics.learn(item for items in held for item in items)
     return [[row for item in items for row in _rows(*item)] for items in held]
 
 
+def _on_hosts(plan: Plan, job: Job, offer: Offer, choices: Sequence[physics.Choice]) -> list[physics.Choice]:
+    """Return choices with the hosts of a replica of a service: one, or as many as the smallest replica needs (SPEC §1).
+
+    Each host has whole stages, or a stage whole hosts.
+    """
+    if job.kind == "training":
+        return list(choices)
+    mine = [item for item in plan.offers if item.name in job.sets["offer"] and item.gpu == offer.gpu]
+    largest = max(8 if item.singly else item.gpus for item in mine)
+    sizes = [(int(dict(choice)["gpus"]) // int(dict(choice)["replicas"]), choice) for choice in choices]
+    nodes = -(-min((size for size, _ in sizes), default=1) // largest)
+    out = []
+    for size, choice in sizes:
+        tensor, each = int(dict(choice)["tensor_parallel"]), size // nodes
+        if size % nodes == 0 and (each % tensor == 0 or tensor % each == 0):
+            out.append((*choice, ("nodes", str(nodes))))
+    return out
+
+
 def _alone(offer: Offer, choice: physics.Choice) -> tuple[int, bool] | None:
     """Return what a choice rents where nobody else is; None where no instance holds it, or too few are there."""
     chosen = dict(choice)
-    found = alone(offer, int(chosen["gpus"]), int(chosen["tensor_parallel"]))
+    together, nodes = int(chosen["tensor_parallel"]), int(chosen.get("nodes", 1))
+    if "nodes" in chosen:
+        together = int(chosen["gpus"]) // int(chosen["replicas"]) // nodes
+    found = alone(offer, int(chosen["gpus"]), together, nodes)
     return None if found is None or (offer.limit is not None and found[0] > offer.limit) else found
 
 

@@ -35,6 +35,7 @@ def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
                 "tensor_parallel": Fraction(tp),
                 "pipeline_parallel": Fraction(pp),
                 "expert_parallel": Fraction(1),
+                "nodes": Fraction(1),
                 "weights": weights,
                 "kv_cache": cache,
                 "activations": "bf16",

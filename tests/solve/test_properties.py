@@ -52,7 +52,8 @@ def cost_of(text: str, folder: Path) -> int:
 
 
 def test_more_inventory_never_costs_more(tmp_path: Path) -> None:
-    costs = [cost_of(FLEET.replace("available = 3", f"available = {count}"), tmp_path) for count in range(5)]
+    single = FLEET.replace('3.1-8B"; context = 4096; concurrency = 8;', '3.1-8B"; context = 4096; concurrency = 2;')
+    costs = [cost_of(single.replace("available = 3", f"available = {count}"), tmp_path) for count in range(5)]
     assert costs == sorted(costs, reverse=True)
     assert costs[0] > costs[-1]
 
