@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import accuracy_graphs as captured  # noqa: E402
+import accuracy_pages as paged  # noqa: E402
 import accuracy_rows as measured  # noqa: E402
 import accuracy_time as speed  # noqa: E402
 import accuracy_training as training  # noqa: E402
@@ -233,6 +234,8 @@ def page(truth: Truth) -> str:
         *_left_groups("peak and overhead, by the budget's sum", beside, statistics.median),
         "",
         *captured.section(truth.catalog),
+        "",
+        *paged.section(truth.catalog),
         "",
         "## Rows left out",
         "",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_graphs
+import accuracy_pages
 
 from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
@@ -355,6 +356,8 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     }
     captured = [row for row in accuracy_graphs.captures(truth.catalog) if row.fitted]
     graphs = {at: accuracy_graphs.quantile(captured, at) for at in CONFIDENCES}
+    stated = [row for row in accuracy_pages.reports(truth.catalog) if row.fitted]
+    pages = {at: accuracy_pages.quantile(stated, at) for at in CONFIDENCES}
     host = {
         "weights": table(files),
         "kv_cache": table(caches),
@@ -365,7 +368,7 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     pools, buffers_ahead = kept(pool_rows(truth)), kept(buffers_rows(truth))
     ahead = table(peaks + buffers_ahead)
     own = {
-        "vllm": {**served, "graphs": graphs},
+        "vllm": {**served, "graphs": graphs, "pages": pages},
         "llama_cpp": host,
         "sglang": {
             **served,

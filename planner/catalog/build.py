@@ -302,6 +302,7 @@ def _release(row: Row) -> Release:
         expert_tokens=_maybe(row, "expert_tokens") or 0,
         communicator_bytes=_maybe(row, "communicator_bytes") or 0,
         falls_back=_fallback(row, "falls_back"),
+        falls_back_mixers=_texts(row, "falls_back_mixers"),
     )
 
 
@@ -327,6 +328,7 @@ def _lack(row: Row) -> Lack:
         since=row.get("since") or "",
         caches=_texts(row, "caches"),
         latent=bool(row.get("latent", False)),
+        families=_texts(row, "families"),
     )
 
 

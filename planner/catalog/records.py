@@ -237,9 +237,9 @@ class Release:
     `graphs_in_budget` says that their estimate comes off the KV cache.
 
     Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160 GiB
-    on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability) it behaves
-    as the release of the second. Ranks that communicate make `communicator_bytes` beside the context. Fused experts
-    take `expert_tokens` at a time, all of them where it is zero.
+    on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability), and for
+    models with one of `falls_back_mixers`, it behaves as the release of the second. Ranks that communicate make
+    `communicator_bytes` beside the context. Fused experts take `expert_tokens` at a time, all of them where it is zero.
     """
 
     since: tuple[int, ...]
@@ -284,6 +284,7 @@ class Release:
     communicator_bytes: int = 0
     expert_tokens: int = 0
     non_torch_paired_bytes: dict[int, int] = field(default_factory=dict)
+    falls_back_mixers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +313,8 @@ class Lack:
     `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets weights in one of
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
     the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
-    one of `caches`, `latent` attention; where `runs_on` lists compute capabilities it is a lack of all others, and
-    where `since` and `until` state versions, of those from the one to before the other.
+    one of `caches`, `latent` attention, a model of one of `families`; where `runs_on` lists compute capabilities it is
+    a lack of all others, and where `since` and `until` state versions, of those from the one to before the other.
     """
 
     decision: str
@@ -331,6 +332,7 @@ class Lack:
     since: str = ""
     caches: tuple[str, ...] = ()
     latent: bool = False
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,7 +365,9 @@ class FormatRow:
 class LackRow:
     """Something an engine does not do; all that is stated must meet. `runs_on` are compute capabilities it runs on."""
 
-    decision: Literal["weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all"]
+    decision: Literal[
+        "weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all", "engine_version"
+    ]
     what: Text
     source: Text
     formats: Words | None = None
@@ -380,6 +382,7 @@ class LackRow:
     since: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
     caches: Words | None = None
     latent: bool = False
+    families: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,9 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         budget[:, cards] = serving_memory.safe_budget(this, profile, most, held, peaks, above, taken)
         if serving_memory.counts_pages(this, profile):
             for row, (form, split) in enumerate(clock.watched(pairs)):
-                for card in cards:
-                    pages = serving_memory.state_pages(this, form, split, gpus[card], int(budget[row, card]))
+                for column, card in enumerate(cards):
+                    both = int(most[row, column]), int(budget[row, card])
+                    pages = serving_memory.state_pages(this, form, split, gpus[card], both)
                     crowded[row, card] = pages is not None and profile.max_sequences > pages
     return Memory(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 

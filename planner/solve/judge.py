@@ -121,7 +121,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
         rule = f"{workload.name}.gpu_memory_utilization"
         broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
-    pages = serving_memory.state_pages(this, form, split, gpu, budgets[1])
+    pages = serving_memory.state_pages(this, form, split, gpu, budgets)
     most = serving.profile_of(this, gpu).max_sequences
     if pages is not None and most > pages:
         hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()

@@ -154,11 +154,18 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             images=given["images"] is not False,
             all_to_all=str(given["all_to_all"]),
             adapters=this.beside.adapters,
+            mixers=_mixers(this.model),
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)
     found: Profile = this.known[key]
     return found
+
+
+def _mixers(model: Model) -> frozenset[str]:
+    """Return the kinds of the model's mixers."""
+    groups = model.architecture.groups if model.architecture is not None else ()
+    return frozenset(str(group.mixer.get("kind")) for group in groups)
 
 
 def sixteen_bit(native: str) -> str:

@@ -229,10 +229,12 @@ def counts_pages(this: Service, profile: Profile) -> bool:
     return any(group.mixer.get("kind") in RECURRENT for group in arch.groups)
 
 
-def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> int | None:
+def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tuple[int, int]) -> int | None:
     """Return how many sequences an engine admits whose states share the cache's pages; None where it does not ask.
 
-    vLLM since 0.20: no more than the pool has pages, where it captures full CUDA graphs.
+    vLLM since 0.20: no more than the pool has pages, where it captures full CUDA graphs. Of the cache's `budgets`,
+    expected and at least, it is the smaller number at the workload's confidence: the pages of the second, and those
+    of the first less the share by which reports had fewer.
     """
     profile, arch = profile_of(this, gpu), this.model.architecture
     if arch is None or not counts_pages(this, profile):
@@ -241,7 +243,12 @@ def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) 
     if key not in this.known:
         fmt = this.formats[form.kv_cache]
         this.known[key] = inference.cache_groups(arch, fmt, profile, this.attention(split), split.pipeline)
-    return inference.pages(budget + this.beside.offloaded_cache, this.known[key], profile.state_pages)
+    groups, held = this.known[key], this.beside.offloaded_cache
+    expected, least = (inference.pages(budget + held, groups, profile.state_pages) for budget in budgets)
+    if expected is None or least is None:
+        return None
+    million = 10**6
+    return min(least, expected * million // (million + inference.margin_ppm(profile, "pages", this.confidence)))
 
 
 def largest_share(this: Service, gpu: Gpu, short: int) -> Fraction:

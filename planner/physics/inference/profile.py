@@ -105,9 +105,14 @@ def is_large(gpu: Gpu | None, row: Release | None = None) -> bool:
     return gpu.memory >= LARGE and not any(name in gpu.id for name in excludes)
 
 
-def on_hardware(engine: Engine, row: Release, gpu: Gpu | None) -> Release:
-    """The release as it behaves on a GPU: below the compute capability it names, as the older one it falls back to."""
+def on_hardware(engine: Engine, row: Release, gpu: Gpu | None, mixers: frozenset[str] = frozenset()) -> Release:
+    """The release as it behaves on a GPU, for a model with these mixers: as the older one that it falls back to.
+
+    It does below the compute capability it names, and for mixers that it leaves to the older engine.
+    """
     least, older = row.falls_back
+    if older and mixers & set(row.falls_back_mixers):
+        return release(engine, older)
     if not least or gpu is None or gpu.vendor != "nvidia" or gpu.compute_capability is None:
         return row
     return release(engine, older) if version_of(gpu.compute_capability) < version_of(least) else row
@@ -208,6 +213,7 @@ def profile(
     images: bool = True,
     all_to_all: str = "gather",
     adapters: int = 0,
+    mixers: frozenset[str] = frozenset(),
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
@@ -216,9 +222,10 @@ def profile(
     `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
     `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
     experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency. With `adapters`
-    every graph is captured twice, with and without them (vllm/v1/cudagraph_dispatcher.py).
+    every graph is captured twice, with and without them (vllm/v1/cudagraph_dispatcher.py). `mixers` are the kinds of
+    the model's layers, some of which a release leaves to its older engine.
     """
-    row = on_hardware(engine, release(engine, version), gpu)
+    row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
     batched = row.max_batched_tokens_large if large else row.max_batched_tokens
     if gpu is not None and row.max_batched_tokens_huge and gpu.memory >= HUGE:

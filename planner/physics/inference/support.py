@@ -21,6 +21,7 @@ def lacks(
         and (not row.sparse or sparse(arch))
         and (not row.latent or latent(arch))
         and (not row.dense or dense(arch))
+        and (not row.families or (arch is not None and arch.family in row.families))
         and (not row.by_sequence or by_sequence)
         and (not row.all_to_all or all_to_all in row.all_to_all)
     )

@@ -275,6 +275,8 @@ def pieces(
     kernels: tuple[ExpertKernel, ...] = (),
 ) -> Pieces:
     """Return what one of `tp` ranks holds of each layer and outside them; the words are those of `weights_per_gpu`."""
+    if layer_split:
+        fmt = replace(fmt, expert_multiple=1)
 
     def layer(index: int, form: Format) -> int:
         return layer_weights(
@@ -355,7 +357,8 @@ def weights_per_gpu(
     `tp` splits matrices, not norms and routers, and replicates KV heads where there are fewer; `ep` of the `tp` ranks
     hold whole experts; `pp` splits the layers, and the fullest stage may hold the heaviest ones. `max_context` adds
     the rotary table. With `layer_split`, as llama.cpp does it, the embedding of an untied model stays on the host and
-    the head counts as one more layer. `kernels` are those the engine takes for experts on the GPU.
+    the head counts as one more layer, and experts lie as in the file. `kernels` are those the engine takes for experts
+    on the GPU.
     """
     held = pieces(
         arch,
