@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import accuracy_graphs as captured  # noqa: E402
 import accuracy_pages as paged  # noqa: E402
 import accuracy_rows as measured  # noqa: E402
+import accuracy_starts as started  # noqa: E402
 import accuracy_time as speed  # noqa: E402
 import accuracy_training as training  # noqa: E402
 from accuracy_rows import Comparison, Truth, kept  # noqa: E402
@@ -203,9 +204,9 @@ def page(truth: Truth) -> str:
         "TensorRT-LLM and transformers have few rows of weights and peaks and take those of vLLM beside their own; all",
         "take the cache's. The overhead of SGLang and TensorRT-LLM holds the share they keep free, in which the errors",
         "of its parts lie; its margin is that of the rule which sizes their cache (cache out of free memory), and what",
-        "they take before it (`fixed`: context, local memory, communication) has that of vLLM's non-torch memory, and",
-        "so has what transformers takes beside tensors, for want of rows. llama.cpp prints what it finds in use beside",
-        "its buffers (`unaccounted`), and has a margin of its own.",
+        "TensorRT-LLM takes before it (`fixed`: context, local memory, communication) has that of vLLM's non-torch",
+        "memory, and so has what transformers takes beside tensors, for want of rows; SGLang's has its own. llama.cpp",
+        "prints what it finds in use beside its buffers (`unaccounted`), and has a margin of its own.",
         "",
         "| engine | part | 80 % | 90 % | 95 % | 99 % |",
         "|---|---|---:|---:|---:|---:|",
@@ -236,6 +237,8 @@ def page(truth: Truth) -> str:
         *captured.section(truth.catalog),
         "",
         *paged.section(truth.catalog),
+        "",
+        *started.section(truth.catalog),
         "",
         "## Rows left out",
         "",

@@ -13,6 +13,7 @@ from typing import Any
 
 import accuracy_graphs
 import accuracy_pages
+import accuracy_starts
 
 from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
@@ -358,6 +359,7 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     graphs = {at: accuracy_graphs.quantile(captured, at) for at in CONFIDENCES}
     stated = [row for row in accuracy_pages.reports(truth.catalog) if row.fitted]
     pages = {at: accuracy_pages.quantile(stated, at) for at in CONFIDENCES}
+    started = [row for row in accuracy_starts.starts(truth.catalog) if row.fitted]
     host = {
         "weights": table(files),
         "kv_cache": table(caches),
@@ -373,7 +375,7 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
         "sglang": {
             **served,
             "overhead": table([row for row in pools if row.engine == "sglang"]),
-            "fixed": table(rests),
+            "fixed": {at: accuracy_starts.quantile(started, at) for at in CONFIDENCES},
         },
         "tensorrt_llm": {
             **served,

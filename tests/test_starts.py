@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import accuracy_graphs  # noqa: E402
 import accuracy_pages  # noqa: E402
+import accuracy_starts  # noqa: E402
 import field_serving as field  # noqa: E402
 
 import planner  # noqa: E402
@@ -28,8 +29,8 @@ DISTURBED = {"eng-0009", "eng-0010", "eng-0011", "eng-0015"}
 
 NOT_YET = {"FI26b"}
 """Reports that are said to fit and did not start: one not understood."""
-REFUSED = {"FI11b"}
-"""Reports that started and are refused: SGLang's cache of DeepSeek-V4."""
+REFUSED: set[str] = set()
+"""Reports that started and are refused."""
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +256,72 @@ def test_lightning_attention_is_left_to_the_old_engine_until_0_10_1() -> None:
     assert (old.max_sequences, old.graph_sizes) == (256, 35)
     assert inference.profile(VLLM, "0.10.1", card, mixers=mixers).max_sequences == 1024
     assert inference.profile(VLLM, "0.9.1", card).max_sequences == 1024
+
+
+def _need(model: str, version: str, context: int, batched: int) -> float:
+    """GiB of fp8 cache that a release of vLLM asks for one sequence of DeepSeek-V4."""
+    arch, fmt = CATALOG.models[f"deepseek-ai/DeepSeek-V4-{model}"].architecture, CATALOG.formats["fp8_e4m3"]
+    assert arch is not None
+    found = inference.profile(VLLM, version, max_batched_tokens=batched)
+    groups = inference.cache_groups(arch, fmt, found)
+    return inference.held(groups, inference.sequences(found, context, 1), found.block) / 2**30
+
+
+@pytest.mark.parametrize(
+    "model, version, context, batched, gib",
+    [
+        ("Pro", "0.29.0", 1 << 20, 16384, 23.32),  # printed: vllm-project/vllm#53961
+        ("Flash", "0.29.0", 32 << 10, 8192, 6.36),  # the others by the code: blocks of 256, 64, 4 and 8 tokens
+        ("Flash", "0.29.0", 1 << 20, 8192, 10.06),
+        ("Pro", "0.29.0", 128 << 10, 8192, 9.62),
+        ("Pro", "0.27.0", 1 << 20, 16384, 24.06),  # blocks of groups of one size
+    ],
+)
+def test_deepseek_v4_takes_blocks_of_one_pool(model: str, version: str, context: int, batched: int, gib: float) -> None:
+    assert _need(model, version, context, batched) == pytest.approx(gib, rel=0.001)
+
+
+def test_more_sequences_of_deepseek_v4_take_blocks_however_short_and_the_batch_once() -> None:
+    arch, fmt = CATALOG.models["deepseek-ai/DeepSeek-V4-Pro"].architecture, CATALOG.formats["fp8_e4m3"]
+    assert arch is not None
+    found = inference.profile(VLLM, "0.29.0", max_batched_tokens=8192)
+    groups, stride = inference.cache_groups(arch, fmt, found), 30 * 46_080 + 31 * 1_728
+    sizes = [inference.held(groups, inference.sequences(found, 4096, count), found.block) for count in (20, 21)]
+    assert sizes[1] - sizes[0] == (4096 // 256 + 2 * 3 + 3 + 17) * stride
+
+
+def test_sglang_counts_the_cache_of_deepseek_v4_by_the_token_of_its_pool() -> None:
+    """15955.85 bytes are printed for Flash (stored public file index:70267455292); FI11b names 0.9113 as the least."""
+    found, fmt = inference.profile(CATALOG.engines["sglang"], "0.5.14"), CATALOG.formats["fp8_e4m3"]
+    for model, each in (("Flash", 15955.85), ("Pro", 23691)):
+        arch = CATALOG.models[f"deepseek-ai/DeepSeek-V4-{model}"].architecture
+        assert arch is not None
+        held = inference.held(inference.cache_groups(arch, fmt, found), inference.Sequences(256_000, 1), found.block)
+        assert held / 256_000 == pytest.approx(each, rel=0.005)
+
+
+def test_what_sglang_has_taken_before_it_loads_is_below_the_safe_end() -> None:
+    """Rows that the margin rests on, and rows kept out of it."""
+    rows = accuracy_starts.starts(CATALOG)
+    ppm = inference.margin_ppm(inference.profile(CATALOG.engines["sglang"]), "fixed", Fraction(95, 100))
+    assert all(row.measured <= row.expected * (1 + ppm / 1e6) + 0.005 for row in rows)
+    assert statistics.median(abs(row.expected - row.measured) for row in rows) <= 0.35
+    assert sum(not row.fitted for row in rows) * 3 >= len(rows)
+
+
+@pytest.mark.parametrize(
+    "model, gpu, cache",
+    [
+        ("deepseek-ai/DeepSeek-V4-Pro", "h200_sxm", "fp8_e4m3"),
+        ("deepseek-ai/DeepSeek-V3.2", "b200", "fp8_e4m3"),
+        ("deepseek-ai/DeepSeek-V3.2", "h200_sxm", "bf16"),
+        ("deepseek-ai/DeepSeek-R1", "b200", "bf16"),
+    ],
+)
+def test_sglang_has_cache_formats_of_its_own(model: str, gpu: str, cache: str) -> None:
+    text = (
+        f'edition 2026\ninference a {{ model = "{model}"; context = 8192; concurrency = 1; engine = sglang\n'
+        f"gpu = {gpu}; gpus = 8; tensor_parallel = 8; pipeline_parallel = 1 }}\n"
+    )
+    chosen = planner.estimate(planner.load("cache.mem", text=text)).answer.workloads[0].chosen  # type: ignore[union-attr]
+    assert chosen.choice["kv_cache"] == cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from planner.catalog.records import (
     Architecture,
+    CacheDefault,
     Engine,
     ExpertKernel,
     Format,
@@ -303,6 +304,7 @@ def _release(row: Row) -> Release:
         communicator_bytes=_maybe(row, "communicator_bytes") or 0,
         falls_back=_fallback(row, "falls_back"),
         falls_back_mixers=_texts(row, "falls_back_mixers"),
+        compressed_pool=row.get("compressed_pool") or "",
     )
 
 
@@ -330,6 +332,10 @@ def _lack(row: Row) -> Lack:
         latent=bool(row.get("latent", False)),
         families=_texts(row, "families"),
     )
+
+
+def _cache_default(row: Row) -> CacheDefault:
+    return CacheDefault(_text(row, "format"), _texts(row, "families"), _text(row, "source"), _texts(row, "runs_on"))
 
 
 def _kernel(row: Row) -> ExpertKernel:
@@ -380,6 +386,7 @@ def build_engine(row: Row) -> Engine:
         conversion_efficiency=_fraction(row, "conversion_efficiency", "1"),
         lacks=tuple(map(_lack, row.get("lacks") or ())),
         expert_kernels=tuple(map(_kernel, row.get("expert_kernels") or ())),
+        cache_defaults=tuple(map(_cache_default, row.get("cache_defaults") or ())),
         one_host=bool(row.get("one_host", False)),
     )
 

@@ -229,7 +229,8 @@ class Release:
     A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own);
     `by_request` says that the tokens reported are those of whole requests, `absorbed` that latent attention keeps its
     products beside its factors. `state_blocks` refuses more sequences than the pool has pages where full graphs are
-    captured. Layers with a window hold `batches_in_flight` batches beside it.
+    captured. Layers with a window hold `batches_in_flight` batches beside it. `compressed_pool` says how the cache of
+    compressed attention is pooled: in blocks of the widest group of layers or of `groups` of one size, or by `tokens`.
 
     CUDA graphs take `graph_bytes`, and `graph_layer_bytes` (by ranks; `graph_vendor_bytes` where a vendor's are larger)
     for each layer and captured size: 1, 2, 4 and on by the steps of `graph_steps` (step, up to), twice as far as there
@@ -285,6 +286,7 @@ class Release:
     expert_tokens: int = 0
     non_torch_paired_bytes: dict[int, int] = field(default_factory=dict)
     falls_back_mixers: tuple[str, ...] = ()
+    compressed_pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +338,19 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheDefault:
+    """The format that an engine keeps the cache of models of these `families` in where nothing is said of it.
+
+    Where `runs_on` lists compute capabilities it does so on GPUs of these alone.
+    """
+
+    format: str
+    families: tuple[str, ...]
+    source: str
+    runs_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name.
 
@@ -372,6 +387,7 @@ class Engine:
     conversion_efficiency: Fraction = Fraction(1)
     lacks: tuple[Lack, ...] = ()
     expert_kernels: tuple[ExpertKernel, ...] = ()
+    cache_defaults: tuple[CacheDefault, ...] = ()
     one_host: bool = False
 
 

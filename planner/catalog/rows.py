@@ -401,6 +401,16 @@ class ExpertKernelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheDefaultRow:
+    """The cache format an engine takes for models of these families by itself, on GPUs of `runs_on` where stated."""
+
+    format: Text
+    families: Words
+    source: Text
+    runs_on: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRow:
     """A serving engine; the shipped catalog is engines.yaml."""
 
@@ -428,6 +438,7 @@ class EngineRow:
     least_capability: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
     lacks: list[LackRow] | None = None
     expert_kernels: list[ExpertKernelRow] | None = None
+    cache_defaults: list[CacheDefaultRow] | None = None
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     offload: str = ""
     margins: dict[str, Any] | None = None

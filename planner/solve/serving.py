@@ -63,6 +63,7 @@ class Service:
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
     beside: inference.Beside = field(default_factory=inference.Beside)
     by_sequence: bool = False
+    cache_default: str = ""
     hosts: Callable[[], dict[str, int]] = dict
     """The most GPUs on a host of what may be rented, by GPU."""
 
@@ -103,8 +104,20 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         native.bits if native is not None and native.bits > 16 else Fraction(16),
         beside=_beside(problem, workload, catalog),
         by_sequence=given["attention_parallel"] == "data",
+        cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
         hosts=lambda: largest_hosts(problem, workload),
     )
+
+
+def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:
+    """Return the format that the engine keeps this model's cache in by itself on every GPU of the plan, if it says."""
+    arch = workload.model.architecture
+    cards = [problem.gpus[str(name)] for name in workload.domains.get("gpu", ()) if str(name) in problem.gpus]
+    for row in engine.cache_defaults:
+        everywhere = not row.runs_on or (bool(cards) and all(card.compute_capability in row.runs_on for card in cards))
+        if arch is not None and arch.family in row.families and everywhere:
+            return row.format
+    return ""
 
 
 def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Recovery]]:
@@ -180,7 +193,7 @@ def forms(this: Service) -> list[Form]:
     out = []
     for how in _texts(domains, "quantization", STATED[this.workload.kind]["quantization"]):
         for act in _texts(domains, "activations", sixteen):
-            for kv in _texts(domains, "kv_cache", sixteen):
+            for kv in _texts(domains, "kv_cache", this.cache_default or sixteen):
                 for weights in _texts(domains, "weights", native):
                     out.append(Form(weights, kv, act, how))
     return out

@@ -25,6 +25,9 @@ DEEPEP: Final = 2**30
 NODE: Final = 8
 LOW_LATENCY_TOKENS: Final = 256
 
+COMPRESSED_LIVES: Final = Fraction(21, 10)
+"""How often the parts of a token of compressed attention are there at the peak: 0.65 MiB of 0.31."""
+
 CHUNK: Final = 64
 """Tokens of a chunk of a gated delta net."""
 
@@ -65,6 +68,29 @@ def activations(
             largest = max(largest, 2 * (passing + min(tokens, chunk or tokens) * routed))
         if kind(group.mixer) == "gdn":
             largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
+    return largest
+
+
+def compressed(arch: Architecture, tokens: int, tp: int = 1, ep: int = 1) -> int:
+    """Peak of one forward pass of compressed attention (DeepSeek-V4) in vLLM; zero for other models.
+
+    A token has four residual streams and their mixture, the attention's output for 64 heads or 128 however few the
+    rank has, its queries, the indexer's, and the routed experts' workspace (vLLM 0.27, models/deepseek_v4). The parts
+    live about twice: 0.65 MiB a token of DeepSeek-V4-Flash, 5.30 GiB at 8,224 and 1.39 at 2,048
+    (MiaAI-Lab/DeepSeek-v4-Flash-One-DGX-Spark#4), one pair.
+    """
+    largest = 0
+    for group in arch.groups:
+        mixer, ffn = group.mixer, group.ffn
+        if kind(mixer) != "compressed":
+            continue
+        heads, size = int(mixer["heads"]), int(mixer["head_dim"])
+        each = 16 * arch.hidden + 2 * size * (max(64, heads) + -(-heads // tp))
+        each += 3 * int(mixer.get("index_heads") or 0) * int(mixer.get("index_dim") or 0)
+        if kind(ffn) == "moe":
+            inner = -(-int(ffn["inter"]) // max(1, tp // ep))
+            each += 2 * int(ffn["topk"]) * (max(inner, arch.hidden) + max(2 * inner, arch.hidden))
+        largest = max(largest, ceil(COMPRESSED_LIVES * each * tokens))
     return largest
 
 
@@ -134,6 +160,8 @@ def peak(
     if latent:  # before version 0.8 vLLM prefills latent attention whole
         tokens = max(tokens, profile.whole_prompt)
     forward = activations(arch, tokens, tp, ep, ranks, profile.expert_tokens)
+    if profile.budget == "utilization":
+        forward = max(forward, compressed(arch, tokens, tp, ep))
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler

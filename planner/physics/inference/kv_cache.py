@@ -123,23 +123,23 @@ def layer_cache(
             token = width * bits + (scale_bits if bits < 16 else 0)
             if bits < 16 and (mixer.get("index_dim") or mixer.get("index_shared")):
                 token = latent * bits + LATENT_SCALE_BITS * -(-latent // 128) + 16 * rope
-            return LayerCache(token + _index_bits(mixer), None, Fraction(0))
+            return LayerCache(token + index_bits(mixer), None, Fraction(0))
         case "compressed":
             rate = int(mixer.get("rate") or 0)
             if not rate:
                 return _local(mixer, bits, windows)
-            return LayerCache((_entry_bits(mixer, bits) + _index_bits(mixer)) / rate, None, Fraction(0))
+            return LayerCache((entry_bits(mixer, bits) + index_bits(mixer)) / rate, None, Fraction(0))
     state, convolution = _state_elements(group, hidden)
     return LayerCache(Fraction(0), None, Fraction(-(-state // tp) * state_bits + -(-convolution // tp) * 16))
 
 
-def _index_bits(mixer: Mapping[str, Any]) -> Fraction:
+def index_bits(mixer: Mapping[str, Any]) -> Fraction:
     """Bits of an indexer's key, in fp8 with its scales."""
     width = int(mixer.get("index_dim") or 0)
     return Fraction(8 * width + INDEX_SCALE_BITS * -(-width // 128))
 
 
-def _entry_bits(mixer: Mapping[str, Any], bits: Fraction) -> Fraction:
+def entry_bits(mixer: Mapping[str, Any], bits: Fraction) -> Fraction:
     """Bits of what is key and value at once in compressed attention."""
     size, rope = int(mixer["head_dim"]), int(mixer["rope"])
     if bits >= 16:
@@ -149,7 +149,7 @@ def _entry_bits(mixer: Mapping[str, Any], bits: Fraction) -> Fraction:
 
 def _local(mixer: Mapping[str, Any], bits: Fraction, windows: bool) -> LayerCache:
     window = int(mixer["window"]) if windows else None
-    return LayerCache(_entry_bits(mixer, bits), window, Fraction(0), beside="window")
+    return LayerCache(entry_bits(mixer, bits), window, Fraction(0), beside="window")
 
 
 def beside_caches(group: Layers, bits: Fraction, windows: bool = True) -> tuple[LayerCache, ...]:

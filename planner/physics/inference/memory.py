@@ -7,7 +7,7 @@ from fractions import Fraction
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.engine import MICRO_BATCH, exchange, fixed, graphs, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
-from planner.physics.inference.paging import paged
+from planner.physics.inference.paging import paged, pooled
 from planner.physics.inference.profile import Profile
 from planner.physics.inference.vision import towers
 from planner.physics.inference.weights import adapters, weights_per_gpu
@@ -71,6 +71,9 @@ def cache_groups(
     arch: Architecture, fmt: Format, profile: Profile, tp: int = 1, pp: int = 1
 ) -> list[tuple[int, LayerCache]]:
     """The layers of the fullest stage with what each holds, in this KV format and as this engine keeps them."""
+    whole = pooled(arch, fmt, profile.compressed_pool, pp)
+    if whole is not None:
+        return whole
     bits, scale_bits = format_bits(fmt)
     found = layer_caches(
         arch,

@@ -8,9 +8,18 @@ to the size, and a recurrent state takes whole pages as large as a block of toke
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any, Final
 
-from planner.physics.inference.kv_cache import LayerCache
+from planner.catalog.records import Architecture, Format
+from planner.physics.architecture import kind
+from planner.physics.inference.kv_cache import (
+    LayerCache,
+    entry_bits,
+    format_bits,
+    index_bits,
+)
 
 Groups = list[tuple[int, LayerCache]]
 
@@ -54,3 +63,87 @@ def pages(budget: int, groups: Groups, per_sequence: int) -> int | None:
     page = max(cache.state_bits for cache in states) / per_sequence
     size = min(count for count, cache in groups if count and (cache.token_bits or cache.state_bits))
     return int(8 * max(0, budget) // (page * size))
+
+
+POOL_BLOCK: Final = 256
+"""Tokens of a block of compressed attention (vLLM, models/deepseek_v4/attention.py; SGLang's page)."""
+WINDOW_BLOCK: Final = 64
+PAGE_STEP: Final = {True: 576, False: 512}
+"""What a page is rounded up to, of a cache below 16 bit and of one in 16 bit."""
+RING: Final = 128
+"""Tokens of the windows' pool for which SGLang keeps one ring of the numbers being pooled."""
+WINDOW_SHARE: Final = Fraction(1, 10)
+"""SGLang's pool of windows, of the tokens of the whole (swa_full_tokens_ratio)."""
+
+
+def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | None:
+    """The cache of compressed attention (DeepSeek-V4) as an engine pools it; None for other models, and engines.
+
+    vLLM: every kind of cache is paged by itself, all take blocks from one pool, and a block costs the whole stride
+    whichever takes it: of the widest group of layers (`widest`), or until 0.28 of groups of one size (`groups`).
+    SGLang: so many bytes for each token of the pool, a tenth of them with windows and states (`tokens`;
+    model_executor/pool_configurator.py, _get_bytes_per_full_token).
+    """
+    if not how or not arch.groups or any(kind(group.mixer) != "compressed" for group in arch.groups):
+        return None
+    bits, _ = format_bits(fmt)
+    counts: dict[int, int] = defaultdict(int)
+    for group in arch.groups:
+        counts[int(group.mixer.get("rate") or 0)] += -(-group.count // pp)
+    mixers = {int(group.mixer.get("rate") or 0): group.mixer for group in arch.groups}
+    rated = {rate: count for rate, count in counts.items() if rate}
+    entry = entry_bits(next(iter(mixers.values())), bits) / 8
+    indexes = {rate: index_bits(mixers[rate]) / 8 for rate in rated}
+    pools = {rate: _pool_bytes(mixers[rate]) for rate in rated}
+    if how == "tokens":
+        whole = sum((count * (entry + indexes[rate]) / rate for rate, count in rated.items()), Fraction(0))
+        windows = sum(counts.values()) * entry + sum(
+            count * sum(pools[rate]) * Fraction(_overlap(mixers[rate]) * rate, RING) for rate, count in rated.items()
+        )
+        return [(1, LayerCache(8 * (whole + WINDOW_SHARE * windows), None, Fraction(0), block=POOL_BLOCK))]
+    step = PAGE_STEP[bits < 16]
+    pages = {
+        rate: sum(_up(size * POOL_BLOCK / rate, step) for size in (entry, indexes[rate]) if size) for rate in rated
+    }
+    every, widest = sum(counts.values()), max(rated.values())
+    shared = min(range(widest, every + 1), key=lambda size: (_rounding(size, every, rated, widest), -size))
+    stride = (
+        sum(count * pages[rate] for rate, count in rated.items())
+        if how == "widest"
+        else shared * sum(pages[rate] for rate in rated)
+    )
+    found: Groups = [(1, LayerCache(Fraction(8 * stride, POOL_BLOCK), None, Fraction(0), block=POOL_BLOCK))]
+    window = int(next(iter(mixers.values()))["window"])
+    found.append((-(-every // shared), _beside(stride, window, WINDOW_BLOCK, "window")))
+    for rate in sorted(rated):
+        found.append((1, _beside(stride, _overlap(mixers[rate]) * rate, _page_tokens(mixers[rate]), "state")))
+    return found
+
+
+def _beside(stride: int, window: int, block: int, name: str) -> LayerCache:
+    """A cache of a window that takes one block more than the window has, as it starts anywhere in one."""
+    return LayerCache(Fraction(8 * stride, block), window + block, Fraction(0), beside=name, block=block)
+
+
+def _overlap(mixer: Mapping[str, Any]) -> int:
+    """Windows of tokens that a pool of compressed attention spans: two where it has an indexer."""
+    return 2 if mixer.get("index_dim") else 1
+
+
+def _page_tokens(mixer: Mapping[str, Any]) -> int:
+    """Tokens of a page of the numbers being pooled."""
+    return 4 if mixer.get("index_dim") else 8
+
+
+def _pool_bytes(mixer: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of a token being pooled: a value and a score in fp32, of the entry and of the indexer's key."""
+    each = 2 * _overlap(mixer) * 4
+    return each * int(mixer["head_dim"]), each * int(mixer.get("index_dim") or 0)
+
+
+def _rounding(size: int, every: int, rated: Mapping[int, int], widest: int) -> int:
+    return sum(-(-count // size) * size for count in (widest, every, *rated.values()))
+
+
+def _up(size: Fraction, step: int) -> int:
+    return int(-(-size // step)) * step

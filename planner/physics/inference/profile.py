@@ -69,6 +69,7 @@ class Profile:
     expert_tokens: int = 0
     expert_kernels: tuple[ExpertKernel, ...] = ()
     non_torch_paired: tuple[tuple[int, int], ...] = ()
+    compressed_pool: str = ""
 
     def __hash__(self) -> int:
         # Profiles of one workload differ in few figures; to hash the fractions among them takes longer than to compare.
@@ -281,4 +282,5 @@ def profile(
         expert_tokens=row.expert_tokens,
         expert_kernels=kernels(engine, version, gpu),
         non_torch_paired=tuple(sorted(row.non_torch_paired_bytes.items())),
+        compressed_pool=row.compressed_pool,
     )
