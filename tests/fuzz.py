@@ -122,8 +122,7 @@ def folder_of(where: Path) -> Path:
     return where
 
 
-QUICK = ("fix", "check", "fix", "check")
-TURN = ("solve", *QUICK, "why", *QUICK[:2], "test", *QUICK, "diff")
+TURN = ("solve", "fix", "why", "check", "test", "fix", "diff", "check")
 """The verbs that plans go through in turn: more of them through what takes least."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from .fleets import fleet
 from .verdict import faults
 
-FLEETS = 900
+FLEETS = 2000
 EACH = 20
 """Fleets of one test."""
 

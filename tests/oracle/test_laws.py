@@ -8,7 +8,7 @@ import pytest
 
 from .laws import LAWS
 
-PLANS = 24
+PLANS = 60
 EACH = 12
 """Plans of one test."""
 
