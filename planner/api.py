@@ -21,7 +21,8 @@ from planner.diagnostics import Diagnostic
 from planner.plan import Loaded as Plan
 from planner.plan import load_plan, shipped_catalog
 from planner.report.thumb import Thumb
-from planner.solve.candidate import Answer, Solved, TooWide
+from planner.solve.answer import Answer, Solved
+from planner.solve.candidate import TooWide
 
 __all__ = ["Estimate", "Plan", "PlanError", "Result", "Review", "check", "estimate", "load", "solve"]
 

@@ -15,11 +15,11 @@ from planner.language.resolve import resolve
 from planner.language.schema import BY_KIND, QUANTITIES, Quantity
 from planner.report import figures
 from planner.report.explain import lines_for
-from planner.solve import solve, table_of
-from planner.solve.judge import judge_row
+from planner.solve import solve
+from planner.solve.columns.rules import breaks, broken_by, penalties
+from planner.solve.columns.table import Table
+from planner.solve.kinds import judge_row, table_of
 from planner.solve.rules import measure
-from planner.solve.screen import breaks, broken_by, penalties
-from planner.solve.table import Table
 from planner.syntax.parse import parse
 from planner.trials.run import run
 

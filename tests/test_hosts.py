@@ -9,9 +9,10 @@ import pytest
 
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
-from planner.solve import estimate, solve, table_of
-from planner.solve.candidate import Answer, Candidate
-from planner.solve.judge import judge_row
+from planner.solve import estimate, solve
+from planner.solve.answer import Answer
+from planner.solve.candidate import Candidate
+from planner.solve.kinds import judge_row, table_of
 
 CATALOG, _ = load()
 HOSTS = """

@@ -31,7 +31,7 @@ from planner.lock.read import Lock
 from planner.lock.verify import verify
 from planner.review import review
 from planner.solve import solve
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 ROOT = Path(__file__).parents[1]
 CHAT = (ROOT / "examples/chat.mem").read_text()

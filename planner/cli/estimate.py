@@ -21,7 +21,7 @@ from planner.language.compose import Words
 if TYPE_CHECKING:
     from planner.language.problem import Problem
     from planner.plan import Loaded
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
 
 
 def estimate(

@@ -14,7 +14,7 @@ from planner.diagnostics import Diagnostic
 from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
 
 if TYPE_CHECKING:
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
 
 __all__ = ["Loaded", "Shipped", "exists", "load_plan", "report", "seconds", "shipped_catalog", "unreadable"]
 

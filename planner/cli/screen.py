@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from planner.diagnostics import Diagnostic
     from planner.language.problem import Problem
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
 
 FORMATS = ("table", "json", "markdown", "html")
 """The forms of an answer; `planner.report.answer` renders them."""

@@ -15,7 +15,7 @@ from planner.record import dataclass
 
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
 
 
 def solve(

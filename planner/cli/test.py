@@ -17,7 +17,7 @@ from planner.plan import is_shared
 if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
     from planner.language.problem import Problem
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
     from planner.trials.run import Verdict
 
 

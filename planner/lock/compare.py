@@ -8,7 +8,7 @@ from typing import Any
 from planner.lock.lock import workload
 from planner.lock.read import Lock
 from planner.record import dataclass
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 HIDDEN = frozenset({"provider", "region"})
 """Choices that follow from the offer and are not told apart from it."""

@@ -15,7 +15,7 @@ from planner.catalog.catalog import KINDS, Catalog
 from planner.language.defaults import DEFAULTS
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
-from planner.solve.renting import offers_listed
+from planner.solve.rent.rental import offers_listed
 from planner.syntax.layout import Statement, statements
 from planner.syntax.lines import Word, flat
 from planner.syntax.tokens import tokenize

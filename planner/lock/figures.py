@@ -14,8 +14,9 @@ from planner.language.problem import Problem
 from planner.lock.lock import document
 from planner.lock.read import Lock
 from planner.record import dataclass
-from planner.solve.candidate import Answer, Candidate, Part, Solved
-from planner.solve.objective import objective_of
+from planner.solve.answer import Answer, Part, Solved
+from planner.solve.candidate import Candidate
+from planner.solve.choose.goal_values import objective_of
 
 MOST = 20
 """So many differences of one lock are told one by one."""

@@ -17,7 +17,8 @@ from planner.language.problem import Problem
 from planner.lock.digest import catalog_digests, import_digests, plan_digest
 from planner.lock.rows import used
 from planner.lock.text import dump, number
-from planner.solve.candidate import Answer, Solved, shown_outcomes
+from planner.solve.answer import Answer, Solved
+from planner.solve.candidate import shown_outcomes
 from planner.syntax.files import write
 
 __all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]

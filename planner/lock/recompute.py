@@ -16,9 +16,9 @@ from planner.lock.lock import stated
 from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate, ruled_outcomes
+from planner.solve.columns.steps import SCALES
+from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import broken_rules
-from planner.solve.scale import SCALES
-from planner.solve.together import settle_costs
 
 FOLLOWS = ("provider", "region")
 """Quantities of a choice that follow from its offer."""
@@ -35,7 +35,8 @@ def value(written: Any) -> Value:
 
 def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], catalog: Catalog) -> Candidate | None:
     """Return the candidate of a choice with what it costs and breaks now, None where it can no longer be had."""
-    from planner.solve.judge import Unknown, judge
+    from planner.solve.judging import Unknown
+    from planner.solve.kinds import judge
 
     try:
         return judge(problem, workload, _decided(workload, choice), catalog)
@@ -98,7 +99,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
     What is summed or divided is made anew of what it is made of: the total of its parts, the headroom of the total,
     the cost of the recorded price.
     """
-    from planner.solve.judge import headroom
+    from planner.solve.judging import headroom
 
     row = lock.workloads[workload.name]
     choice = {key: value(written) for key, written in row["choice"].items()}

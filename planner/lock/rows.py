@@ -14,8 +14,8 @@ from planner.lock.digest import row_digest
 from planner.lock.text import number
 from planner.physics import quality
 from planner.physics.inference.profile import release
-from planner.solve import layerwise
 from planner.solve.candidate import Candidate
+from planner.solve.inference import layerwise
 
 Facts = dict[str, Any]
 PRICES = {"on_demand": "on_demand_usd_per_hour", "spot": "spot_usd_per_hour"}

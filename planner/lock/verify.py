@@ -16,9 +16,10 @@ from planner.lock.read import Lock
 from planner.lock.recompute import FOLLOWS, contradictions, recompute, value, with_recorded_offers
 from planner.lock.since import Row, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
 from planner.lock.text import number
-from planner.solve.candidate import Broken, Candidate, Solved
-from planner.solve.offered import unoffered
-from planner.solve.together import broken_together, settle_costs
+from planner.solve.answer import Solved
+from planner.solve.candidate import Broken, Candidate
+from planner.solve.choose.offered import unoffered
+from planner.solve.rent.sharing import broken_together, settle_costs
 
 
 def verify(

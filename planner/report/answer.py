@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import cleaned, shown
 from planner.language.problem import Problem
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 FORMATS = ("table", "json", "markdown", "html")
 UNTITLED = "The plan"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.compose import Words
     from planner.language.problem import Problem
-    from planner.solve.candidate import Answer
-    from planner.solve.whole import Whole
+    from planner.solve.answer import Answer
+    from planner.solve.inference.sizes import Whole
 
 ROWS = 12
 """So many cards are shown: with what stands above them, one screen of 24 lines."""
@@ -63,7 +63,7 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
 
     `words` are those of the command line.
     """
-    from planner.solve.whole import whole
+    from planner.solve.inference.sizes import whole
 
     workload = problem.workloads[0]
     rows = [item.best for item in answer.hardware if item.best is not None]

@@ -8,8 +8,9 @@ from fractions import Fraction
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.report import figures, phrases
-from planner.solve.candidate import Answer, Candidate
-from planner.solve.ranking import SUMMED, UPWARDS
+from planner.solve.answer import Answer
+from planner.solve.candidate import Candidate
+from planner.solve.objective import SUMMED, UPWARDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Filtered, Hint, Solved, Standing, shown_outcomes
+from planner.solve.answer import Answer, Filtered, Solved, Standing
+from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 
 KEYS = {
     "tpot": "tpot_s",

@@ -6,7 +6,7 @@ from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
 from planner.language.problem import Problem
 from planner.report import phrases
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 
 def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:

@@ -11,7 +11,8 @@ from planner.language.problem import Problem, Value
 from planner.language.schema import QUANTITIES
 from planner.record import dataclass
 from planner.report import figures
-from planner.solve.candidate import Broken, Candidate, Conflict, Hint, Part, unsupported
+from planner.solve.answer import Conflict, Part
+from planner.solve.candidate import Broken, Candidate, Hint, unsupported
 
 PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""

@@ -10,8 +10,9 @@ from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front
-from planner.solve.candidate import EXPECTED, Answer, Broken, Candidate, Part, Solved
-from planner.solve.together import amount, instances
+from planner.solve.answer import Answer, Part, Solved
+from planner.solve.candidate import EXPECTED, Broken, Candidate
+from planner.solve.rent.sharing import amount, instances
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from planner.diagnostics.shown import cleaned
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.report.lines import Line, clamp, coloured, flow, listed, plain, prose
-from planner.solve.candidate import Answer, Standing
+from planner.solve.answer import Answer, Standing
 
 INDENT = 20
 

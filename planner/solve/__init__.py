@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.language.problem import Problem, Value, Workload
-    from planner.solve.candidate import Answer, Conflict
-    from planner.solve.table import Table
+    from planner.solve.answer import Answer, Conflict
+    from planner.solve.columns.table import Table
 
 
 def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, rows: str = "all") -> Table:
@@ -25,10 +25,10 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
     clock.look()
     try:
         if workload.kind == "training":
-            from planner.solve import training_table
+            from planner.solve.training import table as training_table
 
             return training_table.table(problem, workload, catalog, fixed, rows)
-        from planner.solve import inference_table
+        from planner.solve.inference import table as inference_table
 
         return inference_table.table(problem, workload, catalog, fixed)
     except OverflowError as reason:
@@ -52,7 +52,8 @@ def solve(
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
     from planner.solve import clock
-    from planner.solve.candidate import Answer, TooWide
+    from planner.solve.answer import Answer
+    from planner.solve.candidate import TooWide
 
     try:
         with clock.limited(time_limit):
@@ -78,8 +79,8 @@ def _solve(
 
     from planner.solve import clock
     from planner.solve.candidate import TooWide
-    from planner.solve.choose import choose
-    from planner.solve.limits import searched
+    from planner.solve.choose.choose import choose
+    from planner.solve.choose.search_limits import searched
 
     report("enumerating candidates")
     tables = tables_of(problem, catalog, rows="fitting" if pareto else "best")
@@ -100,7 +101,7 @@ def _solve(
         except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
             answer = replace(answer, reproducible=False)
     if pareto and answer.workloads:
-        from planner.solve.pareto import front
+        from planner.solve.choose.front import front
 
         report(f"trading {' against '.join(pareto)}")
         with suppress(clock.OutOfTime, TooWide):
@@ -122,7 +123,7 @@ def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: M
 
     from planner.solve import clock
     from planner.solve.candidate import TooWide
-    from planner.solve.standing import standings
+    from planner.solve.choose.hardware import standings
 
     if answer.outcome not in ("optimal", "feasible", "infeasible"):
         return answer
@@ -144,10 +145,9 @@ def _alone(problem: Problem, catalog: Catalog) -> tuple[Conflict, ...]:
     """
     from dataclasses import replace
 
-    from planner.solve.conflict import conflict_of
-    from planner.solve.renting import MONEY
-    from planner.solve.screen import broken_by
-    from planner.solve.standing import fits
+    from planner.solve.choose.conflict import conflict_of
+    from planner.solve.columns.rules import broken_by, fits
+    from planner.solve.rent.rental import MONEY
 
     found = {}
     for name, table in tables_of(problem, catalog, rows="telling").items():
@@ -171,9 +171,9 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
 
     from planner.solve import clock
     from planner.solve.candidate import TooWide
-    from planner.solve.judge import judge_row
-    from planner.solve.ranking import UNITS
-    from planner.solve.relax import paired, unmentioned, verified, withheld
+    from planner.solve.choose.remedies import paired, unmentioned, verified, withheld
+    from planner.solve.kinds import judge_row
+    from planner.solve.objective import UNITS
 
     def made(changed: Problem, other: Workload) -> Table:
         return table_of(changed, other, catalog, rows="best")
@@ -205,7 +205,7 @@ def _ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]
             return _joined(out), False
 
     def fits(changed: Problem) -> bool:
-        from planner.solve.choose import choose
+        from planner.solve.choose.choose import choose
 
         nonlocal complete
         try:
@@ -239,7 +239,7 @@ def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:
 
 def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str = "all") -> dict[str, Table]:
     """Return the table of every workload; workloads that are alike but for their names share one."""
-    from planner.solve.alike import alike, renamed
+    from planner.solve.classes import alike, renamed
 
     first = alike(problem)
     known = {item.name: item for item in problem.workloads}
@@ -253,7 +253,7 @@ def estimate(problem: Problem, catalog: Catalog, time_limit: float = 30.0) -> An
     `time_limit` is in seconds: what takes longer is "unknown". Raise TooWide where a figure is too large to be counted.
     """
     from planner.solve import clock
-    from planner.solve.candidate import Answer
+    from planner.solve.answer import Answer
 
     try:
         with clock.limited(time_limit):
@@ -265,10 +265,10 @@ def estimate(problem: Problem, catalog: Catalog, time_limit: float = 30.0) -> An
 def _estimate(problem: Problem, catalog: Catalog) -> Answer:
     import numpy
 
-    from planner.solve.candidate import Answer, Solved
-    from planner.solve.judge import judge_row
+    from planner.solve.answer import Answer, Solved
+    from planner.solve.kinds import judge_row
+    from planner.solve.rent.sharing import settle_costs
     from planner.solve.rules import slack
-    from planner.solve.together import settle_costs
 
     chosen = {}
     for name, table in tables_of(problem, catalog, fixed=True).items():

@@ -1,40 +1,222 @@
-"""An objective's value for chosen candidates: for who has an answer and wants its figures, without a table."""
+"""The order of candidates: the objective as written, then the tie-breaks, then the alphabet.
+
+Tie-breaks are, in this order: lower cost (where all workloads are trainings that say `tokens`: lower total cost, then
+shorter duration), fewer rented GPUs, higher quality, faster, fewer used GPUs, more headroom. Over several workloads
+they are sums; the time of each workload counts by itself, in the order of their names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from planner.language.problem import Goal, Problem
-from planner.solve.audit import goal_values
-from planner.solve.candidate import Candidate, Part
-from planner.solve.ranking import HUGE, UNITS, is_worst, quantity_of, scale_of
-from planner.solve.rules import holds_together
+from planner.language.fields import FIELDS_BY_KIND
+from planner.language.problem import Goal, Problem, by_run
+from planner.language.schema import BY_KIND
+from planner.record import dataclass
+from planner.solve.candidate import Candidate
+from planner.solve.columns.rules import penalties
+from planner.solve.columns.steps import SCALES, UNKNOWN
+from planner.solve.columns.table import Table
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
 
 
-def penalty_of(problem: Problem, chosen: Mapping[str, Candidate]) -> int:
-    """Return what the preferences that an answer does not satisfy add to its cost, in micro-dollars per hour."""
-    return sum(wish.worth for wish in problem.preferences if not holds_together(wish.condition, problem, chosen))
+HUGE = 2**52
+"""What an unknown outcome adds to a goal: more than any known one, and small enough for sums below 2^53."""
+SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
+"""What the workloads of a plan have together; of everything else an objective is as good as the worst of them."""
+UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
+"""Quantities of which more is better; of all others less."""
+RENTED = "rented"
+"""GPUs of the instances that are rented, idle ones too."""
+PACE = "pace"
+"""The time of a workload's step: `tpot` of an inference, `step_time` of a training."""
+PACES = {"inference": "tpot", "training": "step_time"}
+AFTER_MONEY = (
+    Goal(RENTED, "minimize", None),
+    Goal("quality", "maximize", None),
+    Goal(PACE, "minimize", None),
+    Goal("gpus", "minimize", None),
+    Goal("headroom", "maximize", None),
+)
 
 
-def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:
-    """Return a goal's value and bound in canonical units; of the cost, what broken preferences add stands apart.
+def ties(problem: Problem) -> tuple[Goal, ...]:
+    """Return what decides between answers that are equal in the objective, before the alphabet."""
+    # of equal runs the one that breaks fewer preferences
+    money = ("total_cost", "duration", "cost") if by_run(problem.workloads) else ("cost",)
+    return (*(Goal(name, "minimize", None) for name in money), *AFTER_MONEY)
 
-    What nobody knows of a workload has no value.
+
+UNITS = {
+    "cost": "USD/h",
+    "memory": "bytes",
+    "host_memory": "bytes",
+    "tpot": "s",
+    "ttft": "s",
+    "step_time": "s",
+    "duration": "s",
+    "total_cost": "USD",
+    "throughput": "tok/s",
+    "power": "W",
+    "kv_tokens": "tokens",
+    "max_context": "tokens",
+    "cost_per_token": "USD/tok",
+}
+
+
+def scale_of(goal: Goal) -> int:
+    """Return in how many steps a unit of a goal is counted."""
+    return SCALES.get(quantity_of(goal), 1)
+
+
+def quantity_of(goal: Goal) -> str:
+    """Return the quantity of a goal, without the workload it may name."""
+    return goal.quantity.rpartition(".")[2]
+
+
+def counts_for(goal: Goal, workload: str) -> bool:
+    """Return whether a workload adds to a goal: every one, unless the goal names another."""
+    owner = goal.quantity.rpartition(".")[0]
+    return owner in ("", "fleet", workload)
+
+
+def is_worst(goal: Goal, workloads: int) -> bool:
+    """Return whether a goal is the worst of several workloads' figures rather than their sum."""
+    return workloads > 1 and goal.quantity.rpartition(".")[0] in ("", "fleet") and quantity_of(goal) not in SUMMED
+
+
+def worst_places(problem: Problem) -> frozenset[int]:
+    """Return which parts of the objective are as good as their worst workload; tie-breaks are sums."""
+    count = len(problem.workloads)
+    return frozenset(place for place, goal in enumerate(problem.goals) if is_worst(goal, count))
+
+
+def together(values: Iterable[int], worst: bool) -> int:
+    """Return what several workloads' parts of a goal come to, in steps to be minimised."""
+    return max(values) if worst else sum(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The columns of a table that decide between rows, most important first, all to be minimised.
+
+    `worst` are the places among `all` whose goal is the worst of the workloads' figures; the others are sums.
     """
-    scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
-    unit = UNITS.get(quantity_of(goal), "1")
-    over = "worst" if is_worst(goal, workloads) else "sum"
-    if value >= HUGE:
-        return Part(goal.quantity, goal.direction, None, None, unit, over)
-    paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
-    found = Fraction(value - paid, scale)
-    proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
-    return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
+
+    goals: tuple[Column, ...]
+    ties: tuple[Column, ...]
+    worst: frozenset[int] = frozenset()
+
+    @property
+    def all(self) -> tuple[Column, ...]:
+        """All columns in order."""
+        return (*self.goals, *self.ties)
+
+    def led_by(self, first: Column) -> Keys:
+        """Return the keys behind another column."""
+        return Keys((first, *self.goals), self.ties, frozenset(place + 1 for place in self.worst))
+
+    def beside(self, others: Sequence[int | None]) -> Keys:
+        """Return the keys where the other workloads stay: no better than the worst of theirs in each goal."""
+        import numpy
+
+        goals = tuple(
+            values if most is None else numpy.maximum(values, most)
+            for values, most in zip(self.goals, others, strict=True)
+        )
+        return Keys(goals, self.ties)
 
 
-def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[Part, ...]:
-    """Return the parts of the objective with their values, each its own bound; None where nobody knows a figure."""
-    penalty, count = penalty_of(problem, chosen), len(chosen)
-    values = goal_values(problem, chosen)
-    return tuple(part(goal, value, value, count, penalty) for goal, value in zip(problem.goals, values, strict=True))
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A goal that is the worst of all workloads: its variable counts the `levels` it is above the first, in steps."""
+
+    variable: int
+    levels: tuple[int, ...]
+
+    def value(self, level: int) -> int:
+        """Return a level in steps; one that a bound names lies within the levels."""
+        return self.levels[max(0, min(level, len(self.levels) - 1))]
+
+
+def keys(table: Table, problem: Problem) -> Keys:
+    """Return the ranking columns of a table; a `prefer` that is broken adds its worth to the cost."""
+    worst = worst_places(problem)
+    return Keys(
+        tuple(column(table, goal, problem, place in worst) for place, goal in enumerate(problem.goals)),
+        tuple(column(table, goal, problem) for goal in ties(problem)),
+        worst,
+    )
+
+
+def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> Column:
+    """Return what each row adds to a goal, in steps, to be minimised; of the `worst`, what it has of it."""
+    import numpy
+
+    name = quantity_of(goal)
+    if name == RENTED:
+        return table.instances * numpy.array(table.sizes or [0], dtype=numpy.int64)[table.pool]
+    if name == PACE:
+        name = PACES[table.workload.kind]
+    if not counts_for(goal, table.workload.name) or name not in BY_KIND[table.workload.kind]:
+        return numpy.full(table.rows, -HUGE if worst else 0, dtype=numpy.int64)
+    sign = 1 if goal.direction == "minimize" else -1
+    if name == "cost":
+        found = table.costs
+    elif name in table.outcomes:
+        found = table.outcome(name)
+    elif name in table.axes:
+        axis = table.axes[name]
+        numbers = [int(value) if isinstance(value, Fraction) else index for index, value in enumerate(axis.values)]
+        found = numpy.array(numbers, dtype=numpy.int64)[axis.index]
+    else:
+        return numpy.full(table.rows, HUGE, dtype=numpy.int64)
+    ranked = numpy.where(found == UNKNOWN, HUGE, numpy.clip(sign * found, -HUGE, HUGE))
+    return ranked + penalties(table, problem) if name == "cost" and sign == 1 else ranked
+
+
+def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
+    """Return the row that comes first: smallest in each column in turn, then in alphabetical order."""
+    for values in columns:
+        here = values[rows]
+        rows = rows[here == here.min()]
+        if len(rows) == 1:
+            return int(rows[0])
+    return table.first(rows)
+
+
+def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
+    """Return what a candidate adds to a goal, in steps, to be minimised (as `column` does for rows)."""
+    name = quantity_of(goal)
+    if name == RENTED:
+        return candidate.rented
+    if name == PACE:
+        name = PACES[candidate.kind]
+    if not counts_for(goal, candidate.workload) or name not in BY_KIND[candidate.kind]:
+        return -HUGE if worst else 0
+    sign = 1 if goal.direction == "minimize" else -1
+    if name == "cost":
+        return sign * candidate.cost + (candidate.penalty if sign == 1 else 0)
+    if name == "gpus":
+        return sign * candidate.gpus
+    found = candidate.outcome(name)
+    if not isinstance(found, Fraction):
+        return HUGE
+    return max(-HUGE, min(HUGE, sign * int(found * SCALES.get(name, 1))))
+
+
+MONEY = frozenset({"cost", "total_cost"})
+
+
+def decisive(problem: Problem) -> int:
+    """Return how many parts of the objective say what would be better: those down to the first that is money."""
+    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
+    return len(problem.goals) if money is None else money + 1
+
+
+def is_money(goal: Goal) -> bool:
+    """Return whether a goal is to pay less."""
+    return quantity_of(goal) in MONEY and goal.direction == "minimize"

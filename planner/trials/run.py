@@ -10,7 +10,8 @@ from planner.language.evaluate import evaluate, holds, stated
 from planner.language.problem import Expectation, Measure, Problem, Trial
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
-from planner.solve.candidate import Answer, Candidate
+from planner.solve.answer import Answer
+from planner.solve.candidate import Candidate
 from planner.syntax import tree
 from planner.units.quantity import quantity, show
 

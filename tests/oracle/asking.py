@@ -6,7 +6,7 @@ from functools import cache
 
 from planner import api
 from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 from .asking import solve
 from .fleets import GPUS, fleet, service

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from planner.diagnostics import Diagnostic, Span
 from planner.language.problem import Value
-from planner.solve.candidate import Answer, Broken, Candidate, Conflict, Filtered, Hint, Part, Solved, Standing
+from planner.solve.answer import Answer, Conflict, Filtered, Part, Solved, Standing
+from planner.solve.candidate import Broken, Candidate, Hint
 
 GIB = 2**30
 

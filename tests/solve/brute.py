@@ -8,17 +8,19 @@ from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Value, Workload
-from planner.solve import serving, tuning
+from planner.solve import stated
 from planner.solve.candidate import Candidate
-from planner.solve.judge import Unknown, judge
-from planner.solve.ranking import PACE, RENTED, goal_value, ties
+from planner.solve.judging import Unknown
+from planner.solve.kinds import judge
+from planner.solve.objective import PACE, RENTED, goal_value, ties
+from planner.solve.rent.sharing import broken_together, instances, settle_costs
 from planner.solve.rules import holds_together, speaks_of
 from planner.solve.structure import divides
-from planner.solve.together import broken_together, instances, settle_costs
+from planner.solve.training import space as training_space
 
 
 def numbers(workload: Workload, name: str, default: list[int]) -> list[int]:
-    return serving.counts(workload, name) or default
+    return stated.counts(workload, name) or default
 
 
 def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
@@ -45,17 +47,20 @@ def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
 
 def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     layers = workload.model.architecture.layers  # type: ignore[union-attr]
-    batch = serving.number(workload, "global_batch", 0)
+    batch = stated.number(workload, "global_batch", 0)
     again = [("none", 0), ("selective", layers), *(("full", count) for count in range(1, layers + 1))]
     defaults = (("method", "full"), ("precision", "bf16"), ("optimizer", "adamw"), ("offload", "none"))
     words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
-        for tp, pp in itertools.product(tuning.TENSORS, tuning.pipelines(workload)):
+        for tp, pp in itertools.product(training_space.TENSORS, training_space.pipelines(workload)):
             if total % (tp * pp) or pp > layers:
                 continue
             dp = total // (tp * pp)
             for zero, size, (mode, count), method, precision, optimizer, offload in itertools.product(
-                range(4) if dp > 1 else [0], numbers(workload, "micro_batch", list(tuning.MICRO_BATCHES)), again, *words
+                range(4) if dp > 1 else [0],
+                numbers(workload, "micro_batch", list(training_space.MICRO_BATCHES)),
+                again,
+                *words,
             ):
                 if batch and batch % (dp * size):
                     continue

@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from planner.cli.main import command_line
 from planner.cli.plan import load_plan
-from planner.solve import clock, cpsat, relax, solve
-from planner.solve.candidate import Answer
+from planner.solve import clock, solve
+from planner.solve.answer import Answer
+from planner.solve.choose import remedies
+from planner.solve.fleet import cpsat
 from planner.trials.run import run
 
 SERVICE = 'inference a { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4; gpus in 1..2 }\n'
@@ -147,7 +149,7 @@ def test_what_there_is_no_time_to_try_is_not_proposed(
     whole = answer(text, tmp_path)
     assert whole.outcome == "infeasible" and whole.conflict and whole.reproducible
     with monkeypatch.context() as patch:
-        patch.setattr(relax, "_without", lambda *words: late())
+        patch.setattr(remedies, "_without", lambda *words: late())
         found = answer(text, tmp_path)
     assert found.outcome == "infeasible" and not found.reproducible
     assert {item.rule for item in found.conflict} <= {item.rule for item in whole.conflict}

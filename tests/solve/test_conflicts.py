@@ -13,9 +13,9 @@ from planner.plan import load_plan
 from planner.report.answer import render
 from planner.report.outcome import infeasible
 from planner.solve import solve
-from planner.solve.candidate import Answer, Conflict
-from planner.solve.inference_table import headroom
-from planner.solve.judge import headroom as judged
+from planner.solve.answer import Answer, Conflict
+from planner.solve.columns.rules import headroom
+from planner.solve.judging import headroom as judged
 
 MODEL = 'model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; gpu = l4; gpus = 1'
 

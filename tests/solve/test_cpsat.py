@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from planner.solve import cpsat
-from planner.solve.cpsat import INFINITY, Model
+from planner.solve.fleet import cpsat
+from planner.solve.fleet.cpsat import INFINITY, Model
 
 
 def small(seed: int) -> tuple[Model, dict[int, int], int | None]:

@@ -16,11 +16,16 @@ from planner.catalog.load import load as load_catalog
 from planner.cli import interrupts
 from planner.cli.main import command_line
 from planner.cli.plan import Loaded, load_plan
-from planner.solve import clock, cpsat, layerwise, room, solve, table_of, training_telling
-from planner.solve.candidate import Answer
-from planner.solve.conflict import conflict_of, filtered
-from planner.solve.screen import broken_by
-from planner.solve.standing import standings
+from planner.solve import clock, solve
+from planner.solve.answer import Answer
+from planner.solve.choose.conflict import conflict_of, filtered
+from planner.solve.choose.hardware import standings
+from planner.solve.columns import size
+from planner.solve.columns.rules import broken_by
+from planner.solve.fleet import cpsat
+from planner.solve.inference import layerwise
+from planner.solve.kinds import table_of
+from planner.solve.training import distinct as training_distinct
 
 SERVICE = 'inference a { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4; gpus in 1..2 }\n'
 TRAINING = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; tokens = 1M; %s }\n'
@@ -47,7 +52,7 @@ def loaded(text: str) -> Loaded:
 def test_the_rows_that_tell_say_the_same_as_all_rows(
     quantities: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_telling, "BLOCK", block)
+    monkeypatch.setattr(training_distinct, "BLOCK", block)
     plan = loaded((OWN if "own" in quantities else "") + TRAINING % quantities)
     problem, catalog = plan.problem, plan.catalog
     assert problem is not None
@@ -66,8 +71,8 @@ def test_the_rows_that_tell_are_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     plan = loaded(TRAINING % MISFITS[0])
     assert plan.problem is not None
     whole = table_of(plan.problem, plan.problem.workloads[0], plan.catalog, rows="all").rows
-    monkeypatch.setattr(training_telling, "BLOCK", 100)
-    monkeypatch.setattr(room, "MOST", whole // 4)
+    monkeypatch.setattr(training_distinct, "BLOCK", 100)
+    monkeypatch.setattr(size, "MOST", whole // 4)
     found = solve(plan.problem, plan.catalog)
     assert found.outcome == "infeasible" and found.conflict
 
@@ -82,7 +87,7 @@ def test_the_rows_that_tell_are_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -
 def test_too_many_rows_are_refused_before_they_are_made(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = loaded(text)
     assert plan.problem is not None
-    monkeypatch.setattr(room.bounded, "__defaults__", (1000,))
+    monkeypatch.setattr(size.bounded, "__defaults__", (1000,))
     found = solve(plan.problem, plan.catalog)
     assert found.outcome == "unknown" and "1_000 candidates" in found.refusal
 

@@ -13,10 +13,11 @@ from planner.language.evaluate import holds
 from planner.language.imports import load_text
 from planner.language.problem import Measure, Value
 from planner.language.resolve import resolve
-from planner.solve import clock, cpsat, logic
+from planner.solve import clock
 from planner.solve.candidate import TooWide
-from planner.solve.logic import demand
-from planner.solve.scale import common
+from planner.solve.columns.steps import common
+from planner.solve.fleet import cpsat, logic
+from planner.solve.fleet.logic import demand
 from planner.syntax import tree
 
 BLOCK = 'inference {} {{ model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 4 }}\n'

@@ -17,13 +17,14 @@ from test_oracle import compare, problem_of
 from planner.catalog.load import load as load_catalog
 from planner.language.problem import Problem
 from planner.plan import load_plan
-from planner.solve import solve, table_of, tables_of, tuning
-from planner.solve.choose import choose
-from planner.solve.judge import judge_row
-from planner.solve.scale import SCALES, UNKNOWN
-from planner.solve.screen import broken_by
-from planner.solve.table import Table
-from planner.solve.training_grid import order_of
+from planner.solve import solve, tables_of
+from planner.solve.choose.choose import choose
+from planner.solve.columns.rules import broken_by
+from planner.solve.columns.steps import SCALES, UNKNOWN
+from planner.solve.columns.table import Table
+from planner.solve.kinds import judge_row, table_of
+from planner.solve.training import workload as training_workload
+from planner.solve.training.grid import order_of
 
 MODELS = (
     "Qwen/Qwen2.5-0.5B",
@@ -125,7 +126,7 @@ def test_what_is_picked_answers_as_all_rows_do(seed: int, tmp_path: Path) -> Non
     assert picked.considered == all_rows.considered, text
     assert picked.objective == all_rows.objective, text
     workload = problem.workloads[0]
-    grids = order_of(problem, workload, tuning.run_of(problem, workload).tokens) is not None
+    grids = order_of(problem, workload, training_workload.run_of(problem, workload).tokens) is not None
     for mine, other in zip(picked.workloads, all_rows.workloads, strict=True):
         assert mine.chosen == other.chosen, text
         assert mine.alternatives == other.alternatives, text
@@ -138,7 +139,7 @@ def test_most_plans_are_picked_from_grids(tmp_path: Path) -> None:
     for seed in range(60):
         _, problem = opened(seed, tmp_path)
         workload = problem.workloads[0]
-        found += order_of(problem, workload, tuning.run_of(problem, workload).tokens) is not None
+        found += order_of(problem, workload, training_workload.run_of(problem, workload).tokens) is not None
     assert found >= 40
 
 

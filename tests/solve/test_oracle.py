@@ -15,8 +15,9 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
-from planner.solve import affordable, solve
-from planner.solve.ranking import scale_of
+from planner.solve import solve
+from planner.solve.fleet import cost_cutoff
+from planner.solve.objective import scale_of
 
 GPUS = ("l4", "l40s", "a10g", "rtx_4090", "a100_sxm_80gb")
 
@@ -81,7 +82,7 @@ def test_one_training(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_fleets_of_many_rows(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an answer cannot pay is left out first, where rows are many: here, where they are few."""
-    monkeypatch.setattr(affordable, "FEW", 20)
+    monkeypatch.setattr(cost_cutoff, "FEW", 20)
     test_fleets(seed, tmp_path)
 
 

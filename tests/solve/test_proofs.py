@@ -10,8 +10,10 @@ import pytest
 
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
-from planner.solve import audit, choose, solve
-from planner.solve.candidate import Answer
+from planner.solve import solve
+from planner.solve.answer import Answer
+from planner.solve.choose import choose
+from planner.solve.fleet import audit
 
 MODEL = 'model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4'
 RUN = 'model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; global_batch = 8; precision = bf16; micro_batch = 1'
@@ -178,12 +180,12 @@ def test_what_two_ways_disagree_on_is_not_called_proven(tmp_path: Path, monkeypa
 
 
 def test_an_answer_that_breaks_a_rule_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planner.solve import fleet
+    from planner.solve.fleet import model
 
     text = (
         "offer one { gpu = l4; gpus = 1; price = $1/h; provider = lambda }\n"
         f"inference w {{ {MODEL}; offer = one; gpus = 1 }}\nfleet {{ cost >= $5/h }}\n"
     )
-    monkeypatch.setattr(fleet, "_bound", lambda *words: None)
+    monkeypatch.setattr(model, "add_bound", lambda *words: None)
     with pytest.raises(audit.Contradiction):
         answer(text, tmp_path)

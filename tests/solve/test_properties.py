@@ -12,11 +12,13 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
-from planner.solve import cpsat, solve, tables_of
-from planner.solve.candidate import EXPECTED, Answer, Conflict
-from planner.solve.judge import judge
-from planner.solve.layerwise import layers_of
-from planner.solve.screen import broken_by
+from planner.solve import solve, tables_of
+from planner.solve.answer import Answer, Conflict
+from planner.solve.candidate import EXPECTED
+from planner.solve.columns.rules import broken_by
+from planner.solve.fleet import cpsat
+from planner.solve.inference.layerwise import layers_of
+from planner.solve.kinds import judge
 
 CATALOG, _ = load_catalog()
 MICRO = Fraction(1, 10**6)
@@ -195,7 +197,7 @@ def test_a_table_and_a_single_choice_say_the_same(name: str, tmp_path: Path) -> 
         for quantity, value in one.outcomes.items():
             if quantity.endswith(EXPECTED):
                 continue  # shown beside the safe end, which is the column
-            from planner.solve.scale import value as steps_to
+            from planner.solve.columns.steps import value as steps_to
 
             assert steps_to(quantity, int(table.outcome(quantity)[row])) == value, (quantity, table.name(row))
 

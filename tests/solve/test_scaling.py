@@ -10,7 +10,7 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.solve import estimate, solve
-from planner.solve.candidate import Answer
+from planner.solve.answer import Answer
 
 CATALOG, _ = load_catalog()
 RACK = "offer our_rack { gpu = h100_sxm; gpus = 8; price = $0/h; available = 2 }\n"

@@ -12,12 +12,12 @@ from test_oracle import offers, problem_of, service
 from planner.catalog.load import load as load_catalog
 from planner.language.problem import Problem
 from planner.solve import solve
-from planner.solve.candidate import Answer, Candidate
-from planner.solve.judge import judge
-from planner.solve.ranking import goal_value, is_worst
+from planner.solve.answer import Answer
+from planner.solve.candidate import Candidate
+from planner.solve.kinds import judge
+from planner.solve.objective import decisive, goal_value, is_worst
+from planner.solve.rent.sharing import broken_together, settle_costs
 from planner.solve.rules import holds_together, speaks_of
-from planner.solve.standing import decisive
-from planner.solve.together import broken_together, settle_costs
 
 CATALOG, _ = load_catalog()
 GOALS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.solve.threshold import least
+from planner.solve.fleet.worst_first import least
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 50])

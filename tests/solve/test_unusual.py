@@ -10,8 +10,8 @@ from planner.catalog.load import load as load_catalog
 from planner.language.problem import FleetBound
 from planner.plan import load_plan
 from planner.solve import solve
-from planner.solve.candidate import Answer
-from planner.solve.together import amount
+from planner.solve.answer import Answer
+from planner.solve.rent.sharing import amount
 
 CATALOG = load_catalog()
 CHAT = 'inference chat { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 2; gpu = l4; gpus in 1..2 }\n'

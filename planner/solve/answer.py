@@ -1,0 +1,105 @@
+"""What a solve answers: the choices with their proof, what conflicts, where hardware stands."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from fractions import Fraction
+
+from planner.language.problem import Value
+from planner.record import dataclass
+from planner.solve.candidate import Broken, Candidate, Hint
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One rule of a minimal conflicting set, and the smallest change to it alone that would do.
+
+    `of` is the workload whose set it is, where several workloads have each a set of their own.
+    """
+
+    rule: str
+    relax_to: Value | None
+    has: Value | None
+    unit: str | None = None
+    hints: tuple[Hint, ...] = ()
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the objective with its value and the proven bound, in canonical units; None where it is not known.
+
+    `over` says how it goes over several workloads: their `sum`, or the `worst` of them. `penalty` is what preferences
+    that are not kept add to the value and to the bound.
+    """
+
+    quantity: str
+    direction: str
+    value: Fraction | None
+    bound: Fraction | None
+    unit: str
+    over: str = "sum"
+    penalty: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The answer for one workload: the choice, the next best, and cheaper hardware that breaks a rule.
+
+    `slack` says for each bound of the workload what it has and what the choice takes of it.
+    """
+
+    chosen: Candidate
+    alternatives: tuple[Candidate, ...]
+    rejected: tuple[Candidate, ...]
+    slack: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """How many candidates of a workload on one GPU type break a rule: the answer to "why not the H100?"."""
+
+    workload: str
+    gpu: str
+    rule: str
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a GPU type stands for a workload: its best candidate, or the one that is nearest to keeping every rule.
+
+    `status` is one of `chosen`, `fits` (and is not the best by the objective), `breaks` (a rule, whatever its number
+    and formats), `unsupported` (by the engine or the hardware, whatever formats the plan offers) and `not_offered`
+    (nobody rents it as the plan asks; it has no candidate).
+    """
+
+    workload: str
+    gpu: str
+    status: str
+    best: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
+
+    `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
+    it is kept, `reproducible` is false where a time limit decided. `searched` are the largest numbers that were tried
+    of what a workload leaves open: a proof speaks of no more than that. `hardware` is where every GPU type stands for
+    each workload, where that was asked for.
+    """
+
+    outcome: str
+    objective: tuple[Part, ...]
+    workloads: tuple[Solved, ...]
+    conflict: tuple[Conflict, ...]
+    cost: int | None
+    considered: int
+    filtered: tuple[Filtered, ...] = ()
+    wishes: tuple[tuple[str, bool], ...] = ()
+    reproducible: bool = True
+    pareto: tuple[tuple[Candidate, ...], ...] = ()
+    refusal: str = ""
+    searched: dict[str, dict[str, int]] = field(default_factory=dict)
+    hardware: tuple[Standing, ...] = ()

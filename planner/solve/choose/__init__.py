@@ -1,0 +1,1 @@
+"""The answer: the choice with its proof, alternatives, conflicts and remedies."""

@@ -1,0 +1,261 @@
+"""A workload's candidates with the other workloads as they were chosen: what the plan's objective then is, and breaks.
+
+Workloads meet in what they share: instances that are paid together, offers of which only some are available, limits
+and rules over all of them. What one row changes of that is told by the plan's own arithmetic (planner.solve.together),
+once for all rows that take the same of the same instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import FleetBound, Problem, Value
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.candidate import Candidate, Outcome
+from planner.solve.columns.distinct import told
+from planner.solve.columns.rules import broken_by, differing
+from planner.solve.columns.steps import SCALES, UNKNOWN, value
+from planner.solve.columns.table import Table, cases
+from planner.solve.kinds import judge_row
+from planner.solve.objective import Keys, column, goal_value, keys, worst_places
+from planner.solve.rent.sharing import amount, broken_together, instances, settle_costs
+from planner.solve.rules import holds_together, speaks_of
+from planner.syntax.tree import Expression
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+MOST_CASES = 2000
+FOLLOWS = ("total_cost", "cost_per_token")
+"""Outcomes in proportion to the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A table with what each row breaks and how it ranks; `others` are the plan's other workloads as they are chosen,
+    before what they share is paid together. Alone, the costs of the table are whole instances, else a share."""
+
+    problem: Problem
+    table: Table
+    broken: Mapping[str, Column]
+    ranks: Keys
+    others: Mapping[str, Candidate]
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Rows that take the same of the same instances, and what the whole plan then is: this workload by one of them."""
+
+    rows: Column
+    whole: Mapping[str, Candidate]
+
+
+def beside(
+    problem: Problem,
+    table: Table,
+    broken: Mapping[str, Column],
+    others: Mapping[str, Candidate],
+    catalog: Catalog,
+    ranks: Keys | None = None,
+    most: int = MOST_CASES,
+) -> Beside:
+    """Return a workload's table beside `others`, where `broken` is what each row breaks of its own rules.
+
+    `ranks` are the keys of the table by itself, where they are known. A condition over several workloads is asked of
+    the first `most` distinct cases, the cheapest; what is not asked counts as breaking it.
+    """
+    if not table.rows or not (others or problem.fleet):
+        ranks = ranks or (keys(table, problem) if table.rows else Keys((), ()))
+        return Beside(problem, table, broken, ranks, {}, catalog)
+    import numpy
+
+    name = table.workload.name
+    shared = list(_shared(problem, table, others, catalog))
+    paid = table
+    if shared:
+        costs = table.costs.copy()
+        for case in shared:
+            costs[case.rows] = case.whole[name].cost
+        paid = _paying(table, costs)
+    unshared = numpy.ones(table.rows, dtype=bool)
+    for case in shared:
+        unshared[case.rows] = False
+    before = Case(numpy.flatnonzero(unshared), settle_costs(problem, others))
+    all_cases = [before, *shared]
+    faults = dict(broken) if paid is table else dict(broken_by(paid, problem))
+    for rule, where in _broken_beside(problem, paid, before, shared, others, most):
+        if where.any():
+            faults[rule] = faults[rule] | where if rule in faults else where
+    return Beside(problem, paid, faults, _ranks(problem, paid, all_cases, others, most), others, catalog)
+
+
+def judged(this: Beside, row: int) -> Candidate:
+    """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
+    clock.look()
+    found = judge_row(this.problem, this.table, row, this.catalog)
+    if not this.others and not this.problem.fleet:
+        return found
+    name = this.table.workload.name
+    whole = settle_costs(this.problem, {**this.others, name: found})
+    more = [item for owner, other in whole.items() if owner != name for item in other.broken]
+    more += broken_together(this.problem, whole)
+    cost = sum(other.cost for other in whole.values()) if this.others else None
+    return replace(whole[name], broken=(*whole[name].broken, *more), together=cost)
+
+
+def _shared(problem: Problem, table: Table, others: Mapping[str, Candidate], catalog: Catalog) -> Iterator[Case]:
+    """Yield the cases of rows that can share instances with another workload."""
+    import numpy
+
+    taken = {(row.offer, str(row.choice.get("market", "on_demand"))) for row in others.values()}
+    pools = [index for index, pool in enumerate(table.pools) if pool in taken]
+    rows = numpy.flatnonzero(numpy.isin(table.pool, pools) & (table.slots > 0))
+    if not len(rows):
+        return
+    first, which = cases([table.pool[rows], table.gpus[rows], table.instances[rows]])
+    for place, at in enumerate(first.tolist()):
+        clock.look()
+        mine = judge_row(problem, table, int(rows[at]), catalog)
+        yield Case(rows[which == place], settle_costs(problem, {**others, table.workload.name: mine}))
+
+
+def _paying(table: Table, costs: Column) -> Table:
+    """Return a table that costs something else, with what follows from its cost in proportion."""
+    import numpy
+
+    whole = numpy.maximum(table.costs, 1)
+
+    def follows(quantity: str) -> Column:
+        found = table.outcome(quantity)
+        known = numpy.where(found == UNKNOWN, 0, found)
+        share = known // whole * costs + numpy.rint(known % whole * (costs / whole)).astype(numpy.int64)
+        return numpy.where((found == UNKNOWN) | (costs == table.costs), found, share)
+
+    made = {name: (lambda name=name: follows(name)) for name in FOLLOWS if name in table.outcomes}
+    ready = {name: found for name, found in table.ready.items() if name != "cost" and name not in FOLLOWS}
+    return replace(table, costs=costs, outcomes={**table.outcomes, "cost": lambda: costs, **made}, ready=ready)
+
+
+def _ranks(problem: Problem, paid: Table, all_cases: list[Case], others: Mapping[str, Candidate], most: int) -> Keys:
+    """Return the keys whose goals are those of the whole plan."""
+    import numpy
+
+    name, worst = paid.workload.name, worst_places(problem)
+    goals = []
+    for place, goal in enumerate(problem.goals):
+        values = column(paid, goal, problem, place in worst).copy()
+        for case in clock.watched(all_cases, 10):
+            rest = [goal_value(row, goal, place in worst) for owner, row in case.whole.items() if owner != name]
+            if rest and place in worst:
+                values[case.rows] = numpy.maximum(values[case.rows], max(rest))
+            elif rest:
+                values[case.rows] += sum(rest)
+        if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
+            for wish in problem.preferences:
+                if len(speaks_of(wish.condition)) != 1 and name in speaks_of(wish.condition):
+                    values += numpy.where(_kept(problem, paid, wish.condition, others, most), 0, wish.worth)
+        goals.append(values)
+    costs = paid.costs.copy()
+    base = sum(row.cost for row in all_cases[0].whole.values())
+    for case in all_cases[1:]:
+        costs[case.rows] = sum(row.cost for row in case.whole.values()) - base
+    more = paid if (costs == paid.costs).all() else _paying(paid, costs)
+    return Keys(tuple(goals), keys(more, problem).ties, worst)
+
+
+def _kept(problem: Problem, table: Table, condition: Expression, others: Mapping[str, Candidate], most: int) -> Column:
+    """Return where a condition over several workloads holds with the others as they are; each case is asked once."""
+    import numpy
+
+    name = table.workload.name
+    if not others:
+        return numpy.ones(table.rows, dtype=bool)
+    apart = list(told(condition, table, numpy.arange(table.rows)))
+    first, which = cases(apart or [numpy.zeros(table.rows, dtype=numpy.int64)])
+    read = differing(table, condition)
+    any_other = next(iter(others.values()))
+    verdicts = numpy.zeros(len(first), dtype=bool)
+    for place, case in enumerate(numpy.argsort(table.costs[first], kind="stable")[:most].tolist()):
+        if place % 500 == 0:
+            clock.look()
+        own: dict[str, Value] = {}
+        known: dict[str, Outcome] = {}
+        for item, values in read.items():
+            axis, number = table.axis(item), int(values[first[case]])
+            if axis is not None:
+                own[item] = axis.values[number]
+            else:
+                known[item] = value(item, number)
+        mine = replace(
+            any_other, workload=name, kind=table.workload.kind, choice=own, outcomes=known, defaults={}, broken=()
+        )
+        verdicts[case] = holds_together(condition, problem, {**others, name: mine})
+    found: Column = verdicts[which]
+    return found
+
+
+def _broken_beside(
+    problem: Problem, table: Table, before: Case, shared: list[Case], others: Mapping[str, Candidate], most: int
+) -> Iterator[tuple[str, Column]]:
+    """Yield the rules that a row breaks beside the others: limits of the plan, and rules of the others."""
+    import numpy
+
+    name = table.workload.name
+    for bound in problem.fleet:
+        where = numpy.zeros(table.rows, dtype=bool)
+        for case in clock.watched((before, *shared), 10):
+            rest = {owner: row for owner, row in case.whole.items() if owner != name}
+            where[case.rows] = _over(problem, bound, table, rest)[case.rows]
+        yield bound.rule, where
+    taken = instances(problem, before.whole)
+    for offer in problem.offers.limited:
+        if offer.available is not None:
+            pools = [index for index, pool in enumerate(table.pools) if pool[0] == offer.id]
+            where = numpy.isin(table.pool, pools) & (table.instances + taken.get(offer.id, 0) > offer.available)
+            for case in clock.watched(shared, 10):
+                where[case.rows] = instances(problem, case.whole).get(offer.id, 0) > offer.available
+            yield f"{offer.id}.available", where
+    for rule in problem.rules:
+        if len(speaks_of(rule.condition)) != 1 and name in speaks_of(rule.condition):
+            yield rule.name, ~_kept(problem, table, rule.condition, others, most)
+    for case in clock.watched(
+        (before, *shared), 10
+    ):  # whom nobody shares with any more pays more, and may break a rule of its own
+        for lost in {item.rule for owner, row in case.whole.items() if owner != name for item in row.broken}:
+            where = numpy.zeros(table.rows, dtype=bool)
+            where[case.rows] = True
+            yield lost, where
+
+
+def _over(problem: Problem, bound: FleetBound, table: Table, rest: Mapping[str, Candidate]) -> Column:
+    """Return where a bound of the plan does not hold; what nobody knows does not hold."""
+    import numpy
+
+    from planner.solve.fleet.rows import amount_column
+
+    scale = SCALES.get(bound.quantity, 1)
+    own = table.costs if bound.quantity == "cost" else amount_column(bound, table)
+    taken = amount(bound, rest)
+    if taken is None:
+        return numpy.ones(table.rows, dtype=bool)
+    have = own + int(taken * scale)
+    edge = bound.value * scale
+    low, high = max(-(2**61), floor(edge)), min(2**61, ceil(edge))
+    good = {
+        "<=": have <= low,
+        "<": have < high,
+        ">=": have >= high,
+        ">": have > low,
+        "!=": (have != low) | (low != high),
+    }.get(bound.operator, (have == low) & (low == high))
+    if bound.quantity in table.outcomes and bound.quantity != "cost":
+        good = good & (table.outcome(bound.quantity) != UNKNOWN)
+    where: Column = ~numpy.asarray(good)
+    return where

@@ -1,0 +1,120 @@
+"""The optimum over all candidates, with its proof, the next best, and what cheaper hardware breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem
+from planner.solve import clock
+from planner.solve.answer import Answer, Filtered, Solved
+from planner.solve.candidate import Candidate
+from planner.solve.choose.beside import beside
+from planner.solve.choose.conflict import conflict_of, filtered
+from planner.solve.choose.goal_values import part, penalty_of
+from planner.solve.choose.hardware import alternatives, rejected
+from planner.solve.classes import alike, own
+from planner.solve.columns.rules import broken_by, fits
+from planner.solve.columns.table import Table
+from planner.solve.fleet.audit import witness
+from planner.solve.fleet.settle import settle
+from planner.solve.fleet.settled import coupled
+from planner.solve.kinds import judge_row
+from planner.solve.objective import Keys, best, keys
+from planner.solve.rent.share_bounds import alone_or_shared, survey, without_wishes
+from planner.solve.rules import holds_together, slack
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+def choose(
+    problem: Problem, tables: Mapping[str, Table], catalog: Catalog, top: int, seconds: float, workers: int
+) -> Answer:
+    """Return the proven answer, or the conflict that leaves none: none is named where tables lack what does not fit."""
+    thorough = all(table.thorough for table in tables.values())
+    considered = sum(table.candidates for table in tables.values())
+    broken = {name: broken_by(table, problem) for name, table in tables.items()}
+    fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
+    removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
+    sharing = survey(problem, tables)
+    shared = alone_or_shared(tables, broken, sharing)
+    beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
+    empty = [name for name in sorted(tables) if not len(beside_others[name])]
+    if empty:
+        conflict = tuple(
+            replace(item, of=name if len(empty) > 1 else "")
+            for name in empty
+            if thorough
+            for item in conflict_of(problem, tables[name], broken[name], catalog)
+        )
+        return Answer("infeasible", (), (), conflict, None, considered, removed)
+    clock.look()
+    wished = without_wishes(problem, sharing)
+    ranks = {name: keys(table, wished) for name, table in tables.items()}
+    settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
+    if settled is None:
+        return Answer("unknown", (), (), (), None, considered, removed, (), False)
+    if isinstance(settled, tuple):
+        return Answer("infeasible", (), (), settled, None, considered, removed)
+    if settled.proven and not coupled(problem, tables):
+        witness(settled.rows, apart(tables, fitting, ranks))
+    first, found = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    plain = {name: judge_row(problem, tables[name], row, catalog) for name, row in settled.rows.items()}
+    solved, late = [], False
+    for name in sorted(tables):
+        table, row, chosen = tables[name], settled.rows[name], settled.chosen[name]
+        key = (first[name], row)
+        if key not in found:
+            others = {owner: item for owner, item in plain.items() if owner != name}
+            try:
+                this = beside(problem, table, broken[name], others, catalog, ranks[name])
+                found[key] = alternatives(this, row, top), rejected(this, row)
+            except clock.OutOfTime:
+                found[key], late = ((), ()), True
+        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in found[key])
+        solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
+    cost = sum(row.cost for row in settled.chosen.values())
+    outcome = "optimal" if settled.proven else "feasible"
+    wishes = wishes_kept(problem, settled.chosen)
+    penalty = penalty_of(problem, settled.chosen)
+    objective = tuple(
+        part(goal, value, bound, len(tables), penalty)
+        for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
+    )
+    return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven and not late)
+
+
+def as_of(row: Candidate, workload: str) -> Candidate:
+    """Return a candidate as one of another workload of its class."""
+    if row.workload == workload:
+        return row
+    broken = tuple(replace(item, rule=own(item.rule, row.workload, workload)) for item in row.broken)
+    return replace(row, workload=workload, broken=broken)
+
+
+def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]) -> dict[str, int]:
+    """Return the best row of each workload where nothing is shared.
+
+    What is a sum is least where each part is. What is the worst of all workloads limits each of them to what the worst
+    must have, and leaves the others free below it.
+    """
+    left = dict(fitting)
+    known = {name: ranks[name].all for name in tables}
+    worst = next(iter(ranks.values())).worst
+    for place in range(len(next(iter(known.values())))):
+        low = {name: int(known[name][place][rows].min()) for name, rows in left.items()}
+        for name, rows in left.items():
+            most = max(low.values()) if place in worst else low[name]
+            left[name] = rows[known[name][place][rows] <= most]
+    return {name: best(left[name], (), table) for name, table in tables.items()}
+
+
+def wishes_kept(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[tuple[str, bool], ...]:
+    """Return each `prefer` with whether the answer keeps it."""
+    return tuple((wish.name, holds_together(wish.condition, problem, chosen)) for wish in problem.preferences)
+
+
+__all__ = ["Filtered", "choose", "fits"]

@@ -1,0 +1,137 @@
+"""Why nothing fits one workload: a minimal set of rules that no candidate keeps together, and the way out of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Workload
+from planner.solve.answer import Conflict, Filtered
+from planner.solve.candidate import Broken, Candidate, unsupported
+from planner.solve.columns.rules import distance_of
+from planner.solve.columns.table import Table, cases
+from planner.solve.kinds import judge_row
+from planner.solve.structure import Fault, service_faults, training_faults
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+def patterns(table: Table, broken: Mapping[str, Column]) -> tuple[list[str], Column, Column]:
+    """Return the rules, the distinct sets of them that rows break (one row of booleans each), and each row's set."""
+    import numpy
+
+    rules = sorted(broken)
+    matrix = numpy.stack([broken[rule] for rule in rules], axis=1) if rules else numpy.zeros((table.rows, 0), bool)
+    if not rules:
+        return rules, matrix[:1], numpy.zeros(table.rows, dtype=numpy.int64)
+    first, which = cases([broken[rule] for rule in rules])
+    return rules, matrix[first], which
+
+
+def minimal(rules: list[str], sets: Column, stated: frozenset[str] = frozenset()) -> list[str]:
+    """Return a minimal set of rules that no row keeps together: a rule stays only if it cannot be spared.
+
+    What a plan states is spared last, because it can be changed.
+    """
+    kept = list(rules)
+    for rule in sorted(rules, key=lambda rule: (rule in stated, rule)):
+        columns = [rules.index(other) for other in kept if other != rule]
+        if sets[:, columns].any(axis=1).all():
+            kept.remove(rule)
+    return kept
+
+
+def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], catalog: Catalog) -> list[Conflict]:
+    """Return the minimal conflict of a workload with no fitting row, each rule with its smallest relaxation.
+
+    A relaxation is taken from rows that break this rule alone, so that making it is enough. Where no row breaks it
+    alone, nothing is proposed for it; what hardware demands still says what it needs.
+    """
+    import numpy
+
+    workload = table.workload
+    if not table.rows:
+        return [_nowhere(problem, workload, catalog)]
+    rules, sets, which = patterns(table, broken)
+    out = []
+    stated = frozenset({bound.rule for bound in workload.bounds} | {rule.name for rule in problem.rules})
+    for rule in minimal(rules, sets, stated):
+        index = rules.index(rule)
+        fewest = sets[sets[:, index]].sum(axis=1).min()
+        fitting = numpy.flatnonzero(sets[:, index] & (sets.sum(axis=1) == fewest))
+        rows = numpy.flatnonzero(numpy.isin(which, fitting))
+        nearest = _nearest(problem, table, rule, rows, catalog)
+        fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
+        if isinstance(fault.needs, str) and rule not in stated:  # a demand on hardware or engine, nothing to be chosen
+            lacks = unsupported(fault.needs, str(fault.has))
+            out.append(Conflict(rule, None, lacks, None, fault.hints if fewest == 1 else ()))
+        elif fewest == 1:
+            out.append(Conflict(rule, fault.needs, fault.has, fault.unit, fault.hints))
+        else:
+            physical = rule not in stated
+            out.append(Conflict(rule, fault.needs if physical else None, fault.has, fault.unit))
+    return out
+
+
+def _nowhere(problem: Problem, workload: Workload, catalog: Catalog) -> Conflict:
+    """Return why a workload has no candidate at all: no split of its GPUs, or nothing that rents them."""
+    faults = [list(found) for found in _faults(problem, workload, catalog)]
+    if not faults and workload.kind == "training":
+        reason = "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
+        return Conflict(f"{workload.name}.gpus", None, reason)
+    if faults and all(faults):
+        fault = min(faults, key=len)[0]
+        has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
+        return Conflict(f"{workload.name}.{fault.quantity}", None, f"expected {fault.needs}; found {has}")
+    return Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")
+
+
+def _faults(problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+    """Yield the rules of structure that each split of a workload breaks."""
+    from planner.solve.inference import space as inference_space
+    from planner.solve.inference import workload as inference_workload
+    from planner.solve.training import space as training_space
+    from planner.solve.training import workload as training_workload
+
+    if workload.kind == "inference":
+        this = inference_workload.service(problem, workload, catalog)
+        for split in inference_space.every_split(this, False):
+            yield service_faults(workload.model, split, this.engine.one_host)
+    else:
+        run = training_workload.run_of(problem, workload)
+        yield from (training_faults(run.model, run.framework, item) for item in training_space.every_layout(run, False))
+
+
+def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: Catalog) -> Candidate:
+    """Return the row that is nearest to keeping a rule, the cheapest of those."""
+    import numpy
+
+    distance = distance_of(table, rule, rows)
+    order = numpy.lexsort((table.costs[rows], distance))
+    first = rows[order]
+    same = first[(distance[order] == distance[order[0]]) & (table.costs[first] == table.costs[first[0]])]
+    chosen = table.first(same)
+    return judge_row(problem, table, chosen, catalog)
+
+
+def filtered(table: Table, broken: Mapping[str, Column]) -> list[Filtered]:
+    """Return how many candidates on each GPU type break each rule."""
+    import numpy
+
+    axis = table.axes["gpu"]
+    out = []
+    for rule in sorted(broken if table.filtered is None else table.filtered):
+        if table.filtered is None:
+            weights = None if table.weights is None else table.weights[broken[rule]]
+            counts = numpy.bincount(axis.index[broken[rule]], weights, minlength=len(axis.values))
+        else:
+            counts = table.filtered[rule]
+        out += [
+            Filtered(table.workload.name, str(gpu), rule, int(number))
+            for gpu, number in zip(axis.values, counts.tolist(), strict=True)
+            if number
+        ]
+    return out

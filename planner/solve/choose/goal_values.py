@@ -1,0 +1,41 @@
+"""An objective's value for chosen candidates: for who has an answer and wants its figures, without a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from planner.language.problem import Goal, Problem
+from planner.solve.answer import Part
+from planner.solve.candidate import Candidate
+from planner.solve.fleet.audit import goal_values
+from planner.solve.objective import HUGE, UNITS, is_worst, quantity_of, scale_of
+from planner.solve.rules import holds_together
+
+
+def penalty_of(problem: Problem, chosen: Mapping[str, Candidate]) -> int:
+    """Return what the preferences that an answer does not satisfy add to its cost, in micro-dollars per hour."""
+    return sum(wish.worth for wish in problem.preferences if not holds_together(wish.condition, problem, chosen))
+
+
+def part(goal: Goal, value: int, bound: int, workloads: int, penalty: int) -> Part:
+    """Return a goal's value and bound in canonical units; of the cost, what broken preferences add stands apart.
+
+    What nobody knows of a workload has no value.
+    """
+    scale = scale_of(goal) * (1 if goal.direction == "minimize" else -1)
+    unit = UNITS.get(quantity_of(goal), "1")
+    over = "worst" if is_worst(goal, workloads) else "sum"
+    if value >= HUGE:
+        return Part(goal.quantity, goal.direction, None, None, unit, over)
+    paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
+    found = Fraction(value - paid, scale)
+    proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
+    return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
+
+
+def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[Part, ...]:
+    """Return the parts of the objective with their values, each its own bound; None where nobody knows a figure."""
+    penalty, count = penalty_of(problem, chosen), len(chosen)
+    values = goal_values(problem, chosen)
+    return tuple(part(goal, value, value, count, penalty) for goal, value in zip(problem.goals, values, strict=True))

@@ -1,0 +1,227 @@
+"""Where other hardware stands beside the choice: what fits and is not the best, what breaks a rule, and by how much.
+
+A workload of several is looked at with the others as they were chosen: a row counts by what the objective of the whole
+plan would then be, and what the whole plan would break is a rule that the row breaks. So nothing that fits is better
+than the choice, which is the best of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Bound, Problem, Workload
+from planner.solve import clock
+from planner.solve.answer import Answer, Standing
+from planner.solve.candidate import Candidate
+from planner.solve.choose.beside import Beside, beside, judged
+from planner.solve.columns.rules import broken_by, fault_counts, fits
+from planner.solve.columns.steps import SCALES, UNKNOWN
+from planner.solve.columns.table import Table
+from planner.solve.objective import best, decisive, is_money
+from planner.solve.rules import simple, speaks_of
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+MOST_REJECTED = 20
+EVERY = 1 << 40
+ELSEWHERE = frozenset({"memory", "demand", "tensor_parallel", "pipeline_parallel", "expert_parallel"})
+"""Rules of physics that say nothing of what hardware or an engine supports."""
+
+
+def hardware(table: Table) -> Column:
+    """Return for each row a number for its GPU type and count."""
+    import numpy
+
+    gpu: Column = table.axes["gpu"].index.astype(numpy.int64)
+    return gpu << 32 | table.gpus.astype(numpy.int64)
+
+
+def alternatives(this: Beside, row: int, top: int) -> tuple[Candidate, ...]:
+    """Return the next best answers on other hardware, one for each kind and number of GPUs."""
+    fitting, group = fits(this.table, this.broken), hardware(this.table)
+    left = fitting[group[fitting] != group[row]]
+    out: list[Candidate] = []
+    while len(left) and len(out) < top:
+        found, candidate = _best(this, left)
+        if candidate is None:
+            break
+        out.append(candidate)
+        left = left[group[left] != group[found]]
+    return tuple(out)
+
+
+def _best(this: Beside, rows: Column) -> tuple[int, Candidate | None]:
+    """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
+    table = this.table
+    while len(rows):
+        found = best(rows, this.ranks.all, table)
+        candidate = judged(this, found)
+        if not candidate.broken:
+            return found, candidate
+        same = (table.pool[rows] == table.pool[found]) & (table.gpus[rows] == table.gpus[found])
+        rows = rows[~same]
+    return -1, None
+
+
+def rejected(this: Beside, row: int) -> tuple[Candidate, ...]:
+    """Return hardware that would be better by the objective, had it not broken a rule; the cheapest first.
+
+    Better is what has less of the first part of the objective that any of it improves, of those down to the first that
+    is money: whatever follows that is a refinement. Of each kind and number of GPUs it is the choice that breaks fewest
+    rules, of that what is supported, nearest to fitting its memory, and the best of those; of a training it is the one
+    with most headroom, which its table keeps.
+    """
+    import numpy
+
+    table, problem = this.table, this.problem
+    faults, group = fault_counts(table, this.broken), hardware(table)
+    groups, which = numpy.unique(group, return_inverse=True)
+    fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is no hardware that breaks a rule
+    fit[which[faults == 0]] = True
+    goals = this.ranks.goals[: decisive(problem)]
+    better = numpy.zeros(0, dtype=numpy.int64)
+    for depth in range(1, len(goals) + 1):
+        better = numpy.flatnonzero(precedes(goals[:depth], row) & ~fit[which])
+        if len(better):
+            break
+    if not len(better):
+        return ()
+    room = -table.outcome("headroom")[better]
+    tight = room if table.workload.kind == "training" else tight_of(table, better)
+    value = [values[better] for values in reversed(goals)]
+    lacking = unsupported(table)[better] if table.workload.kind == "inference" else numpy.zeros(len(better), bool)
+    order = numpy.lexsort((better, room, *value, tight, lacking, faults[better], group[better]))
+    first = order[numpy.concatenate(([True], group[better][order][1:] != group[better][order][:-1]))]
+    shown = table.alphabetical(better[first])
+    money = next((goals[place] for place, goal in enumerate(problem.goals[: len(goals)]) if is_money(goal)), None)
+    paid = (table.costs if money is None else money)[shown]
+    if money is goals[0]:  # of what is cheaper, the dearest is nearest to what fits
+        kept = numpy.lexsort((-paid, faults[shown]))[:MOST_REJECTED]
+    else:  # of what is better otherwise, what a change of the rules would allow, the cheapest
+        kept = numpy.lexsort((paid, faults[shown], tight_of(table, shown) > 0))[:MOST_REJECTED]
+    ahead = numpy.lexsort((*(values[shown][kept] for values in reversed(goals)), paid[kept]))
+    found = (judged(this, item) for item in shown[kept][ahead].tolist())
+    return tuple(item for item in found if item.broken)
+
+
+def unsupported(table: Table) -> Column:
+    """Return the rows that an engine or the hardware does not support."""
+    import numpy
+
+    out = numpy.zeros(table.rows, dtype=bool)
+    for rule, where in table.broken.items():
+        if rule.rpartition(".")[2] not in ELSEWHERE:
+            out |= where
+    return out
+
+
+def tight_of(table: Table, rows: Column) -> Column:
+    """Return by how much rows exceed their memory, as steps of headroom; 0 where they fit."""
+    import numpy
+
+    found: Column = numpy.maximum(-table.outcome("headroom")[rows], 0)
+    return found
+
+
+def precedes(goals: Sequence[Column], row: int) -> Column:
+    """Return which rows come before one in some goals, in order of their importance."""
+    import numpy
+
+    out = numpy.zeros(len(goals[0]), dtype=bool)
+    same = ~out
+    for values in goals:
+        out |= same & (values < values[row])
+        same &= values == values[row]
+    return out
+
+
+def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Standing, ...]:
+    """Return where every GPU type that a workload may use stands; the tables have every candidate.
+
+    Without an answer each workload is looked at by itself.
+    """
+    from planner.solve.kinds import judge
+
+    solved = {item.chosen.workload: item.chosen for item in answer.workloads}
+    known = {item.name: item for item in problem.workloads}
+    plain = {name: judge(problem, known[name], row.choice, catalog) for name, row in solved.items()}
+    out: list[Standing] = []
+    for name in sorted(tables):
+        clock.look()
+        others = {owner: row for owner, row in plain.items() if owner != name}
+        whole = problem if solved else replace(problem, fleet=())
+        this = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)
+        out += _of_workload(this, solved.get(name))
+    return tuple(out)
+
+
+def _of_workload(this: Beside, chosen: Candidate | None) -> Iterator[Standing]:
+    import numpy
+
+    table, name = this.table, this.table.workload.name
+    rows = fits(table, this.broken)
+    faults, excess = fault_counts(table, this.broken), _excess(this)
+    goals = this.ranks.goals
+    lacking = unsupported(table)
+    gpus = [str(value) for value in table.axes["gpu"].values]
+    found: dict[tuple[int, ...], Standing] = {}
+    for place, gpu in enumerate(gpus):
+        own = table.axes["gpu"].index == place
+        if chosen is not None and gpu == chosen.gpu:
+            found[0, place] = Standing(name, gpu, "chosen", chosen)
+            continue
+        row, candidate = _best(this, rows[own[rows]])
+        if candidate is not None:
+            ahead = (int(values[row]) for values in this.ranks.all)
+            found[1, *ahead, place] = Standing(name, gpu, "fits", candidate)
+            continue
+        mine = numpy.flatnonzero(own)
+        if not len(mine):
+            continue
+        mine = table.alphabetical(mine)
+        value = [values[mine] for values in reversed(goals)]
+        order = numpy.lexsort((*value, excess[mine], lacking[mine], faults[mine]))
+        status = "unsupported" if lacking[mine].all() else "breaks"
+        nearest = judged(this, int(mine[order[0]]))
+        found[2 + (status == "unsupported"), nearest.cost, place] = Standing(name, gpu, status, nearest)
+    yield from (found[key] for key in sorted(found))
+    known = {item.gpu for item in found.values()}
+    wanted = table.workload.domains.get("gpu")
+    for gpu in sorted(this.problem.gpus):
+        if gpu not in known and (wanted is None or gpu in wanted):
+            yield Standing(name, gpu, "not_offered", None)
+
+
+def _excess(this: Beside) -> Column:
+    """Return by how much rows break what has a size, in shares of what the rules have, added up; it only ranks."""
+    import numpy
+
+    table = this.table
+    out = numpy.zeros(table.rows, dtype=numpy.float64)
+    sizes = [(rule, bound) for rule, bound in stated(this.problem, table.workload) if rule in this.broken]
+    for rule, bound in sizes:
+        if bound.quantity not in table.outcomes or not isinstance(bound.value, Fraction):
+            continue
+        have, edge = table.outcome(bound.quantity), float(bound.value * SCALES[bound.quantity])
+        over = numpy.abs(numpy.where(have == UNKNOWN, 1e18, have) - edge) / max(abs(edge), 1.0)
+        out += numpy.where(this.broken[rule], over, 0.0)
+    memory = this.broken.get(f"{table.workload.name}.memory")
+    if memory is not None:
+        out += numpy.where(memory, numpy.maximum(-table.outcome("headroom") / SCALES["headroom"], 0.0), 0.0)
+    return out
+
+
+def stated(problem: Problem, workload: Workload) -> Iterator[tuple[str, Bound]]:
+    """Yield the bounds of a workload with their rules' names: in its block, or a `require` of one comparison."""
+    yield from ((bound.rule, bound) for bound in workload.bounds)
+    for rule in problem.rules:
+        if speaks_of(rule.condition) == {workload.name}:
+            bound = simple(rule.condition, workload.name)
+            if bound is not None:
+                yield rule.name, bound

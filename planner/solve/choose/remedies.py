@@ -1,0 +1,203 @@
+"""The choices that a plan withholds and that would mend it: each `=` and `in` of a workload, left open in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations
+
+from planner.language.defaults import changed as with_given
+from planner.language.problem import Bound, Problem, Value, Workload
+from planner.language.schema import BY_KIND
+from planner.solve.answer import Conflict
+from planner.solve.candidate import Hint, TooWide
+from planner.solve.choose.choose import fits
+from planner.solve.columns.rules import broken_by
+from planner.solve.columns.table import Table
+from planner.solve.objective import best, keys
+
+Outcomes = Callable[[Table, int, str], tuple[Value | None, str | None]]
+TRIED = (
+    "gpus",
+    "gpu",
+    "weights",
+    "kv_cache",
+    "replicas",
+    "nodes",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "checkpointing",
+    "checkpointed_layers",
+    "micro_batch",
+    "zero",
+    "data_parallel",
+    "shard_replicas",
+    "method",
+    "optimizer",
+    "precision",
+    "offload",
+    "market",
+    "provider",
+    "region",
+    "offer",
+)
+"""The decisions that are left open in turn, in this order."""
+
+
+def withheld(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]
+) -> Iterator[Conflict]:
+    """Yield the relations on decisions that each stand in the way alone, with the value that is best without it."""
+    for name in TRIED:
+        offered = workload.domains.get(name)
+        if offered is None:
+            continue
+        value = _without(problem, workload, name, table_of)
+        if value is None and name == "gpus" and workload.kind == "inference" and "nodes" not in workload.domains:
+            wide = replace(workload, domains=_opened(problem, workload, "nodes"))  # more than one host has, if stated
+            value = _without(problem, wide, name, table_of)
+        if value is not None:
+            yield Conflict(f"{workload.name}.{name}", value, said(offered))
+
+
+STATED = ("nodes", "weights", "kv_cache", "method", "optimizer", "precision")
+"""The decisions that keep their stated default where a plan does not mention them."""
+
+
+def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> Iterator[Hint]:
+    """Yield the defaults that stand in the way alone, with the value to state instead."""
+    for name in STATED:
+        if name not in workload.domains and name in BY_KIND[workload.kind] and workload.model.architecture is not None:
+            value = _without(problem, workload, name, table_of)
+            if value is not None:
+                yield Hint(name, "=", value)
+
+
+def _without(
+    problem: Problem, workload: Workload, name: str, table_of: Callable[[Problem, Workload], Table]
+) -> Value | None:
+    """Return what is chosen for a decision that is left open, None where nothing fits even so."""
+    other = replace(workload, domains=_opened(problem, workload, name))
+    changed = replace(
+        problem, workloads=tuple(other if item.name == workload.name else item for item in problem.workloads)
+    )
+    try:
+        table = table_of(changed, other)
+    except TooWide:
+        return None
+    rows = fits(table, broken_by(table, changed))
+    if len(rows) and name in table.axes:
+        return table.choice(best(rows, keys(table, changed).all, table))[name]
+    return None
+
+
+def paired(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table], outcome: Outcomes
+) -> Hint | None:
+    """Return the first two relations of a workload that together would mend it, with what they would have to say.
+
+    They are its decisions and the bounds in its block; `outcome` gives what a row of a table has of a quantity.
+    """
+    decisions = [name for name in TRIED if name in workload.domains]
+    bounds = [bound for bound in workload.bounds if bound.rule == f"{workload.name}.{bound.quantity}"]
+    relations: list[str | Bound] = [*decisions, *bounds]
+    for one, other in combinations(relations, 2):
+        changed = workload
+        for item in (one, other):
+            if isinstance(item, Bound):
+                changed = replace(changed, bounds=tuple(bound for bound in changed.bounds if bound is not item))
+            else:
+                changed = replace(changed, domains=_opened(problem, changed, item))
+        whole = replace(problem, workloads=(changed,))
+        try:
+            table = table_of(whole, changed)
+        except TooWide:
+            continue
+        rows = fits(table, broken_by(table, whole))
+        if not len(rows):
+            continue
+        row = best(rows, keys(table, whole).all, table)
+        made = [_says(item, table, row, outcome) for item in (one, other)]
+        if made[0] is not None and made[1] is not None:
+            return replace(made[0], also=made[1])
+    return None
+
+
+def _says(item: str | Bound, table: Table, row: int, outcome: Outcomes) -> Hint | None:
+    if isinstance(item, str):
+        value = table.choice(row).get(item)
+        return None if value is None else Hint(item, "=", value)
+    found, unit = outcome(table, row, item.quantity)
+    operator = {"<": "<=", ">": ">="}.get(item.operator, item.operator)
+    return None if found is None else Hint(item.quantity, operator, found, unit)
+
+
+def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[Value, ...]]:
+    """Return a workload's domains with one decision left open: free, or every format or word it can be."""
+    row = BY_KIND[workload.kind][name]
+    domains = {key: values for key, values in workload.domains.items() if key != name}
+    if row.type == "format":
+        domains[name] = tuple(item.id for item in problem.formats.values() if name in item.roles)
+    elif row.type == "word" and not row.free:
+        domains[name] = tuple(row.words)
+    elif name == "nodes":
+        domains[name] = tuple(Fraction(count) for count in BY_KIND[workload.kind][name].everything)
+    elif name == "replicas":
+        domains[name] = tuple(Fraction(count) for count in range(1, 65))
+    return domains
+
+
+def said(values: tuple[Value, ...]) -> str:
+    """Return the values a plan offers as it would write them."""
+    numbers = [int(value) for value in values if isinstance(value, Fraction) and value.denominator == 1]
+    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}..{numbers[-1]}"
+    words = [str(int(value)) if isinstance(value, Fraction) else str(value) for value in values]
+    if len(words) > 6:
+        words = [*words[:5], f"and {len(words) - 5} more"]
+    return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
+
+
+def verified(problem: Problem, item: Conflict, fits: Callable[[Problem], bool]) -> Conflict | None:
+    """Return a rule of a conflict with only those changes to it after which the whole plan fits.
+
+    A choice that is withheld and does not mend the plan is no part of the conflict.
+    """
+    owner, _, quantity = item.rule.partition(".")
+    hints = tuple(
+        hint
+        for hint in item.hints
+        if (changed := _changed(problem, owner, hint.quantity, hint.value)) is not None and fits(changed)
+    )
+    relaxed = item.relax_to
+    stated = any(bound.rule == item.rule for workload in problem.workloads for bound in workload.bounds)
+    choice = not stated and any(
+        workload.name == owner and quantity in workload.domains for workload in problem.workloads
+    )
+    if relaxed is not None and (stated or choice):
+        changed = _changed(problem, owner, quantity, relaxed)
+        if changed is None or not fits(changed):
+            if choice:
+                return None
+            relaxed = None
+    return replace(item, relax_to=relaxed, hints=hints)
+
+
+def _changed(problem: Problem, owner: str, quantity: str, value: Value) -> Problem | None:
+    """Return a problem with one quantity of a workload changed: a bound, a choice or what is given."""
+    workload = next((item for item in problem.workloads if item.name == owner), None)
+    if workload is None:
+        return None
+    if any(bound.quantity == quantity for bound in workload.bounds):
+        bounds = tuple(
+            replace(bound, value=value) if bound.quantity == quantity else bound for bound in workload.bounds
+        )
+        other = replace(workload, bounds=bounds)
+    elif quantity in workload.given:
+        other = with_given(workload, quantity, value)
+    elif BY_KIND[workload.kind][quantity].role == "decision":
+        other = replace(workload, domains={**workload.domains, quantity: (value,)})
+    else:
+        return None
+    return replace(problem, workloads=tuple(other if item.name == owner else item for item in problem.workloads))

@@ -1,0 +1,324 @@
+"""What a plan is solved for, stage by stage: the objective, the tie-breaks, and what makes the choice one.
+
+Each stage is minimised and then held, so that the next one chooses only among answers that are equal so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.columns.steps import SCALES
+from planner.solve.fleet import cpsat
+from planner.solve.fleet.audit import Contradiction
+from planner.solve.fleet.state import Fleet
+from planner.solve.objective import HUGE, PACE, RENTED, Worst, column, quantity_of, ties, worst_places
+from planner.solve.rent.rental import MONEY
+
+Terms = dict[int, int]
+RANK_BITS = 48
+"""How many bits of ranks one sum may hold: sums stay below 2^53."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The values of all variables, each goal's value and bound in steps, and whether every stage was proven."""
+
+    variables: tuple[int, ...]
+    values: tuple[int, ...]
+    bounds: tuple[int, ...]
+    proven: bool
+
+
+class NoAnswer(Exception):
+    """No choice keeps every rule (`proven`), or none was found in time."""
+
+    def __init__(self, proven: bool) -> None:
+        """Say whether that is proven."""
+        super().__init__()
+        self.proven = proven
+
+
+def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Reached:
+    """Return the one best answer of a model, or the best found where time runs out; raise NoAnswer where there is none.
+
+    The rows that hold each stage stay in the model.
+    """
+    best: list[cpsat.Solution] = []
+    values: list[int] = []
+    bounds: list[int] = []
+    try:
+        proven = all(_descended(fleet, seconds, workers, best, values, bounds))
+    except clock.OutOfTime:
+        if not best:
+            raise
+        proven = False  # what the stages before have found stands
+    assert best
+    found, worst = best[-1].values, worst_places(fleet.problem)
+    last = [
+        max(_figure(fleet, name, at, place) for name, at in _taken(fleet, found))
+        if place in worst
+        else sum(weight * found[variable] for variable, weight in goal_terms(fleet, place).items())
+        for place in range(len(fleet.problem.goals))
+    ]
+    known = [*bounds, *[-cpsat.INFINITY] * len(last)][: len(last)]
+    for place in range(min(len(bounds), len(last))):
+        if place in worst:
+            known[place] = fleet.worst[place].value(known[place])
+    return Reached(found, tuple(last), tuple(known), proven)
+
+
+def _descended(
+    fleet: Fleet,
+    seconds: Callable[[], float],
+    workers: int,
+    best: list[cpsat.Solution],
+    values: list[int],
+    bounds: list[int],
+) -> Iterator[bool]:
+    """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
+    left_of_one = _takes_of_one(fleet)
+    for terms in _stages(fleet, lambda: best[-1].values if best else ()):
+        if best and (seconds() <= 0 or not clock.left()):
+            yield False
+            return
+        base = _constant(fleet, terms, left_of_one)
+        if base is not None and best:  # nothing is left to choose here
+            values.append(base)
+            bounds.append(base)
+            continue
+        left = max(0.05, seconds())
+        above, base = _above_least(fleet, terms)
+        hint = best[-1].values if best else None
+        found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
+        if found is None:
+            if not best:
+                raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
+            if cpsat.infeasible(fleet.model, seconds=max(0.05, seconds())):
+                raise Contradiction("the solver finds no answer where it has found one before")
+            yield False
+            return
+        best.append(found)
+        values.append(found.value + base)
+        bounds.append(found.bound + base)
+        if not found.proven:
+            yield False
+            return
+        fleet.model.row(above, high=found.value)
+        if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
+            left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
+        yield True
+
+
+def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
+    for name, takes in fleet.takes.items():
+        for place, variable in enumerate(takes):
+            if values[variable]:
+                yield name, place
+
+
+def _above_least(fleet: Fleet, terms: Terms) -> tuple[Terms, int]:
+    """Return terms without what every row of a class weighs at least, and what that comes to: smaller numbers."""
+    out, base = dict(terms), 0
+    for name, takes in fleet.takes.items():
+        least = min((terms.get(take, 0) for take in takes), default=0)
+        base += least * len(fleet.members[name])
+        out |= {take: terms.get(take, 0) - least for take in takes}
+    return out, base
+
+
+def _takes_of_one(fleet: Fleet) -> list[int] | None:
+    """Return the takes of the only workload, None where there are more."""
+    (name, group), *others = fleet.members.items()
+    return None if others or len(group) > 1 else fleet.takes[name]
+
+
+def _constant(fleet: Fleet, terms: Terms, left: Sequence[int] | None) -> int | None:
+    """Return the value of terms that no choice changes: all takes of a class weigh the same, and nothing else does.
+
+    `left` are the takes of an only workload that the stages before have left.
+    """
+    rest, total = dict(terms), 0
+    for name, takes in fleet.takes.items():
+        weights = {rest.pop(variable, 0) for variable in takes}
+        if left is not None:
+            weights = {terms.get(variable, 0) for variable in left}
+        if len(weights) != 1:
+            return None
+        total += weights.pop() * len(fleet.members[name])
+    return None if any(rest.values()) else total
+
+
+def _stages(fleet: Fleet, values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    """Yield the terms of every stage in turn; a tie-break that is a goal already is none.
+
+    `values` are those of the variables after the stages before.
+    """
+    goals = fleet.problem.goals
+    worst = worst_places(fleet.problem)
+    counted = {(goal.quantity, goal.direction) for place, goal in enumerate(goals) if place not in worst}
+    pace = len(goals) + [goal.quantity for goal in ties(fleet.problem)].index(PACE)
+    for place in range(len(goals)):
+        clock.look()
+        yield goal_terms(fleet, place)
+    for place, goal in enumerate(ties(fleet.problem), len(goals)):
+        if (goal.quantity, goal.direction) in counted:
+            continue
+        if goal.quantity == PACE:
+            yield from _in_turn(fleet, lambda name: _paces(fleet, name, pace), values)
+        else:
+            yield goal_terms(fleet, place)
+    yield from _in_turn(fleet, lambda name: _places(fleet, name, pace), values)
+
+
+def goal_terms(fleet: Fleet, place: int) -> Terms:
+    """Return the terms of a goal or tie-break: what is rented, the worst of all workloads, or their sum."""
+    goals = (*fleet.problem.goals, *ties(fleet.problem))
+    goal = goals[place]
+    sign = 1 if goal.direction == "minimize" else -1
+    if place in worst_places(fleet.problem):
+        return {_worst(fleet, place).variable: 1}
+    if goal.quantity in ("cost", "fleet.cost"):
+        return dict(fleet.cost) if sign == 1 else {index: -weight for index, weight in fleet.money.items()}
+    out: Terms = {}
+    for name, rows in fleet.rows.items():
+        if goal.quantity == RENTED:
+            table, possible = fleet.tables[name], fleet.sharing.possible[name]
+            own = column(table, goal, fleet.problem)
+            out |= {v: 0 if possible[row] else int(own[row]) for v, row in zip(fleet.takes[name], rows, strict=True)}
+        else:
+            out |= {variable: _figure(fleet, name, at, place) for at, variable in enumerate(fleet.takes[name])}
+    if goal.quantity == RENTED:
+        out |= {instances: fleet.sizes[pool][0] for pool, instances in fleet.pools.items()}
+    return out
+
+
+def _figure(fleet: Fleet, name: str, at: int, place: int) -> int:
+    """Return what a take adds to a goal, in steps; of money what its share comes to."""
+    goals = (*fleet.problem.goals, *ties(fleet.problem))
+    share = fleet.shares[name][at]
+    own = int(fleet.ranks[name].all[place][fleet.rows[name][at]])
+    quantity = quantity_of(goals[place])
+    if share is None or share == 1 or quantity not in MONEY or own in (0, HUGE, -HUGE):
+        return own
+    have = fleet.value(name, at, quantity)
+    if not isinstance(have, Fraction):
+        return HUGE
+    penalty = int(fleet.penalties[name][fleet.rows[name][at]]) if quantity == "cost" else 0
+    found = round(have * SCALES[quantity])
+    return found + penalty if goals[place].direction == "minimize" else -found
+
+
+def _paces(fleet: Fleet, name: str, place: int) -> list[int]:
+    """Return the time of each take's step, as its place among the times of its class."""
+    figures = [int(fleet.ranks[name].all[place][row]) for row in fleet.rows[name]]
+    order = {value: rank for rank, value in enumerate(sorted(set(figures)))}
+    return [order[value] for value in figures]
+
+
+def _places(fleet: Fleet, name: str, pace: int) -> list[int]:
+    """Return the place of each take's row in the alphabet; of several identical workloads the fastest comes first."""
+    import numpy
+
+    rows, paces = fleet.rows[name], _paces(fleet, name, pace)
+    named = fleet.tables[name].alphabetical(numpy.array(sorted(set(rows)), dtype=numpy.int64))
+    order = {row: rank for rank, row in enumerate(named.tolist())}
+    if len(fleet.members[name]) == 1:
+        return [order[row] for row in rows]
+    both = sorted({(own, order[row]) for own, row in zip(paces, rows, strict=True)})
+    rank = {pair: at for at, pair in enumerate(both)}
+    return [rank[own, order[row]] for own, row in zip(paces, rows, strict=True)]
+
+
+def in_order(fleet: Fleet, name: str) -> list[int]:
+    """Return the rank of each take of a class: identical workloads take theirs in this order."""
+    pace = len(fleet.problem.goals) + [goal.quantity for goal in ties(fleet.problem)].index(PACE)
+    return _places(fleet, name, pace)
+
+
+def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    """Yield what makes the ranks of workloads least, one after the other in the order of their names.
+
+    Single workloads are put together into one sum, as many as its bits hold. Identical ones stand together at the place
+    of the first: the least rank that one can have, as many of it as can be, and so on.
+    """
+    packed: list[tuple[list[int], list[int]]] = []
+    bits = 0
+    for name in sorted(fleet.rows):
+        clock.look()
+        takes, own = fleet.takes[name], ranks(name)
+        if len(set(own)) == 1:
+            continue
+        need = max(own).bit_length()
+        single = len(fleet.members[name]) == 1
+        if packed and (not single or bits + need > RANK_BITS):
+            yield _sum_of(packed)
+            packed, bits = [], 0
+        if single:
+            packed.append((takes, own))
+            bits += need
+        else:
+            yield from _one_by_one(fleet, name, own, values)
+    if packed:
+        yield _sum_of(packed)
+
+
+def _sum_of(packed: Sequence[tuple[list[int], list[int]]]) -> Terms:
+    """Return ranks of single workloads as one sum, the first of them in its highest bits."""
+    out: Terms = {}
+    shift = 0
+    for takes, ranks in reversed(packed):
+        out |= {take: rank << shift for take, rank in zip(takes, ranks, strict=True)}
+        shift += max(ranks).bit_length()
+    return out
+
+
+def _one_by_one(fleet: Fleet, name: str, ranks: Sequence[int], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
+    model, takes, left = fleet.model, fleet.takes[name], len(fleet.members[name])
+    rest = dict(zip(takes, ranks, strict=True))
+    while left and len(set(rest.values())) > 1:
+        one = {take: model.variable(0, 1) for take in rest}
+        for take, chosen in one.items():
+            model.row({chosen: 1, take: -1}, high=0)
+        model.one_of(one.values())
+        yield {chosen: rest[take] for take, chosen in one.items()}
+        found = values()
+        least = min(rank for take, rank in rest.items() if found[one[take]])
+        mine = [take for take, rank in rest.items() if rank == least]
+        yield dict.fromkeys(mine, -1)
+        found = values()
+        left -= sum(found[take] for take in mine)
+        rest = {take: rank for take, rank in rest.items() if rank != least}
+
+
+def _worst(fleet: Fleet, place: int) -> Worst:
+    """Return the variable that is no less than the level of any row taken, adding it where it is not there yet.
+
+    Levels are the distinct figures of all rows from the least that the worst workload can have: whatever is lower
+    decides nothing.
+    """
+    if place in fleet.worst:
+        return fleet.worst[place]
+    model = fleet.model
+    figures = {name: [_figure(fleet, name, at, place) for at in range(len(rows))] for name, rows in fleet.rows.items()}
+    low = max(min(found) for found in figures.values())
+    levels = tuple(sorted({low, *(value for found in figures.values() for value in found if value > low)}))
+    level_of = {value: level for level, value in enumerate(levels)}
+    variable = model.variable(0, len(levels) - 1)
+    for name, found in figures.items():
+        by_level: dict[int, list[int]] = {}
+        for take, value in zip(fleet.takes[name], found, strict=True):
+            if value > low:
+                by_level.setdefault(level_of[value], []).append(take)
+        most = len(fleet.members[name])
+        if most == 1:
+            model.row({**{take: level for level, takes in by_level.items() for take in takes}, variable: -1}, high=0)
+            continue
+        for level, takes in by_level.items():
+            taken = model.variable(0, 1)
+            model.row({**dict.fromkeys(takes, 1), taken: -most}, high=0)
+            model.row({taken: level, variable: -1}, high=0)
+    fleet.worst[place] = Worst(variable, levels)
+    return fleet.worst[place]

@@ -1,0 +1,147 @@
+"""Every plan is decided here: one integer model, solved goal by goal, and its answer checked in exact integers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem
+from planner.solve import clock
+from planner.solve.answer import Conflict
+from planner.solve.candidate import Candidate
+from planner.solve.columns.rules import penalties
+from planner.solve.columns.table import Table
+from planner.solve.fleet import cpsat
+from planner.solve.fleet.audit import audit, goal_values
+from planner.solve.fleet.dominance import least_part
+from planner.solve.fleet.goals import NoAnswer, descend
+from planner.solve.fleet.model import build
+from planner.solve.fleet.settled import Settled, coupled
+from planner.solve.fleet.state import Fleet
+from planner.solve.kinds import judge_row
+from planner.solve.objective import Keys, best, is_worst, quantity_of, together
+from planner.solve.rent.rental import MONEY
+from planner.solve.rent.share_bounds import survey, without_wishes
+from planner.solve.rent.sharing import broken_together, settle_costs
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+KEPT = 0.1
+"""The part of the time that is kept for what an answer says beside the choice itself."""
+
+
+def settle(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    broken: Mapping[str, Mapping[str, Column]],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+    seconds: float,
+    workers: int,
+) -> Settled | tuple[Conflict, ...] | None:
+    """Return the proven choice, the conflict that leaves none, or None where time ran out before any.
+
+    Where it runs out before the solver has any, a choice for each workload apart stands, if it keeps every rule.
+    """
+    from planner.solve.fleet.cost_cutoff import affordable
+    from planner.solve.fleet.worst_first import lead
+
+    deadline = time.monotonic() + (1 - KEPT) * min(seconds, clock.left())
+    joint = coupled(problem, tables)
+    try:
+        some = affordable(problem, tables, fitting, ranks, workers) if joint else fitting
+        first = lead(problem, tables, some, ranks, deadline)
+        fleet = build(first.problem, tables, first.fitting, first.ranks)
+        found = descend(fleet, lambda: deadline - time.monotonic(), workers)
+    except clock.OutOfTime:
+        if clock.stopped():
+            raise
+        return fallback(problem, tables, fitting, ranks, catalog)
+    except NoAnswer as nothing:
+        if not nothing.proven:
+            return fallback(problem, tables, fitting, ranks, catalog)
+        if not all(table.thorough for table in tables.values()):
+            return ()  # what is not all there does not tell which rules conflict
+        from planner.solve.fleet.conflict import conflict_of
+
+        return conflict_of(problem, tables, broken, ranks, catalog, seconds)
+    rows = rows_of(fleet, found.variables)
+    chosen = candidates(problem, tables, rows, catalog)
+    values, bounds = (*first.values, *found.values), (*first.bounds, *found.bounds)
+    audit(problem, chosen, values)
+    return Settled(rows, chosen, values, bounds, first.proven and found.proven)
+
+
+def fallback(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    catalog: Catalog,
+) -> Settled | None:
+    """Return the best choice of those for each workload apart that keeps every rule together, None where none does:
+    the best by the objective, the cheapest, and the one with the fewest GPUs."""
+    found: list[Settled] = []
+    for order in (lambda name: (), lambda name: (tables[name].costs,), lambda name: (tables[name].gpus,)):
+        rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
+        if any(rows == item.rows for item in found):
+            continue
+        chosen = candidates(problem, tables, rows, catalog)
+        if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
+            values = goal_values(problem, chosen)
+            bounds = [_least(problem, tables, fitting, ranks), *[-cpsat.INFINITY] * len(values)][: len(values)]
+            found.append(Settled(rows, chosen, values, bounds, False))
+    return min(found, key=lambda item: list(item.values), default=None)
+
+
+def _least(
+    problem: Problem, tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]
+) -> int:
+    """Return what the first goal cannot be less than, in steps: what each workload has at least, whatever is shared."""
+    if not problem.goals:
+        return -cpsat.INFINITY
+    goal = problem.goals[0]
+    if quantity_of(goal) in MONEY:
+        if (quantity_of(goal), goal.direction) != ("cost", "minimize"):
+            return -cpsat.INFINITY
+        sharing = survey(problem, tables)
+        plain = without_wishes(problem, sharing)
+        return sum(
+            int(
+                (
+                    least_part(table, fitting[name], sharing.possible[name]) + penalties(table, plain)[fitting[name]]
+                ).min()
+            )
+            for name, table in tables.items()
+        )
+    least = [int(ranks[name].goals[0][fitting[name]].min()) for name in tables]
+    return together(least, is_worst(goal, len(tables)))
+
+
+def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
+    """Return each workload's row; identical workloads take theirs in the order of their names, the fastest first."""
+    from planner.solve.fleet.goals import in_order
+
+    out: dict[str, int] = {}
+    for name, group in fleet.members.items():
+        places = in_order(fleet, name)
+        taken = sorted(
+            (rank, row)
+            for row, variable, rank in zip(fleet.rows[name], fleet.takes[name], places, strict=True)
+            for _ in range(values[variable])
+        )
+        out |= dict(zip(sorted(group), (row for _, row in taken), strict=True))
+    return out
+
+
+def candidates(
+    problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
+) -> dict[str, Candidate]:
+    """Return the candidates of chosen rows with their shares of what they rent together."""
+    chosen = {name: judge_row(problem, tables[name], row, catalog) for name, row in rows.items()}
+    return settle_costs(problem, chosen)

@@ -1,0 +1,76 @@
+"""The integer model of a plan as data: rows, the variables that count who takes them, instances and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from planner.language.problem import Measure, Problem, Value
+from planner.solve.candidate import Outcome
+from planner.solve.columns import distinct
+from planner.solve.columns.steps import value
+from planner.solve.columns.table import Table
+from planner.solve.fleet import cpsat
+from planner.solve.objective import Keys, Worst
+from planner.solve.rent.rental import MONEY
+from planner.solve.rent.share_bounds import Shares
+from planner.solve.rent.sharing import paid
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+Pool = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Fleet:
+    """The integer model: for each class of identical workloads how many of them take each row, and instances of pools.
+
+    `rows`, `takes` and `shares` are parallel: a row, the variable that counts who takes it, and the part of its
+    instances that they pay: None where nothing depends on it. `pools` are the variables of instances, `sizes` their
+    GPUs and price; `cost` the terms of what is minimised as cost, `money` those of what is rented; `penalties` are the
+    columns of what a row's own broken preferences cost.
+    """
+
+    problem: Problem
+    tables: Mapping[str, Table]
+    ranks: Mapping[str, Keys]
+    members: dict[str, list[str]]
+    rows: dict[str, list[int]]
+    sharing: Shares
+    penalties: dict[str, Column]
+    model: cpsat.Model = field(default_factory=cpsat.Model)
+    takes: dict[str, list[int]] = field(default_factory=dict)
+    shares: dict[str, list[Fraction | None]] = field(default_factory=dict)
+    pools: dict[Pool, int] = field(default_factory=dict)
+    sizes: dict[Pool, tuple[int, int]] = field(default_factory=dict)
+    cost: dict[int, int] = field(default_factory=dict)
+    money: dict[int, int] = field(default_factory=dict)
+    worst: dict[int, Worst] = field(default_factory=dict)
+
+    def value(self, name: str, place: int, quantity: str) -> Value | Fraction | None:
+        """Return what a take has of a quantity; of money what its share comes to."""
+        table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
+        if share is None or share == 1 or quantity not in MONEY:
+            return distinct.value_of(table, row, quantity)
+        return self.outcomes(name, place).get(quantity)
+
+    def outcomes(self, name: str, place: int) -> dict[str, Outcome]:
+        """Return what a take pays, and what that follows from."""
+        table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
+        known = ("cost", "total_cost", "cost_per_token", "throughput", "duration")
+        found = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
+        return found if share is None else found | paid(found, share)
+
+
+def finder(fleet: Fleet, owner: str, place: int) -> Callable[[str, str], Measure | None]:
+    """Return a lookup of what a take has."""
+
+    def find(_: str, quantity: str) -> Measure | None:
+        have = fleet.value(owner, place, quantity)
+        return None if have is None else Measure(have)
+
+    return find

@@ -1,0 +1,125 @@
+"""An objective that begins with the worst of all workloads: the least limit that a fleet can keep, found by halving.
+
+Below the limit every row is as good, so that what follows in the objective is solved for over fewer rows, and dominance
+can count on the cost where that is next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from planner.language.problem import Goal, Problem
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.columns.table import Table
+from planner.solve.fleet import cpsat
+from planner.solve.objective import Keys, quantity_of
+from planner.solve.rent.rental import MONEY
+from planner.solve.rent.share_bounds import survey
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+COST = (Goal("cost", "minimize", None),)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The rest of a problem behind the limits, with the rows that keep them; each limit and its bound in steps."""
+
+    problem: Problem
+    fitting: Mapping[str, Column]
+    ranks: Mapping[str, Keys]
+    values: tuple[int, ...] = ()
+    bounds: tuple[int, ...] = ()
+    proven: bool = True
+
+
+def lead(
+    problem: Problem,
+    tables: Mapping[str, Table],
+    fitting: Mapping[str, Column],
+    ranks: Mapping[str, Keys],
+    deadline: float,
+) -> Lead:
+    """Return the limits of the leading goals that are the worst of all workloads.
+
+    Where no row in all the world keeps the rules, nothing is limited: whoever asks finds that out.
+    """
+    import numpy
+
+    found = Lead(problem, fitting, ranks)
+    shared = survey(problem, tables).split
+    while found.problem.goals and all(0 in keys.worst for keys in found.ranks.values()):
+        if shared and quantity_of(found.problem.goals[0]) in MONEY:
+            break  # what a row has of it depends on the others
+        figures = {name: found.ranks[name].goals[0][rows] for name, rows in found.fitting.items()}
+        low = max(int(values.min()) for values in figures.values())
+        distinct = numpy.unique(numpy.concatenate(list(figures.values())))
+        levels = [low, *distinct[distinct > low].tolist()]
+        within = _within(found, figures)
+
+        def kept(level: int, within: Callable[[int], Mapping[str, Column]] = within) -> bool | None:
+            return _kept(problem, tables, within(level), deadline)
+
+        place, bound = least(levels, kept)
+        if place is None:
+            return found
+        limit = levels[place]
+        rest = replace(found.problem, goals=found.problem.goals[1:])
+        later = {
+            name: Keys(keys.goals[1:], keys.ties, frozenset(at - 1 for at in keys.worst if at))
+            for name, keys in found.ranks.items()
+        }
+        values, bounds = (*found.values, limit), (*found.bounds, levels[bound])
+        found = Lead(rest, within(limit), later, values, bounds, found.proven and place == bound)
+    return found
+
+
+def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[int | None, int]:
+    """Return the place of the least level that is kept, and the first that is not known to be too low.
+
+    The place is None where the last level is not kept either. What cannot be decided in time counts as not kept.
+    """
+    refuted = -1
+
+    def holds(place: int) -> bool:
+        nonlocal refuted
+        found = kept(levels[place])
+        if found is False:
+            refuted = max(refuted, place)
+        return found is True
+
+    if holds(0):
+        return 0, 0
+    below, above = 0, len(levels) - 1
+    if above == 0 or not holds(above):
+        return None, 0
+    while above - below > 1:
+        middle = (below + above) // 2
+        if holds(middle):
+            above = middle
+        else:
+            below = middle
+    return above, refuted + 1
+
+
+def _within(found: Lead, figures: Mapping[str, Column]) -> Callable[[int], Mapping[str, Column]]:
+    return lambda level: {name: rows[figures[name] <= level] for name, rows in found.fitting.items()}
+
+
+def _kept(problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, Column], deadline: float) -> bool | None:
+    """Return whether some choice of rows keeps every rule; None where that is not decided in time."""
+    from planner.solve.fleet.model import build
+
+    cheapest = {name: Keys((table.costs,), ()) for name, table in tables.items()}
+    try:
+        fleet = build(replace(problem, goals=COST), tables, rows, cheapest)
+        broken = cpsat.infeasible(fleet.model, seconds=max(0.05, deadline - time.monotonic()))
+    except clock.OutOfTime:
+        return None
+    return None if broken is None else not broken

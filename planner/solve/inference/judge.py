@@ -1,0 +1,188 @@
+"""One choice judged in plain Python: its memory, outcomes and every rule it breaks. No numpy and no solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from planner.catalog.records import Gpu
+from planner.language.problem import Problem, Value
+from planner.physics import inference
+from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
+from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
+from planner.solve.defaults import values
+from planner.solve.inference import memory as inference_memory
+from planner.solve.inference import speed as inference_speed
+from planner.solve.inference import support as inference_support
+from planner.solve.inference import workload as inference_workload
+from planner.solve.inference.defaults import of_service
+from planner.solve.inference.speed import Load
+from planner.solve.inference.workload import Form, Service
+from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.rent.rental import Renting, hosts_note
+from planner.solve.rules import broken_bounds, broken_rules
+from planner.solve.structure import SPLIT, Split, divides, service_faults
+
+
+def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) -> Candidate:
+    """Return a choice of an inference workload as a candidate."""
+    workload = this.workload
+    form = Form(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
+    split = Split(*(count(choice, name) for name in SPLIT))
+    replicas = count(choice, "replicas")
+    gpus = replicas * split.gpus
+    gpu, rented = hardware(problem, choice, gpus, split.per_node, split.nodes)
+    whole = placed(choice, rented.offer, gpus)
+    parts = inference_memory.parts(this, form, split, gpu)
+    usable = inference_memory.usable_bytes(this, gpu)
+    total = sum(parts.values())
+    quality = inference_workload.quality_steps(this, form)
+    outcomes: dict[str, Outcome] = {
+        "memory": Fraction(total),
+        "headroom": headroom(total, usable),
+        "cost": Fraction(rented.cost, SCALES["cost"]),
+        "quality": value("quality", quality),
+        "power": Fraction(gpu.power_w * gpus),
+    }
+    budgets = _budgets(this, split, gpu, parts)
+    for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
+        held = _held(this, form, split, gpu, budget)
+        outcomes |= {f"{name}{ending}": value(name, held[name]) for name in _CAPACITIES}
+    times, need = _times(this, form, split, gpu, parts, replicas, rented)
+    outcomes |= times
+    faults = service_faults(this.model, split, this.engine.one_host)
+    broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
+    if total > usable:
+        hints = _hints(this, form, split, gpu, parts, usable)
+        broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
+    needs, left = inference_memory.outside(this, split, gpu, (parts["activations"], parts["logits"]))
+    if needs > left:
+        share = inference_memory.largest_share(this, gpu, needs - left)
+        hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
+        rule = f"{workload.name}.gpu_memory_utilization"
+        broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
+    pages = inference_memory.state_pages(this, form, split, gpu, budgets)
+    most = inference_workload.profile_of(this, gpu).max_sequences
+    if pages is not None and most > pages:
+        hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()
+        rule = f"{workload.name}.max_sequences"
+        broken.append(Broken(rule, Fraction(most), Fraction(pages), None, hints))
+    refused = inference_support.lacking(this, form, split, gpu) | inference_support.refusals(this, form, gpu)
+    for name, reason in refused.items():
+        has = gpu.id if reason.startswith("hardware") else this.engine.id
+        broken.append(Broken(f"{workload.name}.{name}", reason, has))
+    if not divides(this.model, split.tensor):
+        broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
+        broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+    if this.demand is not None and replicas < need:
+        sustained = None if need >= 10**9 else this.demand * replicas / need
+        broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
+    unsaid = values(of_service(this, problem.gpus), whole)
+    broken += broken_bounds(workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
+    return Candidate(
+        workload.name,
+        "inference",
+        whole,
+        gpu.id,
+        gpus,
+        rented.offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        parts,
+        parts,
+        None,
+        outcomes,
+        tuple(broken + more),
+        (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.nodes)),
+        defaults=unsaid,
+        shareable=rented.slots > 0,
+        rented=rented.instances * rented.offer.gpus,
+        price_as_of=rented.offer.as_of,
+    )
+
+
+_CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
+
+
+def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> tuple[int, int]:
+    """Return the bytes of the engine's cache, as expected and at least."""
+    if this.model.architecture is None:
+        return 0, 0
+    profile, peaks = inference_workload.profile_of(this, gpu), (parts["activations"], parts["logits"])
+    expected = int(inference_memory.cache_budget(this, gpu, parts["weights"], peaks, parts["overhead"]))
+    fixed = inference_memory.fixed_bytes(split, gpu, profile)
+    safe = inference_memory.safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed)
+    return expected, int(safe)
+
+
+def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
+    """Return the capacities of an engine's cache of so many bytes."""
+    if this.model.architecture is None:
+        return dict.fromkeys(_CAPACITIES, UNKNOWN)
+    return inference_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
+
+
+def _hints(
+    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
+) -> tuple[Hint, ...]:
+    """Return what would fit on the same hardware, margin included: a shorter context, or fewer sequences."""
+    if this.model.architecture is None:
+        return ()
+    profile = inference_workload.profile_of(this, gpu)
+    rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
+    beside = (*(rest[name] for name in _BESIDE), inference_memory.fixed_bytes(split, gpu, profile))
+    spare = inference_memory.margin_bytes(this, profile, rest["weights"], 0, *beside)
+    left = usable - sum(rest.values()) - int(spare)
+    million = 10**6
+    budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1
+    if budget <= 0:
+        return ()
+    held = inference_memory.capacities(this, form, split, gpu, budget)
+    out = []
+    if held["max_context"] > 0:
+        out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))
+    if held["max_concurrency"] > 0:
+        out.append(Hint("concurrency", "<=", Fraction(held["max_concurrency"])))
+    return tuple(out)
+
+
+_BESIDE = ("activations", "logits", "overhead")
+
+
+def _times(
+    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, rented: Renting
+) -> tuple[dict[str, Outcome], int]:
+    """Return the roofline's outcomes and the replicas that sustain the demand."""
+    peak = inference_workload.peak_flops(this, form, gpu)
+    empty: dict[str, Outcome] = dict.fromkeys(("tpot", "ttft", "throughput", "cost_per_token"))
+    if this.model.architecture is None or not peak or not gpu.bandwidth:
+        return empty, 0 if this.demand is None else 10**9
+    load = Load(
+        parts["weights"],
+        parts["kv_cache"],
+        split.tensor,
+        split.pipeline,
+        gpu.bandwidth,
+        peak,
+        inference_speed.link_of(gpu),
+        inference_speed.host_of(gpu),
+        split.nodes,
+        rented.network,
+    )
+    tpot, ttft = inference_speed.speeds(this, load)
+    rate = inference_speed.rates(this, replicas, tpot, ttft)
+    numbers = {
+        "tpot": steps("tpot", tpot),
+        "ttft": steps("ttft", ttft),
+        "throughput": steps("throughput", rate),
+        "cost_per_token": steps("cost_per_token", rented.cost / 3.6e9 / rate) if rate else UNKNOWN,
+    }
+    need = 0
+    if this.demand is not None:
+        sustained = steps("throughput", inference_speed.request_rate(this, 1, tpot, ttft))
+        need = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
+    return {name: value(name, number) for name, number in numbers.items()}, need

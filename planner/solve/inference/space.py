@@ -1,0 +1,143 @@
+"""What an inference plan leaves open but hardware: number formats, parallelism of a replica, replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from planner.language.defaults import STATED
+from planner.language.problem import Value
+from planner.solve.inference import layerwise
+from planner.solve.inference.memory import layer_bytes
+from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
+from planner.solve.stated import counts
+from planner.solve.structure import Split, divides, experts_of, layers_of, service_faults
+
+GPUS_UNSAID = 64
+"""The most GPUs of a service whose plan does not say `gpus`."""
+GPUS_DEMANDED = 4096
+"""The most GPUs where `demand` decides how many replicas there are: what `gpus` can be."""
+WITHIN_NODE = 8
+"""The largest tensor-parallel group that is tried where the plan does not say: one node of eight."""
+STAGES = 8
+HOSTS = 64
+"""The most hosts that a replica spans: what `nodes` can be."""
+
+
+def forms(this: Service) -> list[Form]:
+    """Return the formats a plan offers."""
+    domains, native = this.workload.domains, this.model.native_format
+    sixteen = sixteen_bit(native)
+    out = []
+    for how in texts(domains, "quantization", STATED[this.workload.kind]["quantization"]):
+        for act in texts(domains, "activations", sixteen):
+            for kv in texts(domains, "kv_cache", this.cache_default or sixteen):
+                for weights in texts(domains, "weights", native):
+                    out.append(Form(weights, kv, act, how))
+    return out
+
+
+def texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tuple[str, ...]:
+    """Return the words a plan offers for a decision, in alphabetical order, or the default."""
+    return tuple(sorted(str(value) for value in domains.get(name, (default,))))
+
+
+def splits(this: Service, fixed: bool) -> list[Split]:
+    """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
+    one_host = this.engine.one_host
+    return [split for split in every_split(this, fixed) if not any(service_faults(this.model, split, one_host))]
+
+
+def every_split(this: Service, fixed: bool) -> list[Split]:
+    """Return what a plan leaves of splits, whether they can be or not."""
+    nodes = sorted({count for some in nodes_by_gpu(this, fixed).values() for count in some}) or [1]
+    return [split if count == 1 else replace(split, nodes=count) for split in _on_gpus(this, fixed) for count in nodes]
+
+
+def nodes_by_gpu(this: Service, fixed: bool) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of hosts that a replica may span, by GPU, "" for all that are not named.
+
+    What the plan offers; else one, or as many as the smallest of its replicas needs of the largest hosts.
+    """
+    key = ("nodes", fixed)
+    if key not in this.known:
+        said, spans = counts(this.workload, "nodes"), {}
+        if said is None and {"gpus", "tensor_parallel", "pipeline_parallel"} & this.workload.domains.keys():
+            left = _on_gpus(this, fixed)
+            if "gpus" in this.workload.domains:
+                left = [split for split in left if replica_counts(this, split)]
+            least = min((split.gpus for split in left), default=1)
+            needed = {gpu: -(-least // most) for gpu, most in this.hosts().items()} if least > 1 else {}
+            spans = {gpu: (count,) for gpu, count in needed.items() if count <= HOSTS}
+        this.known[key] = {"": tuple(said or [1]), **spans}
+    found: dict[str, tuple[int, ...]] = this.known[key]
+    return found
+
+
+def may_span(this: Service, fixed: bool, gpu: str, nodes: int) -> bool:
+    """Return whether a plan leaves it that a replica on a GPU spans so many hosts."""
+    spans = nodes_by_gpu(this, fixed)
+    return nodes in spans.get(gpu, spans[""])
+
+
+def _on_gpus(this: Service, fixed: bool) -> list[Split]:
+    """Return what a plan leaves of splits on one host."""
+    workload = this.workload
+    allowed = counts(workload, "gpus")
+    most = max(allowed) if allowed else GPUS_UNSAID
+    copies = counts(workload, "replicas") or [1]
+    said = counts(workload, "tensor_parallel")
+    if said is None:
+        said = sorted({max(1, total // each) for total in allowed for each in copies}) if fixed and allowed else None
+    tensors = said or [tp for tp in range(1, min(WITHIN_NODE, most) + 1) if divides(this.model, tp)]
+    stages = counts(workload, "pipeline_parallel")
+    layers = layers_of(this.model) or STAGES
+    pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
+    experts = counts(workload, "expert_parallel")
+    mixed = bool(experts_of(this.model))
+    return [
+        Split(tp, pp, ep)
+        for tp in tensors
+        for pp in pipelines
+        for ep in (experts or ([1] if fixed or not mixed else sorted({1, tp})))
+        if allowed is None or fixed or tp * pp <= most
+    ]
+
+
+def replica_counts(this: Service, split: Split) -> list[int]:
+    """Return the numbers of replicas a plan leaves for a split: one unless it says, any where `demand` decides."""
+    said = counts(this.workload, "replicas")
+    allowed = counts(this.workload, "gpus")
+    if said is None and this.demand is not None:
+        said = list(range(1, (max(allowed) if allowed else GPUS_DEMANDED) // split.gpus + 1))
+    return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
+
+
+def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
+    """Yield every pair of formats and split."""
+    every = forms(this)
+    for split in splits(this, fixed):
+        yield from ((form, split) for form in every)
+        if "weights" in this.workload.per_layer and this.model.architecture is not None:
+            yield from ((form, split) for form in _mixed_forms(this, every, split))
+
+
+def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
+    """Return the formats per layer that no others beat, beside the ones that are the same in all layers."""
+    arch = this.model.architecture
+    assert arch is not None
+    out = []
+    for how in sorted({form.quantization for form in every}):
+        names = sorted({form.weights for form in every if form.quantization == how})
+        known = {name: measured(this, name, how) for name in names}
+        sizes = {
+            (kind, name): layer_bytes(this, kind, name, split)
+            for kind in set(layerwise.groups_of(arch))
+            for name in names
+        }
+        labels = layerwise.mixes(arch, [this.formats[name] for name in names], sizes, known)
+        others = {(form.kv_cache, form.activations) for form in every if form.quantization == how}
+        for label in labels:
+            if "+" in label:
+                out += [Form(label, cache, act, how) for cache, act in sorted(others)]
+    return out

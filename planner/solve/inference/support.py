@@ -1,0 +1,105 @@
+"""What the engine of a workload does not do, over formats, splits and GPUs: for one candidate, and for a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Engine, Format, Gpu, Lack
+from planner.physics import inference
+from planner.solve.inference.workload import Form, Service, weight_formats
+from planner.solve.structure import Split
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+def lacks(this: Service) -> tuple[Lack, ...]:
+    """Return what of the engine's lacks holds for the workload whatever is chosen."""
+    key = ("lacks",)
+    if key not in this.known:
+        given = this.workload.given
+        version = given.get("engine_version")
+        this.known[key] = inference.lacks(
+            this.engine,
+            None if version is None else str(version),
+            this.model.architecture,
+            this.by_sequence,
+            str(given["all_to_all"]),
+        )
+    found: tuple[Lack, ...] = this.known[key]
+    return found
+
+
+def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, str]:
+    """Return, by quantity, what the engine would have to do and does not."""
+    return {
+        row.decision: inference.reason(row)
+        for row in reversed(lacks(this))
+        if inference.met_by_gpu(row, gpu)
+        and inference.met_by_split(row, split.tensor, split.expert)
+        and inference.met_by_weights(row, weight_formats(this, form))
+        and inference.met_by_cache(row, this.formats[form.kv_cache])
+    }
+
+
+def lacking_of(
+    this: Service, forms: Sequence[Form], splits: Sequence[Split], gpus: Sequence[Gpu]
+) -> list[tuple[str, Column, Column, Column]]:
+    """Return each lack that something meets: its quantity, and which of the formats, splits and GPUs meet it."""
+    import numpy
+
+    out = []
+    for row in lacks(this):
+        masks = (
+            numpy.array(
+                [
+                    inference.met_by_weights(row, weight_formats(this, form))
+                    and inference.met_by_cache(row, this.formats[form.kv_cache])
+                    for form in forms
+                ]
+            ),
+            numpy.array([inference.met_by_split(row, split.tensor, split.expert) for split in splits]),
+            numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus]),
+        )
+        if all(mask.any() for mask in masks):
+            out.append((row.decision, *masks))
+    return out
+
+
+def loads(engine: Engine, fmt: Format) -> bool:
+    """Return whether an engine loads weights in a format."""
+    return not fmt.engines or engine.id in fmt.engines
+
+
+REFUSED = ("weights", "kv_cache", "activations", "gpu")
+"""The decisions that an engine or a GPU may not be able to follow."""
+
+
+def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
+    """Return, by decision, why the engine or the GPU cannot run its format; empty where all run."""
+    out = {}
+    rows = {
+        "weights": weight_formats(this, form),
+        "kv_cache": [this.formats[form.kv_cache]],
+        "activations": [this.formats[form.activations]],
+    }
+    for name, formats in rows.items():
+        for row in formats:
+            if row.needs and not any(need in gpu.native_formats for need in row.needs):
+                out[name] = f"hardware for {row.id}"
+            elif name == "weights" and not loads(this.engine, row):
+                out[name] = f"an engine that loads {row.id}"
+            elif name == "kv_cache" and this.engine.kv_formats and not _keeps(this.engine, row):
+                out[name] = f"an engine that keeps its cache in {row.id}"
+            elif name == "kv_cache" and row.kv_needs and not any(need in gpu.native_formats for need in row.kv_needs):
+                out[name] = f"hardware for a cache in {row.id}"
+            elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
+                out[name] = f"hardware that computes in {row.id}"
+    if not inference.runs_on(this.engine, gpu):
+        out["gpu"] = f"an engine that runs on {gpu.id}"
+    return out
+
+
+def _keeps(engine: Engine, row: Format) -> bool:
+    return row.id in engine.kv_formats or row.like in engine.kv_formats

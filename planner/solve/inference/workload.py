@@ -1,0 +1,219 @@
+"""One way to serve a model: its formats and split, its memory by part, its times, its capacities; plain functions.
+
+The formulas stand in planner/physics; here they meet what a workload says. Where a function takes amounts it takes
+whole numbers and arrays of them alike, so that a table of candidates and a single one come out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
+from planner.language.problem import Problem, Workload
+from planner.physics import inference, quality
+from planner.physics.inference import Profile
+from planner.record import dataclass
+from planner.solve.columns.steps import SCALES, UNKNOWN
+from planner.solve.inference import layerwise
+from planner.solve.rent.rental import largest_hosts
+from planner.solve.stated import number
+from planner.solve.structure import Split
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The number formats of a candidate; `weights` is a format's id or a mix of them, layer by layer."""
+
+    weights: str
+    kv_cache: str
+    activations: str
+    quantization: str
+
+
+@dataclass(slots=True)
+class Service:
+    """An inference workload with what its engine fills in; `known` keeps parts that were computed."""
+
+    workload: Workload
+    model: Model
+    engine: Engine
+    formats: Mapping[str, Format]
+    measured: Callable[[str], Iterator[Recovery]]
+    context: int
+    concurrency: int
+    prompt: int
+    output: int
+    demand: Fraction | None
+    confidence: Fraction
+    native_bits: Fraction
+    known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    beside: inference.Beside = field(default_factory=inference.Beside)
+    by_sequence: bool = False
+    cache_default: str = ""
+    hosts: Callable[[], dict[str, int]] = dict
+    """The most GPUs on a host of what may be rented, by GPU."""
+
+    def attention(self, split: Split) -> int:
+        """Ranks of a split that share the heads; one where each has sequences of its own."""
+        return 1 if self.by_sequence else split.tensor
+
+    def sharers(self, split: Split) -> int:
+        """Ranks of a split that share the sequences."""
+        return split.tensor if self.by_sequence else 1
+
+
+def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
+    """Return a workload with its engine and what follows from what it says."""
+    given = workload.given
+    demand, confidence = given.get("demand"), given["confidence"]
+    assert isinstance(confidence, Fraction)
+    engine = str(given["engine"])
+    native = problem.formats.get(workload.model.native_format)
+    return Service(
+        workload,
+        workload.model,
+        problem.engines.get(engine) or catalog.engines[engine],
+        problem.formats,
+        _by_role(problem, catalog),
+        number(workload, "context", 1),
+        number(workload, "concurrency", 1),
+        number(workload, "prompt", 1),
+        number(workload, "output", 0),
+        demand if isinstance(demand, Fraction) else None,
+        confidence,
+        native.bits if native is not None and native.bits > 16 else Fraction(16),
+        beside=_beside(problem, workload, catalog),
+        by_sequence=given["attention_parallel"] == "data",
+        cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
+        hosts=lambda: largest_hosts(problem, workload),
+    )
+
+
+def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:
+    """Return the format that the engine keeps this model's cache in by itself on every GPU of the plan, if it says."""
+    arch = workload.model.architecture
+    cards = [problem.gpus[str(name)] for name in workload.domains.get("gpu", ()) if str(name) in problem.gpus]
+    for row in engine.cache_defaults:
+        everywhere = not row.runs_on or (bool(cards) and all(card.compute_capability in row.runs_on for card in cards))
+        if arch is not None and arch.family in row.families and everywhere:
+            return row.format
+    return ""
+
+
+def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Recovery]]:
+    """Return the measured recoveries of a role (weights or kv_cache); only the rows of the role are built."""
+    rows = catalog.quality
+
+    def measured_of(role: str) -> Iterator[Recovery]:
+        yield from (rows[key] for key, its in zip(rows, rows.column("role"), strict=True) if its == role)
+        yield from (row for row in problem.quality if row.role == role)
+
+    return measured_of
+
+
+def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
+    """Return what is loaded beside the model, and what of it stays on the host."""
+    draft = None
+    if workload.given["draft_model"]:
+        found = catalog.find_model(str(workload.given["draft_model"]))
+        if isinstance(found, Model) and found.architecture is not None:
+            draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
+    return inference.Beside(
+        number(workload, "adapters", 0),
+        number(workload, "adapter_rank", 0),
+        draft,
+        number(workload, "offloaded_weights", 0),
+        number(workload, "offloaded_cache", 0),
+    )
+
+
+def profile_of(this: Service, gpu: Gpu) -> Profile:
+    """Return the engine at the plan's version on a GPU, with the plan's settings."""
+    key = ("profile", gpu.id)
+    if key not in this.known:
+        given = this.workload.given
+        share = given.get("gpu_memory_utilization")
+        version = given.get("engine_version")
+        made = inference.profile(
+            this.engine,
+            None if version is None else str(version),
+            gpu,
+            utilization=share if isinstance(share, Fraction) else None,
+            max_sequences=number(this.workload, "max_sequences", 0) or None,
+            max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
+            context=this.context,
+            light_sampler=given["sampler"] == "flashinfer",
+            eager=given["cuda_graphs"] is False,
+            images=given["images"] is not False,
+            all_to_all=str(given["all_to_all"]),
+            adapters=this.beside.adapters,
+            mixers=_mixers(this.model),
+        )
+        known = this.known.setdefault(("profiles",), {})
+        this.known[key] = known.setdefault(made, made)
+    found: Profile = this.known[key]
+    return found
+
+
+def _mixers(model: Model) -> frozenset[str]:
+    """Return the kinds of the model's mixers."""
+    groups = model.architecture.groups if model.architecture is not None else ()
+    return frozenset(str(group.mixer.get("kind")) for group in groups)
+
+
+def sixteen_bit(native: str) -> str:
+    """Return a model's 16-bit format."""
+    return native if native in ("bf16", "fp16") else "bf16"
+
+
+def measured(this: Service, name: str, quantization: str) -> Fraction | None:
+    """Return the measured recovery of weights in a format; None where nobody measured it."""
+    model = this.model
+    own = this.formats[name].quality
+    if own is not None:
+        return own
+    alias = this.formats[name].like or name
+    return quality.recovery(this.measured("weights"), alias, "weights", model.id, quantization, model.native_format)[0]
+
+
+def quality_steps(this: Service, form: Form) -> int:
+    """Return the recovery of weights and KV cache together, in steps; UNKNOWN where nobody measured it."""
+    key = ("quality", form.weights, form.kv_cache, form.quantization)
+    if key not in this.known:
+        model = this.model
+        if layerwise.is_mix(form.weights):
+            assert model.architecture is not None
+            names = layerwise.layers_of(form.weights)
+            known = {name: measured(this, name, form.quantization) for name in set(names)}
+            weights = layerwise.recovery(model.architecture, names, known)
+        else:
+            weights = measured(this, form.weights, form.quantization)
+        sixteen = sixteen_bit(model.native_format)
+        alias = this.formats[form.kv_cache].like or form.kv_cache
+        cache, _ = quality.recovery(this.measured("kv_cache"), alias, "kv_cache", model.id, None, sixteen)
+        both = quality.combined(weights, cache)
+        this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
+    return int(this.known[key])
+
+
+def weight_formats(this: Service, form: Form) -> list[Format]:
+    """Return the formats of the weights: one, or those of a mix."""
+    names = sorted(set(layerwise.layers_of(form.weights))) if layerwise.is_mix(form.weights) else [form.weights]
+    return [this.formats[name] for name in names]
+
+
+def peak_flops(this: Service, form: Form, gpu: Gpu) -> int:
+    """Return the dense peak at what is computed in: the activations' format where the hardware has it.
+
+    A mix is counted at the slowest of its formats.
+    """
+    activations = this.formats[form.activations]
+    found = []
+    for weights in weight_formats(this, form):
+        order = (activations.computes_as, weights.computes_as, "bf16", "fp16", "fp32")
+        found.append(next((gpu.flops[name] for name in order if gpu.flops.get(name)), 0))
+    return min(found)

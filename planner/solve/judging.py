@@ -1,0 +1,54 @@
+"""What judging a candidate of any kind shares: its counts, its hardware and offer, its headroom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from planner.catalog.records import Gpu, Offer
+from planner.language.problem import Problem, Value
+from planner.solve.columns.steps import SCALES
+from planner.solve.rent.rental import Renting, renting
+
+
+class Unknown(LookupError):
+    """A choice that names something the problem does not have."""
+
+
+def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
+    """Return a decision that is a whole number."""
+    found = choice.get(name)
+    if found is None:
+        return default
+    if not isinstance(found, Fraction) or found.denominator != 1:
+        raise Unknown(f"`{name}` is no whole number: {found}")
+    return int(found)
+
+
+def hardware(
+    problem: Problem, choice: Mapping[str, Value], gpus: int, unit: int, nodes: int = 1
+) -> tuple[Gpu, Renting]:
+    """Return the GPU and what is rented for a choice; raise Unknown where the offer is gone or holds no such group."""
+    gpu = problem.gpus.get(str(choice.get("gpu")))
+    if gpu is None:
+        raise Unknown(f"no GPU is called `{choice.get('gpu')}`")
+    offer = problem.offers.get(choice.get("offer"))
+    if offer is None:
+        raise Unknown(f"there is no offer `{choice.get('offer')}`")
+    if offer.gpu != gpu.id:
+        raise Unknown(f"`{offer.id}` has no {gpu.id}")
+    found = renting(offer, str(choice.get("market", "on_demand")), gpus, unit, nodes)
+    if found is None:
+        raise Unknown(f"`{offer.id}` does not rent {gpus} GPUs in groups of {unit} that way")
+    return gpu, found
+
+
+def placed(choice: Mapping[str, Value], offer: Offer, gpus: int) -> dict[str, Value]:
+    """Return a choice with what follows from its offer."""
+    return {**choice, "gpus": Fraction(gpus), "provider": offer.provider, "region": offer.region}
+
+
+def headroom(total: int, usable: int) -> Fraction | None:
+    """Return (usable - total) / usable, rounded down to its steps."""
+    scale = SCALES["headroom"]
+    return Fraction((usable - total) * scale // usable, scale) if usable else None

@@ -1,0 +1,163 @@
+"""Workloads together: what they share and pay, and the rules over all of them; plain Python over candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language.evaluate import compare
+from planner.language.problem import FleetBound, Problem
+from planner.language.schema import BY_KIND
+from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.columns.steps import SCALES
+from planner.solve.rent.rental import MONEY
+from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
+from planner.syntax.tree import Expression
+
+Pool = tuple[str, str]
+"""An offer's id and the market it is bought on."""
+
+
+def pool_of(row: Candidate) -> Pool:
+    """Return where a candidate is rented."""
+    return row.offer, str(row.choice.get("market", "on_demand"))
+
+
+def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tuple[int, int, tuple[str, ...]]]:
+    """Return, by pool that several workloads share: instances, their cost in micro-dollars/h, and the workloads.
+
+    Units that divide an instance and are powers of two pack without a gap, so that as many instances do as the
+    GPUs together fill.
+    """
+    members: dict[Pool, list[str]] = {}
+    for name in sorted(chosen):
+        if chosen[name].shareable:
+            members.setdefault(pool_of(chosen[name]), []).append(name)
+    out = {}
+    for pool, names in members.items():
+        if len(names) < 2:
+            continue
+        offer = problem.offers[pool[0]]
+        price = offer.spot if pool[1] == "spot" else offer.price
+        instances = -(-sum(chosen[name].gpus for name in names) // offer.gpus)
+        out[pool] = (instances, instances * (price or 0), tuple(names))
+    return out
+
+
+def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """Return the candidates with their shares: a shared pool is paid in proportion to what each would pay alone.
+
+    So no workload pays more than alone, and the shares add up to the instances rented. Rules read the exact share; the
+    whole micro-dollars of `cost` add up to the money that is paid.
+    """
+    out = dict(chosen)
+    for pool, (instances, cost, names) in sharing(problem, chosen).items():
+        alone = sum(chosen[name].instances for name in names)
+        left = cost - sum(cost * chosen[name].instances // alone for name in names)
+        for name in names:
+            row = chosen[name]
+            share, rest = divmod(cost * row.instances, alone)
+            up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
+            share, left = share + up, left - up
+            others = ", ".join(other for other in names if other != name)
+            note = f"shares {instances} × {pool[0]} with {others}"
+            outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
+            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
+            out[name] = _judged_again(problem, shared)
+    return out
+
+
+def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]:
+    """Return the outcomes that change where a workload pays a share of its instances: its cost exactly, what follows
+    from it in whole steps."""
+    if share == 1:
+        return {}
+    cost = outcomes["cost"]
+    assert cost is not None
+    out: dict[str, Outcome] = {"cost": cost * share}
+    rate, duration = outcomes.get("throughput"), outcomes.get("duration")
+    if outcomes.get("cost_per_token") is not None and rate:
+        out["cost_per_token"] = _step("cost_per_token", cost * share / 3600 / rate)
+    if outcomes.get("total_cost") is not None and duration is not None:
+        out["total_cost"] = _step("total_cost", cost * share * duration / 3600)
+    return out
+
+
+def _step(quantity: str, amount: Fraction) -> Fraction:
+    """Return an amount in whole steps of its quantity's scale."""
+    return Fraction(round(amount * SCALES[quantity]), SCALES[quantity])
+
+
+def _judged_again(problem: Problem, row: Candidate) -> Candidate:
+    """Return a candidate whose own rules and preferences about money are held against its share."""
+    workload = next(item for item in problem.workloads if item.name == row.workload)
+
+    def about_money(condition: Expression) -> bool:
+        return speaks_of(condition) == {row.workload} and bool(reads(condition, row.workload) & MONEY)
+
+    bounds = tuple(bound for bound in workload.bounds if bound.quantity in MONEY)
+    rules = tuple(rule for rule in problem.rules if about_money(rule.condition))
+    names = {bound.rule for bound in bounds} | {rule.name for rule in rules}
+    if not names and not any(about_money(wish.condition) for wish in problem.preferences):
+        return row
+    broken = broken_bounds(replace(workload, bounds=bounds), row.known, row.outcomes)
+    more, penalty = broken_rules(replace(problem, rules=rules), workload, row.known, row.outcomes)
+    kept = tuple(item for item in row.broken if item.rule not in names)
+    return replace(row, broken=(*kept, *broken, *more), penalty=penalty)
+
+
+def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, int]:
+    """Return how many instances of each offer an answer rents, those that workloads share counted once."""
+    shared = sharing(problem, chosen)
+    joined = {name for _, _, names in shared.values() for name in names}
+    out: dict[str, int] = {}
+    for (offer, _), (count, _, _) in shared.items():
+        out[offer] = out.get(offer, 0) + count
+    for name, row in chosen.items():
+        if name not in joined:
+            out[row.offer] = out.get(row.offer, 0) + row.instances
+    return out
+
+
+def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction | None:
+    """Return what an answer takes of a fleet bound's quantity, in canonical units; None where it is unknown.
+
+    It is the sum over the workloads whose kind has the quantity.
+    """
+    rows = list(chosen.values())
+    match bound.quantity:
+        case "cost":
+            return Fraction(sum(row.cost for row in rows), SCALES["cost"])
+        case "gpus":
+            return Fraction(sum(row.gpus for row in rows))
+        case "available":
+            return Fraction(sum(row.gpus for row in rows if row.gpu == bound.gpu))
+    values = [
+        row.choice.get(bound.quantity, row.outcomes.get(bound.quantity))
+        for row in rows
+        if bound.quantity in BY_KIND[row.kind]
+    ]
+    numbers = [value for value in values if isinstance(value, Fraction)]
+    return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None
+
+
+UNITS = {"cost": "USD/h", "power": "W"}
+
+
+def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[Broken]:
+    """Return the fleet bounds, availabilities and rules over several workloads that an answer breaks."""
+    out = []
+    for bound in problem.fleet:
+        takes = amount(bound, chosen)
+        if takes is None or not compare(bound.operator, takes, bound.value):
+            out.append(Broken(bound.rule, takes, bound.value, UNITS.get(bound.quantity)))
+    taken = instances(problem, chosen)
+    for offer in problem.offers.limited:
+        if offer.available is not None and taken.get(offer.id, 0) > offer.available:
+            has = Fraction(offer.available)
+            out.append(Broken(f"{offer.id}.available", Fraction(taken[offer.id]), has, "instances"))
+    for rule in problem.rules:
+        if len(speaks_of(rule.condition)) != 1 and not holds_together(rule.condition, problem, chosen):
+            out.append(Broken(rule.name, None, None))
+    return out

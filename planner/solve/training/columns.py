@@ -1,0 +1,108 @@
+"""The columns of a training's table: its decisions as axes, and its outcomes, made when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Gpu
+from planner.solve.columns.rules import headroom
+from planner.solve.columns.steps import SCALES, UNKNOWN, steps
+from planner.solve.columns.table import Axis, unknown
+from planner.solve.rent.rental import TIMES
+from planner.solve.training import step as training_step
+from planner.solve.training import workload as training_workload
+from planner.solve.training.configurations import Space, recipe_at
+from planner.solve.training.speed import layers_again
+from planner.solve.training.step import Pace
+from planner.solve.training.workload import Run
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+def numbers(values: Column) -> Axis:
+    """Return an axis of whole numbers."""
+    import numpy
+
+    distinct = numpy.flatnonzero(numpy.bincount(values))
+    place = numpy.zeros(distinct[-1] + 1 if len(distinct) else 0, dtype=numpy.int64)
+    place[distinct] = numpy.arange(len(distinct))
+    return Axis(tuple(Fraction(n) for n in distinct.tolist()), place[values])
+
+
+def outcomes_of(
+    this: Run,
+    found: Space,
+    gpus: Sequence[Gpu],
+    config: Column,
+    gpu: Column,
+    total: Column,
+    usable: Column,
+    costs: Column,
+    total_gpus: Column,
+    pace: Pace | None,
+) -> dict[str, Callable[[], Column]]:
+    """Return what makes each outcome's column, of configurations on GPU types with all that they take."""
+    import numpy
+
+    qualities = [training_workload.quality(item) for item in found.recipes]
+    quality = numpy.array([UNKNOWN if q is None else int(q * SCALES["quality"]) for q in qualities] or [0])
+    power = numpy.array([item.power_w for item in gpus] or [0], dtype=numpy.int64)
+    out: dict[str, Callable[[], Column]] = {
+        "memory": lambda: total,
+        "headroom": lambda: headroom(total, usable),
+        "cost": lambda: costs,
+        "quality": lambda: quality[found.recipe[config]],
+        "power": lambda: power[gpu] * total_gpus,
+    }
+    made: dict[str, Column] = {}
+
+    def timed(name: str) -> Column:
+        if pace is None:
+            return unknown(len(total))
+        if not made:
+            with numpy.errstate(divide="ignore", invalid="ignore"):
+                made.update(training_step.outcome_numbers(this, pace, costs))
+        if name not in made:
+            return unknown(len(total))
+        found: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
+        return found
+
+    return out | {name: partial(timed, name) for name in TIMES}
+
+
+def axes_of(
+    found: Space, config: Column, place: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
+) -> dict[str, Axis]:
+    """Return the decisions of configurations on GPU types; `place` is that of the number of layers."""
+    import numpy
+
+    def words(values: list[str], index: Column) -> Axis:
+        distinct = {word: place_ for place_, word in enumerate(sorted(set(values)))}
+        return Axis(tuple(distinct), numpy.array([distinct[word] for word in values] or [0], dtype=numpy.int64)[index])
+
+    def counts(values: list[int], index: Column) -> Axis:
+        return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
+
+    layout, recipe = found.layout[config], recipe_at(found, config, place)
+    return {
+        "gpu": Axis(tuple(item.id for item in gpus), gpu),
+        "gpus": numbers(total_gpus),
+        "checkpointed_layers": numbers(layers_again(found, config, place)),
+        "method": words([item.method for item in found.recipes], recipe),
+        "precision": words([item.precision for item in found.recipes], recipe),
+        "optimizer": words([item.optimizer for item in found.recipes], recipe),
+        "checkpointing": words([mode for mode, _ in found.modes], found.mode[config]),
+        "micro_batch": numbers(found.micro_batch[config]),
+        "data_parallel": counts([item.data for item in found.layouts], layout),
+        "tensor_parallel": counts([item.tensor for item in found.layouts], layout),
+        "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),
+        "context_parallel": counts([item.context for item in found.layouts], layout),
+        "expert_parallel": counts([item.expert for item in found.layouts], layout),
+        "shard_replicas": counts([item.replicas for item in found.layouts], layout),
+        "zero": counts([item.zero for item in found.layouts], layout),
+        "offload": words([item.offload for item in found.layouts], layout),
+    }

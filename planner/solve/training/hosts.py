@@ -1,0 +1,69 @@
+"""Host memory of a training: what its busiest host must hold of what is offloaded, against the RAM of the offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Offer
+from planner.language.problem import Workload
+from planner.physics import training
+from planner.solve import stated
+from planner.solve.structure import Layout
+from planner.solve.training import workload as training_workload
+from planner.solve.training.configurations import Space, recipe_at
+from planner.solve.training.workload import Recipe, Run
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+GIB = 2**30
+UNKNOWN_RAM = 2**62
+"""Stands for the RAM of a host that nobody states: nothing is held against it."""
+
+
+def offloads(workload: Workload) -> bool:
+    """Return whether a plan offers to offload states, or to page them."""
+    moved = any(word != "none" for word in stated.words(workload, "offload"))
+    return moved or any(word.startswith("paged_") for word in stated.words(workload, "optimizer"))
+
+
+def rank_bytes(this: Run, recipe: Recipe, layout: Layout) -> int:
+    """Return the bytes of host memory of one rank, 0 where nothing is offloaded or the model is a rule of thumb's."""
+    if this.model.architecture is None or (layout.offload == "none" and not recipe.optimizer.startswith("paged_")):
+        return 0
+    key = ("host", recipe, layout)
+    if key not in this.known:
+        choice = training_workload.state_choice(this, recipe, layout, True)
+        this.known[key] = training.host(this.model.architecture, this.model.params, choice)
+    found: int = this.known[key]
+    return found
+
+
+def host_memory(this: Run, recipe: Recipe, layout: Layout, per_host: int) -> int:
+    """Return the bytes that the busiest of a workload's hosts must hold."""
+    return rank_bytes(this, recipe, layout) * min(layout.gpus, per_host)
+
+
+def ram(offer: Offer, ranks: int) -> int:
+    """Return the bytes of RAM of a host that so many ranks share; of GPUs sold one by one each brings its own."""
+    if offer.ram_gib is None:
+        return UNKNOWN_RAM
+    return int(offer.ram_gib * GIB) * (max(1, ranks // offer.gpus) if offer.sold_by == "gpu" else 1)
+
+
+def column(this: Run, found: Space, config: Column, place: Column, per_host: Column) -> Column:
+    """Return `host_memory` of configurations at a number of layers."""
+    import numpy
+
+    if not offloads(this.workload):
+        return numpy.zeros(len(config), dtype=numpy.int64)
+    recipe, layout = recipe_at(found, config, place), found.layout[config]
+    pairs, which = numpy.unique(recipe * len(found.layouts) + layout, return_inverse=True)
+    each = [
+        rank_bytes(this, found.recipes[pair // len(found.layouts)], found.layouts[pair % len(found.layouts)])
+        for pair in pairs.tolist()
+    ]
+    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[layout]
+    out: Column = numpy.array(each, dtype=numpy.int64)[which.reshape(-1)] * numpy.minimum(totals, per_host)
+    return out

@@ -1,0 +1,114 @@
+"""One choice of a training workload judged in plain Python; no numpy and no solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value, Workload
+from planner.physics import training_time
+from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.columns.steps import SCALES, steps, value
+from planner.solve.defaults import values
+from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.rent.rental import TIMES, hosts_note
+from planner.solve.rules import broken_bounds, broken_rules
+from planner.solve.structure import Layout, batch_faults, checkpointing_faults, training_faults
+from planner.solve.training import step as training_step
+from planner.solve.training import support as training_support
+from planner.solve.training import workload as training_workload
+from planner.solve.training.defaults import of_run
+from planner.solve.training.hosts import host_memory, ram
+from planner.solve.training.step import Pace
+from planner.solve.training.workload import Recipe, Run
+
+
+def judge(
+    problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog, run: Run | None = None
+) -> Candidate:
+    """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
+    this = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)
+    recipe = Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+    layout = Layout(
+        count(choice, "data_parallel"),
+        count(choice, "tensor_parallel"),
+        count(choice, "pipeline_parallel"),
+        count(choice, "context_parallel"),
+        count(choice, "expert_parallel"),
+        count(choice, "zero", 0),
+        str(choice.get("offload", "none")),
+        count(choice, "shard_replicas"),
+    )
+    size, mode, again = (
+        count(choice, "micro_batch"),
+        str(choice["checkpointing"]),
+        count(choice, "checkpointed_layers", 0),
+    )
+    gpu, rented = hardware(problem, choice, layout.gpus, layout.tensor)
+    whole = placed(choice, rented.offer, layout.gpus)
+    memory = training_workload.memory(this, gpu, recipe, layout, size, mode, again)
+    total, usable = memory.total, gpu.memory
+    outcomes: dict[str, Outcome] = {
+        "memory": Fraction(total),
+        "headroom": headroom(total, usable),
+        "cost": Fraction(rented.cost, SCALES["cost"]),
+        "quality": training_workload.quality(recipe),
+        "power": Fraction(gpu.power_w * layout.gpus),
+        "host_memory": Fraction(host_memory(this, recipe, layout, rented.per_host)),
+    }
+    refused = training_support.refusal(this, gpu, recipe.method, recipe.precision)
+    peak = training_support.computes(gpu, recipe.precision) if refused is None else 0
+    outcomes |= dict.fromkeys(TIMES)
+    if this.model.architecture is not None and peak:
+        part = again / this.model.architecture.layers
+        pace = Pace(
+            training_step.work(this, recipe, layout, size, mode),
+            training_time.card(gpu, peak, rented.per_host, rented.network),
+            *training_step.recomputed(this, mode, part),
+        )
+        numbers = training_step.outcome_numbers(this, pace, rented.cost)
+        outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
+    faults = [
+        *training_faults(this.model, this.framework, layout),
+        *batch_faults(this.global_batch, layout, size),
+        *checkpointing_faults(this.model, mode, again),
+    ]
+    broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
+    if total > usable:
+        broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
+    on_host = host_memory(this, recipe, layout, rented.per_host)
+    has_ram = ram(rented.offer, min(layout.gpus, rented.per_host))
+    if on_host > has_ram:
+        broken.append(Broken(f"{workload.name}.host_memory", Fraction(on_host), Fraction(has_ram), "bytes"))
+    if this.model.architecture is not None and refused is not None:
+        quantity, needs, has = refused
+        broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
+    unsaid = values(of_run(this), whole)
+    broken += broken_bounds(workload, whole, outcomes)
+    more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
+    return Candidate(
+        workload.name,
+        "training",
+        whole,
+        gpu.id,
+        layout.gpus,
+        rented.offer.id,
+        rented.instances,
+        rented.cost,
+        penalty,
+        usable,
+        total,
+        memory.parts,
+        memory.sizes,
+        memory.peak_moment,
+        outcomes,
+        tuple(broken + more),
+        (*memory.approximate, *hosts_note(rented, -(-layout.gpus // rented.per_host))),
+        memory.moments,
+        unsaid,
+        rented.slots > 0,
+        rented.instances * rented.offer.gpus,
+        price_as_of=rented.offer.as_of,
+    )

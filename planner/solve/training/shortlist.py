@@ -1,0 +1,409 @@
+"""The configurations that can be the best of their hardware, picked from grids of configurations × GPU types.
+
+All rows of a cell (a number of GPUs and a tensor group, on a GPU type) rent the same, so that only memory, time and
+quality tell them apart, and these a grid knows without making a row of each. What is picked is a superset of the best
+of each cell, and of hardware on which nothing keeps every rule, a superset of what breaks the fewest by least. Only
+that is then made rows of, which are judged like any others; what is within a step of the best stays, so that roundings
+and tie-breaks are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from planner.language.problem import Goal
+from planner.physics import training_time
+from planner.solve.columns.rules import headroom
+from planner.solve.columns.steps import SCALES, UNKNOWN
+from planner.solve.objective import HUGE, quantity_of
+from planner.solve.training import step as training_step
+from planner.solve.training.grid import (
+    COUNTED,
+    FASTER,
+    Grid,
+    Grounds,
+    Survey,
+    blocks,
+    first_place,
+    late,
+    numbers,
+    poor,
+    quality_of,
+    too_large,
+)
+from planner.solve.training.speed import first_that_fits, pace_of, roomiest
+from planner.solve.training.step import Pace
+from planner.solve.training.work import work_at
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+SAFE = 1e-5
+"""What a bound on time leaves to roundings of floats."""
+
+
+def best(these: Grounds, found: Survey) -> Column:
+    """Return what can be the best of its cell, as places of a configuration × GPU types + that of a GPU type."""
+    import numpy
+
+    width, grids = len(these.usable), found.grids
+    if these.order.quality:
+        grids = [grid._replace(ok=_of_quality(grid, quality_of(these, grid))) for grid in grids]
+    if these.order.time is not None:
+        config, gpu = _fastest(these, grids, found.kept)
+        return config * width + gpu
+    limits = _limits(these, grids, found.kept)
+    out = [numpy.zeros(0, dtype=numpy.int64)]
+    for grid in grids:
+        columns = numpy.flatnonzero(found.kept[grid.cell])
+        near = these.least[grid.config][:, None] <= limits[grid.cell][columns]
+        row, column = numpy.nonzero(grid.ok[:, columns] & near)
+        out.append(grid.config[row] * width + columns[column])
+    return numpy.concatenate(out)
+
+
+def nearest(these: Grounds, found: Survey, goals: Sequence[Goal], values: Sequence[int]) -> Column:
+    """Return, of hardware that no row keeps every rule on, what would come before these values of the goals, and of
+    that what can break the fewest rules with the most headroom; in the same form."""
+    import numpy
+
+    out = [numpy.zeros(0, dtype=numpy.int64)]
+    hope: Hope | None = None
+    for grid, lacks in zip(found.grids, found.lacks, strict=True):
+        for costs in these.costs:
+            cost = costs[grid.cell]
+            columns = numpy.flatnonzero(lacks & (cost >= 0))
+            before, same = numpy.zeros(len(columns), dtype=bool), numpy.ones(len(columns), dtype=bool)
+            lead = 0
+            for goal, value in zip(goals, values, strict=True):
+                if quantity_of(goal) not in COUNTED:
+                    break
+                have = _alike(these, grid.cell, goal, columns, cost)
+                before, same, lead = before | (same & (have < value)), same & (have == value), lead + 1
+            some = before if lead == len(goals) else before | same
+            columns, before, rest = columns[some], before[some], list(zip(goals, values, strict=True))[lead:]
+            mine = grid
+            if rest and quantity_of(rest[0][0]) == these.order.time and not before.any():
+                able = (these.cards[:, columns, 0] > 0).any(axis=0)  # what computes nothing takes for ever
+                columns, before = columns[able], before[able]
+            if len(columns) and rest and quantity_of(rest[0][0]) == these.order.time:
+                hope = hope or _hope(these)[0]
+                rows = _faster(these, hope, grid, columns, cost, before, rest[0][1])
+                mine = grid._replace(config=grid.config[rows], fit=grid.fit[rows], ok=grid.ok[rows])
+            if len(columns) and len(mine.config):
+                row, column = numpy.nonzero(_near(these, mine, columns, cost, before, rest))
+                out.append(mine.config[row] * len(these.usable) + columns[column])
+    return numpy.concatenate(out)
+
+
+def _faster(
+    these: Grounds, hope: Hope, grid: Grid, columns: Column, cost: Column, before: Column, value: int
+) -> Column:
+    """Return the rows that may take less time on some GPU type than is counted by a value of the order's outcome."""
+    import numpy
+
+    time, tokens = these.order.time, these.run.tokens
+    assert time is not None
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        own = numpy.full(len(columns), abs(value) / SCALES[time])
+        if FASTER[time][0] == "maximize":
+            taken = 1 / own
+        else:
+            rates: dict[str, Any] = {"duration": tokens, "total_cost": tokens * cost[columns] / 3.6e9}
+            taken = own / rates.get(time, 1.0)
+        limit = _behind(these, taken, cost[columns])
+    limit[before | ~numpy.isfinite(taken) | (abs(value) >= HUGE)] = numpy.inf
+    limit = limit.astype(numpy.float32)
+    rows = [
+        rows[((low <= limit) & (low < numpy.inf)).any(axis=1) | before.any()]
+        for rows, low in _low(these, hope, grid.cell, grid.config, columns, None)
+    ]
+    return numpy.sort(numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *rows]))
+
+
+def _alike(these: Grounds, cell: int, goal: Goal, columns: Column, cost: Column) -> Column:
+    """Return what all rows of a cell add to a goal, in steps, to be minimised."""
+    import numpy
+
+    gpus, tensor = these.cells[cell]
+    match quantity_of(goal):
+        case "cost":
+            have = cost[columns]
+        case "power":
+            have = these.power[columns] * gpus
+        case "gpus":
+            have = numpy.full(len(columns), gpus, dtype=numpy.int64)
+        case _:
+            have = numpy.full(len(columns), tensor, dtype=numpy.int64)
+    return have if goal.direction == "minimize" else -have
+
+
+def _near(
+    these: Grounds, grid: Grid, columns: Column, cost: Column, before: Column, goals: Sequence[tuple[Goal, int]]
+) -> Column:
+    """Return where a row comes before the values of goals and can be the nearest to keeping every rule.
+
+    A configuration that fits has two rows, with the fewest layers recomputed and with the most headroom.
+    """
+    import numpy
+
+    space, above = these.space, these.above[grid.cell][columns]
+    fit = grid.fit[:, columns]
+    place = first_place(these, grid.cell, grid.config, fit, columns)
+    low = these.least[grid.config][:, None] + above
+    high = space.bytes[space.start[grid.config][:, None] + place] + above
+    names = [quantity_of(goal) for goal, _ in goals if quantity_of(goal) in FASTER]
+    names += [bound.quantity for _, bound in these.order.bounds(FASTER)]
+    found = numbers(these, grid.cell, grid.config, columns, place, cost, names) if names else {}
+    fast, roomy = (_before(these, grid, columns, cost, before, goals, found, size) for size in (high, low))
+    wanted = fast | (roomy & fit)
+    rules = late(these, found) | too_large(these, high, columns)
+    faults = (these.cards[:, columns, 0] == 0)[space.kind[grid.config]].astype(numpy.int64)
+    for broken in rules.values():
+        faults += broken
+    for _, bound in these.order.bounds(("quality",)):
+        faults += poor(these, bound, grid.config)
+    mine = wanted & (faults == numpy.where(wanted, faults, 2**31).min(axis=0))
+    sure = numpy.where(mine, numpy.where(fast, high, low), 2**62).min(axis=0)
+    where: Column = mine & (low <= sure + _step(these)[columns])
+    return where
+
+
+def _before(
+    these: Grounds,
+    grid: Grid,
+    columns: Column,
+    cost: Column,
+    before: Column,
+    goals: Sequence[tuple[Goal, int]],
+    found: dict[str, Column],
+    size: Column,
+) -> Column:
+    """Return where rows of this size come before the values of goals, in order of their importance."""
+    import numpy
+
+    out = numpy.broadcast_to(before, size.shape).copy()
+    same = ~out
+    for goal, value in goals:
+        name = quantity_of(goal)
+        if name in COUNTED:
+            have = _alike(these, grid.cell, goal, columns, cost)
+        else:
+            if name == "memory":
+                own = size
+            elif name == "headroom":
+                own = headroom(size, these.usable[columns])
+            else:
+                own = found[name] if name in FASTER else quality_of(these, grid)[:, None]
+            sign = 1 if goal.direction == "minimize" else -1
+            have = numpy.where(own == UNKNOWN, HUGE, numpy.clip(sign * own, -HUGE, HUGE))
+        out |= same & (have < value)
+        same &= have == value
+    return out
+
+
+def _of_quality(grid: Grid, quality: Column) -> Column:
+    """Return where rows keep every rule with the best quality that does."""
+    import numpy
+
+    own = quality[:, None]
+    where: Column = grid.ok & (own == numpy.where(grid.ok, own, UNKNOWN).max(axis=0, initial=UNKNOWN))
+    return where
+
+
+def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Column, Column]:
+    """Return the pairs that can be the best in time of a cell on a GPU type.
+
+    A step takes at least what the card needs without what compute may cover, and with as few layers recomputed as may
+    be. Of each cell the row that needs least is timed; what needs more than that takes is not the best.
+    """
+    import numpy
+
+    hope, worth, peaked = _hope(these)
+    kept_by = [numpy.flatnonzero(row) for row in kept]
+    lows = [
+        (grid, columns, rows, low)
+        for grid, columns in zip(grids, kept_by, strict=True)
+        for rows, low in _low(these, hope, grid.cell, grid.config, columns, grid.ok[:, columns])
+    ]
+    config, least = numpy.zeros(kept.shape, dtype=numpy.int64), numpy.full(kept.shape, numpy.inf)
+    for grid, columns, rows, low in lows:
+        row = low.argmin(axis=0)
+        found = low[row, numpy.arange(len(row))]
+        less = found < least[grid.cell, columns]
+        config[grid.cell, columns[less]] = grid.config[rows[row[less]]]
+        least[grid.cell, columns[less]] = found[less]
+    cell, gpu = numpy.nonzero(kept)
+    own = config[cell, gpu]
+    pace = _paced(these, cell, own, gpu)
+    seconds = training_time.step(pace.work, pace.card, pace.again, pace.attention_again).seconds
+    limits = numpy.full(kept.shape, -numpy.inf, dtype=numpy.float32)
+    taken = numpy.full(kept.shape, numpy.inf)
+    taken[cell, gpu] = seconds / worth[own] * (pace.card.peak if peaked else 1)
+    if not (these.order.quality or these.order.paid):
+        taken = _least_of_type(these, taken)
+    limits[cell, gpu] = _behind(these, taken[cell, gpu], these.costs[0][cell, gpu])
+
+    cells, owns, gpus = [], [], []
+    for grid, columns, rows, low in lows:
+        row, column = numpy.nonzero((low <= limits[grid.cell, columns]) & (low < numpy.inf))  # a limit may be infinite
+        cells.append(numpy.full(len(row), grid.cell))
+        owns.append(grid.config[rows[row]])
+        gpus.append(columns[column])
+    cell, own, gpu = (numpy.concatenate(columns) for columns in (cells, owns, gpus))
+    some = _sent(these, worth, cell, own, gpu) <= limits[cell, gpu]
+    return _first_in_time(these, cell[some], own[some], gpu[some])
+
+
+def _least_of_type(these: Grounds, taken: Column) -> Column:
+    """Return what each column may take to be no worse than the best of the columns of its GPU type."""
+    import numpy
+
+    cost = these.costs[0] if these.order.time == "total_cost" else numpy.ones_like(these.costs[0])
+    known = numpy.isfinite(taken)
+    value = numpy.where(known, numpy.where(known, taken, 0) * cost, numpy.inf)
+    least: Column = numpy.where(these.same, value[:, None, :], numpy.inf).min(axis=2) / numpy.maximum(cost, 1)
+    return numpy.where(known & (cost > 0), least, taken)
+
+
+def _sent(these: Grounds, worth: Column, cell: Column, config: Column, gpu: Column) -> Column:
+    """Return the least that pairs can take by what they send, whatever compute covers (see `_hope`)."""
+    assert these.space.works is not None
+    work = work_at(these.space.works, config)
+    card = training_time.Card(*these.cards[these.space.kind[config], gpu].T)
+    taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / worth[config]
+    return taken * card.peak if these.order.time == "mfu" else taken
+
+
+class Hope(NamedTuple):
+    """What a step asks at least of a card, and what that is multiplied by, in single precision; whether by the card's
+    peak as well. Single precision will do for what is only compared: it loses less than SAFE."""
+
+    asked: Column
+    factor: Column
+    peaked: bool
+
+
+def _hope(these: Grounds) -> tuple[Hope, Column, bool]:
+    """Return what configurations may hope for in time, what a second of them is divided by, and whether it is
+    multiplied by the card's peak: so that less is better in what the order goes by."""
+    import numpy
+
+    every = numpy.arange(len(these.space.kind))
+    card = numpy.ones((len(every), these.cards.shape[-1]))
+    pace = pace_of(these.run, these.space, card, every, numpy.zeros_like(every))
+    assert pace is not None
+    demands = training_time.demands(pace.work, pace.again, pace.attention_again)
+    worth, peaked = _worth(these, pace.work)
+    factor = ((1 - SAFE) * (1 + pace.work.bubble) / worth).astype(numpy.float32)
+    return Hope(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), worth, peaked
+
+
+def _paced(these: Grounds, cell: Column, config: Column, gpu: Column) -> Pace:
+    """Return what the time of pairs depends on, with as few layers recomputed as fit."""
+    first = first_that_fits(these.space, config, these.room[gpu] - these.above[cell, gpu])
+    pace = pace_of(these.run, these.space, these.cards[these.space.kind[config], gpu], config, first)
+    assert pace is not None
+    return pace
+
+
+def _first_in_time(these: Grounds, cell: Column, config: Column, gpu: Column) -> tuple[Column, Column]:
+    """Return of pairs those that are within a step of the best in time of their cell and GPU type."""
+    import numpy
+
+    time = these.order.time
+    assert time is not None
+    most = HUGE / SCALES[time]
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        value = training_step.outcome_numbers(these.run, _paced(these, cell, config, gpu), these.costs[0][cell, gpu])[
+            time
+        ]
+    value = numpy.where(numpy.isnan(value), most, -value if FASTER[time][0] == "maximize" else value)
+    value = numpy.clip(value, -most, most)
+    best = numpy.full(these.rented.shape, numpy.inf)
+    numpy.minimum.at(best, (cell, gpu), value)
+    near = value <= best[cell, gpu] + 1.01 / SCALES[time]
+    return config[near], gpu[near]
+
+
+def _worth(these: Grounds, work: training_time.Work) -> tuple[Column, bool]:
+    """Return what a second of a step is counted by, so that fewer are always better, and whether the peak counts too:
+    nothing, the tokens of the step, or its useful FLOPs."""
+    if these.order.time == "step_time":
+        return work.tokens * 0 + 1.0, False
+    if these.order.time == "mfu":
+        return (work.products + work.scores) * work.passes, True
+    return work.tokens, False
+
+
+def _low(
+    these: Grounds, hope: Hope, cell: int, config: Column, columns: Column, wanted: Column | None
+) -> Iterator[tuple[Column, Column]]:
+    """Yield rows with the least that they can take on GPU types (see `_hope`); infinite where it is not wanted, or not
+    computed."""
+    import numpy
+
+    for rows in blocks(these, config):
+        own = config[rows]
+        card = training_time.Card(*these.cards[these.space.kind[own[0]], columns].T)
+        link = training_time.link(card, these.cells[cell][1], 1)
+        reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            each = ((card.peak if hope.peaked else 1.0) / reached).astype(numpy.float32)
+        found = hope.asked[own] @ numpy.where(card.peak > 0, each, 0)
+        found *= hope.factor[own][:, None]
+        if wanted is None:
+            found[:, card.peak == 0] = numpy.inf
+        else:
+            found[~wanted[rows]] = numpy.inf
+        yield rows, found
+
+
+def _behind(these: Grounds, taken: Column, cost: Column) -> Column:
+    """Return what a row may take at most to be within a step of one that takes so much, with what floats may lose."""
+    import numpy
+
+    time, tokens = these.order.time, these.run.tokens
+    assert time is not None
+    step, most = 1.01 / SCALES[time], HUGE / SCALES[time]
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        if FASTER[time][0] == "maximize":
+            limit = numpy.where((step * taken < 1) & (1 / taken < most), taken / (1 - step * taken), numpy.inf)
+        else:
+            rates: dict[str, Any] = {"duration": tokens, "total_cost": tokens * cost / 3.6e9}
+            each = rates.get(time, 1.0) + 0.0 * taken
+            limit = numpy.where((each > 0) & (taken * each < most), taken + step / each, numpy.inf)
+    return limit * (1 + SAFE)
+
+
+def _step(these: Grounds) -> Column:
+    """Return the bytes on each GPU type that may round to the same headroom."""
+    step: Column = these.usable // SCALES["headroom"] + 1
+    return step
+
+
+def _limits(these: Grounds, grids: Sequence[Grid], kept: Column) -> Column:
+    """Return, by cell and GPU type, the bytes that its roomiest row needs at most, and a step more.
+
+    Where bounds on time limit how many layers may recompute, that row is not known: what they leave of the
+    configuration which is lightest without them stands for it.
+    """
+    import numpy
+
+    shape = kept.shape
+    config, least = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(2))
+    every = numpy.arange(shape[1])
+    for grid in grids:
+        size = numpy.where(grid.ok, these.least[grid.config][:, None], 2**62)
+        row = size.argmin(axis=0)
+        config[grid.cell], least[grid.cell] = grid.config[row], size[row, every]
+    bounds = [bound for _, bound in these.order.bounds(FASTER)]
+    if bounds:
+        cell, gpu = numpy.nonzero(kept)
+        own, cost = config[cell, gpu], these.costs[0][cell, gpu]
+        first = first_that_fits(these.space, own, these.room[gpu] - these.above[cell, gpu])
+        at = roomiest(these.run, these.space, these.cards[these.space.kind[own], gpu], own, first, cost, bounds)
+        least[cell, gpu] = these.space.bytes[these.space.start[own] + at]
+    return least + _step(these)

@@ -1,0 +1,100 @@
+"""What a training plan leaves open but hardware: recipes, layouts, micro-batches, recomputed layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.language.problem import Workload
+from planner.solve.stated import counts, words
+from planner.solve.structure import Layout, batch_faults, checkpointing_faults, layers_of, training_faults
+from planner.solve.training.workload import Recipe, Run
+
+GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
+"""The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
+
+
+TENSORS = (1, 2, 4, 8)
+
+
+PIPELINES = (1, 2, 4, 8)
+
+
+CONTEXTS = (1,)
+
+
+MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def recipes(this: Run) -> list[Recipe]:
+    """Return what the plan offers of methods, precisions and optimizers."""
+    item = this.workload
+    return [
+        Recipe(method, precision, optimizer)
+        for method in words(item, "method")
+        for precision in words(item, "precision")
+        for optimizer in words(item, "optimizer")
+    ]
+
+
+def pipelines(workload: Workload) -> tuple[int, ...]:
+    """Return the pipelines that are tried where the plan does not say: for the Trainer of transformers none, whose
+    sizes are those of accelerate's ParallelismConfig (1.15.0): copies, shards, tensor and context parallelism."""
+    return (1,) if workload.given["framework"] == "transformers" else PIPELINES
+
+
+def layouts(this: Run, fixed: bool) -> list[Layout]:
+    """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
+    return [item for item in every_layout(this, fixed) if not any(training_faults(this.model, this.framework, item))]
+
+
+def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
+    """Yield what a plan leaves of layouts, whether they can be or not."""
+    item = this.workload
+    allowed = counts(item, "gpus")
+    totals = allowed or list((1,) if fixed else GPUS_UNSAID)
+    experts = counts(item, "expert_parallel") or [1]
+    offloads = words(item, "offload")
+    said = counts(item, "data_parallel")
+    for total in totals:
+        for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
+            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(item)):
+                for cp in counts(item, "context_parallel") or CONTEXTS:
+                    dp, rest = divmod(total, tp * pp * cp)
+                    if rest or (said is not None and dp not in said):
+                        continue
+                    for ep in experts:
+                        for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3)):
+                            for copies in counts(item, "shard_replicas") or [1]:
+                                yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
+
+
+def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
+    """Return the micro-batches that divide the global batch, where there is one."""
+    sizes = counts(this.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
+    if not this.global_batch:
+        return sizes
+    return [size for size in sizes if not any(batch_faults(this.global_batch, layout, size))]
+
+
+def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
+    """Yield each way of checkpointing with the numbers of layers that it may recompute.
+
+    By the rule of thumb none of them changes anything, so that only what the plan says is tried.
+    """
+    layers = layers_of(this.model)
+    said = counts(this.workload, "checkpointed_layers")
+    default: tuple[str, ...] = ("none", "selective", "full")
+    if fixed or layers is None:
+        default = ("full",) if said and (max(said) > 0 if fixed else min(said) > 0) else ("none",)
+    for mode in words(this.workload, "checkpointing", default):
+        if said is not None:
+            again = said
+        elif mode == "none":
+            again = [0]
+        elif mode == "selective" or fixed or layers is None:
+            again = [layers or 1]
+        else:
+            again = list(range(1, layers + 1))
+        again = [count for count in again if not any(checkpointing_faults(this.model, mode, count))]
+        if again:
+            yield mode, again

@@ -1,0 +1,62 @@
+"""The time of a training step: its work, what is recomputed, and the outcomes of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.physics import training, training_time
+from planner.record import dataclass
+from planner.solve.structure import Layout
+from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, targets
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a step's time depends on: work, card, and the shares of forward that run again; numbers or arrays."""
+
+    work: training_time.Work
+    card: training_time.Card
+    again: Any
+    attention_again: Any
+
+
+def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
+    """Return what one GPU does in an optimizer step."""
+    choice = choice_of(this, recipe, layout, micro_batch, mode)
+    return work_of(this, choice, layout.data, layout.zero, offload=layout.offload)
+
+
+def work_of(
+    this: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None, offload: Any = "none"
+) -> training_time.Work:
+    """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
+    arch = this.model.architecture
+    assert arch is not None
+    adapters = choice.method in ("lora", "qlora")
+    return training_time.work(
+        arch,
+        this.model.active_params,
+        choice,
+        dp=data,
+        zero=zero,
+        global_batch=this.global_batch,
+        trained_params=training.adapter_parameters(arch, lora_rank(this), targets(this)) if adapters else 0,
+        kept=kept,
+        offload=offload,
+    )
+
+
+def recomputed(this: Run, mode: str, part: Any) -> tuple[Any, Any]:
+    """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
+    choice = training.ActivationChoice(this.sequence, checkpointing=mode, selective=selective(this))
+    return training_time.recomputed(choice, part)
+
+
+def outcome_numbers(this: Run, pace: Pace, cost: Any) -> dict[str, Any]:
+    """Return the outcomes of time in canonical units; `cost` in micro-dollars per hour."""
+    step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
+    out = {"step_time": step.seconds, "throughput": step.throughput, "mfu": step.mfu}
+    if this.tokens:
+        duration = this.tokens / step.throughput
+        out |= {"duration": duration, "total_cost": duration / 3600 * cost / 1_000_000}
+    return out

@@ -1,0 +1,362 @@
+"""The table of a training workload: states × activations by moment as arrays, and the numbers of layers that matter.
+
+Recomputing one more layer never takes less time and, up to the last, never more memory. So of all numbers of layers
+only two can be the best of a row: the fewest that fit, and those with the most headroom that the bounds on time leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
+
+from planner.catalog.catalog import Catalog
+from planner.catalog.records import Gpu, Offer
+from planner.language.problem import Bound, Problem, Workload
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.columns.rules import bounds_of, breaks, broken_by, fits
+from planner.solve.columns.size import MOST, bounded
+from planner.solve.columns.table import Axis, Table, empty
+from planner.solve.objective import best as best_row
+from planner.solve.objective import decisive, quantity_of
+from planner.solve.objective import keys as keys_of
+from planner.solve.rent.placement import Placed, place
+from planner.solve.rent.rental import Market, Renting, market_of, offers_for
+from planner.solve.rules import reads
+from planner.solve.training import workload as training_workload
+from planner.solve.training.columns import axes_of, numbers, outcomes_of
+from planner.solve.training.configurations import Space, space
+from planner.solve.training.defaults import of_run
+from planner.solve.training.distinct import telling
+from planner.solve.training.grid import ALIKE, Order, grounds, order_of, survey
+from planner.solve.training.hosts import UNKNOWN_RAM, column, offloads, ram
+from planner.solve.training.shortlist import best, nearest
+from planner.solve.training.speed import (
+    cards_of,
+    first_that_fits,
+    joined,
+    lightest_of_all,
+    limit_of,
+    pace_of,
+    refused_of,
+    roomiest,
+    sheets,
+)
+from planner.solve.training.workload import Run
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+
+def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, rows: str = "all") -> Table:
+    """Return the candidates of a training workload that can be the best of their kind, as columns.
+
+    `rows` are all of them; or those that are fitting, with the lightest of what does not fit for each GPU type, number
+    of GPUs and group that stays together; or the best of each of these, as far as the plan lets them be told; or the
+    telling ones, that stand for all where it is asked which rules a row breaks and by how little (training_telling).
+    """
+
+    this = training_workload.run_of(problem, workload)
+    offers = offers_for(problem, workload)
+    wanted = workload.domains.get("gpu")
+    gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
+    bounds = bounds_of(workload, problem)
+    # optimizers differ in host memory too, which the best of a GPU type is not chosen by
+    moved = offloads(workload)
+    found = space(this, fixed, moved or told_apart(problem, workload, "optimizer"))
+    if not len(found.kind) or not gpus:
+        return empty(workload)
+    ground = Ground(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
+    wanted_best = rows == "best" and found.works is not None and not moved
+    order = order_of(problem, workload, this.tokens) if wanted_best else None
+    picked = None if order is None else _picked(ground, order)
+    if rows == "telling":
+        return _telling(ground)
+    return _made(ground, _fitting(ground, rows == "all"), rows == "all") if picked is None else picked
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a table is made from: the space of a workload, the GPU types and offers it may rent, its bounds; `rents`
+    keeps what was found of offers."""
+
+    problem: Problem
+    workload: Workload
+    run: Run
+    space: Space
+    gpus: list[Gpu]
+    offers: Mapping[str, list[Offer]]
+    market: Market
+    bounds: Sequence[Bound]
+    rents: dict[int, list[Renting]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Configurations on GPU types, before offers: overhead, the first place among the layers that fits (the length of
+    the run where none does), and how many candidates a row stands for; `broken` is Table's `filtered`."""
+
+    config: Column
+    gpu: Column
+    above: Column
+    fewest: Column
+    stands_for: Column | None
+    broken: dict[str, Column] | None = None
+
+
+def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
+    """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
+    return _rows(this, placing, thorough)[0]
+
+
+def _rows(this: Ground, placing: Placing, thorough: bool) -> tuple[Table, Column]:
+    """Return `_made`'s table, and the row of the placing that each of its rows is from."""
+    import numpy
+
+    clock.look()
+    found, gpus, workload = this.space, this.gpus, this.workload
+    config, gpu = placing.config, placing.gpu
+    layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
+    total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
+    placed = place(gpus, this.offers, this.market, gpu, total_gpus, tensor, this.rents)
+    card = cards_of(this.run, found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
+    card = joined(card, placed.per_host, placed.network)
+    base, at = _layers_that_matter(this, placing, card, placed)
+
+    own = placed.row[base]
+    config, gpu, above, total_gpus = config[own], gpu[own], placing.above[own], total_gpus[own]
+    total = found.bytes[found.start[config] + at] + above
+    usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
+    costs = placed.costs[base]
+    pace = pace_of(this.run, found, card[base], config, at)
+    outcomes = outcomes_of(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
+    broken = {f"{workload.name}.memory": total > usable}
+    on_host = column(this.run, found, config, at, placed.per_host[base])
+    outcomes["host_memory"] = lambda: on_host
+    if on_host.any():
+        pool, sold = placed.pool[base], [this.problem.offers[name] for name, _ in placed.pools]
+        rams = numpy.array([ram(offer, 1) for offer in sold], dtype=numpy.int64)[pool]
+        singly = numpy.array([offer.gpus if offer.sold_by == "gpu" else 2**31 for offer in sold])[pool]
+        times = numpy.maximum(1, numpy.minimum(total_gpus, placed.per_host[base]) // singly)
+        known = rams < UNKNOWN_RAM
+        broken[f"{workload.name}.host_memory"] = known & (on_host > numpy.where(known, rams, 0) * times)
+    if pace is not None:
+        for name, where in refused_of(this.run, found, gpus).items():
+            broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
+    axes = axes_of(found, config, at, total_gpus, gpus, gpu)
+    axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
+    table = Table(
+        workload,
+        len(base),
+        axes,
+        outcomes,
+        broken,
+        costs,
+        total_gpus,
+        placed.pool[base],
+        placed.pools,
+        placed.sizes,
+        placed.prices,
+        placed.instances[base],
+        placed.slots[base],
+        weights=None if placing.stands_for is None else placing.stands_for[own],
+        considered=int(found.length.sum()) * found.stands_for * len(gpus),
+        thorough=thorough,
+        filtered=placing.broken,
+        context=this.run,
+        defaults=of_run(this.run),
+    )
+    return table, own
+
+
+def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
+    """Return whether a bound, rule or goal reads a decision of a workload."""
+    conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
+    return (
+        any(quantity in reads(condition, workload.name) for condition in conditions)
+        or any(bound.quantity == quantity for bound in workload.bounds)
+        or any(quantity_of(goal) == quantity for goal in problem.goals)
+    )
+
+
+def _picked(this: Ground, order: Order) -> Table | None:
+    """Return a table of the best of all hardware (training_best), with what would be better and breaks least of
+    hardware on which nothing keeps every rule; None where that cannot be told."""
+    import numpy
+
+    found, gpus = this.space, this.gpus
+    keys = numpy.array([item.gpus << 16 | item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
+    known, cell = numpy.unique(keys, return_inverse=True)
+    total, tensor = known >> 16, known & 0xFFFF
+    every = numpy.tile(numpy.arange(len(gpus)), len(known))
+    totals, tensors = numpy.repeat(total, len(gpus)), numpy.repeat(tensor, len(gpus))
+    placed = place(gpus, this.offers, this.market, every, totals, tensors, this.rents)
+    if not len(placed.row):  # nothing is rented out in this market, or nothing of this size
+        return None
+    which, gpu = numpy.divmod(placed.row, len(gpus))
+    hosts = numpy.stack((gpu, placed.per_host, placed.network), axis=1)
+    columns, column = numpy.unique(hosts if this.market.joined else hosts[:, :1], axis=0, return_inverse=True)
+    card = columns[:, 0]
+    cards = [gpus[place] for place in card.tolist()]
+    reach = [(per_host, network) for _, per_host, network in columns.tolist()] if this.market.joined else []
+    placed = replace(placed, row=which * len(cards) + column.reshape(-1))
+    above = _overheads(this.run, cards, total)
+    rents = _rents(this, placed, gpu, total[which], tensor[which])
+    outside: dict[str, Column] = {}
+    for rule, bound in order.bounds(ALIKE):
+        where = breaks(rents, bound.quantity, bound.operator, bound.value)
+        outside[rule] = outside[rule] | where if rule in outside else where
+    cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
+    these = grounds(this.run, this.workload, found, cards, order, cells, above, placed, outside, reach)
+    if these is None:
+        return None
+    seen = survey(these, cell.reshape(-1))
+    members = numpy.bincount(cell.reshape(-1))[which] * found.stands_for
+    broken = {rule: numpy.bincount(card, number, len(gpus)).astype(int) for rule, number in seen.broken.items()} | {
+        rule: numpy.bincount(gpu[where], members[where], len(gpus)).astype(int) for rule, where in outside.items()
+    }
+
+    def made(pairs: Column) -> Table:
+        config, at = numpy.divmod(pairs, len(cards))
+        config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at], return_inverse=True)[0], len(gpus))
+        column = numpy.searchsorted(card, at)  # any of the GPU type
+        over = above[cell.reshape(-1)[config], column]
+        fewest = first_that_fits(found, config, these.room[column] - over)
+        return _made(this, Placing(config, at, over, fewest, None, broken), False)
+
+    pairs = best(these, seen)
+    table = made(pairs)
+    fitting = fits(table, broken_by(table, this.problem))
+    if not len(fitting) or not seen.lacks.any():
+        return table
+    ranks = keys_of(table, this.problem)
+    chosen = best_row(fitting, ranks.all, table)
+    goals = this.problem.goals[: decisive(this.problem)]
+    best_values = [int(values[chosen]) for values in ranks.goals[: len(goals)]]
+    more = [nearest(these, seen, goals[:depth], best_values[:depth]) for depth in range(1, len(goals) + 1)]
+    return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
+
+
+def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
+    """Return what is rented as a table of what all rows that rent it have alike."""
+    import numpy
+
+    power = numpy.array([item.power_w for item in this.gpus], dtype=numpy.int64)
+    return Table(
+        this.workload,
+        len(gpu),
+        {
+            "gpu": Axis(tuple(item.id for item in this.gpus), gpu),
+            "gpus": numbers(total),
+            "tensor_parallel": numbers(tensor),
+            **placed.axes,
+        },
+        {"cost": lambda: placed.costs, "power": lambda: power[gpu] * total},
+        {},
+        placed.costs,
+        total,
+        placed.pool,
+        placed.pools,
+        placed.sizes,
+        placed.prices,
+        placed.instances,
+        placed.slots,
+    )
+
+
+def _telling(this: Ground) -> Table:
+    """Return the rows that say which rules are broken, and by how little."""
+    import numpy
+
+    found, width = this.space, len(this.gpus)
+
+    def made(block: Column) -> tuple[Table, Column]:
+        placing = _fitting(this, True, block)
+        table, own = _rows(this, placing, True)
+        return table, placing.config[own]
+
+    config, gpu, broken = telling(this.problem, len(found.kind), width, made)
+    every = _fitting(this, True, numpy.unique(config))
+    some = numpy.isin(every.config * width + every.gpu, config * width + gpu)
+    stands_for = None if every.stands_for is None else every.stands_for[some]
+    kept = Placing(every.config[some], every.gpu[some], every.above[some], every.fewest[some], stands_for, broken)
+    return _made(this, kept, True)
+
+
+def _fitting(this: Ground, everything: bool, some: Column | None = None) -> Placing:
+    """Return the configurations on each GPU type, all or `some`: with `everything` also all that fit nowhere."""
+    import numpy
+
+    found, gpus = this.space, this.gpus
+    config = numpy.arange(len(found.kind)) if some is None else some
+    bounded(len(config) * len(gpus), "configurations and GPU types", 5 * MOST)
+    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout[config]]
+    above = _overheads(this.run, gpus, totals)
+    room = numpy.array([limit_of(item.memory, this.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
+    fewest = numpy.zeros(room.shape, dtype=numpy.int64)
+    for rows, sizes in sheets(found, config):
+        clock.look()
+        falling = numpy.minimum.accumulate(sizes, axis=1)
+        mine = numpy.zeros((len(rows), len(gpus)), dtype=numpy.int64)
+        for step in range(sizes.shape[1]):
+            mine += falling[:, step, None] > room[rows]
+        fewest[rows] = mine
+    fits = fewest < found.length[config][:, None]
+    keep = fits
+    weights = numpy.where(fits, found.stands_for, 0)
+    if everything:
+        keep = numpy.ones_like(fits)
+        weights = numpy.full(fits.shape, found.stands_for)
+    elif not fits.all():
+        keep, weights = _lightest(this, totals, fits, weights)
+    own, gpu = numpy.nonzero(keep)
+    return Placing(config[own], gpu, above[keep], fewest[keep], weights[keep])
+
+
+def _lightest(this: Ground, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
+    """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type: of what
+    the GPU computes, where there is any."""
+    import numpy
+
+    found = this.space
+    able = (cards_of(this.run, found, this.gpus)[:, :, 0] > 0)[found.kind]
+    tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
+    least, _ = lightest_of_all(found)
+    keep, weights = fits.copy(), weights.copy()
+    for group in sorted(set((totals << 16 | tensor).tolist())):
+        members = numpy.flatnonzero(totals << 16 | tensor == group)
+        outside = ~fits[members]
+        sizes = numpy.where(outside, least[members][:, None] + numpy.where(able[members], 0, 2**60), 2**62)
+        chosen = members[sizes.argmin(axis=0)]
+        some = numpy.flatnonzero(outside.any(axis=0))
+        keep[chosen[some], some] = True
+        weights[chosen[some], some] = outside.sum(axis=0)[some] * found.stands_for
+    return keep, weights
+
+
+def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
+    """Return the overhead of each configuration on each GPU type, computed once for each number of GPUs."""
+    import numpy
+
+    if this.model.architecture is None:
+        return numpy.zeros((len(totals), len(gpus)), dtype=numpy.int64)
+    counts, which = numpy.unique(totals, return_inverse=True)
+    known = [[training_workload.overhead(this, item, int(count)) for item in gpus] for count in counts]
+    found: Column = numpy.array(known, dtype=numpy.int64).reshape(len(counts), len(gpus))[which.reshape(-1)]
+    return found
+
+
+def _layers_that_matter(this: Ground, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
+    """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
+    import numpy
+
+    base = placed.row
+    own, first = placing.config[base], placing.fewest[base]
+    most = roomiest(this.run, this.space, card, own, first, placed.costs, this.bounds)
+    everything = numpy.arange(len(base))
+    two = (first < this.space.length[own]) & (first != most)
+    rows = numpy.concatenate([everything, everything[two]])
+    places = numpy.concatenate([most, first[two]])
+    order = numpy.lexsort((places, rows))
+    return rows[order], places[order]

@@ -1,0 +1,235 @@
+"""One way to train a model: its recipe, layout and recomputation, its memory by moment, its time; plain functions.
+
+The formulas stand in planner/physics; here they meet what a workload says. Time takes numbers and arrays alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from fractions import Fraction
+from typing import Any
+
+from planner.catalog.records import Gpu, Model
+from planner.language.problem import Problem, Workload
+from planner.physics import rule_of_thumb, training
+from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
+from planner.physics.training.moments import PARTS
+from planner.record import dataclass
+from planner.solve.stated import number
+from planner.solve.structure import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is trained, in which formats, by which optimizer."""
+
+    method: str
+    precision: str
+    optimizer: str
+
+
+@dataclass(slots=True)
+class Run:
+    """A training workload with what its framework fills in; `known` keeps what was computed."""
+
+    workload: Workload
+    model: Model
+    framework: str
+    sequence: int
+    global_batch: int
+    tokens: int
+    confidence: Fraction
+    known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+
+def run_of(problem: Problem, workload: Workload) -> Run:
+    """Return a workload with its framework and what follows from what it says."""
+    confidence = workload.given["confidence"]
+    assert isinstance(confidence, Fraction)
+    return Run(
+        workload,
+        workload.model,
+        str(workload.given["framework"]),
+        number(workload, "sequence", 1),
+        number(workload, "global_batch", 0),
+        number(workload, "tokens", 0),
+        confidence,
+    )
+
+
+def accumulation(this: Run, layout: Layout, micro_batch: int) -> int:
+    """Return how many micro-batches a GPU runs before the optimizer steps."""
+    return max(1, this.global_batch // (layout.data * micro_batch)) if this.global_batch else 1
+
+
+def in_flight(this: Run, layout: Layout, micro_batch: int) -> int:
+    """Return the micro-batches of a step as far as they matter to a stage: 1F1B never holds more than its stages."""
+    rounds = accumulation(this, layout, micro_batch)
+    most = {"one_f_one_b": layout.pipeline, "interleaved": 2 * layout.pipeline}
+    return min(rounds, most.get(str(this.workload.given["schedule"]), rounds))
+
+
+def selective(this: Run) -> str:
+    """Return what selective checkpointing keeps or makes again: what the plan says, or the framework means by it."""
+    return str(this.workload.given.get("selective", training.SELECTIVE.get(this.framework, "products")))
+
+
+def lora_rank(this: Run) -> int:
+    """Return the rank of LoRA's adapters."""
+    return number(this.workload, "lora_rank", 0)
+
+
+def targets(this: Run) -> tuple[str, ...] | str:
+    """Return what LoRA adapts: one of the two groups, or projections by name."""
+    said = str(this.workload.given["lora_targets"])
+    return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
+
+
+def frozen(this: Run) -> tuple[str, ...]:
+    """Return the parts of the model that are not trained."""
+    said = str(this.workload.given["frozen"])
+    return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
+
+
+def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
+    """Return weights, gradients and optimizer states of one GPU."""
+    key = ("states", recipe, layout, accumulate)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        this.known[key] = training.states(arch, this.model.params, state_choice(this, recipe, layout, accumulate))
+    found: training.States = this.known[key]
+    return found
+
+
+def sharder(this: Run, layout: Layout) -> str:
+    """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP; FSDP1 is
+    known as accelerate sets it up."""
+    if this.framework == "transformers" and layout.sharded:
+        return "accelerate"
+    if this.framework == "fsdp" and fsdp_version(this) == 1 and layout.data * layout.context > 1:
+        return "accelerate"
+    return this.framework
+
+
+def fsdp_version(this: Run) -> int:
+    """Return which FSDP shards: what the plan says; else 1 in transformers, which is accelerate's own default (1.15,
+    utils/dataclasses.py) and holds more, and 2 in fsdp (torchtitan)."""
+    return number(this.workload, "fsdp_version", 1 if this.framework == "transformers" else 2)
+
+
+def sizes(this: Run) -> Sizes:
+    """Return DeepSpeed's sizes: what the plan says, else the release's defaults or the Trainer's `auto` values."""
+    known = DEFAULTS
+    if this.workload.given["deepspeed_sizes"] == "auto" and this.model.architecture is not None:
+        known = automatic(this.model.architecture.hidden)
+    return Sizes(*(number(this.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
+
+
+def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
+    """Return what the states depend on."""
+    given = this.workload.given
+    return training.StateChoice(
+        method=recipe.method,
+        precision=recipe.precision,
+        optimizer=recipe.optimizer,
+        kernel=str(given["optimizer_kernel"]),
+        framework=sharder(this, layout),
+        zero=layout.zero,
+        dp=layout.data * layout.context,
+        tp=layout.tensor,
+        pp=layout.pipeline,
+        ep=layout.expert,
+        rank=lora_rank(this),
+        targets=targets(this),
+        adapter_precision=str(given["lora_precision"]),
+        frozen=frozen(this),
+        dpo=given["preference"] == "dpo",
+        offload=layout.offload,
+        accumulate=accumulate,
+        gradient_precision=str(given.get("gradient_precision", "")),
+        replicas=layout.replicas,
+        fsdp=fsdp_version(this),
+        sizes=sizes(this),
+        overlap=bool(given["overlap_comm"]),
+    )
+
+
+def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
+    """Return what the activations depend on."""
+    given = this.workload.given
+    return training.ActivationChoice(
+        sequence=this.sequence,
+        micro_batch=micro_batch,
+        precision=recipe.precision,
+        method=recipe.method,
+        attention=str(given["attention"]),
+        framework=sharder(this, layout),
+        checkpointing=mode,
+        selective=selective(this),
+        loss=str(given["loss"]),
+        loss_precision=str(given["loss_precision"]),
+        rank=lora_rank(this),
+        targets=targets(this),
+        dropout=given["lora_dropout"] != 0,
+        adapter_precision=str(given["lora_precision"]),
+        frozen=frozen(this),
+        dpo=given["preference"] == "dpo",
+        packed=bool(given["packing"]),
+        tp=layout.tensor,
+        pp=layout.pipeline,
+        cp=layout.context,
+        ep=layout.expert,
+        schedule=str(given["schedule"]),
+        micro_batches=in_flight(this, layout, micro_batch) if layout.pipeline > 1 else 0,
+        offload=bool(given["offload_activations"]),
+    )
+
+
+def points(this: Run, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
+    """Return the places of a step among which its peak is."""
+    key = ("points", choice, again)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        this.known[key] = training.points(arch, choice, again)
+    found: tuple[training.Point, ...] = this.known[key]
+    return found
+
+
+def overhead(this: Run, gpu: Gpu, gpus: int) -> int:
+    """Return what no tensor of the program accounts for."""
+    return training.overhead(gpu, this.framework, gpus)
+
+
+def memory(
+    this: Run, gpu: Gpu, recipe: Recipe, layout: Layout, micro_batch: int, mode: str, again: int
+) -> training.TrainingMemory:
+    """Return the memory of the fullest GPU at each moment of a step, by part."""
+    model = this.model
+    if model.architecture is None:
+        found = rule_of_thumb.training(model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer)
+        share = layout.tensor * layout.pipeline
+        parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in found.items()}
+        return training.TrainingMemory(parts, parts, "backward_end", {}, ("rule of thumb",))
+    own = states(this, recipe, layout, accumulation(this, layout, micro_batch) > 1)
+    places = points(this, choice_of(this, recipe, layout, micro_batch, mode), again)
+    above = overhead(this, gpu, layout.gpus)
+    spare = training.spare(this.framework, this.confidence)
+    return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
+
+
+def quality(recipe: Recipe) -> Fraction | None:
+    """Return 1 where nothing of the model's arithmetic is given up; None where nobody measured what is."""
+    kept = recipe.method == "full" and recipe.precision in ("fp32", "bf16_mixed", "fp16_mixed")
+    return Fraction(1) if kept else None
+
+
+SIZES = (
+    "reduce_bucket_size",
+    "sub_group_size",
+    "stage3_max_live_parameters",
+    "stage3_max_reuse_distance",
+    "stage3_prefetch_bucket_size",
+)
+"""The sizes of DeepSpeed's configuration, as it names them, in the order of physics.training.deepspeed.Sizes."""
