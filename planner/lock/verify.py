@@ -18,7 +18,7 @@ from planner.lock.since import Row, changed_rows, is_older, misstated, newer_rel
 from planner.lock.text import number
 from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
-from planner.solve.choose.offered import unoffered
+from planner.solve.kinds import unoffered
 from planner.solve.rent.sharing import broken_together, settle_costs
 
 

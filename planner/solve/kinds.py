@@ -1,39 +1,212 @@
-"""The one place that tells the kinds of workload apart: how each is tabulated and judged."""
+"""The one place that tells the kinds of workload apart: each has the same rooms under the same names.
+
+A room is imported when a plan first has a workload of its kind: a plan of inferences reads no physics of training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, Protocol
 
-from planner.catalog.catalog import Catalog
-from planner.language.problem import Problem, Value, Workload
-from planner.solve.candidate import Candidate
-from planner.solve.inference import workload as inference_workload
-from planner.solve.inference.judge import judge_service
-from planner.solve.inference.workload import Service
+from planner.solve import clock
+from planner.solve.candidate import TooWide
+from planner.solve.classes import alike, renamed
+from planner.solve.rent.rental import market_of, offers_listed
+from planner.solve.stated import fractional, one_of
+from planner.solve.structure import Fault, service_faults, training_faults
 
 if TYPE_CHECKING:
+    from planner.catalog.catalog import Catalog
+    from planner.language.problem import Problem, Value, Workload
+    from planner.solve.candidate import Candidate
     from planner.solve.columns.table import Table
+
+
+class Kind(Protocol):
+    """What a kind of workload answers; `made_by` is what its table was made of, where there is one."""
+
+    def table(self, problem: Problem, workload: Workload, catalog: Catalog, fixed: bool, rows: str) -> Table:
+        """Return the candidates as columns."""
+
+    def judge(
+        self,
+        problem: Problem,
+        workload: Workload,
+        choice: Mapping[str, Value],
+        catalog: Catalog,
+        made_by: object = None,
+    ) -> Candidate:
+        """Return a whole choice as a candidate, with every rule it breaks."""
+
+    def search_limits(self, workload: Workload) -> dict[str, int]:
+        """Return, by decision, the largest number that is tried where the plan does not say."""
+
+    def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+        """Yield the rules of structure that each way to split the workload breaks."""
+
+    def unoffered(
+        self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog
+    ) -> Iterator[Fault]:
+        """Yield what of a choice neither the plan nor its defaults offer."""
+
+    def no_split(self) -> str:
+        """Return why nothing splits a workload that no rule of structure refuses; empty where an offer lacks."""
+
+
+class _Inference:
+    def table(self, problem: Problem, workload: Workload, catalog: Catalog, fixed: bool, rows: str) -> Table:
+        from planner.solve.inference.table import table
+
+        return table(problem, workload, catalog, fixed)
+
+    def judge(
+        self,
+        problem: Problem,
+        workload: Workload,
+        choice: Mapping[str, Value],
+        catalog: Catalog,
+        made_by: object = None,
+    ) -> Candidate:
+        from planner.solve.inference.judge import judge_service
+        from planner.solve.inference.workload import Service, service
+
+        if isinstance(made_by, Service):
+            return judge_service(problem, replace(made_by, workload=workload), choice)
+        return judge_service(problem, service(problem, workload, catalog), choice)
+
+    def search_limits(self, workload: Workload) -> dict[str, int]:
+        from planner.solve.inference.space import search_limits
+
+        return search_limits(workload)
+
+    def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+        from planner.solve.inference.space import every_split
+        from planner.solve.inference.workload import service
+
+        made = service(problem, workload, catalog)
+        yield from (service_faults(workload.model, split, made.engine.one_host) for split in every_split(made, False))
+
+    def unoffered(
+        self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog
+    ) -> Iterator[Fault]:
+        from planner.solve.inference.offered import unoffered
+        from planner.solve.inference.workload import service
+
+        return unoffered(service(problem, workload, catalog), choice)
+
+    def no_split(self) -> str:
+        return ""
+
+
+class _Training:
+    def table(self, problem: Problem, workload: Workload, catalog: Catalog, fixed: bool, rows: str) -> Table:
+        from planner.solve.training.table import table
+
+        return table(problem, workload, catalog, fixed, rows)
+
+    def judge(
+        self,
+        problem: Problem,
+        workload: Workload,
+        choice: Mapping[str, Value],
+        catalog: Catalog,
+        made_by: object = None,
+    ) -> Candidate:
+        from planner.solve.training.judge import judge
+        from planner.solve.training.workload import Run
+
+        return judge(problem, workload, choice, catalog, made_by if isinstance(made_by, Run) else None)
+
+    def search_limits(self, workload: Workload) -> dict[str, int]:
+        from planner.solve.training.space import search_limits
+
+        return search_limits(workload)
+
+    def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+        from planner.solve.training.space import every_layout
+        from planner.solve.training.workload import run_of
+
+        run = run_of(problem, workload)
+        yield from (training_faults(run.model, run.framework, layout) for layout in every_layout(run, False))
+
+    def unoffered(
+        self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog
+    ) -> Iterator[Fault]:
+        from planner.solve.training.offered import unoffered
+        from planner.solve.training.workload import run_of
+
+        return unoffered(run_of(problem, workload), choice)
+
+    def no_split(self) -> str:
+        return "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
+
+
+KINDS: Final[Mapping[str, Kind]] = {"inference": _Inference(), "training": _Training()}
+
+
+def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False, rows: str = "all") -> Table:
+    """Return all candidates of a workload; with `fixed`, what is left free takes `estimate`'s values.
+
+    Where `rows` are "fitting", a table may leave out most of what does not fit; where they are "best", also what cannot
+    be the best of its hardware; where they are "telling", all that says no more of which rules are broken. Raise
+    TooWide where a figure is too large to be counted.
+    """
+    clock.look()
+    try:
+        return KINDS[workload.kind].table(problem, workload, catalog, fixed, rows)
+    except OverflowError as reason:
+        raise TooWide(f"a figure of `{workload.name}` is beyond 2^63; state smaller numbers") from reason
+
+
+def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str = "all") -> dict[str, Table]:
+    """Return the table of every workload; workloads that are alike but for their names share one."""
+    first = alike(problem)
+    known = {item.name: item for item in problem.workloads}
+    tables = {name: table_of(problem, known[name], catalog, fixed, rows) for name in sorted(set(first.values()))}
+    return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 
 
 def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:
     """Return a whole choice as a candidate, with every rule it breaks; raise Unknown for what is not there."""
-    if workload.kind == "training":
-        from planner.solve.training import judge as training_judge
-
-        return training_judge.judge(problem, workload, choice, catalog)
-    return judge_service(problem, inference_workload.service(problem, workload, catalog), choice)
+    return KINDS[workload.kind].judge(problem, workload, choice, catalog)
 
 
 def judge_row(problem: Problem, table: Table, row: int, catalog: Catalog) -> Candidate:
     """Return a row of a table as a candidate; what the table computed on the way is used again."""
-    workload, choice = table.workload, table.choice(row)
-    context = table.context
-    if isinstance(context, Service):
-        return judge_service(problem, replace(context, workload=workload), choice)
-    if workload.kind == "training":
-        from planner.solve.training import judge as training_judge
+    workload = table.workload
+    return KINDS[workload.kind].judge(problem, workload, table.choice(row), catalog, table.made_by)
 
-        return training_judge.judge(problem, workload, choice, catalog, context)
-    return judge(problem, workload, choice, catalog)
+
+def search_limits(problem: Problem) -> dict[str, dict[str, int]]:
+    """Return, by workload and decision, the largest number that was tried, where a plan that said so could have more:
+    a proof speaks of no more than that."""
+    found = {item.name: KINDS[item.kind].search_limits(item) for item in problem.workloads}
+    return {name: limits for name, limits in found.items() if limits}
+
+
+def unoffered(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> list[Fault]:
+    """Return why the search would not enumerate a whole choice: rules of structure that it breaks, and values that
+    neither the plan nor its defaults offer. Empty where it is one of the search's."""
+    found = fractional(choice)
+    if found:
+        return found
+    found = list(KINDS[workload.kind].unoffered(problem, workload, choice, catalog))
+    found += one_of("market", str(choice["market"]), market_of(problem, workload).markets)
+    if not any(item.id == choice["offer"] for item in offers_listed(problem, workload)):
+        found.append(Fault("offer", "an offer that the plan may rent", str(choice["offer"])))
+    return found
+
+
+def nothing_splits(problem: Problem, workload: Workload, catalog: Catalog) -> tuple[str, Fraction | str]:
+    """Return the quantity, and why, of a workload that has no candidate at all."""
+    kind = KINDS[workload.kind]
+    faults = [list(found) for found in kind.split_faults(problem, workload, catalog)]
+    if not faults and kind.no_split():
+        return "gpus", kind.no_split()
+    if faults and all(faults):
+        fault = min(faults, key=len)[0]
+        has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
+        return fault.quantity, f"expected {fault.needs}; found {has}"
+    return "offer", "no offer rents such hardware, or none of it can be split so"

@@ -1,11 +1,13 @@
-"""What a plan states of a count or a word."""
+"""What a plan states of a count or a word, and whether a choice is among what it offers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from planner.language.defaults import STATED
-from planner.language.problem import Workload
+from planner.language.problem import Value, Workload
+from planner.solve.structure import Fault
 
 
 def number(workload: Workload, name: str, default: int) -> int:
@@ -23,3 +25,63 @@ def counts(workload: Workload, name: str) -> list[int] | None:
 def words(workload: Workload, name: str, default: tuple[str, ...] = ()) -> list[str]:
     """Return the words a plan offers for a decision, in alphabetical order; its stated default where it offers none."""
     return sorted(str(value) for value in workload.domains.get(name) or default or (STATED[workload.kind][name],))
+
+
+SHOWN = 8
+"""So many values are listed in a reason."""
+COUNTS = (
+    "gpus",
+    "replicas",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "nodes",
+    "context_parallel",
+    "data_parallel",
+    "shard_replicas",
+    "zero",
+    "micro_batch",
+    "checkpointed_layers",
+)
+"""The decisions that are whole numbers; all but two are at least 1."""
+FROM_ZERO = ("zero", "checkpointed_layers")
+
+
+def fractional(choice: Mapping[str, Value]) -> list[Fault]:
+    """Return the decisions that are not the whole numbers that they have to be."""
+    out = []
+    for name in COUNTS:
+        value = choice.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, Fraction) or value.denominator != 1 or value < (name not in FROM_ZERO):
+            out.append(Fault(name, "a whole number", value if isinstance(value, Fraction) else str(value)))
+    return out
+
+
+def chosen_count(choice: Mapping[str, Value], name: str) -> int:
+    """Return a decision that has been found to be a whole number."""
+    value = choice.get(name, Fraction(1)) if name == "nodes" else choice[name]
+    assert isinstance(value, Fraction)
+    return int(value)
+
+
+def first_of(*axes: tuple[str, int | str, list[int] | list[str]]) -> Iterator[Fault]:
+    """Yield the first quantity whose value is not among those tried; of all together, where each is tried alone."""
+    found = [fault for name, value, tried in axes for fault in one_of(name, value, dict.fromkeys(tried))]
+    if found:
+        yield found[0]
+    else:
+        name, value, _ = axes[0]
+        yield Fault(name, "a split that is searched", Fraction(value) if isinstance(value, int) else value)
+
+
+def one_of(name: str, value: int | str, offered: Iterable[int | str]) -> Iterator[Fault]:
+    """Yield a fault where a value is not among those offered."""
+    values = list(offered)
+    if value not in values:
+        listed = ", ".join(map(str, values[:SHOWN])) + (
+            f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
+        )
+        needs = listed if len(values) == 1 else f"one of {listed}" if values else "nothing is offered"
+        yield Fault(name, needs, Fraction(value) if isinstance(value, int) else value)

@@ -17,12 +17,12 @@ from test_oracle import compare, problem_of
 from planner.catalog.load import load as load_catalog
 from planner.language.problem import Problem
 from planner.plan import load_plan
-from planner.solve import solve, tables_of
+from planner.solve import solve
 from planner.solve.choose.choose import choose
 from planner.solve.columns.rules import broken_by
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
-from planner.solve.kinds import judge_row, table_of
+from planner.solve.kinds import judge_row, table_of, tables_of
 from planner.solve.training import workload as training_workload
 from planner.solve.training.grid import order_of
 

@@ -12,13 +12,13 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
-from planner.solve import solve, tables_of
+from planner.solve import solve
 from planner.solve.answer import Answer, Conflict
 from planner.solve.candidate import EXPECTED
 from planner.solve.columns.rules import broken_by
 from planner.solve.fleet import cpsat
 from planner.solve.inference.layerwise import layers_of
-from planner.solve.kinds import judge
+from planner.solve.kinds import judge, tables_of
 
 CATALOG, _ = load_catalog()
 MICRO = Fraction(1, 10**6)

@@ -12,10 +12,9 @@ import pytest
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem, Value, Workload
-from planner.solve.choose.offered import unoffered
 from planner.solve.inference.layerwise import is_mix
 from planner.solve.judging import Unknown
-from planner.solve.kinds import judge, table_of
+from planner.solve.kinds import judge, table_of, unoffered
 from planner.solve.structure import Layout, Split, service_faults, training_faults
 
 PLANS = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
@@ -12,8 +11,7 @@ from planner.solve.answer import Conflict, Filtered
 from planner.solve.candidate import Broken, Candidate, unsupported
 from planner.solve.columns.rules import distance_of
 from planner.solve.columns.table import Table, cases
-from planner.solve.kinds import judge_row
-from planner.solve.structure import Fault, service_faults, training_faults
+from planner.solve.kinds import judge_row, nothing_splits
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -78,31 +76,8 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
 
 def _nowhere(problem: Problem, workload: Workload, catalog: Catalog) -> Conflict:
     """Return why a workload has no candidate at all: no split of its GPUs, or nothing that rents them."""
-    faults = [list(found) for found in _faults(problem, workload, catalog)]
-    if not faults and workload.kind == "training":
-        reason = "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
-        return Conflict(f"{workload.name}.gpus", None, reason)
-    if faults and all(faults):
-        fault = min(faults, key=len)[0]
-        has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
-        return Conflict(f"{workload.name}.{fault.quantity}", None, f"expected {fault.needs}; found {has}")
-    return Conflict(f"{workload.name}.offer", None, "no offer rents such hardware, or none of it can be split so")
-
-
-def _faults(problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
-    """Yield the rules of structure that each split of a workload breaks."""
-    from planner.solve.inference import space as inference_space
-    from planner.solve.inference import workload as inference_workload
-    from planner.solve.training import space as training_space
-    from planner.solve.training import workload as training_workload
-
-    if workload.kind == "inference":
-        this = inference_workload.service(problem, workload, catalog)
-        for split in inference_space.every_split(this, False):
-            yield service_faults(workload.model, split, this.engine.one_host)
-    else:
-        run = training_workload.run_of(problem, workload)
-        yield from (training_faults(run.model, run.framework, item) for item in training_space.every_layout(run, False))
+    quantity, reason = nothing_splits(problem, workload, catalog)
+    return Conflict(f"{workload.name}.{quantity}", None, reason)
 
 
 def _nearest(problem: Problem, table: Table, rule: str, rows: Column, catalog: Catalog) -> Candidate:

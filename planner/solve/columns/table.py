@@ -38,7 +38,7 @@ class Table:
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
     `defaults` are quantities that the plan does not mention and that follow from decisions.
     `filtered` says by rule how many candidates of each value of the axis `gpu` break it, where rows do not tell.
-    `context` is what made the table, for whoever asks about one of its rows.
+    `made_by` is the workload that the table was made of, for whoever asks about one of its rows.
     """
 
     workload: Workload
@@ -58,7 +58,7 @@ class Table:
     considered: int = 0
     thorough: bool = True
     filtered: dict[str, Column] | None = None
-    context: Any = None
+    made_by: object = None
     defaults: Mapping[str, Default] = field(default_factory=dict)
     ready: dict[str, Column] = field(default_factory=dict)
     followed: dict[str, Axis] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from planner.language.defaults import STATED
-from planner.language.problem import Value
+from planner.language.problem import Value, Workload
 from planner.solve.inference import layerwise
 from planner.solve.inference.memory import layer_bytes
 from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
@@ -140,4 +140,18 @@ def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
         for label in labels:
             if "+" in label:
                 out += [Form(label, cache, act, how) for cache, act in sorted(others)]
+    return out
+
+
+def search_limits(workload: Workload) -> dict[str, int]:
+    """Return the limits of what is searched: of what a plan leaves open, and could be larger where the plan said so."""
+    out: dict[str, int] = {}
+    gpus, layers = counts(workload, "gpus"), (layers_of(workload.model) or 1)
+    most = max(gpus) if gpus else GPUS_UNSAID
+    if not gpus:
+        out["gpus"] = GPUS_DEMANDED if "demand" in workload.given else GPUS_UNSAID
+    if "tensor_parallel" not in workload.domains and most > WITHIN_NODE:
+        out["tensor_parallel"] = WITHIN_NODE
+    if "pipeline_parallel" not in workload.domains and min(most, layers) > STAGES:
+        out["pipeline_parallel"] = STAGES
     return out

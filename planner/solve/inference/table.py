@@ -235,7 +235,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.prices,
         placed.instances,
         placed.slots,
-        context=this,
+        made_by=this,
         defaults=of_service(this, problem.gpus),
     )
 

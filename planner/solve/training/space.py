@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.language.problem import Workload
-from planner.solve.stated import counts, words
-from planner.solve.structure import Layout, batch_faults, checkpointing_faults, layers_of, training_faults
+from planner.solve.stated import counts, number, words
+from planner.solve.structure import Layout, batch_faults, checkpointing_faults, experts_of, layers_of, training_faults
 from planner.solve.training.workload import Recipe, Run
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -23,6 +23,8 @@ CONTEXTS = (1,)
 
 
 MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+WITHIN_NODE = 8
+"""GPUs of a node: beyond them, what is not tried unless a plan says so is named."""
 
 
 def recipes(this: Run) -> list[Recipe]:
@@ -98,3 +100,26 @@ def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
         again = [count for count in again if not any(checkpointing_faults(this.model, mode, count))]
         if again:
             yield mode, again
+
+
+def search_limits(workload: Workload) -> dict[str, int]:
+    """Return the limits of what is searched: of what a plan leaves open, and could be larger where the plan said so."""
+    out: dict[str, int] = {}
+    gpus, layers = counts(workload, "gpus"), (layers_of(workload.model) or 1)
+    most = max(gpus or GPUS_UNSAID)
+    if not gpus:
+        out["gpus"] = most
+    if workload.model.architecture is None:
+        return out
+    if "tensor_parallel" not in workload.domains and most > max(TENSORS):
+        out["tensor_parallel"] = max(TENSORS)
+    if "pipeline_parallel" not in workload.domains and min(most, layers) > max(pipelines(workload)):
+        out["pipeline_parallel"] = max(pipelines(workload))
+    if "context_parallel" not in workload.domains and most > WITHIN_NODE:
+        out["context_parallel"] = max(CONTEXTS)
+    if "expert_parallel" not in workload.domains and most > WITHIN_NODE and experts_of(workload.model):
+        out["expert_parallel"] = 1
+    batch = number(workload, "global_batch", 0)
+    if "micro_batch" not in workload.domains and (not batch or batch > max(MICRO_BATCHES)):
+        out["micro_batch"] = max(MICRO_BATCHES)
+    return out

@@ -164,7 +164,7 @@ def _rows(this: Ground, placing: Placing, thorough: bool) -> tuple[Table, Column
         considered=int(found.length.sum()) * found.stands_for * len(gpus),
         thorough=thorough,
         filtered=placing.broken,
-        context=this.run,
+        made_by=this.run,
         defaults=of_run(this.run),
     )
     return table, own

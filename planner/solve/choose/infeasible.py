@@ -1,0 +1,103 @@
+"""Why a plan has no answer: the workloads that nothing fits even alone, and changes after which the plan has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value, Workload
+from planner.solve import clock
+from planner.solve.answer import Conflict
+from planner.solve.candidate import TooWide
+from planner.solve.choose.choose import choose
+from planner.solve.choose.conflict import conflict_of
+from planner.solve.choose.remedies import paired, unmentioned, verified, withheld
+from planner.solve.columns.rules import broken_by, fits
+from planner.solve.columns.table import Table
+from planner.solve.kinds import judge_row, table_of, tables_of
+from planner.solve.objective import UNITS
+from planner.solve.rent.rental import MONEY
+
+
+def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Conflict, ...]:
+    """Return the conflict of the workloads that nothing fits whatever the others rent; none where there is none.
+
+    `tables` have rows that tell which rules are broken. What sharing an instance could mend is left to the
+    whole fleet, where workloads share anything.
+    """
+    found = {}
+    for name, table in tables.items():
+        broken = broken_by(table, problem)
+        bounds = {item.rule for item in table.workload.bounds if item.quantity in MONEY}
+        mended = bounds | {rule.name for rule in problem.rules} if len(problem.workloads) > 1 else set()
+        rules = broken.keys() - mended
+        if not len(fits(table, {rule: broken[rule] for rule in rules})):
+            found[name] = conflict_of(problem, table, broken, catalog)
+    return tuple(replace(item, of=name if len(found) > 1 else "") for name, items in found.items() for item in items)
+
+
+def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[tuple[Conflict, ...], bool]:
+    """Return a conflict with the choices that workloads withhold, where these do not fit even alone; and whether there
+    was time to try them all.
+
+    Where workloads share anything, what is proposed for one of them is kept only if the whole plan then fits: what
+    there was no time to try is not proposed.
+    """
+
+    def made(changed: Problem, other: Workload) -> Table:
+        return table_of(changed, other, catalog, rows="best")
+
+    def outcome(table: Table, row: int, quantity: str) -> tuple[Value | None, str | None]:
+        return judge_row(problem, table, row, catalog).outcome(quantity), UNITS.get(quantity)
+
+    alone = {item.rule.partition(".")[0] for item in conflict}
+    out, complete = list(conflict), True
+    try:
+        for workload in () if any(item.rule.startswith("fleet.") for item in conflict) else problem.workloads:
+            if workload.name in alone:
+                for hint in unmentioned(problem, workload, made):
+                    rule = f"{workload.name}.memory"
+                    out = [replace(item, hints=(*item.hints, hint)) if item.rule == rule else item for item in out]
+                for item in withheld(problem, workload, made):
+                    out.append(item)
+        if len(problem.workloads) == 1 and not problem.fleet:
+            remedied = any(
+                item.hints or (item.relax_to is not None and not item.rule.endswith(".memory")) for item in out
+            )
+            both = None if remedied or not out else paired(problem, problem.workloads[0], made, outcome)
+            if both is not None:
+                out[0] = replace(out[0], hints=(both,))
+            return _joined(out), True
+    except clock.OutOfTime:
+        complete = False
+        if len(problem.workloads) == 1 and not problem.fleet:
+            return _joined(out), False
+
+    def feasible(changed: Problem) -> bool:
+        nonlocal complete
+        try:
+            found = choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, min(10.0, clock.left()), 1)
+        except clock.OutOfTime:
+            complete = False
+            return False
+        except TooWide:
+            return False
+        return found.outcome in ("optimal", "feasible")
+
+    kept = [item for item in (verified(problem, each, feasible) for each in out) if item is not None]
+    return _joined(kept), complete
+
+
+def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:
+    """Return a conflict with what hardware or an engine lacks and the choice that would mend it told as one rule."""
+    out: dict[str | int, Conflict] = {}
+    for item in conflict:
+        before = out.get(item.rule)
+        if before is None:
+            out[item.rule] = item
+        elif before.relax_to is None and isinstance(before.has, str):
+            out[item.rule] = replace(before, relax_to=item.relax_to)
+        else:
+            out[len(out)] = item
+    return tuple(out.values())

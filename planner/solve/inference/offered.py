@@ -1,0 +1,65 @@
+"""Why the search would not enumerate a choice of an inference: what its plan and its structure do not offer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from fractions import Fraction
+
+from planner.language.problem import Value
+from planner.solve.inference import layerwise
+from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
+from planner.solve.inference.workload import Service
+from planner.solve.stated import chosen_count, first_of, one_of
+from planner.solve.structure import SPLIT, Fault, Split, divides, service_faults
+
+
+def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
+    """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
+    offered_forms = forms(this)
+    for name in ("weights", "kv_cache", "activations", "quantization"):
+        offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
+        if name == "weights" and layerwise.is_mix(str(choice[name])):
+            yield from _mix(this, str(choice[name]), offered)
+        else:
+            yield from one_of(name, str(choice[name]), offered)
+    split = Split(*(chosen_count(choice, name) for name in SPLIT))
+    faults = list(service_faults(this.model, split, this.engine.one_host))
+    if not divides(this.model, split.tensor):
+        faults.append(Fault("tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+    yield from faults
+    gpus, copies = chosen_count(choice, "gpus"), chosen_count(choice, "replicas")
+    if gpus != copies * split.gpus:
+        needs = f"replicas × tensor_parallel × pipeline_parallel = {copies * split.gpus}"
+        yield Fault("gpus", needs, Fraction(gpus))
+        return
+    every = every_split(this, False)
+    if not faults and split not in every:
+        yield from first_of(
+            ("tensor_parallel", split.tensor, [item.tensor for item in every]),
+            ("pipeline_parallel", split.pipeline, [item.pipeline for item in every if item.tensor == split.tensor]),
+            ("expert_parallel", split.expert, [item.expert for item in every if item.tensor == split.tensor]),
+            ("nodes", split.nodes, [item.nodes for item in every if item.gpus == split.gpus]),
+        )
+    elif not may_span(this, False, str(choice["gpu"]), split.nodes):
+        spans = nodes_by_gpu(this, False)
+        yield from one_of("nodes", split.nodes, spans.get(str(choice["gpu"]), spans[""]))
+    if copies not in replica_counts(this, split):
+        name = "gpus" if "gpus" in this.workload.domains and "replicas" not in this.workload.domains else "replicas"
+        yield Fault(name, "a number that the plan leaves", Fraction(gpus if name == "gpus" else copies))
+
+
+def _mix(this: Service, label: str, offered: Collection[str]) -> Iterator[Fault]:
+    """Yield why a mix of formats is none of the plan's: its layers, its formats, or how it is written."""
+    try:
+        names = layerwise.layers_of(label)
+    except ValueError:
+        yield Fault("weights", "a mix of formats", label)
+        return
+    arch = this.model.architecture
+    if "weights" not in this.workload.per_layer or arch is None:
+        yield Fault("weights", "one format for all layers", label)
+    elif len(names) != arch.layers or layerwise.label_of(names) != label:
+        yield Fault("weights", f"a format for each of {arch.layers} layers", label)
+    else:
+        for name in dict.fromkeys(names):
+            yield from one_of("weights", name, offered)

@@ -1,0 +1,194 @@
+"""A solve, stage by stage: tables of candidates, the choice with its proof; where there is none, why and what to do.
+
+Each stage is a function of what the stages before it found (`Solving`) and returns it with more; `STAGES` is the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.answer import Answer, Solved
+from planner.solve.candidate import TooWide
+from planner.solve.choose.choose import choose
+from planner.solve.columns.table import Table
+from planner.solve.kinds import judge_row, search_limits, tables_of
+from planner.solve.rent.sharing import settle_costs
+from planner.solve.rules import slack
+
+
+@dataclass(frozen=True, slots=True)
+class Solving:
+    """A plan on its way to an answer.
+
+    Attributes:
+        problem: What the plan asks.
+        catalog: What it may choose from.
+        top: How many alternatives the answer names.
+        time_limit: Seconds for all stages together.
+        workers: Threads of the solver.
+        pareto: Quantities whose front of best answers is wanted; none for no front.
+        report: Told what is being done, for whoever watches.
+        tables: The candidates of each workload, by name; empty before the first stage.
+        answer: What is known of the answer so far.
+
+    """
+
+    problem: Problem
+    catalog: Catalog
+    top: int
+    time_limit: float
+    workers: int
+    pareto: tuple[str, ...]
+    report: Callable[[str], None]
+    tables: Mapping[str, Table]
+    answer: Answer
+
+
+def tabulate(made: Solving) -> Solving:
+    """Make the tables of candidates; without a front, only of what can be best."""
+    made.report("enumerating candidates")
+    rows = "fitting" if made.pareto else "best"
+    return replace(made, tables=tables_of(made.problem, made.catalog, rows=rows))
+
+
+def decide(made: Solving) -> Solving:
+    """Choose the optimum with its proof."""
+    made.report(f"choosing among {sum(table.candidates for table in made.tables.values()):_} candidates")
+    found = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers)
+    return replace(made, answer=found)
+
+
+def explain_infeasible(made: Solving) -> Solving:
+    """Where nothing fits, name a minimal set of rules that conflict and what would resolve each."""
+    if made.answer.outcome != "infeasible":
+        return made
+    from planner.solve.choose.infeasible import alone, ways_out  # most plans have an answer
+
+    problem, catalog, answer = made.problem, made.catalog, made.answer
+    try:
+        if not all(table.thorough for table in made.tables.values()):
+            made.report("trying what does not fit too")
+            conflict = alone(problem, tables_of(problem, catalog, rows="telling"), catalog)
+            if conflict:
+                answer = replace(answer, conflict=conflict)
+            else:
+                every = tables_of(problem, catalog)
+                answer = choose(problem, every, catalog, made.top, made.time_limit, made.workers)
+        made.report("looking for ways out")
+        found, complete = ways_out(problem, catalog, answer.conflict)
+        answer = replace(answer, conflict=found, reproducible=answer.reproducible and complete)
+    except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
+        answer = replace(answer, reproducible=False)
+    return replace(made, answer=answer)
+
+
+def trade(made: Solving) -> Solving:
+    """Add the Pareto front of the quantities asked for."""
+    if not made.pareto or not made.answer.workloads:
+        return made
+    from planner.solve.choose.front import front
+
+    made.report(f"trading {' against '.join(made.pareto)}")
+    with suppress(clock.OutOfTime, TooWide):
+        found = front(made.problem, made.tables, made.catalog, made.pareto, made.time_limit)
+        return replace(made, answer=replace(made.answer, pareto=found))
+    return made
+
+
+def limit(made: Solving) -> Solving:
+    """Say how far the search went where the plan did not: a proof speaks of no more than that."""
+    return replace(made, answer=replace(made.answer, searched=search_limits(made.problem)))
+
+
+STAGES: Final = (tabulate, decide, explain_infeasible, trade, limit)
+"""A solve."""
+
+
+def solve(
+    problem: Problem,
+    catalog: Catalog,
+    top: int = 3,
+    time_limit: float = 30.0,
+    workers: int = 1,
+    pareto: tuple[str, ...] = (),
+    report: Callable[[str], None] = lambda stage: None,
+    hardware: bool = False,
+) -> Answer:
+    """Return the cheapest answer with its proof, or the rules that conflict.
+
+    `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
+    With `hardware` the answer also says where every GPU type stands.
+    `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
+    """
+    nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
+    made = Solving(problem, catalog, top, time_limit, workers, pareto, report, {}, nothing)
+    try:
+        with clock.limited(time_limit):
+            for stage in STAGES:
+                made = stage(made)
+            return _with_hardware(problem, catalog, made.answer, made.tables) if hardware else made.answer
+    except clock.OutOfTime:
+        return nothing
+    except TooWide as reason:
+        return replace(nothing, refusal=str(reason))
+
+
+def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0) -> Answer:
+    """Return an answer of `solve` that also says where every GPU type stands; as it is where time does not suffice."""
+    with clock.limited(time_limit):
+        return _with_hardware(problem, catalog, answer, {})
+
+
+def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: Mapping[str, Table]) -> Answer:
+    """Return an answer with where every GPU type stands, from tables where they have every candidate."""
+    if answer.outcome not in ("optimal", "feasible", "infeasible"):
+        return answer
+    from planner.solve.choose.hardware import standings
+
+    try:
+        if not tables or not all(table.thorough for table in tables.values()):
+            try:
+                tables = tables_of(problem, catalog)
+            except TooWide:  # what stands for all has what fits, and what each GPU type breaks
+                tables = tables_of(problem, catalog, rows="telling")
+        return replace(answer, hardware=standings(problem, answer, tables, catalog))
+    except (clock.OutOfTime, TooWide):
+        return answer
+
+
+def estimate(problem: Problem, catalog: Catalog, time_limit: float = 30.0) -> Answer:
+    """Return the answer of a plan with nothing left open, whether it fits or not; its cheapest offer.
+
+    `time_limit` is in seconds: what takes longer is "unknown". Raise TooWide where a figure is too large to be counted.
+    """
+    try:
+        with clock.limited(time_limit):
+            return _estimate(problem, catalog)
+    except clock.OutOfTime:
+        return Answer("unknown", (), (), (), None, 0, reproducible=False)
+
+
+def _estimate(problem: Problem, catalog: Catalog) -> Answer:
+    import numpy
+
+    chosen = {}
+    for name, table in tables_of(problem, catalog, fixed=True).items():
+        if not table.rows:
+            continue
+        cheapest = numpy.flatnonzero(table.costs == table.costs.min())
+        row = table.first(cheapest)
+        chosen[name] = judge_row(problem, table, row, catalog)
+    chosen = settle_costs(problem, chosen)
+    solved = tuple(
+        Solved(chosen[item.name], (), (), slack(item, chosen[item.name].choice, chosen[item.name].outcomes))
+        for item in problem.workloads
+        if item.name in chosen
+    )
+    return Answer("fixed", (), solved, (), sum(row.cost for row in chosen.values()), len(chosen))

@@ -1,0 +1,77 @@
+"""Why the search would not enumerate a choice of a training: what its plan and its structure do not offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.language.problem import Value
+from planner.solve.stated import chosen_count, counts, first_of, one_of
+from planner.solve.structure import Fault, Layout, batch_faults, checkpointing_faults, training_faults
+from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
+from planner.solve.training.workload import Recipe, Run
+
+
+def unoffered(this: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
+    """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
+    every = recipes(this)
+    for name in ("method", "precision", "optimizer"):
+        yield from one_of(name, str(choice[name]), dict.fromkeys(str(getattr(it, name)) for it in every))
+    layout, gpus = layout_of(choice), chosen_count(choice, "gpus")
+    size, mode, again = (
+        chosen_count(choice, "micro_batch"),
+        str(choice["checkpointing"]),
+        chosen_count(choice, "checkpointed_layers"),
+    )
+    faults = list(training_faults(this.model, this.framework, layout))
+    yield from faults
+    yield from batch_faults(this.global_batch, layout, size)
+    if gpus != layout.gpus:
+        needs = f"data_parallel × tensor_parallel × pipeline_parallel × context_parallel = {layout.gpus}"
+        yield Fault("gpus", needs, Fraction(gpus))
+        return
+    totals = counts(this.workload, "gpus") or GPUS_UNSAID
+    if gpus not in totals:
+        yield from one_of("gpus", gpus, totals)
+        return
+    if not faults:
+        yield from _layout(this, layout)
+    if not any(batch_faults(this.global_batch, layout, size)):
+        yield from one_of("micro_batch", size, micro_batches(this, layout, False))
+    offered = dict(modes(this, False))
+    broken = list(checkpointing_faults(this.model, mode, again))
+    yield from broken
+    if not broken:
+        yield from one_of("checkpointing", mode, offered)
+        yield from one_of("checkpointed_layers", again, offered.get(mode, (again,)))
+
+
+def layout_of(choice: Mapping[str, Value]) -> Layout:
+    """Return the layout of a training's choice."""
+    names = ("data_parallel", "tensor_parallel", "pipeline_parallel", "context_parallel", "expert_parallel", "zero")
+    data, tensor, pipeline, context, expert, zero = (chosen_count(choice, name) for name in names)
+    copies = chosen_count(choice, "shard_replicas") if "shard_replicas" in choice else 1
+    return Layout(data, tensor, pipeline, context, expert, zero, str(choice["offload"]), copies)
+
+
+def recipe_of(choice: Mapping[str, Value]) -> Recipe:
+    """Return the recipe of a training's choice."""
+    return Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+
+
+def _layout(this: Run, layout: Layout) -> Iterator[Fault]:
+    """Yield which part of a layout the search does not try; layouts of other numbers of GPUs are left out."""
+    domains = {**this.workload.domains, "gpus": (Fraction(layout.gpus),)}
+    every = list(every_layout(replace(this, workload=replace(this.workload, domains=domains)), False))
+    if layout in every:
+        return
+    names = ("tensor", "pipeline", "context", "data", "expert")
+    axes = [(f"{name}_parallel", getattr(layout, name), [getattr(it, name) for it in every]) for name in names]
+    same = [it for it in every if it.data == layout.data]
+    yield from first_of(
+        *axes,
+        ("zero", layout.zero, [item.zero for item in same]),
+        ("offload", layout.offload, [item.offload for item in every]),
+        ("shard_replicas", layout.replicas, [item.replicas for item in every]),
+    )
