@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from planner.version import __version__
+
 TYPE_CHECKING = False  # as typing has it, whose import an interrupt could fall into
 if TYPE_CHECKING:
     from typing import Any
@@ -9,7 +11,6 @@ if TYPE_CHECKING:
     from planner.api import Estimate, Plan, PlanError, Result, Review, check, estimate, load, solve
 
 __all__ = ["Estimate", "Plan", "PlanError", "Result", "Review", "__version__", "check", "estimate", "load", "solve"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

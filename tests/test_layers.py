@@ -8,8 +8,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PLANNER = Path(__file__).parents[1] / "planner"
-ORDER = ("diagnostics", "units", "syntax", "catalog", "language", "physics", "solve", "lock", "report", "cli")
+ORDER = (
+    *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
+    *("solve", "lock", "lint", "plan", "report", "review", "api", "trials", "cli"),
+)
+"""The rooms of the package from the lowest on; each imports those before it."""
+SOLVE = (
+    *("candidate", "answer", "clock", "defaults", "rules", "columns", "classes", "objective", "rent", "judging"),
+    *("structure", "stated", "inference", "training", "kinds", "fleet", "choose", "pipeline", "__init__"),
+)
+"""The rooms of a solve likewise. Neither kind of workload imports the other."""
 HEAVY = ("ortools", "numpy", "pandas", "rich", "pydantic")
 
 
@@ -23,23 +34,79 @@ def imported(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{item.name}" for item in node.names)
 
 
+def module(file: Path) -> str:
+    """Return the name of a file's module."""
+    return ".".join(file.relative_to(PLANNER.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module(file): file for file in sorted(PLANNER.rglob("*.py"))}
+
+
 def rooms() -> Iterator[tuple[str, Path]]:
-    for file in sorted(PLANNER.rglob("*.py")):
-        room = file.relative_to(PLANNER).parts[0]
+    for name, file in FILES.items():
+        room = name.split(".")[1] if "." in name else "__init__"
         if room in ORDER:
             yield room, file
 
 
-def test_imports_point_only_downwards() -> None:
+def room_of(name: str, depth: int) -> str:
+    """Return the room of a module at a depth of the package."""
+    parts = name.split(".")
+    return parts[depth] if len(parts) > depth else "__init__"
+
+
+def test_every_room_has_a_place_in_the_order() -> None:
+    assert {room_of(name, 1) for name in FILES} == {*ORDER, "__init__", "__main__"}
+    assert {room_of(name, 2) for name in FILES if name.startswith("planner.solve")} == set(SOLVE)
+
+
+@pytest.mark.parametrize(("depth", "order"), [(1, ORDER), (2, SOLVE)], ids=["package", "solve"])
+def test_imports_point_only_downwards(depth: int, order: tuple[str, ...]) -> None:
+    inside = "planner." if depth == 1 else "planner.solve."
+    wrong = []
+    for name, file in FILES.items():
+        here = room_of(name, depth)
+        if not name.startswith(inside) or here not in order:
+            continue
+        for other in imported(file):
+            there = room_of(other, depth)
+            if other in FILES and other.startswith(inside) and order.index(there) > order.index(here):
+                wrong.append(f"{name} imports {other}")
+    assert wrong == []
+
+
+def test_the_kinds_of_workload_do_not_know_each_other() -> None:
+    kinds = ("inference", "training")
     wrong = [
-        f"{file.relative_to(PLANNER)} imports {name}"
-        for room, file in rooms()
-        for name in imported(file)
-        if name.startswith("planner.")
-        and name.split(".")[1] in ORDER
-        and ORDER.index(name.split(".")[1]) > ORDER.index(room)
+        f"{name} imports {other}"
+        for kind, stranger in zip(kinds, reversed(kinds), strict=True)
+        for name, file in FILES.items()
+        if name.startswith(f"planner.solve.{kind}")
+        for other in imported(file)
+        if other.startswith(f"planner.solve.{stranger}")
     ]
     assert wrong == []
+
+
+def test_no_files_import_in_a_circle() -> None:
+    """Imports inside functions and for type checkers counted; what a package hands on is not its own."""
+    graph = {name: {other for other in imported(file) if other in FILES} for name, file in FILES.items()}
+    for name in FILES:  # `from a.b import c` names the package a.b, and the module a.b.c where there is one
+        packages = {item for item in graph[name] if FILES[item].name == "__init__.py"}
+        graph[name] -= {item for item in packages if any(other.startswith(f"{item}.") for other in graph[name])}
+        graph[name] -= {"planner", "planner.solve", name}
+    done: set[str] = set()
+
+    def circle(name: str, path: tuple[str, ...]) -> tuple[str, ...]:
+        if name in path:
+            return (*path[path.index(name) :], name)
+        if name in done:
+            return ()
+        found = next((found for other in sorted(graph[name]) if (found := circle(other, (*path, name)))), ())
+        done.add(name)
+        return found
+
+    assert [found for name in FILES if (found := circle(name, ()))] == []
 
 
 def test_physics_knows_of_catalogs_only_records_and_counts() -> None:

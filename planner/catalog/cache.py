@@ -94,7 +94,7 @@ def key_of(kind: str, raw: bytes) -> str:
 @lru_cache(maxsize=1)
 def _code() -> str:
     """Return what tells the code that makes sheets from another: the release, and its files by size and time."""
-    from planner import __version__
+    from planner.version import __version__
 
     try:
         with os.scandir(Path(__file__).parent) as files:

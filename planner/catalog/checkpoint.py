@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from planner.catalog.huggingface.config import ConfigError
 from planner.catalog.huggingface.read import read_config
 from planner.catalog.records import Model
-from planner.record import dataclass
+from planner.catalog.tensors import Checkpoint, Tensor
 from planner.regular import opened, read_bytes
 
 MAX_HEADER = 100_000_000
@@ -30,50 +30,6 @@ BITS = {
 """Bits of an element by the type's name in a safetensors header (github.com/huggingface/safetensors, tensor.rs)."""
 FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8_e4m3", "F8_E5M2": "fp8_e5m2", "I8": "int8"}
 """The catalog's format of a type that holds weights as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor of a checkpoint; `bytes` is what its data takes in the file."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    bytes: int
-    file: str
-
-    @property
-    def elements(self) -> int:
-        """How many elements it has."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Every tensor that a checkpoint stores."""
-
-    path: Path
-    tensors: tuple[Tensor, ...]
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all data."""
-        return sum(tensor.bytes for tensor in self.tensors)
-
-    @property
-    def elements(self) -> int:
-        """Elements of all tensors."""
-        return sum(tensor.elements for tensor in self.tensors)
-
-    def by_type(self) -> dict[str, int]:
-        """Return the bytes by type, largest first."""
-        found: dict[str, int] = {}
-        for tensor in self.tensors:
-            found[tensor.dtype] = found.get(tensor.dtype, 0) + tensor.bytes
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_tensors(path: Path) -> Checkpoint:

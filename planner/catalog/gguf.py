@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from planner.catalog.checkpoint import Checkpoint, Tensor
 from planner.catalog.huggingface.config import Config, ConfigError
 from planner.catalog.huggingface.read import DECODERS
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Model
+from planner.catalog.tensors import Checkpoint, Tensor
 from planner.regular import opened
 
 MAX_TENSORS = 1_000_000

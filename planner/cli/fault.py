@@ -8,8 +8,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from planner import __version__
 from planner.diagnostics.shown import lines
+from planner.version import __version__
 
 DEBUG = "PLANNER_DEBUG"
 """The environment variable that asks for tracebacks, as `--debug` does: set, and neither empty nor 0."""

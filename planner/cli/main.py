@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from planner import __version__
 from planner.cli import interrupts
 from planner.cli.screen import tell
 from planner.diagnostics.shown import lines, shown
+from planner.version import __version__
 
 VERBS = ("solve", "why", "check", "fmt", "diff", "fix", "test", "estimate", "explain", "init", "catalog", "version",
          "help")  # fmt: skip

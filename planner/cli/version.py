@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from planner import __version__
 from planner.cli.screen import tell
+from planner.version import __version__
 
 
 def version() -> None:

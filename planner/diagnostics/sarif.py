@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from planner import __version__
 from planner.diagnostics.codes import CODES
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span
 from planner.diagnostics.places import end, fingerprints, relative
 from planner.diagnostics.shown import json_text
+from planner.version import __version__
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

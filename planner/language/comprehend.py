@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from planner.language.evaluate import parts
 from planner.language.scope import near
@@ -13,21 +15,29 @@ LIMIT = 200_000
 """The most terms that all comprehensions of a plan may be written out to: some seconds, some 100 MB."""
 
 
-def expand(node: tree.Comprehension, env: Env) -> Typed | None:
+class Lowering(NamedTuple):
+    """How expressions are lowered, for what is written out before (planner.language.lower, which asks for it)."""
+
+    functions: tuple[str, ...]
+    lower: Callable[[tree.Expression, Env], Typed | None]
+    truth: Callable[[tree.Expression, Env], tree.Expression | None]
+    fold: Callable[[tree.Expression], bool | None]
+    gather: Callable[[tree.Call | tree.Comprehension, list[Typed], Env], Typed | None]
+
+
+def expand(node: tree.Comprehension, env: Env, how: Lowering) -> Typed | None:
     """Return a comprehension as a call over one item a workload, or None after a finding.
 
     An item whose condition is false whatever is chosen (`w.kind == training`) is left out before its body is
     read, so that the body may speak of what only one kind of workload has.
     """
-    from planner.language.lower import FUNCTIONS, gather, lower
-
     scope = env.scope
-    if node.function not in FUNCTIONS:
+    if node.function not in how.functions:
         scope.error(
             "E0301",
             f"no function is called `{node.function}`",
             node.span,
-            help=near(node.function, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}",
+            help=near(node.function, how.functions) or f"there are {', '.join(how.functions)}",
         )
         return None
     owners = _owners(node.source, env)
@@ -39,10 +49,10 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
     good = True
     for owner in owners:
         inner = replace(env, loop={**env.loop, node.variable: owner})
-        taken, conditions = _conditions(node.condition, inner)
+        taken, conditions = _conditions(node.condition, inner, how)
         if taken is False:
             continue
-        body = lower(node.body, inner)
+        body = how.lower(node.body, inner)
         if body is None or taken is None:
             good = False
             continue
@@ -52,7 +62,7 @@ def expand(node: tree.Comprehension, env: Env) -> Typed | None:
     if not items and node.function in ("sum", "min", "max"):
         scope.error("E0501", f"`{node.function}` of no workload", node.span, help="no workload meets its `where`")
         return None
-    return gather(node, items, env)
+    return how.gather(node, items, env)
 
 
 def has_room(count: int, node: tree.Expression, env: Env) -> bool:
@@ -109,18 +119,16 @@ def _owners(source: tree.Expression, env: Env) -> list[str] | None:
     return None
 
 
-def _conditions(node: tree.Expression | None, env: Env) -> tuple[bool | None, tree.Expression | None]:
+def _conditions(node: tree.Expression | None, env: Env, how: Lowering) -> tuple[bool | None, tree.Expression | None]:
     """Return whether an item is taken (None after a finding), and the condition that only a choice decides."""
-    from planner.language.lower import fold, truth
-
     if node is None:
         return True, None
     left: tree.Expression | None = None
     for part in _conjuncts(node):
-        lowered = truth(part, env)
+        lowered = how.truth(part, env)
         if lowered is None:
             return None, None
-        known = fold(lowered)
+        known = how.fold(lowered)
         if known is False:
             return False, None
         if known is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.diagnostics import Span
-from planner.language.choices import one
+from planner.language.choices import environment, one
 from planner.language.evaluate import parts
 from planner.language.fields import FIELDS_BY_KIND, SETS
 from planner.language.lower import constant
@@ -107,7 +107,7 @@ def compute_lets(scope: Scope) -> None:
                 done[name] = False
                 stack += needed
             else:
-                found = constant(scope.let_nodes[name].value, Env(scope))
+                found = constant(scope.let_nodes[name].value, environment(scope))
                 if found is not None:
                     scope.lets[name] = found
                 done[name] = True
@@ -173,7 +173,7 @@ def read_fields(declaration: tree.Declaration, scope: Scope) -> Said:
     kind = declaration.kind
     table = {name: row for name, row in FIELDS_BY_KIND[kind].items() if row.role == "given"}
     said = Said({}, {}, {}, {}, set())
-    env = Env(scope)
+    env = environment(scope)
     for relation in declaration.body:
         name = relation.target.parts[0]
         row = table.get(name)

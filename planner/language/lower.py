@@ -14,6 +14,7 @@ from planner.language.magnitude import LONGEST, STEEPEST, WIDEST, Magnitude, mag
 from planner.language.names import bare, bind, word
 from planner.language.problem import Measure
 from planner.language.scope import near
+from planner.language.sets import filtered, steps
 from planner.language.types import BOOLEAN, PLAIN, TEXT, Env, Type, Typed, same_words, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import canonical, named, product, together
@@ -55,7 +56,7 @@ def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Type
                     help=near(node.function, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}",
                 )
         case tree.Comprehension():
-            return comprehend.expand(node, env)
+            return comprehend.expand(node, env, comprehend.Lowering(FUNCTIONS, lower, truth, fold, gather))
         case tree.Filter() if (inner := _inward(node)) is not None:
             return lower(inner, env, expected)
         case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():
@@ -296,9 +297,7 @@ def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | N
         case tree.AnyOf():
             return tree.Boolean(True, right.span)
         case tree.Filter():
-            from planner.language.choices import filtered
-
-            kept = filtered(left.type, right, env)
+            kept = filtered(left.type, right, env, truth)
             if kept is None or not comprehend.has_room(len(kept), right, env):
                 return None
             texts = tuple(tree.String(item, right.span) for item in kept)
@@ -312,9 +311,7 @@ def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | N
 
 def _in_range(right: tree.Range, left: Typed, env: Env) -> tree.Expression | None:
     if right.step is not None:
-        from planner.language.choices import steps
-
-        values = steps(right, env, left.type)
+        values = steps(right, env, left.type, constant)
         if values is None or not comprehend.has_room(len(values), right, env):
             return None
         numbers = tuple(tree.Number(value, left.type.unit, str(value), right.span) for value in values)

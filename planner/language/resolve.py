@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.offers import Offers
 from planner.catalog.table import Both
 from planner.diagnostics import Diagnostic, Span
+from planner.language.choices import environment
 from planner.language.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules, check_values
@@ -68,7 +69,7 @@ def _resolve(
             built = build_workload(item, scope)
             if built is not None:
                 workloads.append(built)
-    env = Env(scope, workloads=scope.kinds)
+    env = environment(scope, workloads=scope.kinds)
     fleet = build_fleet(file, scope)
     rules, wishes = build_rules(file, texts, scope, env)
     known = {item.name: item for item in workloads}

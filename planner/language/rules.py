@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from planner.catalog.records import Gpu
 from planner.diagnostics import Span
-from planner.language.choices import one
+from planner.language.choices import environment, one
 from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
@@ -241,7 +241,7 @@ def fleet_bound(relation: tree.Relation, scope: Scope) -> FleetBound | None:
             "E0402", f"`{target.text}` of a fleet takes {', '.join(allowed)}", relation.span, help=f"{target.text} <= …"
         )
         return None
-    value = one(row, relation.value, Env(scope), bounded=True)
+    value = one(row, relation.value, environment(scope), bounded=True)
     if not isinstance(value, Fraction):
         return None
     name = f"available.{gpu}" if gpu else first

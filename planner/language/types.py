@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Literal
 
+from planner.language.problem import Value
 from planner.language.schema import BY_KIND, Quantity
 from planner.language.scope import Scope
 from planner.record import dataclass
@@ -62,6 +63,8 @@ class Env:
     words: Mapping[str, frozenset[str]] = field(default_factory=dict)
     facts: Mapping[str, Typed] = field(default_factory=dict)
     fleet: bool = True
+    members: Callable[[Quantity, tree.Expression, Env], tuple[Value, ...] | None] | None = None
+    """Reads the set of values that a condition filters."""
 
 
 def type_of(quantity: Quantity) -> Type:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.catalog.records import Format, Model
 from planner.diagnostics import Span
 from planner.language import synonyms
-from planner.language.choices import many, one, spoken
+from planner.language.choices import environment, many, one, spoken
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
@@ -74,7 +74,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     """Return a block as a workload, or None after findings."""
     before = len(scope.findings)
     relations = body_of(declaration, scope)
-    block = _Block(declaration.name, declaration.kind, Env(scope, fleet=False))
+    block = _Block(declaration.name, declaration.kind, environment(scope, fleet=False))
     unread = _read_model(block, relations or declaration.body)
     for relation in unread:
         _read_relation(block, relation)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from planner import __version__
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.lock.digest import catalog_digests, import_digests, plan_digest
@@ -20,6 +19,7 @@ from planner.lock.text import dump, number
 from planner.solve.answer import Answer, Solved
 from planner.solve.candidate import shown_outcomes
 from planner.syntax.files import write
+from planner.version import __version__
 
 __all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from planner import __version__
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.problem import Problem
@@ -19,6 +18,7 @@ from planner.lock.read import FORMATS, Lock
 from planner.lock.rows import PRICES, Facts, facts
 from planner.record import dataclass
 from planner.solve.candidate import Candidate
+from planner.version import __version__
 
 HOURS = 730
 """Hours of a month, as the language has it."""

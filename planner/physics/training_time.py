@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 from planner.catalog.records import Architecture, Gpu
 from planner.physics.architecture import attention_widths, kind
 from planner.physics.time import attention_flops
-from planner.physics.training.activations import ActivationChoice, traces
+from planner.physics.training.activations import traces
+from planner.physics.training.choice import ActivationChoice
 from planner.physics.training.fsdp import FRAMEWORKS
 from planner.physics.training.recipe import share
 

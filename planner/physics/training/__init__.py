@@ -19,16 +19,8 @@ Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 from __future__ import annotations
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import (
-    MOMENTS,
-    SELECTIVE,
-    ActivationChoice,
-    Parts,
-    Point,
-    alike,
-    points,
-    traces,
-)
+from planner.physics.training.activations import MOMENTS, SELECTIVE, Parts, Point, alike, points, traces
+from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.host import host
@@ -37,7 +29,7 @@ from planner.physics.training.optimizers import adapter_parameters
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recurrent import MEASURED
 from planner.physics.training.shards import States
-from planner.physics.training.states import StateChoice, gradient_format, states, wholes
+from planner.physics.training.states import gradient_format, states, wholes
 
 __all__ = [
     "MOMENTS",

@@ -12,11 +12,12 @@ from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Layers
 from planner.physics.training import fsdp
+from planner.physics.training.choice import ActivationChoice
 from planner.physics.training.families import family
 from planner.physics.training.head import CHUNKS, head
 from planner.physics.training.layers import Region, layer
-from planner.physics.training.pipeline import Stage, in_flight, stage_runs
-from planner.physics.training.recipe import AUTOCAST, Recipe, recipe_for, share
+from planner.physics.training.pipeline import Layer, Stage, in_flight, stage_runs
+from planner.physics.training.recipe import share
 from planner.physics.training.tape import Bytes
 from planner.record import dataclass
 
@@ -29,14 +30,6 @@ MOMENTS: Final = (
     "optimizer",
 )
 FORWARD, LOSS, LAST, FIRST, END, OPTIMIZER = range(6)
-ADAPTER_BYTES: Final = {"fp32": 4, "bf16": 2, "fp16": 2}
-
-
-def adapter_bytes(framework: str, precision: str, adapter_precision: str) -> int:
-    """Bytes of a weight of LoRA's adapters as the step computes with it: DeepSpeed makes the whole model 16 bit, FSDP
-    under accelerate what it gathers."""
-    narrow = framework in ("deepspeed", "accelerate") and precision in AUTOCAST
-    return 2 if narrow else ADAPTER_BYTES[adapter_precision]
 
 
 SELECTIVE: Final = {"megatron": "attention", "fsdp": "operations"}
@@ -45,62 +38,6 @@ torchtitan all but every second product and attention (`selective_ac_option = "o
 PyTorch's own (`products`), by a list of operations, stands for the others, which have none of their own."""
 ALL: Final = -1
 """Stands for all trained parameters where a point counts those that have gradients."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActivationChoice:
-    """What the activations depend on. `sequence` is in tokens, `micro_batch` in sequences.
-
-    `checkpointing` is none, full or selective; `selective` what that means (SELECTIVE). `micro_batches` is how many a
-    pipeline runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
-    """
-
-    sequence: int
-    micro_batch: int = 1
-    precision: str = "bf16"
-    method: str = "full"
-    attention: str = "sdpa"
-    framework: str = "transformers"
-    checkpointing: str = "none"
-    selective: str = "attention"
-    loss: str = "standard"
-    loss_precision: str = "fp32"
-    rank: int = 16
-    targets: tuple[str, ...] | str = "all_linear"
-    dropout: bool = False
-    adapter_precision: str = "fp32"
-    tp: int = 1
-    pp: int = 1
-    cp: int = 1
-    ep: int = 1
-    schedule: str = "one_f_one_b"
-    micro_batches: int = 0
-    chunks: int = 2
-    frozen: tuple[str, ...] = ()
-    dpo: bool = False
-    packed: bool = False
-    offload: bool = False
-
-    @property
-    def recipe(self) -> Recipe:
-        """The types the step computes in."""
-        return recipe_for(
-            self.precision,
-            self.framework,
-            self.method,
-            rank=self.rank,
-            targets=self.targets,
-            dropout=self.dropout,
-            frozen=self.frozen,
-            tp=self.tp,
-            ep=self.ep,
-            adapter_item=adapter_bytes(self.framework, self.precision, self.adapter_precision),
-        )
-
-    @property
-    def sequences(self) -> int:
-        """Sequences of one forward pass: a preference pair is two."""
-        return self.micro_batch * (2 if self.dpo else 1)
 
 
 class Point(NamedTuple):
@@ -114,19 +51,6 @@ class Point(NamedTuple):
     activations: int
     logits: int
     place: int
-
-
-class Layer(NamedTuple):
-    """A layer at the choice's micro-batch: bytes kept, bytes kept when it is checkpointed, autocast's cache (part of
-    `kept`), its heaviest moment (gradients, activations) and its trained parameters."""
-
-    kept: int
-    thin: int
-    casts: int
-    gradients: int
-    peak: int
-    peak_checkpointed: int
-    trained: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from fractions import Fraction
 from math import ceil
 
 from planner.catalog.records import Architecture
+from planner.physics.training.choice import StateChoice
 from planner.physics.training.recipe import share
-from planner.physics.training.states import StateChoice, whole
+from planner.physics.training.states import whole
 
 
 def block(size: int) -> int:

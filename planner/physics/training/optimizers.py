@@ -19,7 +19,7 @@ from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import recipe_for, share
 
 if TYPE_CHECKING:
-    from planner.physics.training.states import StateChoice
+    from planner.physics.training.choice import StateChoice
 
 # Optimizer -> states in their own type for each parameter, and bytes besides.
 STATES: Final[dict[str, tuple[int, Fraction]]] = {

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import layer_parameters
+from planner.physics.training.choice import ActivationChoice
 from planner.physics.training.recipe import share
 from planner.record import dataclass
 
 if TYPE_CHECKING:
-    from planner.physics.training.activations import ActivationChoice, Layer
+    from planner.physics.training.choice import ActivationChoice
+
+
+class Layer(NamedTuple):
+    """A layer at the choice's micro-batch: bytes kept, bytes kept when it is checkpointed, autocast's cache (part of
+    `kept`), its heaviest moment (gradients, activations) and its trained parameters."""
+
+    kept: int
+    thin: int
+    casts: int
+    gradients: int
+    peak: int
+    peak_checkpointed: int
+    trained: int
 
 
 def stage_runs(arch: Architecture, pp: int) -> list[tuple[int, int]]:

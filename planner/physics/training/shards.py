@@ -10,7 +10,7 @@ from planner.physics.training.recipe import share
 from planner.record import dataclass
 
 if TYPE_CHECKING:
-    from planner.physics.training.states import StateChoice
+    from planner.physics.training.choice import StateChoice
 
 
 @dataclass(frozen=True, slots=True)

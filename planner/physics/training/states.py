@@ -15,52 +15,17 @@ from typing import Final, NamedTuple
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
-from planner.physics.training import deepspeed
-from planner.physics.training.activations import ADAPTER_BYTES, adapter_bytes
+from planner.physics.training.choice import ADAPTER_BYTES, StateChoice, adapter_bytes
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
 from planner.physics.training.optimizers import LIMIT, adapter_parameters, largest, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 from planner.physics.training.shards import States, divided
-from planner.record import dataclass
 
 NF4_BYTES: Final = Fraction(1, 2) + Fraction(1, 64) + Fraction(4, 64 * 256)
 """NF4 with double quantisation: 4 bits, an 8-bit scale for 64 and an fp32 one for 256 of those (arXiv 2305.14314)."""
 NF4_SINGLE: Final = Fraction(1, 2) + Fraction(4, 64)
-
-
-@dataclass(frozen=True, slots=True)
-class StateChoice:
-    """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up.
-
-    `replicas` are copies of the shards (HSDP), `fsdp` is FSDP's version (1, 2), `sizes` and `overlap` are DeepSpeed's.
-    """
-
-    method: str = "full"
-    precision: str = "bf16"
-    optimizer: str = "adamw"
-    kernel: str = "foreach"
-    framework: str = "transformers"
-    zero: int = 0
-    dp: int = 1
-    tp: int = 1
-    pp: int = 1
-    cp: int = 1
-    ep: int = 1
-    rank: int = 16
-    targets: tuple[str, ...] | str = "all_linear"
-    adapter_precision: str = "fp32"
-    double_quantized: bool = True
-    frozen: tuple[str, ...] = ()
-    dpo: bool = False
-    offload: str = "none"
-    accumulate: bool = False
-    gradient_precision: str = ""
-    replicas: int = 1
-    fsdp: int = 2
-    sizes: deepspeed.Sizes = deepspeed.DEFAULTS
-    overlap: bool = False
 
 
 _LOCAL: dict[tuple[int, ...], tuple[Architecture, dict[str, int]]] = {}

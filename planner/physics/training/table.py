@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture
 from planner.physics.training import fsdp
-from planner.physics.training.activations import ActivationChoice, Layer, Parts, parts, recomputed, stage, traces
+from planner.physics.training.activations import Parts, parts, recomputed, stage, traces
+from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
-from planner.physics.training.pipeline import Stage, in_flight, stage_runs
+from planner.physics.training.pipeline import Layer, Stage, in_flight, stage_runs
 from planner.physics.training.shards import divided
-from planner.physics.training.states import StateChoice, Whole
+from planner.physics.training.states import Whole
 
 if TYPE_CHECKING:
     import numpy as np
