@@ -70,7 +70,8 @@ def findings(
 ) -> tuple[Diagnostic, ...]:
     """Return a W0605 for each doubt about the chosen rows.
 
-    Age is told only when `today` is given, outliers only against `peers` (the catalog's offers), confidence of `gpus`.
+    Age is reported only when `today` is given, outliers only against `peers` (the
+    catalog's offers), confidence of `gpus`.
     """
     out: list[Diagnostic] = []
     middle = medians(peers)

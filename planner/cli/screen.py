@@ -75,7 +75,7 @@ def show(
     """Print an answer on stdout; `traded` names the quantities of its front.
 
     `held` are the answers of other plans before it: what is to be one document waits there for `show_held`, the rest is
-    told apart by an empty line.
+    separated by an empty line.
     """
     from planner.report.answer import WHOLE, render
 

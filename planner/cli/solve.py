@@ -84,7 +84,7 @@ class Wanted:
 
 
 def _quantities(text: str) -> tuple[str, ...]:
-    """Return the quantities of `--pareto`; raise typer.BadParameter for one that is no outcome."""
+    """Return the quantities of `--pareto`; raise typer.BadParameter for an unknown outcome."""
     from planner.language.schema import QUANTITIES
 
     known = sorted({row.name for row in QUANTITIES if row.role == "outcome"} | {"gpus"})
@@ -98,7 +98,7 @@ def _quantities(text: str) -> tuple[str, ...]:
 
 
 def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
-    """Return what speaks against the rows an answer rests on; their age is told by `check`, which looks at the date."""
+    """Return what speaks against the rows an answer rests on; `check`, which looks at the date, reports their age."""
     from planner.catalog.freshness import findings
 
     problem = loaded.problem

@@ -39,7 +39,7 @@ _ROWS = (
      "A character means nothing in a plan, or a text in quotes is not closed on its line.",
      "gpus = 2 ?", "gpus = 2"),
     ("E0102", "unexpected word",
-     "A statement is unfinished, out of order, or stands where it does not belong. Each broken statement is told once; the others are read.",
+     "A statement is unfinished, out of order, or stands where it does not belong. Each broken statement is reported once; the others are read.",
      "gpus =", "gpus = 2"),
     ("E0103", "unclosed brace",
      "A brace or parenthesis has no partner. The statements after it are still read.",

@@ -1,4 +1,4 @@
-"""What a workload has of the quantities that its plan does not mention: one answer for whoever asks."""
+"""What a workload has of the quantities that its plan does not mention: one answer everywhere."""
 
 from __future__ import annotations
 

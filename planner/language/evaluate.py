@@ -45,7 +45,7 @@ def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
         case tree.Name():
             found = lookup(node.parts[0], node.parts[1])
             if found is not None and found.unit is None and isinstance(found.value, Fraction):
-                unit = UNITS.get(node.parts[1])  # whoever looks up may leave the unit to the table
+                unit = UNITS.get(node.parts[1])  # a lookup may leave the unit to the table
                 return found if unit is None else Measure(found.value, unit)
             return found
         case tree.String():

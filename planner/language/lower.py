@@ -1,6 +1,6 @@
 """Expressions checked and lowered: every name bound, every unit made one, comprehensions written out.
 
-What comes out is closed: no `let`, no loop, no alias of a format or GPU is left in it, so that whoever evaluates it
+What comes out is closed: no `let`, no loop, no alias of a format or GPU is left in it, so that its evaluation
 (planner.language.evaluate) meets no mistake. One mistake is one finding; None says that it is already noted.
 """
 

@@ -11,7 +11,7 @@ from planner.record import dataclass
 from planner.solve.answer import Answer
 
 HIDDEN = frozenset({"provider", "region"})
-"""Choices that follow from the offer and are not told apart from it."""
+"""Choices that follow from the offer and are not distinguished from it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def contradictions(problem: Problem, lock: Lock) -> Iterator[Difference]:
     """Yield what of a lock does not follow from what else it says, whatever rows and formulas are today.
 
     Sums of memory, headroom, costs by the recorded price, and the objective. What the plan and the catalogs have to do
-    with it (digests, rows) is told apart.
+    with it (digests, rows) is reported separately.
     """
     rows = {item.name: _recorded(problem, item, lock) for item in problem.workloads}
     if any(row is None for row in rows.values()):

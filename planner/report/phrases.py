@@ -175,7 +175,7 @@ def operators(problem: Problem | None) -> dict[str, str]:
 
 
 def hint(item: Hint) -> str:
-    """Return a change that would do, as a plan has it: `context <= 6_208 tokens`.
+    """Return a sufficient change, as a plan writes it: `context <= 6_208 tokens`.
 
     A bound on what follows is loosened, so it is rounded away from what is needed; a bound on what is given is
     tightened, so it is rounded towards it.

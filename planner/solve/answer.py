@@ -12,7 +12,7 @@ from planner.solve.candidate import Broken, Candidate, Hint
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One rule of a minimal conflicting set, and the smallest change to it alone that would do.
+    """One rule of a minimal conflicting set, and the smallest change to it alone that resolves it.
 
     `of` is the workload whose set it is, where several workloads have each a set of their own.
     """

@@ -20,7 +20,7 @@ class TooWide(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A change of one quantity that would do: `context <= 6208`; with `also`, both changes at once."""
+    """A change of one quantity that suffices: `context <= 6208`; with `also`, both changes at once."""
 
     quantity: str
     operator: str

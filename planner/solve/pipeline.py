@@ -34,7 +34,7 @@ class Solving:
         time_limit: Seconds for all stages together.
         workers: Threads of the solver.
         pareto: Quantities whose front of best answers is wanted; none for no front.
-        report: Told what is being done, for whoever watches.
+        report: Called with what is being done.
         tables: The candidates of each workload, by name; empty before the first stage.
         answer: What is known of the answer so far.
 
@@ -123,7 +123,7 @@ def solve(
 ) -> Answer:
     """Return the cheapest answer with its proof, or the rules that conflict.
 
-    `pareto` names quantities whose front of best answers is wanted beside it; `report` is told each stage of the work.
+    `pareto` names quantities whose front of best answers is wanted beside it; `report` is called with each stage.
     With `hardware` the answer also says where every GPU type stands.
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """

@@ -1,7 +1,7 @@
 """The rules of structure: what a model, an engine or a framework can split, whatever hardware and formats are chosen.
 
 One pure function a kind of workload, of a choice to the rules it breaks. The search asks it of every split that it
-enumerates, and whoever judges one choice (a lock's, say) asks the same one.
+enumerates, and judging one choice (of a lock, say) asks the same one.
 """
 
 from __future__ import annotations

@@ -258,7 +258,7 @@ def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: li
         value = Fraction(plain) * scale
     where = lines.span(start, end)
     if problem:
-        unit = BAD_UNIT  # the mistake is told here; who meets the number later says nothing more
+        unit = BAD_UNIT  # reported here, once
         out.append(error("E0105", problem, where, label="in this number", help=hint or "write it like 8_192 or 40 GiB"))
     return Lexeme("NUMBER", spelled if spelled and not problem else text[start:end], where, value, unit, first)
 

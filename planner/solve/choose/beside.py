@@ -1,7 +1,7 @@
 """A workload's candidates with the other workloads as they were chosen: what the plan's objective then is, and breaks.
 
 Workloads meet in what they share: instances that are paid together, offers of which only some are available, limits
-and rules over all of them. What one row changes of that is told by the plan's own arithmetic (planner.solve.together),
+and rules over all of them. The plan's own arithmetic says what one row changes of that (planner.solve.rent.sharing),
 once for all rows that take the same of the same instances.
 """
 

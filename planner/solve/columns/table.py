@@ -34,11 +34,11 @@ class Table:
     `outcomes` makes each outcome's column when it is first asked for; `broken` holds, by rule, where a rule of
     physics or hardware is broken. `costs` are micro-dollars per hour of whole instances; `pool` numbers the offer and
     market in `pools`, whose instances have `sizes` GPUs and cost `prices`; `instances` is how many are rented, `slots`
-    how many GPUs of a shared instance would do (0 where it cannot be shared). A row may stand for several candidates
+    how many GPUs of a shared instance suffice (0 where it cannot be shared). A row may stand for several candidates
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
     `defaults` are quantities that the plan does not mention and that follow from decisions.
     `filtered` says by rule how many candidates of each value of the axis `gpu` break it, where rows do not tell.
-    `made_by` is the workload that the table was made of, for whoever asks about one of its rows.
+    `made_by` is the workload that the table was made of, for questions about one of its rows.
     """
 
     workload: Workload

@@ -48,7 +48,7 @@ def lead(
 ) -> Lead:
     """Return the limits of the leading goals that are the worst of all workloads.
 
-    Where no row in all the world keeps the rules, nothing is limited: whoever asks finds that out.
+    Where no row in all the world keeps the rules, nothing is limited.
     """
     import numpy
 

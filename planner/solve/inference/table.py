@@ -241,7 +241,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
 
 FEW = 8
-"""So many replicas beyond the fewest are tried at least, where replicas are told apart."""
+"""So many replicas beyond the fewest are tried at least, where a rule or objective reads their number."""
 SCALED = frozenset({"replicas", "gpus", "throughput", "cost_per_token", "power"})
 """What more replicas change."""
 

@@ -138,7 +138,7 @@ class Market:
 
 
 def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
-    """Return how a workload's offers are told apart; `spans` is whether a replica of a service may span hosts."""
+    """Return what a workload's offers are distinguished by; `spans` is whether a replica may span hosts."""
     markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
     told = {"offer", "provider", "region", "market"}
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]

@@ -1,7 +1,7 @@
 """What depends on how workloads share instances: a workload's cost, and what follows from it.
 
 Alone, a workload pays its instances; in a pool that several share, what they rent together is paid in proportion to
-that (planner.solve.together): n instances of which K would be rented alone cost a row of k instances n × price × k / K.
+that (`sharing.py`): n instances of which K would be rented alone cost a row of k instances n × price × k / K.
 An upper bound on such a cost is one row of the model. Whatever else reads such a share (another bound, a preference, a
 goal) is known once n and K are: rows are split by the state (n, K) of their pool, and each part has one value.
 """
@@ -169,7 +169,7 @@ def without_wishes(problem: Problem, shares: Shares) -> Problem:
 def alone_or_shared(
     tables: Mapping[str, Table], broken: Mapping[str, Mapping[str, Column]], shares: Shares
 ) -> dict[str, dict[str, Column]]:
-    """Return where rules are broken whoever shares the instances: a cap only where no share keeps it, other rules about
+    """Return where rules are broken however instances are shared: a cap only where no share keeps it, other rules about
     money only where nothing can be shared.
 
     A bound that some row breaks alone stays among the rules, for a conflict to name it.

@@ -14,7 +14,7 @@ from planner.solve.columns.table import Axis, unknown
 from planner.solve.rent.rental import TIMES
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
-from planner.solve.training.configurations import Space, recipe_at
+from planner.solve.training.configurations import Configurations, recipe_at
 from planner.solve.training.speed import layers_again
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import Run
@@ -35,7 +35,7 @@ def numbers(values: Column) -> Axis:
 
 def outcomes_of(
     this: Run,
-    found: Space,
+    configurations: Configurations,
     gpus: Sequence[Gpu],
     config: Column,
     gpu: Column,
@@ -48,14 +48,14 @@ def outcomes_of(
     """Return what makes each outcome's column, of configurations on GPU types with all that they take."""
     import numpy
 
-    qualities = [training_workload.quality(item) for item in found.recipes]
+    qualities = [training_workload.quality(item) for item in configurations.recipes]
     quality = numpy.array([UNKNOWN if q is None else int(q * SCALES["quality"]) for q in qualities] or [0])
     power = numpy.array([item.power_w for item in gpus] or [0], dtype=numpy.int64)
     out: dict[str, Callable[[], Column]] = {
         "memory": lambda: total,
         "headroom": lambda: headroom(total, usable),
         "cost": lambda: costs,
-        "quality": lambda: quality[found.recipe[config]],
+        "quality": lambda: quality[configurations.recipe[config]],
         "power": lambda: power[gpu] * total_gpus,
     }
     made: dict[str, Column] = {}
@@ -68,14 +68,14 @@ def outcomes_of(
                 made.update(training_step.outcome_numbers(this, pace, costs))
         if name not in made:
             return unknown(len(total))
-        found: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
-        return found
+        configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
+        return configurations
 
     return out | {name: partial(timed, name) for name in TIMES}
 
 
 def axes_of(
-    found: Space, config: Column, place: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
+    configurations: Configurations, config: Column, place: Column, total_gpus: Column, gpus: Sequence[Gpu], gpu: Column
 ) -> dict[str, Axis]:
     """Return the decisions of configurations on GPU types; `place` is that of the number of layers."""
     import numpy
@@ -87,22 +87,22 @@ def axes_of(
     def counts(values: list[int], index: Column) -> Axis:
         return numbers(numpy.array(values or [0], dtype=numpy.int64)[index])
 
-    layout, recipe = found.layout[config], recipe_at(found, config, place)
+    layout, recipe = configurations.layout[config], recipe_at(configurations, config, place)
     return {
         "gpu": Axis(tuple(item.id for item in gpus), gpu),
         "gpus": numbers(total_gpus),
-        "checkpointed_layers": numbers(layers_again(found, config, place)),
-        "method": words([item.method for item in found.recipes], recipe),
-        "precision": words([item.precision for item in found.recipes], recipe),
-        "optimizer": words([item.optimizer for item in found.recipes], recipe),
-        "checkpointing": words([mode for mode, _ in found.modes], found.mode[config]),
-        "micro_batch": numbers(found.micro_batch[config]),
-        "data_parallel": counts([item.data for item in found.layouts], layout),
-        "tensor_parallel": counts([item.tensor for item in found.layouts], layout),
-        "pipeline_parallel": counts([item.pipeline for item in found.layouts], layout),
-        "context_parallel": counts([item.context for item in found.layouts], layout),
-        "expert_parallel": counts([item.expert for item in found.layouts], layout),
-        "shard_replicas": counts([item.replicas for item in found.layouts], layout),
-        "zero": counts([item.zero for item in found.layouts], layout),
-        "offload": words([item.offload for item in found.layouts], layout),
+        "checkpointed_layers": numbers(layers_again(configurations, config, place)),
+        "method": words([item.method for item in configurations.recipes], recipe),
+        "precision": words([item.precision for item in configurations.recipes], recipe),
+        "optimizer": words([item.optimizer for item in configurations.recipes], recipe),
+        "checkpointing": words([mode for mode, _ in configurations.modes], configurations.mode[config]),
+        "micro_batch": numbers(configurations.micro_batch[config]),
+        "data_parallel": counts([item.data for item in configurations.layouts], layout),
+        "tensor_parallel": counts([item.tensor for item in configurations.layouts], layout),
+        "pipeline_parallel": counts([item.pipeline for item in configurations.layouts], layout),
+        "context_parallel": counts([item.context for item in configurations.layouts], layout),
+        "expert_parallel": counts([item.expert for item in configurations.layouts], layout),
+        "shard_replicas": counts([item.replicas for item in configurations.layouts], layout),
+        "zero": counts([item.zero for item in configurations.layouts], layout),
+        "offload": words([item.offload for item in configurations.layouts], layout),
     }

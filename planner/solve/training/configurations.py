@@ -20,8 +20,8 @@ from planner.solve.columns.size import bounded
 from planner.solve.structure import Layout
 from planner.solve.training import space as training_space
 from planner.solve.training import workload as training_workload
-from planner.solve.training.parts import Pairs, Parts, Shape
-from planner.solve.training.work import Works, works_of
+from planner.solve.training.parts import ConfigurationParts, Pairs, Shape
+from planner.solve.training.work import StepWork, works_of
 from planner.solve.training.workload import Recipe, Run
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Configurations:
     """The configurations, in columns; each has a run of `length` numbers of layers in the flat columns from `start`.
 
     `modes` are the ways of checkpointing, each with the numbers of layers that it may recompute. `kind` is the place of
@@ -52,16 +52,16 @@ class Space:
     stands_for: int
     bytes: Column
     lightest: Column
-    works: Works | None
+    works: StepWork | None
 
 
-def recipe_at(found: Space, config: Column, place: Column) -> Column:
+def recipe_at(configurations: Configurations, config: Column, place: Column) -> Column:
     """Return the place of the recipe that a configuration has at a number of layers."""
-    which: Column = found.recipe[config] + found.lightest[found.start[config] + place]
+    which: Column = configurations.recipe[config] + configurations.lightest[configurations.start[config] + place]
     return which
 
 
-def space(this: Run, fixed: bool, apart: bool) -> Space:
+def space(this: Run, fixed: bool, apart: bool) -> Configurations:
     """Return all configurations; `apart` keeps optimizers apart."""
     layouts, recipes = training_space.layouts(this, fixed), training_space.recipes(this)
     arch = this.model.architecture
@@ -128,7 +128,7 @@ def _states(
     pairs: Pairs,
     shapes: list[Shape],
     places: Sequence[tuple[int, bool]],
-) -> Parts:
+) -> ConfigurationParts:
     """Return the parts with the states of every optimizer, kind of arithmetic and place."""
     import numpy
 
@@ -172,7 +172,7 @@ def _states(
             trace[kind, place] = known[tensor, context, expert, sharded]
     over = physics.passed_over(states)
     makes_ = numpy.array([key[-1] for key in traced], dtype=numpy.int64)
-    return Parts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
+    return ConfigurationParts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
 
 
 def _layout(shape: Shape) -> Layout:
@@ -213,8 +213,8 @@ TOTALS = "layouts, micro-batches and numbers of layers"
 
 
 class Sheet(NamedTuple):
-    """Configurations that are checkpointed in one way: recipe (the first of its kind unless optimizers are told apart),
-    pair, and beside each other for each number of layers the bytes, and how much further on their recipe is."""
+    """Configurations checkpointed in one way: recipe (the first of its kind unless optimizers are distinguished), pair,
+    and beside each other for each number of layers the bytes, and how much further on their recipe is."""
 
     recipe: Column
     pair: Column
@@ -222,7 +222,7 @@ class Sheet(NamedTuple):
     lightest: Column
 
 
-def _sized(parts: Parts, sizes: list[int], mode: str) -> list[training.Parts]:
+def _sized(parts: ConfigurationParts, sizes: list[int], mode: str) -> list[training.Parts]:
     """Return the parts of every choice at each micro-batch."""
     choices = clock.watched(parts.choices, 1)
     return [physics.sized(parts.arch, replace(choice, checkpointing=mode), sizes) for choice in choices]
@@ -230,7 +230,7 @@ def _sized(parts: Parts, sizes: list[int], mode: str) -> list[training.Parts]:
 
 def _meet(
     this: Run,
-    parts: Parts,
+    parts: ConfigurationParts,
     sizes: list[int],
     made: Sequence[training.Parts],
     pipeline: int,
@@ -286,12 +286,12 @@ def _meet(
 
 def _joined(
     this: Run,
-    parts: Parts,
+    parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
     apart: bool,
     sheets: list[list[Sheet]],
-) -> Space:
+) -> Configurations:
     """Return the sheets as one space, in the order of shape, arithmetic, batch, mode, optimizer and layout."""
     import numpy
 
@@ -314,7 +314,7 @@ def _joined(
     start = (numpy.cumsum(length) - length)[order]
     recipe, pair, mode = recipe[order], pair[order], mode[order]
     kind = recipe // parts.each
-    return Space(
+    return Configurations(
         layouts,
         parts.recipes,
         parts.kinds,
@@ -333,7 +333,7 @@ def _joined(
     )
 
 
-def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Space:
+def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Configurations:
     """Return what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
     import numpy
 
@@ -354,4 +354,6 @@ def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]
     every = numpy.repeat(total, length)
     none = numpy.zeros_like(every)
     modes = modes or [("none", [0])]
-    return Space(layouts, recipes, kinds, modes, kind, recipe, layout, size, mode, start, length, 1, every, none, None)
+    return Configurations(
+        layouts, recipes, kinds, modes, kind, recipe, layout, size, mode, start, length, 1, every, none, None
+    )

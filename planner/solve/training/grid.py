@@ -20,7 +20,7 @@ from planner.solve.rent.placement import Placed
 from planner.solve.rules import simple, speaks_of
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
-from planner.solve.training.configurations import Space
+from planner.solve.training.configurations import Configurations
 from planner.solve.training.speed import cards_of, keeps, lightest_of_all, limit_of, pace_of, refused_of, sheets
 from planner.solve.training.workload import Run
 
@@ -46,7 +46,7 @@ KNOWN = {**FASTER, **ROOMIER}
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CellOrder:
     """What decides in a cell: quality first where `quality` is true, then `time`, or memory where that is None; what is
     rented before them where `paid` is true.
 
@@ -63,7 +63,7 @@ class Order:
         return [(rule, bound) for rule, bound in self.rules if bound.quantity in quantities]
 
 
-def order_of(problem: Problem, workload: Workload, tokens: int) -> Order | None:
+def order_of(problem: Problem, workload: Workload, tokens: int) -> CellOrder | None:
     """Return what decides in a cell; None where the plan tells its rows apart by more than a grid knows."""
     if len(problem.workloads) != 1 or problem.fleet or problem.preferences:
         return None
@@ -92,12 +92,12 @@ def order_of(problem: Problem, workload: Workload, tokens: int) -> Order | None:
         elif goal.direction not in KNOWN.get(name, ()):
             return None
         else:
-            return Order(quality, name if name in FASTER else None, paid, tuple(rules))
+            return CellOrder(quality, name if name in FASTER else None, paid, tuple(rules))
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class GridInputs:
     """What grids are made of. `cells` are numbers of GPUs and tensor groups; by cell and GPU type, `above` are the
     overheads, `rented` the rents, `free` those that break no rule, `costs` what the first, second … of them costs (-1
     where there is none). By GPU type, `usable` is its memory and `room` what the rules on memory leave of it.
@@ -111,8 +111,8 @@ class Grounds:
 
     run: Run
     workload: str
-    space: Space
-    order: Order
+    space: Configurations
+    order: CellOrder
     cells: Sequence[tuple[int, int]]
     above: Column
     rented: Column
@@ -141,18 +141,18 @@ class Grid(NamedTuple):
     ok: Column
 
 
-def grounds(
+def grid_inputs(
     run: Run,
     workload: Workload,
-    space: Space,
+    space: Configurations,
     gpus: Sequence[Gpu],
-    order: Order,
+    order: CellOrder,
     cells: Sequence[tuple[int, int]],
     above: Column,
     placed: Placed,
     outside: Mapping[str, Column],
     reach: Sequence[tuple[int, int]],
-) -> Grounds | None:
+) -> GridInputs | None:
     """Return what grids are made of; None where a cell's rents tell its rows apart.
 
     `gpus` are the columns: GPU types, each as often as its hosts and their network (`reach`) tell its rents apart.
@@ -181,7 +181,7 @@ def grounds(
     cards = cards_of(run, space, gpus, reach)
     limits = [bound for _, bound in order.bounds(ROOMIER)]
     names = numpy.array([gpu.id for gpu in gpus], dtype=object)
-    return Grounds(
+    return GridInputs(
         run,
         workload.name,
         space,
@@ -203,44 +203,44 @@ def grounds(
     )
 
 
-def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]) -> Grid:
+def grid_of(inputs: GridInputs, cell: int, config: Column, broken: dict[str, Column]) -> Grid:
     """Return a cell's grid, and add to `broken` how many candidates break each rule of its rows."""
     import numpy
 
     clock.look()
-    space, order, rented = these.space, these.order, these.rented[cell]
+    space, order, rented = inputs.space, inputs.order, inputs.rented[cell]
     fit = numpy.zeros((len(config), len(rented)), dtype=bool)
     ok = fit.copy()
     columns = numpy.flatnonzero(rented)
-    types, type_of = numpy.unique(these.same[columns].argmax(axis=1), return_inverse=True)
+    types, type_of = numpy.unique(inputs.same[columns].argmax(axis=1), return_inverse=True)
     type_of = type_of.reshape(-1)
 
     def count(rule: str, where: Column, columns: Column) -> None:
         number = broken.setdefault(rule, numpy.zeros(len(rented), dtype=numpy.int64))
         number[columns] += where * rented[columns] * space.stands_for
 
-    able = (these.cards[:, types, 0] > 0)[space.kind[config]]
-    least = these.least[config][:, None] + these.above[cell][types]
-    for rule, where in too_large(these, least, types).items():
+    able = (inputs.cards[:, types, 0] > 0)[space.kind[config]]
+    least = inputs.least[config][:, None] + inputs.above[cell][types]
+    for rule, where in too_large(inputs, least, types).items():
         count(rule, where.sum(axis=0)[type_of], columns)
-    fits = least <= these.room[types]
+    fits = least <= inputs.room[types]
     fit[:, columns] = fits[:, type_of]
-    for name, refused in these.refused.items():
-        count(f"{these.workload}.{name}", refused[:, types][space.kind[config]].sum(axis=0)[type_of], columns)
+    for name, refused in inputs.refused.items():
+        count(f"{inputs.workload}.{name}", refused[:, types][space.kind[config]].sum(axis=0)[type_of], columns)
     good = fits & able
     for rule, bound in order.bounds(("quality",)):
-        bad = poor(these, bound, config)
+        bad = poor(inputs, bound, config)
         count(rule, bad.sum(), columns)
         good &= ~bad
     good = good[:, type_of]
     if order.bounds(FASTER):
         some = numpy.flatnonzero(good.any(axis=0))
         columns, good = columns[some], good[:, some]
-        place = first_place(these, cell, config, fit[:, columns], columns)
+        place = first_place(inputs, cell, config, fit[:, columns], columns)
         names = [bound.quantity for _, bound in order.bounds(FASTER)]
-        found = numbers(these, cell, config, columns, place, these.costs[0][cell], names, good)
+        found = numbers(inputs, cell, config, columns, place, inputs.costs[0][cell], names, good)
         kept = good.copy()
-        for rule, where in late(these, found).items():
+        for rule, where in late(inputs, found).items():
             count(rule, (where & good).sum(axis=0), columns)
             kept &= ~where
         good = kept
@@ -249,7 +249,7 @@ def grid_of(these: Grounds, cell: int, config: Column, broken: dict[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Grids:
     """All grids: by cell and GPU type, `kept` says where a row keeps every rule, `lacks` where no row of the hardware
     does though something rents it; `broken` are by rule the candidates of each GPU type that break it."""
 
@@ -259,64 +259,64 @@ class Survey:
     broken: dict[str, Column]
 
 
-def survey(these: Grounds, cell: Column) -> Survey:
+def grids_of(inputs: GridInputs, cell: Column) -> Grids:
     """Return all grids; `cell` is that of each configuration."""
     import numpy
 
     by_cell = numpy.argsort(cell, kind="stable")
-    edges = numpy.searchsorted(cell[by_cell], numpy.arange(len(these.cells) + 1)).tolist()
+    edges = numpy.searchsorted(cell[by_cell], numpy.arange(len(inputs.cells) + 1)).tolist()
     broken: dict[str, Column] = {}
     grids = [
-        grid_of(these, place, by_cell[start:end], broken)
+        grid_of(inputs, place, by_cell[start:end], broken)
         for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
     ]
-    counts = numpy.array([gpus for gpus, _ in these.cells])
-    kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (these.free > 0)
-    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()]) @ these.same
-    return Survey(grids, kept, ~whole & (these.rented > 0), broken)
+    counts = numpy.array([gpus for gpus, _ in inputs.cells])
+    kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (inputs.free > 0)
+    whole = numpy.array([kept[counts == gpus].any(axis=0) for gpus in counts.tolist()]) @ inputs.same
+    return Grids(grids, kept, ~whole & (inputs.rented > 0), broken)
 
 
-def too_large(these: Grounds, total: Column, columns: Column | slice = slice(None)) -> dict[str, Column]:
+def too_large(inputs: GridInputs, total: Column, columns: Column | slice = slice(None)) -> dict[str, Column]:
     """Return, by rule on memory, where it is broken by the bytes that rows need on GPU types."""
     import numpy
 
-    usable = these.usable[columns]
-    out = {f"{these.workload}.memory": total > usable}
-    for rule, bound in these.order.bounds(ROOMIER):
+    usable = inputs.usable[columns]
+    out = {f"{inputs.workload}.memory": total > usable}
+    for rule, bound in inputs.order.bounds(ROOMIER):
         where = total > numpy.array([limit_of(size, [bound]) for size in usable.tolist()], dtype=numpy.int64)
         out[rule] = out[rule] | where if rule in out else where
     return out
 
 
-def _qualities(space: Space) -> list[Fraction | None]:
+def _qualities(space: Configurations) -> list[Fraction | None]:
     """Return the quality of each kind of arithmetic; None where nobody knows it."""
     names = [(item.method, item.precision) for item in space.recipes]
     return [training_workload.quality(space.recipes[names.index(kind)]) for kind in space.kinds]
 
 
-def quality_of(these: Grounds, grid: Grid) -> Column:
+def quality_of(inputs: GridInputs, grid: Grid) -> Column:
     """Return the quality of each configuration in steps."""
     import numpy
 
-    found = [UNKNOWN if have is None else int(have * SCALES["quality"]) for have in _qualities(these.space)]
-    return numpy.array(found, dtype=numpy.int64)[these.space.kind[grid.config]]
+    found = [UNKNOWN if have is None else int(have * SCALES["quality"]) for have in _qualities(inputs.space)]
+    return numpy.array(found, dtype=numpy.int64)[inputs.space.kind[grid.config]]
 
 
-def poor(these: Grounds, bound: Bound, config: Column) -> Column:
+def poor(inputs: GridInputs, bound: Bound, config: Column) -> Column:
     """Return which configurations break a bound on quality; a quality that nobody knows breaks it."""
     import numpy
 
-    found = [have is None or not compare(bound.operator, have, bound.value) for have in _qualities(these.space)]
-    return numpy.array(found, dtype=bool)[these.space.kind[config]][:, None]
+    found = [have is None or not compare(bound.operator, have, bound.value) for have in _qualities(inputs.space)]
+    return numpy.array(found, dtype=bool)[inputs.space.kind[config]][:, None]
 
 
-def first_place(these: Grounds, cell: int, config: Column, fit: Column, columns: Column) -> Column:
+def first_place(inputs: GridInputs, cell: int, config: Column, fit: Column, columns: Column) -> Column:
     """Return the first place that has room on GPU types, the lightest where none has."""
     import numpy
 
-    rooms, which = numpy.unique((these.room - these.above[cell])[columns], return_inverse=True)
+    rooms, which = numpy.unique((inputs.room - inputs.above[cell])[columns], return_inverse=True)
     place = numpy.zeros(fit.shape, dtype=numpy.int64)
-    for rows, sizes in sheets(these.space, config):
+    for rows, sizes in sheets(inputs.space, config):
         if sizes.shape[1] == 1:
             continue
         falling = numpy.ascontiguousarray(numpy.minimum.accumulate(sizes, axis=1).T)
@@ -324,20 +324,20 @@ def first_place(these: Grounds, cell: int, config: Column, fit: Column, columns:
         for step in falling:
             mine += step[:, None] > rooms
         place[rows] = mine[:, which.reshape(-1)]
-    return numpy.where(fit, place, these.lightest[config][:, None])
+    return numpy.where(fit, place, inputs.lightest[config][:, None])
 
 
-def blocks(these: Grounds, config: Column) -> Iterator[Column]:
+def blocks(inputs: GridInputs, config: Column) -> Iterator[Column]:
     """Yield rows that compute alike and of which all or none have several numbers of layers."""
     import numpy
 
-    key = these.alike[these.space.kind[config]] * 2 + (these.space.length[config] > 1)
+    key = inputs.alike[inputs.space.kind[config]] * 2 + (inputs.space.length[config] > 1)
     for value in numpy.flatnonzero(numpy.bincount(key)).tolist():
         yield numpy.flatnonzero(key == value)
 
 
 def numbers(
-    these: Grounds,
+    inputs: GridInputs,
     cell: int,
     config: Column,
     columns: Column,
@@ -350,11 +350,11 @@ def numbers(
     where nothing of a block is `wanted`. `cost` is that of the cell on each GPU type."""
     import numpy
 
-    space = these.space
+    space = inputs.space
     out = {name: numpy.full((len(config), len(columns)), UNKNOWN, dtype=numpy.int64) for name in names}
-    for rows in blocks(these, config):
+    for rows in blocks(inputs, config):
         own = config[rows]
-        able = these.cards[space.kind[own[0]], columns, 0] > 0
+        able = inputs.cards[space.kind[own[0]], columns, 0] > 0
         if wanted is not None:
             able &= wanted[rows].any(axis=0)
         some = numpy.flatnonzero(able)
@@ -362,21 +362,21 @@ def numbers(
             continue
         many = space.length[own[0]] > 1
         at = place[rows][:, some] if many else numpy.zeros((1, 1), dtype=numpy.int64)
-        card = these.cards[space.kind[own[0]], columns[some]][None]
-        pace = pace_of(these.run, space, card, own[:, None], at)
+        card = inputs.cards[space.kind[own[0]], columns[some]][None]
+        pace = pace_of(inputs.run, space, card, own[:, None], at)
         assert pace is not None
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            found = training_step.outcome_numbers(these.run, pace, cost[columns[some]])
+            found = training_step.outcome_numbers(inputs.run, pace, cost[columns[some]])
         for name in names:
             if name in found:
                 out[name][rows[:, None], some] = steps(name, found[name])
     return out
 
 
-def late(these: Grounds, found: dict[str, Column]) -> dict[str, Column]:
+def late(inputs: GridInputs, found: dict[str, Column]) -> dict[str, Column]:
     """Return, by rule on time, where outcomes break it."""
     out: dict[str, Column] = {}
-    for rule, bound in these.order.bounds(FASTER):
+    for rule, bound in inputs.order.bounds(FASTER):
         where = ~keeps(bound, found[bound.quantity])
         out[rule] = out[rule] | where if rule in out else where
     return out

@@ -10,7 +10,7 @@ from planner.physics import training
 from planner.solve import stated
 from planner.solve.structure import Layout
 from planner.solve.training import workload as training_workload
-from planner.solve.training.configurations import Space, recipe_at
+from planner.solve.training.configurations import Configurations, recipe_at
 from planner.solve.training.workload import Recipe, Run
 
 if TYPE_CHECKING:
@@ -52,18 +52,22 @@ def ram(offer: Offer, ranks: int) -> int:
     return int(offer.ram_gib * GIB) * (max(1, ranks // offer.gpus) if offer.sold_by == "gpu" else 1)
 
 
-def column(this: Run, found: Space, config: Column, place: Column, per_host: Column) -> Column:
+def column(this: Run, configurations: Configurations, config: Column, place: Column, per_host: Column) -> Column:
     """Return `host_memory` of configurations at a number of layers."""
     import numpy
 
     if not offloads(this.workload):
         return numpy.zeros(len(config), dtype=numpy.int64)
-    recipe, layout = recipe_at(found, config, place), found.layout[config]
-    pairs, which = numpy.unique(recipe * len(found.layouts) + layout, return_inverse=True)
+    recipe, layout = recipe_at(configurations, config, place), configurations.layout[config]
+    pairs, which = numpy.unique(recipe * len(configurations.layouts) + layout, return_inverse=True)
     each = [
-        rank_bytes(this, found.recipes[pair // len(found.layouts)], found.layouts[pair % len(found.layouts)])
+        rank_bytes(
+            this,
+            configurations.recipes[pair // len(configurations.layouts)],
+            configurations.layouts[pair % len(configurations.layouts)],
+        )
         for pair in pairs.tolist()
     ]
-    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[layout]
+    totals = numpy.array([item.gpus for item in configurations.layouts], dtype=numpy.int64)[layout]
     out: Column = numpy.array(each, dtype=numpy.int64)[which.reshape(-1)] * numpy.minimum(totals, per_host)
     return out

@@ -32,7 +32,7 @@ Shape = tuple[int, int, int, int, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ConfigurationParts:
     """What configurations are made of: kinds of arithmetic with `each` optimizers, shapes of layouts with their pairs,
     and the states, whose columns are `places` of each kind in turn; `over` is what physics.passed_over says of them.
 

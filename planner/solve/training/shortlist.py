@@ -22,8 +22,8 @@ from planner.solve.training.grid import (
     COUNTED,
     FASTER,
     Grid,
-    Grounds,
-    Survey,
+    GridInputs,
+    Grids,
     blocks,
     first_place,
     late,
@@ -44,35 +44,35 @@ SAFE = 1e-5
 """What a bound on time leaves to roundings of floats."""
 
 
-def best(these: Grounds, found: Survey) -> Column:
+def best(inputs: GridInputs, surveyed: Grids) -> Column:
     """Return what can be the best of its cell, as places of a configuration × GPU types + that of a GPU type."""
     import numpy
 
-    width, grids = len(these.usable), found.grids
-    if these.order.quality:
-        grids = [grid._replace(ok=_of_quality(grid, quality_of(these, grid))) for grid in grids]
-    if these.order.time is not None:
-        config, gpu = _fastest(these, grids, found.kept)
+    width, grids = len(inputs.usable), surveyed.grids
+    if inputs.order.quality:
+        grids = [grid._replace(ok=_of_quality(grid, quality_of(inputs, grid))) for grid in grids]
+    if inputs.order.time is not None:
+        config, gpu = _fastest(inputs, grids, surveyed.kept)
         return config * width + gpu
-    limits = _limits(these, grids, found.kept)
+    limits = _limits(inputs, grids, surveyed.kept)
     out = [numpy.zeros(0, dtype=numpy.int64)]
     for grid in grids:
-        columns = numpy.flatnonzero(found.kept[grid.cell])
-        near = these.least[grid.config][:, None] <= limits[grid.cell][columns]
+        columns = numpy.flatnonzero(surveyed.kept[grid.cell])
+        near = inputs.least[grid.config][:, None] <= limits[grid.cell][columns]
         row, column = numpy.nonzero(grid.ok[:, columns] & near)
         out.append(grid.config[row] * width + columns[column])
     return numpy.concatenate(out)
 
 
-def nearest(these: Grounds, found: Survey, goals: Sequence[Goal], values: Sequence[int]) -> Column:
+def nearest(inputs: GridInputs, grids: Grids, goals: Sequence[Goal], values: Sequence[int]) -> Column:
     """Return, of hardware that no row keeps every rule on, what would come before these values of the goals, and of
     that what can break the fewest rules with the most headroom; in the same form."""
     import numpy
 
     out = [numpy.zeros(0, dtype=numpy.int64)]
-    hope: Hope | None = None
-    for grid, lacks in zip(found.grids, found.lacks, strict=True):
-        for costs in these.costs:
+    lower: StepLowerBound | None = None
+    for grid, lacks in zip(grids.grids, grids.lacks, strict=True):
+        for costs in inputs.costs:
             cost = costs[grid.cell]
             columns = numpy.flatnonzero(lacks & (cost >= 0))
             before, same = numpy.zeros(len(columns), dtype=bool), numpy.ones(len(columns), dtype=bool)
@@ -80,31 +80,31 @@ def nearest(these: Grounds, found: Survey, goals: Sequence[Goal], values: Sequen
             for goal, value in zip(goals, values, strict=True):
                 if quantity_of(goal) not in COUNTED:
                     break
-                have = _alike(these, grid.cell, goal, columns, cost)
+                have = _alike(inputs, grid.cell, goal, columns, cost)
                 before, same, lead = before | (same & (have < value)), same & (have == value), lead + 1
             some = before if lead == len(goals) else before | same
             columns, before, rest = columns[some], before[some], list(zip(goals, values, strict=True))[lead:]
             mine = grid
-            if rest and quantity_of(rest[0][0]) == these.order.time and not before.any():
-                able = (these.cards[:, columns, 0] > 0).any(axis=0)  # what computes nothing takes for ever
+            if rest and quantity_of(rest[0][0]) == inputs.order.time and not before.any():
+                able = (inputs.cards[:, columns, 0] > 0).any(axis=0)  # what computes nothing takes for ever
                 columns, before = columns[able], before[able]
-            if len(columns) and rest and quantity_of(rest[0][0]) == these.order.time:
-                hope = hope or _hope(these)[0]
-                rows = _faster(these, hope, grid, columns, cost, before, rest[0][1])
+            if len(columns) and rest and quantity_of(rest[0][0]) == inputs.order.time:
+                lower = lower or _lower_bound(inputs)[0]
+                rows = _faster(inputs, lower, grid, columns, cost, before, rest[0][1])
                 mine = grid._replace(config=grid.config[rows], fit=grid.fit[rows], ok=grid.ok[rows])
             if len(columns) and len(mine.config):
-                row, column = numpy.nonzero(_near(these, mine, columns, cost, before, rest))
-                out.append(mine.config[row] * len(these.usable) + columns[column])
+                row, column = numpy.nonzero(_within_reach(inputs, mine, columns, cost, before, rest))
+                out.append(mine.config[row] * len(inputs.usable) + columns[column])
     return numpy.concatenate(out)
 
 
 def _faster(
-    these: Grounds, hope: Hope, grid: Grid, columns: Column, cost: Column, before: Column, value: int
+    inputs: GridInputs, lower: StepLowerBound, grid: Grid, columns: Column, cost: Column, before: Column, value: int
 ) -> Column:
     """Return the rows that may take less time on some GPU type than is counted by a value of the order's outcome."""
     import numpy
 
-    time, tokens = these.order.time, these.run.tokens
+    time, tokens = inputs.order.time, inputs.run.tokens
     assert time is not None
     with numpy.errstate(divide="ignore", invalid="ignore"):
         own = numpy.full(len(columns), abs(value) / SCALES[time])
@@ -113,26 +113,26 @@ def _faster(
         else:
             rates: dict[str, Any] = {"duration": tokens, "total_cost": tokens * cost[columns] / 3.6e9}
             taken = own / rates.get(time, 1.0)
-        limit = _behind(these, taken, cost[columns])
+        limit = _slowest(inputs, taken, cost[columns])
     limit[before | ~numpy.isfinite(taken) | (abs(value) >= HUGE)] = numpy.inf
     limit = limit.astype(numpy.float32)
     rows = [
         rows[((low <= limit) & (low < numpy.inf)).any(axis=1) | before.any()]
-        for rows, low in _low(these, hope, grid.cell, grid.config, columns, None)
+        for rows, low in _lower_bounds(inputs, lower, grid.cell, grid.config, columns, None)
     ]
     return numpy.sort(numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *rows]))
 
 
-def _alike(these: Grounds, cell: int, goal: Goal, columns: Column, cost: Column) -> Column:
+def _alike(inputs: GridInputs, cell: int, goal: Goal, columns: Column, cost: Column) -> Column:
     """Return what all rows of a cell add to a goal, in steps, to be minimised."""
     import numpy
 
-    gpus, tensor = these.cells[cell]
+    gpus, tensor = inputs.cells[cell]
     match quantity_of(goal):
         case "cost":
             have = cost[columns]
         case "power":
-            have = these.power[columns] * gpus
+            have = inputs.power[columns] * gpus
         case "gpus":
             have = numpy.full(len(columns), gpus, dtype=numpy.int64)
         case _:
@@ -140,8 +140,8 @@ def _alike(these: Grounds, cell: int, goal: Goal, columns: Column, cost: Column)
     return have if goal.direction == "minimize" else -have
 
 
-def _near(
-    these: Grounds, grid: Grid, columns: Column, cost: Column, before: Column, goals: Sequence[tuple[Goal, int]]
+def _within_reach(
+    inputs: GridInputs, grid: Grid, columns: Column, cost: Column, before: Column, goals: Sequence[tuple[Goal, int]]
 ) -> Column:
     """Return where a row comes before the values of goals and can be the nearest to keeping every rule.
 
@@ -149,30 +149,30 @@ def _near(
     """
     import numpy
 
-    space, above = these.space, these.above[grid.cell][columns]
+    space, above = inputs.space, inputs.above[grid.cell][columns]
     fit = grid.fit[:, columns]
-    place = first_place(these, grid.cell, grid.config, fit, columns)
-    low = these.least[grid.config][:, None] + above
+    place = first_place(inputs, grid.cell, grid.config, fit, columns)
+    low = inputs.least[grid.config][:, None] + above
     high = space.bytes[space.start[grid.config][:, None] + place] + above
     names = [quantity_of(goal) for goal, _ in goals if quantity_of(goal) in FASTER]
-    names += [bound.quantity for _, bound in these.order.bounds(FASTER)]
-    found = numbers(these, grid.cell, grid.config, columns, place, cost, names) if names else {}
-    fast, roomy = (_before(these, grid, columns, cost, before, goals, found, size) for size in (high, low))
+    names += [bound.quantity for _, bound in inputs.order.bounds(FASTER)]
+    found = numbers(inputs, grid.cell, grid.config, columns, place, cost, names) if names else {}
+    fast, roomy = (_before(inputs, grid, columns, cost, before, goals, found, size) for size in (high, low))
     wanted = fast | (roomy & fit)
-    rules = late(these, found) | too_large(these, high, columns)
-    faults = (these.cards[:, columns, 0] == 0)[space.kind[grid.config]].astype(numpy.int64)
+    rules = late(inputs, found) | too_large(inputs, high, columns)
+    faults = (inputs.cards[:, columns, 0] == 0)[space.kind[grid.config]].astype(numpy.int64)
     for broken in rules.values():
         faults += broken
-    for _, bound in these.order.bounds(("quality",)):
-        faults += poor(these, bound, grid.config)
+    for _, bound in inputs.order.bounds(("quality",)):
+        faults += poor(inputs, bound, grid.config)
     mine = wanted & (faults == numpy.where(wanted, faults, 2**31).min(axis=0))
     sure = numpy.where(mine, numpy.where(fast, high, low), 2**62).min(axis=0)
-    where: Column = mine & (low <= sure + _step(these)[columns])
+    where: Column = mine & (low <= sure + _step(inputs)[columns])
     return where
 
 
 def _before(
-    these: Grounds,
+    inputs: GridInputs,
     grid: Grid,
     columns: Column,
     cost: Column,
@@ -189,14 +189,14 @@ def _before(
     for goal, value in goals:
         name = quantity_of(goal)
         if name in COUNTED:
-            have = _alike(these, grid.cell, goal, columns, cost)
+            have = _alike(inputs, grid.cell, goal, columns, cost)
         else:
             if name == "memory":
                 own = size
             elif name == "headroom":
-                own = headroom(size, these.usable[columns])
+                own = headroom(size, inputs.usable[columns])
             else:
-                own = found[name] if name in FASTER else quality_of(these, grid)[:, None]
+                own = found[name] if name in FASTER else quality_of(inputs, grid)[:, None]
             sign = 1 if goal.direction == "minimize" else -1
             have = numpy.where(own == UNKNOWN, HUGE, numpy.clip(sign * own, -HUGE, HUGE))
         out |= same & (have < value)
@@ -213,7 +213,7 @@ def _of_quality(grid: Grid, quality: Column) -> Column:
     return where
 
 
-def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Column, Column]:
+def _fastest(inputs: GridInputs, grids: Sequence[Grid], kept: Column) -> tuple[Column, Column]:
     """Return the pairs that can be the best in time of a cell on a GPU type.
 
     A step takes at least what the card needs without what compute may cover, and with as few layers recomputed as may
@@ -221,12 +221,12 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
     """
     import numpy
 
-    hope, worth, peaked = _hope(these)
+    lower, weight, peaked = _lower_bound(inputs)
     kept_by = [numpy.flatnonzero(row) for row in kept]
     lows = [
         (grid, columns, rows, low)
         for grid, columns in zip(grids, kept_by, strict=True)
-        for rows, low in _low(these, hope, grid.cell, grid.config, columns, grid.ok[:, columns])
+        for rows, low in _lower_bounds(inputs, lower, grid.cell, grid.config, columns, grid.ok[:, columns])
     ]
     config, least = numpy.zeros(kept.shape, dtype=numpy.int64), numpy.full(kept.shape, numpy.inf)
     for grid, columns, rows, low in lows:
@@ -237,14 +237,14 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
         least[grid.cell, columns[less]] = found[less]
     cell, gpu = numpy.nonzero(kept)
     own = config[cell, gpu]
-    pace = _paced(these, cell, own, gpu)
+    pace = _pace_of_pairs(inputs, cell, own, gpu)
     seconds = training_time.step(pace.work, pace.card, pace.again, pace.attention_again).seconds
     limits = numpy.full(kept.shape, -numpy.inf, dtype=numpy.float32)
     taken = numpy.full(kept.shape, numpy.inf)
-    taken[cell, gpu] = seconds / worth[own] * (pace.card.peak if peaked else 1)
-    if not (these.order.quality or these.order.paid):
-        taken = _least_of_type(these, taken)
-    limits[cell, gpu] = _behind(these, taken[cell, gpu], these.costs[0][cell, gpu])
+    taken[cell, gpu] = seconds / weight[own] * (pace.card.peak if peaked else 1)
+    if not (inputs.order.quality or inputs.order.paid):
+        taken = _least_of_type(inputs, taken)
+    limits[cell, gpu] = _slowest(inputs, taken[cell, gpu], inputs.costs[0][cell, gpu])
 
     cells, owns, gpus = [], [], []
     for grid, columns, rows, low in lows:
@@ -253,31 +253,31 @@ def _fastest(these: Grounds, grids: Sequence[Grid], kept: Column) -> tuple[Colum
         owns.append(grid.config[rows[row]])
         gpus.append(columns[column])
     cell, own, gpu = (numpy.concatenate(columns) for columns in (cells, owns, gpus))
-    some = _sent(these, worth, cell, own, gpu) <= limits[cell, gpu]
-    return _first_in_time(these, cell[some], own[some], gpu[some])
+    some = _sending_bound(inputs, weight, cell, own, gpu) <= limits[cell, gpu]
+    return _first_in_time(inputs, cell[some], own[some], gpu[some])
 
 
-def _least_of_type(these: Grounds, taken: Column) -> Column:
+def _least_of_type(inputs: GridInputs, taken: Column) -> Column:
     """Return what each column may take to be no worse than the best of the columns of its GPU type."""
     import numpy
 
-    cost = these.costs[0] if these.order.time == "total_cost" else numpy.ones_like(these.costs[0])
+    cost = inputs.costs[0] if inputs.order.time == "total_cost" else numpy.ones_like(inputs.costs[0])
     known = numpy.isfinite(taken)
     value = numpy.where(known, numpy.where(known, taken, 0) * cost, numpy.inf)
-    least: Column = numpy.where(these.same, value[:, None, :], numpy.inf).min(axis=2) / numpy.maximum(cost, 1)
+    least: Column = numpy.where(inputs.same, value[:, None, :], numpy.inf).min(axis=2) / numpy.maximum(cost, 1)
     return numpy.where(known & (cost > 0), least, taken)
 
 
-def _sent(these: Grounds, worth: Column, cell: Column, config: Column, gpu: Column) -> Column:
-    """Return the least that pairs can take by what they send, whatever compute covers (see `_hope`)."""
-    assert these.space.works is not None
-    work = work_at(these.space.works, config)
-    card = training_time.Card(*these.cards[these.space.kind[config], gpu].T)
-    taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / worth[config]
-    return taken * card.peak if these.order.time == "mfu" else taken
+def _sending_bound(inputs: GridInputs, weight: Column, cell: Column, config: Column, gpu: Column) -> Column:
+    """Return the least that pairs can take by what they send, whatever compute covers (see `_lower_bound`)."""
+    assert inputs.space.works is not None
+    work = work_at(inputs.space.works, config)
+    card = training_time.Card(*inputs.cards[inputs.space.kind[config], gpu].T)
+    taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / weight[config]
+    return taken * card.peak if inputs.order.time == "mfu" else taken
 
 
-class Hope(NamedTuple):
+class StepLowerBound(NamedTuple):
     """What a step asks at least of a card, and what that is multiplied by, in single precision; whether by the card's
     peak as well. Single precision will do for what is only compared: it loses less than SAFE."""
 
@@ -286,74 +286,74 @@ class Hope(NamedTuple):
     peaked: bool
 
 
-def _hope(these: Grounds) -> tuple[Hope, Column, bool]:
-    """Return what configurations may hope for in time, what a second of them is divided by, and whether it is
+def _lower_bound(inputs: GridInputs) -> tuple[StepLowerBound, Column, bool]:
+    """Return a lower bound of the time of each configuration, what a second of it is divided by, and whether it is
     multiplied by the card's peak: so that less is better in what the order goes by."""
     import numpy
 
-    every = numpy.arange(len(these.space.kind))
-    card = numpy.ones((len(every), these.cards.shape[-1]))
-    pace = pace_of(these.run, these.space, card, every, numpy.zeros_like(every))
+    every = numpy.arange(len(inputs.space.kind))
+    card = numpy.ones((len(every), inputs.cards.shape[-1]))
+    pace = pace_of(inputs.run, inputs.space, card, every, numpy.zeros_like(every))
     assert pace is not None
     demands = training_time.demands(pace.work, pace.again, pace.attention_again)
-    worth, peaked = _worth(these, pace.work)
-    factor = ((1 - SAFE) * (1 + pace.work.bubble) / worth).astype(numpy.float32)
-    return Hope(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), worth, peaked
+    weight, peaked = _weights(inputs, pace.work)
+    factor = ((1 - SAFE) * (1 + pace.work.bubble) / weight).astype(numpy.float32)
+    return StepLowerBound(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), weight, peaked
 
 
-def _paced(these: Grounds, cell: Column, config: Column, gpu: Column) -> Pace:
+def _pace_of_pairs(inputs: GridInputs, cell: Column, config: Column, gpu: Column) -> Pace:
     """Return what the time of pairs depends on, with as few layers recomputed as fit."""
-    first = first_that_fits(these.space, config, these.room[gpu] - these.above[cell, gpu])
-    pace = pace_of(these.run, these.space, these.cards[these.space.kind[config], gpu], config, first)
+    first = first_that_fits(inputs.space, config, inputs.room[gpu] - inputs.above[cell, gpu])
+    pace = pace_of(inputs.run, inputs.space, inputs.cards[inputs.space.kind[config], gpu], config, first)
     assert pace is not None
     return pace
 
 
-def _first_in_time(these: Grounds, cell: Column, config: Column, gpu: Column) -> tuple[Column, Column]:
+def _first_in_time(inputs: GridInputs, cell: Column, config: Column, gpu: Column) -> tuple[Column, Column]:
     """Return of pairs those that are within a step of the best in time of their cell and GPU type."""
     import numpy
 
-    time = these.order.time
+    time = inputs.order.time
     assert time is not None
     most = HUGE / SCALES[time]
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        value = training_step.outcome_numbers(these.run, _paced(these, cell, config, gpu), these.costs[0][cell, gpu])[
-            time
-        ]
+        value = training_step.outcome_numbers(
+            inputs.run, _pace_of_pairs(inputs, cell, config, gpu), inputs.costs[0][cell, gpu]
+        )[time]
     value = numpy.where(numpy.isnan(value), most, -value if FASTER[time][0] == "maximize" else value)
     value = numpy.clip(value, -most, most)
-    best = numpy.full(these.rented.shape, numpy.inf)
+    best = numpy.full(inputs.rented.shape, numpy.inf)
     numpy.minimum.at(best, (cell, gpu), value)
     near = value <= best[cell, gpu] + 1.01 / SCALES[time]
     return config[near], gpu[near]
 
 
-def _worth(these: Grounds, work: training_time.Work) -> tuple[Column, bool]:
+def _weights(inputs: GridInputs, work: training_time.Work) -> tuple[Column, bool]:
     """Return what a second of a step is counted by, so that fewer are always better, and whether the peak counts too:
     nothing, the tokens of the step, or its useful FLOPs."""
-    if these.order.time == "step_time":
+    if inputs.order.time == "step_time":
         return work.tokens * 0 + 1.0, False
-    if these.order.time == "mfu":
+    if inputs.order.time == "mfu":
         return (work.products + work.scores) * work.passes, True
     return work.tokens, False
 
 
-def _low(
-    these: Grounds, hope: Hope, cell: int, config: Column, columns: Column, wanted: Column | None
+def _lower_bounds(
+    inputs: GridInputs, lower: StepLowerBound, cell: int, config: Column, columns: Column, wanted: Column | None
 ) -> Iterator[tuple[Column, Column]]:
-    """Yield rows with the least that they can take on GPU types (see `_hope`); infinite where it is not wanted, or not
-    computed."""
+    """Yield rows with the least that they can take on GPU types (see `_lower_bound`); infinite where it is not wanted,
+    or not computed."""
     import numpy
 
-    for rows in blocks(these, config):
+    for rows in blocks(inputs, config):
         own = config[rows]
-        card = training_time.Card(*these.cards[these.space.kind[own[0]], columns].T)
-        link = training_time.link(card, these.cells[cell][1], 1)
+        card = training_time.Card(*inputs.cards[inputs.space.kind[own[0]], columns].T)
+        link = training_time.link(card, inputs.cells[cell][1], 1)
         reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            each = ((card.peak if hope.peaked else 1.0) / reached).astype(numpy.float32)
-        found = hope.asked[own] @ numpy.where(card.peak > 0, each, 0)
-        found *= hope.factor[own][:, None]
+            each = ((card.peak if lower.peaked else 1.0) / reached).astype(numpy.float32)
+        found = lower.asked[own] @ numpy.where(card.peak > 0, each, 0)
+        found *= lower.factor[own][:, None]
         if wanted is None:
             found[:, card.peak == 0] = numpy.inf
         else:
@@ -361,11 +361,11 @@ def _low(
         yield rows, found
 
 
-def _behind(these: Grounds, taken: Column, cost: Column) -> Column:
+def _slowest(inputs: GridInputs, taken: Column, cost: Column) -> Column:
     """Return what a row may take at most to be within a step of one that takes so much, with what floats may lose."""
     import numpy
 
-    time, tokens = these.order.time, these.run.tokens
+    time, tokens = inputs.order.time, inputs.run.tokens
     assert time is not None
     step, most = 1.01 / SCALES[time], HUGE / SCALES[time]
     with numpy.errstate(divide="ignore", invalid="ignore"):
@@ -378,13 +378,13 @@ def _behind(these: Grounds, taken: Column, cost: Column) -> Column:
     return limit * (1 + SAFE)
 
 
-def _step(these: Grounds) -> Column:
+def _step(inputs: GridInputs) -> Column:
     """Return the bytes on each GPU type that may round to the same headroom."""
-    step: Column = these.usable // SCALES["headroom"] + 1
+    step: Column = inputs.usable // SCALES["headroom"] + 1
     return step
 
 
-def _limits(these: Grounds, grids: Sequence[Grid], kept: Column) -> Column:
+def _limits(inputs: GridInputs, grids: Sequence[Grid], kept: Column) -> Column:
     """Return, by cell and GPU type, the bytes that its roomiest row needs at most, and a step more.
 
     Where bounds on time limit how many layers may recompute, that row is not known: what they leave of the
@@ -396,14 +396,14 @@ def _limits(these: Grounds, grids: Sequence[Grid], kept: Column) -> Column:
     config, least = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(2))
     every = numpy.arange(shape[1])
     for grid in grids:
-        size = numpy.where(grid.ok, these.least[grid.config][:, None], 2**62)
+        size = numpy.where(grid.ok, inputs.least[grid.config][:, None], 2**62)
         row = size.argmin(axis=0)
         config[grid.cell], least[grid.cell] = grid.config[row], size[row, every]
-    bounds = [bound for _, bound in these.order.bounds(FASTER)]
+    bounds = [bound for _, bound in inputs.order.bounds(FASTER)]
     if bounds:
         cell, gpu = numpy.nonzero(kept)
-        own, cost = config[cell, gpu], these.costs[0][cell, gpu]
-        first = first_that_fits(these.space, own, these.room[gpu] - these.above[cell, gpu])
-        at = roomiest(these.run, these.space, these.cards[these.space.kind[own], gpu], own, first, cost, bounds)
-        least[cell, gpu] = these.space.bytes[these.space.start[own] + at]
-    return least + _step(these)
+        own, cost = config[cell, gpu], inputs.costs[0][cell, gpu]
+        first = first_that_fits(inputs.space, own, inputs.room[gpu] - inputs.above[cell, gpu])
+        at = roomiest(inputs.run, inputs.space, inputs.cards[inputs.space.kind[own], gpu], own, first, cost, bounds)
+        least[cell, gpu] = inputs.space.bytes[inputs.space.start[own] + at]
+    return least + _step(inputs)

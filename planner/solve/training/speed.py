@@ -15,7 +15,7 @@ from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.rent.rental import NETWORK, ONE_HOST, TIMES
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
-from planner.solve.training.configurations import Space
+from planner.solve.training.configurations import Configurations
 from planner.solve.training.step import Pace
 from planner.solve.training.work import work_at
 from planner.solve.training.workload import Run
@@ -37,32 +37,36 @@ def limit_of(usable: int, bounds: Sequence[Bound]) -> int:
     return out
 
 
-def layers_again(found: Space, config: Column, place: Column) -> Column:
+def layers_again(configurations: Configurations, config: Column, place: Column) -> Column:
     """Return how many layers recompute at a place of each configuration."""
     import numpy
 
-    counts = numpy.zeros((len(found.modes), max(len(again) for _, again in found.modes)), dtype=numpy.int64)
-    for row, (_, again) in enumerate(found.modes):
+    counts = numpy.zeros(
+        (len(configurations.modes), max(len(again) for _, again in configurations.modes)), dtype=numpy.int64
+    )
+    for row, (_, again) in enumerate(configurations.modes):
         counts[row, : len(again)] = again
-    layers: Column = counts[found.mode[config], place]
+    layers: Column = counts[configurations.mode[config], place]
     return layers
 
 
-def refused_of(this: Run, found: Space, gpus: Sequence[Gpu]) -> dict[str, Column]:
+def refused_of(this: Run, configurations: Configurations, gpus: Sequence[Gpu]) -> dict[str, Column]:
     """Return, by quantity, the kinds of arithmetic that cannot run on a GPU type because of it, kind × GPU."""
     import numpy
 
     out: dict[str, Column] = {}
-    for row, (method, precision) in enumerate(found.kinds):
+    for row, (method, precision) in enumerate(configurations.kinds):
         for column, gpu in enumerate(gpus):
             refused = training_support.refusal(this, gpu, method, precision)
             if refused is not None:
-                where = out.setdefault(refused[0], numpy.zeros((len(found.kinds), len(gpus)), dtype=bool))
+                where = out.setdefault(refused[0], numpy.zeros((len(configurations.kinds), len(gpus)), dtype=bool))
                 where[row, column] = True
     return out
 
 
-def cards_of(this: Run, found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()) -> Column:
+def cards_of(
+    this: Run, configurations: Configurations, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()
+) -> Column:
     """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field; its peak is 0
     where the kind cannot run.
 
@@ -73,16 +77,20 @@ def cards_of(this: Run, found: Space, gpus: Sequence[Gpu], reach: Sequence[tuple
     if reach:
         types = {gpu.id: gpu for gpu in gpus}
         column = {name: place for place, name in enumerate(types)}
-        cards = cards_of(this, found, list(types.values()))[:, [column[gpu.id] for gpu in gpus]]
+        cards = cards_of(this, configurations, list(types.values()))[:, [column[gpu.id] for gpu in gpus]]
         cards[:, :, -2:] = reach
         return cards
-    known = {precision: [training_support.computes(gpu, precision) for gpu in gpus] for _, precision in found.kinds}
+    known = {
+        precision: [training_support.computes(gpu, precision) for gpu in gpus] for _, precision in configurations.kinds
+    }
     fields = [
         [training_time.card(gpu, peak, ONE_HOST, NETWORK) for gpu, peak in zip(gpus, known[precision], strict=True)]
-        for _, precision in found.kinds
+        for _, precision in configurations.kinds
     ]
-    out = numpy.array(fields, dtype=numpy.float64).reshape(len(found.kinds), len(gpus), len(training_time.Card._fields))
-    for where in refused_of(this, found, gpus).values():
+    out = numpy.array(fields, dtype=numpy.float64).reshape(
+        len(configurations.kinds), len(gpus), len(training_time.Card._fields)
+    )
+    for where in refused_of(this, configurations, gpus).values():
         out[where, 0] = 0
     return out
 
@@ -96,16 +104,16 @@ def joined(card: Column, per_host: Column, network: Column) -> Column:
     return out
 
 
-def pace_of(this: Run, found: Space, card: Column, config: Column, place: Column) -> Pace | None:
+def pace_of(this: Run, configurations: Configurations, card: Column, config: Column, place: Column) -> Pace | None:
     """Return what the time of rows depends on, None by the rule of thumb; `card` has its fields last."""
     import numpy
 
-    if found.works is None or this.model.architecture is None:
+    if configurations.works is None or this.model.architecture is None:
         return None
-    work = work_at(found.works, config)
-    part = layers_again(found, config, place) / this.model.architecture.layers
-    shares = [_repeats(this, mode) for mode, _ in found.modes]
-    columns = numpy.moveaxis(numpy.array(shares, dtype=numpy.float64)[found.mode[config]], -1, 0)
+    work = work_at(configurations.works, config)
+    part = layers_again(configurations, config, place) / this.model.architecture.layers
+    shares = [_repeats(this, mode) for mode, _ in configurations.modes]
+    columns = numpy.moveaxis(numpy.array(shares, dtype=numpy.float64)[configurations.mode[config]], -1, 0)
     base, slope, scores, scores_slope = columns
     fields = training_time.Card(*numpy.moveaxis(card, -1, 0))
     return Pace(work, fields, base + slope * part, scores + scores_slope * part)
@@ -117,44 +125,44 @@ def _repeats(this: Run, mode: str) -> tuple[float, ...]:
     return none[0], every[0] - none[0], none[1], every[1] - none[1]
 
 
-def sheets(found: Space, config: Column) -> Iterator[tuple[Column, Column]]:
+def sheets(configurations: Configurations, config: Column) -> Iterator[tuple[Column, Column]]:
     """Yield, mode by mode, places in `config` and the bytes of their configurations by numbers of layers."""
     import numpy
 
-    for mode, (_, again) in enumerate(found.modes):
-        rows = numpy.flatnonzero(found.mode[config] == mode)
+    for mode, (_, again) in enumerate(configurations.modes):
+        rows = numpy.flatnonzero(configurations.mode[config] == mode)
         if len(rows):
-            yield rows, found.bytes[found.start[config[rows]][:, None] + numpy.arange(len(again))]
+            yield rows, configurations.bytes[configurations.start[config[rows]][:, None] + numpy.arange(len(again))]
 
 
-def first_that_fits(found: Space, config: Column, room: Column) -> Column:
+def first_that_fits(configurations: Configurations, config: Column, room: Column) -> Column:
     """Return the first place of each configuration at which it has room, the length of its run where none has."""
     import numpy
 
     out = numpy.zeros(len(config), dtype=numpy.int64)
-    for rows, sizes in sheets(found, config):
+    for rows, sizes in sheets(configurations, config):
         out[rows] = (numpy.minimum.accumulate(sizes, axis=1) > room[rows, None]).sum(axis=1)
     return out
 
 
-def lightest_of_all(found: Space) -> tuple[Column, Column]:
+def lightest_of_all(configurations: Configurations) -> tuple[Column, Column]:
     """Return the fewest bytes of every configuration, and the first place that needs no more."""
     import numpy
 
-    least, place = numpy.zeros_like(found.start), numpy.zeros_like(found.start)
-    for rows, sizes in sheets(found, numpy.arange(len(found.start))):
+    least, place = numpy.zeros_like(configurations.start), numpy.zeros_like(configurations.start)
+    for rows, sizes in sheets(configurations, numpy.arange(len(configurations.start))):
         place[rows] = sizes.argmin(axis=1)
         least[rows] = sizes[numpy.arange(len(rows)), place[rows]]
     return least, place
 
 
-def lightest_up_to(found: Space, config: Column, high: Column) -> Column:
+def lightest_up_to(configurations: Configurations, config: Column, high: Column) -> Column:
     """Return the first of the lightest places of configurations up to a place of each."""
     import numpy
 
     out = numpy.zeros_like(high)
     own, which = numpy.unique(config, return_inverse=True)
-    for rows, sizes in sheets(found, own):
+    for rows, sizes in sheets(configurations, own):
         row = numpy.full(len(own), -1)
         row[rows] = numpy.arange(len(rows))
         here = numpy.flatnonzero(row[which] >= 0)
@@ -175,7 +183,7 @@ def _first_minimum(sizes: Column) -> Column:
 
 def roomiest(
     this: Run,
-    found: Space,
+    configurations: Configurations,
     card: Column,
     config: Column,
     first: Column,
@@ -186,28 +194,28 @@ def roomiest(
     fits, the lightest. `card` has the fields of each row's card last."""
     import numpy
 
-    last = found.length[config] - 1
+    last = configurations.length[config] - 1
     fits = first <= last
     timed = [item for item in bounds if item.quantity in TIMES and isinstance(item.value, Fraction)]
     low, high = numpy.minimum(first, last), last.copy()
-    if timed and fits.any() and found.works is not None:
+    if timed and fits.any() and configurations.works is not None:
         if not fits.all():  # what fits nowhere is not slowed down
             some = numpy.flatnonzero(fits)
-            most = lightest_up_to(found, config, last)
+            most = lightest_up_to(configurations, config, last)
             own = card[some], config[some], first[some], costs[some]
-            most[some] = roomiest(this, found, *own, bounds)
+            most[some] = roomiest(this, configurations, *own, bounds)
             return most
         good = low.copy()
-        for _ in range(int(found.length.max()).bit_length() + 1):
+        for _ in range(int(configurations.length.max()).bit_length() + 1):
             clock.look()
             middle = (good + high + 1) // 2
-            pace = pace_of(this, found, card, config, middle)
+            pace = pace_of(this, configurations, card, config, middle)
             assert pace is not None
             kept = in_time(this, pace, costs, timed)
             good = numpy.where(kept, middle, good)
             high = numpy.where(kept, high, numpy.maximum(middle - 1, good))
         high = numpy.where(fits, good, last)
-    most = lightest_up_to(found, config, high)
+    most = lightest_up_to(configurations, config, high)
     return numpy.where(fits, numpy.maximum(most, low), most)
 
 

@@ -26,10 +26,10 @@ from planner.solve.rent.rental import Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.training import workload as training_workload
 from planner.solve.training.columns import axes_of, numbers, outcomes_of
-from planner.solve.training.configurations import Space, space
+from planner.solve.training.configurations import Configurations, space
 from planner.solve.training.defaults import of_run
 from planner.solve.training.distinct import telling
-from planner.solve.training.grid import ALIKE, Order, grounds, order_of, survey
+from planner.solve.training.grid import ALIKE, CellOrder, grid_inputs, grids_of, order_of
 from planner.solve.training.hosts import UNKNOWN_RAM, column, offloads, ram
 from planner.solve.training.shortlist import best, nearest
 from planner.solve.training.speed import (
@@ -54,7 +54,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
     `rows` are all of them; or those that are fitting, with the lightest of what does not fit for each GPU type, number
     of GPUs and group that stays together; or the best of each of these, as far as the plan lets them be told; or the
-    telling ones, that stand for all where it is asked which rules a row breaks and by how little (training_telling).
+    telling ones, that stand for all where it is asked which rules a row breaks and by how little (`distinct.py`).
     """
 
     this = training_workload.run_of(problem, workload)
@@ -67,7 +67,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     found = space(this, fixed, moved or told_apart(problem, workload, "optimizer"))
     if not len(found.kind) or not gpus:
         return empty(workload)
-    ground = Ground(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
+    ground = TableInputs(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
     wanted_best = rows == "best" and found.works is not None and not moved
     order = order_of(problem, workload, this.tokens) if wanted_best else None
     picked = None if order is None else _picked(ground, order)
@@ -77,14 +77,14 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class TableInputs:
     """What a table is made from: the space of a workload, the GPU types and offers it may rent, its bounds; `rents`
     keeps what was found of offers."""
 
     problem: Problem
     workload: Workload
     run: Run
-    space: Space
+    space: Configurations
     gpus: list[Gpu]
     offers: Mapping[str, list[Offer]]
     market: Market
@@ -105,12 +105,12 @@ class Placing:
     broken: dict[str, Column] | None = None
 
 
-def _made(this: Ground, placing: Placing, thorough: bool) -> Table:
+def _made(this: TableInputs, placing: Placing, thorough: bool) -> Table:
     """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
     return _rows(this, placing, thorough)[0]
 
 
-def _rows(this: Ground, placing: Placing, thorough: bool) -> tuple[Table, Column]:
+def _rows(this: TableInputs, placing: Placing, thorough: bool) -> tuple[Table, Column]:
     """Return `_made`'s table, and the row of the placing that each of its rows is from."""
     import numpy
 
@@ -180,8 +180,8 @@ def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
     )
 
 
-def _picked(this: Ground, order: Order) -> Table | None:
-    """Return a table of the best of all hardware (training_best), with what would be better and breaks least of
+def _picked(this: TableInputs, order: CellOrder) -> Table | None:
+    """Return a table of the best of all hardware (`shortlist.py`), with what would be better and breaks least of
     hardware on which nothing keeps every rule; None where that cannot be told."""
     import numpy
 
@@ -208,10 +208,10 @@ def _picked(this: Ground, order: Order) -> Table | None:
         where = breaks(rents, bound.quantity, bound.operator, bound.value)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
-    these = grounds(this.run, this.workload, found, cards, order, cells, above, placed, outside, reach)
+    these = grid_inputs(this.run, this.workload, found, cards, order, cells, above, placed, outside, reach)
     if these is None:
         return None
-    seen = survey(these, cell.reshape(-1))
+    seen = grids_of(these, cell.reshape(-1))
     members = numpy.bincount(cell.reshape(-1))[which] * found.stands_for
     broken = {rule: numpy.bincount(card, number, len(gpus)).astype(int) for rule, number in seen.broken.items()} | {
         rule: numpy.bincount(gpu[where], members[where], len(gpus)).astype(int) for rule, where in outside.items()
@@ -238,7 +238,7 @@ def _picked(this: Ground, order: Order) -> Table | None:
     return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
-def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
+def _rents(this: TableInputs, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
     """Return what is rented as a table of what all rows that rent it have alike."""
     import numpy
 
@@ -265,7 +265,7 @@ def _rents(this: Ground, placed: Placed, gpu: Column, total: Column, tensor: Col
     )
 
 
-def _telling(this: Ground) -> Table:
+def _telling(this: TableInputs) -> Table:
     """Return the rows that say which rules are broken, and by how little."""
     import numpy
 
@@ -284,7 +284,7 @@ def _telling(this: Ground) -> Table:
     return _made(this, kept, True)
 
 
-def _fitting(this: Ground, everything: bool, some: Column | None = None) -> Placing:
+def _fitting(this: TableInputs, everything: bool, some: Column | None = None) -> Placing:
     """Return the configurations on each GPU type, all or `some`: with `everything` also all that fit nowhere."""
     import numpy
 
@@ -314,7 +314,7 @@ def _fitting(this: Ground, everything: bool, some: Column | None = None) -> Plac
     return Placing(config[own], gpu, above[keep], fewest[keep], weights[keep])
 
 
-def _lightest(this: Ground, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
+def _lightest(this: TableInputs, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
     """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type: of what
     the GPU computes, where there is any."""
     import numpy
@@ -347,7 +347,7 @@ def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
     return found
 
 
-def _layers_that_matter(this: Ground, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
+def _layers_that_matter(this: TableInputs, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 

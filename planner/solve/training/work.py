@@ -13,10 +13,10 @@ from planner.solve.training.workload import Run
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
-    from planner.solve.training.parts import Parts
+    from planner.solve.training.parts import ConfigurationParts
 
 
-class Works(NamedTuple):
+class StepWork(NamedTuple):
     """What one GPU does in a step: `shared` of each method and pair, of which a configuration is the `row`; `kept` are
     the bytes a token of it keeps for backward."""
 
@@ -25,7 +25,7 @@ class Works(NamedTuple):
     kept: Column
 
 
-def work_at(works: Works, config: Column) -> training_time.Work:
+def work_at(works: StepWork, config: Column) -> training_time.Work:
     """Return what one GPU does in a step of configurations."""
     row = works.row[config]
     work = training_time.Work(*(column[row] for column in works.shared))
@@ -34,13 +34,13 @@ def work_at(works: Works, config: Column) -> training_time.Work:
 
 def works_of(
     this: Run,
-    parts: Parts,
+    parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
     kind: Column,
     pair: Column,
     mode: Column,
-) -> Works:
+) -> StepWork:
     """Return what one GPU does in a step of each configuration."""
     import numpy
 
@@ -81,7 +81,7 @@ def works_of(
     )
     which = numpy.array([methods.index(method) for method, _ in parts.kinds], dtype=numpy.int64)
     single = (pairs.size[pair] == 1).astype(numpy.int64)
-    return Works(
+    return StepWork(
         training_time.Work(*numpy.concatenate(shared, axis=1)),
         which[kind] * len(pairs.size) + pair,
         kept[parts.trace[kind, pairs.shape[pair]], mode, single],
