@@ -114,7 +114,7 @@ def number(world: World, row: Quantity, operator: str = "=") -> str:
         inside = [each for each in (0, 1, 2, 3, 4, 8, 16, 64, 512) if low <= each and (high is None or each <= high)]
         few = [each for each in inside if each <= 8] or inside or [int(low)]
         some = [str(each) for each in (few if world.now(0.8) else inside or few)]
-    elif row.name in ("gpus", "replicas", "available") or row.high is None and row.name.startswith("max_"):
+    elif row.name in ("gpus", "replicas", "available") or (row.high is None and row.name.startswith("max_")):
         some = ("1", "2", "3", "4", "8", "30")
     else:
         some = [each for each in SHARES if low <= _share(each) and (high is None or _share(each) <= high)] or SHARES
@@ -238,7 +238,7 @@ def _more(world: World, kind: str, most: int) -> list[Quantity]:
     if world.fixed:
         rows = [row for row in rows if row.role != "outcome"]
     if not world.wide:  # where and from whom are chosen seldom: what is not sold there is all that they show
-        rows = [row for row in rows if row.type not in ("text", "offer") and row.name not in SELDOM or world.now(0.3)]
+        rows = [row for row in rows if (row.type not in ("text", "offer") and row.name not in SELDOM) or world.now(0.3)]
     found = {row.name: row for row in world.chance.sample(rows, world.chance.randint(0, most))}
     needed = {"demand": "output", "shared_prefix": "prompt", "adapters": "adapter_rank", "adapter_rank": "adapters"}
     needed |= {"total_cost": "tokens", "duration": "tokens"}

@@ -157,7 +157,7 @@ def test_saying_one_default_changes_nothing(kind: str, block: str) -> None:
                 problem_of(f"{kind} a {{ {'; '.join([block, *more])} }}") for more in ([], [f"{name} = {text}"])
             )
             tables = [tabled(problem) for problem in (one, other)]
-            assert [table.outcome("memory").tolist() for table in tables][0] == tables[1].outcome("memory").tolist(), (
+            assert next(table.outcome("memory").tolist() for table in tables) == tables[1].outcome("memory").tolist(), (
                 name
             )
 

@@ -210,7 +210,7 @@ def test_margins_grow_with_confidence_and_take_arrays() -> None:
     assert levels[-1] > levels[0]
     numpy = pytest.importorskip("numpy")
     many = inference.margin(found, Fraction(95, 100), *(numpy.array([size, 2 * size]) for size in sizes))
-    assert list(many)[0] == levels[4]
+    assert next(iter(many)) == levels[4]
 
 
 @pytest.mark.parametrize("name, gpu, ranks, free", [("0.4.2", "rtx_4090", 1, 22.76), ("0.5.3", "mi355x", 8, 283.56)])

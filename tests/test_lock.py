@@ -512,7 +512,7 @@ def test_what_is_written_is_read_again(document: dict[str, Any]) -> None:
     """Any document goes through the text unchanged, and YAML reads the same from it."""
     written = lines.dump(document)
     assert lines.load(written) == document
-    if all(letter == "\n" or letter.isprintable() and letter < "\ud800" for letter in written):
+    if all(letter == "\n" or (letter.isprintable() and letter < "\ud800") for letter in written):
         assert yaml.safe_load(written) == document
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 from collections.abc import Iterator
 from functools import cache
@@ -108,7 +109,7 @@ def edits(lock: dict[str, Any], draw: random.Random) -> Iterator[tuple[Way, str,
         node["added"] = draw.choice([1, "none", 0.5])
         yield way, "added", other
     names = sorted(lock["workloads"])
-    for one, two in zip(names, names[1:], strict=False):
+    for one, two in itertools.pairwise(names):
         other = copy.deepcopy(lock)
         rows = other["workloads"]
         if rows[one] != rows[two]:

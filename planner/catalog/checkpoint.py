@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -215,7 +216,7 @@ def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[Tensor], int]
         found.append(tensor)
         spans.append((begin, end, name))
     spans.sort()
-    for (_, end, name), (begin, _, other) in zip(spans, spans[1:], strict=False):
+    for (_, end, name), (begin, _, other) in itertools.pairwise(spans):
         if begin < end:
             raise ConfigError(path, other[:80], f"overlaps `{name[:80]}`")
     return found, start - 8

@@ -108,7 +108,7 @@ def _revision(path: str, revision: str, limit: float, shipped: Shipped) -> tuple
             return None, 2, ""
         if old is None:
             return None, 0, revision
-        side, code = _answer(str(old), limit, shipped)
+        side, _code = _answer(str(old), limit, shipped)
         if side is None:
             tell(f"the plan at {revision} has errors; it is compared as a plan with no answer")
         return side, 0, revision

@@ -29,7 +29,7 @@ def fix(
     worst = fixed = left = 0
     for path in plans(paths):
         loaded = load_plan(path, shipped=shipped)
-        if loaded.file is None or loaded.problem is None and any(item.is_error for item in review(path, loaded)):
+        if loaded.file is None or (loaded.problem is None and any(item.is_error for item in review(path, loaded))):
             report(loaded.findings, loaded.texts)
             worst = max(worst, 2 if unreadable(loaded) else 1)
             continue

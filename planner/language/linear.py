@@ -140,7 +140,7 @@ def _conditional(item: tree.Expression) -> bool:
     return isinstance(item, tree.Call) and item.function == "when"
 
 
-def _add(left: _Form, right: _Form, times: Fraction = Fraction(1)) -> _Form:  # noqa: B008
+def _add(left: _Form, right: _Form, times: Fraction = Fraction(1)) -> _Form:
     terms = dict(left.terms)
     for pair, factor in right.terms.items():
         terms[pair] = terms.get(pair, Fraction(0)) + factor * times

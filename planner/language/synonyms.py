@@ -94,7 +94,7 @@ OTHER_NAMES: dict[str, Other] = {
         "gradient_checkpointing activation_checkpointing recompute recompute_granularity",
         "checkpointing",
         "none, selective or full",
-    ),  # fmt: skip
+    ),
     **_trained("attn_implementation attention_implementation", "attention"),
     **_trained("optim", "optimizer"),
     **_trained("cpu_offload", "offload"),

@@ -282,9 +282,9 @@ def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
 def _never(quantity: Quantity, operator: str, value: Fraction) -> bool:
     """Return whether no value of a quantity can keep a bound."""
     low, high = quantity.low, quantity.high
-    if high is not None and (operator in (">=", "=") and value > high or operator == ">" and value >= high):
+    if high is not None and ((operator in (">=", "=") and value > high) or (operator == ">" and value >= high)):
         return True
-    return low is not None and (operator in ("<=", "=") and value < low or operator == "<" and value <= low)
+    return low is not None and ((operator in ("<=", "=") and value < low) or (operator == "<" and value <= low))
 
 
 def _complete(block: _Block, declaration: tree.Declaration) -> None:

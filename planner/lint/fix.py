@@ -21,7 +21,7 @@ def apply(text: str, path: str, findings: Iterable[Diagnostic], unsafe: bool = F
         if fix is None or not (fix.safe or unsafe) or any(span.path != path for span, _ in fix.edits):
             continue
         new = [(span.start, span.end, words) for span, words in fix.edits]
-        if any(start < other_end and other_start < end or (start, end) == (other_start, other_end)
+        if any((start < other_end and other_start < end) or (start, end) == (other_start, other_end)
                for start, end, _ in new for other_start, other_end, _ in edits):  # fmt: skip
             continue
         edits += new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
@@ -126,7 +127,7 @@ def mistaken(tokens: list[Lexeme], at: int, start: str) -> Diagnostic | None:
 
 
 def _touch(*tokens: Lexeme) -> bool:
-    return all(one.span.end == other.span.start for one, other in zip(tokens, tokens[1:], strict=False))
+    return all(one.span.end == other.span.start for one, other in itertools.pairwise(tokens))
 
 
 def _open(tokens: list[Lexeme]) -> str:

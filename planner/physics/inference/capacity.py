@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from math import floor
 
@@ -79,7 +80,7 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
     bends |= {-(-sequences.shared_prefix // block) + near for near in (-1, 0, 1)}
     best = 0
     points = sorted(point for point in bends if 0 <= point <= top)
-    for low, high in zip(points, points[1:], strict=False):
+    for low, high in itertools.pairwise(points):
         if bytes_at(high) <= budget:
             best = high
             continue

@@ -380,7 +380,7 @@ def margin(
 
 def runs_on(engine: Engine, gpu: Gpu) -> bool:
     """Whether an engine runs on a GPU: of its vendors', not excluded, of the compute capability it needs."""
-    if engine.vendors and gpu.vendor not in engine.vendors or gpu.id in engine.excludes:
+    if (engine.vendors and gpu.vendor not in engine.vendors) or gpu.id in engine.excludes:
         return False
     if not engine.least_capability or gpu.compute_capability is None or gpu.vendor != "nvidia":
         return True

@@ -151,7 +151,7 @@ def _attend(
     masked = bool(window) and t.tokens >= int(window or 0) and how != "flash"
     width = shape.heads * shape.size
     if how == "eager":
-        if k.width < width and not plain or k.width < width and not single:
+        if (k.width < width and not plain) or (k.width < width and not single):
             k, v = copy(t, k, width), copy(t, v, shape.heads * shape.value_size)
         return _eager(t, q, k, v, shape, softcap, drop, plain, plain or keep_type), "eager"
     if t.autocast:

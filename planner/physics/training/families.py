@@ -98,9 +98,27 @@ _FAMILIES: Final[dict[str, Family]] = {
     "mixtral": Family(router="softmax_fp32"),
 }
 _LLAMA_STYLE: Final = frozenset(
-    ("llama", "mistral", "ministral", "mistral3", "qwen2", "qwen3", "qwen3_moe", "granite", "smollm3", "internlm3")
-    + ("lfm2", "minimax")
-    + ("deepseek_v2", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "llava", "ministral3")
+    (
+        "llama",
+        "mistral",
+        "ministral",
+        "mistral3",
+        "qwen2",
+        "qwen3",
+        "qwen3_moe",
+        "granite",
+        "smollm3",
+        "internlm3",
+        "lfm2",
+        "minimax",
+        "deepseek_v2",
+        "qwen2_vl",
+        "qwen2_5_vl",
+        "qwen3_vl",
+        "qwen3_vl_moe",
+        "llava",
+        "ministral3",
+    )
 )
 
 

@@ -171,7 +171,7 @@ class Tape:
 
     def backward(self, output: Tensor) -> tuple[Bytes, ...]:
         """The heaviest moments while the region runs backward, its own gradients included."""
-        users = {storage: count for storage, count in self.saved.items()}
+        users = dict(self.saved.items())
         parts = [0, 0, 0]
         grads = 0
         absent = self._recomputed()

@@ -5,6 +5,7 @@ A cell is a number of GPUs and a tensor group: all of its rows on a GPU type ren
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
@@ -268,7 +269,7 @@ def grids_of(inputs: GridInputs, cell: Column) -> Grids:
     broken: dict[str, Column] = {}
     grids = [
         grid_of(inputs, place, by_cell[start:end], broken)
-        for place, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
+        for place, (start, end) in enumerate(itertools.pairwise(edges))
     ]
     counts = numpy.array([gpus for gpus, _ in inputs.cells])
     kept = numpy.array([grid.ok.any(axis=0) for grid in grids]) & (inputs.free > 0)
