@@ -93,6 +93,7 @@ class Truth:
             context=stated.get("context") or 0,
             light_sampler=stated.get("light_sampler", False),
             images=stated.get("images", True),
+            narrow_cache=row["kv_cache"] is not None and self.catalog.formats[row["kv_cache"]].bits < 16,
         )
 
     def weights(self, row: Row, rounding: str) -> int:
@@ -205,6 +206,12 @@ def peak_rows(truth: Truth) -> Iterable[Comparison]:
             yield _compare("peak", row, sum(found), row["measured"]["activation_peak_gib"] * GIB, "peak")
 
 
+def _cards(measured: Row) -> int:
+    """GPUs that a log of llama.cpp names."""
+    named = {*measured.get("compute_buffers_mib", {}), *measured.get("weights_buffers_mib", {})}
+    return max(1, sum(bool(re.match(r"(CUDA|ROCm)\d", name)) for name in named))
+
+
 def buffer_rows(truth: Truth) -> Iterable[Comparison]:
     """The compute buffers of llama.cpp: the largest of a log."""
     for row in truth.rows:
@@ -215,8 +222,12 @@ def buffer_rows(truth: Truth) -> Iterable[Comparison]:
         largest = max(buffers, default=measured.get("scratch_mib"))
         if largest:
             model, context = truth.model(row), row["settings"]["context"]
-            flash = row["kv_cache"] == "q8_0"
-            found = inference.peak(model.architecture, truth.profile(row), context=context, flash=flash)  # type: ignore[arg-type]
+            found = inference.peak(
+                model.architecture,  # type: ignore[arg-type]
+                truth.profile(row),
+                stages=_cards(measured),
+                context=context,
+            )
             yield _compare("peak", row, sum(found), largest * MIB, "peak")
 
 

@@ -374,3 +374,19 @@ def test_ranks_with_their_own_sequences_compute_the_experts_of_all() -> None:
     shared = inference.activations(arch, 8192, 8, 8)
     assert inference.activations(arch, 8192, 8, 8, ranks=8) > 3 * shared
     assert shared > inference.activations(arch, 8192, 8)
+
+
+@pytest.mark.parametrize(
+    ("release", "gpu", "narrow", "expected"),
+    [
+        ("3000", "rtx_4090", False, 560.0),  # Llama 3 8B at 8192 in three public logs
+        ("7000", "rtx_4090", False, 258.5),
+        ("3000", "rtx_4090", True, 258.5),
+        ("7000", "arc_pro_b60", False, 560.0),
+    ],
+)
+def test_compute_buffers_follow_flash_attention(release: str, gpu: str, narrow: bool, expected: float) -> None:
+    found = inference.profile(CATALOG.engines["llama_cpp"], release, CATALOG.gpus[gpu], narrow_cache=narrow)
+    arch = CATALOG.models["meta-llama/Meta-Llama-3-8B"].architecture
+    assert arch is not None
+    assert sum(inference.peak(arch, found, context=8192)) / 2**20 == expected

@@ -305,6 +305,8 @@ def _release(row: Row) -> Release:
         falls_back=_fallback(row, "falls_back"),
         falls_back_mixers=_texts(row, "falls_back_mixers"),
         compressed_pool=row.get("compressed_pool") or "",
+        scores_kept_on=_texts(row, "scores_kept_on"),
+        outputs_by_sequence=bool(row.get("outputs_by_sequence")),
     )
 
 

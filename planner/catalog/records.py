@@ -240,7 +240,9 @@ class Release:
     Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160 GiB
     on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability), and for
     models with one of `falls_back_mixers`, it behaves as the release of the second. Ranks that communicate make
-    `communicator_bytes` beside the context. Fused experts take `expert_tokens` at a time, all of them where it is zero.
+    `communicator_bytes` beside the context. llama.cpp keeps attention's scores on GPUs of the vendors `scores_kept_on`,
+    and computes logits for each token of a batch or `outputs_by_sequence`. Fused experts take
+    `expert_tokens` at a time, all of them where it is zero.
     """
 
     since: tuple[int, ...]
@@ -287,6 +289,8 @@ class Release:
     non_torch_paired_bytes: dict[int, int] = field(default_factory=dict)
     falls_back_mixers: tuple[str, ...] = ()
     compressed_pool: str = ""
+    scores_kept_on: tuple[str, ...] = ()
+    outputs_by_sequence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

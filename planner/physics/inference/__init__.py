@@ -9,7 +9,7 @@ A solver tabulates each part over the decisions it depends on and adds the table
   → (first stage, last stage), and `rope_cache(arch, max_context)`.
 - `cache_groups(arch, kv_format, profile, tp, pp)` and `sequences(profile, context, concurrency, shared_prefix, vision)`
   once, then `held(groups, sequences, profile.block)` → bytes of the KV cache.
-- `peak(arch, profile, tp, ep, ranks=…, context=…)` → (activations, logits).
+- `peak(arch, profile, tp, ep, ranks=…, stages=…, context=…, sequences=…)` → (activations, logits).
 - `overhead(profile, gpu, tp, pp, weights=…, activations=…, logits=…)` → bytes; only SGLang and TensorRT-LLM look at the
   sizes, which may be arrays.
 - `usable(gpu, profile)` → bytes all parts must fit in.

@@ -15,11 +15,9 @@ from typing import Any, Final
 
 from planner.catalog.records import Architecture, Engine, Gpu
 from planner.physics.architecture import kind
+from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
 from planner.physics.inference.vision import images, pass_tokens
-
-MICRO_BATCH: Final = 512
-"""Tokens of llama.cpp's physical batch (n_ubatch)."""
 
 DEEPEP: Final = 2**30
 NODE: Final = 8
@@ -116,25 +114,6 @@ def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fra
     return ceil(sampler_bytes * max_sequences * arch.vocab)
 
 
-def _llama_inner(arch: Architecture) -> int:
-    """The inner width llama.cpp computes for a token: of the dense part, or of all routed experts."""
-    widths = [_inner(arch, 1)]
-    for group in arch.groups:
-        if kind(group.ffn) == "moe":
-            widths.append(int(group.ffn["topk"]) * int(group.ffn["inter"]) + int(group.ffn.get("shared_inter") or 0))
-    return max(widths)
-
-
-def _llama_cpp(arch: Architecture, context: int, flash: bool) -> tuple[int, int]:
-    """The compute buffer of one physical batch: the widest moment of the graph in fp32 (ggml-alloc reuses the rest)."""
-    heads = max((int(group.mixer["heads"]) for group in arch.groups if kind(group.mixer) == "gqa"), default=0)
-    scores = 0 if flash else heads * context
-    forward = max(2 * _llama_inner(arch), scores) + 2 * arch.hidden
-    output = arch.vocab + arch.hidden
-    size = 4 * MICRO_BATCH
-    return (size * forward, 0) if forward >= output else (0, size * output)
-
-
 def peak(
     arch: Architecture,
     profile: Profile,
@@ -142,18 +121,22 @@ def peak(
     ep: int = 1,
     *,
     ranks: int = 1,
+    stages: int = 1,
     context: int = 0,
-    flash: bool = True,
+    sequences: int = 1,
 ) -> tuple[int, int]:
     """(activations, logits) at the engine's peak: the largest of its moments, what is not there then is zero.
 
     Images add a moment of their own, the encoder at work, and its outputs beside the forward pass and the sampler.
-    `ranks` split attention by sequences. `context` and `flash` matter to llama.cpp, whose scores grow with the context
-    without flash attention.
+    `ranks` split attention by sequences. The `context` of all `sequences`, and how many GPUs take the layers in turn
+    (`stages`), matter to llama.cpp.
     """
     encoding, kept = images(arch, profile, tp)
     if profile.engine == "llama_cpp":
-        forward, sampler = _llama_cpp(arch, context, flash)
+        rows = sequences if profile.outputs_by_sequence else profile.max_batched_tokens
+        forward, sampler = compute_buffer(
+            arch, context, profile.fused, stages=stages, outputs=rows, windows=profile.windows
+        )
         return forward + 2 * encoding, sampler
     latent = any(kind(group.mixer) == "mla" for group in arch.groups)
     tokens = pass_tokens(profile) if kept else profile.max_batched_tokens

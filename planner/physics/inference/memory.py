@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.inference.engine import MICRO_BATCH, exchange, fixed, graphs, margin, non_torch, overhead, peak
+from planner.physics.inference.engine import exchange, fixed, graphs, margin, non_torch, overhead, peak
 from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
+from planner.physics.inference.llama_cpp import MICRO_BATCH
 from planner.physics.inference.paging import paged, pooled
 from planner.physics.inference.profile import Profile
 from planner.physics.inference.vision import towers
@@ -156,7 +157,16 @@ def parts(
     weights = weights_beside(model, split, beside, found)
     cache = cache_beside(model, split, beside, found, load)
     ranks = tp if split.attention_by_sequence else 1
-    forward, sampler = peak(model.arch, found, tp, split.expert, ranks=ranks, context=load.context * load.concurrency)
+    forward, sampler = peak(
+        model.arch,
+        found,
+        tp,
+        split.expert,
+        ranks=ranks,
+        stages=pp,
+        context=load.context * load.concurrency,
+        sequences=load.concurrency,
+    )
     captured = captured_graphs(model.arch, found, tp, pp, beside)
     if gpu is None:
         rest = found.context + non_torch(found, gpu, tp, pp) + captured

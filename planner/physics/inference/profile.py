@@ -70,6 +70,8 @@ class Profile:
     expert_kernels: tuple[ExpertKernel, ...] = ()
     non_torch_paired: tuple[tuple[int, int], ...] = ()
     compressed_pool: str = ""
+    fused: bool = True
+    outputs_by_sequence: bool = False
 
     def __hash__(self) -> int:
         # Profiles of one workload differ in few figures; to hash the fractions among them takes longer than to compare.
@@ -215,6 +217,7 @@ def profile(
     all_to_all: str = "gather",
     adapters: int = 0,
     mixers: frozenset[str] = frozenset(),
+    narrow_cache: bool = False,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
@@ -224,7 +227,8 @@ def profile(
     `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
     experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency. With `adapters`
     every graph is captured twice, with and without them (vllm/v1/cudagraph_dispatcher.py). `mixers` are the kinds of
-    the model's layers, some of which a release leaves to its older engine.
+    the model's layers, some of which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is
+    kept for flash attention alone: llama.cpp refuses it without (src/llama-context.cpp).
     """
     row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
@@ -283,4 +287,6 @@ def profile(
         expert_kernels=kernels(engine, version, gpu),
         non_torch_paired=tuple(sorted(row.non_torch_paired_bytes.items())),
         compressed_pool=row.compressed_pool,
+        fused=narrow_cache or (gpu.vendor if gpu is not None else "nvidia") not in row.scores_kept_on,
+        outputs_by_sequence=row.outputs_by_sequence,
     )

@@ -163,7 +163,7 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
     arch = this.model.architecture
     if arch is None:
         return 0, 0
-    key = ("peak", split.tensor, split.expert, profile)
+    key = ("peak", split.tensor, split.expert, split.pipeline, profile)
     if key not in this.known:
         this.known[key] = inference.peak(
             arch,
@@ -171,7 +171,9 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
             split.tensor,
             split.expert,
             ranks=this.sharers(split),
+            stages=split.pipeline,
             context=this.context * this.concurrency,
+            sequences=this.concurrency,
         )
     found: tuple[int, int] = this.known[key]
     return found

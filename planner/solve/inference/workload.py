@@ -152,6 +152,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             all_to_all=str(given["all_to_all"]),
             adapters=this.beside.adapters,
             mixers=_mixers(this.model),
+            narrow_cache=all(this.formats[form.kv_cache].bits < 16 for form in forms(this)),
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)
