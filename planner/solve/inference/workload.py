@@ -152,7 +152,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             all_to_all=str(given["all_to_all"]),
             adapters=this.beside.adapters,
             mixers=_mixers(this.model),
-            narrow_cache=all(this.formats[form.kv_cache].bits < 16 for form in forms(this)),
+            narrow_cache=_narrow_cache(this),
         )
         known = this.known.setdefault(("profiles",), {})
         this.known[key] = known.setdefault(made, made)
@@ -164,6 +164,12 @@ def _mixers(model: Model) -> frozenset[str]:
     """Return the kinds of the model's mixers."""
     groups = model.architecture.groups if model.architecture is not None else ()
     return frozenset(str(group.mixer.get("kind")) for group in groups)
+
+
+def _narrow_cache(this: Service) -> bool:
+    """Return whether every format that a plan offers its cache has fewer than 16 bits."""
+    default = this.cache_default or sixteen_bit(this.model.native_format)
+    return all(this.formats[str(name)].bits < 16 for name in this.workload.domains.get("kv_cache", (default,)))
 
 
 def sixteen_bit(native: str) -> str:
