@@ -96,17 +96,17 @@ def beside(
     return Beside(problem, paid, faults, _ranks(problem, paid, all_cases, others, most), others, catalog)
 
 
-def judged(this: Beside, row: int) -> Candidate:
+def judged(context: Beside, row: int) -> Candidate:
     """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
     clock.look()
-    found = judge_row(this.problem, this.table, row, this.catalog)
-    if not this.others and not this.problem.fleet:
+    found = judge_row(context.problem, context.table, row, context.catalog)
+    if not context.others and not context.problem.fleet:
         return found
-    name = this.table.workload.name
-    whole = settle_costs(this.problem, {**this.others, name: found})
+    name = context.table.workload.name
+    whole = settle_costs(context.problem, {**context.others, name: found})
     more = [item for owner, other in whole.items() if owner != name for item in other.broken]
-    more += broken_together(this.problem, whole)
-    cost = sum(other.cost for other in whole.values()) if this.others else None
+    more += broken_together(context.problem, whole)
+    cost = sum(other.cost for other in whole.values()) if context.others else None
     return replace(whole[name], broken=(*whole[name].broken, *more), together=cost)
 
 

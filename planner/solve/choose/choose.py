@@ -70,8 +70,8 @@ def choose(
         if key not in found:
             others = {owner: item for owner, item in plain.items() if owner != name}
             try:
-                this = beside(problem, table, broken[name], others, catalog, ranks[name])
-                found[key] = alternatives(this, row, top), rejected(this, row)
+                context = beside(problem, table, broken[name], others, catalog, ranks[name])
+                found[key] = alternatives(context, row, top), rejected(context, row)
             except clock.OutOfTime:
                 found[key], late = ((), ()), True
         next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in found[key])

@@ -42,13 +42,13 @@ def hardware(table: Table) -> Column:
     return gpu << 32 | table.gpus.astype(numpy.int64)
 
 
-def alternatives(this: Beside, row: int, top: int) -> tuple[Candidate, ...]:
+def alternatives(context: Beside, row: int, top: int) -> tuple[Candidate, ...]:
     """Return the next best answers on other hardware, one for each kind and number of GPUs."""
-    fitting, group = fits(this.table, this.broken), hardware(this.table)
+    fitting, group = fits(context.table, context.broken), hardware(context.table)
     left = fitting[group[fitting] != group[row]]
     out: list[Candidate] = []
     while len(left) and len(out) < top:
-        found, candidate = _best(this, left)
+        found, candidate = _best(context, left)
         if candidate is None:
             break
         out.append(candidate)
@@ -56,12 +56,12 @@ def alternatives(this: Beside, row: int, top: int) -> tuple[Candidate, ...]:
     return tuple(out)
 
 
-def _best(this: Beside, rows: Column) -> tuple[int, Candidate | None]:
+def _best(context: Beside, rows: Column) -> tuple[int, Candidate | None]:
     """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
-    table = this.table
+    table = context.table
     while len(rows):
-        found = best(rows, this.ranks.all, table)
-        candidate = judged(this, found)
+        found = best(rows, context.ranks.all, table)
+        candidate = judged(context, found)
         if not candidate.broken:
             return found, candidate
         same = (table.pool[rows] == table.pool[found]) & (table.gpus[rows] == table.gpus[found])
@@ -69,7 +69,7 @@ def _best(this: Beside, rows: Column) -> tuple[int, Candidate | None]:
     return -1, None
 
 
-def rejected(this: Beside, row: int) -> tuple[Candidate, ...]:
+def rejected(context: Beside, row: int) -> tuple[Candidate, ...]:
     """Return hardware that would be better by the objective, had it not broken a rule; the cheapest first.
 
     Better is what has less of the first part of the objective that any of it improves, of those down to the first that
@@ -79,12 +79,12 @@ def rejected(this: Beside, row: int) -> tuple[Candidate, ...]:
     """
     import numpy
 
-    table, problem = this.table, this.problem
-    faults, group = fault_counts(table, this.broken), hardware(table)
+    table, problem = context.table, context.problem
+    faults, group = fault_counts(table, context.broken), hardware(table)
     groups, which = numpy.unique(group, return_inverse=True)
     fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is no hardware that breaks a rule
     fit[which[faults == 0]] = True
-    goals = this.ranks.goals[: decisive(problem)]
+    goals = context.ranks.goals[: decisive(problem)]
     better = numpy.zeros(0, dtype=numpy.int64)
     for depth in range(1, len(goals) + 1):
         better = numpy.flatnonzero(precedes(goals[:depth], row) & ~fit[which])
@@ -106,7 +106,7 @@ def rejected(this: Beside, row: int) -> tuple[Candidate, ...]:
     else:  # of what is better otherwise, what a change of the rules would allow, the cheapest
         kept = numpy.lexsort((paid, faults[shown], tight_of(table, shown) > 0))[:MOST_REJECTED]
     ahead = numpy.lexsort((*(values[shown][kept] for values in reversed(goals)), paid[kept]))
-    found = (judged(this, item) for item in shown[kept][ahead].tolist())
+    found = (judged(context, item) for item in shown[kept][ahead].tolist())
     return tuple(item for item in found if item.broken)
 
 
@@ -156,18 +156,18 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
         clock.look()
         others = {owner: row for owner, row in plain.items() if owner != name}
         whole = problem if solved else replace(problem, fleet=())
-        this = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)
-        out += _of_workload(this, solved.get(name))
+        context = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)
+        out += _of_workload(context, solved.get(name))
     return tuple(out)
 
 
-def _of_workload(this: Beside, chosen: Candidate | None) -> Iterator[Standing]:
+def _of_workload(context: Beside, chosen: Candidate | None) -> Iterator[Standing]:
     import numpy
 
-    table, name = this.table, this.table.workload.name
-    rows = fits(table, this.broken)
-    faults, excess = fault_counts(table, this.broken), _excess(this)
-    goals = this.ranks.goals
+    table, name = context.table, context.table.workload.name
+    rows = fits(table, context.broken)
+    faults, excess = fault_counts(table, context.broken), _excess(context)
+    goals = context.ranks.goals
     lacking = unsupported(table)
     gpus = [str(value) for value in table.axes["gpu"].values]
     found: dict[tuple[int, ...], Standing] = {}
@@ -176,9 +176,9 @@ def _of_workload(this: Beside, chosen: Candidate | None) -> Iterator[Standing]:
         if chosen is not None and gpu == chosen.gpu:
             found[0, place] = Standing(name, gpu, "chosen", chosen)
             continue
-        row, candidate = _best(this, rows[own[rows]])
+        row, candidate = _best(context, rows[own[rows]])
         if candidate is not None:
-            ahead = (int(values[row]) for values in this.ranks.all)
+            ahead = (int(values[row]) for values in context.ranks.all)
             found[1, *ahead, place] = Standing(name, gpu, "fits", candidate)
             continue
         mine = numpy.flatnonzero(own)
@@ -188,30 +188,30 @@ def _of_workload(this: Beside, chosen: Candidate | None) -> Iterator[Standing]:
         value = [values[mine] for values in reversed(goals)]
         order = numpy.lexsort((*value, excess[mine], lacking[mine], faults[mine]))
         status = "unsupported" if lacking[mine].all() else "breaks"
-        nearest = judged(this, int(mine[order[0]]))
+        nearest = judged(context, int(mine[order[0]]))
         found[2 + (status == "unsupported"), nearest.cost, place] = Standing(name, gpu, status, nearest)
     yield from (found[key] for key in sorted(found))
     known = {item.gpu for item in found.values()}
     wanted = table.workload.domains.get("gpu")
-    for gpu in sorted(this.problem.gpus):
+    for gpu in sorted(context.problem.gpus):
         if gpu not in known and (wanted is None or gpu in wanted):
             yield Standing(name, gpu, "not_offered", None)
 
 
-def _excess(this: Beside) -> Column:
+def _excess(context: Beside) -> Column:
     """Return by how much rows break what has a size, in shares of what the rules have, added up; it only ranks."""
     import numpy
 
-    table = this.table
+    table = context.table
     out = numpy.zeros(table.rows, dtype=numpy.float64)
-    sizes = [(rule, bound) for rule, bound in stated(this.problem, table.workload) if rule in this.broken]
+    sizes = [(rule, bound) for rule, bound in stated(context.problem, table.workload) if rule in context.broken]
     for rule, bound in sizes:
         if bound.quantity not in table.outcomes or not isinstance(bound.value, Fraction):
             continue
         have, edge = table.outcome(bound.quantity), float(bound.value * SCALES[bound.quantity])
         over = numpy.abs(numpy.where(have == UNKNOWN, 1e18, have) - edge) / max(abs(edge), 1.0)
-        out += numpy.where(this.broken[rule], over, 0.0)
-    memory = this.broken.get(f"{table.workload.name}.memory")
+        out += numpy.where(context.broken[rule], over, 0.0)
+    memory = context.broken.get(f"{table.workload.name}.memory")
     if memory is not None:
         out += numpy.where(memory, numpy.maximum(-table.outcome("headroom") / SCALES["headroom"], 0.0), 0.0)
     return out

@@ -34,7 +34,7 @@ def numbers(values: Column) -> Axis:
 
 
 def outcomes_of(
-    this: Run,
+    run: Run,
     configurations: Configurations,
     gpus: Sequence[Gpu],
     config: Column,
@@ -65,7 +65,7 @@ def outcomes_of(
             return unknown(len(total))
         if not made:
             with numpy.errstate(divide="ignore", invalid="ignore"):
-                made.update(training_step.outcome_numbers(this, pace, costs))
+                made.update(training_step.outcome_numbers(run, pace, costs))
         if name not in made:
             return unknown(len(total))
         configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))

@@ -61,18 +61,18 @@ def recipe_at(configurations: Configurations, config: Column, place: Column) -> 
     return which
 
 
-def space(this: Run, fixed: bool, apart: bool) -> Configurations:
+def space(run: Run, fixed: bool, apart: bool) -> Configurations:
     """Return all configurations; `apart` keeps optimizers apart."""
-    layouts, recipes = training_space.layouts(this, fixed), training_space.recipes(this)
-    arch = this.model.architecture
+    layouts, recipes = training_space.layouts(run, fixed), training_space.recipes(run)
+    arch = run.model.architecture
     if arch is None:
-        return _thumbs(this, fixed, layouts, recipes)
-    modes = list(training_space.modes(this, fixed))
-    pairs, shapes, places = _pairs(this, layouts, fixed)
+        return _thumbs(run, fixed, layouts, recipes)
+    modes = list(training_space.modes(run, fixed))
+    pairs, shapes, places = _pairs(run, layouts, fixed)
     if not len(pairs.layout) or not modes:
-        return _thumbs(this, fixed, [], recipes)
+        return _thumbs(run, fixed, [], recipes)
     each = len({item.optimizer for item in recipes})
-    parts = _states(this, arch, recipes, layouts, each, pairs, shapes, places)
+    parts = _states(run, arch, recipes, layouts, each, pairs, shapes, places)
     sizes = sorted(set(pairs.size.tolist()))
     # whole layers that run again keep and free what they do without
     traced = {
@@ -86,14 +86,14 @@ def space(this: Run, fixed: bool, apart: bool) -> Configurations:
     for name, again in modes:
         sheets.append([])
         for pipeline in pipelines:
-            sheet = _meet(this, parts, sizes, traced[name == "selective"], pipeline, name, again, apart)
+            sheet = _meet(run, parts, sizes, traced[name == "selective"], pipeline, name, again, apart)
             sheets[-1].append(sheet)
             made += sheet.bytes.size
             bounded(made, TOTALS, WIDE)
-    return _joined(this, parts, layouts, modes, apart, sheets)
+    return _joined(run, parts, layouts, modes, apart, sheets)
 
 
-def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, list[Shape], list[tuple[int, bool]]]:
+def _pairs(run: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, list[Shape], list[tuple[int, bool]]]:
     """Return layouts with micro-batches, the shapes of layouts, and what states are asked of: layouts and whether
     gradients accumulate."""
     import numpy
@@ -107,9 +107,9 @@ def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, li
         batches: dict[tuple[int, int], list[tuple[int, bool]]] = {}
         for index in members:
             item = layouts[index]
-            for size in training_space.micro_batches(this, item, fixed):
-                rounds = training_workload.accumulation(this, item, size)
-                flight = training_workload.in_flight(this, item, size) if item.pipeline > 1 else min(2, rounds)
+            for size in training_space.micro_batches(run, item, fixed):
+                rounds = training_workload.accumulation(run, item, size)
+                flight = training_workload.in_flight(run, item, size) if item.pipeline > 1 else min(2, rounds)
                 batches.setdefault((size, flight), []).append((index, rounds > 1))
         for batch, ((size, flight), own) in enumerate(sorted(batches.items())):
             for index, accumulates in own:
@@ -120,7 +120,7 @@ def _pairs(this: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, li
 
 
 def _states(
-    this: Run,
+    run: Run,
     arch: Architecture,
     recipes: list[Recipe],
     layouts: Sequence[Layout],
@@ -147,11 +147,11 @@ def _states(
         "replicas": column("replicas"),
         "accumulate": numpy.array([accumulates for _, accumulates in places]),
     }
-    spare, found, making = training.spare(this.framework, this.confidence), [], []
+    spare, found, making = training.spare(run.framework, run.confidence), [], []
     for first in clock.watched(range(0, len(recipes), each), 1):
         optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
-        bases = [training_workload.state_choice(this, recipes[first], _layout(shape), False) for shape in shapes]
-        wholes = [training.wholes(arch, this.model.params, base, optimizers) for base in clock.watched(bases)]
+        bases = [training_workload.state_choice(run, recipes[first], _layout(shape), False) for shape in shapes]
+        wholes = [training.wholes(arch, run.model.params, base, optimizers) for base in clock.watched(bases)]
         found.append(_held(list(zip(*wholes, strict=True)), bases, which, common, spare))
         making.append([own[0].making for own in wholes])
     states = physics.Held(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
@@ -163,7 +163,7 @@ def _states(
         for place, (tensor, _, context, expert, sharded) in enumerate(shapes):
             if (tensor, context, expert, sharded) not in known:
                 layout = _layout((tensor, 1, context, expert, sharded))
-                choice = training_workload.choice_of(this, recipes[kind * each], layout, 1, "none")
+                choice = training_workload.choice_of(run, recipes[kind * each], layout, 1, "none")
                 key = (*training.alike(choice), makes[place])
                 if key not in traced:
                     traced[key] = len(choices)
@@ -229,7 +229,7 @@ def _sized(parts: ConfigurationParts, sizes: list[int], mode: str) -> list[train
 
 
 def _meet(
-    this: Run,
+    run: Run,
     parts: ConfigurationParts,
     sizes: list[int],
     made: Sequence[training.Parts],
@@ -243,7 +243,7 @@ def _meet(
     import numpy
 
     clock.look()
-    pairs, each, spare = parts.pairs, parts.each, training.spare(this.framework, this.confidence)
+    pairs, each, spare = parts.pairs, parts.each, training.spare(run.framework, run.confidence)
     shapes = numpy.array([shape[1] for shape in parts.shapes]) == pipeline
     own = numpy.flatnonzero(shapes[pairs.shape])
     # rows of activations: what is traced × micro-batches with those in flight
@@ -285,7 +285,7 @@ def _meet(
 
 
 def _joined(
-    this: Run,
+    run: Run,
     parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
@@ -329,20 +329,20 @@ def _joined(
         1 if apart else parts.each,
         numpy.concatenate([sheet.bytes.reshape(-1) for sheet in flat]),
         numpy.concatenate([sheet.lightest.reshape(-1) for sheet in flat]),
-        works_of(this, parts, layouts, modes, kind, pair, mode),
+        works_of(run, parts, layouts, modes, kind, pair, mode),
     )
 
 
-def _thumbs(this: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Configurations:
+def _thumbs(run: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Configurations:
     """Return what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
     import numpy
 
     no_gpu: Any = None
-    modes = list(training_space.modes(this, fixed))
+    modes = list(training_space.modes(run, fixed))
     rows = [
-        (place, index, size, number, training_workload.memory(this, no_gpu, recipe, item, size, name, again[0]).total)
+        (place, index, size, number, training_workload.memory(run, no_gpu, recipe, item, size, name, again[0]).total)
         for index, item in enumerate(clock.watched(layouts))
-        for size in training_space.micro_batches(this, item, fixed)
+        for size in training_space.micro_batches(run, item, fixed)
         for place, recipe in enumerate(recipes)
         for number, (name, again) in enumerate(modes)
     ]

@@ -28,21 +28,21 @@ def offloads(workload: Workload) -> bool:
     return moved or any(word.startswith("paged_") for word in stated.words(workload, "optimizer"))
 
 
-def rank_bytes(this: Run, recipe: Recipe, layout: Layout) -> int:
+def rank_bytes(run: Run, recipe: Recipe, layout: Layout) -> int:
     """Return the bytes of host memory of one rank, 0 where nothing is offloaded or the model is a rule of thumb's."""
-    if this.model.architecture is None or (layout.offload == "none" and not recipe.optimizer.startswith("paged_")):
+    if run.model.architecture is None or (layout.offload == "none" and not recipe.optimizer.startswith("paged_")):
         return 0
     key = ("host", recipe, layout)
-    if key not in this.known:
-        choice = training_workload.state_choice(this, recipe, layout, True)
-        this.known[key] = training.host(this.model.architecture, this.model.params, choice)
-    found: int = this.known[key]
+    if key not in run.known:
+        choice = training_workload.state_choice(run, recipe, layout, True)
+        run.known[key] = training.host(run.model.architecture, run.model.params, choice)
+    found: int = run.known[key]
     return found
 
 
-def host_memory(this: Run, recipe: Recipe, layout: Layout, per_host: int) -> int:
+def host_memory(run: Run, recipe: Recipe, layout: Layout, per_host: int) -> int:
     """Return the bytes that the busiest of a workload's hosts must hold."""
-    return rank_bytes(this, recipe, layout) * min(layout.gpus, per_host)
+    return rank_bytes(run, recipe, layout) * min(layout.gpus, per_host)
 
 
 def ram(offer: Offer, ranks: int) -> int:
@@ -52,17 +52,17 @@ def ram(offer: Offer, ranks: int) -> int:
     return int(offer.ram_gib * GIB) * (max(1, ranks // offer.gpus) if offer.sold_by == "gpu" else 1)
 
 
-def column(this: Run, configurations: Configurations, config: Column, place: Column, per_host: Column) -> Column:
+def column(run: Run, configurations: Configurations, config: Column, place: Column, per_host: Column) -> Column:
     """Return `host_memory` of configurations at a number of layers."""
     import numpy
 
-    if not offloads(this.workload):
+    if not offloads(run.workload):
         return numpy.zeros(len(config), dtype=numpy.int64)
     recipe, layout = recipe_at(configurations, config, place), configurations.layout[config]
     pairs, which = numpy.unique(recipe * len(configurations.layouts) + layout, return_inverse=True)
     each = [
         rank_bytes(
-            this,
+            run,
             configurations.recipes[pair // len(configurations.layouts)],
             configurations.layouts[pair % len(configurations.layouts)],
         )

@@ -29,7 +29,7 @@ def judge(
     problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog, run: Run | None = None
 ) -> Candidate:
     """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
-    this = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)
+    run = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)
     recipe = Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
     layout = Layout(
         count(choice, "data_parallel"),
@@ -48,7 +48,7 @@ def judge(
     )
     gpu, rented = hardware(problem, choice, layout.gpus, layout.tensor)
     whole = placed(choice, rented.offer, layout.gpus)
-    memory = training_workload.memory(this, gpu, recipe, layout, size, mode, again)
+    memory = training_workload.memory(run, gpu, recipe, layout, size, mode, again)
     total, usable = memory.total, gpu.memory
     outcomes: dict[str, Outcome] = {
         "memory": Fraction(total),
@@ -56,36 +56,36 @@ def judge(
         "cost": Fraction(rented.cost, SCALES["cost"]),
         "quality": training_workload.quality(recipe),
         "power": Fraction(gpu.power_w * layout.gpus),
-        "host_memory": Fraction(host_memory(this, recipe, layout, rented.per_host)),
+        "host_memory": Fraction(host_memory(run, recipe, layout, rented.per_host)),
     }
-    refused = training_support.refusal(this, gpu, recipe.method, recipe.precision)
+    refused = training_support.refusal(run, gpu, recipe.method, recipe.precision)
     peak = training_support.computes(gpu, recipe.precision) if refused is None else 0
     outcomes |= dict.fromkeys(TIMES)
-    if this.model.architecture is not None and peak:
-        part = again / this.model.architecture.layers
+    if run.model.architecture is not None and peak:
+        part = again / run.model.architecture.layers
         pace = Pace(
-            training_step.work(this, recipe, layout, size, mode),
+            training_step.work(run, recipe, layout, size, mode),
             training_time.card(gpu, peak, rented.per_host, rented.network),
-            *training_step.recomputed(this, mode, part),
+            *training_step.recomputed(run, mode, part),
         )
-        numbers = training_step.outcome_numbers(this, pace, rented.cost)
+        numbers = training_step.outcome_numbers(run, pace, rented.cost)
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
-        *training_faults(this.model, this.framework, layout),
-        *batch_faults(this.global_batch, layout, size),
-        *checkpointing_faults(this.model, mode, again),
+        *training_faults(run.model, run.framework, layout),
+        *batch_faults(run.global_batch, layout, size),
+        *checkpointing_faults(run.model, mode, again),
     ]
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
-    on_host = host_memory(this, recipe, layout, rented.per_host)
+    on_host = host_memory(run, recipe, layout, rented.per_host)
     has_ram = ram(rented.offer, min(layout.gpus, rented.per_host))
     if on_host > has_ram:
         broken.append(Broken(f"{workload.name}.host_memory", Fraction(on_host), Fraction(has_ram), "bytes"))
-    if this.model.architecture is not None and refused is not None:
+    if run.model.architecture is not None and refused is not None:
         quantity, needs, has = refused
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
-    unsaid = values(of_run(this), whole)
+    unsaid = values(of_run(run), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
     return Candidate(

@@ -13,9 +13,9 @@ from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batche
 from planner.solve.training.workload import Recipe, Run
 
 
-def unoffered(this: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
+def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
-    every = recipes(this)
+    every = recipes(run)
     for name in ("method", "precision", "optimizer"):
         yield from one_of(name, str(choice[name]), dict.fromkeys(str(getattr(it, name)) for it in every))
     layout, gpus = layout_of(choice), chosen_count(choice, "gpus")
@@ -24,23 +24,23 @@ def unoffered(this: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
         str(choice["checkpointing"]),
         chosen_count(choice, "checkpointed_layers"),
     )
-    faults = list(training_faults(this.model, this.framework, layout))
+    faults = list(training_faults(run.model, run.framework, layout))
     yield from faults
-    yield from batch_faults(this.global_batch, layout, size)
+    yield from batch_faults(run.global_batch, layout, size)
     if gpus != layout.gpus:
         needs = f"data_parallel × tensor_parallel × pipeline_parallel × context_parallel = {layout.gpus}"
         yield Fault("gpus", needs, Fraction(gpus))
         return
-    totals = counts(this.workload, "gpus") or GPUS_UNSAID
+    totals = counts(run.workload, "gpus") or GPUS_UNSAID
     if gpus not in totals:
         yield from one_of("gpus", gpus, totals)
         return
     if not faults:
-        yield from _layout(this, layout)
-    if not any(batch_faults(this.global_batch, layout, size)):
-        yield from one_of("micro_batch", size, micro_batches(this, layout, False))
-    offered = dict(modes(this, False))
-    broken = list(checkpointing_faults(this.model, mode, again))
+        yield from _layout(run, layout)
+    if not any(batch_faults(run.global_batch, layout, size)):
+        yield from one_of("micro_batch", size, micro_batches(run, layout, False))
+    offered = dict(modes(run, False))
+    broken = list(checkpointing_faults(run.model, mode, again))
     yield from broken
     if not broken:
         yield from one_of("checkpointing", mode, offered)
@@ -60,10 +60,10 @@ def recipe_of(choice: Mapping[str, Value]) -> Recipe:
     return Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
 
 
-def _layout(this: Run, layout: Layout) -> Iterator[Fault]:
+def _layout(run: Run, layout: Layout) -> Iterator[Fault]:
     """Yield which part of a layout the search does not try; layouts of other numbers of GPUs are left out."""
-    domains = {**this.workload.domains, "gpus": (Fraction(layout.gpus),)}
-    every = list(every_layout(replace(this, workload=replace(this.workload, domains=domains)), False))
+    domains = {**run.workload.domains, "gpus": (Fraction(layout.gpus),)}
+    every = list(every_layout(replace(run, workload=replace(run.workload, domains=domains)), False))
     if layout in every:
         return
     names = ("tensor", "pipeline", "context", "data", "expert")

@@ -27,9 +27,9 @@ WITHIN_NODE = 8
 """GPUs of a node: beyond them, what is not tried unless a plan says so is named."""
 
 
-def recipes(this: Run) -> list[Recipe]:
+def recipes(run: Run) -> list[Recipe]:
     """Return what the plan offers of methods, precisions and optimizers."""
-    item = this.workload
+    item = run.workload
     return [
         Recipe(method, precision, optimizer)
         for method in words(item, "method")
@@ -44,14 +44,14 @@ def pipelines(workload: Workload) -> tuple[int, ...]:
     return (1,) if workload.given["framework"] == "transformers" else PIPELINES
 
 
-def layouts(this: Run, fixed: bool) -> list[Layout]:
+def layouts(run: Run, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
-    return [item for item in every_layout(this, fixed) if not any(training_faults(this.model, this.framework, item))]
+    return [item for item in every_layout(run, fixed) if not any(training_faults(run.model, run.framework, item))]
 
 
-def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
+def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
     """Yield what a plan leaves of layouts, whether they can be or not."""
-    item = this.workload
+    item = run.workload
     allowed = counts(item, "gpus")
     totals = allowed or list((1,) if fixed else GPUS_UNSAID)
     experts = counts(item, "expert_parallel") or [1]
@@ -70,25 +70,25 @@ def every_layout(this: Run, fixed: bool) -> Iterator[Layout]:
                                 yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
 
 
-def micro_batches(this: Run, layout: Layout, fixed: bool) -> list[int]:
+def micro_batches(run: Run, layout: Layout, fixed: bool) -> list[int]:
     """Return the micro-batches that divide the global batch, where there is one."""
-    sizes = counts(this.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
-    if not this.global_batch:
+    sizes = counts(run.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
+    if not run.global_batch:
         return sizes
-    return [size for size in sizes if not any(batch_faults(this.global_batch, layout, size))]
+    return [size for size in sizes if not any(batch_faults(run.global_batch, layout, size))]
 
 
-def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
+def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
     """Yield each way of checkpointing with the numbers of layers that it may recompute.
 
     By the rule of thumb none of them changes anything, so that only what the plan says is tried.
     """
-    layers = layers_of(this.model)
-    said = counts(this.workload, "checkpointed_layers")
+    layers = layers_of(run.model)
+    said = counts(run.workload, "checkpointed_layers")
     default: tuple[str, ...] = ("none", "selective", "full")
     if fixed or layers is None:
         default = ("full",) if said and (max(said) > 0 if fixed else min(said) > 0) else ("none",)
-    for mode in words(this.workload, "checkpointing", default):
+    for mode in words(run.workload, "checkpointing", default):
         if said is not None:
             again = said
         elif mode == "none":
@@ -97,7 +97,7 @@ def modes(this: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
             again = [layers or 1]
         else:
             again = list(range(1, layers + 1))
-        again = [count for count in again if not any(checkpointing_faults(this.model, mode, count))]
+        again = [count for count in again if not any(checkpointing_faults(run.model, mode, count))]
         if again:
             yield mode, again
 

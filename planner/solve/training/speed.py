@@ -50,14 +50,14 @@ def layers_again(configurations: Configurations, config: Column, place: Column) 
     return layers
 
 
-def refused_of(this: Run, configurations: Configurations, gpus: Sequence[Gpu]) -> dict[str, Column]:
+def refused_of(run: Run, configurations: Configurations, gpus: Sequence[Gpu]) -> dict[str, Column]:
     """Return, by quantity, the kinds of arithmetic that cannot run on a GPU type because of it, kind × GPU."""
     import numpy
 
     out: dict[str, Column] = {}
     for row, (method, precision) in enumerate(configurations.kinds):
         for column, gpu in enumerate(gpus):
-            refused = training_support.refusal(this, gpu, method, precision)
+            refused = training_support.refusal(run, gpu, method, precision)
             if refused is not None:
                 where = out.setdefault(refused[0], numpy.zeros((len(configurations.kinds), len(gpus)), dtype=bool))
                 where[row, column] = True
@@ -65,7 +65,7 @@ def refused_of(this: Run, configurations: Configurations, gpus: Sequence[Gpu]) -
 
 
 def cards_of(
-    this: Run, configurations: Configurations, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()
+    run: Run, configurations: Configurations, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()
 ) -> Column:
     """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field; its peak is 0
     where the kind cannot run.
@@ -77,7 +77,7 @@ def cards_of(
     if reach:
         types = {gpu.id: gpu for gpu in gpus}
         column = {name: place for place, name in enumerate(types)}
-        cards = cards_of(this, configurations, list(types.values()))[:, [column[gpu.id] for gpu in gpus]]
+        cards = cards_of(run, configurations, list(types.values()))[:, [column[gpu.id] for gpu in gpus]]
         cards[:, :, -2:] = reach
         return cards
     known = {
@@ -90,7 +90,7 @@ def cards_of(
     out = numpy.array(fields, dtype=numpy.float64).reshape(
         len(configurations.kinds), len(gpus), len(training_time.Card._fields)
     )
-    for where in refused_of(this, configurations, gpus).values():
+    for where in refused_of(run, configurations, gpus).values():
         out[where, 0] = 0
     return out
 
@@ -104,24 +104,24 @@ def joined(card: Column, per_host: Column, network: Column) -> Column:
     return out
 
 
-def pace_of(this: Run, configurations: Configurations, card: Column, config: Column, place: Column) -> Pace | None:
+def pace_of(run: Run, configurations: Configurations, card: Column, config: Column, place: Column) -> Pace | None:
     """Return what the time of rows depends on, None by the rule of thumb; `card` has its fields last."""
     import numpy
 
-    if configurations.works is None or this.model.architecture is None:
+    if configurations.works is None or run.model.architecture is None:
         return None
     work = work_at(configurations.works, config)
-    part = layers_again(configurations, config, place) / this.model.architecture.layers
-    shares = [_repeats(this, mode) for mode, _ in configurations.modes]
+    part = layers_again(configurations, config, place) / run.model.architecture.layers
+    shares = [_repeats(run, mode) for mode, _ in configurations.modes]
     columns = numpy.moveaxis(numpy.array(shares, dtype=numpy.float64)[configurations.mode[config]], -1, 0)
     base, slope, scores, scores_slope = columns
     fields = training_time.Card(*numpy.moveaxis(card, -1, 0))
     return Pace(work, fields, base + slope * part, scores + scores_slope * part)
 
 
-def _repeats(this: Run, mode: str) -> tuple[float, ...]:
+def _repeats(run: Run, mode: str) -> tuple[float, ...]:
     """Return the shares of forward that run again without any layer, and what all layers add."""
-    none, every = training_step.recomputed(this, mode, 0.0), training_step.recomputed(this, mode, 1.0)
+    none, every = training_step.recomputed(run, mode, 0.0), training_step.recomputed(run, mode, 1.0)
     return none[0], every[0] - none[0], none[1], every[1] - none[1]
 
 
@@ -182,7 +182,7 @@ def _first_minimum(sizes: Column) -> Column:
 
 
 def roomiest(
-    this: Run,
+    run: Run,
     configurations: Configurations,
     card: Column,
     config: Column,
@@ -203,15 +203,15 @@ def roomiest(
             some = numpy.flatnonzero(fits)
             most = lightest_up_to(configurations, config, last)
             own = card[some], config[some], first[some], costs[some]
-            most[some] = roomiest(this, configurations, *own, bounds)
+            most[some] = roomiest(run, configurations, *own, bounds)
             return most
         good = low.copy()
         for _ in range(int(configurations.length.max()).bit_length() + 1):
             clock.look()
             middle = (good + high + 1) // 2
-            pace = pace_of(this, configurations, card, config, middle)
+            pace = pace_of(run, configurations, card, config, middle)
             assert pace is not None
-            kept = in_time(this, pace, costs, timed)
+            kept = in_time(run, pace, costs, timed)
             good = numpy.where(kept, middle, good)
             high = numpy.where(kept, high, numpy.maximum(middle - 1, good))
         high = numpy.where(fits, good, last)
@@ -219,12 +219,12 @@ def roomiest(
     return numpy.where(fits, numpy.maximum(most, low), most)
 
 
-def in_time(this: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
+def in_time(run: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
     """Return where the bounds on time hold."""
     import numpy
 
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        numbers = training_step.outcome_numbers(this, pace, costs)
+        numbers = training_step.outcome_numbers(run, pace, costs)
     good = numpy.ones(len(costs), dtype=bool)
     for bound in bounds:
         if bound.quantity in numbers:

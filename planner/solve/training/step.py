@@ -20,43 +20,43 @@ class Pace:
     attention_again: Any
 
 
-def work(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
+def work(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
     """Return what one GPU does in an optimizer step."""
-    choice = choice_of(this, recipe, layout, micro_batch, mode)
-    return work_of(this, choice, layout.data, layout.zero, offload=layout.offload)
+    choice = choice_of(run, recipe, layout, micro_batch, mode)
+    return work_of(run, choice, layout.data, layout.zero, offload=layout.offload)
 
 
 def work_of(
-    this: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None, offload: Any = "none"
+    run: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None, offload: Any = "none"
 ) -> training_time.Work:
     """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
-    arch = this.model.architecture
+    arch = run.model.architecture
     assert arch is not None
     adapters = choice.method in ("lora", "qlora")
     return training_time.work(
         arch,
-        this.model.active_params,
+        run.model.active_params,
         choice,
         dp=data,
         zero=zero,
-        global_batch=this.global_batch,
-        trained_params=training.adapter_parameters(arch, lora_rank(this), targets(this)) if adapters else 0,
+        global_batch=run.global_batch,
+        trained_params=training.adapter_parameters(arch, lora_rank(run), targets(run)) if adapters else 0,
         kept=kept,
         offload=offload,
     )
 
 
-def recomputed(this: Run, mode: str, part: Any) -> tuple[Any, Any]:
+def recomputed(run: Run, mode: str, part: Any) -> tuple[Any, Any]:
     """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
-    choice = training.ActivationChoice(this.sequence, checkpointing=mode, selective=selective(this))
+    choice = training.ActivationChoice(run.sequence, checkpointing=mode, selective=selective(run))
     return training_time.recomputed(choice, part)
 
 
-def outcome_numbers(this: Run, pace: Pace, cost: Any) -> dict[str, Any]:
+def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
     """Return the outcomes of time in canonical units; `cost` in micro-dollars per hour."""
     step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
     out = {"step_time": step.seconds, "throughput": step.throughput, "mfu": step.mfu}
-    if this.tokens:
-        duration = this.tokens / step.throughput
+    if run.tokens:
+        duration = run.tokens / step.throughput
         out |= {"duration": duration, "total_cost": duration / 3600 * cost / 1_000_000}
     return out

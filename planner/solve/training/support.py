@@ -16,14 +16,14 @@ GPUs are refused for (Dao-AILab/flash-attention README.md and #720). What is not
 doubt. `sdpa` falls back on what the GPU has."""
 
 
-def refusal(this: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, str, str] | None:
+def refusal(run: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, str, str] | None:
     """Return what keeps a recipe from running on a GPU, None where nothing does: the quantity of the plan that is
     refused, what is needed, and who has it not."""
-    if this.framework == "megatron" and method == "qlora":  # Megatron-Bridge, training/peft: LoRA and DoRA
-        return "method", "a framework that trains qlora", this.framework
+    if run.framework == "megatron" and method == "qlora":  # Megatron-Bridge, training/peft: LoRA and DoRA
+        return "method", "a framework that trains qlora", run.framework
     if gpu.vendor not in VENDORS:
-        return "gpu", f"a framework that runs on {gpu.vendor}", this.framework
-    if this.workload.given["attention"] == "flash" and not _flashes(gpu):
+        return "gpu", f"a framework that runs on {gpu.vendor}", run.framework
+    if run.workload.given["attention"] == "flash" and not _flashes(gpu):
         return "attention", "hardware for flash attention", gpu.id
     return None if computes(gpu, precision) else ("precision", f"hardware for {precision}", gpu.id)
 

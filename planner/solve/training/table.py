@@ -57,23 +57,23 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     telling ones, that stand for all where it is asked which rules a row breaks and by how little (`distinct.py`).
     """
 
-    this = training_workload.run_of(problem, workload)
+    run = training_workload.run_of(problem, workload)
     offers = offers_for(problem, workload)
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
     bounds = bounds_of(workload, problem)
     # optimizers differ in host memory too, which the best of a GPU type is not chosen by
     moved = offloads(workload)
-    found = space(this, fixed, moved or told_apart(problem, workload, "optimizer"))
-    if not len(found.kind) or not gpus:
+    configurations = space(run, fixed, moved or told_apart(problem, workload, "optimizer"))
+    if not len(configurations.kind) or not gpus:
         return empty(workload)
-    ground = TableInputs(problem, workload, this, found, gpus, offers, market_of(problem, workload), bounds)
-    wanted_best = rows == "best" and found.works is not None and not moved
-    order = order_of(problem, workload, this.tokens) if wanted_best else None
-    picked = None if order is None else _picked(ground, order)
+    inputs = TableInputs(problem, workload, run, configurations, gpus, offers, market_of(problem, workload), bounds)
+    wanted_best = rows == "best" and configurations.works is not None and not moved
+    order = order_of(problem, workload, run.tokens) if wanted_best else None
+    picked = None if order is None else _picked(inputs, order)
     if rows == "telling":
-        return _telling(ground)
-    return _made(ground, _fitting(ground, rows == "all"), rows == "all") if picked is None else picked
+        return _telling(inputs)
+    return _made(inputs, _fitting(inputs, rows == "all"), rows == "all") if picked is None else picked
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,44 +105,44 @@ class Placing:
     broken: dict[str, Column] | None = None
 
 
-def _made(this: TableInputs, placing: Placing, thorough: bool) -> Table:
+def _made(inputs: TableInputs, placing: Placing, thorough: bool) -> Table:
     """Return configurations on GPU types, rented and with the numbers of layers that matter, as a table."""
-    return _rows(this, placing, thorough)[0]
+    return _rows(inputs, placing, thorough)[0]
 
 
-def _rows(this: TableInputs, placing: Placing, thorough: bool) -> tuple[Table, Column]:
+def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table, Column]:
     """Return `_made`'s table, and the row of the placing that each of its rows is from."""
     import numpy
 
     clock.look()
-    found, gpus, workload = this.space, this.gpus, this.workload
+    found, gpus, workload = inputs.space, inputs.gpus, inputs.workload
     config, gpu = placing.config, placing.gpu
     layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
     total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
-    placed = place(gpus, this.offers, this.market, gpu, total_gpus, tensor, this.rents)
-    card = cards_of(this.run, found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
+    placed = place(gpus, inputs.offers, inputs.market, gpu, total_gpus, tensor, inputs.rents)
+    card = cards_of(inputs.run, found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
     card = joined(card, placed.per_host, placed.network)
-    base, at = _layers_that_matter(this, placing, card, placed)
+    base, at = _layers_that_matter(inputs, placing, card, placed)
 
     own = placed.row[base]
     config, gpu, above, total_gpus = config[own], gpu[own], placing.above[own], total_gpus[own]
     total = found.bytes[found.start[config] + at] + above
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[base]
-    pace = pace_of(this.run, found, card[base], config, at)
-    outcomes = outcomes_of(this.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
+    pace = pace_of(inputs.run, found, card[base], config, at)
+    outcomes = outcomes_of(inputs.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
-    on_host = column(this.run, found, config, at, placed.per_host[base])
+    on_host = column(inputs.run, found, config, at, placed.per_host[base])
     outcomes["host_memory"] = lambda: on_host
     if on_host.any():
-        pool, sold = placed.pool[base], [this.problem.offers[name] for name, _ in placed.pools]
+        pool, sold = placed.pool[base], [inputs.problem.offers[name] for name, _ in placed.pools]
         rams = numpy.array([ram(offer, 1) for offer in sold], dtype=numpy.int64)[pool]
         singly = numpy.array([offer.gpus if offer.sold_by == "gpu" else 2**31 for offer in sold])[pool]
         times = numpy.maximum(1, numpy.minimum(total_gpus, placed.per_host[base]) // singly)
         known = rams < UNKNOWN_RAM
         broken[f"{workload.name}.host_memory"] = known & (on_host > numpy.where(known, rams, 0) * times)
     if pace is not None:
-        for name, where in refused_of(this.run, found, gpus).items():
+        for name, where in refused_of(inputs.run, found, gpus).items():
             broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
     axes = axes_of(found, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
@@ -164,8 +164,8 @@ def _rows(this: TableInputs, placing: Placing, thorough: bool) -> tuple[Table, C
         considered=int(found.length.sum()) * found.stands_for * len(gpus),
         thorough=thorough,
         filtered=placing.broken,
-        made_by=this.run,
-        defaults=of_run(this.run),
+        made_by=inputs.run,
+        defaults=of_run(inputs.run),
     )
     return table, own
 
@@ -180,35 +180,35 @@ def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
     )
 
 
-def _picked(this: TableInputs, order: CellOrder) -> Table | None:
+def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
     """Return a table of the best of all hardware (`shortlist.py`), with what would be better and breaks least of
     hardware on which nothing keeps every rule; None where that cannot be told."""
     import numpy
 
-    found, gpus = this.space, this.gpus
+    found, gpus = inputs.space, inputs.gpus
     keys = numpy.array([item.gpus << 16 | item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
     known, cell = numpy.unique(keys, return_inverse=True)
     total, tensor = known >> 16, known & 0xFFFF
     every = numpy.tile(numpy.arange(len(gpus)), len(known))
     totals, tensors = numpy.repeat(total, len(gpus)), numpy.repeat(tensor, len(gpus))
-    placed = place(gpus, this.offers, this.market, every, totals, tensors, this.rents)
+    placed = place(gpus, inputs.offers, inputs.market, every, totals, tensors, inputs.rents)
     if not len(placed.row):  # nothing is rented out in this market, or nothing of this size
         return None
     which, gpu = numpy.divmod(placed.row, len(gpus))
     hosts = numpy.stack((gpu, placed.per_host, placed.network), axis=1)
-    columns, column = numpy.unique(hosts if this.market.joined else hosts[:, :1], axis=0, return_inverse=True)
+    columns, column = numpy.unique(hosts if inputs.market.joined else hosts[:, :1], axis=0, return_inverse=True)
     card = columns[:, 0]
     cards = [gpus[place] for place in card.tolist()]
-    reach = [(per_host, network) for _, per_host, network in columns.tolist()] if this.market.joined else []
+    reach = [(per_host, network) for _, per_host, network in columns.tolist()] if inputs.market.joined else []
     placed = replace(placed, row=which * len(cards) + column.reshape(-1))
-    above = _overheads(this.run, cards, total)
-    rents = _rents(this, placed, gpu, total[which], tensor[which])
+    above = _overheads(inputs.run, cards, total)
+    rents = _rents(inputs, placed, gpu, total[which], tensor[which])
     outside: dict[str, Column] = {}
     for rule, bound in order.bounds(ALIKE):
         where = breaks(rents, bound.quantity, bound.operator, bound.value)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
-    these = grid_inputs(this.run, this.workload, found, cards, order, cells, above, placed, outside, reach)
+    these = grid_inputs(inputs.run, inputs.workload, found, cards, order, cells, above, placed, outside, reach)
     if these is None:
         return None
     seen = grids_of(these, cell.reshape(-1))
@@ -223,31 +223,31 @@ def _picked(this: TableInputs, order: CellOrder) -> Table | None:
         column = numpy.searchsorted(card, at)  # any of the GPU type
         over = above[cell.reshape(-1)[config], column]
         fewest = first_that_fits(found, config, these.room[column] - over)
-        return _made(this, Placing(config, at, over, fewest, None, broken), False)
+        return _made(inputs, Placing(config, at, over, fewest, None, broken), False)
 
     pairs = best(these, seen)
     table = made(pairs)
-    fitting = fits(table, broken_by(table, this.problem))
+    fitting = fits(table, broken_by(table, inputs.problem))
     if not len(fitting) or not seen.lacks.any():
         return table
-    ranks = keys_of(table, this.problem)
+    ranks = keys_of(table, inputs.problem)
     chosen = best_row(fitting, ranks.all, table)
-    goals = this.problem.goals[: decisive(this.problem)]
+    goals = inputs.problem.goals[: decisive(inputs.problem)]
     best_values = [int(values[chosen]) for values in ranks.goals[: len(goals)]]
     more = [nearest(these, seen, goals[:depth], best_values[:depth]) for depth in range(1, len(goals) + 1)]
     return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
-def _rents(this: TableInputs, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
+def _rents(inputs: TableInputs, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
     """Return what is rented as a table of what all rows that rent it have alike."""
     import numpy
 
-    power = numpy.array([item.power_w for item in this.gpus], dtype=numpy.int64)
+    power = numpy.array([item.power_w for item in inputs.gpus], dtype=numpy.int64)
     return Table(
-        this.workload,
+        inputs.workload,
         len(gpu),
         {
-            "gpu": Axis(tuple(item.id for item in this.gpus), gpu),
+            "gpu": Axis(tuple(item.id for item in inputs.gpus), gpu),
             "gpus": numbers(total),
             "tensor_parallel": numbers(tensor),
             **placed.axes,
@@ -265,35 +265,35 @@ def _rents(this: TableInputs, placed: Placed, gpu: Column, total: Column, tensor
     )
 
 
-def _telling(this: TableInputs) -> Table:
+def _telling(inputs: TableInputs) -> Table:
     """Return the rows that say which rules are broken, and by how little."""
     import numpy
 
-    found, width = this.space, len(this.gpus)
+    found, width = inputs.space, len(inputs.gpus)
 
     def made(block: Column) -> tuple[Table, Column]:
-        placing = _fitting(this, True, block)
-        table, own = _rows(this, placing, True)
+        placing = _fitting(inputs, True, block)
+        table, own = _rows(inputs, placing, True)
         return table, placing.config[own]
 
-    config, gpu, broken = telling(this.problem, len(found.kind), width, made)
-    every = _fitting(this, True, numpy.unique(config))
+    config, gpu, broken = telling(inputs.problem, len(found.kind), width, made)
+    every = _fitting(inputs, True, numpy.unique(config))
     some = numpy.isin(every.config * width + every.gpu, config * width + gpu)
     stands_for = None if every.stands_for is None else every.stands_for[some]
     kept = Placing(every.config[some], every.gpu[some], every.above[some], every.fewest[some], stands_for, broken)
-    return _made(this, kept, True)
+    return _made(inputs, kept, True)
 
 
-def _fitting(this: TableInputs, everything: bool, some: Column | None = None) -> Placing:
+def _fitting(inputs: TableInputs, everything: bool, some: Column | None = None) -> Placing:
     """Return the configurations on each GPU type, all or `some`: with `everything` also all that fit nowhere."""
     import numpy
 
-    found, gpus = this.space, this.gpus
+    found, gpus = inputs.space, inputs.gpus
     config = numpy.arange(len(found.kind)) if some is None else some
     bounded(len(config) * len(gpus), "configurations and GPU types", 5 * MOST)
     totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout[config]]
-    above = _overheads(this.run, gpus, totals)
-    room = numpy.array([limit_of(item.memory, this.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
+    above = _overheads(inputs.run, gpus, totals)
+    room = numpy.array([limit_of(item.memory, inputs.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
     fewest = numpy.zeros(room.shape, dtype=numpy.int64)
     for rows, sizes in sheets(found, config):
         clock.look()
@@ -309,18 +309,18 @@ def _fitting(this: TableInputs, everything: bool, some: Column | None = None) ->
         keep = numpy.ones_like(fits)
         weights = numpy.full(fits.shape, found.stands_for)
     elif not fits.all():
-        keep, weights = _lightest(this, totals, fits, weights)
+        keep, weights = _lightest(inputs, totals, fits, weights)
     own, gpu = numpy.nonzero(keep)
     return Placing(config[own], gpu, above[keep], fewest[keep], weights[keep])
 
 
-def _lightest(this: TableInputs, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
+def _lightest(inputs: TableInputs, totals: Column, fits: Column, weights: Column) -> tuple[Column, Column]:
     """Return what fits, and of the rest the lightest of each number of GPUs and tensor group on each GPU type: of what
     the GPU computes, where there is any."""
     import numpy
 
-    found = this.space
-    able = (cards_of(this.run, found, this.gpus)[:, :, 0] > 0)[found.kind]
+    found = inputs.space
+    able = (cards_of(inputs.run, found, inputs.gpus)[:, :, 0] > 0)[found.kind]
     tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
     least, _ = lightest_of_all(found)
     keep, weights = fits.copy(), weights.copy()
@@ -335,27 +335,27 @@ def _lightest(this: TableInputs, totals: Column, fits: Column, weights: Column) 
     return keep, weights
 
 
-def _overheads(this: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
+def _overheads(run: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
     """Return the overhead of each configuration on each GPU type, computed once for each number of GPUs."""
     import numpy
 
-    if this.model.architecture is None:
+    if run.model.architecture is None:
         return numpy.zeros((len(totals), len(gpus)), dtype=numpy.int64)
     counts, which = numpy.unique(totals, return_inverse=True)
-    known = [[training_workload.overhead(this, item, int(count)) for item in gpus] for count in counts]
+    known = [[training_workload.overhead(run, item, int(count)) for item in gpus] for count in counts]
     found: Column = numpy.array(known, dtype=numpy.int64).reshape(len(counts), len(gpus))[which.reshape(-1)]
     return found
 
 
-def _layers_that_matter(this: TableInputs, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
+def _layers_that_matter(inputs: TableInputs, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 
     base = placed.row
     own, first = placing.config[base], placing.fewest[base]
-    most = roomiest(this.run, this.space, card, own, first, placed.costs, this.bounds)
+    most = roomiest(inputs.run, inputs.space, card, own, first, placed.costs, inputs.bounds)
     everything = numpy.arange(len(base))
-    two = (first < this.space.length[own]) & (first != most)
+    two = (first < inputs.space.length[own]) & (first != most)
     rows = numpy.concatenate([everything, everything[two]])
     places = numpy.concatenate([most, first[two]])
     order = numpy.lexsort((places, rows))

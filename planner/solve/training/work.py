@@ -33,7 +33,7 @@ def work_at(works: StepWork, config: Column) -> training_time.Work:
 
 
 def works_of(
-    this: Run,
+    run: Run,
     parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
@@ -61,8 +61,8 @@ def works_of(
     shared = []
     for method in methods:
         recipe = next(recipe for recipe in parts.recipes if recipe.method == method)
-        choice = training_workload.choice_of(this, recipe, Layout(1, 1, 1, 1, 1, 0), 1, "none")
-        work = training_step.work_of(this, replace(choice, **arrays), lies["data"], lies["zero"], 1.0, away)
+        choice = training_workload.choice_of(run, recipe, Layout(1, 1, 1, 1, 1, 0), 1, "none")
+        work = training_step.work_of(run, replace(choice, **arrays), lies["data"], lies["zero"], 1.0, away)
         shared.append([numpy.broadcast_to(numpy.asarray(each, dtype=float), pairs.size.shape) for each in work])
     # one sequence is apart: see traces
     kept = numpy.array(

@@ -57,123 +57,123 @@ def run_of(problem: Problem, workload: Workload) -> Run:
     )
 
 
-def accumulation(this: Run, layout: Layout, micro_batch: int) -> int:
+def accumulation(run: Run, layout: Layout, micro_batch: int) -> int:
     """Return how many micro-batches a GPU runs before the optimizer steps."""
-    return max(1, this.global_batch // (layout.data * micro_batch)) if this.global_batch else 1
+    return max(1, run.global_batch // (layout.data * micro_batch)) if run.global_batch else 1
 
 
-def in_flight(this: Run, layout: Layout, micro_batch: int) -> int:
+def in_flight(run: Run, layout: Layout, micro_batch: int) -> int:
     """Return the micro-batches of a step as far as they matter to a stage: 1F1B never holds more than its stages."""
-    rounds = accumulation(this, layout, micro_batch)
+    rounds = accumulation(run, layout, micro_batch)
     most = {"one_f_one_b": layout.pipeline, "interleaved": 2 * layout.pipeline}
-    return min(rounds, most.get(str(this.workload.given["schedule"]), rounds))
+    return min(rounds, most.get(str(run.workload.given["schedule"]), rounds))
 
 
-def selective(this: Run) -> str:
+def selective(run: Run) -> str:
     """Return what selective checkpointing keeps or makes again: what the plan says, or the framework means by it."""
-    return str(this.workload.given.get("selective", training.SELECTIVE.get(this.framework, "products")))
+    return str(run.workload.given.get("selective", training.SELECTIVE.get(run.framework, "products")))
 
 
-def lora_rank(this: Run) -> int:
+def lora_rank(run: Run) -> int:
     """Return the rank of LoRA's adapters."""
-    return number(this.workload, "lora_rank", 0)
+    return number(run.workload, "lora_rank", 0)
 
 
-def targets(this: Run) -> tuple[str, ...] | str:
+def targets(run: Run) -> tuple[str, ...] | str:
     """Return what LoRA adapts: one of the two groups, or projections by name."""
-    said = str(this.workload.given["lora_targets"])
+    said = str(run.workload.given["lora_targets"])
     return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
 
 
-def frozen(this: Run) -> tuple[str, ...]:
+def frozen(run: Run) -> tuple[str, ...]:
     """Return the parts of the model that are not trained."""
-    said = str(this.workload.given["frozen"])
+    said = str(run.workload.given["frozen"])
     return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
 
 
-def states(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
+def states(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
     """Return weights, gradients and optimizer states of one GPU."""
     key = ("states", recipe, layout, accumulate)
-    if key not in this.known:
-        arch = this.model.architecture
+    if key not in run.known:
+        arch = run.model.architecture
         assert arch is not None
-        this.known[key] = training.states(arch, this.model.params, state_choice(this, recipe, layout, accumulate))
-    found: training.States = this.known[key]
+        run.known[key] = training.states(arch, run.model.params, state_choice(run, recipe, layout, accumulate))
+    found: training.States = run.known[key]
     return found
 
 
-def sharder(this: Run, layout: Layout) -> str:
+def sharder(run: Run, layout: Layout) -> str:
     """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP; FSDP1 is
     known as accelerate sets it up."""
-    if this.framework == "transformers" and layout.sharded:
+    if run.framework == "transformers" and layout.sharded:
         return "accelerate"
-    if this.framework == "fsdp" and fsdp_version(this) == 1 and layout.data * layout.context > 1:
+    if run.framework == "fsdp" and fsdp_version(run) == 1 and layout.data * layout.context > 1:
         return "accelerate"
-    return this.framework
+    return run.framework
 
 
-def fsdp_version(this: Run) -> int:
+def fsdp_version(run: Run) -> int:
     """Return which FSDP shards: what the plan says; else 1 in transformers, which is accelerate's own default (1.15,
     utils/dataclasses.py) and holds more, and 2 in fsdp (torchtitan)."""
-    return number(this.workload, "fsdp_version", 1 if this.framework == "transformers" else 2)
+    return number(run.workload, "fsdp_version", 1 if run.framework == "transformers" else 2)
 
 
-def sizes(this: Run) -> Sizes:
+def sizes(run: Run) -> Sizes:
     """Return DeepSpeed's sizes: what the plan says, else the release's defaults or the Trainer's `auto` values."""
     known = DEFAULTS
-    if this.workload.given["deepspeed_sizes"] == "auto" and this.model.architecture is not None:
-        known = automatic(this.model.architecture.hidden)
-    return Sizes(*(number(this.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
+    if run.workload.given["deepspeed_sizes"] == "auto" and run.model.architecture is not None:
+        known = automatic(run.model.architecture.hidden)
+    return Sizes(*(number(run.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
 
 
-def state_choice(this: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
+def state_choice(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
     """Return what the states depend on."""
-    given = this.workload.given
+    given = run.workload.given
     return training.StateChoice(
         method=recipe.method,
         precision=recipe.precision,
         optimizer=recipe.optimizer,
         kernel=str(given["optimizer_kernel"]),
-        framework=sharder(this, layout),
+        framework=sharder(run, layout),
         zero=layout.zero,
         dp=layout.data * layout.context,
         tp=layout.tensor,
         pp=layout.pipeline,
         ep=layout.expert,
-        rank=lora_rank(this),
-        targets=targets(this),
+        rank=lora_rank(run),
+        targets=targets(run),
         adapter_precision=str(given["lora_precision"]),
-        frozen=frozen(this),
+        frozen=frozen(run),
         dpo=given["preference"] == "dpo",
         offload=layout.offload,
         accumulate=accumulate,
         gradient_precision=str(given.get("gradient_precision", "")),
         replicas=layout.replicas,
-        fsdp=fsdp_version(this),
-        sizes=sizes(this),
+        fsdp=fsdp_version(run),
+        sizes=sizes(run),
         overlap=bool(given["overlap_comm"]),
     )
 
 
-def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
+def choice_of(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
     """Return what the activations depend on."""
-    given = this.workload.given
+    given = run.workload.given
     return training.ActivationChoice(
-        sequence=this.sequence,
+        sequence=run.sequence,
         micro_batch=micro_batch,
         precision=recipe.precision,
         method=recipe.method,
         attention=str(given["attention"]),
-        framework=sharder(this, layout),
+        framework=sharder(run, layout),
         checkpointing=mode,
-        selective=selective(this),
+        selective=selective(run),
         loss=str(given["loss"]),
         loss_precision=str(given["loss_precision"]),
-        rank=lora_rank(this),
-        targets=targets(this),
+        rank=lora_rank(run),
+        targets=targets(run),
         dropout=given["lora_dropout"] != 0,
         adapter_precision=str(given["lora_precision"]),
-        frozen=frozen(this),
+        frozen=frozen(run),
         dpo=given["preference"] == "dpo",
         packed=bool(given["packing"]),
         tp=layout.tensor,
@@ -181,41 +181,41 @@ def choice_of(this: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode:
         cp=layout.context,
         ep=layout.expert,
         schedule=str(given["schedule"]),
-        micro_batches=in_flight(this, layout, micro_batch) if layout.pipeline > 1 else 0,
+        micro_batches=in_flight(run, layout, micro_batch) if layout.pipeline > 1 else 0,
         offload=bool(given["offload_activations"]),
     )
 
 
-def points(this: Run, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
+def points(run: Run, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
     """Return the places of a step among which its peak is."""
     key = ("points", choice, again)
-    if key not in this.known:
-        arch = this.model.architecture
+    if key not in run.known:
+        arch = run.model.architecture
         assert arch is not None
-        this.known[key] = training.points(arch, choice, again)
-    found: tuple[training.Point, ...] = this.known[key]
+        run.known[key] = training.points(arch, choice, again)
+    found: tuple[training.Point, ...] = run.known[key]
     return found
 
 
-def overhead(this: Run, gpu: Gpu, gpus: int) -> int:
+def overhead(run: Run, gpu: Gpu, gpus: int) -> int:
     """Return what no tensor of the program accounts for."""
-    return training.overhead(gpu, this.framework, gpus)
+    return training.overhead(gpu, run.framework, gpus)
 
 
 def memory(
-    this: Run, gpu: Gpu, recipe: Recipe, layout: Layout, micro_batch: int, mode: str, again: int
+    run: Run, gpu: Gpu, recipe: Recipe, layout: Layout, micro_batch: int, mode: str, again: int
 ) -> training.TrainingMemory:
     """Return the memory of the fullest GPU at each moment of a step, by part."""
-    model = this.model
+    model = run.model
     if model.architecture is None:
         found = rule_of_thumb.training(model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer)
         share = layout.tensor * layout.pipeline
         parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in found.items()}
         return training.TrainingMemory(parts, parts, "backward_end", {}, ("rule of thumb",))
-    own = states(this, recipe, layout, accumulation(this, layout, micro_batch) > 1)
-    places = points(this, choice_of(this, recipe, layout, micro_batch, mode), again)
-    above = overhead(this, gpu, layout.gpus)
-    spare = training.spare(this.framework, this.confidence)
+    own = states(run, recipe, layout, accumulation(run, layout, micro_batch) > 1)
+    places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
+    above = overhead(run, gpu, layout.gpus)
+    spare = training.spare(run.framework, run.confidence)
     return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
