@@ -267,7 +267,7 @@ def pool_rows(truth: Truth) -> Iterable[Comparison]:
             arch = None if "unknown" in row else truth.model(row).architecture
             found = truth.profile(row)
             factor = inference.towers(arch, found) if arch else KIMI_TOWERS if "Kimi" in row["model"] else Fraction(1)
-            kept = inference.static_free(found, truth.catalog.gpus[row["gpu"]], row.get("tp", 1), factor)
+            kept = inference.static_free(found, truth.catalog.gpus[row["gpu"]], row.get("tp", 1), towers=factor)
             predicted = measured["free_after_gib"] - measured["free_before_gib"] * float(kept)
         elif row["engine"] == "tensorrt_llm" and "available_gib" in measured and share:
             predicted = measured["available_gib"] * share

@@ -111,7 +111,7 @@ def test_sglang_keeps_more_free_for_an_encoder() -> None:
     factor = inference.towers(arch("moonshotai/Kimi-K2.5"), found)
     assert float(factor) == pytest.approx(0.91, abs=0.02)
     card = CATALOG.gpus["h100_sxm"]
-    assert inference.static_free(found, card, 1, factor) > inference.static_free(found, card, 1)
+    assert inference.static_free(found, card, 1, towers=factor) > inference.static_free(found, card, 1)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,10 @@ def test_sglang_keeps_more_free_for_an_encoder() -> None:
         ("0.5.6", "h100_sxm", 1, "0.835"),
         ("0.5.6", "h100_sxm", 8, "0.818"),
         ("0.5.6", "l40s", 4, "0.837"),
+        ("0.5.12", "h100_sxm", 1, "0.83"),  # 464 MiB for 58 graphs of prefill chunks
+        ("0.5.16", "rtx_4090", 1, "0.833"),
+        ("0.5.23", "rtx_4090", 1, "0.704"),  # chunks of 4096 there
+        ("0.5.12", "mi300x", 8, "0.862"),
     ],
 )
 def test_sglang_fills_by_the_rules_of_its_release(version: str, gpu: str, ranks: int, share: str) -> None:
@@ -150,3 +154,13 @@ def test_a_config_gives_the_tower_of_the_catalog(tmp_path: Path) -> None:
     found = model.architecture
     assert found is not None and found.vision is not None and row is not None
     assert replace(found.vision, source=row.source) == row
+
+
+def test_sglang_keeps_more_free_where_ranks_have_sequences_of_their_own() -> None:
+    """4.5 MiB for each of 512 sequences and rank, no graphs of prefill chunks (server_args.py)."""
+    gpu, mixers = CATALOG.gpus["h100_sxm"], frozenset({"mla"})
+    found = inference.profile(CATALOG.engines["sglang"], "0.5.12", gpu, mixers=mixers)
+    one, own = (inference.static_free(found, gpu, 8, own=own) for own in (1, 8))
+    assert (own - one) * gpu.device_memory == pytest.approx((512 * 8 * 4.5 - 1536) * 2**20, abs=2**26)
+    sparse = inference.profile(CATALOG.engines["sglang"], "0.5.12", gpu, mixers=mixers | {"sparse"})
+    assert sparse.prefill_graphs == 0

@@ -307,6 +307,10 @@ def _release(row: Row) -> Release:
         compressed_pool=row.get("compressed_pool") or "",
         scores_kept_on=_texts(row, "scores_kept_on"),
         outputs_by_sequence=bool(row.get("outputs_by_sequence")),
+        prefill_graphs=tuple((int(below), int(kept)) for below, kept in row.get("prefill_graphs") or ()),
+        prefill_graphs_latent=int(row.get("prefill_graphs_latent") or 0),
+        prefill_graphs_never=_texts(row, "prefill_graphs_never"),
+        graph_batches=tuple((int(below), int(few), int(many)) for below, few, many in row.get("graph_batches") or ()),
     )
 
 

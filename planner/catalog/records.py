@@ -241,8 +241,10 @@ class Release:
     on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability), and for
     models with one of `falls_back_mixers`, it behaves as the release of the second. Ranks that communicate make
     `communicator_bytes` beside the context. llama.cpp keeps attention's scores on GPUs of the vendors `scores_kept_on`,
-    and computes logits for each token of a batch or `outputs_by_sequence`. Fused experts take
-    `expert_tokens` at a time, all of them where it is zero.
+    and computes logits for each token of a batch or `outputs_by_sequence`. SGLang keeps `prefill_graphs` (GPUs below so
+    many GiB, MiB) beside the reserve, one figure for latent attention, none for mixers of `prefill_graphs_never`; its
+    decode graphs go up to `graph_batches` (GPUs below so many GiB, sequences, and from four ranks on). Fused experts
+    take `expert_tokens` at a time, all of them where it is zero.
     """
 
     since: tuple[int, ...]
@@ -291,6 +293,10 @@ class Release:
     compressed_pool: str = ""
     scores_kept_on: tuple[str, ...] = ()
     outputs_by_sequence: bool = False
+    prefill_graphs: tuple[tuple[int, int], ...] = ()
+    prefill_graphs_latent: int = 0
+    prefill_graphs_never: tuple[str, ...] = ()
+    graph_batches: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,15 @@ from planner.physics.inference.memory import (
 )
 from planner.physics.inference.paging import pages
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
-from planner.physics.inference.support import lacks, met_by_cache, met_by_gpu, met_by_split, met_by_weights, reason
+from planner.physics.inference.support import (
+    lacks,
+    met_by_cache,
+    met_by_gpu,
+    met_by_split,
+    met_by_weights,
+    reason,
+    sparse,
+)
 from planner.physics.inference.vision import images, towers
 from planner.physics.inference.weights import (
     Pieces,
@@ -149,6 +157,7 @@ __all__ = [
     "rope_cache",
     "runs_on",
     "sequences",
+    "sparse",
     "state_bytes",
     "static_free",
     "towers",

@@ -182,6 +182,7 @@ def parts(
             towers=towers(model.arch, found),
             exchange=exchange(model.arch, found, ranks if split.expert > 1 else 1),
             graphs=captured,
+            own=ranks,
         )
     sizes = (weights, cache, forward, sampler, rest)
     extra = margin(found, confidence, *sizes, fixed(found, gpu, tp, pp)) if confidence else 0

@@ -22,6 +22,9 @@ LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
 
 
+MANY: Final = 300
+"""Sequences of a graph beyond which SGLang keeps half as much again for data-parallel attention."""
+
 LARGEST: Final = 160
 """Multiprocessors taken where a GPU's are not known."""
 
@@ -72,6 +75,8 @@ class Profile:
     compressed_pool: str = ""
     fused: bool = True
     outputs_by_sequence: bool = False
+    prefill_graphs: int = 0
+    graph_batches: tuple[tuple[int, int, int], ...] = ()
 
     def __hash__(self) -> int:
         # Profiles of one workload differ in few figures; to hash the fractions among them takes longer than to compare.
@@ -154,23 +159,41 @@ def graph_sizes(row: Release, sequences: int, batched: int) -> tuple[int, int]:
     )
 
 
-def kept_free(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
+def prefill_graphs(row: Release, gpu: Gpu | None, mixers: frozenset[str]) -> int:
+    """MiB that SGLang keeps free for graphs of its prefill chunks: on CUDA alone, not for every mixer."""
+    if gpu is None or gpu.vendor != "nvidia" or mixers & set(row.prefill_graphs_never):
+        return 0
+    if row.prefill_graphs and "mla" in mixers:
+        return row.prefill_graphs_latent
+    return next((kept for below, kept in row.prefill_graphs if gpu.device_memory < below * GIB), 0)
+
+
+def kept_free(profile: Profile, gpu: Gpu, ranks: int, own: int = 1, plain: bool = True) -> Fraction:
     """The share of a GPU that SGLang keeps free for activations and graphs on each of so many ranks.
 
-    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there.
+    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there. Ranks with sequences of
+    their `own` keep 3 MiB for each sequence of the largest graph and rank, 4.5 beyond 300, and have no prefill graphs;
+    nor has what is not `plain`: images, or several stages.
     """
     if profile.share_set or not (profile.shares or profile.reserves):
         return 1 - profile.utilization
     if profile.shares and (gpu.device_memory <= 80 * GIB or not profile.reserves):
         return 1 - next((share for at, share in profile.shares if at >= ranks), profile.shares[-1][1])
     fixed, each, four = next(kept for below, *kept in profile.reserves if gpu.device_memory < below * GIB)
-    kept = Fraction((fixed + each * ranks + (four if ranks >= 4 else 0)) * 2**20, gpu.device_memory)
+    size = fixed + each * ranks + (four if ranks >= 4 else 0)
+    if own > 1:
+        sizes = (kept[ranks >= 4] for below, *kept in profile.graph_batches if gpu.device_memory < below * GIB)
+        batch = next(sizes, 0)
+        size += batch * own * (9 if batch > MANY else 6) // 2
+    elif plain:
+        size += profile.prefill_graphs
+    kept = Fraction(size * 2**20, gpu.device_memory)
     return 1 - Fraction(round(1000 * (1 - kept)), 1000)
 
 
-def utilization(profile: Profile, gpu: Gpu, ranks: int) -> Fraction:
+def utilization(profile: Profile, gpu: Gpu, ranks: int, own: int = 1, plain: bool = True) -> Fraction:
     """The share of a GPU that the engine takes on each of so many ranks: what was set, or what it takes by itself."""
-    return 1 - kept_free(profile, gpu, ranks) if profile.budget == "static" else profile.utilization
+    return 1 - kept_free(profile, gpu, ranks, own, plain) if profile.budget == "static" else profile.utilization
 
 
 def threads(gpu: Gpu | None) -> int:
@@ -289,4 +312,6 @@ def profile(
         compressed_pool=row.compressed_pool,
         fused=narrow_cache or (gpu.vendor if gpu is not None else "nvidia") not in row.scores_kept_on,
         outputs_by_sequence=row.outputs_by_sequence,
+        prefill_graphs=0 if adapters or eager else prefill_graphs(row, gpu, mixers),
+        graph_batches=row.graph_batches,
     )

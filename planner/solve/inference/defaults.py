@@ -25,8 +25,11 @@ def of_service(this: Service, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
         return profile_of(this, gpus[str(choice["gpu"])])
 
     def utilization(choice: Mapping[str, Value]) -> Value:
-        ranks = whole_number(choice, "tensor_parallel") * whole_number(choice, "pipeline_parallel")
-        return inference.utilization(profile(choice), gpus[str(choice["gpu"])], ranks)
+        tensor, stages = (whole_number(choice, name) for name in ("tensor_parallel", "pipeline_parallel"))
+        found, arch = profile(choice), this.model.architecture
+        plain = stages == 1 and (arch is None or inference.towers(arch, found) == 1)
+        own = tensor if this.by_sequence else 1
+        return inference.utilization(found, gpus[str(choice["gpu"])], tensor * stages, own, plain)
 
     split = ("gpu", "tensor_parallel", "pipeline_parallel")
     return unmentioned(

@@ -276,6 +276,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
         towers=_towers(this, gpu),
         exchange=_exchange(this, split, gpu),
         graphs=_graphs(this, split, profile_of(this, gpu)),
+        own=this.sharers(split),
     )
 
 

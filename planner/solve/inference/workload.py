@@ -161,9 +161,10 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
 
 
 def _mixers(model: Model) -> frozenset[str]:
-    """Return the kinds of the model's mixers."""
+    """Return the kinds of the model's mixers, and "sparse" where attention has an indexer."""
     groups = model.architecture.groups if model.architecture is not None else ()
-    return frozenset(str(group.mixer.get("kind")) for group in groups)
+    kinds = frozenset(str(group.mixer.get("kind")) for group in groups)
+    return kinds | {"sparse"} if inference.sparse(model.architecture) else kinds
 
 
 def _narrow_cache(this: Service) -> bool:
