@@ -1,12 +1,15 @@
-"""Memory, time, quality and price against published and measured figures."""
+"""Memory, time and quality against published and measured figures."""
 
 from fractions import Fraction
 
 import pytest
 
-from planner.catalog.records import Architecture, Engine, Format, Layers, Offer, Recovery, Release
-from planner.physics import inference, price, quality, rule_of_thumb, time, training
+from planner.catalog.load import load as load_catalog
+from planner.catalog.records import Architecture, Engine, Format, Layers, Recovery, Release
+from planner.language.schema import QUANTITIES
+from planner.physics import inference, quality, rule_of_thumb, time, training
 from planner.physics.architecture import parameters, tensors
+from planner.physics.optimizer_states import OPTIMIZERS
 
 LLAMA8 = {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}
 MLA = {"kind": "mla", "heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512}
@@ -269,7 +272,18 @@ def test_time():
     assert time.training_step(10**9, 1000, 1000, None, 10**14, recomputed=1.0) == pytest.approx(plain * 4 / 3)
 
 
-def test_quality_and_price():
+def test_every_optimizer_has_a_row_and_what_its_step_needs() -> None:
+    """A word of the language without a row of the table, or whose step nobody counted, would be free."""
+    words = {word for row in QUANTITIES if row.name == "optimizer" for word in row.words}
+    assert set(OPTIMIZERS) == words
+    arch = load_catalog()[0].models["meta-llama/Llama-3.1-8B"].architecture
+    assert arch is not None
+    for optimizer in words:
+        assert training.states(arch, 8 * 10**9, training.StateChoice("full", "bf16", optimizer)).gradients > 0
+        assert rule_of_thumb.training(10**9, Fraction(2), optimizer)["gradients"] == 2 * 10**9
+
+
+def test_quality():
     rows = [
         Recovery("a", "weights", "fp8", "meta-llama/Llama-3-8B", "", "", "", Fraction(99, 100), ""),
         Recovery("b", "weights", "fp8", "Qwen/Qwen3-8B", "", "", "", Fraction(9, 10), ""),
@@ -281,9 +295,6 @@ def test_quality_and_price():
     above = [Recovery("a", "weights", "nf4", "LLaMA", "", "ptq", "MMLU", Fraction(10019, 10000), "")]
     for model in ("meta-llama/Llama-3.1-8B", "google/gemma-2-9b"):
         assert quality.recovery(above, "nf4", "weights", model, "ptq")[0] == 1
-    offer = Offer("o", "p", "i", "r", "h100", 8, 10, None, "instance", False, "", "")
-    assert price.hourly(offer, 9) == (2, 20)
-    assert price.hourly(offer, 9, "spot") is None
 
 
 def test_a_gguf_file_without_measurements_takes_those_of_its_block():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil
 
-STATES = {"sgd": 0, "sgd_momentum": 1, "lion": 1, "muon": 1, "adafactor": 0}
+from planner.physics.optimizer_states import OPTIMIZERS
 
 
 def inference(params: int, bytes_per_param: Fraction) -> dict[str, int]:
@@ -21,5 +21,5 @@ def training(params: int, bytes_per_param: Fraction, optimizer: str = "adamw") -
         "weights": ceil(weights),
         "activations": ceil(weights / 5),
         "gradients": ceil(weights),
-        "optimizer": ceil(STATES.get(optimizer, 2) * weights),
+        "optimizer": ceil(OPTIMIZERS[optimizer].thumb * weights),
     }

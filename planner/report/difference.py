@@ -9,7 +9,7 @@ from typing import Any
 
 from planner.diagnostics.shown import cleaned, json_text
 from planner.lock.compare import Change, Compared, Difference
-from planner.report import figures
+from planner.report import figures, phrases
 from planner.report.markdown import code, table, text
 
 BYTES = frozenset({"usable", "total", "weights", "kv_cache", "activations", "logits", "overhead", "margin",
@@ -46,7 +46,8 @@ def headline(item: Difference) -> str:
     """Return the whole difference in one line."""
     before, after = item.cost.before, item.cost.after
     if item.after.outcome == "infeasible":
-        return f"{item.plan}: nothing fits; {', '.join(item.after.conflict)} cannot all be satisfied"
+        rules = item.after.conflict
+        return f"{item.plan}: nothing fits; {phrases.unsatisfied(', '.join(rules), len(rules))}"
     said = f"{figures.hourly(after)}, {figures.monthly(after)}"
     if not item.changed:
         return f"{item.plan}: nothing changed against {item.against} ({said})"

@@ -41,7 +41,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     body = [_tag("h1", title)]
     if view.outcome == "infeasible":
         for part in phrases.sets(view.conflict):
-            body.append(_tag("p", f"Nothing fits. {phrases.unsatisfied(len(part))}.", "bad"))
+            body.append(_tag("p", f"Nothing fits. {phrases.conflicting(len(part))}.", "bad"))
             rows = [(item.rule, item.text, " or ".join(item.remedies)) for item in part]
             body.append(_table(("rule", "why", "to fit, any one of"), rows))
         body += _searched(view)

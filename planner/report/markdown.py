@@ -34,7 +34,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     out = [f"## {text(title)}", ""]
     if view.outcome == "infeasible":
         for place, part in enumerate(phrases.sets(view.conflict)):
-            out += [*([""] if place else []), f"**Nothing fits.** {phrases.unsatisfied(len(part))}:", ""]
+            out += [*([""] if place else []), f"**Nothing fits.** {phrases.conflicting(len(part))}:", ""]
             rows = [(code(item.rule), text(item.text), text(" or ".join(item.remedies))) for item in part]
             out += table(("rule", "why", "to fit, any one of"), rows)
     else:

@@ -39,9 +39,8 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
 def _kept(rules: list[str]) -> str:
     """Return that some rules cannot be satisfied, together where they are several."""
     named = [f"`{rule}`" for rule in rules]
-    if len(named) == 1:
-        return f"{named[0]} cannot be satisfied"
-    return f"{', '.join(named[:-1])} and {named[-1]} cannot all be satisfied"
+    joined = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return phrases.unsatisfied(joined, len(named))
 
 
 def spans(problem: Problem) -> dict[str, Span]:

@@ -73,9 +73,14 @@ SEQUENCES = "max_sequences"
 WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than", "!=": "other than", "==": "", "=": ""}
 
 
-def unsatisfied(count: int) -> str:
-    """Return that so many constraints of a conflict cannot be satisfied."""
-    return "These constraints cannot all be satisfied" if count > 1 else "This constraint cannot be satisfied"
+def unsatisfied(subject: str, count: int) -> str:
+    """Return that the constraints of a conflict, so many, cannot be satisfied: all text of an infeasible answer."""
+    return f"{subject} cannot all be satisfied" if count > 1 else f"{subject} cannot be satisfied"
+
+
+def conflicting(count: int) -> str:
+    """Return the headline of a conflict that lists its constraints."""
+    return unsatisfied("These constraints" if count > 1 else "This constraint", count)
 
 
 def moment(name: str) -> str:
@@ -225,7 +230,7 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     if item.relax_to is not None and not remedies:
         remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
     if item.has is None:
-        return Fault(item.rule, "cannot be satisfied", tuple(remedies))
+        return Fault(item.rule, unsatisfied("", 1).strip(), tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
         return Fault(item.rule, has, tuple(remedies))
     return Fault(item.rule, f"must be {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))

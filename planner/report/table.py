@@ -37,7 +37,7 @@ def layout(view: Sheet, width: int, colour: bool = False, rows: int = REJECTED) 
 def _infeasible(view: Sheet, width: int) -> list[Line]:
     out: list[Line] = []
     for place, part in enumerate(phrases.sets(view.conflict)):
-        out.append((("" if place else "Nothing fits. ", "bold red"), (f"{phrases.unsatisfied(len(part))}:", "bold")))
+        out.append((("" if place else "Nothing fits. ", "bold red"), (f"{phrases.conflicting(len(part))}:", "bold")))
         for item in part:
             out.append((("  ", ""), (item.rule, "bold")))
             out += prose("", item.text, width, 4)

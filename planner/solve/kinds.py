@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.classes import alike, renamed
+from planner.solve.parallelism import Fault
 from planner.solve.rent.rental import market_of, offers_listed
 from planner.solve.stated import fractional, one_of
-from planner.solve.structure import Fault, service_faults, training_faults
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -82,6 +82,7 @@ class _Inference:
         return search_limits(workload)
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+        from planner.solve.inference.parallelism import service_faults
         from planner.solve.inference.space import every_split
         from planner.solve.inference.workload import service
 
@@ -125,6 +126,7 @@ class _Training:
         return search_limits(workload)
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
+        from planner.solve.training.parallelism import training_faults
         from planner.solve.training.space import every_layout
         from planner.solve.training.workload import run_of
 

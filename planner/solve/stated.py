@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from planner.language.defaults import STATED
 from planner.language.problem import Value, Workload
-from planner.solve.structure import Fault
+from planner.solve.parallelism import Fault
 
 
 def number(workload: Workload, name: str, default: int) -> int:

@@ -13,9 +13,9 @@ from planner.solve.candidate import Candidate
 from planner.solve.judging import Unknown
 from planner.solve.kinds import judge
 from planner.solve.objective import PACE, RENTED, goal_value, ties
+from planner.solve.parallelism import divides
 from planner.solve.rent.sharing import broken_together, instances, settle_costs
 from planner.solve.rules import holds_together, speaks_of
-from planner.solve.structure import divides
 from planner.solve.training import space as training_space
 
 

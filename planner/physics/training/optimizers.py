@@ -1,18 +1,17 @@
-"""What optimizers keep for each parameter, what they need in a step, and how much of a model is trained.
+"""Bytes of an optimizer's states, what it needs in a step, and how much of a model is trained.
 
-torch.optim (2.13) keeps states in the parameter's type; Adafactor is that of transformers (5.23), Lion lion-pytorch's
-(0.2.5; bitsandbytes' keeps fp32 states, also of 16-bit weights), 8-bit AdamW bitsandbytes' (0.50).
+What each keeps for a parameter stands in planner/physics/optimizer_states.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from planner.catalog.records import Architecture
 from planner.physics.architecture import kind, layer_parameters
+from planner.physics.optimizer_states import OPTIMIZERS
 from planner.physics.training.families import family
 from planner.physics.training.layers import layer
 from planner.physics.training.pipeline import stage_runs
@@ -21,21 +20,10 @@ from planner.physics.training.recipe import recipe_for, share
 if TYPE_CHECKING:
     from planner.physics.training.choice import StateChoice
 
-# Optimizer -> states in their own type for each parameter, and bytes besides.
-STATES: Final[dict[str, tuple[int, Fraction]]] = {
-    "sgd": (0, Fraction(0)),
-    "sgd_momentum": (1, Fraction(0)),
-    "adam": (2, Fraction(0)),
-    "adamw": (2, Fraction(0)),
-    "adamw_8bit": (0, 2 + 2 * Fraction(4, 256)),
-    "paged_adamw_8bit": (0, Fraction(0)),
-    "adafactor": (0, Fraction(0)),
-    "lion": (1, Fraction(0)),
-    "muon": (1, Fraction(0)),
-}
-"""8-bit states hold an fp32 maximum for each block of 256 (bitsandbytes, optim/optimizer.py); paged ones may leave."""
 SMALLEST: Final = 512
 """The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
+IN_PLACE: Final = ("sgd", "sgd_momentum", "adamw_8bit", "paged_adamw_8bit")
+"""The optimizers whose step needs nothing beside the states."""
 LIMIT: Final = 1024
 """Answers kept about architectures seen lately."""
 
@@ -112,8 +100,8 @@ def optimizer_bytes(
         # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
         rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
         return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
-    own, besides = STATES[optimizer]
-    total = trained * own * item + (ceil(trained * besides) if besides else 0)
+    kept = OPTIMIZERS[optimizer]
+    total = trained * kept.own * item + (ceil(trained * kept.besides) if kept.besides else 0)
     if choice.kernel == "fused" and optimizer in ("adam", "adamw") and choice.framework == "transformers":
         total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
     if optimizer == "muon" and not adapters:
@@ -205,4 +193,6 @@ def step_bytes(
             return gradient_item * trained
         if choice.kernel == "for_loop":
             return 0 if adapters else 2 * item * largest(arch, choice.tp)
+        return 0
+    assert optimizer in IN_PLACE, optimizer
     return 0

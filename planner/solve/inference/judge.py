@@ -16,12 +16,13 @@ from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.defaults import of_service
+from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.parallelism import SPLIT, Split, divides
 from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
-from planner.solve.structure import SPLIT, Split, divides, service_faults
 
 
 def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) -> Candidate:

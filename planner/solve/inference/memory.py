@@ -13,8 +13,8 @@ from planner.physics.inference import Profile
 from planner.solve.columns.steps import UNKNOWN
 from planner.solve.inference import layerwise
 from planner.solve.inference.workload import Form, Service, profile_of, sixteen_bit
+from planner.solve.parallelism import Split
 from planner.solve.stated import number
-from planner.solve.structure import Split
 
 RECURRENT = frozenset({"gdn", "mamba1", "mamba2", "lightning", "shortconv"})
 """Mixers with a state for each sequence."""

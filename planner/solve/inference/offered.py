@@ -7,10 +7,11 @@ from fractions import Fraction
 
 from planner.language.problem import Value
 from planner.solve.inference import layerwise
+from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
 from planner.solve.inference.workload import Service
+from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
-from planner.solve.structure import SPLIT, Fault, Split, divides, service_faults
 
 
 def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from planner.record import dataclass
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.workload import Form
-from planner.solve.structure import Split
+from planner.solve.parallelism import Split
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog

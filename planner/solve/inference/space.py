@@ -9,9 +9,10 @@ from planner.language.defaults import STATED
 from planner.language.problem import Value, Workload
 from planner.solve.inference import layerwise
 from planner.solve.inference.memory import layer_bytes
+from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
+from planner.solve.parallelism import Split, divides, experts_of, layers_of
 from planner.solve.stated import counts
-from planner.solve.structure import Split, divides, experts_of, layers_of, service_faults
 
 GPUS_UNSAID = 64
 """The most GPUs of a service whose plan does not say `gpus`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.records import Engine, Format, Gpu, Lack
 from planner.physics import inference
 from planner.solve.inference.workload import Form, Service, weight_formats
-from planner.solve.structure import Split
+from planner.solve.parallelism import Split
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column

@@ -26,10 +26,10 @@ from planner.solve.inference.paces import Paces, needed
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.objective import quantity_of
+from planner.solve.parallelism import Split, divides
 from planner.solve.rent.placement import place
 from planner.solve.rent.rental import any_price, market_of, offers_for
 from planner.solve.rules import reads
-from planner.solve.structure import Split, divides
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column

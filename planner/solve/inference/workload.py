@@ -19,9 +19,9 @@ from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.inference import layerwise
+from planner.solve.parallelism import Split
 from planner.solve.rent.rental import largest_hosts
 from planner.solve.stated import number
-from planner.solve.structure import Split
 
 
 @dataclass(frozen=True, slots=True)

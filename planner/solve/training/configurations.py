@@ -17,7 +17,7 @@ from planner.physics.training import table as physics
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.size import bounded
-from planner.solve.structure import Layout
+from planner.solve.parallelism import Layout
 from planner.solve.training import space as training_space
 from planner.solve.training import workload as training_workload
 from planner.solve.training.parts import ConfigurationParts, Pairs, Shape

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def of_run(run: Run) -> dict[str, Default]:
     """Return what a training's framework and its layout leave no choice about."""
     from planner.physics.training import StateChoice, gradient_format
-    from planner.solve.structure import Layout
+    from planner.solve.parallelism import Layout
     from planner.solve.training.workload import fsdp_version, selective, sharder, sizes
 
     adapters = str(run.workload.given["lora_precision"])

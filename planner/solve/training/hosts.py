@@ -8,7 +8,7 @@ from planner.catalog.records import Offer
 from planner.language.problem import Workload
 from planner.physics import training
 from planner.solve import stated
-from planner.solve.structure import Layout
+from planner.solve.parallelism import Layout
 from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations, recipe_at
 from planner.solve.training.workload import Recipe, Run

@@ -13,14 +13,15 @@ from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import values
 from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.parallelism import Layout
 from planner.solve.rent.rental import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
-from planner.solve.structure import Layout, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
 from planner.solve.training import workload as training_workload
 from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory, ram
+from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import Recipe, Run
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.language.problem import Value
+from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
-from planner.solve.structure import Fault, Layout, batch_faults, checkpointing_faults, training_faults
+from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
 from planner.solve.training.workload import Recipe, Run
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.language.problem import Workload
+from planner.solve.parallelism import Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
-from planner.solve.structure import Layout, batch_faults, checkpointing_faults, experts_of, layers_of, training_faults
+from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.workload import Recipe, Run
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)

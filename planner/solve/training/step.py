@@ -6,7 +6,7 @@ from typing import Any
 
 from planner.physics import training, training_time
 from planner.record import dataclass
-from planner.solve.structure import Layout
+from planner.solve.parallelism import Layout
 from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, targets
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.physics import training_time
-from planner.solve.structure import Layout
+from planner.solve.parallelism import Layout
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
 from planner.solve.training.workload import Run

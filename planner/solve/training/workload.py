@@ -15,8 +15,8 @@ from planner.physics import rule_of_thumb, training
 from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
 from planner.physics.training.moments import PARTS
 from planner.record import dataclass
+from planner.solve.parallelism import Layout
 from planner.solve.stated import number
-from planner.solve.structure import Layout
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""What each optimizer keeps for a parameter: the one table, of which the rule of thumb reads the first column.
+
+torch.optim (2.13) keeps states in the parameter's type; Adafactor is that of transformers (5.23), Lion lion-pytorch's
+(0.2.5; bitsandbytes' keeps fp32 states, also of 16-bit weights), 8-bit AdamW bitsandbytes' (0.50).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+
+class Kept(NamedTuple):
+    """What is kept for each trained parameter.
+
+    Attributes:
+        thumb: Numbers in the weights' format, as the rule of thumb counts them (Adam keeps two).
+        own: Numbers in the parameter's own type.
+        besides: Bytes besides.
+
+    """
+
+    thumb: int
+    own: int
+    besides: Fraction = Fraction(0)
+
+
+OPTIMIZERS: Final = {
+    "sgd": Kept(0, 0),
+    "sgd_momentum": Kept(1, 1),
+    "adam": Kept(2, 2),
+    "adamw": Kept(2, 2),
+    "adamw_8bit": Kept(2, 0, 2 + 2 * Fraction(4, 256)),  # an fp32 maximum for each block of 256 (optim/optimizer.py)
+    "paged_adamw_8bit": Kept(2, 0),  # its states may leave the GPU
+    "adafactor": Kept(0, 0),  # rows and columns of matrices, counted by architecture (training/optimizers.py)
+    "lion": Kept(1, 1),
+    "muon": Kept(1, 1),
+}
+"""By its word in plans (`planner/language/schema.py`); what a step needs besides is in training/optimizers.py."""

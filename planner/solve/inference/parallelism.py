@@ -1,0 +1,28 @@
+"""What engines cannot split: the rules of structure of a replica, for the search and for `check` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from planner.catalog.records import Model
+from planner.solve.parallelism import Fault, Split, common_faults
+
+
+def service_faults(model: Model, split: Split, one_host: bool = False) -> Iterator[Fault]:
+    """Yield the rules that a replica's split breaks, but for the heads' (`divides`), which a table of candidates keeps
+    as a rule of its own.
+
+    Experts are split over the ranks of tensor parallelism (vLLM's `enable_expert_parallel`, SGLang's `ep_size`). Hosts
+    have whole stages, or stages whole hosts; an engine of `one_host` is one process.
+    """
+    yield from common_faults(model, split.pipeline, split.expert)
+    if one_host and split.nodes > 1:
+        yield Fault("nodes", "1, the engine's one process", Fraction(split.nodes))
+    elif split.gpus % split.nodes:
+        yield Fault("nodes", f"a divisor of the {split.gpus} GPUs of a replica", Fraction(split.nodes))
+    elif split.per_node % split.tensor and split.tensor % split.per_node:
+        needs = f"a multiple or divisor of pipeline_parallel = {split.pipeline}"
+        yield Fault("nodes", needs, Fraction(split.nodes))
+    if split.tensor % split.expert:
+        yield Fault("expert_parallel", f"a divisor of tensor_parallel = {split.tensor}", Fraction(split.expert))

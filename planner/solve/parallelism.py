@@ -1,0 +1,113 @@
+"""How a workload lies on GPUs, and what any split of a model must keep, whatever hardware and formats are chosen.
+
+What an engine or a framework adds to these rules stands in `inference/parallelism.py` and `training/parallelism.py`.
+The search asks them of every split that it enumerates, and judging one choice (of a lock, say) asks the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from planner.catalog.records import Model
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How one replica of a service lies on its GPUs, as many on each of its `nodes`."""
+
+    tensor: int
+    pipeline: int
+    expert: int = 1
+    nodes: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica; experts are split inside them."""
+        return self.tensor * self.pipeline
+
+    @property
+    def per_node(self) -> int:
+        """GPUs of a replica on each of its hosts."""
+        return self.gpus // self.nodes
+
+
+SPLIT = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "nodes")
+"""The decisions that are a split, in the order of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a training step lies on GPUs."""
+
+    data: int
+    tensor: int
+    pipeline: int
+    context: int
+    expert: int
+    zero: int
+    offload: str = "none"
+    replicas: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the workload; experts are split inside them."""
+        return self.data * self.tensor * self.pipeline * self.context
+
+    @property
+    def sharded(self) -> bool:
+        """Whether gradients, or weights too, are split among copies."""
+        return self.zero >= 2 and self.data * self.context > 1
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, bool]:
+        """What activations, and states before they are divided, depend on: tensor, pipeline, context and expert
+        parallelism, and whether copies are sharded."""
+        return self.tensor, self.pipeline, self.context, self.expert, self.sharded
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A rule of structure that a choice breaks: the quantity, what it would have to be, and what it is."""
+
+    quantity: str
+    needs: str
+    has: Fraction | str
+
+
+def layers_of(model: Model) -> int | None:
+    """Return how many layers a model has; None where only its parameters are known."""
+    return model.architecture.layers if model.architecture else None
+
+
+def experts_of(model: Model) -> int | None:
+    """Return the most experts that a layer of a model has, 0 for a dense one; None where only its parameters are
+    known."""
+    if model.architecture is None:
+        return None
+    sparse = [group.ffn for group in model.architecture.groups if group.ffn.get("kind") == "moe"]
+    return max((int(ffn.get("experts") or 0) for ffn in sparse), default=0)
+
+
+def divides(model: Model, tensor: int) -> bool:
+    """Return whether tensor parallelism splits every layer's heads evenly, as engines and frameworks demand."""
+    if model.architecture is None:
+        return tensor & (tensor - 1) == 0
+    for group in model.architecture.groups:
+        heads = group.mixer.get("heads") or group.mixer.get("v_heads")
+        if heads and int(heads) % tensor:
+            return False
+        shared = group.mixer.get("kv_heads")
+        if shared and int(shared) % tensor and tensor % int(shared):
+            return False
+    return True
+
+
+def common_faults(model: Model, pipeline: int, expert: int) -> Iterator[Fault]:
+    """Yield the rules of stages and experts that any split of a model breaks."""
+    layers, experts = layers_of(model), experts_of(model)
+    if layers is not None and pipeline > layers:
+        yield Fault("pipeline_parallel", f"at most {layers}, the model's layers", Fraction(pipeline))
+    if experts is not None and expert > max(1, experts):
+        yield Fault("expert_parallel", f"at most {max(1, experts)}, the experts of a layer", Fraction(expert))

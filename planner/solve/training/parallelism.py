@@ -1,0 +1,50 @@
+"""What frameworks cannot split: the rules of structure of a training step, for the search and for `check` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from planner.catalog.records import Model
+from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
+
+
+def training_faults(model: Model, framework: str, layout: Layout) -> Iterator[Fault]:
+    """Yield the rules that a layout breaks.
+
+    Megatron-LM's and PyTorch's tensor parallelism give each rank whole heads (`validate_args`, `ColwiseParallel`).
+    Experts are split over copies of the data, each of them by tensor parallelism too. DeepSpeed's PipelineEngine
+    refuses ZeRO 2 and 3 (runtime/pipe/engine.py).
+    """
+    yield from common_faults(model, layout.pipeline, layout.expert)
+    if layout.data * layout.context % layout.expert:
+        ranks = layout.data * layout.context
+        needs = f"a divisor of data_parallel × context_parallel = {ranks}"
+        yield Fault("expert_parallel", needs, Fraction(layout.expert))
+    if model.architecture is not None and not divides(model, layout.tensor):
+        yield Fault("tensor_parallel", "heads that divide evenly", Fraction(layout.tensor))
+    if layout.replicas > 1:
+        if framework not in ("transformers", "fsdp") or layout.zero < 2:
+            yield Fault("shard_replicas", "1: hybrid sharding is FSDP's, with zero 2 or 3", Fraction(layout.replicas))
+        elif layout.data * layout.context % layout.replicas:
+            needs = f"a divisor of data_parallel × context_parallel = {layout.data * layout.context}"
+            yield Fault("shard_replicas", needs, Fraction(layout.replicas))
+    if framework == "deepspeed" and layout.pipeline > 1 and layout.zero > 1:
+        yield Fault("zero", "0 or 1: DeepSpeed has no pipelines beside ZeRO 2 and 3", Fraction(layout.zero))
+
+
+def batch_faults(global_batch: int, layout: Layout, micro_batch: int) -> Iterator[Fault]:
+    """Yield the rule that a micro-batch breaks: a global batch is whole micro-batches of every copy."""
+    if global_batch and global_batch % (layout.data * micro_batch):
+        needs = f"a divisor of global_batch / data_parallel = {Fraction(global_batch, layout.data)}"
+        yield Fault("micro_batch", needs, Fraction(micro_batch))
+
+
+def checkpointing_faults(model: Model, mode: str, again: int) -> Iterator[Fault]:
+    """Yield the rule that a number of recomputed layers breaks: none without checkpointing, else some of the layers."""
+    layers = layers_of(model)
+    if mode == "none" and again:
+        yield Fault("checkpointed_layers", "0 without checkpointing", Fraction(again))
+    elif mode != "none" and not 0 < again <= (again if layers is None else layers):
+        needs = "at least 1" if layers is None else f"1 to {layers}, the model's layers,"
+        yield Fault("checkpointed_layers", f"{needs} with checkpointing {mode}", Fraction(again))
