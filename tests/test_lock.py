@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -380,7 +381,10 @@ def test_locks_of_earlier_formats_are_judged_by_what_they_record(path: Path) -> 
         ("gpus: 1", "gpus: 2"),
     ):
         edited = body.replace(before, after, 1)
-        lock, broken = reading.parse(f"{edited}checksum: {checksum(edited)}\n", "w.mem.lock", "again")
+        whole = (
+            f"{edited}checksum: {checksum(edited)}\n" if path.parent.name == "v1" else sealed(yaml.safe_load(edited))
+        )
+        lock, broken = reading.parse(whole, "w.mem.lock", "again")
         assert lock is not None, broken
         loaded = loading(path)
         assert loaded.problem is not None
@@ -524,3 +528,44 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except lines.NotWritten:
         return
     assert lines.dump(document) == lines.HEAD + text
+
+
+def test_a_lock_says_what_it_was_proved_with(plan: Path) -> None:
+    """The model as the plan writes it, its engine's newest release, and every setting, defaults included."""
+    text = plan.read_text().replace("shared.tuned", '"meta-llama/llama-3.1-8b-instruct"').replace("4Ki", "2Ki")
+    plan.write_text(text)
+    assert run("solve", str(plan)).returncode == 0
+    given = read_lock(plan).workloads["w"]["given"]
+    assert given["model"] == "meta-llama/Llama-3.1-8B-Instruct"  # as the catalog spells the fine-tune that is named
+    assert given["native_format"] == "bf16"
+    assert (given["engine"], given["engine_version"]) == ("vllm", "0.29")
+    assert (given["context"], given["concurrency"], given["prompt"]) == (2048, 4, 2048)
+    assert (given["max_sequences"], given["max_batched_tokens"], given["gpu_memory_utilization"]) == (256, 2048, 0.92)
+    assert given["cuda_graphs"] is True and given["draft_model"] == ""
+    printed = json.loads(run("solve", "--no-lock", "--json", str(plan)).stdout)
+    assert printed["workloads"][0]["given"] == given
+
+
+LLAMA = {
+    "model_type": "llama", "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "intermediate_size": 512, "vocab_size": 1000, "torch_dtype": "bfloat16",
+    "rms_norm_eps": 1e-5, "max_position_embeddings": 4096, "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "model", "written"),
+    [
+        ("", 'config("config.json")', 'config("config.json")'),
+        ('model mine = config("config.json")\n', "mine", 'config("config.json")'),
+        ("model mine { parameters = 13B }\n", "mine", "mine"),
+        ('let it = "llama-3.1-8b-instruct"\n', "it", "meta-llama/Llama-3.1-8B-Instruct"),
+    ],
+)
+def test_a_model_is_given_as_its_file_or_its_name(tmp_path: Path, declared: str, model: str, written: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    path = tmp_path / "w.mem"
+    path.write_text(f"{declared}inference w {{ model = {model}; context = 2Ki tokens; concurrency = 1 }}\n")
+    problem = load_plan(str(path)).problem
+    assert problem is not None
+    assert problem.workloads[0].written == written

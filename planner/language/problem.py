@@ -40,7 +40,8 @@ class Workload:
     """An inference or training block. `domains` are the values each decision may take, where the plan says.
 
     `given` has the defaults of what the plan does not mention too (planner.language.defaults); `spans` has the places
-    of what it does. `per_layer` names the decisions that each layer makes for itself.
+    of what it does. `per_layer` names the decisions that each layer makes for itself; `written` is the model as the
+    plan names it: a fine-tune where `model` is the row it shares, the call where a file was read.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Workload:
     span: Span
     doc: str | None = None
     per_layer: frozenset[str] = frozenset()
+    written: str = ""
 
     @property
     def said(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from planner.catalog.records import Format, Model
+from planner.catalog.table import folded
 from planner.diagnostics import Span
 from planner.language import synonyms
 from planner.language.choices import environment, many, one, spoken
@@ -35,6 +36,7 @@ class _Block:
     kind: str
     env: Env
     model: Model | None = None
+    written: str = ""
     given: dict[str, Value] = field(default_factory=dict)
     domains: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
@@ -98,6 +100,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         declaration.span,
         declaration.doc,
         frozenset(block.per_layer),
+        block.written,
     )
 
 
@@ -114,6 +117,7 @@ def _read_model(block: _Block, relations: list[tree.Relation] | tuple[tree.Relat
         elif _first_time(block, "model", relation):
             found = _named(relation.value, scope)
             block.model = found if isinstance(found, Model) else None
+            block.written = _written(relation.value, block.model, scope)
         block.spans.setdefault("model", relation.span) if relation.target.text == "model" else None
     if block.model is not None:
         block.env = replace(block.env, facts=facts(block.model, block.spans["model"]))
@@ -128,6 +132,24 @@ def _named(value: tree.Expression, scope: Scope) -> object:
 
     paths = [item.text for item in value.arguments if isinstance(item, tree.String)]
     return read(f'{value.function}("{paths[0] if paths else ""}")', value, scope)
+
+
+def _written(value: tree.Expression, model: Model | None, scope: Scope) -> str:
+    """Return a model as a plan names it, in the catalog's own spelling; a declared one by the file that it was read
+    from, where there is one."""
+    word = scope.spelled(value)
+    if model is None or word is None:
+        return "" if model is None else model.id
+    declared = scope.declared.get(word)
+    if declared is not None and declared.kind == "model":
+        call = declared.value
+        if not isinstance(call, tree.Call):
+            return word
+        paths = [item.text for item in call.arguments if isinstance(item, tree.String)]
+        return f'{call.function}("{paths[0]}")' if paths else word
+    known, wanted = (model.id, *model.aliases), folded(word)
+    same = [name for name in known if wanted in (folded(name), folded(name).rpartition("/")[2])]
+    return same[0] if same else model.id
 
 
 def facts(model: Model, span: Span) -> dict[str, Typed]:

@@ -136,14 +136,14 @@ def other_parts(lock: Lock, document: Mapping[str, Any]) -> list[str]:
 
     The program's version may differ: it is not what is answered; nor is what an earlier format recorded of the rows.
     """
+    now = document["workloads"]
+    if lock.format < 3:  # which did not say yet what is given
+        now = {name: {key: value for key, value in row.items() if key != "given"} for name, row in now.items()}
     pairs: dict[str, tuple[Any, Any]] = {
         "outcome": (lock.outcome, document["outcome"]),
         "cost": (lock.cost, document["cost_usd_per_hour"]),
         "objective": (list(lock.objective), document["objective"]),
-        **{
-            f"workloads.{name}": (lock.workloads.get(name), document["workloads"].get(name))
-            for name in sorted({*lock.workloads, *document["workloads"]})
-        },
+        **{f"workloads.{name}": (lock.workloads.get(name), now.get(name)) for name in sorted({*lock.workloads, *now})},
         "plan": (lock.plan, document["plan"]),
         "imports": (lock.imports, document["imports"]),
         "catalogs": (lock.catalogs, document["catalogs"]),

@@ -23,7 +23,7 @@ from planner.version import __version__
 
 __all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]
 
-SCHEMA = "planner.lock/2"
+SCHEMA = "planner.lock/3"
 EDITION = 2026
 
 
@@ -84,6 +84,7 @@ def workload(item: Solved) -> dict[str, Any]:
         memory["peak_moment"] = row.peak_moment
     return {
         "choice": {key: number(row.choice[key]) for key in sorted(row.choice)},
+        **({"given": {key: number(row.given[key]) for key in sorted(row.given)}} if row.given else {}),
         "instances": row.instances,
         "cost_micro_usd_per_hour": row.cost,
         "memory": memory,

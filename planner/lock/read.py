@@ -19,7 +19,7 @@ from planner.syntax.files import read as read_text
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |$)", re.MULTILINE)
 _CHECKSUM = re.compile(r"^checksum: ([0-9a-f]{64})\n\Z", re.MULTILINE)
 _SCHEMA = re.compile(r"^schema: (.{1,80})$", re.MULTILINE)
-FORMATS = {"planner.lock/1": 1, SCHEMA: 2}
+FORMATS = {"planner.lock/1": 1, "planner.lock/2": 2, SCHEMA: 3}
 """The formats that are read, by their schema."""
 
 
@@ -206,6 +206,8 @@ def _is_workload(row: object) -> bool:
         return False
     choice, memory, outcomes = row.get("choice"), row.get("memory"), row.get("outcomes")
     if not isinstance(choice, dict) or not isinstance(memory, dict) or not isinstance(outcomes, dict):
+        return False
+    if not isinstance(row.get("given", {}), dict):
         return False
     sizes = (memory.get("usable"), memory.get("total"), row.get("cost_micro_usd_per_hour"), row.get("instances"))
     return all(type(size) is int for size in sizes) and isinstance(memory.get("parts"), dict)

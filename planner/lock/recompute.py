@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from planner.catalog.catalog import Catalog
+from planner.language.defaults import JUDGED
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.lock.figures import Difference, answer_of, differences
@@ -17,11 +18,14 @@ from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate, ruled_outcomes
 from planner.solve.columns.steps import SCALES
+from planner.solve.defaults import NATIVE, given_of
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import broken_rules
 
 FOLLOWS = ("provider", "region")
 """Quantities of a choice that follow from its offer."""
+FOLLOWED = JUDGED | {NATIVE}
+"""What is given that follows from a catalog's row."""
 
 
 def value(written: Any) -> Value:
@@ -133,7 +137,22 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
         row["memory"].get("peak_moment"),
         outcomes,
         (),
+        given=_given(workload, row, lock),
     )
+
+
+def _given(workload: Workload, row: Mapping[str, Any], lock: Lock) -> dict[str, Value]:
+    """Return what is given, of the settings that a lock recorded: as the plan says it, or as it is recorded where that
+    follows from a catalog or belongs to another release. Nothing where the lock's format did not have it.
+    """
+    recorded = row.get("given")
+    if lock.format < 3 or not isinstance(recorded, dict):
+        return {}
+    said = given_of(workload, {})
+    return {
+        name: said[name] if name in said and (name not in FOLLOWED or name in workload.said) else value(written)
+        for name, written in recorded.items()
+    }
 
 
 def _cost(row: Mapping[str, Any], recorded: Mapping[str, Any], market: str) -> int:

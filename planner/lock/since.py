@@ -16,6 +16,7 @@ from planner.lock.digest import declared, row_digest
 from planner.lock.figures import ABSENT, Difference, shown
 from planner.lock.read import FORMATS, Lock
 from planner.lock.rows import PRICES, Facts, facts
+from planner.lock.text import number
 from planner.record import dataclass
 from planner.solve.candidate import Candidate
 from planner.version import __version__
@@ -59,10 +60,11 @@ def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[s
 
 
 def _facts(problem: Problem, catalog: Catalog, kind: str, key: str, rows: Mapping[str, Candidate]) -> Facts:
-    """Return a row's facts as a workload of the answer would record them; none where no candidate is there."""
+    """Return a row's facts as a workload of the answer that rests on it would record them; none where none is there."""
     for workload in problem.workloads:
         row = rows.get(workload.name)
-        if row is not None and (kind != "offers" or row.offer == key):
+        own = {"models": workload.model.id, "engines": workload.given.get("engine"), "offers": row.offer if row else ""}
+        if row is not None and own.get(kind, key) == key:
             try:
                 return facts(problem, catalog, kind, key, row, workload)
             except KeyError:
@@ -85,6 +87,13 @@ def misstated(
                     name for name in was if name in now and (type(was[name]), was[name]) != (type(now[name]), now[name])
                 ]
                 out += [Difference(("used", kind, key, name), was[name], now[name]) for name in both]
+    if not {kind for kind, _ in moved} & {"engines", "gpus", "models"}:
+        out += [
+            Difference(("workloads", name, "given", key), was, number(row.given[key]))
+            for name, row in rows.items()
+            for key, was in lock.workloads[name].get("given", {}).items()
+            if key in row.given and (type(was), was) != (type(number(row.given[key])), number(row.given[key]))
+        ]
     return out
 
 

@@ -89,6 +89,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
         "name": row.workload,
         "kind": row.kind,
         "choice": _choice(row),
+        "given": {key: plain(row.given[key]) for key in sorted(row.given)},
         "price_as_of": row.price_as_of or None,
         "memory": _memory(row),
         "outcomes": _outcomes(row),

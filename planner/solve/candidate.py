@@ -67,7 +67,8 @@ class Candidate:
     """Sizes in bytes, cost in micro-dollars per hour (preferences' penalties apart), instances of `offer`.
 
     `moments` are the totals of a training step's moments, the peak among them; `defaults` are given quantities that the
-    plan does not mention and that follow from the choice. `shareable` is whether other workloads could use the GPUs
+    plan does not mention and that follow from the choice, `given` are all given quantities with their defaults, those
+    too, and the model as the plan names it. `shareable` is whether other workloads could use the GPUs
     that its instances leave idle; `rented` counts the GPUs of its instances. `price_as_of` is the date of the price,
     empty where nobody states it. `together` is what the whole plan costs with it where it was looked at beside other
     workloads, which then stay as they are.
@@ -96,6 +97,7 @@ class Candidate:
     rented: int = 0
     price_as_of: str = ""
     together: int | None = None
+    given: dict[str, Value] = field(default_factory=dict)
 
     @property
     def known(self) -> dict[str, Value]:

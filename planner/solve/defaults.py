@@ -12,6 +12,9 @@ from fractions import Fraction
 from planner.language.problem import Value, Workload
 from planner.record import dataclass
 
+NATIVE = "native_format"
+"""What is given of a model beside its name: the format that its checkpoint is in, as the catalog has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Default:
@@ -35,3 +38,10 @@ def unmentioned(workload: Workload, found: dict[str, Default]) -> dict[str, Defa
 def values(defaults: Mapping[str, Default], choice: Mapping[str, Value]) -> dict[str, Value]:
     """Return the defaults of a whole choice."""
     return {name: item.value(choice) for name, item in defaults.items()}
+
+
+def given_of(workload: Workload, unsaid: Mapping[str, Value]) -> dict[str, Value]:
+    """Return everything that is given of a workload: its model as written and the format of the model's checkpoint,
+    what the plan says, and every default."""
+    model = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
+    return {**model, **workload.given, **unsaid}

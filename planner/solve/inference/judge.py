@@ -10,7 +10,7 @@ from planner.language.problem import Problem, Value
 from planner.physics import inference
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
-from planner.solve.defaults import values
+from planner.solve.defaults import given_of, values
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
@@ -103,6 +103,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
         price_as_of=rented.offer.as_of,
+        given=given_of(workload, unsaid),
     )
 
 

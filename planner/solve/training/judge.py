@@ -11,7 +11,7 @@ from planner.language.problem import Problem, Value, Workload
 from planner.physics import training_time
 from planner.solve.candidate import Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES, steps, value
-from planner.solve.defaults import values
+from planner.solve.defaults import given_of, values
 from planner.solve.judging import count, hardware, headroom, placed
 from planner.solve.parallelism import Layout
 from planner.solve.rent.rental import TIMES, hosts_note
@@ -112,4 +112,5 @@ def judge(
         rented.slots > 0,
         rented.instances * rented.offer.gpus,
         price_as_of=rented.offer.as_of,
+        given=given_of(workload, unsaid),
     )
