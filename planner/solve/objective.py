@@ -100,7 +100,7 @@ def together(values: Iterable[int], worst: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class RankColumns:
     """The columns of a table that decide between rows, most important first, all to be minimised.
 
     `worst` are the places among `all` whose goal is the worst of the workloads' figures; the others are sums.
@@ -115,11 +115,11 @@ class Keys:
         """All columns in order."""
         return (*self.goals, *self.ties)
 
-    def led_by(self, first: Column) -> Keys:
+    def led_by(self, first: Column) -> RankColumns:
         """Return the keys behind another column."""
-        return Keys((first, *self.goals), self.ties, frozenset(place + 1 for place in self.worst))
+        return RankColumns((first, *self.goals), self.ties, frozenset(place + 1 for place in self.worst))
 
-    def beside(self, others: Sequence[int | None]) -> Keys:
+    def beside(self, others: Sequence[int | None]) -> RankColumns:
         """Return the keys where the other workloads stay: no better than the worst of theirs in each goal."""
         import numpy
 
@@ -127,11 +127,11 @@ class Keys:
             values if most is None else numpy.maximum(values, most)
             for values, most in zip(self.goals, others, strict=True)
         )
-        return Keys(goals, self.ties)
+        return RankColumns(goals, self.ties)
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstGoal:
     """A goal that is the worst of all workloads: its variable counts the `levels` it is above the first, in steps."""
 
     variable: int
@@ -142,10 +142,10 @@ class Worst:
         return self.levels[max(0, min(level, len(self.levels) - 1))]
 
 
-def keys(table: Table, problem: Problem) -> Keys:
+def keys(table: Table, problem: Problem) -> RankColumns:
     """Return the ranking columns of a table; a `prefer` that is broken adds its worth to the cost."""
     worst = worst_places(problem)
-    return Keys(
+    return RankColumns(
         tuple(column(table, goal, problem, place in worst) for place, goal in enumerate(problem.goals)),
         tuple(column(table, goal, problem) for goal in ties(problem)),
         worst,

@@ -22,7 +22,7 @@ from planner.solve.columns.rules import broken_by, differing
 from planner.solve.columns.steps import SCALES, UNKNOWN, value
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row
-from planner.solve.objective import Keys, column, goal_value, keys, worst_places
+from planner.solve.objective import RankColumns, column, goal_value, keys, worst_places
 from planner.solve.rent.sharing import amount, broken_together, instances, settle_costs
 from planner.solve.rules import holds_together, speaks_of
 from planner.syntax.tree import Expression
@@ -44,7 +44,7 @@ class Beside:
     problem: Problem
     table: Table
     broken: Mapping[str, Column]
-    ranks: Keys
+    ranks: RankColumns
     others: Mapping[str, Candidate]
     catalog: Catalog
 
@@ -63,7 +63,7 @@ def beside(
     broken: Mapping[str, Column],
     others: Mapping[str, Candidate],
     catalog: Catalog,
-    ranks: Keys | None = None,
+    ranks: RankColumns | None = None,
     most: int = MOST_CASES,
 ) -> Beside:
     """Return a workload's table beside `others`, where `broken` is what each row breaks of its own rules.
@@ -72,7 +72,7 @@ def beside(
     the first `most` distinct cases, the cheapest; what is not asked counts as breaking it.
     """
     if not table.rows or not (others or problem.fleet):
-        ranks = ranks or (keys(table, problem) if table.rows else Keys((), ()))
+        ranks = ranks or (keys(table, problem) if table.rows else RankColumns((), ()))
         return Beside(problem, table, broken, ranks, {}, catalog)
     import numpy
 
@@ -143,7 +143,9 @@ def _paying(table: Table, costs: Column) -> Table:
     return replace(table, costs=costs, outcomes={**table.outcomes, "cost": lambda: costs, **made}, ready=ready)
 
 
-def _ranks(problem: Problem, paid: Table, all_cases: list[Case], others: Mapping[str, Candidate], most: int) -> Keys:
+def _ranks(
+    problem: Problem, paid: Table, all_cases: list[Case], others: Mapping[str, Candidate], most: int
+) -> RankColumns:
     """Return the keys whose goals are those of the whole plan."""
     import numpy
 
@@ -167,7 +169,7 @@ def _ranks(problem: Problem, paid: Table, all_cases: list[Case], others: Mapping
     for case in all_cases[1:]:
         costs[case.rows] = sum(row.cost for row in case.whole.values()) - base
     more = paid if (costs == paid.costs).all() else _paying(paid, costs)
-    return Keys(tuple(goals), keys(more, problem).ties, worst)
+    return RankColumns(tuple(goals), keys(more, problem).ties, worst)
 
 
 def _kept(problem: Problem, table: Table, condition: Expression, others: Mapping[str, Candidate], most: int) -> Column:

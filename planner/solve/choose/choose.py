@@ -22,7 +22,7 @@ from planner.solve.fleet.audit import witness
 from planner.solve.fleet.settle import settle
 from planner.solve.fleet.settled import coupled
 from planner.solve.kinds import judge_row
-from planner.solve.objective import Keys, best, keys
+from planner.solve.objective import RankColumns, best, keys
 from planner.solve.rent.share_bounds import alone_or_shared, survey, without_wishes
 from planner.solve.rules import holds_together, slack
 
@@ -95,7 +95,9 @@ def as_of(row: Candidate, workload: str) -> Candidate:
     return replace(row, workload=workload, broken=broken)
 
 
-def apart(tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]) -> dict[str, int]:
+def apart(
+    tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, RankColumns]
+) -> dict[str, int]:
     """Return the best row of each workload where nothing is shared.
 
     What is a sum is least where each part is. What is the worst of all workloads limits each of them to what the worst

@@ -17,7 +17,7 @@ from planner.solve.fleet import cpsat
 from planner.solve.fleet.model import build
 from planner.solve.fleet.rows import known_only, terms_of
 from planner.solve.fleet.state import Fleet
-from planner.solve.objective import HUGE, Keys
+from planner.solve.objective import HUGE, RankColumns
 from planner.solve.rules import speaks_of, unit_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def conflict_of(
     problem: Problem,
     tables: Mapping[str, Table],
     broken: Broken,
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     catalog: Catalog,
     seconds: float,
 ) -> tuple[Conflict, ...]:
@@ -82,7 +82,7 @@ def _without(
     problem: Problem,
     tables: Mapping[str, Table],
     broken: Broken,
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     spare: set[str],
     first: Mapping[str, Column] | None = None,
 ) -> Fleet | None:
@@ -105,7 +105,7 @@ def _relaxed(
     problem: Problem,
     tables: Mapping[str, Table],
     broken: Broken,
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     rule: str,
     spare: set[str],
     deadline: float,

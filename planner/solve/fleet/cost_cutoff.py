@@ -12,7 +12,7 @@ from planner.solve.columns.rules import penalties
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.dominance import least_part
-from planner.solve.objective import Keys
+from planner.solve.objective import RankColumns
 from planner.solve.rent.share_bounds import survey, without_wishes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def affordable(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     workers: int,
 ) -> Mapping[str, Column]:
     """Return the rows that an answer can pay, where the cost comes first and there are many rows.
@@ -50,7 +50,7 @@ def affordable(
         name: least_part(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]
         for name, table in tables.items()
     }
-    alone = {name: Keys(ranks[name].goals[:1], ()) for name in tables}
+    alone = {name: RankColumns(ranks[name].goals[:1], ()) for name in tables}
     lean, count = replace(problem, goals=problem.goals[:1]), max(1, FEW // 10)
     while count < MANY:
         some = {name: rows[least[name] <= _at(least[name], count)] for name, rows in fitting.items()}

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.table import Table, cases
-from planner.solve.objective import Keys, best
+from planner.solve.objective import RankColumns, best
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -71,7 +71,7 @@ class Takes:
     penalty: Column
 
 
-def one_of_each(table: Table, fitting: Column, ranks: Keys, takes: Takes) -> Column:
+def one_of_each(table: Table, fitting: Column, ranks: RankColumns, takes: Takes) -> Column:
     """Return the rows of each group that an optimum can need, in the order of their ranking."""
     import numpy
 
@@ -126,7 +126,7 @@ def leading(rows: Column, limits: Sequence[Column]) -> list[int]:
     return out
 
 
-def uncoupled(table: Table, fitting: Column, ranks: Keys) -> Column:
+def uncoupled(table: Table, fitting: Column, ranks: RankColumns) -> Column:
     """Return the best row of each kind and number of GPUs, a handful of the best of these: of a workload that nothing
     couples to others all rows are one group, and all but the first of them only stand beside it in the proof."""
     import numpy

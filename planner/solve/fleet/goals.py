@@ -14,7 +14,7 @@ from planner.solve.columns.steps import SCALES
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.audit import Contradiction
 from planner.solve.fleet.state import Fleet
-from planner.solve.objective import HUGE, PACE, RENTED, Worst, column, quantity_of, ties, worst_places
+from planner.solve.objective import HUGE, PACE, RENTED, WorstGoal, column, quantity_of, ties, worst_places
 from planner.solve.rent.rental import MONEY
 
 Terms = dict[int, int]
@@ -293,7 +293,7 @@ def _one_by_one(fleet: Fleet, name: str, ranks: Sequence[int], values: Callable[
         rest = {take: rank for take, rank in rest.items() if rank != least}
 
 
-def _worst(fleet: Fleet, place: int) -> Worst:
+def _worst(fleet: Fleet, place: int) -> WorstGoal:
     """Return the variable that is no less than the level of any row taken, adding it where it is not there yet.
 
     Levels are the distinct figures of all rows from the least that the worst workload can have: whatever is lower
@@ -320,5 +320,5 @@ def _worst(fleet: Fleet, place: int) -> Worst:
             taken = model.variable(0, 1)
             model.row({**dict.fromkeys(takes, 1), taken: -most}, high=0)
             model.row({taken: level, variable: -1}, high=0)
-    fleet.worst[place] = Worst(variable, levels)
+    fleet.worst[place] = WorstGoal(variable, levels)
     return fleet.worst[place]

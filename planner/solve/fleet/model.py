@@ -17,7 +17,7 @@ from planner.solve.fleet.rows import add_bound, add_rule, amount_column, forbid
 from planner.solve.fleet.settled import coupled
 from planner.solve.fleet.share_rows import add_caps, split
 from planner.solve.fleet.state import Fleet, Pool
-from planner.solve.objective import Keys
+from planner.solve.objective import RankColumns
 from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import Shares, kept_apart, limits_of, survey, without_wishes
 from planner.solve.rules import reads, speaks_of
@@ -79,7 +79,7 @@ def build(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     without: frozenset[str] = frozenset(),
     first: Mapping[str, Column] | None = None,
     bounded: Mapping[str, Column] | None = None,
@@ -129,7 +129,7 @@ def _reduced(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     members: Mapping[str, list[str]],
     sharing: Shares,
     penalty: Mapping[str, Column],

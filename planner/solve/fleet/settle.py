@@ -21,7 +21,7 @@ from planner.solve.fleet.model import build
 from planner.solve.fleet.settled import Settled, coupled
 from planner.solve.fleet.state import Fleet
 from planner.solve.kinds import judge_row
-from planner.solve.objective import Keys, best, is_worst, quantity_of, together
+from planner.solve.objective import RankColumns, best, is_worst, quantity_of, together
 from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import survey, without_wishes
 from planner.solve.rent.sharing import broken_together, settle_costs
@@ -39,7 +39,7 @@ def settle(
     tables: Mapping[str, Table],
     broken: Mapping[str, Mapping[str, Column]],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     catalog: Catalog,
     seconds: float,
     workers: int,
@@ -81,7 +81,7 @@ def fallback(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     catalog: Catalog,
 ) -> Settled | None:
     """Return the best choice of those for each workload apart that keeps every rule together, None where none does:
@@ -100,7 +100,7 @@ def fallback(
 
 
 def _least(
-    problem: Problem, tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, Keys]
+    problem: Problem, tables: Mapping[str, Table], fitting: Mapping[str, Column], ranks: Mapping[str, RankColumns]
 ) -> int:
     """Return what the first goal cannot be less than, in steps: what each workload has at least, whatever is shared."""
     if not problem.goals:

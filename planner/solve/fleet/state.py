@@ -13,7 +13,7 @@ from planner.solve.columns import distinct
 from planner.solve.columns.steps import value
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
-from planner.solve.objective import Keys, Worst
+from planner.solve.objective import RankColumns, WorstGoal
 from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import Shares
 from planner.solve.rent.sharing import paid
@@ -37,7 +37,7 @@ class Fleet:
 
     problem: Problem
     tables: Mapping[str, Table]
-    ranks: Mapping[str, Keys]
+    ranks: Mapping[str, RankColumns]
     members: dict[str, list[str]]
     rows: dict[str, list[int]]
     sharing: Shares
@@ -49,7 +49,7 @@ class Fleet:
     sizes: dict[Pool, tuple[int, int]] = field(default_factory=dict)
     cost: dict[int, int] = field(default_factory=dict)
     money: dict[int, int] = field(default_factory=dict)
-    worst: dict[int, Worst] = field(default_factory=dict)
+    worst: dict[int, WorstGoal] = field(default_factory=dict)
 
     def value(self, name: str, place: int, quantity: str) -> Value | Fraction | None:
         """Return what a take has of a quantity; of money what its share comes to."""

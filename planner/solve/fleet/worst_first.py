@@ -16,7 +16,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
-from planner.solve.objective import Keys, quantity_of
+from planner.solve.objective import RankColumns, quantity_of
 from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import survey
 
@@ -33,7 +33,7 @@ class Lead:
 
     problem: Problem
     fitting: Mapping[str, Column]
-    ranks: Mapping[str, Keys]
+    ranks: Mapping[str, RankColumns]
     values: tuple[int, ...] = ()
     bounds: tuple[int, ...] = ()
     proven: bool = True
@@ -43,7 +43,7 @@ def lead(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
-    ranks: Mapping[str, Keys],
+    ranks: Mapping[str, RankColumns],
     deadline: float,
 ) -> Lead:
     """Return the limits of the leading goals that are the worst of all workloads.
@@ -72,7 +72,7 @@ def lead(
         limit = levels[place]
         rest = replace(found.problem, goals=found.problem.goals[1:])
         later = {
-            name: Keys(keys.goals[1:], keys.ties, frozenset(at - 1 for at in keys.worst if at))
+            name: RankColumns(keys.goals[1:], keys.ties, frozenset(at - 1 for at in keys.worst if at))
             for name, keys in found.ranks.items()
         }
         values, bounds = (*found.values, limit), (*found.bounds, levels[bound])
@@ -116,7 +116,7 @@ def _kept(problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, Colu
     """Return whether some choice of rows keeps every rule; None where that is not decided in time."""
     from planner.solve.fleet.model import build
 
-    cheapest = {name: Keys((table.costs,), ()) for name, table in tables.items()}
+    cheapest = {name: RankColumns((table.costs,), ()) for name, table in tables.items()}
     try:
         fleet = build(replace(problem, goals=COST), tables, rows, cheapest)
         broken = cpsat.infeasible(fleet.model, seconds=max(0.05, deadline - time.monotonic()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Placements:
     """For each row that an offer holds: the row it came from, its pool, instances, cost and shareable GPUs; the GPUs on
     a host and the bytes/s between hosts."""
 
@@ -43,7 +43,7 @@ def place(
     unit: Column,
     known_rents: dict[int, list[Renting]] | None = None,
     nodes: Column | None = None,
-) -> Placed:
+) -> Placements:
     """Join rows (GPU type, GPUs in all, GPUs that stay together, hosts of a replica) to what can be rented for them.
 
     `known_rents` keeps what was found for the next question about the same GPU types and offers.
@@ -92,7 +92,7 @@ def place(
         (offer.spot if way == "spot" else offer.price) or 0 for offer, (_, way) in zip(known, names, strict=True)
     )
     _, instances, costs, slots, per_host, network = table.T
-    return Placed(rows, pool, names, sizes, prices, instances, costs, slots, per_host, network, axes)
+    return Placements(rows, pool, names, sizes, prices, instances, costs, slots, per_host, network, axes)
 
 
 def _axis(words: list[str], pool: Column) -> Axis:

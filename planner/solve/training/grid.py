@@ -17,7 +17,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.objective import PACE, PACES, RENTED, decisive, quantity_of, ties
-from planner.solve.rent.placement import Placed
+from planner.solve.rent.placement import Placements
 from planner.solve.rules import simple, speaks_of
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
@@ -150,7 +150,7 @@ def grid_inputs(
     order: CellOrder,
     cells: Sequence[tuple[int, int]],
     above: Column,
-    placed: Placed,
+    placed: Placements,
     outside: Mapping[str, Column],
     reach: Sequence[tuple[int, int]],
 ) -> GridInputs | None:

@@ -21,7 +21,7 @@ from planner.solve.columns.table import Axis, Table, empty
 from planner.solve.objective import best as best_row
 from planner.solve.objective import decisive, quantity_of
 from planner.solve.objective import keys as keys_of
-from planner.solve.rent.placement import Placed, place
+from planner.solve.rent.placement import Placements, place
 from planner.solve.rent.rental import Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.training import workload as training_workload
@@ -238,7 +238,7 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
     return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
-def _rents(inputs: TableInputs, placed: Placed, gpu: Column, total: Column, tensor: Column) -> Table:
+def _rents(inputs: TableInputs, placed: Placements, gpu: Column, total: Column, tensor: Column) -> Table:
     """Return what is rented as a table of what all rows that rent it have alike."""
     import numpy
 
@@ -347,7 +347,9 @@ def _overheads(run: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
     return found
 
 
-def _layers_that_matter(inputs: TableInputs, placing: Placing, card: Column, placed: Placed) -> tuple[Column, Column]:
+def _layers_that_matter(
+    inputs: TableInputs, placing: Placing, card: Column, placed: Placements
+) -> tuple[Column, Column]:
     """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
     import numpy
 
