@@ -10,7 +10,8 @@ from planner.catalog.load import load as load_catalog
 from planner.diagnostics.codes import CODES
 from planner.language.fields import FIELDS, FIELDS_BY_KIND
 from planner.language.meanings import MEANINGS
-from planner.language.schema import BY_KIND, QUANTITIES
+from planner.language.schema import BY_KIND, QUANTITIES, Quantity
+from planner.plan import load_plan
 from planner.report.explain import lines_for, near
 from planner.report.labels import LABELS
 from planner.syntax.tokens import RESERVED, SCALES
@@ -47,6 +48,27 @@ def test_another_name_leads_to_its_quantity() -> None:
     assert lines_for("batch_size", CATALOG)[:2] == [
         "batch_size: `concurrency` of inference", "batch_size: `global_batch` of training",
     ]  # fmt: skip
+
+
+PLANS = {
+    "inference": {"model": '"Qwen/Qwen3-8B"', "context": "16Ki tokens", "concurrency": "4", "output": "256 tokens"},
+    "training": {"model": '"Qwen/Qwen3-8B"', "sequence": "4Ki tokens", "global_batch": "8"},
+}
+
+
+@pytest.mark.parametrize("row", QUANTITIES, ids=lambda row: row.name)
+def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
+    lines = lines_for(row.name, CATALOG)
+    examples = [line.split("example", 1)[1].strip() for line in lines if line.startswith("  example  ")]
+    if row.kinds not in (("inference",), ("training",), ("inference", "training")) or not examples:
+        assert row.role != "outcome" or row.type != "number" or row.unit is None
+        return
+    kind = row.kinds[0]
+    stated = {name: text for name, text in PLANS[kind].items() if name != row.name}
+    block = "\n".join(f"  {name} = {text}" for name, text in stated.items())
+    plan = load_plan("a.mem", text=f"edition 2026\n{kind} w {{\n{block}\n  {examples[0]}\n}}\n")
+    errors = [item.message for item in plan.findings if item.severity == "error"]
+    assert errors == [], examples[0]
 
 
 def test_every_reserved_word_has_its_line_and_no_other() -> None:

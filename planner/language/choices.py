@@ -78,10 +78,23 @@ def _worded(quantity: Quantity, wanted: Type, value: Value, node: tree.Expressio
     return value
 
 
+AMOUNTS = {
+    "bytes": "40 GiB",
+    "s": "50 ms",
+    "USD/h": "$40/h",
+    "tokens": "8Ki tokens",
+    "req/s": "20 req/s",
+    "USD": "$200",
+    "tok/s": "500 tok/s",
+    "W": "700 W",
+    "GB/s": "900 GB/s",
+    "USD/tok": "$0.40/Mtok",
+}
+"""An amount in each canonical unit, as a plan writes it."""
+
+
 def _example(quantity: Quantity) -> str | None:
-    samples = {"bytes": "40 GiB", "s": "50 ms", "USD/h": "$40/h", "tokens": "8Ki tokens", "req/s": "20 req/s"}
-    samples |= {"USD": "$200", "tok/s": "500 tok/s", "W": "700 W", "GB/s": "900 GB/s", "USD/tok": "$0.40/Mtok"}
-    sample = samples.get(quantity.unit or "")
+    sample = AMOUNTS.get(quantity.unit or "")
     return f"write it like {sample}" if sample else None
 
 

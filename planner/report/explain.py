@@ -145,7 +145,45 @@ def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
     low, high = (None if end is None else f"{float(end):g}" for end in (row.low, row.high))
     span = " ".join(part for part in (f"from {low}" if low else "", f"to {high}" if high else "") if part)
     more = {"words": ", ".join(row.words), "values": span, "unmentioned": unmentioned(row)}
-    return _lines(f"{row.name}: {row.doc}", {**facts, **more, **_settings(row.name, catalog)})
+    names = _named(row, catalog)
+    last = {f"{row.type}s": ", ".join(names), "example": _example(row, names)}
+    return _lines(f"{row.name}: {row.doc}", {**facts, **more, **last, **_settings(row.name, catalog)})
+
+
+def _named(row: Quantity, catalog: Catalog) -> list[str]:
+    """Return the rows of the catalogs that a quantity can be, where they are few enough to list."""
+    if row.type == "format":
+        return [item.id for item in catalog.formats.values() if row.name in item.roles]
+    return list(catalog.engines) if row.type == "engine" else []
+
+
+def _example(row: Quantity, names: Sequence[str]) -> str:
+    """Return a line of a plan that says a quantity; "" for what only an example of a whole plan shows."""
+    from planner.language.choices import AMOUNTS
+    from planner.language.schema import WORKLOADS
+    from planner.solve.objective import UPWARDS
+
+    if not WORKLOADS.issuperset(row.kinds):
+        return ""
+    if row.role == "outcome":
+        shares = {"quality": "97%", "headroom": "10%", "mfu": "40%"}
+        amount = shares.get(row.name) or AMOUNTS.get(row.unit or "", "")
+        return f"{row.name} {'>=' if row.name in UPWARDS else '<='} {amount}" if amount else ""
+    if row.type == "boolean":
+        return f"{row.name} = {'false' if row.default else 'true'}"
+    values = [name for name in names if not name.startswith("fp32")] or list(row.words)
+    if row.role == "decision" and len(values) > 1:
+        return f"{row.name} in {{{values[0]}, {values[1]}}}"
+    if values:
+        return f"{row.name} = {values[-1]}"
+    if row.type != "number":
+        return ""
+    if row.unit in AMOUNTS:
+        return f"{row.name} = {AMOUNTS[row.unit]}"
+    low = max(1, int(row.low or 1)) if row.whole else row.low
+    if row.role == "decision" and row.whole:
+        return f"{row.name} in {{{low}, {int(low or 1) * 2}}}"
+    return f"{row.name} = {low}" if row.whole else ""
 
 
 def _kind(name: str) -> list[str]:

@@ -10,6 +10,7 @@ from planner.catalog.load import load
 from planner.plan import load_plan
 from planner.report.phrases import hint
 from planner.solve import solve
+from planner.solve.answer import Answer
 
 PLANS = (
     'inference w { model = "meta-llama/Llama-3.1-70B"; context = 8Ki tokens; concurrency = 8; gpu in {l4, a10g}; '
@@ -63,3 +64,23 @@ def test_a_split_that_cannot_be_is_said(split: str, rule: str, reason: str, tmp_
     assert problem is not None
     found = {item.rule: str(item.has) for item in solve(problem, catalog).conflict}
     assert reason in found[rule]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("weights", "q4_k_m"), ("weights", "{q4_k_m, q8_0}"), ("kv_cache", "q8_0")]
+)
+def test_a_format_of_another_engine_names_the_engine(name: str, value: str) -> None:
+    catalog, _ = load()
+    relation = "in" if value.startswith("{") else "="
+    block = f'model = "Qwen/Qwen3-8B"; context = 8Ki tokens; concurrency = 2; {name} {relation} {value}'
+
+    def answer(more: str) -> Answer:
+        plan = load_plan("w.mem", text=f"edition 2026\ninference w {{ {block}{more} }}\nminimize cost\n")
+        assert plan.problem is not None
+        return solve(plan.problem, catalog)
+
+    refused = answer("")
+    assert refused.outcome == "infeasible"
+    hints = [hint(item) for rule in refused.conflict if rule.rule == f"w.{name}" for item in rule.hints]
+    assert hints == ["engine = llama_cpp"]
+    assert answer("; engine = llama_cpp").outcome == "optimal"

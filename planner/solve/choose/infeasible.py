@@ -12,7 +12,7 @@ from planner.solve.answer import Conflict
 from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.choose.conflict import conflict_of
-from planner.solve.choose.remedies import paired, unmentioned, verified, withheld
+from planner.solve.choose.remedies import engines, paired, unmentioned, verified, withheld
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
@@ -59,6 +59,9 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
                 for hint in unmentioned(problem, workload, made):
                     rule = f"{workload.name}.memory"
                     out = [replace(item, hints=(*item.hints, hint)) if item.rule == rule else item for item in out]
+                for name, hint in engines(problem, workload, made):
+                    rule = f"{workload.name}.{name}"
+                    out = [replace(item, hints=(hint, *item.hints)) if item.rule == rule else item for item in out]
                 for item in withheld(problem, workload, made):
                     out.append(item)
         if len(problem.workloads) == 1 and not problem.fleet:

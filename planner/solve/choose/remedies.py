@@ -74,6 +74,32 @@ def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Proble
                 yield Hint(name, "=", value)
 
 
+def engines(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]
+) -> Iterator[tuple[str, Hint]]:
+    """Yield decisions on formats that the workload's engine refuses, with the first engine that takes them and fits.
+
+    Only where the plan states the formats: otherwise the engine's own are tried first anyway.
+    """
+    engine = str(workload.given.get("engine", ""))
+    if workload.kind != "inference" or "engine_version" in workload.said:
+        return
+    for name in ("weights", "kv_cache"):
+        offered = [problem.formats[str(value)] for value in workload.domains.get(name, ())]
+        for other in dict.fromkeys(key for row in offered for key in row.engines if key != engine):
+            changed = with_given(workload, "engine", other)
+            whole = replace(
+                problem, workloads=tuple(changed if item.name == workload.name else item for item in problem.workloads)
+            )
+            try:
+                table = table_of(whole, changed)
+            except TooWide:
+                continue
+            if len(fits(table, broken_by(table, whole))):
+                yield name, Hint("engine", "=", other)
+                break
+
+
 def _without(
     problem: Problem, workload: Workload, name: str, table_of: Callable[[Problem, Workload], Table]
 ) -> Value | None:
