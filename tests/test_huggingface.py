@@ -118,7 +118,9 @@ LLAMA = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "to
         ({"quant_method": "fbgemm_fp8"}, "fp8_e4m3"),
         ({"quant_method": "mxfp4"}, "mxfp4"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True}, "int4"),
-        ({"quant_method": "gptq", "bits": 4, "group_size": 64}, "int4_gptq_g64"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 64}, "int4_g64"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 64, "sym": False}, "int4_gptq_g64"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 32}, "int4_awq_g32"),
         ({"quant_method": "gptq", "bits": 8, "group_size": -1}, "int8"),
         ({"quant_method": "awq", "bits": 4, "group_size": 128}, "int4_awq"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4"),
@@ -203,7 +205,7 @@ MIXTURE = {"model_type": "qwen3_moe", "num_hidden_layers": 2, "dtype": "bfloat16
                 },
                 "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*"],
             },
-            "int4_gptq_g32", ("attention", "head"), {},
+            "int4_g32", ("attention", "head"), {},
         ),
         (
             {

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 RELEASES = (
     (r"awq(?:[-_](?:int4|4bit))?", "int4_awq"),
+    (r"awq(?:[-_](?:int4|4bit))?[-_]g64", "int4_awq_g64"),
+    (r"awq(?:[-_](?:int4|4bit))?[-_]g32", "int4_awq_g32"),
+    (r"(?:quantized[-._])?w4a16[-_]g64", "int4_g64"),
+    (r"(?:quantized[-._])?w4a16[-_]g32", "int4_g32"),
     (r"gptq(?:[-_](?:int4|4bit))?|gptq[-_]int4[-_]g128", "int4_gptq_g128"),
     (r"gptq[-_](?:int8|8bit)", "int8"),
     (r"(?:quantized[-._])?w4a16", "int4"),

@@ -117,13 +117,12 @@ def _integers(part: Config, bits: int, group: Any, scheme: str) -> str:
         return "int8"
     if bits != 4:
         raise part.refuse("bits", f"is {bits}; 4 and 8 bit are known")
+    symmetric = scheme == "gptq" and part.value("sym") is not False and part.value("symmetric") is not False
     if group in (128, None):
-        symmetric = scheme == "gptq" and part.value("sym") is not False
         return "int4" if symmetric else "int4_awq"
-    known = {64: "int4_gptq_g64", 32: "int4_gptq_g32"}
-    if group not in known:
+    if group not in (32, 64):
         raise part.refuse("group_size", f"is {str(group)[:20]}; 32, 64 and 128 are known")
-    return known[group]
+    return f"int4_g{group}" if symmetric else f"int4_{scheme}_g{group}"
 
 
 def _bitsandbytes(part: Config) -> str:
