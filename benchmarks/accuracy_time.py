@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from accuracy_rows import ROOT, TRUTH, Row, Truth
 
-from planner.physics import inference, time
-from planner.physics.time import Pace
+from planner.physics import inference, kernels, serving_time, time
 
 SOURCES = {"llama_cpp": "llama.cpp", "lmdeploy": "LMDeploy", "vllm": "vLLM", "tensorrt_llm": "TensorRT-LLM"}
-LMDEPLOY = Pace(0.83, 0.68, 1.8e-3, 68e-6, 41e-6)
-"""The fit to LMDeploy's static batches, which no catalog row carries: a check of the form, not of an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +39,19 @@ def rows() -> list[Row]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+class Pace(NamedTuple):
+    """An engine by five figures: shares of bandwidth and dense peak, and seconds of a step, a sequence and a sum."""
+
+    bandwidth: float
+    flops: float
+    step: float = 0.0
+    sequence: float = 0.0
+    collective: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row with what the roofline needs of it; bytes and operations of one GPU."""
+    """A row with what its time needs; bytes and operations of one GPU. `reached` is the catalog's card."""
 
     row: Row
     model: Any
@@ -57,40 +62,33 @@ class Case:
     weights: float
     cache: float
     peak_flops: float
+    part: serving_time.Part
+    made: serving_time.Calls
+    reached: serving_time.Card | None
+    between: serving_time.Between
 
-    def step(self, how: Pace) -> float:
-        """Seconds of a decoding step."""
-        arch = self.model.architecture
-        found: float = time.decode_step(
-            how,
-            weights=self.weights,
-            cache=self.cache,
-            flops=self.batch * time.token_flops(arch, self.model.active_params, int(self.context)) / self.tp,
-            batch=self.batch,
-            bandwidth=self.gpu.bandwidth,
-            peak_flops=self.peak_flops,
-            communication=self._talk(self.batch, how),
-        )
-        return found
-
-    def prompt(self, how: Pace, count: int = 1) -> float:
-        """Seconds of `count` prompts."""
-        arch, prompt = self.model.architecture, self.row.get("prompt") or self.row["tokens"]
-        found: float = time.prefill_time(
-            how,
-            flops=count * time.prompt_flops(arch, self.model.active_params, prompt) / self.tp,
-            weights=self.weights,
-            bandwidth=self.gpu.bandwidth,
-            peak_flops=self.peak_flops,
-            communication=self._talk(count * prompt, how),
-        )
-        return found
-
-    def _talk(self, tokens: int, how: Pace) -> float:
-        arch = self.model.architecture
+    def _way(self, how: Pace | None) -> tuple[serving_time.Card, serving_time.Between]:
+        if how is None:
+            assert self.reached is not None
+            return self.reached, self.between
+        kernel = serving_time.Kernel(0.0, self.gpu.bandwidth * how.bandwidth, self.peak_flops * how.flops)
         link = self.gpu.link_bandwidth or 16e9
-        found: float = time.allreduce(arch.hidden, arch.layers, tokens, self.tp, link, how.collective)
-        return found
+        card = serving_time.Card(kernel, kernel, kernel, kernel, how.collective, link)
+        return card, serving_time.Between(0.0, how.step, how.sequence, 0.0, 1.0, 0.0, 0.0)
+
+    def step(self, how: Pace | None) -> float:
+        """Seconds of a decoding step."""
+        card, between = self._way(how)
+        found: float = serving_time.passing(card, between, self.made, self.part, self.batch, self.cache, 0.0)
+        return found + between.step + between.sequence * self.batch
+
+    def prompt(self, how: Pace | None, count: int = 1) -> float:
+        """Seconds of `count` prompts."""
+        card, between = self._way(how)
+        prompt = self.row.get("prompt") or self.row["tokens"]
+        scores = count * time.attention_flops(self.model.architecture, prompt) / 2 * prompt / self.tp
+        found: float = serving_time.passing(card, between, self.made, self.part, count * prompt, 0.0, scores)
+        return found + between.step
 
 
 def case(truth: Truth, row: Row) -> Case:
@@ -103,6 +101,12 @@ def case(truth: Truth, row: Row) -> Case:
     read = time.reading(arch, model.params, fmt)
     per_token = inference.kv_bytes_per_token(arch, kv.bits, tp) + inference.window_bytes_per_token(arch, kv.bits, tp)
     computed = fmt.computes_as if gpu.flops.get(fmt.computes_as) else "fp16"
+    engine = truth.catalog.engines.get(row["engine"])
+    acts = truth.catalog.formats[{"fp8_e4m3": "fp8_e4m3", "fp4": "nvfp4"}.get(computed, "bf16")]
+    link = gpu.link_bandwidth or 16e9
+    reached = None
+    if engine is not None:
+        reached = kernels.card(engine, gpu, kernels.runs(arch, fmt, acts, kv.bits < 16, model.native_format), link)
     return Case(
         row,
         model,
@@ -113,6 +117,10 @@ def case(truth: Truth, row: Row) -> Case:
         read.total * read.share(batch) / tp,
         batch * context * per_token,
         gpu.flops[computed],
+        serving_time.part(arch, model.active_params, read, tp, 1, read.total / tp),
+        serving_time.calls(arch),
+        reached,
+        serving_time.between(engine) if engine is not None else serving_time.Between(*[0.0] * 7),
     )
 
 
@@ -129,7 +137,7 @@ def _full(truth: Truth, row: Row, context: int) -> int:
     return max(1, min(2048, most or 2048))
 
 
-def speed(made: Case, how: Pace) -> Iterable[Speed]:
+def speed(made: Case, how: Pace | None) -> Iterable[Speed]:
     """The comparisons a row gives."""
     row = made.row
     named = (row["id"], row["engine"], row["model"], row["gpu"])
@@ -143,20 +151,25 @@ def speed(made: Case, how: Pace) -> Iterable[Speed]:
         if row["prompt"] >= 128 and made.batch >= 16 and row["ttft_s"] < 10:
             yield Speed("prefill", *named, made.prompt(how, made.batch), row["ttft_s"])
     elif row["kind"] == "serve":
-        yield Speed("decode", *named, made.step(how), row["tpot_ms"] / 1e3)
+        others = (made.batch - 1) / row["output"] * made.prompt(how)  # mean times hold the prompts of the others
+        yield Speed("decode", *named, made.step(how) + others, row["tpot_ms"] / 1e3)
     elif row["kind"] == "full":
-        rate = time.output_rate(made.batch, row["output"], made.step(how), made.prompt(how))
+        rate = made.batch * row["output"] / (made.batch * made.prompt(how) + row["output"] * made.step(how))
         yield Speed("full load", *named, 1 / rate, 1 / row["rate"])
 
 
-def pace_of(truth: Truth, engine: str) -> Pace:
-    """The catalog's pace of an engine."""
-    return LMDEPLOY if engine == "lmdeploy" else time.pace(truth.catalog.engines[engine])
+LMDEPLOY = Pace(0.83, 0.68, 1.8e-3, 68e-6, 41e-6)
+"""The fit to LMDeploy's static batches, which no catalog row carries: a check of the form, not of an engine."""
+
+
+def pace_of(engine: str) -> Pace | None:
+    """An engine's five figures where the catalog does not have it; None for what the catalog says of it."""
+    return LMDEPLOY if engine == "lmdeploy" else None
 
 
 def compared(truth: Truth) -> list[Speed]:
     """Every row against the catalog's figures."""
-    return [found for row in rows() for found in speed(case(truth, row), pace_of(truth, row["engine"]))]
+    return [found for row in rows() for found in speed(case(truth, row), pace_of(row["engine"]))]
 
 
 def fit_decode(cases: list[Case]) -> Pace:
@@ -177,36 +190,21 @@ def fit_decode(cases: list[Case]) -> Pace:
     return Pace(1 / slope, 1.0, max(0.0, step), max(0.0, named.get(2, 0.0)), max(0.0, named.get(3, 0.0)))
 
 
-def fit_full(cases: list[Case], fixed: Pace) -> Pace:
-    """The share of the dense peak and the seconds of a sequence with the least mean logarithmic error."""
-
-    def loss(flops: float, sequence: float) -> float:
-        how = Pace(fixed.bandwidth, flops, fixed.step, sequence, fixed.collective)
-        return statistics.fmean(
-            abs(math.log(found.predicted / found.measured)) for made in cases for found in speed(made, how)
-        )
-
-    tried = product([at / 100 for at in range(30, 75, 5)], [at * 5e-6 for at in range(0, 9)])
-    flops, sequence = min(tried, key=lambda pair: loss(*pair))
-    return Pace(fixed.bandwidth, flops, fixed.step, sequence, fixed.collective)
-
-
 def left_out(truth: Truth) -> dict[str, list[Speed]]:
-    """Each engine's rows predicted by a fit to the rows of all other models (llama.cpp: of all other GPUs)."""
+    """llama.cpp's rows predicted by a fit to those of all other GPUs."""
     groups: dict[str, list[Case]] = {}
     for row in rows():
-        if row["kind"] != "prefill" and row["engine"] in ("llama_cpp", "tensorrt_llm"):
+        if row["kind"] != "prefill" and row["engine"] == "llama_cpp":
             groups.setdefault(row["engine"], []).append(case(truth, row))
     out: dict[str, list[Speed]] = {}
     for engine, cases in groups.items():
-        key = "gpu" if engine == "llama_cpp" else "model"
-        for name in sorted({made.row[key] for made in cases}):
-            others = [made for made in cases if made.row[key] != name]
+        for name in sorted({made.row["gpu"] for made in cases}):
+            others = [made for made in cases if made.row["gpu"] != name]
             if not others:
                 continue
-            how = fit_full(others, pace_of(truth, engine)) if engine == "tensorrt_llm" else fit_decode(others)
+            how = fit_decode(others)
             for made in cases:
-                if made.row[key] == name:
+                if made.row["gpu"] == name:
                     out.setdefault(engine, []).extend(x for x in speed(made, how) if x.kind != "prefill")
     return out
 
@@ -226,7 +224,7 @@ def section() -> list[str]:
     groups: dict[tuple[str, str], list[Speed]] = {}
     for row in found:
         groups.setdefault((SOURCES[row.engine], row.kind), []).append(row)
-    lines = [
+    return [
         "## Time",
         "",
         "Seconds of the roofline against published speeds, in per cent. `decode` is a step at a known batch, `prefill`",
@@ -237,27 +235,37 @@ def section() -> list[str]:
         "|---|---|---:|---:|---:|---:|---|",
         *(f"| {engine} | {kind} | {_line(part)} |" for (engine, kind), part in sorted(groups.items())),
         "",
-        "The figures behind it, each engine's in the catalog and as a fit to these rows gives them:",
-        "",
-        "| engine | share of bandwidth | of the dense peak | a step | a sequence | a collective |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for engine in ("vllm", "tensorrt_llm", "llama_cpp"):
-        how = pace_of(truth, engine)
-        lines.append(
-            f"| {SOURCES[engine]} | {how.bandwidth:.2f} | {how.flops:.2f} | {how.step * 1e3:.1f} ms | "
-            f"{how.sequence * 1e6:.0f} µs | {how.collective * 1e6:.0f} µs |"
-        )
-    lines += [
-        "",
-        "With each model's rows (llama.cpp: each GPU's) left out of the fit they are held against; vLLM's rows are of",
-        "two models, too few to leave one out:",
+        "llama.cpp's with each GPU's rows left out of the fit they are held against:",
         "",
         "| engine | rows | median | mean | worst | worst row |",
         "|---|---:|---:|---:|---:|---|",
         *(f"| {SOURCES[engine]} | {_line(part)} |" for engine, part in sorted(left_out(truth).items())),
+        "",
+        *serving(),
     ]
-    return lines
+
+
+def serving() -> list[str]:
+    """The part about the times of a service under load, of the rows that tests/truth carries."""
+    from fit_serving import Table, report
+    from serving_rows import cases
+
+    lines, _, _ = report(Table(cases()))
+    return [
+        "### Serving under load",
+        "",
+        "Mean time per output token and to the first token at a concurrency, of vLLM, SGLang and TensorRT-LLM on",
+        "H100, H200, B200 and B300: measurements of aiconfigurator-core 0.12.0 (`systems/silicon_sample.csv`), a sixth",
+        "of its clean rows for fitting and a sixth kept out of every fit; `benchmarks/fit_serving.py` reads others.",
+        "The kernels are measured by themselves; what stands between them is fitted. The catalog's constants are of",
+        "two thirds of all 1,781 clean rows: 11 / 31 % and 24 / 61 % there, 11 / 33 % and 24 / 57 % on the third kept",
+        "out, 12 / 33 % and 31 / 91 % with the whole model left out. Errors are |expected / measured - 1|.",
+        "",
+        *lines,
+        "",
+        "A bound holds at the safe end: `time_confidence` of the measured times are at or below it, by the errors with",
+        "the model left out.",
+    ]
 
 
 __all__ = ["ROOT", "compared", "left_out", "section"]

@@ -106,10 +106,11 @@ def test_what_an_engine_refused_is_not_said_to_fit(truth: rows.Truth) -> None:
 
 
 @pytest.mark.parametrize(
-    "engine, kind, bound", [("vllm", "decode", 10), ("llama_cpp", "decode", 20), ("tensorrt_llm", "full load", 30)]
+    "engine, kind, bound", [("vllm", "decode", 20), ("llama_cpp", "decode", 12), ("tensorrt_llm", "full load", 20)]
 )
 def test_published_speeds(truth: rows.Truth, engine: str, kind: str, bound: float) -> None:
-    """Medians; the bounds are the fits' own medians, rounded up, and tell of a formula that broke."""
+    """Medians, rounded up, that tell of a formula that broke. llama.cpp's rows are fitted; vLLM's (0.10 on A100) and
+    TensorRT-LLM's are in no fit of these engines' kernels."""
     found = [abs(row.error) for row in speeds.compared(truth) if (row.engine, row.kind) == (engine, kind)]
     print(f"{engine} {kind}: {len(found)} rows, median {statistics.median(found):.1f} %")
     assert statistics.median(found) <= bound

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Layers
-from planner.physics import inference, time
+from planner.physics import inference, kernels, serving_time, time
 from planner.physics.inference.weights import EXACT, allocated
 
 ROOT = Path(__file__).parents[1]
@@ -266,18 +266,30 @@ def test_a_mixture_reads_the_experts_that_tokens_touch() -> None:
 
 def test_times_take_numbers_and_arrays_alike() -> None:
     numpy = pytest.importorskip("numpy")
-    how = time.Pace(0.75, 0.5, 1e-3, 1e-5)
-    cases = [(1e9, 1e9, 1e12), (1e10, 1e8, 1e16)]
+    engine, gpu = CATALOG.engines["vllm"], CATALOG.gpus["h100_sxm"]
+    model = CATALOG.models["mistralai/Mixtral-8x7B-v0.1"]
+    arch = model.architecture
+    assert arch is not None
+    card = kernels.card(engine, gpu, kernels.runs(arch, BF16, BF16, False, "bf16"), gpu.link_bandwidth)
+    between, made = serving_time.between(engine), serving_time.calls(arch)
+    read = time.reading(arch, model.params, BF16)
+    cases = [(1, 9e10, 1e9, 0.0), (2, 4e10, 1e8, 1e12), (8, 1e10, 0.0, 1e15)]
     one = [
-        time.decode_step(how, weights=w, cache=c, flops=f, batch=4, bandwidth=1e12, peak_flops=1e15)
-        for w, c, f in cases
+        serving_time.passing(
+            card,
+            between,
+            made,
+            serving_time.part(arch, model.active_params, read, ranks, 1, weights),
+            64,
+            cache,
+            scores,
+        )
+        for ranks, weights, cache, scores in cases
     ]
-    weights, cache, flops = (numpy.array(column) for column in zip(*cases, strict=True))
-    many = time.decode_step(how, weights=weights, cache=cache, flops=flops, batch=4, bandwidth=1e12, peak_flops=1e15)
-    assert list(many) == one
-    assert time.allreduce(4096, 32, 100, 1, 1e11, 1e-5) == 0
+    ranks, weights, cache, scores = (numpy.array(column) for column in zip(*cases, strict=True))
+    part = serving_time.part(arch, model.active_params, read, ranks, 1, weights)
+    assert list(serving_time.passing(card, between, made, part, 64, cache, scores)) == one
     assert time.host_link("4.0x16") == pytest.approx(25.2e9, rel=0.01)
-    assert time.output_rate(10, 100, 0.01, 0.0) == pytest.approx(1000)
 
 
 @pytest.mark.parametrize(

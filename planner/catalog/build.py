@@ -389,12 +389,27 @@ def build_engine(row: Row) -> Engine:
         step_us=float(_maybe(row, "step_us") or 0),
         sequence_us=float(_maybe(row, "sequence_us") or 0),
         collective_us=float(_maybe(row, "collective_us") or 0),
-        conversion_efficiency=_fraction(row, "conversion_efficiency", "1"),
         lacks=tuple(map(_lack, row.get("lacks") or ())),
         expert_kernels=tuple(map(_kernel, row.get("expert_kernels") or ())),
         cache_defaults=tuple(map(_cache_default, row.get("cache_defaults") or ())),
         one_host=bool(row.get("one_host", False)),
+        **{name: float(row[name]) for name in FITTED if row.get(name) is not None},
+        kernels={
+            operation: {
+                name: {str(at): tuple(map(float, shares)) for at, shares in entries.items()}
+                for name, entries in formats.items()
+            }
+            for operation, formats in (row.get("kernels") or {}).items()
+        },
+        time_margins={
+            name: {int(at): _whole(table, at) for at in table}
+            for name, table in (row.get("time_margins") or {}).items()
+        },
     )
+
+
+FITTED = ("layer_us", "request_us", "prompt_factor", "prompt_steps", "prompt_waiting")
+"""The times of an engine that are fitted end to end."""
 
 
 def build_recovery(row: Row) -> Recovery:

@@ -394,11 +394,19 @@ class Engine:
     step_us: float = 0.0
     sequence_us: float = 0.0
     collective_us: float = 0.0
-    conversion_efficiency: Fraction = Fraction(1)
     lacks: tuple[Lack, ...] = ()
     expert_kernels: tuple[ExpertKernel, ...] = ()
     cache_defaults: tuple[CacheDefault, ...] = ()
     one_host: bool = False
+    layer_us: float = 0.0
+    request_us: float = 0.0
+    prompt_factor: float = 1.0
+    prompt_steps: float = 0.0
+    prompt_waiting: float = 0.0
+    kernels: dict[str, dict[str, dict[str, tuple[float, ...]]]] = field(default_factory=dict)
+    """By operation, format and compute capability: microseconds of a call, shares of the bandwidth and of the peak."""
+    time_margins: dict[str, dict[int, int]] = field(default_factory=dict)
+    """By outcome and confidence in per cent, millionths by which measured times exceed the expected at most."""
 
 
 @dataclass(frozen=True, slots=True)

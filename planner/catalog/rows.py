@@ -428,10 +428,16 @@ class EngineRow:
     flops_efficiency: Exact
     sources: dict[str, Text]
     source: Text
-    conversion_efficiency: Exact | None = None
     step_us: Number | None = None
     sequence_us: Number | None = None
     collective_us: Number | None = None
+    layer_us: Number | None = None
+    request_us: Number | None = None
+    prompt_factor: Number | None = None
+    prompt_steps: Number | None = None
+    prompt_waiting: Number | None = None
+    kernels: dict[str, dict[str, dict[str, list[Number]]]] | None = None
+    time_margins: dict[str, Any] | None = None
     kv_formats: Words | None = None
     vendors: Words | None = None
     excludes: Annotated[Words | None, Limit(about="GPUs of these vendors that it does not run on")] = None

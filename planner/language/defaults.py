@@ -52,13 +52,14 @@ FOLLOWS = {
     "stage3_max_reuse_distance": "1000000000 (DeepSpeed's default)",
     "stage3_prefetch_bucket_size": "50000000 (DeepSpeed's default), or 0.9 * hidden * hidden with "
     "`deepspeed_sizes = auto`",
-    "replicas": "1; chosen by the solver where `demand` is mentioned",
+    "replicas": "1; chosen by the solver where `demand` or `total_concurrency` is mentioned",
+    "concurrency": "total_concurrency / replicas, rounded up",
     "nodes": "1, but as many as sizes that the plan states need; what crosses hosts pays their network",
     "context_parallel": "1",
     "shard_replicas": "1",
     "expert_parallel": "chosen by the solver; 1 in a training",
     "weights": "the model's native format",
-    "activations": "the model's native format where it has 16 bits, else bf16",
+    "activations": "what the engine multiplies the weights in on the GPU (fp8 weights on Hopper: fp8), else 16 bits",
     "kv_cache": "the model's native format where it has 16 bits, else bf16; fp8_e4m3 where SGLang takes it by itself "
     "(DeepSeek-V4, DeepSeek-V3.2 on Blackwell)",
 }
@@ -85,6 +86,8 @@ def changed(workload: Workload, quantity: str, value: Value) -> Workload:
 
 def valueless(workload: Workload, quantity: str) -> bool:
     """Return whether a given quantity has no value: it is not mentioned, and has no default."""
+    if quantity == "concurrency" and "total_concurrency" in workload.given:
+        return False  # it follows from how many replicas there are
     row = BY_KIND[workload.kind].get(quantity)
     given = row is not None and row.role == "given" and quantity != "model"
     return given and quantity not in workload.given and quantity not in JUDGED

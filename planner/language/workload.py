@@ -316,10 +316,15 @@ def _complete(block: _Block, declaration: tree.Declaration) -> None:
     known = block.model is None or block.model.architecture is not None
     needed = ["model"]
     if known:
-        needed += ["context", "concurrency"] if block.kind == "inference" else ["sequence"]
+        needed += ["context"] if block.kind == "inference" else ["sequence"]
+        if block.kind == "inference" and "total_concurrency" not in block.given:
+            needed.append("concurrency")
     if "demand" in block.given:
         needed += ["output"]
     samples = {"model": '"meta-llama/Llama-3.1-8B"', "context": "8Ki tokens", "concurrency": "32"}
+    if {"concurrency", "total_concurrency"} <= block.given.keys():
+        said = "`concurrency` is of each replica, `total_concurrency` of all together: state one of them"
+        block.env.scope.error("E0405", said, block.spans["total_concurrency"])
     samples |= {"sequence": "4Ki tokens", "output": "256 tokens"}
     missing = [name for name in needed if name not in block.spans]
     if missing:

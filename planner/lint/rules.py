@@ -31,6 +31,22 @@ def rules(source: Source) -> Iterator[Diagnostic]:
     yield from _unpaid(source.problem)
 
 
+def prompts(source: Source) -> Iterator[Diagnostic]:
+    """Yield each bound on the time to the first token of a service whose plan does not say how long its prompt is."""
+    for workload in source.problem.workloads if source.problem is not None else ():
+        bound = next((item for item in workload.bounds if item.quantity in ("ttft", "ttft_p95")), None)
+        if workload.kind != "inference" or bound is None or "prompt" in workload.said:
+            continue
+        tokens = int(Fraction(str(workload.given["prompt"])))
+        yield warning(
+            "W0617",
+            f"{bound.rule} is about a prompt of {tokens:_} tokens: without `prompt` it is the whole context"
+            + (" but the output" if workload.given.get("output") else ""),
+            bound.span,
+            help=f"prompt = {min(tokens, 2000):_} tokens, if that is how long prompts are",
+        )
+
+
 def _unpaid(problem: Problem) -> Iterator[Diagnostic]:
     """Yield each preference of a plan whose objective has no cost for its worth to be added to."""
     if any(goal.quantity == "cost" and goal.direction == "minimize" for goal in problem.goals):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from planner.catalog.records import Architecture, Engine, Format
+from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import attention_widths, kind, layer_parameters
 from planner.physics.inference.weights import EXACT, layer_weights, outside_weights
 from planner.record import dataclass
@@ -45,34 +45,6 @@ def lesser(first: Any, second: Any) -> Any:
     if isinstance(first, float | int) and isinstance(second, float | int):
         return first if first <= second else second
     return first * (first <= second) + second * (first > second)
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How close an engine comes to its hardware: shares of bandwidth and dense peak, and seconds that do not shrink.
-
-    A step costs `step` and `sequence` for each running sequence (scheduling, launches, sampling); a collective
-    operation `collective`; `conversion` is the share of the bandwidth that block formats reach beside 16-bit weights.
-    """
-
-    bandwidth: float
-    flops: float
-    step: float = 0.0
-    sequence: float = 0.0
-    collective: float = 0.0
-    conversion: float = 1.0
-
-
-def pace(engine: Engine) -> Pace:
-    """An engine's figures from the catalog."""
-    return Pace(
-        float(engine.bandwidth_efficiency),
-        float(engine.flops_efficiency),
-        engine.step_us / 1e6,
-        engine.sequence_us / 1e6,
-        engine.collective_us / 1e6,
-        float(engine.conversion_efficiency),
-    )
 
 
 def touched_experts(experts: Any, topk: Any, tokens: Any) -> Any:
@@ -121,21 +93,14 @@ def reading(arch: Architecture, params: int, fmt: Format, native_bits: Fraction 
     return Reading(dense, tuple(experts), total)
 
 
+def routed_params(arch: Architecture) -> int:
+    """Parameters of all experts that tokens are routed to."""
+    return sum(group.count * _routed(group.ffn, arch.hidden) for group in arch.groups if kind(group.ffn) == "moe")
+
+
 def _routed(ffn: Mapping[str, Any], hidden: int) -> int:
     width = int(ffn.get("latent") or hidden)
     return int(ffn["experts"]) * (3 if ffn.get("gated", True) else 2) * width * int(ffn["inter"])
-
-
-def allreduce(hidden: int, layers: int, tokens: Any, tp: Any, link_bandwidth: Any, latency: float = 0.0) -> Any:
-    """Two ring all-reduces of 16-bit activations a layer: each moves 2 (tp - 1) / tp of the tensor, and its latency."""
-    split = (tp > 1) * 1
-    return 2 * layers * split * (2 * hidden * tokens * 2 * (tp - 1) / tp / link_bandwidth + latency)
-
-
-def alltoall(hidden: int, layers: int, tokens: Any, topk: int, ep: Any, link_bandwidth: Any, latency: float) -> Any:
-    """Sending 16-bit activations to the experts of other ranks and back, once each a layer."""
-    split = (ep > 1) * 1
-    return 2 * layers * split * (2 * hidden * tokens * topk / ep * (ep - 1) / ep / link_bandwidth + latency)
 
 
 def host_link(pcie: str | None) -> float:
@@ -148,64 +113,6 @@ def host_link(pcie: str | None) -> float:
         head, _, tail = pcie.partition("x")
         generation, lanes = float(head), int(tail.split()[0])
     return 0.8 * 0.985e9 * 2 ** (generation - 3) * lanes
-
-
-def decode_step(
-    how: Pace,
-    *,
-    weights: Any,
-    cache: Any,
-    flops: Any,
-    batch: Any,
-    bandwidth: Any,
-    peak_flops: Any,
-    converted: bool = False,
-    communication: Any = 0.0,
-    offloaded: Any = 0.0,
-    host_bandwidth: Any = 1.0,
-) -> Any:
-    """Seconds of one step that gives each of `batch` sequences a token, on one GPU's share.
-
-    `weights` and `cache` are the bytes it reads, `flops` what it computes; `converted` weights are unpacked while they
-    are read; `offloaded` bytes come from the host in every step. Arguments may be arrays.
-    """
-    share = how.bandwidth * (how.conversion if converted else 1.0)
-    read = weights / (bandwidth * share) + cache / (bandwidth * how.bandwidth)
-    work = larger(read, flops / (peak_flops * how.flops))
-    return work + how.step + how.sequence * batch + communication + offloaded / host_bandwidth
-
-
-def prefill_time(
-    how: Pace,
-    *,
-    flops: Any,
-    weights: Any,
-    bandwidth: Any,
-    peak_flops: Any,
-    passes: Any = 1,
-    communication: Any = 0.0,
-) -> Any:
-    """Seconds to compute a prompt in `passes` passes, each of which reads the weights: the larger of both."""
-    work = larger(flops / (peak_flops * how.flops), passes * weights / (bandwidth * how.bandwidth))
-    return work + passes * how.step + communication
-
-
-def prompt_flops(arch: Architecture, active_params: int, prompt: int) -> float:
-    """Operations of a whole prompt: 2 a parameter and token, and causal attention (half of all pairs)."""
-    return (2 * active_params + attention_flops(arch, prompt) / 2) * prompt
-
-
-def token_flops(arch: Architecture, active_params: int, context: int) -> float:
-    """Operations of one token that sees `context` tokens."""
-    return 2 * active_params + attention_flops(arch, context)
-
-
-def output_rate(batch: Any, output: int, step: Any, prefill: Any) -> Any:
-    """Output tokens a second of `batch` slots, each of which is filled by a prompt and then gives `output` tokens.
-
-    Prefills take the GPU from the steps of all others, so a round costs each sequence its share of them.
-    """
-    return batch * output / (batch * prefill + output * step)
 
 
 def training_step(

@@ -9,7 +9,7 @@ from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.solve.answer import Answer
-from planner.solve.candidate import Candidate
+from planner.solve.candidate import Candidate, aimed
 from planner.solve.objective import SUMMED, UPWARDS
 
 
@@ -40,7 +40,8 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
     It is None where a workload that has the quantity does not know it.
     """
     owner, _, name = quantity.rpartition(".")
-    found = [row.outcome(name) for row in point if owner in ("", row.workload) and name in BY_KIND[row.kind]]
+    rows = [row for row in point if owner in ("", row.workload) and name in BY_KIND[row.kind]]
+    found = [row.outcome(aimed(name) if aimed(name) in row.outcomes else name) for row in rows]
     numbers = [value for value in found if isinstance(value, Fraction)]
     if not numbers or len(numbers) < len(found):
         return None

@@ -22,6 +22,14 @@ KEYS = {
     "throughput": "throughput_tok_s",
     "cost_per_token": "cost_usd_per_token",
     "power": "power_w",
+    "tpot_p95": "tpot_p95_s",
+    "ttft_p95": "ttft_p95_s",
+    "tpot_p95_safe": "tpot_p95_safe_s",
+    "ttft_p95_safe": "ttft_p95_safe_s",
+    "tpot_safe": "tpot_safe_s",
+    "ttft_safe": "ttft_safe_s",
+    "throughput_safe": "throughput_safe_tok_s",
+    "cost_per_token_safe": "cost_safe_usd_per_token",
 }
 """The keys of outcomes whose unit is part of the name."""
 

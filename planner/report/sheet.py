@@ -133,19 +133,24 @@ class Sheet:
     searched: tuple[str, ...] = ()
 
 
-def _both(name: str, row: Candidate) -> str:
-    """Return an outcome as expected, with its safe end where it has one."""
+def _both(name: str, row: Candidate, workload: Workload | None = None) -> str:
+    """Return an outcome as expected, with its safe end where it has one; of a first token, of which prompt."""
+    of = workload.given.get("prompt") if workload is not None and name == "ttft" else None
+    prompt = f" of a prompt of {figures.tokens(of)}" if isinstance(of, Fraction) else ""
     safe, expected = row.outcomes[name], row.outcomes.get(f"{name}{EXPECTED}")
     assert safe is not None
     if expected is None or expected == safe:
-        return figures.show(name, safe)
-    return f"{figures.show(name, expected)} (safe {figures.show(name, safe)})"
+        return figures.show(name, safe) + prompt
+    return f"{figures.show(name, expected)} (safe {figures.show(name, safe)}){prompt}"
 
 
 SHOWN = (
     "quality",
     "tpot",
+    "tpot_p95",
     "ttft",
+    "ttft_p95",
+    "load",
     "throughput",
     "cost_per_token",
     "kv_tokens",
@@ -250,6 +255,12 @@ def _rented(row: Candidate) -> str:
     return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}") + part
 
 
+def _is_shown(name: str, row: Candidate, slack: Sequence[Broken]) -> bool:
+    """Return whether an outcome is printed: percentiles only with a `demand`, or where they are bounded."""
+    bounded = any(entry.rule.rpartition(".")[2] == name for entry in slack)
+    return not name.endswith("_p95") or row.outcomes.get("load") is not None or bounded
+
+
 def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:
     row = item.chosen
     goals = phrases.leading(objective, row.workload)
@@ -260,7 +271,8 @@ def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -
     def shown(other: Candidate) -> Option:
         return option(other, row, operators, architecture.layers if architecture else None, goals)
 
-    outcomes = tuple((name, _both(name, row)) for name in SHOWN if row.outcomes.get(name) is not None)
+    shown_names = [name for name in SHOWN if row.outcomes.get(name) is not None and _is_shown(name, row, item.slack)]
+    outcomes = tuple((name, _both(name, row, workload)) for name in shown_names)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
     slack = [_slack(entry, operators) for entry in found.values()]

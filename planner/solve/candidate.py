@@ -11,11 +11,18 @@ from planner.record import dataclass
 
 Outcome = Fraction | None
 EXPECTED = "_expected"
-"""What stands behind the name of an outcome that rules and objectives take at its safe end, for its expected value."""
+"""What stands behind the name of an outcome that rules take at its safe end, for its expected value."""
+TIMED = frozenset({"tpot", "tpot_p95", "ttft", "ttft_p95", "load", "throughput", "cost_per_token"})
+"""Times of a service and what follows from them: objectives, tie-breaks and fronts take their expected values."""
 
 
 class TooWide(ValueError):
     """A plan with more to try than is tried; the message says what of it, and what to do."""
+
+
+def aimed(quantity: str) -> str:
+    """Return the name under which an objective reads an outcome: the expected value of a time."""
+    return f"{quantity}{EXPECTED}" if quantity in TIMED else quantity
 
 
 @dataclass(frozen=True, slots=True)

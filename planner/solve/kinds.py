@@ -57,6 +57,10 @@ class Kind(Protocol):
 
 class _Inference:
     def table(self, problem: Problem, workload: Workload, catalog: Catalog, fixed: bool, rows: str) -> Table:
+        if "total_concurrency" in workload.given:
+            from planner.solve.inference.spread import table as spread
+
+            return spread(problem, workload, catalog, fixed)
         from planner.solve.inference.table import table
 
         return table(problem, workload, catalog, fixed)
@@ -72,6 +76,8 @@ class _Inference:
         from planner.solve.inference.judge import judge_service
         from planner.solve.inference.workload import Service, service
 
+        if "total_concurrency" in workload.given:
+            workload = _spread(workload, choice)
         if isinstance(made_by, Service):
             return judge_service(problem, replace(made_by, workload=workload), choice)
         return judge_service(problem, service(problem, workload, catalog), choice)
@@ -86,6 +92,8 @@ class _Inference:
         from planner.solve.inference.space import every_split
         from planner.solve.inference.workload import service
 
+        if "total_concurrency" in workload.given:
+            workload = _spread(workload, {"replicas": Fraction(1)})
         made = service(problem, workload, catalog)
         yield from (service_faults(workload.model, split, made.engine.one_host) for split in every_split(made, False))
 
@@ -95,10 +103,24 @@ class _Inference:
         from planner.solve.inference.offered import unoffered
         from planner.solve.inference.workload import service
 
+        if "total_concurrency" in workload.given:
+            workload = _spread(workload, choice, offered=True)
         return unoffered(service(problem, workload, catalog), choice)
 
     def no_split(self) -> str:
         return ""
+
+
+def _spread(workload: Workload, choice: Mapping[str, Value], offered: bool = False) -> Workload:
+    """Return a workload that states the sequences of all replicas together as each replica of a choice has it; with
+    `offered`, only where so many replicas are tried."""
+    from planner.solve.inference.spread import at, parts
+
+    copies = choice.get("replicas")
+    chosen = int(copies) if isinstance(copies, Fraction) and copies >= 1 else 1
+    if offered and not any(chosen in some for some in parts(workload, False)):
+        chosen = 1
+    return at(workload, (chosen,))
 
 
 class _Training:

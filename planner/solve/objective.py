@@ -14,7 +14,7 @@ from planner.language.fields import FIELDS_BY_KIND
 from planner.language.problem import Goal, Problem, by_run
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
-from planner.solve.candidate import Candidate
+from planner.solve.candidate import Candidate, aimed
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
@@ -56,6 +56,8 @@ UNITS = {
     "host_memory": "bytes",
     "tpot": "s",
     "ttft": "s",
+    "tpot_p95": "s",
+    "ttft_p95": "s",
     "step_time": "s",
     "duration": "s",
     "total_cost": "USD",
@@ -167,7 +169,7 @@ def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> C
     if name == "cost":
         found = table.costs
     elif name in table.outcomes:
-        found = table.outcome(name)
+        found = table.outcome(aimed(name) if aimed(name) in table.outcomes else name)
     elif name in table.axes:
         axis = table.axes[name]
         numbers = [int(value) if isinstance(value, Fraction) else index for index, value in enumerate(axis.values)]
@@ -202,7 +204,7 @@ def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
         return sign * candidate.cost + (candidate.penalty if sign == 1 else 0)
     if name == "gpus":
         return sign * candidate.gpus
-    found = candidate.outcome(name)
+    found = candidate.outcome(aimed(name) if aimed(name) in candidate.outcomes else name)
     if not isinstance(found, Fraction):
         return HUGE
     return max(-HUGE, min(HUGE, sign * int(found * SCALES.get(name, 1))))

@@ -33,6 +33,8 @@ ONLY = {
     "training": frozenset(["step_time", "mfu", "duration", "total_cost"]),
 }
 """Quantities that one kind has and the other has not."""
+TIMES = frozenset({"tpot", "ttft", "throughput"})
+"""Bounds hold at the safe end of these, objectives and tie-breaks take what is expected (SPEC §6)."""
 UNKNOWN = 10**40
 """What nobody knows is worse than all that somebody knows."""
 Key = tuple[int, ...]
@@ -307,7 +309,7 @@ def has(job: Job, quantity: str) -> bool:
 
 def steps(row: Row, quantity: str, sign: int = 1) -> int:
     """Return what a row has of a quantity, to be minimised."""
-    found = row.whole.get(quantity)
+    found = row.whole.get(f"{quantity}_expected" if quantity in TIMES else quantity, row.whole.get(quantity))
     return UNKNOWN if found is None else sign * found
 
 

@@ -94,6 +94,9 @@ def candidates(problem: Problem, workload: Workload, catalog: Catalog) -> list[C
                 continue
             try:
                 whole = {**choice, "gpu": offer.gpu, "offer": offer.id, "market": "on_demand"}
+                computed = problem.gpus[offer.gpu].flops
+                if choice.get("weights") == "fp8_e4m3" and computed.get("fp8_e4m3"):  # SPEC §1, on vLLM
+                    whole["activations"] = "fp8_e4m3"
                 out.append(judge(problem, workload, whole, catalog))
             except Unknown:
                 continue

@@ -7,7 +7,7 @@ loading. llama.cpp and transformers take what they need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -334,7 +334,11 @@ def margin_ppm(profile: Profile, part: str, confidence: Fraction = Fraction(95, 
 
     Between two confidences of the catalog it is interpolated; beyond the highest it is the highest.
     """
-    table = dict(profile.margins).get(part, ())
+    return interpolated(dict(profile.margins).get(part, ()), confidence)
+
+
+def interpolated(table: Sequence[tuple[int, int]], confidence: Fraction) -> int:
+    """Millionths at a confidence, between those of a table by per cent; the highest beyond it, 0 of an empty one."""
     wanted = confidence * 100
     below: tuple[int, int] | None = None
     for at, ppm in table:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any, Final
 
-SCALES: Final[dict[str, int]] = {
+_SCALES: Final[dict[str, int]] = {
     "memory": 1,
     "host_memory": 1,
     "headroom": 10**9,
@@ -19,6 +19,9 @@ SCALES: Final[dict[str, int]] = {
     "power": 1,
     "ttft": 10**9,
     "tpot": 10**9,
+    "ttft_p95": 10**9,
+    "tpot_p95": 10**9,
+    "load": 10**9,
     "step_time": 10**9,
     "duration": 10**6,
     "throughput": 10**6,
@@ -26,6 +29,7 @@ SCALES: Final[dict[str, int]] = {
     "total_cost": 10**6,
     "cost_per_token": 10**15,
 }
+SCALES: Final[dict[str, int]] = _SCALES | {f"{name}_expected": scale for name, scale in _SCALES.items()}
 """Steps of one canonical unit (bytes, USD/h, s, tok/s, USD, USD/tok) in which each outcome is counted."""
 
 UNKNOWN: Final = -(2**62)

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from planner.record import dataclass
 from planner.solve import clock
+from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.audit import Contradiction
@@ -203,7 +204,7 @@ def _figure(fleet: Fleet, name: str, at: int, place: int) -> int:
     quantity = quantity_of(goals[place])
     if share is None or share == 1 or quantity not in MONEY or own in (0, HUGE, -HUGE):
         return own
-    have = fleet.value(name, at, quantity)
+    have = fleet.value(name, at, aimed(quantity) if aimed(quantity) in fleet.tables[name].outcomes else quantity)
     if not isinstance(have, Fraction):
         return HUGE
     penalty = int(fleet.penalties[name][fleet.rows[name][at]]) if quantity == "cost" else 0

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.problem import Measure, Problem, Value
-from planner.solve.candidate import Outcome
+from planner.solve.candidate import EXPECTED, TIMED, Outcome, aimed
 from planner.solve.columns import distinct
 from planner.solve.columns.steps import value
 from planner.solve.columns.table import Table
@@ -54,14 +54,15 @@ class Fleet:
     def value(self, name: str, place: int, quantity: str) -> Value | Fraction | None:
         """Return what a take has of a quantity; of money what its share comes to."""
         table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
-        if share is None or share == 1 or quantity not in MONEY:
+        if share is None or share == 1 or quantity.removesuffix(EXPECTED) not in MONEY:
             return distinct.value_of(table, row, quantity)
         return self.outcomes(name, place).get(quantity)
 
     def outcomes(self, name: str, place: int) -> dict[str, Outcome]:
         """Return what a take pays, and what that follows from."""
         table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
-        known = ("cost", "total_cost", "cost_per_token", "throughput", "duration")
+        known: tuple[str, ...] = ("cost", "total_cost", "cost_per_token", "throughput", "duration")
+        known += tuple(aimed(item) for item in known if item in TIMED)
         found = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
         return found if share is None else found | paid(found, share)
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Value
 from planner.physics import inference
-from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
+from planner.solve.candidate import EXPECTED, TIMED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.inference import memory as inference_memory
@@ -78,6 +78,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if this.demand is not None and replicas < need:
         sustained = None if need >= 10**9 else this.demand * replicas / need
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
+    thumb = ("rule of thumb",) if this.model.architecture is None else ()
     unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
@@ -98,13 +99,25 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         None,
         outcomes,
         tuple(broken + more),
-        (*(("rule of thumb",) if this.model.architecture is None else ()), *hosts_note(rented, split.nodes)),
+        (*thumb, *hosts_note(rented, split.nodes), *_busy_note(outcomes)),
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
         price_as_of=rented.offer.as_of,
         given=given_of(workload, unsaid),
     )
+
+
+CROWDED = Fraction(4, 5)
+"""The busy share above which waiting grows steeply: by half of the mean service from 0.8 to 0.87 of one server."""
+
+
+def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Return that a service is nearly busy at its demand."""
+    load = outcomes.get(f"load{EXPECTED}")
+    if load is None or load <= CROWDED:
+        return ()
+    return (f"{float(load) * 100:.0f} % busy at its demand: above 80 % waiting grows steeply",)
 
 
 _CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
@@ -147,7 +160,7 @@ def _hints(
     out = []
     if held["max_context"] > 0:
         out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))
-    if held["max_concurrency"] > 0:
+    if held["max_concurrency"] > 0 and "total_concurrency" not in this.workload.given:
         out.append(Hint("concurrency", "<=", Fraction(held["max_concurrency"])))
     return tuple(out)
 
@@ -159,32 +172,32 @@ def _times(
     this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, rented: Renting
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
-    peak = inference_workload.peak_flops(this, form, gpu)
-    empty: dict[str, Outcome] = dict.fromkeys(("tpot", "ttft", "throughput", "cost_per_token"))
-    if this.model.architecture is None or not peak or not gpu.bandwidth:
+    empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(TIMED) for ending in ("", EXPECTED))
+    if this.model.architecture is None or not gpu.bandwidth:
         return empty, 0 if this.demand is None else 10**9
     load = Load(
         parts["weights"],
         parts["kv_cache"],
         split.tensor,
         split.pipeline,
-        gpu.bandwidth,
-        peak,
+        inference_speed.fields(this, form, gpu),
         inference_speed.link_of(gpu),
         inference_speed.host_of(gpu),
         split.nodes,
         rented.network,
     )
-    tpot, ttft = inference_speed.speeds(this, load)
-    rate = inference_speed.rates(this, replicas, tpot, ttft)
+    if not inference_speed.known(load.card):
+        return empty, 0 if this.demand is None else 10**9
+    times = inference_speed.speeds(this, load)
+    safe = inference_speed.safe_ends(this, times)
     numbers = {
-        "tpot": steps("tpot", tpot),
-        "ttft": steps("ttft", ttft),
-        "throughput": steps("throughput", rate),
-        "cost_per_token": steps("cost_per_token", rented.cost / 3.6e9 / rate) if rate else UNKNOWN,
+        f"{name}{ending}": steps(name, inference_speed.outcome(this, name, replicas, ends, rented.cost))
+        for name in sorted(TIMED)
+        if name != "load" or this.demand is not None
+        for ending, ends in ((EXPECTED, times), ("", safe))
     }
     need = 0
     if this.demand is not None:
-        sustained = steps("throughput", inference_speed.request_rate(this, 1, tpot, ttft))
+        sustained = steps("throughput", inference_speed.request_rate(this, safe))
         need = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
-    return {name: value(name, number) for name, number in numbers.items()}, need
+    return empty | {name: value(name, number) for name, number in numbers.items()}, need

@@ -9,16 +9,20 @@ from planner.language.problem import Value
 from planner.solve.inference import layerwise
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
-from planner.solve.inference.workload import Service
+from planner.solve.inference.workload import Form, Service, resolved, sixteen_bit
 from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
 
 
 def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
-    offered_forms = forms(this)
+    offered_forms, gpu = forms(this), this.gpus.get(str(choice["gpu"]))
+    chosen = Form(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
     for name in ("weights", "kv_cache", "activations", "quantization"):
         offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
+        if name == "activations" and "" in offered:  # locks of earlier releases have 16 bits for all weights
+            follows = [] if gpu is None else [resolved(this, chosen, gpu).activations]
+            offered = dict.fromkeys([*follows, sixteen_bit(this.model.native_format)])
         if name == "weights" and layerwise.is_mix(str(choice[name])):
             yield from _mix(this, str(choice[name]), offered)
         else:

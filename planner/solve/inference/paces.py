@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Offer
 from planner.record import dataclass
+from planner.solve.candidate import EXPECTED, TIMED
 from planner.solve.columns.steps import SCALES, steps
+from planner.solve.columns.table import unknown
 from planner.solve.inference import speed as inference_speed
-from planner.solve.inference.speed import Load
+from planner.solve.inference.speed import Load, Times
 from planner.solve.inference.workload import Service
 from planner.solve.rent.rental import NETWORK
 
@@ -34,41 +37,60 @@ class Paces:
         """Whether a replica of some row spans hosts."""
         return self.load is not None and bool((self.load.nodes > 1).any())
 
-    def of(self, base: Column, network: Column) -> tuple[Column | None, Column | None]:
-        """Return seconds per output token and to the first token of rows that are placed."""
+    def of(self, base: Column, network: Column) -> Times | None:
+        """Return the times of rows that are placed."""
         if self.load is None:
-            return None, None
+            return None
         if self.spans:
             return self._over(self.load.at(base, network))
-        tpot, ttft = self._over(self.load)
-        assert tpot is not None and ttft is not None
-        return tpot[base], ttft[base]
+        found = self._over(self.load)
+        return None if found is None else Times(*(column[base] for column in found))
 
-    def fastest(self) -> tuple[Column | None, Column | None]:
+    def fastest(self) -> Times | None:
         """Return the times of rows over a network that is as fast as a link."""
         return self._over(None if self.load is None else replace(self.load, network=self.load.link))
 
-    def slowest(self) -> tuple[Column | None, Column | None]:
+    def slowest(self) -> Times | None:
         """Return the times of rows over the slowest network that is offered."""
         known = [NETWORK if item.network is None else item.network for row in self.offers.values() for item in row]
         return self._over(None if self.load is None else replace(self.load, network=min(known, default=NETWORK)))
 
-    def _over(self, load: Load | None) -> tuple[Column | None, Column | None]:
+    def _over(self, load: Load | None) -> Times | None:
         import numpy
 
         if load is None:
-            return None, None
+            return None
         with numpy.errstate(divide="ignore", invalid="ignore"):
             return inference_speed.speeds(self.this, load)
 
 
-def needed(this: Service, rows: int, tpot: Column | None, ttft: Column | None) -> Column:
+def needed(this: Service, rows: int, times: Times | None) -> Column:
     """Return the replicas that sustain the demand, a billion where a replica's rate is unknown (the rule of thumb)."""
     import numpy
 
     assert this.demand is not None
-    if tpot is None:
+    if times is None:
         return numpy.full(rows, 10**9)
-    rate = steps("throughput", inference_speed.request_rate(this, 1, tpot, ttft))
+    rate = steps("throughput", inference_speed.request_rate(this, inference_speed.safe_ends(this, times)))
     wanted = int(this.demand * SCALES["throughput"])
     return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
+
+
+def timed(this: Service, times: Times | None, replicas: Column, costs: Column) -> dict[str, Callable[[], Column]]:
+    """Return times and what follows from them, expected and at the safe end, each computed when it is asked for."""
+    out: dict[str, Callable[[], Column]] = {}
+    for name in sorted(TIMED):
+        for ending in (EXPECTED, ""):
+            out[f"{name}{ending}"] = partial(_column, this, name, times, replicas, costs, ending == "")
+    return out
+
+
+def _column(this: Service, name: str, times: Times | None, replicas: Column, costs: Column, safe: bool) -> Column:
+    import numpy
+
+    if times is None or (name == "load" and this.demand is None):
+        return unknown(len(replicas))
+    ends = inference_speed.safe_ends(this, times) if safe else times
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        found: Column = steps(name, inference_speed.outcome(this, name, replicas, ends, costs))
+    return found

@@ -13,6 +13,7 @@ from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
 from planner.solve.parallelism import Split, divides, experts_of, layers_of
 from planner.solve.stated import counts
+from planner.solve.stated import number as stated_number
 
 GPUS_UNSAID = 64
 """The most GPUs of a service whose plan does not say `gpus`."""
@@ -26,12 +27,12 @@ HOSTS = 64
 
 
 def forms(this: Service) -> list[Form]:
-    """Return the formats a plan offers."""
+    """Return the formats a plan offers; unsaid activations are empty, what they are follows from the GPU."""
     domains, native = this.workload.domains, this.model.native_format
     sixteen = sixteen_bit(native)
     out = []
     for how in texts(domains, "quantization", STATED[this.workload.kind]["quantization"]):
-        for act in texts(domains, "activations", sixteen):
+        for act in texts(domains, "activations", ""):
             for kv in texts(domains, "kv_cache", this.cache_default or sixteen):
                 for weights in texts(domains, "weights", native):
                     out.append(Form(weights, kv, act, how))
@@ -150,7 +151,10 @@ def search_limits(workload: Workload) -> dict[str, int]:
     gpus, layers = counts(workload, "gpus"), (layers_of(workload.model) or 1)
     most = max(gpus) if gpus else GPUS_UNSAID
     if not gpus:
-        out["gpus"] = GPUS_DEMANDED if "demand" in workload.given else GPUS_UNSAID
+        many = {"demand", "total_concurrency"} & workload.given.keys()
+        out["gpus"] = GPUS_DEMANDED if many else GPUS_UNSAID
+    if "replicas" not in workload.domains and stated_number(workload, "total_concurrency", 0) > GPUS_UNSAID:
+        out["replicas"] = GPUS_UNSAID
     if "tensor_parallel" not in workload.domains and most > WITHIN_NODE:
         out["tensor_parallel"] = WITHIN_NODE
     if "pipeline_parallel" not in workload.domains and min(most, layers) > STAGES:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fractions import Fraction
+from math import inf, log, sqrt
+from typing import Any, NamedTuple
 
-from planner.catalog.records import Gpu
-from planner.physics import time
+from planner.catalog.records import Format, Gpu
+from planner.physics import inference, kernels, serving_time, time
+from planner.physics.serving_time import Card
 from planner.record import dataclass
-from planner.solve.inference.workload import Service, sixteen_bit
+from planner.solve.inference import layerwise
+from planner.solve.inference.workload import Form, Service, sixteen_bit
 from planner.solve.rent.rental import NETWORK
 from planner.solve.stated import number
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the roofline needs of a candidate; every field a number or an array of them."""
+    """What the times need of a candidate; every field a number or an array of them. `card` has the fields of a card and
+    the share of the weights that every token passes, in the order of `fields`."""
 
     weights: Any
     kv_cache: Any
     tensor: Any
     pipeline: Any
-    bandwidth: Any
-    peak_flops: Any
+    card: Any
     link: Any
     host: Any
     nodes: Any = 1
@@ -29,8 +33,8 @@ class Load:
 
     def at(self, rows: Any, network: Any) -> Load:
         """Return the load of rows of a table, over a network of each."""
-        own = {name: getattr(self, name)[rows] for name in self.__slots__ if name != "network"}
-        return Load(**own, network=network)
+        own = {name: getattr(self, name)[rows] for name in self.__slots__ if name not in ("network", "card")}
+        return Load(**own, card=self.card[:, rows], network=network)
 
     @property
     def crossed(self) -> Any:
@@ -39,10 +43,9 @@ class Load:
         return groups * (self.pipeline - 1) + (1 - groups) * (self.nodes - 1)
 
     @property
-    def tensor_link(self) -> Any:
-        """Bytes/s of a tensor group's ring, which enters each of its hosts once."""
-        outside = (self.nodes > self.pipeline) * 1.0
-        return self.link * (1 - outside) + time.lesser(self.link, self.network) * outside
+    def outside(self) -> Any:
+        """Whether a tensor group lies on several hosts: its ring enters each of them once."""
+        return (self.nodes > self.pipeline) * 1.0
 
 
 def link_of(gpu: Gpu) -> int:
@@ -55,63 +58,218 @@ def host_of(gpu: Gpu) -> float:
     return time.host_link(gpu.pcie)
 
 
-def speeds(this: Service, load: Load) -> tuple[Any, Any]:
-    """Return seconds per output token and seconds to the first token."""
-    arch = this.model.architecture
-    assert arch is not None
-    how, active = time.pace(this.engine), this.model.active_params
-    tp, pp = load.tensor, load.pipeline
-    batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
-    hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
-    step = time.decode_step(
-        how,
-        weights=load.weights * _reading(this).share(batch),
-        cache=load.kv_cache / pp,
-        flops=batch * time.token_flops(arch, active, this.context) / (tp * pp),
-        batch=batch,
-        bandwidth=load.bandwidth,
-        peak_flops=load.peak_flops,
-        communication=time.allreduce(arch.hidden, arch.layers, batch, tp, load.tensor_link, how.collective) / pp,
-        offloaded=this.beside.offloaded_weights + this.beside.offloaded_cache,
-        host_bandwidth=load.host,
-    )
-    prefix = min(number(this.workload, "shared_prefix", 0), this.prompt - 1)  # in the cache, not computed again
-    ttft = time.prefill_time(
-        how,
-        flops=(time.prompt_flops(arch, active, this.prompt) - time.prompt_flops(arch, active, prefix)) / tp,
-        weights=load.weights * pp,
-        bandwidth=load.bandwidth,
-        peak_flops=load.peak_flops,
-        communication=time.allreduce(
-            arch.hidden, arch.layers, this.prompt - prefix, tp, load.tensor_link, how.collective
-        )
-        + hop * (this.prompt - prefix),
-    )
-    return pp * step + hop * batch, ttft
+def fields(this: Service, form: Form, gpu: Gpu) -> tuple[float, ...]:
+    """Return what a GPU reaches with formats: the fields of a card's kernels and sums, flat, and the dense share."""
+    weights = _slowest(this, form, gpu) if layerwise.is_mix(form.weights) else form.weights
+    key = ("runs", weights, weights == form.weights, form.activations, form.kv_cache)
+    if key not in this.known:
+        arch, formats = this.model.architecture, this.formats
+        assert arch is not None
+        low = formats[form.kv_cache].bits < 16
+        ran = kernels.runs(arch, formats[weights], formats[form.activations], low, this.model.native_format)
+        read = _reading(this, formats[weights] if weights == form.weights else None)
+        this.known[key] = ran, read.dense / read.total
+    ran, share = this.known[key]
+    card = ("card", ran, gpu.id)
+    if card not in this.known:
+        found = kernels.card(this.engine, gpu, ran, link_of(gpu))
+        this.known[card] = (*(value for kernel in found[:4] for value in kernel), found.collective, found.link)
+    return (*this.known[card], share)
 
 
-def _reading(this: Service) -> time.Reading:
-    """Return what of the weights a step reads; the shares of a model's 16-bit form stand for every format."""
-    key = ("reading",)
+def known(card: tuple[float, ...]) -> bool:
+    """Return whether a GPU is known to read and to compute at all."""
+    return all(card[at] > 0 for at in (1, 2, 4, 5, 7, 11, 13))
+
+
+def _slowest(this: Service, form: Form, gpu: Gpu) -> str:
+    """Return the format that computes slowest of a mix, and then the first."""
+    acts = this.formats[form.activations]
+    names = sorted(set(layerwise.layers_of(form.weights)))
+    return min(names, key=lambda name: kernels.peak(gpu, kernels.product(this.formats[name], acts)))
+
+
+def _reading(this: Service, weights: Format | None) -> time.Reading:
+    """Return what of the weights a step reads; the shares of a model's 16-bit form stand for a mix of formats."""
+    key = ("reading", weights.id if weights else "")
     if key not in this.known:
         arch = this.model.architecture
         assert arch is not None
-        this.known[key] = time.reading(arch, this.model.params, this.formats[sixteen_bit(this.model.native_format)])
+        fmt = weights or this.formats[sixteen_bit(this.model.native_format)]
+        this.known[key] = time.reading(arch, this.model.params, fmt)
     found: time.Reading = this.known[key]
     return found
 
 
-def rates(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
+def _card(load: Load) -> tuple[Card, Any]:
+    """Return the card of a load, and the share of its weights that every token passes."""
+    flat = load.card
+    dense, experts, cache, scores = (
+        serving_time.Kernel(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, 12, 3)
+    )
+    link = flat[13] * (1 - load.outside) + time.lesser(flat[13], load.network) * load.outside
+    return Card(dense, experts, cache, scores, flat[12], link), flat[14]
+
+
+def mean_share(this: Service) -> float:
+    """Return what of the cache at full `context` a step reads: that of the mean context, half of the output written."""
+    key = ("mean_share",)
+    if key not in this.known:
+        arch = this.model.architecture
+        assert arch is not None
+        each, windowed = inference.kv_bytes_per_token(arch), inference.window_bytes_per_token(arch)
+        windows = [int(it.mixer.get("window") or it.mixer.get("chunk") or 0) for it in arch.groups]
+        window, state = max(windows, default=0) or this.context, inference.state_bytes(arch)
+
+        def held(tokens: float) -> float:
+            return each * tokens + windowed * min(tokens, window) + state
+
+        mean = min(mean_context(this), this.context)
+        this.known[key] = held(mean) / held(this.context) if held(this.context) else 1.0
+    found: float = this.known[key]
+    return found
+
+
+def mean_context(this: Service) -> float:
+    """Return the tokens of the mean context of a sequence while it is decoded."""
+    return this.prompt + this.output / 2
+
+
+class Times(NamedTuple):
+    """Mean seconds where `concurrency` sequences are served all the time: per output token and to the first one; of a
+    step without others' prompts, of a request without waiting for them, and of one prompt alone."""
+
+    tpot: Any
+    ttft: Any
+    step: Any
+    alone: Any
+    prefill: Any
+
+
+def speeds(this: Service, load: Load) -> Times:
+    """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`."""
+    arch = this.model.architecture
+    assert arch is not None
+    between, made, active = serving_time.between(this.engine), serving_time.calls(arch), this.model.active_params
+    tp, pp = load.tensor, load.pipeline
+    card, dense = _card(load)
+    whole = serving_time.part(arch, active, _reading(this, None), tp, pp, load.weights)
+    part = whole._replace(dense=load.weights * dense, experts=load.weights * (1 - dense) * (whole.held > 1))
+    stage = serving_time.Calls(*(count / pp for count in made))
+    batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
+    cache = load.kv_cache / pp * mean_share(this)
+    reads = time.attention_flops(arch, int(mean_context(this))) * batch / (tp * pp)
+    hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
+    offloaded = (this.beside.offloaded_weights + this.beside.offloaded_cache) / load.host
+    step = serving_time.passing(card, between, stage, part, batch, cache, 0.0)
+    step = time.larger(step, reads / card.scores.peak)
+    step = pp * (step + offloaded) + between.step + between.sequence * this.concurrency + hop * batch
+    prefix = min(number(this.workload, "shared_prefix", 0), this.prompt - 1)  # in the cache, not computed again
+    tokens = this.prompt - prefix
+    passes = -(-tokens // serving_time.CHUNK)
+    scores = time.attention_flops(arch, this.prompt) / 2 * this.prompt - time.attention_flops(arch, prefix) / 2 * prefix
+    once = serving_time.passing(card, between, stage, part, tokens / passes, 0.0, scores / passes / (tp * pp))
+    prefill = pp * passes * once + hop * tokens
+    tpot = step + (this.concurrency - 1) / this.output * prefill if this.output else step
+    ttft = serving_time.first_token(between, this.concurrency, prefill, tpot)
+    return Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
+
+
+def safe_ends(this: Service, times: Times) -> Times:
+    """Return times that measured ones are at or below in `time_confidence` of all cases."""
+    key = ("time_margins",)
+    if key not in this.known:
+        confidence = this.workload.given["time_confidence"]
+        assert isinstance(confidence, Fraction)
+        tables = (tuple(sorted(this.engine.time_margins.get(name, {}).items())) for name in ("tpot", "ttft"))
+        this.known[key] = tuple(1 + inference.interpolated(table, confidence) / 1e6 for table in tables)
+    one, first = this.known[key]
+    return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
+
+
+def request_rate(this: Service, times: Times) -> Any:
+    """Return requests a second that a replica sustains; an answer is one token where the plan says no `output`."""
+    return this.concurrency / (times.ttft + max(1, this.output) * times.tpot)
+
+
+def rate(this: Service, replicas: Any, times: Times) -> Any:
     """Return output tokens a second of all replicas at full load: prompts count where the plan says an `output`.
 
     Without one nobody knows how many tokens a prompt is followed by, and the rate is that of decoding.
     """
     if not this.output:
-        return replicas * this.concurrency / tpot
-    return replicas * time.output_rate(this.concurrency, this.output, tpot, ttft)
+        return replicas * this.concurrency / times.tpot
+    return replicas * this.concurrency * this.output / (times.ttft + this.output * times.tpot)
 
 
-def request_rate(this: Service, replicas: Any, tpot: Any, ttft: Any) -> Any:
-    """Return requests a second that the replicas sustain; an answer is one token where the plan says no `output`."""
-    output = max(1, this.output)
-    return replicas * time.output_rate(this.concurrency, output, tpot, ttft) / output
+LATE = 0.05
+"""The share of requests that take longer than a 95th percentile."""
+
+
+def busy(this: Service, replicas: Any, times: Times) -> Any:
+    """Return the busy share of the replicas at the stated demand."""
+    assert this.demand is not None
+    return float(this.demand) / (replicas * request_rate(this, times))
+
+
+def _queue(this: Service, replicas: Any, times: Times) -> tuple[Any, Any]:
+    """Return the mean seconds that requests wait for one of a replica's `concurrency` places, and the 95th percentile.
+
+    Arrivals are split evenly over replicas. Sakasegawa's approximation of a queue of many servers (Annals of the
+    Institute of Statistical Mathematics 29, 1977), times half of 1 + `burstiness`, the squared coefficient of variation
+    of the gaps (Allen and Cunneen; service times vary as exponential ones). Of those who wait the wait is exponential.
+    """
+    if this.demand is None:
+        return 0.0, 0.0
+    burstiness = this.workload.given["burstiness"]
+    assert isinstance(burstiness, Fraction)
+    load, places = busy(this, replicas, times), this.concurrency
+    idle = time.larger(1 - load, 0 * load)
+    some = time.lesser(load, 0 * load + 1) ** (sqrt(2 * (places + 1)) - 1)
+    service = times.ttft + max(1, this.output) * times.tpot
+    each = _over(service / places * (1 + float(burstiness)) / 2, idle)
+    return some * each, each * _log(time.larger(some / LATE, 0 * load + 1))
+
+
+def _over(amount: Any, part: Any) -> Any:
+    """Return a quotient, infinite where nothing is left."""
+    if isinstance(part, float):
+        return amount / part if part else inf
+    return amount / part
+
+
+def _log(value: Any) -> Any:
+    if isinstance(value, float):
+        return log(value)
+    import numpy
+
+    return numpy.log(value)
+
+
+def outcome(this: Service, name: str, replicas: Any, times: Times, costs: Any) -> Any:
+    """Return a time of so many replicas, or what follows from it, in canonical units; `costs` in micro-dollars an hour.
+
+    95th percentiles: what a request waits for others' prompts is exponential, so that it is 3.0 times its mean; the
+    number of others' prompts beside an answer is Poisson's.
+    """
+    match name:
+        case "tpot":
+            return times.tpot
+        case "tpot_p95":
+            others = this.concurrency - 1
+            more = Z95 * sqrt(others) / this.output if this.output else 0.0
+            return times.tpot + more * times.prefill
+        case "ttft":
+            return times.ttft + _queue(this, replicas, times)[0]
+        case "ttft_p95":
+            return times.alone + (times.ttft - times.alone) * log(1 / LATE) + _queue(this, replicas, times)[1]
+        case "load":
+            return busy(this, replicas, times)
+        case "throughput":
+            return rate(this, replicas, times)
+        case _:
+            return costs / 3.6e9 / rate(this, replicas, times)
+
+
+Z95 = 1.645
+"""Standard deviations above the mean of a normal distribution's 95th percentile, one-sided."""

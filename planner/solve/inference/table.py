@@ -14,7 +14,6 @@ from planner.record import dataclass
 from planner.solve import clock, stated
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.size import bounded
-from planner.solve.columns.steps import steps
 from planner.solve.columns.table import Axis, Table, empty, unknown
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import space as inference_space
@@ -22,7 +21,7 @@ from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.defaults import of_service
-from planner.solve.inference.paces import Paces, needed
+from planner.solve.inference.paces import Paces, needed, timed
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.objective import quantity_of
@@ -141,19 +140,21 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
     usable = array([inference_memory.usable_bytes(this, g) for g in gpus])[gpu]
 
-    peak = array([[inference_workload.peak_flops(this, f, g) for g in gpus] for f in clock.watched(all_forms)])[
-        form, gpu
+    exact = [[inference_workload.resolved(this, f, g) for g in gpus] for f in clock.watched(all_forms)]
+    refused = [
+        [inference_support.refusals(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
     ]
-    refused = [[inference_support.refusals(this, f, g) for g in gpus] for f in clock.watched(all_forms)]
     load = None
     if workload.model.architecture is not None:
+        reached = [
+            [inference_speed.fields(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
+        ]
         load = Load(
             weights,
             kv_cache,
             tensor[split],
             pipeline[split],
-            array([g.bandwidth for g in gpus])[gpu],
-            peak,
+            array(reached)[form, gpu].T,
             array([inference_speed.link_of(g) for g in gpus])[gpu],
             numpy.array([inference_speed.host_of(g) for g in gpus])[gpu],
             nodes[split],
@@ -173,7 +174,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     market = market_of(problem, workload, spans)
     placed = place(gpus, offers, market, gpu[base], total_gpus, unit[split][base], nodes=nodes[split][base])
     base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
-    tpot, ttft = pace.of(base, placed.network)
+    times = pace.of(base, placed.network)
 
     distinct = numpy.unique(replicas)
     totals = numpy.unique(total_gpus)
@@ -187,7 +188,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "nodes": Axis(tuple(Fraction(s.nodes) for s in all_splits), split[base]),
         "weights": Axis(tuple(f.weights for f in all_forms), form[base]),
         "kv_cache": Axis(tuple(f.kv_cache for f in all_forms), form[base]),
-        "activations": Axis(tuple(f.activations for f in all_forms), form[base]),
+        "activations": _activations(exact, form[base], gpu[base]),
         "quantization": Axis(tuple(f.quantization for f in all_forms), form[base]),
         **placed.axes,
     }
@@ -200,7 +201,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "quality": lambda: quality[form[base]],
         "power": lambda: power[gpu[base]] * total_gpus,
     }
-    outcomes |= _times(this, tpot, ttft, replicas, placed.costs)
+    outcomes |= timed(this, times, replicas, placed.costs)
     for name in ("kv_tokens", "max_concurrency", "max_context"):
         outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
@@ -220,7 +221,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     rule = f"{workload.name}.tensor_parallel"
     broken[rule] = broken.get(rule, False) | splitting[split][base]
     if this.demand is not None:
-        broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), tpot, ttft)
+        broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), times)
     return Table(
         workload,
         len(base),
@@ -240,9 +241,18 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     )
 
 
+def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
+    """Return the axis of the activations' formats, which follow from weights and GPU where the plan is silent."""
+    import numpy
+
+    words = [[item.activations for item in row] for row in exact]
+    distinct = {word: at for at, word in enumerate(dict.fromkeys(word for row in words for word in row))}
+    return Axis(tuple(distinct), numpy.array([[distinct[word] for word in row] for row in words])[form, gpu])
+
+
 FEW = 8
 """So many replicas beyond the fewest are tried at least, where a rule or objective reads their number."""
-SCALED = frozenset({"replicas", "gpus", "throughput", "cost_per_token", "power"})
+SCALED = frozenset({"replicas", "gpus", "throughput", "cost_per_token", "power", "load", "ttft", "ttft_p95"})
 """What more replicas change."""
 
 
@@ -283,8 +293,8 @@ def _replicated(
         start = (numpy.cumsum(lengths) - lengths)[split]
         within = numpy.arange(len(base)) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         return base, flat[numpy.repeat(start, repeat) + within] if len(base) else base
-    need = needed(this, len(split), *pace.fastest())
-    most_needed = needed(this, len(split), *pace.slowest()) if pace.spans else need
+    need = needed(this, len(split), pace.fastest())
+    most_needed = needed(this, len(split), pace.slowest()) if pace.spans else need
     base_parts, replica_parts = [], []
     for number, offered in enumerate(copies):
         rows = numpy.flatnonzero(split == number)
@@ -295,7 +305,7 @@ def _replicated(
         last = numpy.minimum(numpy.searchsorted(listed, most_needed[rows]), len(listed) - 1) if pace.spans else first
         if told:
             most = stated.counts(this.workload, "replicas") or stated.counts(this.workload, "gpus")
-            beyond = len(listed) - 1 if most else numpy.minimum(first + FEW, len(listed) - 1)
+            beyond = len(listed) - 1 if most else numpy.minimum(first + numpy.maximum(FEW, first // 2), len(listed) - 1)
             usual = numpy.searchsorted(listed, inference_space.GPUS_UNSAID, side="right") - 1
             last = numpy.maximum(last, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
         repeat = last - first + 1
@@ -306,25 +316,6 @@ def _replicated(
     if not base_parts:
         return numpy.arange(0), numpy.arange(0)
     return numpy.concatenate(base_parts), numpy.concatenate(replica_parts)
-
-
-def _times(
-    this: Service, tpot: Column | None, ttft: Column | None, replicas: Column, costs: Column
-) -> dict[str, Callable[[], Column]]:
-    names = ("tpot", "ttft", "throughput", "cost_per_token")
-    if tpot is None or ttft is None:
-        return dict.fromkeys(names, partial(unknown, len(replicas)))
-
-    def rate() -> Column:
-        found: Column = inference_speed.rates(this, replicas, tpot, ttft)
-        return found
-
-    return {
-        "tpot": lambda: steps("tpot", tpot),
-        "ttft": lambda: steps("ttft", ttft),
-        "throughput": lambda: steps("throughput", rate()),
-        "cost_per_token": lambda: steps("cost_per_token", costs / 3.6e9 / rate()),
-    }
 
 
 def _capacity(

@@ -7,7 +7,7 @@ whole numbers and arrays of them alike, so that a table of candidates and a sing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -54,6 +54,7 @@ class Service:
     beside: inference.Beside = field(default_factory=inference.Beside)
     by_sequence: bool = False
     cache_default: str = ""
+    gpus: Mapping[str, Gpu] = field(default_factory=dict)
     hosts: Callable[[], dict[str, int]] = dict
     """The most GPUs on a host of what may be rented, by GPU."""
 
@@ -89,6 +90,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         beside=_beside(problem, workload, catalog),
         by_sequence=given["attention_parallel"] == "data",
         cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
+        gpus=problem.gpus,
         hosts=lambda: largest_hosts(problem, workload),
     )
 
@@ -214,14 +216,26 @@ def weight_formats(this: Service, form: Form) -> list[Format]:
     return [this.formats[name] for name in names]
 
 
-def peak_flops(this: Service, form: Form, gpu: Gpu) -> int:
-    """Return the dense peak at what is computed in: the activations' format where the hardware has it.
+def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
+    """Return formats with the activations that the plan does not say: what the engine multiplies these weights in on
+    this GPU, the model's 16 bits where it unpacks them first."""
+    if form.activations:
+        return form
+    key = ("activations", form.weights, gpu.id)
+    if key not in this.known:
+        found = {_multiplied(this, fmt, gpu) for fmt in weight_formats(this, form)}
+        this.known[key] = found.pop() if len(found) == 1 else sixteen_bit(this.model.native_format)
+    return replace(form, activations=this.known[key])
 
-    A mix is counted at the slowest of its formats.
-    """
-    activations = this.formats[form.activations]
-    found = []
-    for weights in weight_formats(this, form):
-        order = (activations.computes_as, weights.computes_as, "bf16", "fp16", "fp32")
-        found.append(next((gpu.flops[name] for name in order if gpu.flops.get(name)), 0))
-    return min(found)
+
+ACTIVATIONS = {"fp8_e4m3": "fp8_e4m3", "int8": "int8", "fp4": "nvfp4"}
+"""What weights of an arithmetic are multiplied with; MXFP4 with MXFP8
+(vllm/model_executor/layers/quantization/mxfp4.py) where the hardware computes in 4 bits."""
+
+
+def _multiplied(this: Service, fmt: Format, gpu: Gpu) -> str:
+    """Return the activations of weights in a format; an engine without such kernels unpacks all to 16 bits."""
+    low = "mxfp8" if "mxfp4" in (fmt.id, fmt.like) else ACTIVATIONS.get(fmt.computes_as, "")
+    if low and fmt.bits < 16 and this.engine.kernels and gpu.flops.get(fmt.computes_as):
+        return low
+    return sixteen_bit(this.model.native_format)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from planner.language.linear import conjuncts, linear
 from planner.language.problem import Bound, Goal, Preference, Problem, Rule
 from planner.record import dataclass
+from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
 from planner.solve.columns.table import Table
 from planner.solve.objective import quantity_of, ties
@@ -228,5 +229,5 @@ def limits_of(problem: Problem, table: Table, shares: Shares) -> list[Column]:
     goals = {quantity_of(goal) for goal in (*problem.goals, *ties(problem))}
     out = [table.outcome("duration")] if "total_cost" in goals and "duration" in table.outcomes else []
     if "cost_per_token" in goals and "throughput" in table.outcomes:
-        out.append(-table.outcome("throughput"))
+        out.append(-table.outcome(aimed("throughput")))
     return out

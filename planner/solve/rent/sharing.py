@@ -9,7 +9,7 @@ from fractions import Fraction
 from planner.language.evaluate import compare
 from planner.language.problem import FleetBound, Problem
 from planner.language.schema import BY_KIND
-from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.candidate import EXPECTED, Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES
 from planner.solve.rent.rental import MONEY
 from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
@@ -76,9 +76,11 @@ def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]
     cost = outcomes["cost"]
     assert cost is not None
     out: dict[str, Outcome] = {"cost": cost * share}
-    rate, duration = outcomes.get("throughput"), outcomes.get("duration")
-    if outcomes.get("cost_per_token") is not None and rate:
-        out["cost_per_token"] = _step("cost_per_token", cost * share / 3600 / rate)
+    duration = outcomes.get("duration")
+    for ending in ("", EXPECTED):
+        rate = outcomes.get(f"throughput{ending}")
+        if outcomes.get(f"cost_per_token{ending}") is not None and rate:
+            out[f"cost_per_token{ending}"] = _step("cost_per_token", cost * share / 3600 / rate)
     if outcomes.get("total_cost") is not None and duration is not None:
         out["total_cost"] = _step("total_cost", cost * share * duration / 3600)
     return out
