@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import import_module
 from os import PathLike, fspath
@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from planner.diagnostics import Diagnostic
+from planner.language.problem import Problem
 from planner.plan import Loaded as Plan
 from planner.plan import load_plan, shipped_catalog
 from planner.report.thumb import Thumb
@@ -251,7 +252,8 @@ def estimate(
 
     A count is a text like `13B`, unless a file has that name; the other arguments are for counts. Raise PlanError for
     a plan with errors, with something left open, with figures too large to be counted (E0703) or with hardware that no
-    offer has (E0503), ValueError for a format or optimizer that is not known.
+    offer has so (E0503), ValueError for a format or optimizer that is not known. A GPU that nobody rents is a machine
+    of one's own, at no price.
 
     >>> estimate("13B").total, estimate("13B", training=True, optimizer="adam").total
     (31200000000, 109200000000)
@@ -261,6 +263,7 @@ def estimate(
         if count is not None:
             return Estimate(_thumb(count, weights, training, optimizer))
     from planner.solve import estimate as answer_of
+    from planner.solve.rent import owned
 
     found, path = _plan(what)
     if found.problem is None:
@@ -272,14 +275,24 @@ def estimate(
         answer = answer_of(found.problem, found.catalog)
     except TooWide as reason:
         raise _refused(found, "E0703", f"search space too large: {reason}", "state smaller numbers") from None
-    answered = {item.chosen.workload for item in answer.workloads}
-    missing = sorted(item.name for item in found.problem.workloads if item.name not in answered)
+    missing = _unanswered(found.problem, answer)
+    unrented = owned.unrented(found.problem, missing)
+    if unrented:
+        found = replace(found, problem=owned.with_own(found.problem, unrented))
+        assert found.problem is not None
+        answer = answer_of(found.problem, found.catalog)
+        missing = _unanswered(found.problem, answer)
     if missing:
         message = f"no offer has what {', '.join(missing)} asks for"
         raise _refused(
             found, "E0503", message, "name another GPU or number of GPUs, or declare an offer of it", missing[0]
         )
     return Result(answer, found, path)
+
+
+def _unanswered(problem: Problem, answer: Answer) -> list[str]:
+    answered = {item.chosen.workload for item in answer.workloads}
+    return sorted(item.name for item in problem.workloads if item.name not in answered)
 
 
 def _refused(plan: Plan, code: str, message: str, help: str, workload: str = "") -> PlanError:

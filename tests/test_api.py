@@ -108,6 +108,19 @@ def refused(call: Callable[[planner.Plan], object], text: str) -> tuple[str, str
     return finding.code, finding.message
 
 
+def test_memory_needs_no_offer() -> None:
+    """Of every GPU of the catalog, rented or not; `solve` names an offer of hardware that nobody rents."""
+    rented = {item.gpu for item in planner.load("a.mem", text=SMALL).problem.offers.listings}  # type: ignore[union-attr]
+    catalog = planner.load("a.mem", text=SMALL).catalog
+    unrented = [name for name in catalog.gpus if name not in rented and catalog.gpus[name].vendor in ("nvidia", "amd")]
+    assert {"h20", "mi325x"} <= set(unrented)
+    for gpu in (*unrented, "l4"):
+        text = SMALL.replace("gpu = l4", f"gpu = {gpu}")
+        assert planner.estimate(planner.load("a.mem", text=text))["chat"].chosen.total > 2**30, gpu
+    found = planner.solve(planner.load("a.mem", text=SMALL.replace("gpu = l4", "gpu = h20"))).answer.conflict
+    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(item.has) for item in found)
+
+
 def test_an_empty_answer_is_raised() -> None:
     late = refused(lambda plan: planner.solve(plan, time_limit=1e-9), SMALL)
     assert late == ("E0702", "nothing was found within 1e-09 s")

@@ -124,6 +124,14 @@ def test_a_gpu_that_nobody_rents_has_its_memory_and_an_offer_to_paste() -> None:
     assert "usable" in done.stdout
 
 
+def test_a_gpu_is_given_by_its_memory() -> None:
+    done = run("estimate", LLAMA, "--gpu", "96GiB")
+    assert done.returncode == 0
+    assert "1 x own_96gib" in done.stdout
+    assert "usable 88.32 GiB" in done.stdout
+    assert "a GPU of 96 GiB as frameworks see it" in done.stderr
+
+
 def test_a_model_that_does_not_fit_is_printed_and_false() -> None:
     done = run("estimate", "meta-llama/Llama-3.1-70B", "--gpu", "l4")
     assert done.returncode == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from planner.cli import screen
-from planner.cli.model import composed, is_model, load_composed
+from planner.cli.model import composed, is_model, load_composed, sized
 from planner.cli.plan import exists, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
@@ -30,7 +30,9 @@ def estimate(
         metavar="MODEL|PLAN|COUNT",
         help="A model's id, config.json, folder or checkpoint; a plan; a count like 13B.",
     ),
-    gpu: str | None = typer.Option(None, help="The GPU, of a model: without it, the cards that hold the model."),
+    gpu: str | None = typer.Option(
+        None, help="The GPU, or its memory (96GiB), of a model: without it, the cards that hold the model."
+    ),
     gpus: str | None = typer.Option(None, help="How many GPUs, of a model."),
     context: str | None = typer.Option(None, help="Tokens of prompt and output together, of a model: 8Ki unless said."),
     concurrency: str | None = typer.Option(None, help="Sequences held at once, of a model: 1 unless said."),
@@ -80,6 +82,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
     """Print the memory of a plan with nothing left open."""
     from planner.solve import estimate as answer_of
     from planner.solve.candidate import TooWide
+    from planner.solve.rent import owned
 
     assert loaded.problem is not None
     open_ = [
@@ -96,17 +99,17 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
             stage("reckoning memory")
             answer = answer_of(loaded.problem, loaded.catalog, limit)
             missing = _missing(loaded.problem, answer)
-            own = _owned(loaded.problem, missing)
-            if own:
-                owned = load_plan(loaded.problem.path, text=f"{loaded.texts[loaded.problem.path]}\n{own}\n")
-                again = None if owned.problem is None else answer_of(owned.problem, owned.catalog, limit)
-                if owned.problem is not None and again is not None and not _missing(owned.problem, again):
-                    loaded, answer, missing = owned, again, []
+            if missing:
+                wanted = owned.hardware(loaded.problem, missing)
+                problem = owned.with_own(loaded.problem, wanted)
+                again = answer_of(problem, loaded.catalog, limit)
+                if not _missing(problem, again):
+                    loaded, answer, missing = replace(loaded, problem=problem), again, []
                     tell(
                         "warning: no offer of the catalogs rents this; the figures are for hardware of your own at $0/h"
                     )
                     tell("to plan with it, declare an offer with its price:")
-                    say(own, err=True)
+                    say(owned.pasted(wanted), err=True)
     except TooWide as reason:
         tell(f"error[E0703]: too much to count: {reason}")
         raise typer.Exit(2) from None
@@ -115,6 +118,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
     if missing:
         tell(f"error[E0503]: no offer has what {', '.join(missing)} asks for")
         raise typer.Exit(1)
+    assert loaded.problem is not None
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
         raise typer.Exit(1)
@@ -126,23 +130,13 @@ def _missing(problem: Problem, answer: Answer) -> list[str]:
     return sorted(item.name for item in problem.workloads if item.name not in answered)
 
 
-def _owned(problem: Problem, missing: list[str]) -> str:
-    """Return offers of the hardware that workloads ask for and nobody rents, as owned machines, ready to paste."""
-    wanted: dict[str, int] = {}
-    for item in problem.workloads:
-        if item.name in missing:
-            gpu = str(item.domains["gpu"][0])
-            gpus = max((int(Fraction(str(value))) for value in item.domains.get("gpus", ())), default=1)
-            wanted[gpu] = max(gpus, wanted.get(gpu, 1))
-    return "\n".join(
-        f"offer own_{gpu} {{ gpu = {gpu}; gpus = {gpus}; price = $0/h }}" for gpu, gpus in sorted(wanted.items())
-    )
-
-
 def _model(words: Words, limit: float, format: str) -> None:
     """Print the memory of a model on a GPU, or without one the cards that hold it."""
     if words.gpu is not None:
-        loaded = load_composed(composed(replace(words, gpus=words.gpus or "1"), name="estimate", objective=False))
+        words, card = sized(words)
+        loaded = load_composed(
+            composed(replace(words, gpus=words.gpus or "1"), name="estimate", objective=False, more=card)
+        )
         report(loaded.findings, loaded.texts)
         _fixed(loaded, words.model, limit, format)
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
 
 FILES = (".safetensors", ".gguf", ".index.json")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gib|gb|g)", re.IGNORECASE)
 PLACE = "the command line"
 """What the plan is called whose text the options make."""
 
@@ -32,11 +35,33 @@ def is_model(what: str) -> bool:
     return not what.endswith((".mem", ".lock")) and what != "-"
 
 
-def composed(words: Words, *, name: str, objective: bool = True, seen_from: Path = Path()) -> str:
+def sized(words: Words) -> tuple[Words, str]:
+    """Return the words and the declaration of a GPU that is given by its memory alone, `96GiB`.
+
+    In all else it is like the catalog's card with the nearest memory, which is said: memory follows what is stated.
+    """
+    found = _SIZE.fullmatch((words.gpu or "").strip())
+    if found is None:
+        return words, ""
+    unit = "GB" if found[2].lower() == "gb" else "GiB"
+    size = Fraction(found[1]) * (10**9 if unit == "GB" else 2**30)
+    gpus = shipped_catalog()[0].gpus
+    like = min(gpus, key=lambda name: (gpus[name].vendor != "nvidia", abs(gpus[name].memory - size), name))
+    name = f"own_{found[1].replace('.', '_')}{unit.lower()}"
+    tell(f"warning: a GPU of {found[1]} {unit} as frameworks see it; its speed and all else are those of {like}")
+    return replace(words, gpu=name), f"gpu {name} like {like} {{ memory = {found[1]} {unit} }}\n"
+
+
+def composed(words: Words, *, name: str, objective: bool = True, seen_from: Path = Path(), more: str = "") -> str:
     """Return the plan that the words of a command line mean; exit with what is wrong with them.
 
-    A model's file is named as seen from a folder, the one where the plan is to lie.
+    A model's file is named as seen from a folder, the one where the plan is to lie; `more` are further declarations.
     """
+    text = _composed(words, name=name, objective=objective, seen_from=seen_from)
+    return text.replace("\n\n", f"\n\n{more}\n", 1) if more else text
+
+
+def _composed(words: Words, *, name: str, objective: bool, seen_from: Path) -> str:
     if not (exists(words.model) and is_model(words.model)):
         longest = _known(words.model, shipped_catalog()[0])
         return _text(words, name, longest, objective)

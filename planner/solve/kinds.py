@@ -14,6 +14,7 @@ from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.classes import alike, renamed
 from planner.solve.parallelism import Fault
+from planner.solve.rent import owned
 from planner.solve.rent.rental import market_of, offers_listed
 from planner.solve.stated import fractional, one_of
 
@@ -233,4 +234,7 @@ def nothing_splits(problem: Problem, workload: Workload, catalog: Catalog) -> tu
         fault = min(faults, key=len)[0]
         has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
         return fault.quantity, f"expected {fault.needs}; found {has}"
+    nowhere = owned.unrented(problem, (workload.name,))
+    if nowhere:
+        return "offer", f"no offer rents {', '.join(nowhere)}; one with your price does: {owned.pasted(nowhere)}"
     return "offer", "no offer rents such hardware, or none of it can be split so"
