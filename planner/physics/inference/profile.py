@@ -78,9 +78,14 @@ class Profile:
     prefill_graphs: int = 0
     graph_batches: tuple[tuple[int, int, int], ...] = ()
 
-    def __hash__(self) -> int:
-        # Profiles of one workload differ in few figures; to hash the fractions among them takes longer than to compare.
-        return hash((self.engine, self.max_sequences, self.max_batched_tokens, self.non_torch, self.graph_layer))
+    # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+_MADE: dict[object, Profile] = {}
+_MOST: Final = 4096
+"""Profiles kept to be found again."""
 
 
 def version_of(text: str | None) -> tuple[int, ...]:
@@ -269,7 +274,7 @@ def profile(
         rates = {ranks: max(size, row.graph_vendor_bytes[gpu.vendor]) for ranks, size in rates.items()}
     if utilization is None:
         utilization = row.gpu_memory_utilization
-    return Profile(
+    made = Profile(
         engine=engine.id,
         budget=row.budget,
         block=engine.block_tokens,
@@ -315,3 +320,6 @@ def profile(
         prefill_graphs=0 if adapters or eager else prefill_graphs(row, gpu, mixers),
         graph_batches=row.graph_batches,
     )
+    if len(_MADE) >= _MOST:
+        _MADE.clear()
+    return _MADE.setdefault(tuple(getattr(made, name) for name in made.__match_args__), made)

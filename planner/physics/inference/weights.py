@@ -259,6 +259,11 @@ class Pieces:
     layer_split: bool
 
 
+_PIECES: dict[tuple[object, ...], tuple[Architecture, Pieces]] = {}
+LIMIT: Final = 8192
+"""Answers kept about architectures seen lately, which are kept with them so that none takes the place of another."""
+
+
 def pieces(
     arch: Architecture,
     params: int,
@@ -274,7 +279,14 @@ def pieces(
     absorbed: bool = False,
     kernels: tuple[ExpertKernel, ...] = (),
 ) -> Pieces:
-    """Return what one of `tp` ranks holds of each layer and outside them; the words are those of `weights_per_gpu`."""
+    """Return what one of `tp` ranks holds of each layer and outside them; the words are those of `weights_per_gpu`.
+
+    Workloads that serve the same model share the answer.
+    """
+    words = (max_context, attention_tp, rounding, layer_split, absorbed, kernels)
+    key = (id(arch), params, fmt, native_bits, tp, ep, words)
+    if key in _PIECES:
+        return _PIECES[key][1]
     if layer_split:
         fmt = replace(fmt, expert_multiple=1)
 
@@ -306,7 +318,7 @@ def pieces(
         partly.append((count, max(layer(index, wider) - size for index, size in enumerate(sizes))))
     first, last = outside_weights(arch, params, fmt, native_bits, tp, rounding=rounding)
     in_order = layer_split and fmt.file_types
-    return Pieces(
+    made = Pieces(
         groups=tuple((group.count, size) for group, size in zip(arch.groups, sizes, strict=True)),
         partly=tuple(partly),
         first=first,
@@ -316,6 +328,10 @@ def pieces(
         ordered=tuple(ceil(bits / 8) for bits in file_layers(arch, fmt)) if in_order else (),
         layer_split=layer_split,
     )
+    if len(_PIECES) >= LIMIT:
+        _PIECES.clear()
+    _PIECES[key] = arch, made
+    return made
 
 
 def fullest_stage(held: Pieces, pp: int = 1) -> int:

@@ -140,7 +140,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
         given = this.workload.given
         share = given.get("gpu_memory_utilization")
         version = given.get("engine_version")
-        made = inference.profile(
+        this.known[key] = inference.profile(
             this.engine,
             None if version is None else str(version),
             gpu,
@@ -156,8 +156,6 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             mixers=_mixers(this.model),
             narrow_cache=_narrow_cache(this),
         )
-        known = this.known.setdefault(("profiles",), {})
-        this.known[key] = known.setdefault(made, made)
     found: Profile = this.known[key]
     return found
 
