@@ -93,7 +93,7 @@ def test_what_looks_like_a_count_of_parameters_is_one(text: str, count: str) -> 
         ("llama3-70b", "meta-llama/Meta-Llama-3-70B", ""),
         ("llama-3-70b", "meta-llama/Llama-3.3-70B-Instruct", ""),
         ("llama3.1:8b", "meta-llama/Llama-3.1-8B", ""),
-        ("Qwen/Qwen3-32B-AWQ", "Qwen/Qwen3-32B", "int4_awq"),
+        ("Qwen/Qwen3-1.7B-AWQ", "Qwen/Qwen3-1.7B", "int4_awq"),
         ("Qwen/Qwen2.5-32B-Instruct-FP8", "Qwen/Qwen2.5-32B-Instruct", "fp8_e4m3"),
         ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", "meta-llama/Meta-Llama-3.1-8B-Instruct", "nf4_dq"),
         ("meta-llama/Llama-3.1-8B-Instruc", LLAMA, ""),

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from planner.catalog import build
+from planner.catalog.checkpoints import Checkpoint, build_checkpoint
 from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.catalog.table import Make, Table, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
 __all__ = ["KINDS", "Catalog", "Table", "folded"]
 
-KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
+KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
 T = TypeVar("T")
-Named = TypeVar("Named", Gpu, Model, Format)
+Named = TypeVar("Named", Gpu, Model, Format, Checkpoint)
 
 
 class Catalog:
-    """The six catalogs of a folder. `diagnostics` grows as files are first read."""
+    """The catalogs of a folder, one for each of `KINDS`. `diagnostics` grows as files are first read."""
 
     def __init__(self, folder: Path) -> None:
         """Take the folder; nothing is read yet."""
@@ -68,6 +69,11 @@ class Catalog:
         """The measured recoveries by id."""
         return self._table("quality", build.build_recovery)
 
+    @cached_property
+    def checkpoints(self) -> Table[Checkpoint]:
+        """The published weights of models under other names; read only for a name that no model has."""
+        return self._table("checkpoints", build_checkpoint)
+
     def table(self, kind: str) -> Table[Any]:
         """Return the table called `kind`, one of `KINDS`."""
         if kind not in KINDS:
@@ -84,23 +90,40 @@ class Catalog:
             for offer in self.offers.values()
             if offer.gpu not in self.gpus
         ]
-        return (*self.diagnostics, *strays)
+        return (*self.diagnostics, *strays, *self._astray())
+
+    def _astray(self) -> Iterable[Diagnostic]:
+        """Yield each checkpoint of a model or in a format that no row has, or whose name a model has."""
+        for row in self.checkpoints.values():
+            forms = {row.native_format, *row.native_classes.values()}
+            if row.of not in self.models:
+                reason = f"has no known model: `{row.of}`"
+            elif forms - set(self.formats):
+                reason = f"has no known format: `{min(forms - set(self.formats))}`"
+            elif folded(row.id) in self.models.names:
+                reason = "is the name of a model in models.yaml"
+            else:
+                continue
+            yield error("E0203", f"checkpoints.yaml: `{row.id}` {reason}", self.checkpoints.span(row.id))
 
     def find_gpu(self, text: str) -> Gpu | tuple[Gpu, ...] | None:
         """Return the GPU of an id or marketed name, the candidates if several carry it, or None."""
         return _find(self.gpus, text)
 
     def find_model(self, text: str) -> Model | tuple[Model, ...] | None:
-        """Return the model of an id (also a fine-tune's, or without its owner), the candidates, or None."""
-        found = _find(self.models, text)
-        if found is not None or "/" in text:
+        """Return the model of an id (also a fine-tune's, or without its owner), the candidates, or None.
+
+        A checkpoint's name means its model as the checkpoint stores it.
+        """
+        found = _find(self.models, text) or _short(self.models, text)
+        if found is not None:
             return found
-        short = folded(text)
-        ids = dict.fromkeys(
-            key for name, keys in self.models.names.items() if name.rpartition("/")[2] == short for key in keys
-        )
-        records = tuple(record for key in ids if (record := self.models.get(key)) is not None)
-        return records[0] if len(records) == 1 else records or None
+        held = _find(self.checkpoints, text) or _short(self.checkpoints, text)
+        if held is None:
+            return None
+        if not isinstance(held, tuple):
+            return held.of_model(self.models[held.of])
+        return tuple(one.of_model(self.models[one.of]) for one in held)
 
     def find_format(self, text: str) -> Format | tuple[Format, ...] | None:
         """Return the number format of an id or alias, the candidates if several carry it, or None."""
@@ -111,6 +134,16 @@ class Catalog:
         table = self.table(kind)
         rows = b",".join(table.text(key) for key in sorted(set(ids)))
         return hashlib.sha256(b"[" + rows + b"]").hexdigest()
+
+
+def _short(table: Table[Named], text: str) -> Named | tuple[Named, ...] | None:
+    """Return the row whose id or alias is a name without its owner, or all of them."""
+    if "/" in text:
+        return None
+    short = folded(text)
+    ids = dict.fromkeys(key for name, keys in table.names.items() if name.rpartition("/")[2] == short for key in keys)
+    records = tuple(record for key in ids if (record := table.get(key)) is not None)
+    return records[0] if len(records) == 1 else records or None
 
 
 def _find(table: Table[Named], text: str) -> Named | tuple[Named, ...] | None:

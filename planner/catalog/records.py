@@ -208,6 +208,12 @@ class Model:
     stored_bytes: int | None = None
     """Bytes of a checkpoint's data, where the model was read from one; `stored` has them by type."""
     stored: dict[str, int] = field(default_factory=dict)
+    of: str = ""
+    """The model's row, where this is a checkpoint of it under a name of its own."""
+    original_format: str = ""
+    """What the model was published in, where this checkpoint was quantized or converted from it."""
+    layout: str = ""
+    """How the formats of a checkpoint's tensors are known: `read`, or `named` where only its name says them."""
 
 
 @dataclass(frozen=True, slots=True)

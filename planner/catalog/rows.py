@@ -330,6 +330,24 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """Published weights of a model in models.yaml under their own name; the shipped catalog is checkpoints.yaml."""
+
+    id: Text
+    of: Annotated[str, Limit(1, about="the id of the model's row")]
+    native_format: Annotated[str, Limit(1, about="the format of most of its weights")]
+    layout: Annotated[
+        Literal["read", "named"], Limit(about="whether its configuration was read, or only its name says the format")
+    ]
+    source: Text
+    native_leaves: list[PARTS] | None = None
+    native_classes: Annotated[dict[PARTS, Text] | None, Limit(about="the format of tensor classes that differ")] = None
+    native_partly: Annotated[dict[PARTS, Count] | None, Limit(about="the layers in which a class is in 16 bit")] = None
+    max_context: Count | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FormatRow:
     """A number format; the shipped catalog is formats.yaml."""
 
@@ -479,5 +497,6 @@ ROWS: dict[str, type] = {
     "formats": FormatRow,
     "engines": EngineRow,
     "quality": RecoveryRow,
+    "checkpoints": CheckpointRow,
 }
 """The form of a row, by catalog."""

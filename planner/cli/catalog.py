@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from planner.catalog.table import Table
     from planner.diagnostics import Diagnostic
 
-app = typer.Typer(help="The catalogs: GPUs, offers, models, formats, engines, quality.", no_args_is_help=True)
-KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
+app = typer.Typer(
+    help="The catalogs: GPUs, offers, models, formats, engines, quality, checkpoints.", no_args_is_help=True
+)
+KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
 FORMS = ("table", "json")
 
 
@@ -69,7 +71,8 @@ def _model(model: Model) -> dict[str, Any]:
             "state_bytes": state_bytes(arch),
         }
     names = ("max_context", "licence", "model_type", "verified", "published_params", "native_leaves", "native_partly",
-             "native_classes", "breakdown", "stored_bytes", "stored", "aliases", "note", "source")  # fmt: skip
+             "native_classes", "of", "original_format", "layout", "breakdown", "stored_bytes", "stored", "aliases",
+             "note", "source")  # fmt: skip
     shown |= {name: getattr(model, name) for name in names}
     shown["architecture"] = asdict(arch) if arch else None
     return shown
@@ -111,13 +114,14 @@ def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
 
 @app.command("list")
 def list_(
-    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines or quality."),
+    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines, quality or checkpoints."),
     words: list[str] = typer.Argument(None, help="Words that the id, name or an alias has."),
     where: list[str] = typer.Option([], "--where", "-w", help="A filter: gpu=l4, memory>=40GiB, price<2."),
     form: str = typer.Option("table", "--format", help="table or json."),
 ) -> None:
     """List the rows of one catalog."""
     from planner.catalog import records
+    from planner.catalog.checkpoints import Checkpoint
     from planner.catalog.load import load
     from planner.catalog.select import choose
     from planner.report.catalog import COLUMNS, table
@@ -126,7 +130,7 @@ def list_(
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
     made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, records.Engine,
-                            records.Recovery), strict=True))  # fmt: skip
+                            records.Recovery, Checkpoint), strict=True))  # fmt: skip
     try:
         rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])
     except ValueError as problem:
@@ -276,13 +280,14 @@ def diff(
     form: str = typer.Option("table", "--format", help="table or json."),
 ) -> None:
     """Show how a catalog's rows differ from the shipped ones, or from another file's."""
+    from planner.catalog.difference import KINDS as OWN_KINDS
     from planner.catalog.difference import difference, kind_of, render
     from planner.catalog.load import load
 
     _form(form)
     kind = kind_of(path)
     if kind is None:
-        raise _fail(f"`{path.name}` does not say what it holds: end its name with one of {', '.join(KINDS)}")
+        raise _fail(f"`{path.name}` does not say what it holds: end its name with one of {', '.join(OWN_KINDS)}")
     mine = _table_of(path, kind)
     base = _table_of(other, kind) if other is not None else load()[0].table(kind)
     keys = base if other is not None else [key for key in base if key in mine]

@@ -11,7 +11,7 @@ from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.lint.source import Source
-from planner.physics.quality import recovery
+from planner.physics.quality import recovery, steps
 
 LARGEST = {"quality": Fraction(1), "headroom": Fraction(1), "mfu": Fraction(1)}
 """What an outcome cannot be above: shares of a whole."""
@@ -132,10 +132,12 @@ def quality(source: Source) -> Iterator[Diagnostic]:
 
 
 def _is_measured(source: Source, workload: Workload, role: str, name: str, rows: tuple[Recovery, ...]) -> bool:
-    native = workload.model.native_format
-    base = native if role == "weights" or native in ("bf16", "fp16") else "bf16"
+    model = workload.model
+    native = model.native_format
     row = source.problem.formats.get(name) if source.problem is not None else None
-    return (
-        getattr(row, "quality", None) is not None
-        or recovery(rows, name, role, workload.model.id, None, base)[0] is not None
-    )
+    if getattr(row, "quality", None) is not None:
+        return True
+    if role == "weights":
+        return all(recovery(rows, step, role, model.of or model.id)[0] is not None for step in steps(model, name))
+    base = native if native in ("bf16", "fp16") else "bf16"
+    return recovery(rows, name, role, model.of or model.id, None, base)[0] is not None

@@ -70,13 +70,14 @@ def _measured(
     model = workload.model
     how = str(row.choice["quantization"]) if role == "weights" else None
     shipped = catalog.quality
-    for name in names:
+    weighed = role == "weights"
+    for name in [step for each in names for step in quality.steps(model, each)] if weighed else names:
         fmt = problem.formats[name]
-        if name == model.native_format or (role == "weights" and fmt.quality is not None):
+        if fmt.quality is not None if weighed else name == model.native_format:
             continue
         known = [shipped[key] for key, its in zip(shipped, shipped.column("role"), strict=True) if its == role]
         known += [item for item in problem.quality if item.role == role]
-        found, _ = quality.deciding(known, fmt.like or name, role, model.id, how)
+        found, _ = quality.deciding(known, fmt.like or name, role, model.of or model.id, how)
         if found is not None:
             yield found.id
 

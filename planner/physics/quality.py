@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from planner.catalog.records import Recovery
+from planner.catalog.records import Model, Recovery
 
 
 def family(model: str) -> str:
@@ -55,6 +55,15 @@ def recovery(
         return None, basis
     capped = ", above 100 % in its measurement" if worst.recovery > 1 else ""
     return min(Fraction(1), worst.recovery), f"{basis}: {worst.id}{capped}"
+
+
+def steps(model: Model, format_id: str) -> tuple[str, ...]:
+    """The formats that weights go through from what the model was published in to `format_id`, the lossless one aside.
+
+    A checkpoint that was quantized has lost what its own format loses, whatever it is stored in on the GPU.
+    """
+    reference = model.original_format or model.native_format
+    return tuple(name for name in dict.fromkeys((model.native_format, format_id)) if name != reference)
 
 
 def deciding(

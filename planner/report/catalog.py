@@ -16,6 +16,7 @@ COLUMNS = {
     "formats": ("id", "name", "bits", "roles", "engines"),
     "engines": ("id", "name", "block_tokens", "max_sequences", "max_batched_tokens"),
     "quality": ("id", "role", "format", "model", "metric", "recovery"),
+    "checkpoints": ("id", "of", "native_format", "layout"),
 }
 """What a table of each catalog shows."""
 
@@ -95,9 +96,9 @@ def layers(arch: Architecture) -> list[str]:
 def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     """Return one model: its counts, its layers drawn, its KV cache, and where it comes from."""
     model, shown = cleaned(model), cleaned(shown)
-    plain = ("id", "params", "active_params", "published_params", "published_note", "native_format", "native_leaves",
-             "native_partly", "native_classes", "max_context", "licence", "model_type", "verified", "stored_bytes",
-             "aliases", "note", "source")  # fmt: skip
+    plain = ("id", "params", "active_params", "published_params", "published_note", "of", "native_format",
+             "original_format", "layout", "native_leaves", "native_partly", "native_classes", "max_context",
+             "licence", "model_type", "verified", "stored_bytes", "aliases", "note", "source")  # fmt: skip
     told = {name: getattr(model, name) for name in plain}
     told["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
     told["native_partly"] = tuple(f"{kind} in {layers} layers" for kind, layers in model.native_partly.items())

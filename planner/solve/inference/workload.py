@@ -184,8 +184,12 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     own = this.formats[name].quality
     if own is not None:
         return own
-    alias = this.formats[name].like or name
-    return quality.recovery(this.measured("weights"), alias, "weights", model.id, quantization, model.native_format)[0]
+    known: Fraction | None = Fraction(1)
+    for step in quality.steps(model, name):
+        alias = this.formats[step].like or step
+        found = quality.recovery(this.measured("weights"), alias, "weights", model.of or model.id, quantization)[0]
+        known = quality.combined(known, found)
+    return known
 
 
 def quality_steps(this: Service, form: Form) -> int:
@@ -202,7 +206,7 @@ def quality_steps(this: Service, form: Form) -> int:
             weights = measured(this, form.weights, form.quantization)
         sixteen = sixteen_bit(model.native_format)
         alias = this.formats[form.kv_cache].like or form.kv_cache
-        cache, _ = quality.recovery(this.measured("kv_cache"), alias, "kv_cache", model.id, None, sixteen)
+        cache, _ = quality.recovery(this.measured("kv_cache"), alias, "kv_cache", model.of or model.id, None, sixteen)
         both = quality.combined(weights, cache)
         this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
     return int(this.known[key])
