@@ -97,6 +97,9 @@ def test_what_looks_like_a_count_of_parameters_is_one(text: str, count: str) -> 
         ("Qwen/Qwen2.5-32B-Instruct-FP8", "Qwen/Qwen2.5-32B-Instruct", "fp8_e4m3"),
         ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", "meta-llama/Meta-Llama-3.1-8B-Instruct", "nf4_dq"),
         ("meta-llama/Llama-3.1-8B-Instruc", LLAMA, ""),
+        ("bartowski/Qwen2.5-72B-Instruct-GGUF", "Qwen/Qwen2.5-72B-Instruct", "q4_k"),
+        ("unsloth/DeepSeek-V3.1-Terminus-GGUF", "deepseek-ai/DeepSeek-V3.1-Terminus", "q4_k"),
+        ("someone/Llama-5-70B", "meta-llama/Llama-3.1-70B", ""),
     ],
 )
 def test_an_unknown_name_means_a_model(name: str, ids: str, weights: str) -> None:

@@ -26,6 +26,7 @@ RELEASES = (
     (r"mxfp4", "mxfp4"),
     (r"(?:unsloth[-_])?bnb[-_]4bit", "nf4_dq"),
     (r"int4|4bit", "int4"),
+    (r"(?:i1[-_])?gguf", "q4_k"),
 )
 """How releases on the Hugging Face hub end their names, by the format of their weights.
 
@@ -33,6 +34,7 @@ The names are those that their makers give: Qwen (`-AWQ`, `-GPTQ-Int4`, `-FP8`),
 `-FP8-dynamic`, in the docs of llm-compressor), NVIDIA (`-NVFP4`), unsloth (`-bnb-4bit`).
 """
 _PIECES = re.compile(r"\d+(?:\.\d+)?(?:x\d+)?[bm]?(?![a-z])|[a-z]+|\d+(?:\.\d+)?")
+_SIZE = re.compile(r"a?\d+(?:\.\d+)?(?:x\d+)?[bm]")
 MOST = 3
 """So many names are suggested at most."""
 
@@ -43,6 +45,8 @@ class Meant:
 
     models: tuple[str, ...]
     weights: str = ""
+    kin: bool = False
+    """Whether they are only of the same family and size."""
 
     @property
     def question(self) -> str:
@@ -50,6 +54,10 @@ class Meant:
         if not self.models:
             return ""
         ids = " or ".join(f"`{name}`" for name in self.models)
+        if self.kin:
+            return f"of its family and size there is {ids}; a config.json is read too"
+        if self.weights == "q4_k":  # a repository of GGUF files has one for each block type
+            return f"did you mean {ids} with `engine = llama_cpp` and the file's block type, such as `weights = q4_k`?"
         return f"did you mean {ids}{f' with `weights = {self.weights}`' if self.weights else ''}?"
 
 
@@ -58,10 +66,13 @@ def meant(text: str, catalog: Catalog) -> Meant:
     base, weights = release(text)
     if weights:
         found = catalog.find_model(base)
+        whole = found is not None and "/" in base
+        found = found or catalog.find_model(base.rpartition("/")[2])
         rows = found if isinstance(found, tuple) else (found,) if found is not None else ()
-        names = tuple(base if "/" in base else row.id for row in rows)[:MOST]
+        names = tuple(base if whole else row.id for row in rows)[:MOST]
         return Meant(names or _near(base, catalog), weights)
-    return Meant(_near(text, catalog))
+    near = _near(text, catalog)
+    return Meant(near) if near else Meant(_kin(text, catalog), kin=True)
 
 
 def release(text: str) -> tuple[str, str]:
@@ -95,6 +106,20 @@ def _near(text: str, catalog: Catalog) -> tuple[str, ...]:
     if out:
         return tuple(out.values())[:MOST]
     return _spelled(text, names)
+
+
+def _kin(text: str, catalog: Catalog) -> tuple[str, ...]:
+    """Return the models of the same family whose names say the same sizes: `32b`, or `30b` and `a3b`."""
+    wanted = pieces(text)
+    sizes = {piece for piece in wanted if _SIZE.fullmatch(piece)}
+    if not sizes or not wanted[0].isalpha():
+        return ()
+    ranked = []
+    for name in catalog.models:
+        have = pieces(name)
+        if have and have[0] == wanted[0] and {piece for piece in have if _SIZE.fullmatch(piece)} == sizes:
+            ranked.append((-len(set(have) & set(wanted)), len(name), name))
+    return tuple(name for _, _, name in sorted(ranked)[:MOST])
 
 
 def _spelled(text: str, names: Iterable[str]) -> tuple[str, ...]:
