@@ -93,7 +93,7 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
             return _offer(offer, str(row.choice["market"]))
         case "gpus":
             gpu = problem.gpus[key]
-            return {"memory": gpu.memory, "bandwidth": gpu.bandwidth, "power": gpu.power_w}
+            return {"memory": gpu.memory, "bandwidth": gpu.bandwidth, "power": gpu.power_w, "vendor": gpu.vendor}
         case "models":
             return {"params": workload.model.params, "native_format": workload.model.native_format}
         case "formats":

@@ -88,6 +88,7 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "name": "estimate",
         "kind": thumb.kind,
         "choice": choice,
+        "given": {"parameters": thumb.count},
         "memory": {"usable": None, "total": thumb.total, "parts": thumb.parts, "sizes": thumb.parts}
         | ({"peak_moment": None} if thumb.kind == "training" else {}),
         "outcomes": unknown,

@@ -1,0 +1,110 @@
+"""`planner export`: what runs the locked answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from planner.cli.plan import Loaded, load_plan, report, unreadable
+from planner.cli.screen import say, tell
+
+if TYPE_CHECKING:
+    from planner.diagnostics import Span
+    from planner.lock.read import Lock
+
+
+def _complete(incomplete: str) -> list[str]:
+    from planner.export.forms import FORMS
+
+    return [form.name for form in FORMS if form.name.startswith(incomplete)]
+
+
+def export(
+    plan: str = typer.Argument(..., help="The plan file; its lock lies beside it."),
+    workload: str | None = typer.Argument(None, help="One workload of it."),
+    to: str = typer.Option("", "--to", metavar="FORM", help="What to write; without it the forms are listed.",
+                           autocompletion=_complete),
+    folder: str = typer.Option("", "--output", "-o", metavar="DIR", help="Write a file for each workload in a folder."),
+) -> None:  # fmt: skip
+    """Write what runs the locked answer: commands, manifests and configurations, every setting in them."""
+    from planner.export.export import export as files_of
+    from planner.export.forms import BY_NAME, FORMS
+
+    form = BY_NAME.get(to)
+    if form is None:
+        known = "\n".join(f"  {item.name:<12} {item.doc} ({', '.join(item.programs)})" for item in FORMS)
+        tell(f"error[E0301]: unknown form `{to}`" if to else "error[E0301]: no form is named; add --to FORM")
+        say(f"available:\n{known}", err=True)
+        raise typer.Exit(2)
+    loaded = load_plan(plan)
+    if loaded.problem is None:
+        report(loaded.findings, loaded.texts)
+        raise typer.Exit(2 if unreadable(loaded) else 1)
+    names = [item.name for item in loaded.problem.workloads]
+    if workload is not None and workload not in names:
+        tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
+        raise typer.Exit(2)
+    if workload is None and len(names) > 1 and not folder:
+        tell(f"error[E0301]: {plan} has several workloads; name one of {', '.join(names)}, or a folder with -o DIR")
+        raise typer.Exit(2)
+    lock = _lock(plan, loaded)
+    asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
+    texts, found = files_of(lock, plan, asked or names, form, _places(loaded))
+    report(found, loaded.texts)
+    if found:
+        raise typer.Exit(1)
+    if folder:
+        _write(Path(folder), texts)
+    else:
+        for text in texts.values():
+            say(text, end=False)
+
+
+def _of_kind(loaded: Loaded, kind: str) -> list[str]:
+    return [item.name for item in loaded.problem.workloads if item.kind == kind] if loaded.problem is not None else []
+
+
+def _places(loaded: Loaded) -> dict[str, Span]:
+    from planner.report.outcome import spans
+
+    assert loaded.problem is not None
+    return {item.name: item.span for item in loaded.problem.workloads} | spans(loaded.problem)
+
+
+def _lock(plan: str, loaded: Loaded) -> Lock:
+    """Return the plan's lock; exit where it is missing, broken, out of date, or does not fit."""
+    from planner.diagnostics.diagnostic import error
+    from planner.lock.lock import path_for
+    from planner.lock.read import read
+    from planner.lock.verify import verify
+
+    assert loaded.problem is not None
+    where = path_for(plan)
+    lock, broken = read(where, plan)
+    if lock is None:
+        again = f"run `planner solve {plan}`, and review what it writes"
+        missing = error("E0801", f"{where} is missing", help=again)
+        report((broken or missing,), loaded.texts)
+        raise typer.Exit(1)
+    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+    faults = tuple(item for item in found if item.is_error)
+    report(faults, {**loaded.texts, str(where): lock.text})
+    if faults:
+        raise typer.Exit(1)
+    return lock
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    """Write all files into a folder, each whole or not at all."""
+    from planner.syntax.files import write
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            write(folder / name, text)
+            tell(f"wrote {folder / name}")
+    except OSError as reason:
+        tell(f"error[E0005]: {reason.filename or folder} cannot be written: {reason.strerror}")
+        raise typer.Exit(2) from None

@@ -1,0 +1,68 @@
+"""Docker Compose: one machine's servers (docs.docker.com/reference/compose-file)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.export.around.names import label
+from planner.export.documents import yaml_text
+from planner.export.engines.program import Program
+from planner.export.faults import Fault
+from planner.export.said import Said
+
+
+def faults(this: Said, program: Program) -> list[Fault]:
+    """Return what of an answer Docker Compose cannot say."""
+    out = []
+    if program.hosts > 1:
+        reason = f"Docker Compose starts one machine, and a replica spans {program.hosts}"
+        out.append(Fault("nodes", reason, "export to kubernetes, which starts several hosts as one replica"))
+    if this.vendor not in DRIVERS:
+        reason = f"Docker Compose reserves no GPUs of {this.vendor}"
+        out.append(Fault("gpu", reason, "export the command, --to vllm, and start its container by hand"))
+    return out
+
+
+DRIVERS = ("nvidia",)
+"""Makers whose devices a reservation can name; AMD's are mounted by path, which differs between hosts."""
+
+
+def render(this: Said, program: Program) -> str:
+    """Return the file of one machine: each of its replicas has GPUs and a port of its own."""
+    several = this.on_a_machine > 1
+    services = {
+        f"{label(this.name)}-{number + 1}" if several else label(this.name): _service(this, program, number)
+        for number in range(this.on_a_machine)
+    }
+    return yaml_text([{"name": label(this.name), "services": services}])
+
+
+def _service(this: Said, program: Program, number: int) -> dict[str, Any]:
+    first, port = this.first + number * program.gpus, program.port
+    return {
+        "image": program.image,
+        "entrypoint": list(program.entry),
+        "command": [_literal(word) for word in program.arguments()],
+        "environment": {"HF_TOKEN": "${HF_TOKEN:-}", **{name: _literal(value) for name, value in program.environment}},
+        "ports": [f"{port + this.first + number}:{port}"],
+        "ipc": "host",
+        "restart": "unless-stopped",
+        "deploy": {
+            "resources": {
+                "reservations": {
+                    "devices": [
+                        {
+                            "driver": "nvidia",
+                            "device_ids": [str(gpu) for gpu in range(first, first + program.gpus)],
+                            "capabilities": ["gpu"],
+                        }
+                    ]
+                }
+            }
+        },
+    }
+
+
+def _literal(word: str) -> str:
+    """Return a word in which Compose replaces nothing."""
+    return word.replace("$", "$$")

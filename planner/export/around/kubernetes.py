@@ -1,0 +1,112 @@
+"""Kubernetes: a Deployment, or a LeaderWorkerSet where a replica spans hosts, and the Service before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from planner.export.around.names import label
+from planner.export.documents import yaml_text
+from planner.export.engines.program import Option, Program
+from planner.export.faults import Fault
+from planner.export.said import Said
+
+Joined = Callable[..., tuple[Option, ...]]
+"""Returns the options of a replica's host, by its rank, the address of the first, and whether it is the first."""
+RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+"""The extended resource of each maker's device plugin."""
+STARTUP = {"period": 10, "failures": 360}
+"""A server is given an hour to fetch and load its weights."""
+
+
+def faults(this: Said, program: Program) -> list[Fault]:
+    """Return what of an answer Kubernetes cannot say."""
+    if this.vendor in RESOURCES:
+        return []
+    reason = f"no device plugin is known here for GPUs of {this.vendor}"
+    return [Fault("gpu", reason, f"choose a GPU of {' or '.join(RESOURCES)}")]
+
+
+def render(this: Said, program: Program, joined: Joined) -> str:
+    """Return both documents; the GPUs are asked for by number, a node of the right type is the cluster's to give."""
+    name = label(this.name)
+    chosen = {"app.kubernetes.io/name": name}
+    if program.hosts > 1:
+        chosen = {**chosen, "role": "leader"}
+        whole = _group(this, program, joined, name)
+    else:
+        whole = _deployment(this, program, name, chosen)
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": name}},
+        "spec": {"selector": chosen, "ports": [{"name": "http", "port": 80, "targetPort": program.port}]},
+    }
+    return yaml_text([whole, service])
+
+
+def _deployment(this: Said, program: Program, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": this.replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(this, program, program.arguments(), True)},
+        },
+    }
+
+
+def _group(this: Said, program: Program, joined: Joined, name: str) -> dict[str, Any]:
+    """Return a LeaderWorkerSet (lws.sigs.k8s.io): it gives each pod its rank and the leader's address."""
+    address = "$(LWS_LEADER_ADDRESS)"
+    leader = program.arguments(joined("0", address, first=True))
+    worker = program.arguments(joined("$(LWS_WORKER_INDEX)", address, first=False))
+    labels = {"app.kubernetes.io/name": name}
+    return {
+        "apiVersion": "leaderworkerset.x-k8s.io/v1",
+        "kind": "LeaderWorkerSet",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": this.replicas,
+            "leaderWorkerTemplate": {
+                "size": program.hosts,
+                "restartPolicy": "RecreateGroupOnPodRestart",
+                "leaderTemplate": {
+                    "metadata": {"labels": {**labels, "role": "leader"}},
+                    "spec": _pod(this, program, leader, True),
+                },
+                "workerTemplate": {
+                    "metadata": {"labels": {**labels, "role": "worker"}},
+                    "spec": _pod(this, program, worker, False),
+                },
+            },
+        },
+    }
+
+
+def _pod(this: Said, program: Program, arguments: list[str], serves: bool) -> dict[str, Any]:
+    token = {"secretKeyRef": {"name": "huggingface", "key": "token", "optional": True}}
+    health = {"httpGet": {"path": "/health", "port": program.port}}
+    container: dict[str, Any] = {
+        "name": "server",
+        "image": program.image,
+        "command": list(program.entry),
+        "args": arguments,
+        "env": [
+            {"name": "HF_TOKEN", "valueFrom": token},
+            *({"name": name, "value": value} for name, value in program.environment),
+        ],
+        "resources": {"limits": {RESOURCES[this.vendor]: str(program.gpus_per_host)}},
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
+    }
+    if serves:
+        period, failures = STARTUP["period"], STARTUP["failures"]
+        container |= {
+            "ports": [{"name": "http", "containerPort": program.port}],
+            "startupProbe": {**health, "periodSeconds": period, "failureThreshold": failures},
+            "readinessProbe": {**health, "periodSeconds": period},
+        }
+    return {"containers": [container], "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory"}}]}

@@ -1,0 +1,96 @@
+"""SkyPilot: a task on the offer that was chosen (docs.skypilot.co/en/latest/reference/yaml-spec.html)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from planner.export import shell
+from planner.export.around.kubernetes import Joined
+from planner.export.around.names import label
+from planner.export.documents import block, yaml_text
+from planner.export.engines.program import Program
+from planner.export.faults import Fault
+from planner.export.said import Said
+
+CLOUDS = ("aws", "azure", "gcp", "lambda", "nebius", "runpod", "verda")
+"""Providers of the catalog that SkyPilot 0.14 rents by the names that the catalog has of their instances."""
+NOWHERE = {"lambda": ("all",), "runpod": ("secure", "community")}
+"""Regions of the catalog that are none of the provider's."""
+ONE_NODE = ("runpod", "verda")
+"""Clouds on which a task has one node."""
+PER_GPU = re.compile(r"1x_(.+)")
+"""An instance sold by the GPU, whose name begins with how many it has."""
+
+
+def faults(this: Said, program: Program) -> list[Fault]:
+    """Return what of an answer SkyPilot cannot say."""
+    out, cloud = [], this.word("provider")
+    if (
+        cloud not in CLOUDS
+        or "+" in instance(this)
+        or (this.sold_by == "gpu" and not PER_GPU.fullmatch(instance(this)))
+    ):
+        reason = f"SkyPilot does not rent `{this.word('offer')}` by a name that is known here"
+        out.append(Fault("offer", reason, f"offer a provider of {', '.join(CLOUDS)}, or export to kubernetes"))
+    elif program.hosts > 1 and cloud in ONE_NODE:
+        reason = f"SkyPilot starts one node on {cloud}, and a replica spans {program.hosts}"
+        out.append(Fault("nodes", reason, "set nodes = 1, or offer another provider"))
+    if this.beside:
+        reason = f"SkyPilot starts one task a machine, and `{this.name}` shares one with {', '.join(this.beside)}"
+        out.append(Fault("offer", reason, "export to compose, or offer each workload a machine of its own"))
+    if this.on_a_machine > 1:
+        reason = f"SkyPilot starts one replica a machine, and {this.on_a_machine} share an instance"
+        out.append(Fault("replicas", reason, "export to compose, or offer an instance of a replica's GPUs"))
+    return out
+
+
+def instance(this: Said) -> str:
+    """Return the instance type of the offer."""
+    return this.word("offer").rpartition("/")[2]
+
+
+def render(this: Said, program: Program, joined: Joined) -> str:
+    """Return the task; a service of SkyServe where there are several replicas."""
+    cloud, region, kind = this.word("provider"), this.word("region"), instance(this)
+    if this.sold_by == "gpu":
+        kind = PER_GPU.sub(rf"{program.gpus}x_\1", kind)
+    where = cloud if region in NOWHERE.get(cloud, ()) else f"{cloud}/{region}"
+    task: dict[str, Any] = {
+        "name": label(this.name),
+        "resources": {
+            "infra": where,
+            "instance_type": kind,
+            "use_spot": this.word("market") == "spot",
+            "ports": program.port,
+        },
+        "num_nodes": program.hosts,
+        "secrets": {"HF_TOKEN": None},
+        "setup": block([f"pip install {shell.quoted(f'{program.entry[0]}=={_release(program)}')}"]),
+        "run": block(_script(program, joined)),
+    }
+    if this.replicas > 1:
+        probe = {"path": "/health", "initial_delay_seconds": 3600}
+        task = {"name": task.pop("name"), "service": {"readiness_probe": probe, "replicas": this.replicas}, **task}
+    return yaml_text([task])
+
+
+def _release(program: Program) -> str:
+    """Return the version of the package: the image's tag without its `v`."""
+    return program.image.rpartition(":")[2].removeprefix("v")
+
+
+def _script(program: Program, joined: Joined) -> list[str]:
+    lines = shell.exports(program)
+    if program.hosts == 1:
+        return [*lines, *shell.command(program)]
+    lines.append('leader="$(echo "$SKYPILOT_NODE_IPS" | head -n1)"')
+    first, others = (joined('"$SKYPILOT_NODE_RANK"', '"$leader"', first=first) for first in (True, False))
+    return [
+        *lines,
+        'if [ "$SKYPILOT_NODE_RANK" = 0 ]; then',
+        *(f"  {line}" for line in shell.command(program, shell.options(first))),
+        "else",
+        *(f"  {line}" for line in shell.command(program, shell.options(others))),
+        "fi",
+    ]

@@ -1,0 +1,1 @@
+"""How serving engines call the settings that an answer was proved with; one file an engine."""

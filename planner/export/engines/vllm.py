@@ -1,0 +1,161 @@
+"""vLLM: `vllm serve` with every setting that the memory formulas read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from planner.export.engines.program import Option, Program
+from planner.export.faults import LONG, Fault, drafts, dtype, loads_elsewhere, types
+from planner.export.said import Said, version_of
+
+IMAGES = {"nvidia": "vllm/vllm-openai", "amd": "vllm/vllm-openai-rocm"}
+"""docs.vllm.ai/en/latest/deployment/docker: tags are v and the release, the entry point is `vllm serve`."""
+PORT = 8000
+CACHES = {
+    "bf16": ("bfloat16", (0, 23)),
+    "fp16": ("float16", (0, 32)),
+    "fp8_e4m3": ("fp8_e4m3", (0, 3)),
+    "fp8_e5m2": ("fp8_e5m2", (0, 3)),
+    "int8": ("int8_per_token_head", (0, 23)),
+    "int4": ("int4_per_token_head", (0, 32)),
+}
+"""What `--kv-cache-dtype` calls a format, and the first release that is known to take the word: 0.32's own parser, and
+logs of 0.23 for bfloat16 and int8_per_token_head (noonghunna/club-3090 discussion 773)."""
+FP8_ONLINE = (0, 4, 1)
+"""`--quantization fp8` quantizes a 16-bit checkpoint while it loads (docs.vllm.ai, features/quantization/fp8)."""
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The choices of `--max-lora-rank` in 0.32."""
+SEVERAL_HOSTS = (0, 12)
+"""`--nnodes` and `--node-rank` without Ray."""
+EXCHANGE = {
+    "gather": "allgather_reducescatter",
+    "deepep": "deepep_high_throughput",
+    "deepep_low_latency": "deepep_low_latency",
+}
+"""What `--all2all-backend` calls the ways to the experts."""
+
+
+def faults(this: Said) -> list[Fault]:
+    """Return what of an answer `vllm serve` cannot say."""
+    return [*_faults(this)]
+
+
+def _faults(this: Said) -> Iterator[Fault]:
+    name, version = f"vLLM {this.version}", version_of(this.version)
+    if not (_online_fp8(this) and version >= FP8_ONLINE):
+        yield from loads_elsewhere(this, "vLLM")
+    elif this.repository is None:
+        yield from (item for item in loads_elsewhere(this, "vLLM") if item.quantity == "model")
+    yield from types(this, "vLLM")
+    yield from drafts(this, "vLLM")
+    cache = this.word("kv_cache")
+    if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
+        yield Fault(
+            "kv_cache",
+            f"{name} has no option for a KV cache in {cache}",
+            "set kv_cache = bf16 or fp8_e4m3",
+        )
+    rank = this.count("adapter_rank", 16)
+    if this.count("adapters", 0) and rank not in LORA_RANKS:
+        yield Fault(
+            "adapter_rank",
+            f"{name} takes no LoRA rank {rank}; it takes {', '.join(map(str, LORA_RANKS))}",
+            f"set adapter_rank = {next((item for item in LORA_RANKS if item > rank), LORA_RANKS[-1])}",
+        )
+    tensor, experts = this.count("tensor_parallel"), this.count("expert_parallel")
+    if experts not in (1, tensor):
+        yield Fault(
+            "expert_parallel",
+            f"vLLM has no option for {experts} expert ranks: it splits experts over all {tensor} tensor ranks",
+            f"set expert_parallel = {tensor} or 1",
+        )
+    if this.count("nodes") > 1 and this.word("attention_parallel") == "data":
+        reason = f"data-parallel attention over {this.count('nodes')} hosts needs a server on each, not one command"
+        yield Fault("attention_parallel", reason, "set nodes = 1 or attention_parallel = tensor")
+    if this.count("nodes") > 1 and version < SEVERAL_HOSTS:
+        yield Fault("nodes", f"{name} has no options for several hosts", 'set engine_version = "0.12" or later')
+
+
+def _online_fp8(this: Said) -> bool:
+    """Return whether vLLM makes the weights itself, from a checkpoint of 16 bits."""
+    return this.word("weights") == "fp8_e4m3" and this.native in ("bf16", "fp16")
+
+
+def program(this: Said) -> Program:
+    """Return the server of one replica; `faults` must be empty."""
+    return Program(
+        f"{IMAGES.get(this.vendor, IMAGES['nvidia'])}:{tag(this.version)}",
+        ("vllm", "serve"),
+        (str(this.repository),),
+        tuple(_options(this)),
+        (("VLLM_USE_FLASHINFER_SAMPLER", "1" if this.word("sampler") == "flashinfer" else "0"),),
+        PORT,
+        this.per_replica,
+        this.count("nodes"),
+        tuple(_notes(this)),
+    )
+
+
+def tag(version: str) -> str:
+    """Return the image's tag of a release: `0.29` is v0.29.0."""
+    numbers = version_of(version)
+    return "v" + ".".join(map(str, (*numbers, 0, 0)[: max(3, len(numbers))]))
+
+
+def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
+    """Return the options of a replica's host: its rank and the address of the first; the others serve no requests.
+
+    docs.vllm.ai/en/latest/serving/parallelism_scaling, multi-node serving with multiprocessing.
+    """
+    more: tuple[Option, ...] = (
+        ("--distributed-executor-backend", "mp"),
+        ("--node-rank", rank),
+        ("--master-addr", leader),
+    )
+    return more if first else (*more, ("--headless", None))
+
+
+def _options(this: Said) -> Iterator[Option]:
+    version = version_of(this.version)
+    yield "--dtype", dtype(this)
+    if _online_fp8(this):
+        yield "--quantization", "fp8"
+    word, since = CACHES.get(this.word("kv_cache"), ("auto", (0,)))
+    yield "--kv-cache-dtype", word if version >= since else "auto"
+    yield "--max-model-len", str(this.count("context"))
+    yield "--max-num-seqs", str(this.count("max_sequences"))
+    yield "--max-num-batched-tokens", str(this.count("max_batched_tokens"))
+    yield "--gpu-memory-utilization", this.share("gpu_memory_utilization")
+    if this.count("nodes") > 1:
+        yield "--nnodes", str(this.count("nodes"))
+    tensor, by_sequence = this.count("tensor_parallel"), this.word("attention_parallel") == "data"
+    yield "--tensor-parallel-size", "1" if by_sequence else str(tensor)
+    yield "--pipeline-parallel-size", str(this.count("pipeline_parallel"))
+    if by_sequence:
+        yield "--data-parallel-size", str(tensor)
+        yield "--all2all-backend", EXCHANGE[this.word("all_to_all")]
+    if this.count("expert_parallel") > 1:
+        yield "--enable-expert-parallel", None
+    if this.given.get("cuda_graphs") is False:
+        yield "--enforce-eager", None
+    if this.given.get("images") is False:
+        yield "--limit-mm-per-prompt", json.dumps({"image": 0, "video": 0})
+    if this.count("shared_prefix", 0):
+        yield "--enable-prefix-caching", None
+    if this.count("adapters", 0):
+        yield "--enable-lora", None
+        yield "--max-loras", str(this.count("adapters"))
+        yield "--max-lora-rank", str(this.count("adapter_rank"))
+    if this.count("offloaded_weights", 0):
+        yield "--cpu-offload-gb", f"{this.count('offloaded_weights') / 2**30:.12g}"
+    if this.count("offloaded_cache", 0):
+        yield "--kv-offloading-size", f"{this.count('offloaded_cache') * this.per_replica / 2**30:.12g}"
+        yield "--kv-offloading-backend", "native"
+
+
+def _notes(this: Said) -> Iterator[str]:
+    if this.native not in LONG:
+        yield f"weights   the checkpoint is in {this.native} and says so itself"
+    elif _online_fp8(this):
+        yield f"weights   vLLM quantizes the {this.native} checkpoint to fp8 while it loads"

@@ -1,0 +1,64 @@
+"""A lock's workloads written in one form: the texts of the files by their names, or what has no form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+
+from planner.diagnostics import Diagnostic, Span
+from planner.diagnostics.diagnostic import error
+from planner.export import serving
+from planner.export.faults import Fault
+from planner.export.forms import FORMS, Form
+from planner.export.said import Said, of_lock
+from planner.lock.read import Lock
+
+
+def export(
+    lock: Lock, plan: str, names: Iterable[str], form: Form, places: Mapping[str, Span]
+) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
+    """Return a file for each of these workloads, by its name, and an E0806 for each setting that has no form.
+
+    `places` are those of the plan's lines, by `workload.quantity`, and of its blocks, by `workload`. The texts follow
+    from the lock alone, and from what the plan's file is called.
+    """
+    files: dict[str, str] = {}
+    found: list[Diagnostic] = []
+    for name in names:
+        this = of_lock(lock, PurePath(plan).name, name)
+        faults = list(_unsaid(this, form, lock, plan)) or serving.faults(this, form)
+        if faults:
+            found += [_told(this, fault, places) for fault in faults]
+        else:
+            files[f"{file_name(name)}{form.suffix}"] = serving.render(this, form)
+    return files, tuple(found)
+
+
+def file_name(workload: str) -> str:
+    """Return a workload's name as the beginning of a file's."""
+    return workload.replace(os.sep, "_")
+
+
+def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
+    """Yield why a workload is none of the form's, or its lock says too little."""
+    if not this.given:
+        reason = f"{lock.path} is of a format that did not say every setting yet"
+        yield Fault("", reason, f"run `planner solve {plan}`, and review the new lock")
+        return
+    program = this.engine or this.word("framework")
+    if program in form.programs:
+        return
+    others = [item.name for item in FORMS if program in item.programs]
+    setting = "engine" if this.kind == "inference" else "framework"
+    reason = f"`{form.name}` is {form.doc}, and the answer is of {setting} = {program}"
+    if others:
+        yield Fault(setting, reason, f"export it --to {', '.join(others)}")
+    else:
+        yield Fault(setting, reason, f"no form is there for {program} yet; `planner export` lists them")
+
+
+def _told(this: Said, fault: Fault, places: Mapping[str, Span]) -> Diagnostic:
+    span = places.get(f"{this.name}.{fault.quantity}", places.get(this.name))
+    subject = f"{this.name}.{fault.quantity}" if fault.quantity else this.name
+    return error("E0806", f"{subject}: {fault.reason}", span, help=fault.help)

@@ -1,0 +1,87 @@
+"""What of an answer has no form in a target: the setting, why, and what could be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.export.said import SIXTEEN, Said
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A setting that the target cannot say: the quantity, a sentence of why, and the way out."""
+
+    quantity: str
+    reason: str
+    help: str
+
+
+LONG = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What PyTorch calls the formats of 16 and 32 bits."""
+
+
+def is_mix(weights: str) -> bool:
+    """Return whether weights are a format for each layer, `bf16*3+int8*29`."""
+    return "+" in weights or "*" in weights
+
+
+def loads_elsewhere(this: Said, engine: str) -> Iterator[Fault]:
+    """Yield why an engine would not load the bytes that were proved: no checkpoint is named, or it has others.
+
+    A checkpoint serves in its own format, and one of 16 or 32 bits in any other of these.
+    """
+    weights = this.word("weights")
+    if this.repository is None:
+        yield Fault(
+            "model",
+            f"the plan names no checkpoint that {engine} could load: `{this.model}` has no weights",
+            'name a repository of the catalog, such as model = "Qwen/Qwen3-8B"',
+        )
+    if is_mix(weights):
+        yield Fault(
+            "weights",
+            f"{engine} has no option for a format per layer: {weights}",
+            "offer formats for the whole model, without `per layer`",
+        )
+    elif weights != this.native and not (weights in LONG and this.native in LONG):
+        yield Fault(
+            "weights",
+            f"{this.model} is published in {this.native}, and the plan names no checkpoint in {weights}",
+            f"set weights = {this.native}, or name a model that is published in {weights}",
+        )
+
+
+def types(this: Said, engine: str) -> Iterator[Fault]:
+    """Yield why one type for the whole program cannot say weights, activations and cache."""
+    weights, activations, cache = (this.word(name) for name in ("weights", "activations", "kv_cache"))
+    computed = weights if weights in LONG else activations
+    if weights in LONG and activations != weights:
+        yield Fault(
+            "activations",
+            f"{engine} computes {weights} weights in {weights}: it has no option for activations in {activations}",
+            f"set activations = {weights}",
+        )
+    if cache in LONG and computed in LONG and cache != computed:
+        yield Fault(
+            "kv_cache",
+            f"{engine} has no option for a KV cache in {cache} beside activations in {computed}",
+            f"set kv_cache = {computed}",
+        )
+
+
+def dtype(this: Said) -> str:
+    """Return the type that the program computes in, by PyTorch's name: the weights' where they have 16 or 32 bits, else
+    the activations', else the cache's, else the 16-bit one that quantized checkpoints multiply in."""
+    names = (this.word("weights"), this.word("activations"), this.word("kv_cache"))
+    return LONG[next((name for name in names if name in LONG), SIXTEEN[0])]
+
+
+def drafts(this: Said, engine: str) -> Iterator[Fault]:
+    """Yield that a draft model needs a number of tokens that no plan states."""
+    if this.word("draft_model"):
+        yield Fault(
+            "draft_model",
+            f"{engine} asks how many tokens the draft model proposes, which a plan does not state",
+            "export the plan without `draft_model`, and add the engine's speculative options by hand",
+        )

@@ -1,0 +1,30 @@
+"""The targets of an export: what each is called, what it serves, and the file it makes."""
+
+from __future__ import annotations
+
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A target: its name on the command line, the kind of workload, and the end of its files' names.
+
+    `programs` are the engines or frameworks whose answers it can write.
+    """
+
+    name: str
+    kind: str
+    suffix: str
+    doc: str
+    programs: tuple[str, ...]
+
+
+FORMS: tuple[Form, ...] = (
+    Form("vllm", "inference", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
+    Form("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
+    Form("compose", "inference", ".compose.yaml", "a Docker Compose file", ("vllm",)),
+    Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", ("vllm",)),
+    Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", ("vllm",)),
+)
+"""All forms, as `planner export --to` lists them."""
+BY_NAME = {form.name: form for form in FORMS}

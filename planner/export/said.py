@@ -1,0 +1,141 @@
+"""What a lock says of one workload, typed: what an exporter reads, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from planner.lock.read import Lock
+from planner.record import dataclass
+
+SIXTEEN = ("bf16", "fp16")
+_FILE = re.compile(r'checkpoint\("(.*)"\)\Z', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A workload as a lock has it: `choice` and `given` by the names of the language, sizes in bytes, counts plain.
+
+    `gpus` are all it uses, `instances` what is rented of `offer`; `sold_by` is gpu or instance, `offered` the GPUs of
+    one instance, both empty where the lock does not record the offer. `native` is the format of the model's checkpoint,
+    `vendor` who makes the GPUs. Where workloads share a machine, `beside` are the others and `first` is the GPU of it
+    that this one begins at: they take its GPUs in the order of their names.
+    """
+
+    plan: str
+    name: str
+    kind: str
+    choice: Mapping[str, Any]
+    given: Mapping[str, Any]
+    instances: int
+    checksum: str
+    planner: str
+    native: str
+    sold_by: str
+    offered: int
+    vendor: str
+    first: int = 0
+    beside: tuple[str, ...] = ()
+
+    def count(self, name: str, unsaid: int = 1) -> int:
+        """Return a whole number of the choice or of what is given."""
+        found = self.choice.get(name, self.given.get(name, unsaid))
+        return int(found) if isinstance(found, int | float | Fraction) and not isinstance(found, bool) else unsaid
+
+    def word(self, name: str) -> str:
+        """Return a word of the choice or of what is given, empty where there is none."""
+        found = self.choice.get(name, self.given.get(name, ""))
+        return found if isinstance(found, str) else ""
+
+    def flag(self, name: str) -> bool:
+        """Return whether a setting that is given is true."""
+        return self.given.get(name) is True
+
+    def share(self, name: str) -> str:
+        """Return a number that may have a fraction, as it is typed: the shortest text that reads back the same."""
+        found = self.given.get(name)
+        return f"{float(found):.12g}" if isinstance(found, int | float) and not isinstance(found, bool) else ""
+
+    @property
+    def model(self) -> str:
+        """The model as the plan writes it: a repository's id, a declared name, or a call."""
+        return self.word("model")
+
+    @property
+    def repository(self) -> str | None:
+        """The repository of the model's checkpoint, None where the plan names none."""
+        written = self.model
+        owner, slash, rest = written.partition("/")
+        named = bool(slash and owner and rest) and not re.search(r"[\s\"'()]", written) and rest.count("/") == 0
+        return written if named else None
+
+    @property
+    def file(self) -> str | None:
+        """The checkpoint that the plan reads the model from, by its path from the plan's folder."""
+        found = _FILE.match(self.model)
+        return found[1] if found else None
+
+    @property
+    def engine(self) -> str:
+        """The engine's id, empty for a training."""
+        return self.word("engine")
+
+    @property
+    def version(self) -> str:
+        """The release that the answer was proved for."""
+        return self.word("engine_version").lstrip("v")
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model that serve."""
+        return self.count("replicas")
+
+    @property
+    def on_a_machine(self) -> int:
+        """Replicas that share a machine: those whose GPUs one instance has, where it is sold whole."""
+        fitting = self.offered // self.per_replica if self.sold_by == "instance" else 1
+        return max(1, min(fitting, self.replicas))
+
+    @property
+    def per_replica(self) -> int:
+        """GPUs of one replica."""
+        return max(1, self.count("gpus") // max(1, self.count("replicas")))
+
+
+def of_lock(lock: Lock, plan: str, name: str) -> Said:
+    """Return a workload of a lock; its kind follows from what it chose."""
+    row = lock.workloads[name]
+    choice, given = row["choice"], row.get("given", {})
+    offer = lock.used.get("offers", {}).get(str(choice.get("offer")), {})
+    return Said(
+        plan,
+        name,
+        "inference" if "weights" in choice else "training",
+        choice,
+        given,
+        row["instances"],
+        str(lock.text.rstrip("\n").rpartition("checksum: ")[2]),
+        lock.version,
+        str(given.get("native_format", "")),
+        str(offer.get("sold_by", "")),
+        offer["gpus"] if isinstance(offer.get("gpus"), int) else 0,
+        str(lock.used.get("gpus", {}).get(str(choice.get("gpu")), {}).get("vendor", "nvidia")),
+        *_shared(lock, name, offer),
+    )
+
+
+def _shared(lock: Lock, name: str, offer: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
+    """Return the first GPU of a workload on its machine, and who else is there: workloads of one offer that is sold
+    whole, whose GPUs one instance has."""
+    rows = {key: row["choice"] for key, row in sorted(lock.workloads.items())}
+    mine = {key: row.get("gpus", 0) for key, row in rows.items() if row.get("offer") == rows[name].get("offer")}
+    if offer.get("sold_by") != "instance" or len(mine) < 2 or sum(mine.values()) > offer.get("gpus", 0):
+        return 0, ()
+    return sum(gpus for key, gpus in mine.items() if key < name), tuple(key for key in mine if key != name)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version."""
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:4])

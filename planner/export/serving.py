@@ -1,0 +1,103 @@
+"""A locked inference as a file of one of the forms, or why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from planner.export import shell
+from planner.export.around import compose, kubernetes, skypilot
+from planner.export.documents import yaml_text
+from planner.export.engines import vllm
+from planner.export.engines.program import Option, Program
+from planner.export.faults import Fault
+from planner.export.forms import Form
+from planner.export.header import commented
+from planner.export.said import Said
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What an exporter knows of an engine: what it cannot say, its server, and the options of a replica's hosts."""
+
+    faults: Callable[[Said], list[Fault]]
+    program: Callable[[Said], Program]
+    joined: Callable[..., tuple[Option, ...]]
+
+
+ENGINES = {"vllm": Engine(vllm.faults, vllm.program, vllm.joined)}
+RANKS = "NODE_RANK from 0, MASTER_ADDR of the first"
+AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot": skypilot.faults}
+
+
+def faults(this: Said, form: Form) -> list[Fault]:
+    """Return what of an answer the form cannot say."""
+    engine = ENGINES[this.engine]
+    found = engine.faults(this)
+    if not found and form.name in AROUND:
+        found = AROUND[form.name](this, engine.program(this))
+    return found
+
+
+def render(this: Said, form: Form) -> str:
+    """Return the text of the file; `faults` must be empty."""
+    engine = ENGINES[this.engine]
+    program = engine.program(this)
+    match form.name:
+        case "compose":
+            body = compose.render(this, program)
+        case "kubernetes":
+            body = kubernetes.render(this, program, engine.joined)
+        case "skypilot":
+            body = skypilot.render(this, program, engine.joined)
+        case "vllm-yaml":
+            body = _config(program)
+        case _:
+            body = _script(program, engine)
+    return commented(this, form, _notes(this, form, program)) + body
+
+
+def _script(program: Program, engine: Engine) -> str:
+    more: list[str] = []
+    if program.hosts > 1:
+        leader = engine.joined('"${NODE_RANK:?}"', '"${MASTER_ADDR:?}"', first=True)
+        others = engine.joined("", "", first=False)[len(leader) :]
+        more = [*shell.options(leader), *(f'$([ "$NODE_RANK" = 0 ] || echo {name})' for name, _ in others)]
+    return "".join(f"{line}\n" for line in (*shell.exports(program), *shell.command(program, more)))
+
+
+def _config(program: Program) -> str:
+    """Return vLLM's configuration file: its options by their names, the model beside them."""
+    options = {name.removeprefix("--"): True if value is None else _typed(value) for name, value in program.options}
+    return yaml_text([{"model": program.words[0], **options}])
+
+
+def _typed(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _notes(this: Said, form: Form, program: Program) -> list[str]:
+    notes = list(program.notes)
+    replicas, machine = this.replicas, this.on_a_machine
+    if form.name == "vllm-yaml":
+        variables = " ".join(f"{name}={value}" for name, value in program.environment)
+        notes.append(f"start     {variables} vllm serve --config FILE")
+    if form.name == "skypilot":
+        verb = "sky serve up" if replicas > 1 else "sky launch"
+        notes.append(f"start     {verb} --secret HF_TOKEN FILE")
+    if this.beside and form.name not in AROUND:
+        gpus = ",".join(str(this.first + number) for number in range(program.gpus))
+        notes.append(f"beside    {', '.join(this.beside)} on the same machine: set CUDA_VISIBLE_DEVICES={gpus}, --port")
+    if program.hosts > 1 and form.name.startswith("vllm"):
+        how = "--node-rank, --master-addr, and --headless on all but the first" if form.name == "vllm-yaml" else RANKS
+        notes.append(f"hosts     {program.hosts}, this on each of them: {how}")
+    if replicas > 1 and form.name == "compose":
+        notes.append(f"replicas  {replicas}: {machine} a machine, this file on {-(-replicas // machine)}")
+    if replicas > 1 and form.name.startswith("vllm"):
+        notes.append(f"replicas  {replicas}: start this for each, on {program.gpus} GPUs of its own")
+    return notes

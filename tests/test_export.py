@@ -1,0 +1,365 @@
+"""`planner export`: every setting in the words of the target, the same bytes for the same lock, or the named error."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import golden
+import jsonschema
+import pytest
+import yaml
+from command import run
+from hypothesis import given, settings
+from said import answers, said
+
+from planner.catalog.load import load as load_catalog
+from planner.export import serving
+from planner.export.engines import vllm
+from planner.export.export import export
+from planner.export.faults import Fault
+from planner.export.forms import BY_NAME, FORMS
+from planner.export.said import Said
+from planner.lock import read as reading
+from planner.lock.lock import path_for
+
+ROOT = Path(__file__).parents[1]
+PLANS = sorted(path for path in (ROOT / "examples").rglob("*.mem") if path_for(path).exists())
+RECORDED = ROOT / "tests/truth/options"
+SERVING = [form for form in FORMS if form.kind == "inference"]
+SCHEMAS = ROOT / "tests/exports"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """Return the options of a real parser, as they were recorded from it."""
+    options: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())["options"]
+    return options
+
+
+def parsed(words: list[str], options: dict[str, Any]) -> dict[str, str | None]:
+    """Read options as the recorded parser does: none unknown or shortened, none twice, its choices and numbers."""
+    found: dict[str, str | None] = {}
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        assert name in options, name
+        assert name not in found, name
+        row = options[name]
+        if row["nargs"] == 0:
+            found[name] = None
+            continue
+        value = found[name] = left.pop(0)
+        assert row["choices"] is None or value in row["choices"], (name, value)
+        if row["type"] == "int" and not value.startswith("$"):
+            assert str(int(value)) == value, name
+        elif row["type"] == "float":
+            assert 0 <= float(value) < 10**6, name
+        elif row["type"] in ("human_readable_int", "human_readable_int_or_auto"):
+            assert re.fullmatch(r"[1-9]\d*", value), (name, value)  # plain digits: `8k` is 8000 and `8K` 8192
+    return found
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of the command of a script, behind its comment and its variables."""
+    lines = [line for line in text.splitlines() if not line.startswith(("#", "export "))]
+    return shlex.split("\n".join(lines).replace("\\\n", " "))
+
+
+def rendered(this: Said, form: str) -> str | list[Fault]:
+    faults = serving.faults(this, BY_NAME[form])
+    return faults or serving.render(this, BY_NAME[form])
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_every_example_is_written_or_refused_by_name(path: Path, form: Any) -> None:
+    """Twice the same bytes, whatever the plan's path is typed like; or an E0806 for each setting without a form."""
+    lock, broken = reading.read(path_for(path), str(path))
+    assert lock is not None, broken
+    files, found = export(lock, str(path), lock.workloads, form, {})
+    again, _ = export(lock, path.name, lock.workloads, form, {})
+    assert files == again
+    assert {item.code for item in found} <= {"E0806"}
+    assert all(item.help and ": " in item.message for item in found)
+    assert len(files) + len({item.message.split(":")[0].split(".")[0] for item in found}) == len(lock.workloads)
+    for text in files.values():
+        assert lock.text.rstrip()[-64:] in text
+        assert path.name in text
+
+
+@settings(max_examples=300, deadline=None)
+@given(answers(versions=("0.8.5", "0.12", "0.29", "0.32")))
+def test_the_line_of_vllm_gives_back_the_answer(this: Said) -> None:
+    """Read by the recorded parser of 0.32, the numbers are the answer's; what is refused names a setting and a way."""
+    text = rendered(this, "vllm")
+    if isinstance(text, list):
+        known = {*this.choice, *this.given}
+        assert all(fault.quantity in known and fault.reason and fault.help for fault in text)
+        return
+    text, headless, _ = text.partition(' \\\n  $([ "$NODE_RANK" = 0 ] || echo --headless)')
+    assert bool(headless) == (this.choice["nodes"] > 1)
+    entry, serve, model, *words = words_of(text)
+    assert (entry, serve, model) == ("vllm", "serve", this.given["model"])
+    options = parsed(words, recorded("vllm-0.32.0"))
+    assert options["--max-model-len"] == str(this.given["context"])
+    assert options["--max-num-seqs"] == str(this.given["max_sequences"])
+    assert options["--max-num-batched-tokens"] == str(this.given["max_batched_tokens"])
+    assert float(options["--gpu-memory-utilization"] or 0) == this.given["gpu_memory_utilization"]
+    ranks = ("--tensor-parallel-size", "--data-parallel-size", "--pipeline-parallel-size")
+    tensor, data, pipeline = (int(options.get(name) or 1) for name in ranks)
+    assert (tensor * data, pipeline) == (this.choice["tensor_parallel"], this.choice["pipeline_parallel"])
+    assert ("--enable-expert-parallel" in options) == (this.choice["expert_parallel"] > 1)
+    assert ("--enforce-eager" in options) == (not this.given["cuda_graphs"])
+    assert ("--enable-lora" in options) == bool(this.given["adapters"])
+    assert f"VLLM_USE_FLASHINFER_SAMPLER={int(this.given['sampler'] == 'flashinfer')}" in text
+    online = this.choice["weights"] == "fp8_e4m3" and this.native in ("bf16", "fp16")
+    assert (options.get("--quantization") == "fp8") == online
+    assert online or this.choice["weights"] == this.native or this.native in ("bf16", "fp16", "fp32")
+
+
+@settings(max_examples=200, deadline=None)
+@given(answers(versions=("0.29", "0.32")))
+def test_documents_say_what_the_line_says(this: Said) -> None:
+    """Compose, Kubernetes, SkyPilot and the configuration have the model, the options and the GPUs of the command."""
+    for form in ("vllm-yaml", "compose", "kubernetes", "skypilot"):
+        text = rendered(this, form)
+        if isinstance(text, list):
+            assert all(fault.reason and fault.help for fault in text)
+            continue
+        documents = list(yaml.safe_load_all(text))
+        program = vllm.program(this)
+        assert text.startswith(f"# {this.name} of chat.mem, written by `planner export --to {form}`")
+        if form == "compose":
+            jsonschema.validate(documents[0], compose_schema())
+            services = documents[0]["services"]
+            assert len(services) == this.on_a_machine
+            used = [gpu for row in services.values() for gpu in devices(row)]
+            assert len(used) == len(set(used)) == this.on_a_machine * this.per_replica
+            assert all(row["command"] == program.arguments() for row in services.values())
+        elif form == "kubernetes":
+            check_kubernetes(documents, this)
+        elif form == "skypilot":
+            (task,) = documents
+            assert task["num_nodes"] == program.hosts
+            assert set(task) <= {"name", "service", "resources", "num_nodes", "secrets", "setup", "run"}
+            assert f"vllm=={program.image.rpartition(':v')[2]}" in task["setup"]
+            assert all(word in task["run"] for word in program.arguments())
+        else:
+            assert documents[0].pop("model") == this.given["model"]
+            assert len(documents[0]) == len(program.options)
+            assert {f"--{name}" for name in documents[0]} <= set(recorded("vllm-0.32.0"))
+
+
+def devices(service: dict[str, Any]) -> list[str]:
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    found: list[str] = device["device_ids"]
+    return found
+
+
+def compose_schema() -> Any:
+    """Return the specification's own schema, which check-jsonschema carries."""
+    vendor = importlib.resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
+    return json.loads(vendor.read_text())
+
+
+def kubernetes_schema(kind: str) -> Any:
+    schema = json.loads((SCHEMAS / "kubernetes.schema.json").read_text())
+    return {**schema, "$ref": f"#/$defs/{kind}"}
+
+
+def check_kubernetes(documents: list[Any], this: Said) -> None:
+    """The documents have the strict schema, the Service selects the pods that serve, the GPUs are the answer's."""
+    whole, service = documents
+    for document in documents:
+        jsonschema.validate(document, kubernetes_schema(document["kind"]))
+    spec = whole["spec"]
+    assert spec["replicas"] == this.choice["replicas"]
+    if whole["kind"] == "Deployment":
+        pods = [spec["template"]]
+        assert spec["selector"]["matchLabels"] == pods[0]["metadata"]["labels"]
+    else:
+        group = spec["leaderWorkerTemplate"]
+        assert group["size"] == this.choice["nodes"]
+        pods = [group["leaderTemplate"], group["workerTemplate"]]
+    assert service["spec"]["selector"].items() <= pods[0]["metadata"]["labels"].items()
+    for pod in pods:
+        (container,) = pod["spec"]["containers"]
+        (gpus,) = container["resources"]["limits"].items()
+        vendor = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}[this.vendor]
+        assert gpus == (vendor, str(this.per_replica // this.choice["nodes"]))
+        words = container["args"]
+        assert words[0] == this.given["model"]
+        ranked = [("0" if word == "$(LWS_WORKER_INDEX)" else word) for word in words]
+        parsed(ranked[1:], recorded("vllm-0.32.0"))
+        assert ("--headless" in words) == (pod is not pods[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("imagge", "x"), ("deploy", {"resources": {"reservations": {"devices": [{"count": 1}]}}})]
+)
+def test_the_schema_of_compose_finds_a_broken_file(name: str, value: Any) -> None:
+    document = yaml.safe_load(str(rendered(said(), "compose")))
+    document["services"]["chat"][name] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, compose_schema())
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "LeaderWorkerSet", "Service"])
+def test_the_schema_of_kubernetes_finds_a_broken_file(kind: str) -> None:
+    nodes = 2 if kind == "LeaderWorkerSet" else 1
+    documents = yaml.safe_load_all(str(rendered(said(nodes=nodes, tensor_parallel=2, gpus=2), "kubernetes")))
+    document = next(item for item in documents if item["kind"] == kind)
+    jsonschema.validate(document, kubernetes_schema(kind))
+    for where, value in ((("spec", "replica"), 1), (("metadata", "name"), "A_B"), (("kind",), "Deploymnt")):
+        twin = json.loads(json.dumps(document))
+        inner = twin
+        for key in where[:-1]:
+            inner = inner[key]
+        inner[where[-1]] = value
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(twin, kubernetes_schema(kind))
+
+
+HOSTS = {"nodes": 2, "tensor_parallel": 8, "pipeline_parallel": 2, "gpus": 16, "provider": "aws", "region": "us-east-1"}
+STORED = {
+    "chat": said(),
+    "online_fp8": said(weights="fp8_e4m3", activations="fp8_e4m3", kv_cache="bf16", cuda_graphs=False, images=False),
+    "experts": said(
+        "experts", 1, "instance", 8, tensor_parallel=8, gpus=8, expert_parallel=8, attention_parallel="data",
+        all_to_all="deepep", model="deepseek-ai/DeepSeek-V3", native_format="fp8_e4m3", weights="fp8_e4m3",
+        activations="fp8_e4m3", kv_cache="bf16", offer="aws/us-east-1/p5.48xlarge", provider="aws", region="us-east-1",
+    ),
+    "hosts": said("two_hosts", 2, "instance", 8, offer="aws/us-east-1/p5.48xlarge", **HOSTS),
+    "replicas": said("chat", 1, "instance", 8, tensor_parallel=2, replicas=4, gpus=8, adapters=4, shared_prefix=512),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", SERVING, ids=lambda form: form.name)
+@pytest.mark.parametrize("name", STORED)
+def test_stored_files(name: str, form: Any) -> None:
+    if STORED[name].engine not in form.programs:
+        return
+    text = rendered(STORED[name], form.name)
+    if isinstance(text, list):
+        text = "".join(f"{fault.quantity}: {fault.reason}\n  {fault.help}\n" for fault in text)
+    golden.compare(f"export/{name}{form.suffix}", text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "quantity"),
+    [
+        ({"weights": "int4"}, "weights"),  # the plan names no checkpoint in int4
+        ({"weights": "int8"}, "weights"),  # int8_per_channel_weight_only quantizes experts alone
+        ({"weights": "bf16*3+int8*29"}, "weights"),
+        ({"weights": "bf16", "native_format": "fp8_e4m3"}, "weights"),
+        ({"model": "house"}, "model"),
+        ({"model": 'config("config.json")'}, "model"),
+        ({"weights": "fp8_e4m3", "model": "house"}, "model"),
+        ({"kv_cache": "q8_0"}, "kv_cache"),
+        ({"kv_cache": "int8", "engine_version": "0.12"}, "kv_cache"),
+        ({"kv_cache": "fp16"}, "kv_cache"),
+        ({"activations": "fp16"}, "activations"),
+        ({"adapters": 2, "adapter_rank": 24}, "adapter_rank"),
+        ({"draft_model": "Qwen/Qwen3-0.6B"}, "draft_model"),
+        ({"expert_parallel": 2, "tensor_parallel": 4, "gpus": 4}, "expert_parallel"),
+        ({"nodes": 2, "tensor_parallel": 2, "gpus": 2, "engine_version": "0.11"}, "nodes"),
+        ({"nodes": 2, "tensor_parallel": 2, "gpus": 2, "attention_parallel": "data"}, "attention_parallel"),
+    ],
+)
+def test_what_vllm_cannot_say_is_named(changes: dict[str, Any], quantity: str) -> None:
+    found = rendered(said(**changes), "vllm")
+    assert isinstance(found, list)
+    assert [fault.quantity for fault in found] == [quantity]
+
+
+RACK = """\
+edition 2026
+offer rack { gpu = l40s; gpus = 2; price = $0/h; available = 1 }
+inference one { model = "Qwen/Qwen3-8B"; context = 4Ki tokens; concurrency = 4; gpus = 1; offer = rack }
+inference two { model = "Qwen/Qwen3-4B"; context = 4Ki tokens; concurrency = 4; gpus = 1; offer = rack }
+"""
+
+
+def test_two_workloads_of_one_machine_have_gpus_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "rack.mem").write_text(RACK)
+    assert run("solve", "rack.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "rack.mem", "--to", "compose", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {}
+    for path in (tmp_path / "out").iterdir():
+        ((name, service),) = yaml.safe_load(path.read_text())["services"].items()
+        found[name] = (devices(service), service["ports"])
+    assert found == {"one": (["0"], ["8000:8000"]), "two": (["1"], ["8001:8000"])}
+    assert "CUDA_VISIBLE_DEVICES=1," in run("export", "rack.mem", "two", "--to", "vllm", cwd=tmp_path).stdout
+    done = run("export", "rack.mem", "two", "--to", "skypilot", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    for name in ("chat.mem", "chat.mem.lock"):
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    return tmp_path / "chat.mem"
+
+
+def test_a_stale_lock_is_refused(plan: Path) -> None:
+    plan.write_text(plan.read_text().replace("concurrency = 32", "concurrency = 33"))
+    done = run("export", "chat.mem", "--to", "vllm", cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error[E0802]" in done.stderr
+
+
+def test_a_missing_or_old_lock_is_refused(plan: Path) -> None:
+    shutil.copy(ROOT / "tests/locks/v2/chat.mem.lock", path_for(plan))
+    done = run("export", "chat.mem", "--to", "vllm", cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error[E0806]" in done.stderr and "planner solve chat.mem" in done.stderr
+    path_for(plan).unlink()
+    done = run("export", "chat.mem", "--to", "vllm", cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error[E0801]" in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--to", "vlm"), ("--to", "")])
+def test_an_unknown_form_lists_the_forms(plan: Path, words: tuple[str, ...]) -> None:
+    done = run("export", "chat.mem", *words, cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(f"  {form.name} " in done.stderr for form in FORMS)
+
+
+def test_words_that_name_nothing(plan: Path) -> None:
+    assert run("export", "chat.mem", "nosuch", "--to", "vllm", cwd=plan.parent).returncode == 2
+    assert run("export", "nosuch.mem", "--to", "vllm", cwd=plan.parent).returncode == 2
+    done = run("export", "examples/fleet.mem", "--to", "vllm")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "chat, code, nightly, search" in done.stderr
+
+
+def test_a_folder_has_whole_files_or_none(plan: Path) -> None:
+    text = run("export", "chat.mem", "--to", "vllm", cwd=plan.parent).stdout
+    assert run("export", "chat.mem", "--to", "vllm", "-o", "out", cwd=plan.parent).returncode == 0
+    assert [path.name for path in (plan.parent / "out").iterdir()] == ["chat.vllm.sh"]
+    assert (plan.parent / "out/chat.vllm.sh").read_text() == text
+    (plan.parent / "file").write_text("")
+    done = run("export", "chat.mem", "--to", "vllm", "-o", "file", cwd=plan.parent)
+    assert done.returncode == 2
+    assert "error[E0005]" in done.stderr
+    assert (plan.parent / "file").read_text() == ""
+
+
+def test_a_plan_s_name_stays_inside_the_comment() -> None:
+    this = said(name="a")
+    hostile = Said(**{**{name: getattr(this, name) for name in this.__slots__}, "plan": "x\nrm -rf /\n.mem"})
+    text = serving.render(hostile, BY_NAME["vllm"])
+    assert not any(line.startswith("rm") for line in text.splitlines())
+
+
+def test_every_maker_of_the_catalog_is_one_that_locks_record() -> None:
+    catalog, _ = load_catalog()
+    known = {catalog.gpus[name].vendor for name in catalog.gpus}
+    assert {"nvidia", "amd"} <= known
