@@ -65,14 +65,17 @@ def meant(text: str, catalog: Catalog) -> Meant:
     """Return the models that a name may mean which no row of the catalog has."""
     base, weights = release(text)
     if weights:
-        found = catalog.find_model(base)
-        whole = found is not None and "/" in base
-        found = found or catalog.find_model(base.rpartition("/")[2])
-        rows = found if isinstance(found, tuple) else (found,) if found is not None else ()
-        names = tuple(base if whole else row.id for row in rows)[:MOST]
-        return Meant(names or _near(base, catalog), weights)
+        names = _named(base, catalog) or _near(base, catalog) or _named(base.rpartition("/")[2], catalog)
+        return Meant(names, weights)
     near = _near(text, catalog)
     return Meant(near) if near else Meant(_kin(text, catalog), kin=True)
+
+
+def _named(base: str, catalog: Catalog) -> tuple[str, ...]:
+    """Return the names of the models that a name means as it is."""
+    found = catalog.find_model(base)
+    rows = found if isinstance(found, tuple) else (found,) if found is not None else ()
+    return tuple(base if "/" in base else row.id for row in rows)[:MOST]
 
 
 def release(text: str) -> tuple[str, str]:
