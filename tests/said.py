@@ -44,6 +44,7 @@ def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = (
     tensor, pipeline, replicas = (draw(st.sampled_from((1, 2, 4))) for _ in range(3))
     nodes = draw(st.sampled_from(tuple(at for at in (1, 2) if tensor * pipeline % at == 0)))
     provider, region, kind, sold_by, offered = draw(st.sampled_from(OFFERS))
+    files = ('checkpoint("a b/x.gguf")', 'checkpoint("a b/x.gguf")', GIVEN["model"])
     formats = ("bf16", "fp16", "fp32", "fp8_e4m3", "int8", "int4", "mxfp4", "q4_k", "bf16*3+int8*29")
     return said(
         draw(st.sampled_from(("chat", "a_b", "Ünï", "x" * 80))),
@@ -52,11 +53,15 @@ def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = (
         offered,
         vendor=draw(st.sampled_from(("nvidia", "nvidia", "amd", "intel"))),
         weights=draw(st.sampled_from(formats)),
-        native_format=draw(st.sampled_from(formats[:7])),
+        native_format=draw(st.sampled_from(formats[:8])),
         kv_cache=draw(st.sampled_from(("bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "int8", "q8_0"))),
         activations=draw(st.sampled_from(("bf16", "fp16", "fp8_e4m3"))),
         model=draw(
-            st.sampled_from((GIVEN["model"], GIVEN["model"], "house", 'checkpoint("a b/x.gguf")', 'config("c")'))
+            st.sampled_from(
+                files
+                if engine == "llama_cpp"
+                else (GIVEN["model"], GIVEN["model"], "house", 'checkpoint("a b/x.gguf")', 'config("c")')
+            )
         ),
         tensor_parallel=tensor,
         pipeline_parallel=pipeline,

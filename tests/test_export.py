@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,51 @@ def test_documents_say_what_the_line_says(this: Said) -> None:
             assert {f"--{name}" for name in documents[0]} <= set(recorded("vllm-0.32.0"))
 
 
+@settings(max_examples=200, deadline=None)
+@given(answers("sglang", versions=("0.5.3", "0.5.23")))
+def test_the_line_of_sglang_gives_back_the_answer(this: Said) -> None:
+    text = rendered(this, "sglang")
+    if isinstance(text, list):
+        assert all(fault.quantity in {*this.choice, *this.given} and fault.reason and fault.help for fault in text)
+        return
+    words = words_of(text)
+    start = ["sglang", "serve"] if this.version == "0.5.23" else ["python3", "-m", "sglang.launch_server"]
+    assert words[: len(start)] == start
+    options = parsed(words[len(start) :], recorded("sglang-0.5.23"))
+    for name, quantity in SGLANG.items():
+        assert float(options[name] or 0) == {**this.given, **this.choice}[quantity], name
+    assert options["--model-path"] == this.given["model"]
+    assert ("--disable-cuda-graph" in options) == (not this.given["cuda_graphs"])
+    for form in ("compose", "kubernetes", "skypilot"):
+        text = rendered(this, form)
+        if not isinstance(text, list):
+            assert "lmsysorg/sglang:v0.5." in text or f"sglang=={this.version}" in text
+
+
+SGLANG = {
+    "--context-length": "context", "--max-running-requests": "max_sequences", "--mem-fraction-static":
+    "gpu_memory_utilization", "--chunked-prefill-size": "max_batched_tokens", "--tp-size": "tensor_parallel",
+    "--pp-size": "pipeline_parallel", "--ep-size": "expert_parallel",
+}  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(answers("llama_cpp", versions=("5427", "6327", "10434")))
+def test_every_slot_of_llama_server_has_the_context(this: Said) -> None:
+    """`-c` is shared by the slots: 32 of 8192 tokens are 262144, and 8192 would leave each 256."""
+    text = rendered(this, "llama-server")
+    if isinstance(text, list):
+        assert all(fault.reason and fault.help for fault in text)
+        return
+    words = words_of(text)
+    assert words[:3] == ["llama-server", "-m", "a b/x.gguf"]
+    options = dict(pairwise(words[1:]))
+    assert int(options["-c"]) == int(options["-np"]) * this.given["context"]
+    assert int(options["-np"]) == this.given["concurrency"]
+    assert options["-sm"] == ("none" if this.per_replica == 1 else options["-sm"])
+    assert ("-fit" in options) == (this.version == "10434")
+
+
 def devices(service: dict[str, Any]) -> list[str]:
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     found: list[str] = device["device_ids"]
@@ -235,15 +281,24 @@ STORED = {
         activations="fp8_e4m3", kv_cache="bf16", offer="aws/us-east-1/p5.48xlarge", provider="aws", region="us-east-1",
     ),
     "hosts": said("two_hosts", 2, "instance", 8, offer="aws/us-east-1/p5.48xlarge", **HOSTS),
+    "sglang": said(engine="sglang", engine_version="0.5.23", kv_cache="bf16", tensor_parallel=2, gpus=2),
+    "sglang_hosts": said(
+        "hosts", 2, "instance", 8, engine="sglang", engine_version="0.5.23", offer="aws/us-east-1/p5.48xlarge", **HOSTS
+    ),
+    "llama": said(
+        engine="llama_cpp", engine_version="10434", model='checkpoint("models/my model.gguf")', native_format="q4_k",
+        weights="q4_k", kv_cache="q8_0",
+    ),
     "replicas": said("chat", 1, "instance", 8, tensor_parallel=2, replicas=4, gpus=8, adapters=4, shared_prefix=512),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", SERVING, ids=lambda form: form.name)
-@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [(name, form) for name, this in STORED.items() for form in SERVING if this.engine in form.programs],
+    ids=lambda item: getattr(item, "name", item),
+)
 def test_stored_files(name: str, form: Any) -> None:
-    if STORED[name].engine not in form.programs:
-        return
     text = rendered(STORED[name], form.name)
     if isinstance(text, list):
         text = "".join(f"{fault.quantity}: {fault.reason}\n  {fault.help}\n" for fault in text)
@@ -363,3 +418,20 @@ def test_every_maker_of_the_catalog_is_one_that_locks_record() -> None:
     catalog, _ = load_catalog()
     known = {catalog.gpus[name].vendor for name in catalog.gpus}
     assert {"nvidia", "amd"} <= known
+
+
+def test_the_way_out_names_a_checkpoint_of_the_catalog(tmp_path: Path) -> None:
+    """Weights that only another checkpoint has: named in the help, and with it the same answer has a form."""
+    body = "{ model = MODEL; context = 4Ki tokens; concurrency = 4; gpu = l40s; gpus = 1; weights = int4_awq }\n"
+    path = tmp_path / "w.mem"
+    path.write_text("inference w " + body.replace("MODEL", '"Qwen/Qwen3-32B"'))
+    assert run("solve", "w.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "w.mem", "--to", "vllm", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'model = "Qwen/Qwen3-32B-AWQ"' in done.stderr
+    path.write_text("inference w " + body.replace("MODEL", '"Qwen/Qwen3-32B-AWQ"'))
+    assert run("solve", "w.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "w.mem", "--to", "vllm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "vllm serve Qwen/Qwen3-32B-AWQ" in done.stdout
+    assert "--quantization" not in done.stdout

@@ -51,7 +51,7 @@ def export(
         raise typer.Exit(2)
     lock = _lock(plan, loaded)
     asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
-    texts, found = files_of(lock, plan, asked or names, form, _places(loaded))
+    texts, found = files_of(lock, plan, asked or names, form, _places(loaded), lambda *item: _published(loaded, *item))
     report(found, loaded.texts)
     if found:
         raise typer.Exit(1)
@@ -64,6 +64,18 @@ def export(
 
 def _of_kind(loaded: Loaded, kind: str) -> list[str]:
     return [item.name for item in loaded.problem.workloads if item.kind == kind] if loaded.problem is not None else []
+
+
+def _published(loaded: Loaded, name: str, weights: str) -> list[str]:
+    """Return the checkpoints of a workload's model in a format, or in a variant of it; those that were read first."""
+    assert loaded.problem is not None
+    model = next(item.model for item in loaded.problem.workloads if item.name == name)
+    rows = [
+        row
+        for row in loaded.catalog.checkpoints.values()
+        if row.of == (model.of or model.id) and f"{row.native_format}_".startswith(f"{weights}_")
+    ]
+    return [row.id for row in sorted(rows, key=lambda row: (row.layout != "read", row.id))]
 
 
 def _places(loaded: Loaded) -> dict[str, Span]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from planner.diagnostics import Diagnostic, Span
@@ -16,12 +16,18 @@ from planner.lock.read import Lock
 
 
 def export(
-    lock: Lock, plan: str, names: Iterable[str], form: Form, places: Mapping[str, Span]
+    lock: Lock,
+    plan: str,
+    names: Iterable[str],
+    form: Form,
+    places: Mapping[str, Span],
+    published: Callable[[str, str], Sequence[str]] = lambda name, weights: (),
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """Return a file for each of these workloads, by its name, and an E0806 for each setting that has no form.
 
     `places` are those of the plan's lines, by `workload.quantity`, and of its blocks, by `workload`. The texts follow
-    from the lock alone, and from what the plan's file is called.
+    from the lock alone, and from what the plan's file is called. `published` are checkpoints of a workload's model in a
+    format, for the help of a finding.
     """
     files: dict[str, str] = {}
     found: list[Diagnostic] = []
@@ -29,7 +35,7 @@ def export(
         this = of_lock(lock, PurePath(plan).name, name)
         faults = list(_unsaid(this, form, lock, plan)) or serving.faults(this, form)
         if faults:
-            found += [_told(this, fault, places) for fault in faults]
+            found += [_told(this, fault, places, published) for fault in faults]
         else:
             files[f"{file_name(name)}{form.suffix}"] = serving.render(this, form)
     return files, tuple(found)
@@ -58,7 +64,11 @@ def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
         yield Fault(setting, reason, f"no form is there for {program} yet; `planner export` lists them")
 
 
-def _told(this: Said, fault: Fault, places: Mapping[str, Span]) -> Diagnostic:
+def _told(
+    this: Said, fault: Fault, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
+) -> Diagnostic:
     span = places.get(f"{this.name}.{fault.quantity}", places.get(this.name))
     subject = f"{this.name}.{fault.quantity}" if fault.quantity else this.name
-    return error("E0806", f"{subject}: {fault.reason}", span, help=fault.help)
+    names = published(this.name, this.word("weights")) if fault.quantity == "weights" else ()
+    help = f'{fault.help}: model = "{names[0]}"' if names else fault.help
+    return error("E0806", f"{subject}: {fault.reason}", span, help=help)

@@ -52,6 +52,17 @@ def loads_elsewhere(this: Said, engine: str) -> Iterator[Fault]:
         )
 
 
+def online_fp8(this: Said) -> bool:
+    """Return whether the engine makes the weights itself, from a checkpoint of 16 bits."""
+    return this.word("weights") == "fp8_e4m3" and this.native in SIXTEEN
+
+
+def served(this: Said, engine: str, *, online: bool) -> Iterator[Fault]:
+    """Yield why an engine would not load what was proved; of weights that it makes `online` only the model counts."""
+    found = loads_elsewhere(this, engine)
+    yield from (item for item in found if item.quantity == "model") if online else found
+
+
 def types(this: Said, engine: str) -> Iterator[Fault]:
     """Yield why one type for the whole program cannot say weights, activations and cache."""
     weights, activations, cache = (this.word(name) for name in ("weights", "activations", "kv_cache"))

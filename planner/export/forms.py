@@ -19,12 +19,16 @@ class Form:
     programs: tuple[str, ...]
 
 
+IMAGES = ("vllm", "sglang")
+"""Engines with an image and a package of each release."""
 FORMS: tuple[Form, ...] = (
     Form("vllm", "inference", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
     Form("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
-    Form("compose", "inference", ".compose.yaml", "a Docker Compose file", ("vllm",)),
-    Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", ("vllm",)),
-    Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", ("vllm",)),
+    Form("sglang", "inference", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
+    Form("llama-server", "inference", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
+    Form("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
+    Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
+    Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
 )
 """All forms, as `planner export --to` lists them."""
 BY_NAME = {form.name: form for form in FORMS}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from planner.export import shell
 from planner.export.around import compose, kubernetes, skypilot
 from planner.export.documents import yaml_text
-from planner.export.engines import vllm
+from planner.export.engines import llama_cpp, sglang, vllm
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Fault
 from planner.export.forms import Form
@@ -25,7 +25,11 @@ class Engine:
     joined: Callable[..., tuple[Option, ...]]
 
 
-ENGINES = {"vllm": Engine(vllm.faults, vllm.program, vllm.joined)}
+ENGINES = {
+    "vllm": Engine(vllm.faults, vllm.program, vllm.joined),
+    "sglang": Engine(sglang.faults, sglang.program, sglang.joined),
+    "llama_cpp": Engine(llama_cpp.faults, llama_cpp.program, llama_cpp.joined),
+}
 RANKS = "NODE_RANK from 0, MASTER_ADDR of the first"
 AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot": skypilot.faults}
 
@@ -61,7 +65,7 @@ def _script(program: Program, engine: Engine) -> str:
     more: list[str] = []
     if program.hosts > 1:
         leader = engine.joined('"${NODE_RANK:?}"', '"${MASTER_ADDR:?}"', first=True)
-        others = engine.joined("", "", first=False)[len(leader) :]
+        others = engine.joined("", "", first=False)[len(leader) :]  # what only hosts that serve no requests have
         more = [*shell.options(leader), *(f'$([ "$NODE_RANK" = 0 ] || echo {name})' for name, _ in others)]
     return "".join(f"{line}\n" for line in (*shell.exports(program), *shell.command(program, more)))
 
@@ -93,11 +97,11 @@ def _notes(this: Said, form: Form, program: Program) -> list[str]:
     if this.beside and form.name not in AROUND:
         gpus = ",".join(str(this.first + number) for number in range(program.gpus))
         notes.append(f"beside    {', '.join(this.beside)} on the same machine: set CUDA_VISIBLE_DEVICES={gpus}, --port")
-    if program.hosts > 1 and form.name.startswith("vllm"):
+    if program.hosts > 1 and form.name not in AROUND:
         how = "--node-rank, --master-addr, and --headless on all but the first" if form.name == "vllm-yaml" else RANKS
         notes.append(f"hosts     {program.hosts}, this on each of them: {how}")
     if replicas > 1 and form.name == "compose":
         notes.append(f"replicas  {replicas}: {machine} a machine, this file on {-(-replicas // machine)}")
-    if replicas > 1 and form.name.startswith("vllm"):
+    if replicas > 1 and form.name not in AROUND:
         notes.append(f"replicas  {replicas}: start this for each, on {program.gpus} GPUs of its own")
     return notes

@@ -66,7 +66,7 @@ def render(this: Said, program: Program, joined: Joined) -> str:
         },
         "num_nodes": program.hosts,
         "secrets": {"HF_TOKEN": None},
-        "setup": block([f"pip install {shell.quoted(f'{program.entry[0]}=={_release(program)}')}"]),
+        "setup": block([f"pip install {shell.quoted(f'{program.package}=={_release(program)}')}"]),
         "run": block(_script(program, joined)),
     }
     if this.replicas > 1:

@@ -13,7 +13,8 @@ class Program:
     """A server: `image` starts `entry`, which takes `words` and `options`; it listens on `port`, on every address.
 
     `environment` are variables that change what it allocates. With `hosts` above 1 the program runs once on each of
-    them with as many GPUs, and has the options of `joined`. `notes` are for the file's head.
+    them with as many GPUs, and has the options of `joined`. `notes` are for the file's head; `package` is what pip
+    installs.
     """
 
     image: str
@@ -25,6 +26,7 @@ class Program:
     gpus: int
     hosts: int = 1
     notes: tuple[str, ...] = ()
+    package: str = ""
 
     @property
     def gpus_per_host(self) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from planner.export.engines.program import Option, Program
-from planner.export.faults import LONG, Fault, drafts, dtype, loads_elsewhere, types
+from planner.export.faults import LONG, Fault, drafts, dtype, online_fp8, served, types
 from planner.export.said import Said, version_of
 
 IMAGES = {"nvidia": "vllm/vllm-openai", "amd": "vllm/vllm-openai-rocm"}
@@ -43,10 +43,7 @@ def faults(this: Said) -> list[Fault]:
 
 def _faults(this: Said) -> Iterator[Fault]:
     name, version = f"vLLM {this.version}", version_of(this.version)
-    if not (_online_fp8(this) and version >= FP8_ONLINE):
-        yield from loads_elsewhere(this, "vLLM")
-    elif this.repository is None:
-        yield from (item for item in loads_elsewhere(this, "vLLM") if item.quantity == "model")
+    yield from served(this, "vLLM", online=online_fp8(this) and version >= FP8_ONLINE)
     yield from types(this, "vLLM")
     yield from drafts(this, "vLLM")
     cache = this.word("kv_cache")
@@ -77,11 +74,6 @@ def _faults(this: Said) -> Iterator[Fault]:
         yield Fault("nodes", f"{name} has no options for several hosts", 'set engine_version = "0.12" or later')
 
 
-def _online_fp8(this: Said) -> bool:
-    """Return whether vLLM makes the weights itself, from a checkpoint of 16 bits."""
-    return this.word("weights") == "fp8_e4m3" and this.native in ("bf16", "fp16")
-
-
 def program(this: Said) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     return Program(
@@ -94,6 +86,7 @@ def program(this: Said) -> Program:
         this.per_replica,
         this.count("nodes"),
         tuple(_notes(this)),
+        "vllm",
     )
 
 
@@ -119,7 +112,7 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
 def _options(this: Said) -> Iterator[Option]:
     version = version_of(this.version)
     yield "--dtype", dtype(this)
-    if _online_fp8(this):
+    if online_fp8(this):
         yield "--quantization", "fp8"
     word, since = CACHES.get(this.word("kv_cache"), ("auto", (0,)))
     yield "--kv-cache-dtype", word if version >= since else "auto"
@@ -157,5 +150,5 @@ def _options(this: Said) -> Iterator[Option]:
 def _notes(this: Said) -> Iterator[str]:
     if this.native not in LONG:
         yield f"weights   the checkpoint is in {this.native} and says so itself"
-    elif _online_fp8(this):
+    elif online_fp8(this):
         yield f"weights   vLLM quantizes the {this.native} checkpoint to fp8 while it loads"
