@@ -107,3 +107,25 @@ def test_every_engine_answers(tmp_path: Path, engine: str) -> None:
     assert parts(found)["overhead"] > 0
     assert found["outcomes"]["tpot_s"] > 0
     assert not found["broken"]
+
+
+def test_host_memory_is_held_against_the_offers_ram() -> None:
+    """What two ranks offload lies on their host: 80 GiB do not go into 64, whoever is cheaper."""
+    import planner
+
+    plan = """edition 2026
+offer small { gpu = l40s; gpus = 2; price = $1/h; ram = 64 GiB }
+offer large { gpu = l40s; gpus = 2; price = $2/h; ram = 128 GiB }
+inference a { model = "meta-llama/Llama-3.1-70B"; context = 8Ki tokens; concurrency = 4; gpu = l40s; gpus = 2
+  offloaded_weights = 40 GiB; provider = "own" }
+minimize cost
+"""
+    found = planner.solve(planner.load("a.mem", text=plan))
+    assert found["a"].chosen.offer == "large"
+    assert found["a"].chosen.outcomes["host_memory"] == 80 * GIB
+    assert "host_memory 80.00 GiB" in found.render("table")
+    bounded = plan.replace('"own" }', '"own"; host_memory <= 70 GiB }')
+    assert planner.solve(planner.load("a.mem", text=bounded)).outcome == "infeasible"
+    none = planner.solve(planner.load("a.mem", text=plan.replace("offloaded_weights = 40 GiB", "weights = int4")))
+    assert none["a"].chosen.offer == "small"
+    assert none["a"].chosen.outcomes["host_memory"] == 0

@@ -385,7 +385,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     number("memory", BOTH, "outcome", "bytes", "The peak on the fullest GPU."),
     number(
         "host_memory",
-        (TRAINING,),
+        BOTH,
         "outcome",
         "bytes",
         "What the busiest host must hold of what is offloaded; the offer's RAM bounds it where that is known.",

@@ -161,6 +161,7 @@ SHOWN = (
     "duration",
     "total_cost",
     "power",
+    "host_memory",
 )
 """The outcomes that are printed, in this order; memory, headroom and cost have places of their own."""
 
@@ -256,8 +257,10 @@ def _rented(row: Candidate) -> str:
 
 
 def _is_shown(name: str, row: Candidate, slack: Sequence[Broken]) -> bool:
-    """Return whether an outcome is printed: percentiles only with a `demand`, or where they are bounded."""
+    """Return whether an outcome is printed: percentiles with a `demand` or a bound, host memory where there is any."""
     bounded = any(entry.rule.rpartition(".")[2] == name for entry in slack)
+    if name == "host_memory":
+        return bool(row.outcomes.get(name))
     return not name.endswith("_p95") or row.outcomes.get("load") is not None or bounded
 
 

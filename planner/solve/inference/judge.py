@@ -21,6 +21,7 @@ from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.judging import count, hardware, headroom, placed
 from planner.solve.parallelism import SPLIT, Split, divides
+from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 
@@ -44,6 +45,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         "cost": Fraction(rented.cost, SCALES["cost"]),
         "quality": value("quality", quality),
         "power": Fraction(gpu.power_w * gpus),
+        "host_memory": Fraction(inference_memory.host_bytes(this) * min(gpus, rented.per_host)),
     }
     budgets = _budgets(this, split, gpu, parts)
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
@@ -56,6 +58,9 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
+    on_host, has_ram = outcomes["host_memory"], ram(rented.offer, min(gpus, rented.per_host))
+    if on_host is not None and on_host > has_ram:
+        broken.append(Broken(f"{workload.name}.host_memory", on_host, Fraction(has_ram), "bytes"))
     needs, left = inference_memory.outside(this, split, gpu, (parts["activations"], parts["logits"]))
     if needs > left:
         share = inference_memory.largest_share(this, gpu, needs - left)

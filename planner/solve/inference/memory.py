@@ -74,6 +74,11 @@ def weight_format(this: Service, name: str) -> Format:
     return replace(fmt, leaves=left, classes=classes, partly=tuple(model.native_partly.items()))
 
 
+def host_bytes(this: Service) -> int:
+    """Return what each GPU's rank keeps in host memory: pinned weights and cache; a file's pages may be given back."""
+    return this.beside.offloaded_weights + this.beside.offloaded_cache
+
+
 def _more_weights(this: Service, split: Split) -> int:
     """Return the bytes of adapters and a draft model on one GPU."""
     beside, arch = this.beside, this.model.architecture

@@ -27,6 +27,7 @@ from planner.solve.inference.workload import Form, Service
 from planner.solve.objective import quantity_of
 from planner.solve.parallelism import Split, divides
 from planner.solve.rent.placement import place
+from planner.solve.rent.ram import beyond
 from planner.solve.rent.rental import any_price, market_of, offers_for
 from planner.solve.rules import reads
 
@@ -201,10 +202,16 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "quality": lambda: quality[form[base]],
         "power": lambda: power[gpu[base]] * total_gpus,
     }
+    ranks = numpy.minimum(total_gpus, placed.per_host)
+    on_host = inference_memory.host_bytes(this) * ranks
+    outcomes["host_memory"] = lambda: on_host
     outcomes |= timed(this, times, replicas, placed.costs)
     for name in ("kv_tokens", "max_concurrency", "max_context"):
         outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
+    if on_host.any():
+        exceeds = beyond(on_host, placed.pool, placed.pools, problem.offers, ranks)
+        broken[f"{workload.name}.host_memory"] = exceeds
     if memory.outside.any():
         broken[f"{workload.name}.gpu_memory_utilization"] = memory.outside[base]
     if memory.crowded.any():
@@ -252,7 +259,9 @@ def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> 
 
 FEW = 8
 """So many replicas beyond the fewest are tried at least, where a rule or objective reads their number."""
-SCALED = frozenset({"replicas", "gpus", "throughput", "cost_per_token", "power", "load", "ttft", "ttft_p95"})
+SCALED = frozenset(
+    {"replicas", "gpus", "host_memory", "throughput", "cost_per_token", "power", "load", "ttft", "ttft_p95"}
+)
 """What more replicas change."""
 
 

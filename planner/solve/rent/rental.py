@@ -154,6 +154,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
+    moved = moved or any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
     whole = moved or any_price(problem, workload)
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster)
 

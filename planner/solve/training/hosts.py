@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.catalog.records import Offer
 from planner.language.problem import Workload
 from planner.physics import training
 from planner.solve import stated
@@ -15,11 +14,6 @@ from planner.solve.training.workload import Recipe, Run
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
-
-
-GIB = 2**30
-UNKNOWN_RAM = 2**62
-"""Stands for the RAM of a host that nobody states: nothing is held against it."""
 
 
 def offloads(workload: Workload) -> bool:
@@ -43,13 +37,6 @@ def rank_bytes(run: Run, recipe: Recipe, layout: Layout) -> int:
 def host_memory(run: Run, recipe: Recipe, layout: Layout, per_host: int) -> int:
     """Return the bytes that the busiest of a workload's hosts must hold."""
     return rank_bytes(run, recipe, layout) * min(layout.gpus, per_host)
-
-
-def ram(offer: Offer, ranks: int) -> int:
-    """Return the bytes of RAM of a host that so many ranks share; of GPUs sold one by one each brings its own."""
-    if offer.ram_gib is None:
-        return UNKNOWN_RAM
-    return int(offer.ram_gib * GIB) * (max(1, ranks // offer.gpus) if offer.sold_by == "gpu" else 1)
 
 
 def column(run: Run, configurations: Configurations, config: Column, place: Column, per_host: Column) -> Column:

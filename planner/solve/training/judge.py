@@ -14,13 +14,14 @@ from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.judging import count, hardware, headroom, placed
 from planner.solve.parallelism import Layout
+from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import TIMES, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
 from planner.solve.training import workload as training_workload
 from planner.solve.training.defaults import of_run
-from planner.solve.training.hosts import host_memory, ram
+from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import Recipe, Run

@@ -22,6 +22,7 @@ from planner.solve.objective import best as best_row
 from planner.solve.objective import decisive, quantity_of
 from planner.solve.objective import keys as keys_of
 from planner.solve.rent.placement import Placements, place
+from planner.solve.rent.ram import beyond
 from planner.solve.rent.rental import Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.training import workload as training_workload
@@ -30,7 +31,7 @@ from planner.solve.training.configurations import Configurations, space
 from planner.solve.training.defaults import of_run
 from planner.solve.training.distinct import telling
 from planner.solve.training.grid import ALIKE, CellOrder, grid_inputs, grids_of, order_of
-from planner.solve.training.hosts import UNKNOWN_RAM, column, offloads, ram
+from planner.solve.training.hosts import column, offloads
 from planner.solve.training.shortlist import best, nearest
 from planner.solve.training.speed import (
     cards_of,
@@ -135,12 +136,9 @@ def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table,
     on_host = column(inputs.run, found, config, at, placed.per_host[base])
     outcomes["host_memory"] = lambda: on_host
     if on_host.any():
-        pool, sold = placed.pool[base], [inputs.problem.offers[name] for name, _ in placed.pools]
-        rams = numpy.array([ram(offer, 1) for offer in sold], dtype=numpy.int64)[pool]
-        singly = numpy.array([offer.gpus if offer.sold_by == "gpu" else 2**31 for offer in sold])[pool]
-        times = numpy.maximum(1, numpy.minimum(total_gpus, placed.per_host[base]) // singly)
-        known = rams < UNKNOWN_RAM
-        broken[f"{workload.name}.host_memory"] = known & (on_host > numpy.where(known, rams, 0) * times)
+        ranks = numpy.minimum(total_gpus, placed.per_host[base])
+        exceeds = beyond(on_host, placed.pool[base], placed.pools, inputs.problem.offers, ranks)
+        broken[f"{workload.name}.host_memory"] = exceeds
     if pace is not None:
         for name, where in refused_of(inputs.run, found, gpus).items():
             broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
