@@ -92,3 +92,60 @@ def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = (
         offloaded_weights=draw(st.sampled_from((0, 2**30, 10**9))),
         offloaded_cache=draw(st.sampled_from((0, 3 * 2**30))),
     )
+
+
+TRAINED: dict[str, Any] = {
+    "checkpointed_layers": 0, "checkpointing": "none", "context_parallel": 1, "data_parallel": 1, "expert_parallel": 1,
+    "gpu": "h100_sxm", "gpus": 1, "market": "on_demand", "method": "full", "micro_batch": 1,
+    "offer": "verda/FIN-02/1H100.80S.32V", "offload": "none", "optimizer": "adamw", "pipeline_parallel": 1,
+    "precision": "bf16_mixed", "provider": "verda", "region": "FIN-02", "shard_replicas": 1, "tensor_parallel": 1,
+    "zero": 0,
+}  # fmt: skip
+RUN: dict[str, Any] = {
+    "attention": "sdpa", "framework": "transformers", "frozen": "", "fsdp_version": 1, "global_batch": 16,
+    "gradient_precision": "bf16", "layers": 32, "loss": "standard", "model": "meta-llama/Llama-3.1-8B",
+    "native_format": "bf16", "offload_activations": False, "optimizer_kernel": "fused", "overlap_comm": False,
+    "packing": False, "preference": "none", "reduce_bucket_size": 500_000_000, "schedule": "one_f_one_b",
+    "selective": "products", "sequence": 8192, "stage3_max_live_parameters": 10**9,
+    "stage3_max_reuse_distance": 10**9, "stage3_prefetch_bucket_size": 50_000_000, "sub_group_size": 10**9,
+    "tokens": 100_000_000,
+}  # fmt: skip
+
+
+def trained(name: str = "tune", instances: int = 1, **more: Any) -> Said:
+    """Return a plain training with other values of what it chose or is given."""
+    choice = TRAINED | {key: value for key, value in more.items() if key in TRAINED}
+    given = RUN | {key: value for key, value in more.items() if key in RUN}
+    lock = "5eed" * 16
+    return Said("tune.mem", name, "training", choice, given, instances, lock, "0.1.0", "bf16", "instance", 8, "nvidia")
+
+
+@st.composite
+def trainings(draw: st.DrawFn, framework: str) -> Said:
+    """Return a training of any settings, also of those that a target has no words for."""
+    data, micro, pipeline = (draw(st.sampled_from((1, 2, 4))) for _ in range(3))
+    pipeline = draw(st.sampled_from((1, 1, pipeline)))
+    return trained(
+        data_parallel=data,
+        micro_batch=micro,
+        pipeline_parallel=pipeline,
+        gpus=data * pipeline,
+        global_batch=data * micro * draw(st.integers(1, 8)),
+        framework=framework,
+        checkpointing=(checkpointing := draw(st.sampled_from(("none", "selective", "full")))),
+        checkpointed_layers=draw(st.sampled_from((32, 26))) if checkpointing == "full" else 0,
+        context_parallel=draw(st.sampled_from((1, 1, 1, 2))),
+        method=draw(st.sampled_from(("full", "full", "lora", "qlora"))),
+        offload=draw(st.sampled_from(("none", "none", "optimizer", "parameters"))),
+        optimizer=draw(st.sampled_from(("adamw", "adamw", "adam", "adamw_8bit", "muon", "sgd"))),
+        precision=draw(st.sampled_from(("fp32", "bf16", "bf16_mixed", "fp16_mixed", "fp8_mixed"))),
+        shard_replicas=draw(st.sampled_from((1, 1, 1, 2))),
+        zero=draw(st.integers(0, 3)),
+        fsdp_version=draw(st.integers(1, 2)),
+        loss=draw(st.sampled_from(("standard", "fused", "chunked"))),
+        optimizer_kernel=draw(st.sampled_from(("fused", "foreach", "for_loop"))),
+        sequence=draw(st.integers(1, 2**20)),
+        tokens=draw(st.sampled_from((0, 1, 10**8, 10**12))),
+        selective=draw(st.sampled_from(("attention", "products"))),
+        gradient_precision=draw(st.sampled_from(("bf16", "fp32"))),
+    )

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
-from planner.export import serving
+from planner.export import serving, training
 from planner.export.faults import Fault
 from planner.export.forms import FORMS, Form
 from planner.export.said import Said, of_lock
@@ -33,11 +33,12 @@ def export(
     found: list[Diagnostic] = []
     for name in names:
         this = of_lock(lock, PurePath(plan).name, name)
-        faults = list(_unsaid(this, form, lock, plan)) or serving.faults(this, form)
+        room = serving if form.kind == "inference" else training
+        faults = list(_unsaid(this, form, lock, plan)) or room.faults(this, form)
         if faults:
             found += [_told(this, fault, places, published) for fault in faults]
         else:
-            files[f"{file_name(name)}{form.suffix}"] = serving.render(this, form)
+            files[f"{file_name(name)}{form.suffix}"] = room.render(this, form)
     return files, tuple(found)
 
 

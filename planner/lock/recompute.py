@@ -18,13 +18,13 @@ from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate, ruled_outcomes
 from planner.solve.columns.steps import SCALES
-from planner.solve.defaults import NATIVE, given_of
+from planner.solve.defaults import LAYERS, NATIVE, given_of
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import broken_rules
 
 FOLLOWS = ("provider", "region")
 """Quantities of a choice that follow from its offer."""
-FOLLOWED = JUDGED | {NATIVE}
+FOLLOWED = JUDGED | {NATIVE, LAYERS}
 """What is given that follows from a catalog's row."""
 
 

@@ -15,6 +15,9 @@ from planner.record import dataclass
 NATIVE = "native_format"
 """What is given of a model beside its name: the format that its checkpoint is in, as the catalog has it."""
 
+LAYERS = "layers"
+"""And of one that is trained the number of its layers, beside which stand those that are recomputed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Default:
@@ -43,5 +46,7 @@ def values(defaults: Mapping[str, Default], choice: Mapping[str, Value]) -> dict
 def given_of(workload: Workload, unsaid: Mapping[str, Value]) -> dict[str, Value]:
     """Return everything that is given of a workload: its model as written and the format of the model's checkpoint,
     what the plan says, and every default."""
-    model = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
+    model: dict[str, Value] = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
+    if workload.kind == "training" and workload.model.architecture is not None:
+        model[LAYERS] = Fraction(workload.model.architecture.layers)
     return {**model, **workload.given, **unsaid}

@@ -1,0 +1,63 @@
+"""accelerate's configuration (accelerate 1.15): processes, mixed precision, and FSDP where states are sharded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from planner.export.documents import yaml_text
+from planner.export.faults import Fault
+from planner.export.said import Said
+from planner.export.trainers import run
+
+MIXED = {"fp32": "no", "bf16": "no", "bf16_mixed": "bf16", "fp16_mixed": "fp16"}
+"""`mixed_precision` by recipe: pure bf16 is the checkpoint's type, without autocast."""
+
+
+def faults(this: Said) -> Iterator[Fault]:
+    """Yield what of an answer accelerate's configuration cannot say."""
+    name = "accelerate's configuration"
+    yield from run.whole_shapes(this, name)
+    yield from run.only(this, name, "precision", MIXED)
+    yield from run.only(this, name, "offload", ("none", "parameters"))
+    if this.count("zero", 0) == 1:
+        yield Fault("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
+    if sharded(this):
+        yield from run.all_or_none(this, name)
+
+
+def sharded(this: Said) -> bool:
+    """Return whether FSDP shards the states."""
+    return this.count("zero", 0) > 0 and this.count("data_parallel") > 1
+
+
+def render(this: Said) -> str:
+    """Return the file; `machine_rank` and the first machine's address are for `accelerate launch` to say."""
+    machines, gpus = run.hosts(this), this.count("gpus")
+    kind = "FSDP" if sharded(this) else "MULTI_GPU" if gpus > 1 else "NO"
+    document: dict[str, Any] = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": kind,
+        "mixed_precision": MIXED[this.word("precision")],
+        "num_machines": machines,
+        "num_processes": gpus,
+        "machine_rank": 0,
+        "main_training_function": "main",
+        "use_cpu": False,
+    }
+    if kind == "FSDP":
+        document["fsdp_config"] = _fsdp(this)
+    return yaml_text([document])
+
+
+def _fsdp(this: Said) -> dict[str, Any]:
+    whole, version = this.count("zero", 0) == 3, this.count("fsdp_version")
+    strategy = whole if version == 2 else "FULL_SHARD" if whole else "SHARD_GRAD_OP"
+    return {
+        "fsdp_version": version,
+        "fsdp_reshard_after_forward": strategy,
+        "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "fsdp_offload_params": this.word("offload") == "parameters",
+        "fsdp_activation_checkpointing": this.word("checkpointing") == "full",
+        "fsdp_state_dict_type": "SHARDED_STATE_DICT",
+    }

@@ -1,0 +1,63 @@
+"""DeepSpeed's configuration, JSON (deepspeed.ai/docs/config-json); what it is no place for stands under `_planner`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from planner.export.faults import Fault
+from planner.export.said import Said
+from planner.export.trainers import run
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
+KEPT = {"optimizer": ("offload_optimizer",), "parameters": ("offload_optimizer", "offload_param")}
+"""What of the ZeRO configuration says where states are kept."""
+BUCKETS = ("reduce_bucket_size",)
+STAGE_3 = (
+    *("sub_group_size", "stage3_max_live_parameters", "stage3_max_reuse_distance"),
+    "stage3_prefetch_bucket_size",
+)
+ELSEWHERE = ("sequence", "tokens", "method", "checkpointing", "checkpointed_layers", "attention", "loss")
+"""What a script sets itself: no key of this file does."""
+
+
+def faults(this: Said) -> Iterator[Fault]:
+    """Yield what of an answer DeepSpeed's configuration cannot say."""
+    yield from run.whole_shapes(this, "DeepSpeed's configuration")
+    yield from run.only(this, "DeepSpeed's configuration", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
+    yield from run.only(this, "DeepSpeed's configuration", "optimizer", OPTIMIZERS)
+    if this.word("optimizer_kernel") == "foreach":
+        reason = "DeepSpeed's configuration names its fused kernel or PyTorch's Adam, not which of PyTorch's"
+        yield Fault("optimizer_kernel", reason, "set optimizer_kernel = fused")
+    if this.word("gradient_precision") == "fp32" and this.word("precision") != "fp32":
+        reason = "gradients in fp32 beside 16-bit weights have no form that is known here"
+        yield Fault("gradient_precision", reason, "leave `gradient_precision` out")
+
+
+def render(this: Said, head: list[str]) -> str:
+    """Return the file."""
+    zero: dict[str, Any] = {"stage": this.count("zero", 0)}
+    if zero["stage"]:
+        names = (*BUCKETS, *(STAGE_3 if zero["stage"] == 3 else ()))
+        zero |= {name: this.count(name, 0) for name in names}
+        zero["overlap_comm"] = this.flag("overlap_comm")
+        zero |= {name: {"device": "cpu", "pin_memory": True} for name in KEPT.get(this.word("offload"), ())}
+    document: dict[str, Any] = {
+        "_planner": {"written": head, "set_elsewhere": {name: _plain(this, name) for name in ELSEWHERE}},
+        "train_batch_size": run.batch(this),
+        "train_micro_batch_size_per_gpu": this.count("micro_batch"),
+        "gradient_accumulation_steps": run.accumulation(this),
+        "bf16": {"enabled": this.word("precision") == "bf16_mixed"},
+        "fp16": {"enabled": this.word("precision") == "fp16_mixed"},
+        "zero_optimization": zero,
+        "optimizer": {
+            "type": OPTIMIZERS[this.word("optimizer")],
+            "params": {"torch_adam": this.word("optimizer_kernel") == "for_loop"},
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(this: Said, name: str) -> Any:
+    return this.choice.get(name, this.given.get(name))

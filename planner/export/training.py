@@ -1,0 +1,47 @@
+"""A locked training as a file of one of the forms, or why it has none."""
+
+from __future__ import annotations
+
+from planner.export import header
+from planner.export.faults import Fault
+from planner.export.forms import Form
+from planner.export.said import Said
+from planner.export.trainers import accelerate, deepspeed, megatron, run, trl
+
+FAULTS = {
+    "deepspeed": deepspeed.faults,
+    "megatron": megatron.faults,
+    "trl": trl.faults,
+    "accelerate": accelerate.faults,
+}
+
+
+def faults(this: Said, form: Form) -> list[Fault]:
+    """Return what of an answer the form cannot say."""
+    return [*FAULTS[form.name](this)]
+
+
+def render(this: Said, form: Form) -> str:
+    """Return the text of the file; `faults` must be empty."""
+    notes = _notes(this, form)
+    match form.name:
+        case "deepspeed":
+            return deepspeed.render(this, header.lines(this, form, notes))
+        case "megatron":
+            body = megatron.render(this)
+        case "trl":
+            body = trl.render(this)
+        case _:
+            body = accelerate.render(this)
+    return header.commented(this, form, notes) + body
+
+
+def _notes(this: Said, form: Form) -> list[str]:
+    notes = [f"model     {this.model}; the learning rate and the data are the script's"]
+    gpus, machines = this.count("gpus"), run.hosts(this)
+    notes.append(f"start     {gpus} processes on {machines} machine{'s' if machines > 1 else ''}")
+    if form.name == "trl" and gpus > 1:
+        notes.append("launch    with the configuration of `planner export --to accelerate`")
+    if form.name == "megatron":
+        notes.append("unchecked its launcher is in no package; the model's own options stand beside these")
+    return notes

@@ -1,0 +1,152 @@
+"""Trainings exported: the batches multiply, every setting has its word, or the setting is named."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from fractions import Fraction
+from typing import Any
+
+import golden
+import pytest
+import yaml
+from hypothesis import given, settings
+from said import trained, trainings
+
+from planner.export import training
+from planner.export.faults import Fault
+from planner.export.forms import BY_NAME, FORMS
+from planner.export.said import Said
+
+TRAINERS = [form for form in FORMS if form.kind == "training"]
+
+
+def rendered(this: Said, form: str) -> str | list[Fault]:
+    faults = training.faults(this, BY_NAME[form])
+    return faults or training.render(this, BY_NAME[form])
+
+
+def named(text: str | list[Fault], this: Said) -> bool:
+    """Return whether an answer was refused; then each fault names a setting of it, why, and a way out."""
+    if isinstance(text, str):
+        return False
+    assert all(fault.quantity in {*this.choice, *this.given} and fault.reason and fault.help for fault in text)
+    return True
+
+
+@settings(max_examples=200, deadline=None)
+@given(trainings("deepspeed"))
+def test_the_batches_of_deepspeed_multiply(this: Said) -> None:
+    text = rendered(this, "deepspeed")
+    if named(text, this):
+        return
+    found = json.loads(str(text))
+    micro, rounds = found["train_micro_batch_size_per_gpu"], found["gradient_accumulation_steps"]
+    assert micro * rounds * this.choice["gpus"] == found["train_batch_size"] == this.given["global_batch"]
+    zero = found["zero_optimization"]
+    assert zero["stage"] == this.choice["zero"]
+    assert (found["bf16"]["enabled"], found["fp16"]["enabled"]) != (True, True)
+    assert ("offload_param" in zero) == (this.choice["offload"] == "parameters" and zero["stage"] > 0)
+    assert not any(key.startswith("stage3") for key in zero) or zero["stage"] == 3
+    assert found["_planner"]["set_elsewhere"]["sequence"] == this.given["sequence"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(trainings("transformers"))
+def test_the_files_of_the_trainer_agree(this: Said) -> None:
+    text = rendered(this, "trl")
+    if not named(text, this):
+        found = yaml.safe_load(str(text))
+        each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
+        assert each * this.choice["gpus"] == this.given["global_batch"]
+        assert found["max_length"] == this.given["sequence"]
+        if this.given["tokens"]:
+            seen = found["max_steps"] * this.given["global_batch"] * this.given["sequence"]
+            last = this.given["global_batch"] * this.given["sequence"]
+            assert seen - last < this.given["tokens"] <= seen
+        assert not (found["bf16"] and found["fp16"])
+        wide = found["model_init_kwargs"]["dtype"] == "float32"
+        assert wide == (this.choice["precision"] != "bf16")
+        sharded = this.choice["zero"] > 0 and this.choice["data_parallel"] > 1
+        assert found["activation_checkpointing"] == (this.choice["checkpointed_layers"] == 32 and not sharded)
+    text = rendered(this, "accelerate")
+    if not named(text, this):
+        found = yaml.safe_load(str(text))
+        assert found["num_processes"] == this.choice["gpus"]
+        inner = found.get("fsdp_config")
+        assert (inner is not None) == (this.choice["zero"] > 1 and this.choice["data_parallel"] > 1)
+        if inner:
+            again = inner["fsdp_reshard_after_forward"]
+            assert again in ((True, False) if inner["fsdp_version"] == 2 else ("FULL_SHARD", "SHARD_GRAD_OP"))
+            assert (again in (True, "FULL_SHARD")) == (this.choice["zero"] == 3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(trainings("megatron"))
+def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
+    text = rendered(this, "megatron")
+    if named(text, this):
+        return
+    body = "\n".join(line for line in str(text).splitlines() if not line.startswith("#"))
+    words = shlex.split(body.removeprefix("options=(").removesuffix("\n)"))
+    assert int(words[words.index("--global-batch-size") + 1]) == this.given["global_batch"]
+    assert int(words[words.index("--context-parallel-size") + 1]) == this.choice["context_parallel"]
+    assert ("--use-distributed-optimizer" in words) == (this.choice["zero"] == 1)
+    if this.choice["checkpointing"] == "full":
+        stage = int(words[words.index("--recompute-num-layers") + 1])
+        assert stage * this.choice["pipeline_parallel"] == this.choice["checkpointed_layers"]
+
+
+@pytest.mark.parametrize(
+    ("form", "changes", "quantity"),
+    [
+        ("trl", {"checkpointing": "full", "checkpointed_layers": 26}, "checkpointed_layers"),
+        ("trl", {"method": "qlora"}, "method"),
+        ("trl", {"loss": "chunked"}, "loss"),
+        ("trl", {"tensor_parallel": 2}, "tensor_parallel"),
+        ("accelerate", {"zero": 1, "data_parallel": 2, "gpus": 2}, "zero"),
+        ("accelerate", {"shard_replicas": 2}, "shard_replicas"),
+        ("deepspeed", {"precision": "bf16"}, "precision"),
+        ("deepspeed", {"optimizer": "muon"}, "optimizer"),
+        ("deepspeed", {"gradient_precision": "fp32"}, "gradient_precision"),
+        ("megatron", {"zero": 3}, "zero"),
+        ("megatron", {"checkpointing": "selective"}, "selective"),
+    ],
+)
+def test_what_a_trainer_cannot_say_is_named(form: str, changes: dict[str, Any], quantity: str) -> None:
+    found = rendered(trained(**changes), form)
+    assert isinstance(found, list)
+    assert [fault.quantity for fault in found] == [quantity]
+
+
+def test_the_worked_example() -> None:
+    """`finetune.mem` as SFTConfig of TRL 1.16 took it, but for all layers recomputed instead of 26."""
+    this = trained(precision="bf16", checkpointing="full", checkpointed_layers=32, loss="fused")
+    found = yaml.safe_load(str(rendered(this, "trl")))
+    assert (found["per_device_train_batch_size"], found["gradient_accumulation_steps"]) == (1, 16)
+    assert (found["max_steps"], found["max_length"], found["optim"]) == (763, 8192, "adamw_torch_fused")
+    assert (found["bf16"], found["model_init_kwargs"]["dtype"]) == (True, "bfloat16")
+    assert Fraction(763 - 1) * 16 * 8192 < 10**8 <= 763 * 16 * 8192
+
+
+SHARDED = {"data_parallel": 8, "gpus": 8, "zero": 3}
+STORED = {
+    "finetune": trained(precision="bf16", checkpointing="full", checkpointed_layers=32, loss="fused"),
+    "fsdp": trained(fsdp_version=2, precision="bf16", **SHARDED),
+    "zero_3": trained(framework="deepspeed", offload="parameters", **SHARDED),
+    "pretrain": trained(
+        framework="megatron", tensor_parallel=4, gpus=16, data_parallel=4, zero=1, checkpointing="full",
+        checkpointed_layers=26, gradient_precision="fp32",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [(name, form) for name, this in STORED.items() for form in TRAINERS if this.word("framework") in form.programs],
+    ids=lambda item: getattr(item, "name", item),
+)
+def test_stored_files(name: str, form: Any) -> None:
+    text = rendered(STORED[name], form.name)
+    assert isinstance(text, str), text
+    golden.compare(f"export/{name}{form.suffix}", text)
