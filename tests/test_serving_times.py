@@ -19,7 +19,7 @@ from planner.cli.plan import load_plan
 from planner.physics import serving_time
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
-from planner.solve.candidate import EXPECTED, TIMED, Candidate
+from planner.solve.candidate import EXPECTED, SERVED, Candidate
 from planner.solve.columns.steps import value
 from planner.solve.kinds import judge_row, table_of
 
@@ -120,20 +120,20 @@ concurrency = 1; weights = {weights}; offer = mine }}"""
     assert chosen(text, tmp_path).choice["activations"] == follows
 
 
-SERVED = """inference a {{ model = "meta-llama/Llama-3.1-8B"; gpu = h100_sxm; context = 2048; prompt = 1024
+PLAN = """inference a {{ model = "meta-llama/Llama-3.1-8B"; gpu = h100_sxm; context = 2048; prompt = 1024
 output = 1024; concurrency = 32; {said} }}"""
 
 
 def test_bounds_hold_at_the_safe_end_and_objectives_take_what_is_expected(tmp_path: Path) -> None:
-    row = chosen(SERVED.format(said="gpus = 1") + "\nminimize tpot", tmp_path)
+    row = chosen(PLAN.format(said="gpus = 1") + "\nminimize tpot", tmp_path)
     safe, expected = row.outcomes["tpot"], row.outcomes["tpot_expected"]
     assert safe is not None and expected is not None
     assert safe > expected
-    found = answer(SERVED.format(said="gpus = 1") + "\nminimize tpot", tmp_path)
+    found = answer(PLAN.format(said="gpus = 1") + "\nminimize tpot", tmp_path)
     assert [part.value for part in found.objective] == [expected]
     between = f"{float(safe + expected) / 2 * 1e3:.3f} ms"
-    assert answer(SERVED.format(said=f"gpus = 1; tpot <= {between}"), tmp_path).outcome == "infeasible"
-    unsure = chosen(SERVED.format(said="gpus = 1; time_confidence = 95%"), tmp_path)
+    assert answer(PLAN.format(said=f"gpus = 1; tpot <= {between}"), tmp_path).outcome == "infeasible"
+    unsure = chosen(PLAN.format(said="gpus = 1; time_confidence = 95%"), tmp_path)
     assert unsure.outcomes["tpot_expected"] == expected
     assert unsure.outcomes["tpot"] > safe  # type: ignore[operator]
 
@@ -141,34 +141,34 @@ def test_bounds_hold_at_the_safe_end_and_objectives_take_what_is_expected(tmp_pa
 def test_a_demand_makes_requests_wait(tmp_path: Path) -> None:
     waits, loads = [], []
     for rate in ("0.1", "1.5", "2.5", "2.7"):
-        row = chosen(SERVED.format(said=f"gpus = 1; demand = {rate} req/s"), tmp_path, True)
+        row = chosen(PLAN.format(said=f"gpus = 1; demand = {rate} req/s"), tmp_path, True)
         waits.append(row.outcomes["ttft_expected"])
         loads.append(row.outcomes["load_expected"])
         assert row.outcomes["ttft_p95_expected"] > row.outcomes["ttft_expected"]  # type: ignore[operator]
         assert any("busy at its demand" in note for note in row.notes) == (loads[-1] > 0.8)  # type: ignore[operator]
     assert waits == sorted(waits) and waits[-1] > waits[0]  # type: ignore[type-var,operator]
     assert loads == sorted(loads) and 0.5 < loads[-1] < 1  # type: ignore[type-var,operator]
-    steady = chosen(SERVED.format(said="gpus = 1; demand = 2.7 req/s; burstiness = 0"), tmp_path, True)
+    steady = chosen(PLAN.format(said="gpus = 1; demand = 2.7 req/s; burstiness = 0"), tmp_path, True)
     assert waits[0] < steady.outcomes["ttft_expected"] < waits[-1]  # type: ignore[operator]
-    assert chosen(SERVED.format(said="gpus = 1"), tmp_path, True).outcomes["load"] is None
+    assert chosen(PLAN.format(said="gpus = 1"), tmp_path, True).outcomes["load"] is None
 
 
 def test_a_bound_on_waiting_takes_more_replicas(tmp_path: Path) -> None:
     text = "gpus in 1..8; tensor_parallel = 1; pipeline_parallel = 1; demand = 2.4 req/s"
-    one, more = (chosen(SERVED.format(said=text + bound), tmp_path) for bound in ("", "; load <= 60%"))
+    one, more = (chosen(PLAN.format(said=text + bound), tmp_path) for bound in ("", "; load <= 60%"))
     assert more.choice["replicas"] > one.choice["replicas"] == 1  # type: ignore[operator]
 
 
 def test_rows_of_a_table_are_what_judging_them_says(tmp_path: Path) -> None:
     said = "gpus in 1..8; replicas in 1..4; demand = 3 req/s; weights in {bf16, fp8, int4}; kv_cache in {bf16, fp8}"
-    answer(SERVED.format(said=said), tmp_path)
+    answer(PLAN.format(said=said), tmp_path)
     problem = load_plan(str(tmp_path / "a.mem")).problem
     assert problem is not None
     (workload,) = problem.workloads
     table = table_of(problem, workload, CATALOG)
     for row in range(0, table.rows, max(1, table.rows // 60)):
         judged = judge_row(problem, table, row, CATALOG)
-        for name in sorted(TIMED):
+        for name in sorted(SERVED):
             for ending in ("", EXPECTED):
                 have = value(name, int(table.outcome(f"{name}{ending}")[row]))
                 assert have == judged.outcomes[f"{name}{ending}"], (row, name, ending)

@@ -305,7 +305,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     ),
     Quantity(
         "time_confidence",
-        (INFERENCE,),
+        BOTH,
         "given",
         "number",
         "How sure the safe end of a time must be, which bounds are held against.",

@@ -12,7 +12,7 @@ from planner.language.schema import QUANTITIES
 from planner.record import dataclass
 from planner.report import figures
 from planner.solve.answer import Conflict, Part
-from planner.solve.candidate import Broken, Candidate, Hint, unsupported
+from planner.solve.candidate import Broken, Candidate, Hint, aimed, unsupported
 
 PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
@@ -161,9 +161,10 @@ def leading(objective: Sequence[Part], workload: str) -> tuple[str, ...]:
 def priced(row: Candidate, goals: Sequence[str], *, option: bool = True) -> str:
     """Return what speaks of a candidate beside its cost per hour: the price of a whole run, what comes before money in
     the objective, the preferences it breaks and, of an `option`, the cost of the whole plan with it."""
-    whole = row.outcomes.get("total_cost")
+    whole = row.outcomes.get(aimed("total_cost"), row.outcomes.get("total_cost"))
     told = [] if whole is None else [f"{figures.show('total_cost', whole)} in all"]
-    told += [f"{goal} {figures.show(goal, row.outcomes[goal])}" for goal in goals if row.outcomes.get(goal) is not None]
+    known = {goal: row.outcomes.get(aimed(goal), row.outcomes.get(goal)) for goal in goals}
+    told += [f"{goal} {figures.show(goal, value)}" for goal, value in known.items() if value is not None]
     if row.penalty:
         told.append(f"+{figures.hourly(row.penalty)} for preferences")
     if option and row.together is not None:

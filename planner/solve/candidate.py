@@ -12,8 +12,10 @@ from planner.record import dataclass
 Outcome = Fraction | None
 EXPECTED = "_expected"
 """What stands behind the name of an outcome that rules take at its safe end, for its expected value."""
-TIMED = frozenset({"tpot", "tpot_p95", "ttft", "ttft_p95", "load", "throughput", "cost_per_token"})
-"""Times of a service and what follows from them: objectives, tie-breaks and fronts take their expected values."""
+SERVED = frozenset({"tpot", "tpot_p95", "ttft", "ttft_p95", "load", "throughput", "cost_per_token"})
+"""Times of a service and what follows from them."""
+TIMED = SERVED | {"step_time", "mfu", "duration", "total_cost"}
+"""Those and a training's: objectives, tie-breaks and fronts take their expected values, rules their safe ends."""
 
 
 class TooWide(ValueError):

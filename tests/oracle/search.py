@@ -70,7 +70,7 @@ class _Search:
             elif quantity in physics.MONEY:
                 low = share if quantity == "cost" and not owner else least
                 if quantity == "total_cost":
-                    hours = row.values.get("duration")
+                    hours = row.values.get("duration_expected")
                     low = 0 if hours is None else int(Fraction(low) * hours / 3600) - MICRO
                 out.append(-UNKNOWN if sign < 0 else low)
             else:

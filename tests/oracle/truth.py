@@ -33,7 +33,7 @@ ONLY = {
     "training": frozenset(["step_time", "mfu", "duration", "total_cost"]),
 }
 """Quantities that one kind has and the other has not."""
-TIMES = frozenset({"tpot", "ttft", "throughput"})
+TIMES = frozenset({"tpot", "ttft", "throughput", "step_time", "mfu", "duration"})
 """Bounds hold at the safe end of these, objectives and tie-breaks take what is expected (SPEC §6)."""
 UNKNOWN = 10**40
 """What nobody knows is worse than all that somebody knows."""
@@ -215,8 +215,8 @@ class Truth:
             place = self.place[owner]
             if quantity == "cost":
                 return Fraction(*rented.paid[place]) / GRAIN
-            if quantity == "total_cost":
-                seconds = rows[place].values.get("duration")
+            if quantity in ("total_cost", "total_cost_expected"):
+                seconds = rows[place].values.get(quantity.replace("total_cost", "duration"))
                 paid, parts = rented.paid[place]
                 return None if seconds is None else Fraction(round(paid * seconds / parts / (3600 * MICRO)), 10**6)
             return rows[place].values.get(quantity)
@@ -281,7 +281,8 @@ class Truth:
         names = [owner] if owner else self.names
         mine = [rows[self.place[name]] for name in names if has(self.jobs[self.place[name]], quantity)]
         if quantity in physics.MONEY:
-            paid = (find(row.job.name, quantity) for row in mine)
+            expected = "total_cost_expected" if quantity == "total_cost" else quantity
+            paid = (find(row.job.name, expected) for row in mine)
             known = [UNKNOWN if item is None else sign * int(item * GRAIN) for item in paid]
         else:
             known = [steps(row, quantity, sign) for row in mine]

@@ -11,7 +11,7 @@ from planner.catalog.load import load
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem
 from planner.solve import solve
-from planner.solve.candidate import EXPECTED, TIMED
+from planner.solve.candidate import EXPECTED, SERVED
 from planner.solve.columns.steps import value
 from planner.solve.kinds import judge_row, table_of
 
@@ -59,7 +59,7 @@ def test_rows_are_what_judging_them_says(tmp_path: Path) -> None:
         assert isinstance(copies, Fraction)
         assert concurrency.values[int(concurrency.index[row])] == -(-90 // copies)
         assert int(table.outcome("memory")[row]) == judged.total
-        for name in (*TIMED, *(f"{name}{EXPECTED}" for name in TIMED)):
+        for name in (*SERVED, *(f"{name}{EXPECTED}" for name in SERVED)):
             assert value(name, int(table.outcome(name)[row])) == judged.outcomes[name], (row, name)
 
 

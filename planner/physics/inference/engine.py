@@ -7,7 +7,7 @@ loading. llama.cpp and transformers take what they need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from planner.catalog.records import Architecture, Engine, Gpu
 from planner.physics.architecture import kind
+from planner.physics.confidence import interpolated
 from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
 from planner.physics.inference.vision import images, pass_tokens
@@ -335,20 +336,6 @@ def margin_ppm(profile: Profile, part: str, confidence: Fraction = Fraction(95, 
     Between two confidences of the catalog it is interpolated; beyond the highest it is the highest.
     """
     return interpolated(dict(profile.margins).get(part, ()), confidence)
-
-
-def interpolated(table: Sequence[tuple[int, int]], confidence: Fraction) -> int:
-    """Millionths at a confidence, between those of a table by per cent; the highest beyond it, 0 of an empty one."""
-    wanted = confidence * 100
-    below: tuple[int, int] | None = None
-    for at, ppm in table:
-        if at >= wanted:
-            if below is None or at == wanted:
-                return ppm if at == wanted else ceil(ppm * wanted / at)
-            low, start = below
-            return start + ceil((ppm - start) * (wanted - low) / (at - low))
-        below = (at, ppm)
-    return table[-1][1] if table else 0
 
 
 def margin(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MOST_CASES = 2000
-FOLLOWS = ("total_cost", "cost_per_token", aimed("cost_per_token"))
+FOLLOWS = ("total_cost", aimed("total_cost"), "cost_per_token", aimed("cost_per_token"))
 """Outcomes in proportion to the cost."""
 
 

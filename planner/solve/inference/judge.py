@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Value
 from planner.physics import inference
-from planner.solve.candidate import EXPECTED, TIMED, Broken, Candidate, Hint, Outcome
+from planner.solve.candidate import EXPECTED, SERVED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.inference import memory as inference_memory
@@ -177,7 +177,7 @@ def _times(
     this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, rented: Renting
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
-    empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(TIMED) for ending in ("", EXPECTED))
+    empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(SERVED) for ending in ("", EXPECTED))
     if this.model.architecture is None or not gpu.bandwidth:
         return empty, 0 if this.demand is None else 10**9
     load = Load(
@@ -197,7 +197,7 @@ def _times(
     safe = inference_speed.safe_ends(this, times)
     numbers = {
         f"{name}{ending}": steps(name, inference_speed.outcome(this, name, replicas, ends, rented.cost))
-        for name in sorted(TIMED)
+        for name in sorted(SERVED)
         if name != "load" or this.demand is not None
         for ending, ends in ((EXPECTED, times), ("", safe))
     }

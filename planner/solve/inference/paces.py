@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Offer
 from planner.record import dataclass
-from planner.solve.candidate import EXPECTED, TIMED
+from planner.solve.candidate import EXPECTED, SERVED
 from planner.solve.columns.steps import SCALES, steps
 from planner.solve.columns.table import unknown
 from planner.solve.inference import speed as inference_speed
@@ -79,7 +79,7 @@ def needed(this: Service, rows: int, times: Times | None) -> Column:
 def timed(this: Service, times: Times | None, replicas: Column, costs: Column) -> dict[str, Callable[[], Column]]:
     """Return times and what follows from them, expected and at the safe end, each computed when it is asked for."""
     out: dict[str, Callable[[], Column]] = {}
-    for name in sorted(TIMED):
+    for name in sorted(SERVED):
         for ending in (EXPECTED, ""):
             out[f"{name}{ending}"] = partial(_column, this, name, times, replicas, costs, ending == "")
     return out

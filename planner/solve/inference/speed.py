@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference, kernels, serving_time, time
+from planner.physics.confidence import interpolated
 from planner.physics.serving_time import Card
 from planner.record import dataclass
 from planner.solve.inference import layerwise
@@ -182,7 +183,7 @@ def safe_ends(this: Service, times: Times) -> Times:
         confidence = this.workload.given["time_confidence"]
         assert isinstance(confidence, Fraction)
         tables = (tuple(sorted(this.engine.time_margins.get(name, {}).items())) for name in ("tpot", "ttft"))
-        this.known[key] = tuple(1 + inference.interpolated(table, confidence) / 1e6 for table in tables)
+        this.known[key] = tuple(1 + interpolated(table, confidence) / 1e6 for table in tables)
     one, first = this.known[key]
     return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
 

@@ -227,7 +227,7 @@ def limits_of(problem: Problem, table: Table, shares: Shares) -> list[Column]:
     if table.workload.name not in shares.split:
         return []
     goals = {quantity_of(goal) for goal in (*problem.goals, *ties(problem))}
-    out = [table.outcome("duration")] if "total_cost" in goals and "duration" in table.outcomes else []
+    out = [table.outcome(aimed("duration"))] if "total_cost" in goals and "duration" in table.outcomes else []
     if "cost_per_token" in goals and "throughput" in table.outcomes:
         out.append(-table.outcome(aimed("throughput")))
     return out

@@ -76,13 +76,13 @@ def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]
     cost = outcomes["cost"]
     assert cost is not None
     out: dict[str, Outcome] = {"cost": cost * share}
-    duration = outcomes.get("duration")
     for ending in ("", EXPECTED):
+        duration = outcomes.get(f"duration{ending}")
+        if outcomes.get(f"total_cost{ending}") is not None and duration is not None:
+            out[f"total_cost{ending}"] = _step("total_cost", cost * share * duration / 3600)
         rate = outcomes.get(f"throughput{ending}")
         if outcomes.get(f"cost_per_token{ending}") is not None and rate:
             out[f"cost_per_token{ending}"] = _step("cost_per_token", cost * share / 3600 / rate)
-    if outcomes.get("total_cost") is not None and duration is not None:
-        out["total_cost"] = _step("total_cost", cost * share * duration / 3600)
     return out
 
 

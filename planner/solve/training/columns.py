@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
+from planner.solve.candidate import aimed
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.columns.table import Axis, unknown
@@ -71,7 +72,7 @@ def outcomes_of(
         configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
         return configurations
 
-    return out | {name: partial(timed, name) for name in TIMES}
+    return out | {name: partial(timed, name) for own in TIMES for name in (own, aimed(own))}
 
 
 def axes_of(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import training_time
-from planner.solve.candidate import Broken, Candidate, Outcome
+from planner.solve.candidate import Broken, Candidate, Outcome, aimed
 from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.judging import count, hardware, headroom, placed
@@ -62,7 +62,7 @@ def judge(
     }
     refused = training_support.refusal(run, gpu, recipe.method, recipe.precision)
     peak = training_support.computes(gpu, recipe.precision) if refused is None else 0
-    outcomes |= dict.fromkeys(TIMES)
+    outcomes |= dict.fromkeys(name for own in TIMES for name in (own, aimed(own)))
     if run.model.architecture is not None and peak:
         part = again / run.model.architecture.layers
         pace = Pace(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.language.problem import Goal
 from planner.physics import training_time
+from planner.solve.candidate import aimed
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.objective import HUGE, quantity_of
@@ -154,7 +155,7 @@ def _within_reach(
     place = first_place(inputs, grid.cell, grid.config, fit, columns)
     low = inputs.least[grid.config][:, None] + above
     high = space.bytes[space.start[grid.config][:, None] + place] + above
-    names = [quantity_of(goal) for goal, _ in goals if quantity_of(goal) in FASTER]
+    names = [aimed(quantity_of(goal)) for goal, _ in goals if quantity_of(goal) in FASTER]
     names += [bound.quantity for _, bound in inputs.order.bounds(FASTER)]
     found = numbers(inputs, grid.cell, grid.config, columns, place, cost, names) if names else {}
     fast, roomy = (_before(inputs, grid, columns, cost, before, goals, found, size) for size in (high, low))
@@ -196,7 +197,7 @@ def _before(
             elif name == "headroom":
                 own = headroom(size, inputs.usable[columns])
             else:
-                own = found[name] if name in FASTER else quality_of(inputs, grid)[:, None]
+                own = found[aimed(name)] if name in FASTER else quality_of(inputs, grid)[:, None]
             sign = 1 if goal.direction == "minimize" else -1
             have = numpy.where(own == UNKNOWN, HUGE, numpy.clip(sign * own, -HUGE, HUGE))
         out |= same & (have < value)
@@ -319,7 +320,7 @@ def _first_in_time(inputs: GridInputs, cell: Column, config: Column, gpu: Column
     with numpy.errstate(divide="ignore", invalid="ignore"):
         value = training_step.outcome_numbers(
             inputs.run, _pace_of_pairs(inputs, cell, config, gpu), inputs.costs[0][cell, gpu]
-        )[time]
+        )[aimed(time)]
     value = numpy.where(numpy.isnan(value), most, -value if FASTER[time][0] == "maximize" else value)
     value = numpy.clip(value, -most, most)
     best = numpy.full(inputs.rented.shape, numpy.inf)

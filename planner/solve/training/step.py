@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from planner.physics import training, training_time
+from planner.physics.confidence import interpolated
 from planner.record import dataclass
+from planner.solve.candidate import EXPECTED
 from planner.solve.parallelism import Layout
 from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, targets
 
@@ -53,10 +57,22 @@ def recomputed(run: Run, mode: str, part: Any) -> tuple[Any, Any]:
 
 
 def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
-    """Return the outcomes of time in canonical units; `cost` in micro-dollars per hour."""
+    """Return the outcomes of time in canonical units, at the safe end and expected; `cost` in micro-dollars an hour."""
     step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
-    out = {"step_time": step.seconds, "throughput": step.throughput, "mfu": step.mfu}
-    if run.tokens:
-        duration = run.tokens / step.throughput
-        out |= {"duration": duration, "total_cost": duration / 3600 * cost / 1_000_000}
+    confidence = run.workload.given["time_confidence"]
+    assert isinstance(confidence, Fraction)
+    out: dict[str, Any] = {}
+    for ending, wide in (("", _wide(confidence)), (EXPECTED, 1.0)):
+        rate = step.throughput / wide
+        out |= {f"step_time{ending}": step.seconds * wide, f"throughput{ending}": rate, f"mfu{ending}": step.mfu / wide}
+        if run.tokens:
+            duration = run.tokens / rate
+            out[f"duration{ending}"] = duration
+            out[f"total_cost{ending}"] = duration / 3600 * cost / 1_000_000
     return out
+
+
+@lru_cache(maxsize=16)
+def _wide(confidence: Fraction) -> float:
+    """Return how many times the expected time measured steps take at most, in so many of all cases."""
+    return 1 + interpolated(training_time.MARGINS, confidence) / 1e6
