@@ -407,6 +407,23 @@ def test_a_folder_has_whole_files_or_none(plan: Path) -> None:
     assert (plan.parent / "file").read_text() == ""
 
 
+def test_a_checked_in_file_that_no_longer_follows_is_found(plan: Path) -> None:
+    words = ("export", "chat.mem", "--to", "compose")
+    assert run(*words, "--check", cwd=plan.parent).returncode == 2
+    done = run(*words, "-o", "out", "--check", cwd=plan.parent)
+    assert (done.returncode, done.stderr) == (1, "out/chat.compose.yaml is missing\n")
+    assert not (plan.parent / "out").exists()
+    assert run(*words, "-o", "out", cwd=plan.parent).returncode == 0
+    assert run(*words, "-o", "out", "--check", cwd=plan.parent).returncode == 0
+    file = plan.parent / "out/chat.compose.yaml"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))  # as git may check it out
+    assert run(*words, "-o", "out", "--check", cwd=plan.parent).returncode == 0
+    file.write_text(file.read_text().replace("'8192'", "'8191'"))
+    done = run(*words, "-o", "out", "--check", cwd=plan.parent)
+    assert done.returncode == 1
+    assert "out of date" in done.stderr
+
+
 def test_a_plan_s_name_stays_inside_the_comment() -> None:
     this = said(name="a")
     hostile = Said(**{**{name: getattr(this, name) for name in this.__slots__}, "plan": "x\nrm -rf /\n.mem"})

@@ -27,6 +27,7 @@ def export(
     to: str = typer.Option("", "--to", metavar="FORM", help="What to write; without it the forms are listed.",
                            autocompletion=_complete),
     folder: str = typer.Option("", "--output", "-o", metavar="DIR", help="Write a file for each workload in a folder."),
+    check: bool = typer.Option(False, "--check", help="Write nothing; say which files in DIR no longer follow."),
 ) -> None:  # fmt: skip
     """Write what runs the locked answer: commands, manifests and configurations, every setting in them."""
     from planner.export.export import export as files_of
@@ -38,6 +39,8 @@ def export(
         tell(f"error[E0301]: unknown form `{to}`" if to else "error[E0301]: no form is named; add --to FORM")
         say(f"available:\n{known}", err=True)
         raise typer.Exit(2)
+    if check and not folder:
+        raise typer.BadParameter("it compares the files of a folder: add -o DIR", param_hint="--check")
     loaded = load_plan(plan)
     if loaded.problem is None:
         report(loaded.findings, loaded.texts)
@@ -55,6 +58,8 @@ def export(
     report(found, loaded.texts)
     if found:
         raise typer.Exit(1)
+    if check:
+        raise typer.Exit(_stale(Path(folder), texts))
     if folder:
         _write(Path(folder), texts)
     else:
@@ -120,3 +125,23 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     except OSError as reason:
         tell(f"error[E0005]: {reason.filename or folder} cannot be written: {reason.strerror}")
         raise typer.Exit(2) from None
+
+
+def _stale(folder: Path, texts: dict[str, str]) -> int:
+    """Say which files of a folder are missing or are not what the lock gives now; return 1 where there are any."""
+    stale = 0
+    for name, text in texts.items():
+        path = folder / name
+        try:
+            same = path.read_bytes().replace(b"\r\n", b"\n") == text.encode()
+        except FileNotFoundError:
+            tell(f"{path} is missing")
+            stale = 1
+            continue
+        except OSError as reason:
+            tell(f"error[E0004]: {path} cannot be read: {reason.strerror}")
+            raise typer.Exit(2) from None
+        if not same:
+            tell(f"{path} is out of date: it does not follow from the lock")
+            stale = 1
+    return stale

@@ -1,0 +1,160 @@
+"""Holds the stored exports against the targets' own parsers: `python tests/exports/validate.py`, see the README here.
+
+Each validator takes the good files and refuses a broken twin. One whose package is missing is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+GOLDEN = Path(__file__).parents[1] / "golden/export"
+WORLD = 8
+
+
+def files(suffix: str) -> list[Path]:
+    """Return the stored files of a form; one that stores a refusal has no comment at its head."""
+    return [path for path in sorted(GOLDEN.glob(f"*{suffix}")) if path.read_text()[:1] in "#{"]
+
+
+def words(path: Path) -> list[str]:
+    """Return the words of a script's command, its variables as a host would have them."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(("#", "export "))]
+    found = shlex.split("\n".join(lines).replace("\\\n", " "))
+    return ["0" if word.startswith("${NODE_RANK") else word for word in found]
+
+
+def refused(check: Callable[[Any], object], broken: Any) -> None:
+    """Raise AssertionError where a check takes what is broken."""
+    try:
+        check(broken)
+    except (Exception, SystemExit):
+        return
+    raise AssertionError(f"a broken twin was taken: {broken}")
+
+
+def kubernetes() -> int:
+    """Deployments and Services by the schemas of Kubernetes."""
+    import kubernetes_validate
+
+    def check(document: Any) -> None:
+        for version in ("1.30", "1.33", "1.35"):
+            kubernetes_validate.validate(document, version, strict=True)
+
+    documents = [item for path in files(".k8s.yaml") for item in yaml.safe_load_all(path.read_text())]
+    documents = [item for item in documents if item["kind"] != "LeaderWorkerSet"]
+    for document in documents:
+        check(document)
+    refused(check, documents[0] | {"spec": documents[0]["spec"] | {"replica": 1}})
+    return len(documents)
+
+
+def skypilot() -> int:
+    """Tasks by SkyPilot; without the instance's type, for which it would fetch a list of prices."""
+    import sky
+
+    def check(document: Any) -> None:
+        resources = {key: value for key, value in document["resources"].items() if key != "instance_type"}
+        sky.Task.from_yaml_config({**document, "resources": resources, "secrets": {"HF_TOKEN": "x"}})
+
+    documents = [yaml.safe_load(path.read_text()) for path in files(".sky.yaml")]
+    for document in documents:
+        check(document)
+    refused(check, documents[0] | {"runn": "true"})
+    return len(documents)
+
+
+def sglang() -> int:
+    """Commands by SGLang's own arguments, none shortened."""
+    from sglang.srt.server_args import ServerArgs
+
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    ServerArgs.add_cli_args(parser)
+    commands = [words(path)[2:] for path in files(".sglang.sh")]
+    for command in commands:
+        parser.parse_args(command)
+    refused(parser.parse_args, [*commands[0], "--kv-cache-dtype", "int8"])
+    return len(commands)
+
+
+def deepspeed() -> int:
+    """Configurations by DeepSpeed, as of eight ranks."""
+    from deepspeed.runtime import config
+
+    config.dist.get_world_size = lambda *_, **__: WORLD
+    config.dist.get_rank = lambda *_, **__: 0
+    documents = [json.loads(path.read_text()) for path in files(".deepspeed.json")]
+    for document in documents:
+        config.DeepSpeedConfig(document)
+    refused(config.DeepSpeedConfig, documents[0] | {"train_batch_size": 17})
+    return len(documents)
+
+
+def accelerate() -> int:
+    """Configurations by accelerate's launcher; the keys of FSDP are its options."""
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+
+    parser = launch_command_parser()
+    known = {action.dest for action in parser._actions}
+
+    def check(path: Path) -> None:
+        assert set(load_config_from_file(str(path)).fsdp_config) <= known
+        _validate_launch_command(parser.parse_args(["--config_file", str(path), "script.py"]))
+
+    paths = files(".accelerate.yaml")
+    for path in paths:
+        check(path)
+    with tempfile.TemporaryDirectory() as folder:
+        broken = Path(folder) / "broken.yaml"
+        broken.write_text(paths[0].read_text() + "num_procesess: 8\n")
+        refused(check, broken)
+    return len(paths)
+
+
+def trl() -> int:
+    """Configurations by TRL's SFTConfig."""
+    from transformers import HfArgumentParser
+    from trl import SFTConfig
+
+    def check(document: Any) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (made,) = HfArgumentParser(SFTConfig).parse_dict({**document, "use_cpu": True, "output_dir": folder})
+        for name, value in document.items():
+            found = getattr(made, name)
+            assert getattr(found, "value", found) == value, name
+
+    documents = [yaml.safe_load(path.read_text()) for path in files(".trl.yaml")]
+    for document in documents:
+        check(document)
+    refused(check, documents[0] | {"max_lenght": 1})
+    return len(documents)
+
+
+VALIDATORS = (kubernetes, skypilot, sglang, deepspeed, accelerate, trl)
+
+
+def main() -> int:
+    """Run all validators that are there; return 1 where one of them refuses a stored file."""
+    failed = 0
+    for validator in VALIDATORS:
+        try:
+            print(f"{validator.__name__}: {validator()} taken, a broken twin refused")
+        except ImportError as reason:
+            print(f"{validator.__name__}: left out ({reason})")
+        except Exception as reason:
+            failed = 1
+            print(f"{validator.__name__}: FAILED {type(reason).__name__}: {reason}")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
