@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import random
 import re
 import shlex
 import shutil
@@ -17,9 +18,11 @@ import pytest
 import yaml
 from command import run
 from hypothesis import given, settings
+from lock_plans import plan as random_plan
 from said import answers, said
 
 from planner.catalog.load import load as load_catalog
+from planner.cli.plan import load_plan
 from planner.export import serving
 from planner.export.engines import vllm
 from planner.export.export import export
@@ -27,7 +30,8 @@ from planner.export.faults import Fault
 from planner.export.forms import BY_NAME, FORMS
 from planner.export.said import Said
 from planner.lock import read as reading
-from planner.lock.lock import path_for
+from planner.lock.lock import path_for, render
+from planner.solve import solve
 
 ROOT = Path(__file__).parents[1]
 PLANS = sorted(path for path in (ROOT / "examples").rglob("*.mem") if path_for(path).exists())
@@ -91,6 +95,26 @@ def test_every_example_is_written_or_refused_by_name(path: Path, form: Any) -> N
     for text in files.values():
         assert lock.text.rstrip()[-64:] in text
         assert path.name in text
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_answers_are_written_or_refused_by_name(seed: int) -> None:
+    """Locks of fleets that share machines, of rules of thumb, of every framework: no traceback in any form."""
+    loaded = load_plan("w.mem", text=random_plan(random.Random(seed)))
+    assert loaded.problem is not None, loaded.findings
+    answer = solve(loaded.problem, loaded.catalog, top=0)
+    if not answer.workloads:
+        return
+    lock, broken = reading.parse(render(answer, loaded.problem, loaded.catalog, loaded.texts), "w.mem.lock", "again")
+    assert lock is not None, broken
+    for form in FORMS:
+        files, found = export(lock, "w.mem", lock.workloads, form, {})
+        assert files == export(lock, "w.mem", lock.workloads, form, {})[0]
+        assert {item.code for item in found} <= {"E0806"}
+        named = {item.message.partition(":")[0].partition(".")[0] for item in found}
+        assert named | {name.partition(".")[0] for name in files} == set(lock.workloads)
+        for text in files.values():
+            assert [*yaml.safe_load_all(text)] if form.suffix.endswith(("yaml", "json")) else shlex.split(text, True)
 
 
 @settings(max_examples=300, deadline=None)

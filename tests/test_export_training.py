@@ -102,6 +102,7 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
     [
         ("trl", {"checkpointing": "full", "checkpointed_layers": 26}, "checkpointed_layers"),
         ("trl", {"method": "qlora"}, "method"),
+        ("trl", {"layers": 0}, "model"),
         ("trl", {"loss": "chunked"}, "loss"),
         ("trl", {"tensor_parallel": 2}, "tensor_parallel"),
         ("accelerate", {"zero": 1, "data_parallel": 2, "gpus": 2}, "zero"),

@@ -18,6 +18,9 @@ FAULTS = {
 
 def faults(this: Said, form: Form) -> list[Fault]:
     """Return what of an answer the form cannot say."""
+    if not this.count("layers", 0):
+        reason = f"`{this.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
+        return [Fault("model", reason, "name a model of the catalog, or one whose layers the plan states")]
     return [*FAULTS[form.name](this)]
 
 
