@@ -225,6 +225,20 @@ def test_every_slot_of_llama_server_has_the_context(this: Said) -> None:
     assert ("-fit" in options) == (this.version == "10434")
 
 
+@settings(max_examples=100, deadline=None)
+@given(answers("tensorrt_llm", versions=("1.0",)))
+def test_the_file_of_tensorrt_llm_has_the_answer(this: Said) -> None:
+    text = rendered(this, "tensorrt-llm")
+    if isinstance(text, list):
+        assert all(fault.quantity in {*this.choice, *this.given} and fault.reason and fault.help for fault in text)
+        return
+    found = yaml.safe_load(text)
+    assert (found["max_seq_len"], found["max_batch_size"]) == (this.given["context"], this.given["max_sequences"])
+    assert found["tensor_parallel_size"] * found["pipeline_parallel_size"] == this.per_replica
+    assert found["kv_cache_config"]["free_gpu_memory_fraction"] == this.given["gpu_memory_utilization"]
+    assert "# unchecked" in text
+
+
 def devices(service: dict[str, Any]) -> list[str]:
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     found: list[str] = device["device_ids"]
@@ -313,6 +327,7 @@ STORED = {
         engine="llama_cpp", engine_version="10434", model='checkpoint("models/my model.gguf")', native_format="q4_k",
         weights="q4_k", kv_cache="q8_0",
     ),
+    "tensorrt": said(engine="tensorrt_llm", engine_version="1.0", cuda_graphs=False),
     "replicas": said("chat", 1, "instance", 8, tensor_parallel=2, replicas=4, gpus=8, adapters=4, shared_prefix=512),
 }  # fmt: skip
 

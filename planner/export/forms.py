@@ -26,6 +26,9 @@ FORMS: tuple[Form, ...] = (
     Form("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
     Form("sglang", "inference", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
     Form("llama-server", "inference", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
+    Form(
+        "tensorrt-llm", "inference", ".trtllm.yaml", "a file for `trtllm-serve --config`, unchecked", ("tensorrt_llm",)
+    ),
     Form("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
     Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
     Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),

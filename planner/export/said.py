@@ -21,7 +21,8 @@ class Said:
     `gpus` are all it uses, `instances` what is rented of `offer`; `sold_by` is gpu or instance, `offered` the GPUs of
     one instance, both empty where the lock does not record the offer. `native` is the format of the model's checkpoint,
     `vendor` who makes the GPUs. Where workloads share a machine, `beside` are the others and `first` is the GPU of it
-    that this one begins at: they take its GPUs in the order of their names.
+    that this one begins at: they take its GPUs in the order of their names. `kv_tokens` are those that the cache
+    holds at least.
     """
 
     plan: str
@@ -38,6 +39,7 @@ class Said:
     vendor: str
     first: int = 0
     beside: tuple[str, ...] = ()
+    kv_tokens: int = 0
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
@@ -123,6 +125,7 @@ def of_lock(lock: Lock, plan: str, name: str) -> Said:
         offer["gpus"] if isinstance(offer.get("gpus"), int) else 0,
         str(lock.used.get("gpus", {}).get(str(choice.get("gpu")), {}).get("vendor", "nvidia")),
         *_shared(lock, name, offer),
+        int(row["outcomes"].get("kv_tokens_safe") or 0),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from planner.export import shell
 from planner.export.around import compose, kubernetes, skypilot
 from planner.export.documents import yaml_text
-from planner.export.engines import llama_cpp, sglang, vllm
+from planner.export.engines import llama_cpp, sglang, tensorrt_llm, vllm
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Fault
 from planner.export.forms import Form
@@ -36,6 +36,8 @@ AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot"
 
 def faults(this: Said, form: Form) -> list[Fault]:
     """Return what of an answer the form cannot say."""
+    if this.engine == "tensorrt_llm":
+        return tensorrt_llm.faults(this)
     engine = ENGINES[this.engine]
     found = engine.faults(this)
     if not found and form.name in AROUND:
@@ -45,6 +47,8 @@ def faults(this: Said, form: Form) -> list[Fault]:
 
 def render(this: Said, form: Form) -> str:
     """Return the text of the file; `faults` must be empty."""
+    if this.engine == "tensorrt_llm":
+        return commented(this, form, tensorrt_llm.notes(this)) + tensorrt_llm.render(this)
     engine = ENGINES[this.engine]
     program = engine.program(this)
     match form.name:
