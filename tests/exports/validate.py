@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -139,7 +141,88 @@ def trl() -> int:
     return len(documents)
 
 
-VALIDATORS = (kubernetes, skypilot, sglang, deepspeed, accelerate, trl)
+SHAPE = {"hidden": 256, "layers": 2, "heads": 4, "kv_width": 128, "inner": 512, "vocab": 300}
+
+
+def write_model(path: Path) -> None:
+    """Write a model of two layers as GGUF, 2.7 MB."""
+    import gguf
+    import numpy
+
+    hidden, kv_width, inner, vocab = (SHAPE[name] for name in ("hidden", "kv_width", "inner", "vocab"))
+    out = gguf.GGUFWriter(str(path), "llama")
+    out.add_context_length(2**20)
+    out.add_embedding_length(hidden)
+    out.add_block_count(SHAPE["layers"])
+    out.add_feed_forward_length(inner)
+    out.add_head_count(SHAPE["heads"])
+    out.add_head_count_kv(kv_width * SHAPE["heads"] // hidden)
+    out.add_layer_norm_rms_eps(1e-5)
+    out.add_rope_dimension_count(hidden // SHAPE["heads"])
+    out.add_vocab_size(vocab)
+    out.add_tokenizer_model("llama")
+    words = [b"<unk>", b"<s>", b"</s>", *(b"<0x%02X>" % byte for byte in range(256))]
+    out.add_token_list([*words, *(b"t%d" % number for number in range(vocab - len(words)))])
+    out.add_token_scores([0.0] * vocab)
+    out.add_token_types([2, 3, 3, *[6] * 256, *[1] * (vocab - len(words))])
+
+    def tensor(name: str, *shape: int) -> None:
+        out.add_tensor(name, numpy.full(shape, 0.01, numpy.float16 if len(shape) > 1 else numpy.float32))
+
+    tensor("token_embd.weight", vocab, hidden)
+    tensor("output_norm.weight", hidden)
+    tensor("output.weight", vocab, hidden)
+    for layer in range(SHAPE["layers"]):
+        for name, shape in (
+            *(("attn_norm", (hidden,)), ("ffn_norm", (hidden,)), ("attn_q", (hidden, hidden))),
+            *(("attn_k", (kv_width, hidden)), ("attn_v", (kv_width, hidden)), ("attn_output", (hidden, hidden))),
+            *(("ffn_gate", (inner, hidden)), ("ffn_up", (inner, hidden)), ("ffn_down", (hidden, inner))),
+        ):
+            tensor(f"blk.{layer}.{name}.weight", *shape)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+
+
+def started(server: str, options: list[str], model: Path) -> str:
+    """Return what `llama-server` prints with these options until it has its slots, or ends."""
+    model_at = options.index("-m") + 1
+    local = [*options[:model_at], str(model), *options[model_at + 1 :], "--host", "127.0.0.1", "--port", "18431"]
+    command = [server, *local, "-lv", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "n_slots" in line:
+                process.kill()
+                break
+    return "".join(said)
+
+
+def llama_server() -> int:
+    """Commands by a real `llama-server` (its path in LLAMA_SERVER): its slots, their context and the cache's bytes."""
+    server = os.environ.get("LLAMA_SERVER")
+    if not server:
+        raise ImportError("LLAMA_SERVER names no program")
+    paths = files(".llama.sh")
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "tiny.gguf"
+        write_model(model)
+        for path in paths:
+            options = words(path)[1:]
+            context, slots = (int(options[options.index(name) + 1]) for name in ("-c", "-np"))
+            said = started(server, options, model)
+            assert f"n_slots = {slots}, n_ctx_slot = {context // slots}," in said, said[-2000:]
+            assert options[options.index("-ctk") + 1] == "q8_0"
+            size = context * SHAPE["layers"] * 2 * SHAPE["kv_width"] * 34 // 32
+            assert f"KV buffer size = {size / 2**20:8.2f} MiB" in said, said[-2000:]
+        assert "n_slots" not in started(server, [*words(paths[0])[1:], "-nosuch"], model)
+    return len(paths)
+
+
+VALIDATORS = (kubernetes, skypilot, sglang, llama_server, deepspeed, accelerate, trl)
 
 
 def main() -> int:
