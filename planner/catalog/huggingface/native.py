@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from planner.catalog.huggingface import schemes
+from planner.catalog.huggingface.assigned import ALONE, Module, Native, found_by, is_pattern, matcher, spread
 from planner.catalog.huggingface.config import Config, read_json
 from planner.catalog.huggingface.modules import LINEAR, class_of
-from planner.record import dataclass
+from planner.catalog.parameters import layer_classes
+from planner.catalog.records import Architecture
 
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"}
 MAX_NAMES = 1_000_000
@@ -19,21 +22,6 @@ _MODELOPT = (
     ("FP8", "fp8_e4m3"), ("W4A16_AWQ", "int4_awq"), ("W4A8_AWQ", "int4_awq"),
 )  # fmt: skip
 """Algorithms of NVIDIA's ModelOpt and the format of the weights (modelopt/torch/export/quant_utils.py)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Native:
-    """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats.
-
-    `layers` are the layers in which a class is quantized, where a checkpoint lists them; `partly` the layers in which
-    it is left alone, where those are listed.
-    """
-
-    format: str = ""
-    leaves: tuple[str, ...] = ()
-    classes: tuple[tuple[str, str], ...] = ()
-    layers: tuple[tuple[str, int], ...] = ()
-    partly: tuple[tuple[str, int], ...] = ()
 
 
 def sixteen(config: Config) -> tuple[str, str]:
@@ -49,67 +37,101 @@ def sixteen(config: Config) -> tuple[str, str]:
     return "", "the config states no dtype: the library builds it in fp32"
 
 
-def quantized(config: Config) -> Native:
+def quantized(config: Config, arch: Architecture) -> Native:
     """Return what the weights are quantized to, and what is left alone or in another format."""
     part = config.part("quantization_config", {}, required=False)
     part = part or config.part("compression_config", {}, required=False)
+    if part is None and config.has("quantization"):
+        part = config.part("quantization", {})
     if part is None and not config.inside:
         part = _beside(config)
     if part is None:
         return Native()
+    if not config.inside and not part.has("quantized_layers") and "MIXED" in str(part.value("quant_algo")).upper():
+        part = _beside(config) or part  # the list of its layers stands in the file beside
     inner = part.part("quantization", {}, required=False) or part
     if inner.has("quantized_layers"):
         return _by_layer(inner)
     experts = config.value("expert_dtype")
     if experts is None:
         experts = part.value("expert_dtype")
-    found = _format(part)
+    found = _format(part, arch)
     if isinstance(found, Native):
+        everywhere, somewhere = _left_alone(part, arch)
+        if found.format and (everywhere or somewhere):
+            left = {*everywhere, *(kind for kind, _ in somewhere if dict(found.classes).get(kind))}
+            kept = tuple((kind, form) for kind, form in found.classes if kind not in left)
+            more = dict(somewhere) | dict(found.partly)
+            partly = tuple(sorted((kind, count) for kind, count in more.items() if kind not in left))
+            return replace(found, leaves=tuple(sorted({*found.leaves, *left})), classes=kept, partly=partly)
         return found
     if experts == "fp4" and found == "fp8_e4m3":  # DeepSeek-V4: experts in MXFP4, compressors in 16 bit
         rest = ("attention", "dense", "indexer", "shared_expert")
         return Native("mxfp4", ("compressor",), tuple((name, found) for name in rest))
     if experts not in (None, "fp8"):
         config.doubt("expert_dtype", f"is `{str(experts)[:20]}`; fp4 and fp8 are known")
-    everywhere, somewhere = _left_alone(part)
+    everywhere, somewhere = _left_alone(part, arch)
     return Native(found, everywhere, partly=somewhere)
 
 
+BESIDE = (("hf_quant_config.json", "modelopt"), ("quantize_config.json", "gptq"), ("quant_config.json", "awq"))
+"""Files beside a config.json that say how its weights are quantized: of NVIDIA's ModelOpt, AutoGPTQ and AutoAWQ."""
+
+
 def _beside(config: Config) -> Config | None:
-    """Return what an NVIDIA checkpoint says of its weights in the file `hf_quant_config.json` beside its config."""
-    path = config.path.parent / "hf_quant_config.json"
-    if config.path.name != "config.json" or not path.is_file():
-        return None
-    data, text = read_json(path)
-    part = Config(path, text, {"quant_method": "modelopt", **data}, {}, config.approximate)
-    inner = part.part("quantization", {}, required=False)
-    merged = {**part.data, **(inner.data if inner is not None else {})}
-    return Config(path, text, merged, {}, config.approximate)
+    """Return what a file beside the config says of its weights, where its maker writes one."""
+    for name, method in BESIDE:
+        path = config.path.parent / name
+        if config.path.name != "config.json" or not path.is_file():
+            continue
+        data, text = read_json(path)
+        part = Config(path, text, {"quant_method": method, **data}, {}, config.approximate)
+        inner = part.part("quantization", {}, required=False)
+        merged = {**part.data, **(inner.data if inner is not None else {})}
+        return Config(path, text, merged, {}, config.approximate)
+    return None
 
 
-def _format(part: Config) -> str | Native:
+def _format(part: Config, arch: Architecture) -> str | Native:
     method = str(part.value("quant_method") or "").lower().replace("_", "-")
     if not method and part.has("config_groups"):
         method = "compressed-tensors"
+    if not method and part.inside.endswith(("quantization", "quantization_config")) and part.has("bits"):
+        return schemes.mlx(part, arch)
     match method:
         case "fp8" | "fbgemm-fp8" | "deepspeedfp":
             text = str(part.value("fmt") or part.value("weight_dtype") or "e4m3")
             return "fp8_e5m2" if "e5m2" in text else "fp8_e4m3"
         case "mxfp4":
             return "mxfp4"
-        case "gptq" | "auto-round" | "intel/auto-round" | "gptq-marlin" | "autoround":
-            return _integers(part, part.some("bits"), part.value("group_size"), "gptq")
+        case "gptq" | "gptq-marlin":
+            found = _gptq(part)
+            ruled = bool(part.data.get("dynamic")) or part.flag("lm_head")
+            return schemes.gptq(part, arch, found, _gptq) if ruled else found
+        case "auto-round" | "intel/auto-round" | "autoround":
+            found = _gptq(part)
+            return schemes.autoround(part, arch, found, _gptq) if part.data.get("extra_config") else found
+        case "quark":
+            return schemes.quark(part, arch, _gptq)
+        case "torchao":
+            return schemes.torchao(part, arch)
+        case "hqq":
+            return schemes.hqq(part)
         case "awq" | "awq-marlin":
             return _integers(part, part.some("bits", "w_bit"), part.value("group_size", "q_group_size"), "awq")
         case "bitsandbytes" | "bnb":
             return _bitsandbytes(part)
         case "compressed-tensors":
-            return _compressed(part)
+            return _compressed(part, arch)
         case "modelopt" | "modelopt-fp4" | "nvfp4":
             return _modelopt(part)
     if part.flag("load_in_4bit") or part.flag("load_in_8bit"):
         return _bitsandbytes(part)
     raise part.refuse("quant_method", f"is `{method or 'absent'}`, whose format is not known")
+
+
+def _gptq(part: Config) -> str:
+    return _integers(part, part.some("bits"), part.value("group_size"), "gptq")
 
 
 def _integers(part: Config, bits: int, group: Any, scheme: str) -> str:
@@ -134,11 +156,21 @@ def _bitsandbytes(part: Config) -> str:
     return "nf4_dq" if part.flag("bnb_4bit_use_double_quant") else "nf4"
 
 
-def _compressed(part: Config) -> str | Native:
+def _compressed(part: Config, arch: Architecture) -> str | Native:
     name = str(part.value("format") or "")
     if name.startswith(("nvfp4", "mxfp4")):
         return name[:5]
+    sparsity = part.part("sparsity_config", {}, required=False)
+    sparse = str(sparsity.value("sparsity_structure") or "") if sparsity is not None else ""
+    if sparse not in ("", "unstructured", "None") and (sparse != "2:4" or name != "marlin-24"):
+        part.doubt("sparsity_config", f"is `{sparse[:20]}` in `{name[:40]}`; 2:4 in marlin-24 is known")
     groups = part.part("config_groups", {})
+    if groups is not None and not groups.data and part.has("kv_cache_scheme"):
+        return Native()  # the cache alone
+    if name == "marlin-24":
+        return _two_of_four(part, groups)
+    if groups is not None and _by_pattern(groups):
+        return _grouped(part, groups, arch)
     found: dict[str, str] = {}
     everything = ""
     for key in groups.data if groups is not None else ():
@@ -147,7 +179,7 @@ def _compressed(part: Config) -> str | Native:
         weights = group.part("weights", {}, required=False) if group is not None else None
         if weights is None or group is None:
             continue
-        form = _weights(weights)
+        form = _weights(weights, group)
         targets = group.value("targets")
         for target in targets if isinstance(targets, list) and targets else ["Linear"]:
             kind = class_of(str(target))
@@ -162,17 +194,68 @@ def _compressed(part: Config) -> str | Native:
         raise part.refuse("config_groups", "does not say the format of any weights")
     if len(formats) == 1 and everything:
         return everything
-    everywhere, somewhere = _left_alone(part)
+    everywhere, somewhere = _left_alone(part, arch)
     return _native(found, everything, tuple(sorted({*everywhere, *(kind for kind, _ in somewhere)})))
 
 
-def _weights(weights: Config) -> str:
+def _by_pattern(groups: Config) -> bool:
+    """Return whether any group of compressed tensors says by a pattern what it is of."""
+    told = (rule.get("targets") for rule in groups.data.values() if isinstance(rule, Mapping))
+    return any(is_pattern(str(name)) for names in told if isinstance(names, list) for name in names)
+
+
+def _two_of_four(part: Config, groups: Config | None) -> str:
+    """Return the format of weights of which two in four are kept, with their places (compressed-tensors marlin_24)."""
+    for key in groups.data if groups is not None else ():
+        assert groups is not None
+        weights = (groups.part(key, {}) or part).part("weights", {})
+        assert weights is not None
+        if weights.some("num_bits") == 4 and weights.value("group_size") == 128:
+            return "int4_2of4"
+    raise part.refuse("config_groups", "is 2:4 sparse; 4 bit in groups of 128 is known")
+
+
+def _grouped(part: Config, groups: Config, arch: Architecture) -> Native:
+    """Return compressed tensors whose groups are patterns of module names; names come before types."""
+    rules, everything = [], ""
+    for key in groups.data:
+        group = groups.part(key, {})
+        weights = group.part("weights", {}, required=False) if group is not None else None
+        if group is None or weights is None:
+            continue
+        form = _weights(weights, group)
+        for target in map(str, group.value("targets") or ["Linear"]):
+            if target == "Linear":
+                everything = _same(part, "config_groups", "Linear", everything, form)
+            else:
+                rules.append((matcher(target, part, "config_groups"), form))
+    ignored = [matcher(str(name), part, "ignore") for name in (part.value("ignore") or ())[:MAX_NAMES]]
+
+    def form_of(module: Module) -> str:
+        if any(fits(module) for fits in ignored):
+            return ""
+        return next((form for fits, form in rules if fits(module)), "" if module.kind in ALONE else everything)
+
+    found = spread(arch, form_of)
+    if not found.format:
+        raise part.refuse("config_groups", "matches no module of this model")
+    return found
+
+
+def _weights(weights: Config, group: Config) -> str:
     """Return the format of a group of compressed tensors."""
     bits = weights.some("num_bits")
+    named = str(group.value("format") or "")
+    if named.startswith(("nvfp4", "mxfp4")):
+        return named[:5]
+    if str(weights.value("type") or "int") == "int" and bits == 4 and weights.value("strategy") == "channel":
+        return "int4_channel"
     if str(weights.value("type") or "int") != "float":
         return _integers(weights, bits, weights.value("group_size"), "gptq")
     if bits not in (4, 8):
         raise weights.refuse("num_bits", f"is {bits}; 4 and 8 bit floats are known")
+    if bits == 4 and (weights.value("group_size") == 32 or "uint8" in str(weights.value("scale_dtype"))):
+        return "mxfp4"
     return "fp8_e4m3" if bits == 8 else "nvfp4"
 
 
@@ -191,14 +274,10 @@ def _native(found: Mapping[str, str], everything: str, left: tuple[str, ...]) ->
     main = found.get("experts") or found.get("dense") or everything or next(iter(found.values()))
     forms = {kind: found.get(kind) or everything for kind in LINEAR if kind not in left or kind in found}
     own = () if everything else tuple(kind for kind in LINEAR if not forms.get(kind))
-    others = {kind: form for kind, form in forms.items() if form and form != main and kind not in _ALONE}
-    others |= {kind: form for kind, form in found.items() if kind in _ALONE}
-    leaves = {*(kind for kind in left if kind not in found), *(kind for kind in own if kind not in _ALONE)}
+    others = {kind: form for kind, form in forms.items() if form and form != main and kind not in ALONE}
+    others |= {kind: form for kind, form in found.items() if kind in ALONE}
+    leaves = {*(kind for kind in left if kind not in found), *(kind for kind in own if kind not in ALONE)}
     return Native(main, tuple(sorted(leaves)), tuple(sorted(others.items())))
-
-
-_ALONE = ("router", "embedding", "head", "other")
-"""Classes that every format leaves in 16 bit unless a checkpoint says else."""
 
 
 def _modelopt(part: Config) -> str:
@@ -207,6 +286,10 @@ def _modelopt(part: Config) -> str:
 
 
 def _algorithm(part: Config, name: str) -> str:
+    if "MIXED" in name.upper():
+        raise part.refuse(
+            "quant_algo", "is mixed; hf_quant_config.json, which lists the layers, must lie beside the file"
+        )
     for word, found in _MODELOPT:
         if word in name.upper():
             return found
@@ -246,7 +329,7 @@ _LAYERED = ("attention", "dense", "experts", "gates", "recurrent", "shared_exper
 """What a name of a whole layer stands for."""
 
 
-def _left_alone(part: Config) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+def _left_alone(part: Config, arch: Architecture) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
     """Return the classes left in 16 bit in every layer, and those left in so many layers, which their names number.
 
     A name of one tensor counts as all of its class in its layer, which is the safe reading.
@@ -258,7 +341,18 @@ def _left_alone(part: Config) -> tuple[tuple[str, ...], tuple[tuple[str, int], .
             names += [str(item) for item in value[:MAX_NAMES]]
     everywhere: set[str] = set()
     layers: dict[str, set[str]] = {}
+    matched = dict(found_by(names, arch, part, "ignore"))
+    for mods in matched.values():
+        for kind in {module.kind for module in mods}:
+            held = {str(module.layer) for module in mods if module.kind == kind}
+            having = sum(group.count for group in arch.groups if kind in layer_classes(group))
+            if kind == "head" or len(held) >= having:
+                everywhere.add(kind)
+            else:
+                layers.setdefault(kind, set()).update(held)
     for name in names:
+        if name in matched:
+            continue
         kind, number = class_of(name), _LAYER.search(f"{name}.")
         if number is None:
             everywhere |= {kind} - {""}

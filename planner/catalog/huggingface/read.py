@@ -177,9 +177,9 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     plain, doubt = sixteen(whole)
     if not plain and decoder is not whole:
         plain, doubt = sixteen(decoder)
-    native = quantized(whole)
+    native = quantized(whole, architecture)
     if not native.format and whole is not decoder:
-        native = quantized(decoder)
+        native = quantized(decoder, architecture)
     own = classes_of(architecture)
     held = {name: sum(g.count for g in architecture.groups if name in layer_classes(g)) for name, _ in native.partly}
     whole_classes = {name for name, layers in native.partly if layers >= held[name]}
