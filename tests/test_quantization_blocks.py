@@ -197,3 +197,12 @@ def test_the_formats_are_in_the_catalog() -> None:
     assert (formats["int4_channel"].bits, formats["int4_channel"].row_bytes) == (4, 2)
     assert float(formats["int4_2of4"].bits) == 3.125
     assert float(formats["mlx4_g64"].bits) == float(formats["int4_zp_g64"].bits) == 4.5
+
+
+@pytest.mark.parametrize("field", ["num_experts", "n_routed_experts", "num_local_experts", "kv_lora_rank"])
+def test_approximate_reads_no_mixture_as_a_dense_llama(tmp_path: Path, field: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**DENSE, "model_type": "novel", field: 64}))
+    with pytest.raises(ConfigError, match=field):
+        read_config(tmp_path / "config.json", approximate=True)
+    (tmp_path / "config.json").write_text(json.dumps({**DENSE, "model_type": "novel"}))
+    assert read_config(tmp_path / "config.json", approximate=True).verified == "approximate"

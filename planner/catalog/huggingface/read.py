@@ -165,6 +165,9 @@ def read_config(path: Path, approximate: bool = False) -> Model:
         decoder = Config(path, text, data, DECODERS[kind][0], approximate)
         architecture = _decoder(kind, decoder)
     elif approximate:
+        for field in _ALIEN:
+            if data.get(field) and data[field] != 1:
+                raise whole.refuse(field, f"is not part of a dense model: a `{kind[:60]}` cannot be read as a Llama")
         note = f"`{kind}` is read as a Llama of its widths"
         decoder = Config(path, text, data, {"num_key_value_heads": None}, approximate)
         architecture = describe(decoder, replace(DENSE["llama"], defaults={}))
