@@ -50,6 +50,10 @@ class Comparison:
         return (self.predicted / self.measured - 1) * 100 if self.measured else 0.0
 
 
+SUPPOSED = "of the marketed memory"
+"""How the source of a GPU's memory reads where no device reported it: what a log prints is held against no such row."""
+
+
 class Truth:
     """The rows, and the catalogs they speak of."""
 
@@ -75,6 +79,7 @@ class Truth:
         if not total:
             return None
         known = [gpu for name in self.catalog.gpus if (gpu := self.catalog.gpus[name]).multiprocessors]
+        known = [gpu for gpu in known if SUPPOSED not in gpu.memory_source]
         return min(known, key=lambda gpu: (abs(gpu.memory - total * GIB), "bridge" in (gpu.link or ""), gpu.id))
 
     def profile(self, row: Row) -> inference.Profile:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Verdict = tuple[list[Diagnostic], dict[str, "Candidate"], Optional["Lock"]]
 """What is wrong with a lock, its candidates computed again by workload, and the lock where it can be read."""
 
-OF_ANSWERS = {"W0605", "W0611", "W0802", "W0804"}
+OF_ANSWERS = {"W0605", "W0611", "W0704", "W0802", "W0804"}
 """What only a locked answer can have."""
 OF_LOCKS = {*OF_ANSWERS, "W0801", "W0803"}
 """What only a plan with its lock beside it can have."""

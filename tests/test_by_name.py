@@ -60,7 +60,7 @@ def test_the_cards_are_one_screen() -> None:
 
 @pytest.mark.parametrize("form", ["table", "json", "markdown", "html"])
 def test_the_cards_have_every_form_of_an_answer(form: str) -> None:
-    assert "rtx_a5000" in run("estimate", LLAMA, "--format", form).stdout
+    assert "rtx_a6000" in run("estimate", LLAMA, "--format", form).stdout
 
 
 @pytest.mark.parametrize("path", ["tiny", "tiny/config.json"])
@@ -121,9 +121,9 @@ def test_what_releases_say_are_formats_of_the_catalog() -> None:
 
 
 def test_a_gpu_that_nobody_rents_has_its_memory_and_an_offer_to_paste() -> None:
-    done = run("estimate", LLAMA, "--gpu", "a30")
+    done = run("estimate", LLAMA, "--gpu", "h20")
     assert done.returncode == 0
-    assert "offer own_a30 { gpu = a30; gpus = 1; price = $0/h }" in done.stderr
+    assert "offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in done.stderr
     assert "usable" in done.stdout
 
 

@@ -264,7 +264,7 @@ def test_solving_again_compares_what_is_answered(plan: Path) -> None:
     plan.write_text(PLAN.replace("concurrency = 4", "concurrency = 64"))
     done = again()
     assert done.returncode == 1
-    assert "E0802" in done.stderr and "workloads.w, plan)" in done.stderr
+    assert "E0802" in done.stderr and "workloads.w, plan" in done.stderr
     lock.write_text(text[:100])
     assert "E0803" in again().stderr
     lock.unlink()
@@ -372,7 +372,8 @@ def test_locks_of_earlier_formats_are_judged_by_what_they_record(path: Path) -> 
     assert f"schema: planner.lock/{path.parent.name.removeprefix('v')}\n" in text
     found = checked(path)
     assert {item.code for item in found} <= {"W0802", "W0804"}
-    assert not any(" cost " in item.message for item in found)
+    if path.parent.name == "v1":  # what it rents costs in the catalog what it did
+        assert not any(" cost " in item.message for item in found)
     body = text[: text.rindex("checksum:")]
     for before, after in (
         ("total: ", "total: 1"),

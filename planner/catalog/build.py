@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from planner.catalog.records import (
+    MARKETS,
     Architecture,
     CacheDefault,
     Engine,
@@ -107,12 +108,16 @@ def build_gpu(row: Row) -> Gpu:
     )
 
 
+def _price(row: Row, name: str) -> int | None:
+    return _scaled(row, f"{name}_usd_h", 10**6) if row.get(f"{name}_usd_h") is not None else None
+
+
 def build_offer(row: Row) -> Offer:
     """Return the offer of a row of offers.yaml; USD become micro-dollars."""
     if row["sold_by"] not in ("instance", "gpu"):
         raise ValueError("`sold_by` must be `instance` or `gpu`")
-    if row.get("price_usd_h") is None and row.get("spot_usd_h") is None:
-        raise ValueError("neither `price_usd_h` nor `spot_usd_h`")
+    if all(row.get(f"{name}_usd_h") is None for name in MARKETS.values()):
+        raise ValueError("neither `price_usd_h` nor `spot_usd_h` nor a reserved price")
     if not 1 <= _whole(row, "gpus") <= MOST_GPUS:
         raise ValueError(f"`gpus` must be 1 to {MOST_GPUS}")
     if row.get("network_gbit_s") == 0:
@@ -127,8 +132,8 @@ def build_offer(row: Row) -> Offer:
         region=_text(row, "region"),
         gpu=_text(row, "gpu"),
         gpus=_whole(row, "gpus"),
-        price=_scaled(row, "price_usd_h", 10**6) if row.get("price_usd_h") is not None else None,
-        spot=_scaled(row, "spot_usd_h", 10**6) if row.get("spot_usd_h") is not None else None,
+        price=_price(row, "price"),
+        spot=_price(row, "spot"),
         sold_by=row["sold_by"],
         marketplace=bool(row.get("marketplace", False)),
         as_of=_text(row, "as_of"),
@@ -139,6 +144,9 @@ def build_offer(row: Row) -> Offer:
         flags=_texts(row, "flags"),
         note=row.get("note", ""),
         network=_scaled(row, "network_gbit_s", 125_000_000) if row.get("network_gbit_s") is not None else None,
+        reserved_1y=_price(row, "reserved_1y"),
+        reserved_3y=_price(row, "reserved_3y"),
+        spot_as_of=row.get("spot_as_of") or "",
     )
 
 

@@ -41,6 +41,33 @@ def options(form: Any) -> tuple[Any, ...]:
     return get_args(form) if get_origin(form) in (Union, UnionType) else (form,)
 
 
+@cache
+def scalars(form: Any) -> tuple[frozenset[type], Limit]:
+    """Return the types of which any value that keeps a limit is right at once; none where more has to be looked at."""
+    inner, limit = parts(form)
+    types: set[type] = set()
+    for kind in options(inner):
+        if get_origin(kind) is Annotated:
+            kind, limit = parts(kind)
+        if kind not in (str, int, float, bool, NoneType):
+            return frozenset(), limit
+        types |= {int, float} if kind is float else {kind}
+    return frozenset(types), limit
+
+
+def right(value: Any, form: Any) -> bool:
+    """Return whether a value is right without a closer look; most are."""
+    types, limit = scalars(form)
+    if type(value) not in types or value != value:
+        return False
+    if value is None or value is True or value is False:
+        return True
+    size = len(value) if isinstance(value, str) else value
+    if limit.least is not None and size < limit.least:
+        return False
+    return limit.pattern is None or re.fullmatch(limit.pattern, str(value)) is not None
+
+
 def mistakes(value: Any, form: Any, way: Way = ()) -> Iterator[tuple[Way, str]]:
     """Yield what is wrong with a value that should have a form, with the way to each mistake."""
     inner, limit = parts(form)
@@ -62,12 +89,15 @@ def mistakes(value: Any, form: Any, way: Way = ()) -> Iterator[tuple[Way, str]]:
     kind = fitting[0]
     if get_origin(kind) is list:
         for index, item in enumerate(value):
+            if right(item, get_args(kind)[0]):
+                continue
             yield from mistakes(item, get_args(kind)[0], (*way, index))
     elif get_origin(kind) is dict:
         for key, item in value.items():
             if get_origin(get_args(kind)[0]) is Literal:
                 yield from mistakes(key, get_args(kind)[0], (*way, key))
-            yield from mistakes(item, get_args(kind)[1], (*way, key))
+            if not right(item, get_args(kind)[1]):
+                yield from mistakes(item, get_args(kind)[1], (*way, key))
     elif not isinstance(value, bool):
         yield from _limited(value, limit, way)
 
@@ -102,7 +132,8 @@ def _record(value: Any, kinds: list[Any], way: Way) -> Iterator[tuple[Way, str]]
             yield (*way, name), f"unknown field{hint}"
     for name, (form, required) in expected.items():
         if name in value:
-            yield from mistakes(value[name], form, (*way, name))
+            if not right(value[name], form):
+                yield from mistakes(value[name], form, (*way, name))
         elif required:
             yield way, f"`{name}` is missing"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
+from planner.catalog.dates import first_day
 from planner.catalog.records import Gpu, Offer
 from planner.diagnostics.diagnostic import Diagnostic, Span, warning
 
@@ -16,21 +16,19 @@ FEW = 5
 """Fewer peers than this say nothing about a price."""
 
 
-def latest_day(as_of: str) -> date | None:
-    """Return the last day a snapshot date may mean: `2026-07-20`, `2026-07`, `2026-H1`, or several with a slash."""
-    days = []
-    for text in as_of.split("/"):
-        found = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?|-H([12]))?", text.strip())
-        if found is None:
-            return None
-        year, month, day, half = found.groups()
-        number = int(month) if month else 6 * int(half) if half else 12
-        try:
-            first = date(int(year), number, int(day or 1))
-            days.append(first if day else (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
-        except ValueError:
-            return None
-    return max(days)
+AGED_AFTER = timedelta(days=180)
+"""A price that is so much older than the catalog is told where it is rented at."""
+
+
+def aged(offer: str, seen: str, newest: str, who: str, span: Span | None) -> Diagnostic | None:
+    """Return a W0704 where a workload rents an offer at a price much older than the catalog, whose date is `newest`."""
+    day, last = first_day(seen), first_day(newest)
+    if day is None or last is None or last - day <= AGED_AFTER:
+        return None
+    text = f"`{who}` rents `{offer}` at a price of {seen}, {(last - day).days} days older than the catalog"
+    recent = (last - AGED_AFTER).isoformat()
+    way = f"look the price up and declare the offer, or keep to newer ones: offer in any where as_of >= {recent}"
+    return warning("W0704", f"{text} ({newest})", span, help=way)
 
 
 def per_gpu(offer: Offer) -> float | None:
@@ -45,20 +43,31 @@ def _median(prices: list[float]) -> float:
 
 
 def medians(offers: Iterable[Offer]) -> dict[str, float]:
-    """Return the median on-demand price of a GPU-hour in USD by GPU, of those with enough offers on clouds."""
+    """Return the median on-demand price of a GPU-hour in USD by GPU, and by `GPU of PROVIDER`, of those with enough
+    offers on clouds. A GPU's is that of its providers' medians: one that lists it in twenty regions counts once."""
 
-    prices: dict[str, list[float]] = {}
+    prices: dict[str, dict[str, list[float]]] = {}
     for offer in offers:
         price = per_gpu(offer)
         if price and not offer.marketplace and not offer.flags:
-            prices.setdefault(offer.gpu, []).append(price)
-    return {gpu: _median(found) for gpu, found in prices.items() if len(found) >= FEW}
+            prices.setdefault(offer.gpu, {}).setdefault(offer.provider, []).append(price)
+    out: dict[str, float] = {}
+    for gpu, found in prices.items():
+        own = {provider: _median(each) for provider, each in found.items()}
+        out |= {f"{gpu} of {provider}": own[provider] for provider, each in found.items() if len(each) >= FEW}
+        if sum(map(len, found.values())) >= FEW:
+            out[gpu] = _median(list(own.values()))
+    return out
 
 
-def is_outlier(offer: Offer, middle: float | None) -> bool:
-    """Return whether an offer's price of a GPU-hour is far from the median of its GPU's."""
-    price = per_gpu(offer)
-    return bool(price and middle and not middle / UNLIKE <= price <= middle * UNLIKE)
+def is_outlier(offer: Offer, middle: Mapping[str, float]) -> bool:
+    """Return whether an offer's price of a GPU-hour is far from the median of its GPU's, and from that of its own
+    provider's where this lists enough of them."""
+    price, usual = per_gpu(offer), middle.get(offer.gpu)
+    near = (usual, middle.get(f"{offer.gpu} of {offer.provider}"))
+    if not price or usual is None:
+        return False
+    return not any(each is not None and each / UNLIKE <= price <= each * UNLIKE for each in near)
 
 
 def findings(
@@ -76,7 +85,7 @@ def findings(
     out: list[Diagnostic] = []
     middle = medians(peers)
     for offer in dict.fromkeys(offers):
-        day = latest_day(offer.as_of)
+        day = first_day(offer.as_of)
         if today is not None and (day is None or today - day > OLD_AFTER):
             age = f"{(today - day).days} days old" if day is not None else "of an unknown day"
             out.append(
@@ -84,7 +93,7 @@ def findings(
                         help="look the price up, and state it as an offer of your own")
             )  # fmt: skip
         usual = middle.get(offer.gpu)
-        if is_outlier(offer, usual):
+        if is_outlier(offer, middle):
             text = f"`{offer.id}` costs ${per_gpu(offer):.2f} a GPU-hour; the median of {offer.gpu} is ${usual:.2f}"
             out.append(
                 warning("W0605", text,

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+from planner.catalog.dates import first_day, year_before
 from planner.catalog.records import Offer
 from planner.catalog.table import Table
 
 
 class Listing(NamedTuple):
-    """What is known of an offer before it is built; `doubtful` ones, and those of marketplaces, must be named."""
+    """What is known of an offer before it is built; `doubtful` ones, those of marketplaces among them, and `old` ones
+    must be named. An offer of the plan's own stands for one that is `replaced`."""
 
     id: str
     provider: str
@@ -19,28 +21,49 @@ class Listing(NamedTuple):
     gpu: str
     doubtful: bool
     limited: bool
+    old: bool = False
+    replaced: bool = False
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is rented where nothing names it."""
+        return not (self.doubtful or self.old or self.replaced)
 
 
 class Offers:
-    """The offers of a catalog with those a plan adds or overrides, in the order of the catalog and then by name."""
+    """The offers of a catalog with those a plan adds or overrides, in the order of the catalog and then by name.
 
-    def __init__(self, shipped: Table[Offer], own: Mapping[str, Offer]) -> None:
-        """Take the shipped offers and the plan's own by id."""
+    `replaced` are the shipped offers that each of the plan's own stands for, by its id.
+    """
+
+    def __init__(
+        self, shipped: Table[Offer], own: Mapping[str, Offer], replaced: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
+        """Take the shipped offers, the plan's own by id, and which of the shipped these replace."""
         self._shipped, self._own = shipped, {name: own[name] for name in sorted(own)}
+        self.replaced = {name: ids for name, ids in sorted((replaced or {}).items()) if ids}
 
     @cached_property
     def listings(self) -> tuple[Listing, ...]:
         """All offers, not yet built."""
         shipped, own = self._shipped, self._own
+        gone = {key for ids in self.replaced.values() for key in ids}
+        dates = shipped.column("as_of")
+        stale = _stale(shipped.as_of, dates)
         names = ("provider", "region", "gpu", "marketplace", "flags", "available")
-        columns = zip(shipped, *(shipped.column(name) for name in names), strict=True)
+        columns = zip(shipped, *(shipped.column(name) for name in names), dates, strict=True)
         found = [
-            _listing(own[key])
+            _listing(own[key], key in gone)
             if key in own
-            else Listing(key, provider, region, gpu, bool(market or flags), left is not None)
-            for key, provider, region, gpu, market, flags, left in columns
+            else Listing(key, provider, region, gpu, bool(market or flags), left is not None, day in stale, key in gone)
+            for key, provider, region, gpu, market, flags, left, day in columns
         ]
         return (*found, *(_listing(offer) for key, offer in own.items() if key not in shipped))
+
+    @property
+    def day(self) -> str:
+        """The day of the shipped catalog, against which the age of a price counts."""
+        return self._shipped.as_of
 
     @property
     def limited(self) -> Iterator[Offer]:
@@ -57,7 +80,7 @@ class Offers:
 
     def beside(self, more: Mapping[str, Offer]) -> Offers:
         """Return these offers with more of a plan's own."""
-        return Offers(self._shipped, {**self._own, **more})
+        return Offers(self._shipped, {**self._own, **more}, self.replaced)
 
     def __getitem__(self, key: str) -> Offer:
         return self._own.get(key) or self._shipped[key]
@@ -73,6 +96,36 @@ class Offers:
         return len(self.listings)
 
 
-def _listing(offer: Offer) -> Listing:
+def _stale(newest: str, dates: list[str]) -> frozenset[str]:
+    """Return the dates that are more than a year before the catalog's own."""
+    day = first_day(newest)
+    if day is None:
+        return frozenset()
+    edge = year_before(day)
+    return frozenset(text for text in set(dates) if text and ((first := first_day(text)) is None or first < edge))
+
+
+def _listing(offer: Offer, replaced: bool = False) -> Listing:
     doubtful, limited = bool(offer.marketplace or offer.flags), offer.available is not None
-    return Listing(offer.id, offer.provider, offer.region, offer.gpu, doubtful, limited)
+    return Listing(offer.id, offer.provider, offer.region, offer.gpu, doubtful, limited, False, replaced)
+
+
+def agreeing(offer: Offer, stated: frozenset[str], shipped: Table[Offer]) -> tuple[str, ...]:
+    """Return the shipped offers that an own offer stands for: those of its provider with its GPU and count which agree
+    with whatever else it states. What a shipped offer leaves open agrees with everything."""
+    columns = (shipped.column(name) for name in ("provider", "gpu", "gpus"))
+    same = (offer.provider, offer.gpu, offer.gpus)
+    return tuple(
+        key
+        for key, *found in zip(shipped, *columns, strict=True)
+        if tuple(found) == same and key != offer.id and _agrees(shipped[key], offer, stated)
+    )
+
+
+IDENTIFYING = ("region", "instance_type", "sold_by", "marketplace", "vcpus", "ram_gib", "network")
+"""What tells offers of one provider with as many of the same GPU apart."""
+
+
+def _agrees(row: Offer, own: Offer, stated: frozenset[str]) -> bool:
+    pairs = ((getattr(row, name), getattr(own, name)) for name in IDENTIFYING if name in stated)
+    return all(theirs is None or theirs == ours for theirs, ours in pairs)

@@ -91,6 +91,10 @@ class Gpu:
     """Where each figure comes from, under the name of its field in the file."""
 
 
+MARKETS = {"on_demand": "price", "spot": "spot", "reserved_1y": "reserved_1y", "reserved_3y": "reserved_3y"}
+"""The markets of an offer, each with the field that has its price."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Something that can be rented. Prices in micro-dollars per hour for the whole instance; None where not sold so."""
@@ -114,6 +118,20 @@ class Offer:
     note: str = ""
     network: int | None = None
     """Bytes/s between its instances, of one of them; None where nobody states it."""
+    reserved_1y: int | None = None
+    reserved_3y: int | None = None
+    """What an hour costs where it is committed to for one year, and for three."""
+    spot_as_of: str = ""
+    """The day of the spot price, where it is another than that of the others."""
+
+    def dated(self, market: str) -> str:
+        """Return the day of the price in a market."""
+        return self.spot_as_of if market == "spot" and self.spot_as_of else self.as_of
+
+    def price_in(self, market: str) -> int | None:
+        """Return what an hour costs in a market, None where it is not sold so."""
+        price: int | None = getattr(self, MARKETS[market], None) if market in MARKETS else None
+        return price
 
 
 @dataclass(frozen=True, slots=True)

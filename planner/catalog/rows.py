@@ -87,6 +87,11 @@ class OfferRow:
     source: Text
     price_usd_h: Annotated[float | None, Limit(0, about="USD per hour of the whole row, on demand")] = None
     spot_usd_h: Annotated[float | None, Limit(0, about="USD per hour of the whole row, spot")] = None
+    reserved_1y_usd_h: Annotated[
+        float | None, Limit(0, about="USD per hour of the whole row, committed for a year")
+    ] = None
+    reserved_3y_usd_h: Annotated[float | None, Limit(0, about="USD per hour of the whole row, for three years")] = None
+    spot_as_of: AsOf | None = None
     marketplace: bool = False
     vcpus: Number | None = None
     ram_gib: Number | None = None

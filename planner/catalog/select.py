@@ -8,6 +8,9 @@ from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.dates import first_day
+from planner.catalog.records import MARKETS
+
 _TEST = re.compile(r"\s*([a-z_]+)\s*(!=|>=|<=|=|>|<)\s*(.+?)\s*")
 _UNITS = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6, "gb/s": 10**9, "w": 1, "$": 1, "": 1, "/h": 1,
           "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}  # fmt: skip
@@ -25,7 +28,7 @@ def _amount(name: str, text: str) -> Fraction | None:
     found = re.fullmatch(r"\$?(\d[\d_]*(?:\.\d+)?)\s*([a-z/]*)", text.lower())
     if found is None or found[2] not in _UNITS:
         return None
-    scale = 10**6 if name in ("price", "spot") else 1  # offers keep micro-dollars
+    scale = 10**6 if name in MARKETS.values() else 1  # offers keep micro-dollars
     return Fraction(found[1].replace("_", "")) * _UNITS[found[2]] * scale
 
 
@@ -38,6 +41,9 @@ def test(text: str, kind: type) -> Callable[[Any], bool]:
     name, sign, wanted = found.groups()
     if name not in names:
         raise ValueError(f"unknown field `{name}`; available: {', '.join(names)}")
+    day = first_day(wanted) if name == "as_of" else None
+    if day is not None:
+        return lambda record: (seen := first_day(record.as_of)) is not None and _SIGNS[sign](seen, day)
     amount = _amount(name, wanted)
     if sign not in ("=", "!=") and amount is None:
         raise ValueError(f"`{wanted}` is not a number, and `{sign}` compares numbers")

@@ -15,7 +15,7 @@ MAX_BYTES = 20 * 1024 * 1024
 MOST = 20
 """Mistakes told of one row."""
 COLUMNS = {
-    "offers": ("provider", "region", "gpu", "marketplace", "flags", "available"),
+    "offers": ("provider", "region", "gpu", "gpus", "marketplace", "flags", "available", "as_of"),
     "quality": ("format", "role"),
 }
 """What of a row tells whether a plan needs it."""

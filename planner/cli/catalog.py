@@ -213,8 +213,8 @@ def import_(
     """Turn a price list into a catalog of offers: the difference first, then the file. Nothing is fetched."""
     from datetime import UTC, datetime
 
+    from planner.catalog.dates import first_day
     from planner.catalog.difference import difference, kind_of, render
-    from planner.catalog.freshness import latest_day
     from planner.catalog.gpuhunt import read_gpuhunt
     from planner.catalog.load import load
     from planner.catalog.pricelist import text
@@ -230,7 +230,7 @@ def import_(
     catalog = load()[0]
     try:
         day = as_of or datetime.fromtimestamp(file.stat().st_mtime, UTC).date().isoformat()
-        if latest_day(day) is None:
+        if first_day(day) is None:
             raise _fail(f"`--as-of {as_of}` is not a date; write 2026-07-20, 2026-07 or 2026-H1")
         found = readers[source](file, catalog, name, day, region or None)
     except (OSError, ValueError) as problem:

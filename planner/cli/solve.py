@@ -98,8 +98,12 @@ def _quantities(text: str) -> tuple[str, ...]:
 
 
 def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
-    """Return what speaks against the rows an answer rests on; `check`, which looks at the date, reports their age."""
-    from planner.catalog.freshness import findings
+    """Return what speaks against the rows an answer rests on, without what the plan allows.
+
+    A price is old here where it is older than the catalog; `check` looks at today's date.
+    """
+    from planner.catalog.freshness import aged, findings
+    from planner.lint.allow import allowed
 
     problem = loaded.problem
     if problem is None or not answer.workloads:
@@ -107,7 +111,11 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     named = {item.chosen.offer for item in answer.workloads}
     offers = [offer for offer in problem.offers if offer.id in named and offer.source != "the plan"]
     gpus = [problem.gpus[item.chosen.gpu] for item in answer.workloads]
-    return findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus)
+    places = {item.name: item.spans.get("offer", item.span) for item in problem.workloads}
+    rented = [item.chosen for item in answer.workloads]
+    old = (aged(row.offer, row.price_as_of, problem.offers.day, row.workload, places[row.workload]) for row in rented)
+    found = (*findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus), *(item for item in old if item))
+    return allowed(found, loaded.texts)[0]
 
 
 def _of_model(words: Words, wanted: Wanted) -> int:

@@ -14,8 +14,8 @@ from planner.language.sets import LONGEST, filtered, steps
 from planner.language.types import Env, Type, type_of, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import dimension_of, named, together
+from planner.units.quantity import DATE, show
 from planner.units.quantity import Quantity as Amount
-from planner.units.quantity import show
 
 
 def spoken(value: Fraction, unit: str | None) -> str:
@@ -54,7 +54,8 @@ def one(quantity: Quantity, node: tree.Expression, env: Env, bounded: bool = Tru
         return None
     counted = quantity.unit is None and measure.unit is not None  # tokens are no number of GPUs
     if counted or not together(quantity.unit, measure.unit):
-        what = "a plain number" if quantity.unit is None else f"in {named(quantity.unit)}"
+        dated = quantity.unit == DATE
+        what = "a plain number" if quantity.unit is None else f"{'' if dated else 'in '}{named(quantity.unit)}"
         env.scope.error(
             "E0401",
             f"`{quantity.name}` is {what}, this is in {named(measure.unit)}",
@@ -89,6 +90,7 @@ AMOUNTS = {
     "W": "700 W",
     "GB/s": "900 GB/s",
     "USD/tok": "$0.40/Mtok",
+    DATE: "2026-06-01",
 }
 """An amount in each canonical unit, as a plan writes it."""
 
@@ -175,8 +177,7 @@ def everything(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Val
     wanted = type_of(quantity)
     if wanted.kind == "word":
         if quantity.type == "offer":
-            offers = [env.scope.offer(key) for key in env.scope.every("offer")]
-            return tuple(offer.id for offer in offers if not offer.marketplace and not offer.flags)
+            return tuple(item.id for item in env.scope.listings if item.usual)
         known = vocabulary(wanted, env)
         return None if known is None else tuple(known)
     if wanted.kind == "boolean":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from planner.catalog.dates import first_day
 from planner.catalog.records import Format, Gpu, Offer
 from planner.language.problem import Measure
 from planner.language.schema import Quantity, Role, count, number, word
+from planner.units.quantity import DATE
 
 
 def _id(kind: str) -> Quantity:
@@ -59,6 +61,11 @@ FIELDS: tuple[Quantity, ...] = (
     count("gpus", ("offer",), "given", "GPUs of an instance."),
     number("price", ("offer",), "given", "USD/h", "Price of an instance on demand.", 0),
     number("spot", ("offer",), "given", "USD/h", "Spot price of an instance.", 0),
+    number("reserved_1y", ("offer",), "given", "USD/h", "Price of an instance that is committed to for one year.", 0),
+    number(
+        "reserved_3y", ("offer",), "given", "USD/h", "Price of an instance that is committed to for three years.", 0
+    ),
+    number("as_of", ("offer",), "given", DATE, "The day its price was read: 2026-06-01.", 1),
     number("electricity", ("offer",), "given", "USD/kWh", "What power costs; it joins the price.", 0),
     count("available", ("offer",), "given", "How many instances there are.", 0, 1_000_000_000),
     number("network", ("offer",), "given", "GB/s", "Bandwidth between instances, of one of them.", 0),
@@ -153,7 +160,7 @@ def _ask_gpu(row: Gpu, field: str, part: str) -> Measure | None:
 
 def _ask_offer(row: Offer, field: str) -> Measure | None:
     match field:
-        case "price" | "spot":
+        case "price" | "spot" | "reserved_1y" | "reserved_3y":
             price: int | None = getattr(row, field)
             return None if price is None else Measure(Fraction(price, MICRO), "USD/h")
         case "gpus" | "available" | "vcpus":
@@ -162,4 +169,7 @@ def _ask_offer(row: Offer, field: str) -> Measure | None:
             return None if row.ram_gib is None else Measure(Fraction(row.ram_gib) * 2**30, "bytes")
         case "marketplace":
             return Measure(row.marketplace)
+        case "as_of":
+            day = first_day(row.as_of)
+            return None if day is None else Measure(Fraction(day.toordinal()), DATE)
     return _word(getattr(row, field, None))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 from math import ceil
 
-from planner.catalog.records import Gpu, Offer
+from planner.catalog.offers import IDENTIFYING, agreeing
+from planner.catalog.records import MARKETS, Gpu, Offer
 from planner.language.declare import Said, base_of, read_fields
 from planner.language.fields import MICRO
 from planner.language.scope import Scope
@@ -14,6 +16,7 @@ from planner.syntax import tree
 
 GIGA = 10**9
 PLAN = "the plan"
+PRICES = frozenset(MARKETS.values())
 
 
 def _int(said: Said, name: str, default: int, scale: int = 1) -> int:
@@ -115,7 +118,7 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
     said = read_fields(declaration, scope)
     if base is None and declaration.base is None:
         _missing(declaration, said, ("gpu", "gpus"), scope)
-        if not {"price", "spot"} & set(said.spans):
+        if not PRICES & set(said.spans):
             _missing(declaration, said, ("price",), scope)
     if said.values.get("network") == 0:
         way = "leave it out where it is not known"
@@ -130,23 +133,42 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
         if name in said.values
     }
     changes |= {name: _int(said, name, 0) for name in ("gpus", "available", "vcpus") if name in said.values}
-    changes |= {name: round(_money(said, name) * MICRO) for name in ("price", "spot") if name in said.values}
+    changes |= {name: round(_money(said, name) * MICRO) for name in PRICES if name in said.values}
     if "network" in said.values:
         changes["network"] = _int(said, "network", 0, GIGA)
     if "marketplace" in said.values:
         changes["marketplace"] = said.values["marketplace"]
     if "ram" in said.values:
         changes["ram_gib"] = float(Fraction(_int(said, "ram", 0), 2**30))
+    if "as_of" in said.values:
+        changes["as_of"] = date.fromordinal(_int(said, "as_of", 1)).isoformat()
     start = origin or Offer(
         declaration.name, "own", declaration.name, "own", "", 1, None, None, "instance", False, "", PLAN
     )
     changes |= {"id": declaration.name, "source": PLAN, "flags": ()}
     offer = replace(start, **changes)  # type: ignore[arg-type]
-    if offer.available is None and (offer.provider == "own" or not (offer.price or offer.spot)):
+    free = not any(getattr(offer, name) for name in MARKETS.values())
+    if offer.available is None and (offer.provider == "own" or free):
         offer = replace(offer, available=1)  # owned hardware is one machine
     if "electricity" in said.values:
         offer = _powered(offer, _money(said, "electricity"), scope)
     scope.offers[declaration.name] = offer
+    _replaces(offer, origin, said, scope)
+
+
+def _replaces(offer: Offer, origin: Offer | None, said: Said, scope: Scope) -> None:
+    """Note the shipped offers that an own one of the same provider stands for, where it states a price.
+
+    What `like` copies is stated: of a shipped row all that it says, of an own one what that says itself.
+    """
+    stated = {"ram_gib" if name == "ram" else name for name in said.values}
+    if origin is not None:
+        known = scope.stated.get(origin.id)
+        copied = {name for name in (*IDENTIFYING, "provider") if getattr(origin, name) is not None}
+        stated |= copied if known is None else known
+    scope.stated[offer.id], scope.known = frozenset(stated - PRICES), None
+    if "provider" in stated and PRICES & said.values.keys():
+        scope.replaced[offer.id] = agreeing(offer, frozenset(stated), scope.catalog.offers)
 
 
 def _powered(offer: Offer, rate: Fraction, scope: Scope) -> Offer:
@@ -157,8 +179,7 @@ def _powered(offer: Offer, rate: Fraction, scope: Scope) -> Offer:
     bill = ceil(Fraction(gpu.power_w * offer.gpus, 1000) * rate * MICRO)
     return replace(
         offer,
-        price=None if offer.price is None else offer.price + bill,
-        spot=None if offer.spot is None else offer.spot + bill,
+        **{name: price + bill for name in PRICES if (price := getattr(offer, name)) is not None},
     )
 
 

@@ -18,7 +18,7 @@ from planner.language.sets import filtered, steps
 from planner.language.types import BOOLEAN, PLAIN, TEXT, Env, Type, Typed, same_words, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import canonical, named, product, together
-from planner.units.quantity import UNITS
+from planner.units.quantity import DATE, UNITS
 
 FUNCTIONS = ("sum", "all", "any", "min", "max", "count")
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
@@ -96,7 +96,7 @@ def fold(node: tree.Expression) -> bool | None:
 
 
 def _number(node: tree.Number, env: Env) -> Typed | None:
-    if node.unit is not None and node.unit not in UNITS:
+    if node.unit not in (None, DATE) and node.unit not in UNITS:
         return None  # the lexer has already said so
     value, unit = canonical(node.value, node.unit)
     return Typed(replace(node, value=value, unit=unit), Type("number", unit))
@@ -182,6 +182,11 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
                 help="use a quantity that is one",
             )
             return None
+    if DATE in (left.type.unit, right.type.unit):
+        env.scope.error(
+            "E0402", f"`{operator}` takes numbers, this is a date", node.span, help="compare it: as_of >= …"
+        )
+        return None
     if operator == "/" and _is_zero(right.node):
         env.scope.error("E0403", "this has no value: it divides by zero", node.right.span, "divide by something else")
         return None
@@ -221,7 +226,7 @@ def _units_differ(node: tree.Binary, left: Type, right: Type, env: Env) -> None:
         "E0401",
         f"units differ: {named(left.unit)} {node.operator} {named(right.unit)}",
         node.span,
-        help="both sides of it need one dimension",
+        help="write a date: 2026-06-01" if DATE in (left.unit, right.unit) else "both sides of it need one dimension",
         secondary=((node.left.span, f"this is {named(left.unit)}"), (node.right.span, f"this is {named(right.unit)}")),
     )
 

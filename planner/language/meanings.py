@@ -92,6 +92,8 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "market": {
         "on_demand": "Rented by the hour, for as long as it is wanted.",
+        "reserved_1y": "Committed to for one year, at a lower price an hour.",
+        "reserved_3y": "Committed to for three years, at a lower price an hour.",
         "spot": "Spare capacity at a lower price, which the provider may take back.",
     },
     "method": {

@@ -206,9 +206,9 @@ def describe(node: tree.Expression, env: Env) -> str:
     match node:
         case tree.Number():
             from planner.units.canonical import canonical, named
-            from planner.units.quantity import UNITS
+            from planner.units.quantity import DATE, UNITS
 
-            return named(canonical(node.value, node.unit)[1]) if node.unit in (None, *UNITS) else node.text
+            return named(canonical(node.value, node.unit)[1]) if node.unit in (None, DATE, *UNITS) else node.text
         case tree.Boolean():
             return "true or false"
         case tree.SetOf() | tree.Range() | tree.AnyOf() | tree.Filter():

@@ -95,7 +95,7 @@ def _resolve(
         goals,
         Both(catalog.gpus, scope.gpus),
         Both(catalog.formats, scope.formats),
-        Offers(catalog.offers, scope.offers),
+        Offers(catalog.offers, scope.offers, scope.replaced),
         {name: scope.lets[name] for name in sorted(scope.lets)},
         digest,
         engines=dict(scope.engines),

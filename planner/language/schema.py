@@ -336,7 +336,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("offer", BOTH, "decision", "offer", "The offer that is rented.", free=True),
     Quantity("provider", BOTH, "decision", "text", "Cloud provider.", free=True),
     Quantity("region", BOTH, "decision", "text", "Cloud region.", free=True),
-    word("market", BOTH, "decision", "on_demand spot", "on_demand", "How it is bought."),
+    word("market", BOTH, "decision", "on_demand spot reserved_1y reserved_3y", "on_demand", "How it is bought."),
     word("method", (TRAINING,), "decision", "full lora qlora qat", "full", "What is trained."),
     word(
         "precision",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.catalog.offers import Listing, Offers
 from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
@@ -78,6 +79,7 @@ class Scope:
     """Tables that the passes fill in turn, and what they found wrong.
 
     `words` and `suited` keep what is asked again and again of all rows: a field's words, a quantity's formats.
+    `stated` are the fields that each own offer states, `replaced` the shipped offers that it stands for.
     `terms` counts what comprehensions were written out to so far.
     """
 
@@ -96,6 +98,9 @@ class Scope:
     broken: set[str] = field(default_factory=set)
     words: dict[str, frozenset[str]] = field(default_factory=dict)
     suited: dict[str, list[str]] = field(default_factory=dict)
+    stated: dict[str, frozenset[str]] = field(default_factory=dict)
+    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    known: Offers | None = None
     terms: int = 0
 
     def error(
@@ -142,6 +147,13 @@ class Scope:
             case _:
                 shipped, own = self.catalog.offers, self.offers
         return [*shipped, *sorted(own)]
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """All offers, unbuilt, once those of the plan are declared."""
+        if self.known is None:
+            self.known = Offers(self.catalog.offers, self.offers, self.replaced)
+        return self.known.listings
 
     def format(self, key: str) -> Format:
         """Return a number format that is known to exist."""

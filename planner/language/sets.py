@@ -73,8 +73,12 @@ def filtered(type_: Type, node: tree.Filter, env: Env, truth: Truth) -> list[str
     quantity = type_.quantity
     if isinstance(node.source, tree.AnyOf):
         ids = formats_for(scope, quantity.name) if type_.words == "format" and quantity else scope.every(type_.words)
-        if type_.words == "offer" and not _asks(node.condition, "marketplace"):
-            ids = [key for key in ids if not scope.offer(key).marketplace and not scope.offer(key).flags]
+        if type_.words == "offer":
+            firm, recent = not _asks(node.condition, "marketplace"), not _asks(node.condition, "as_of")
+            listed = scope.listings
+            ids = [
+                item.id for item in listed if not (item.replaced or (firm and item.doubtful) or (recent and item.old))
+            ]
     else:
         wanted = quantity or Quantity(type_.words, (), "decision", type_.words, "")
         assert env.members is not None

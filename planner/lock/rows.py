@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
-from planner.catalog.records import Engine, Offer
+from planner.catalog.records import MARKETS, Engine, Offer
 from planner.language.problem import Problem, Workload
 from planner.lock.digest import row_digest
 from planner.lock.text import number
@@ -18,7 +18,7 @@ from planner.solve.candidate import Candidate
 from planner.solve.inference import layerwise
 
 Facts = dict[str, Any]
-PRICES = {"on_demand": "on_demand_usd_per_hour", "spot": "spot_usd_per_hour"}
+PRICES = {market: f"{market}_usd_per_hour" for market in MARKETS}
 """What a market's price is called in a lock."""
 
 
@@ -107,7 +107,7 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
 
 
 def _offer(offer: Offer, market: str) -> Facts:
-    price = offer.spot if market == "spot" else offer.price
+    price = offer.price_in(market)
     out: Facts = {"gpu": offer.gpu, "gpus": offer.gpus, "sold_by": offer.sold_by}
     if price is not None:
         out[PRICES[market]] = number(Fraction(price, 10**6))
@@ -127,7 +127,7 @@ def rebuilt(key: str, recorded: Mapping[str, Any], provider: str, region: str) -
     gpu, gpus, sold_by = recorded.get("gpu"), recorded.get("gpus"), recorded.get("sold_by")
     if not isinstance(gpu, str) or not isinstance(gpus, int) or not _whole(gpus) or sold_by not in ("instance", "gpu"):
         return None
-    price, spot = (_micro(recorded.get(name)) for name in PRICES.values())
+    prices = {MARKETS[market]: _micro(recorded.get(name)) for market, name in PRICES.items()}
     available, network = recorded.get("available"), recorded.get("network")
     return Offer(
         key,
@@ -136,14 +136,16 @@ def rebuilt(key: str, recorded: Mapping[str, Any], provider: str, region: str) -
         region,
         gpu,
         gpus,
-        price,
-        spot,
+        prices["price"],
+        prices["spot"],
         sold_by,
         False,
         str(recorded.get("as_of", "")),
         "the lock",
         available=available if _whole(available) else None,
         network=network if _whole(network) else None,
+        reserved_1y=prices["reserved_1y"],
+        reserved_3y=prices["reserved_3y"],
     )
 
 

@@ -21,6 +21,10 @@ COLUMNS = {
 """What a table of each catalog shows."""
 
 
+MOST_OFFERS = 20
+"""So many offers are listed with a GPU, the cheapest first."""
+
+
 def cell(column: str, value: Any) -> str:
     """Return a field as a table shows it, with its unit."""
     value = cleaned(value)
@@ -31,7 +35,7 @@ def cell(column: str, value: Any) -> str:
             return f"{value / 2**30:.2f} GiB"
         case "bandwidth" | "link_bandwidth":
             return f"{value / 1e9:_.0f} GB/s"
-        case "price" | "spot":
+        case "price" | "spot" | "reserved_1y" | "reserved_3y":
             return f"${value / 1e6:.4f}/h"
         case "params" | "active_params" | "published_params" | "max_context":
             return f"{value:_}"
@@ -71,7 +75,10 @@ def gpu_page(gpu: Gpu, offers: Sequence[Offer]) -> str:
     firm = sorted(offers, key=lambda offer: ((offer.price or offer.spot or 0) / offer.gpus, offer.id))
     out += ["", f"{len(firm)} offers" if firm else "no offer rents it"]
     if firm:
-        out += ["  " + line for line in table(("id", "gpus", "price", "spot", "as_of"), firm).splitlines()]
+        shown = firm[:MOST_OFFERS]
+        out += ["  " + line for line in table(("id", "gpus", "price", "spot", "as_of"), shown).splitlines()]
+    if len(firm) > MOST_OFFERS:
+        out += [f"  and {len(firm) - MOST_OFFERS} more: planner catalog list offers --where gpu={gpu.id}"]
     return "\n".join(out)
 
 

@@ -39,7 +39,7 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
     lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
     lines += _engine(catalog.engines[what]) if what in catalog.engines else []
     lines += _words(what)
-    lines += [f"{what}: a label of answers. {LABELS[what]}"] if what in LABELS else []
+    lines += [f"{what}: a label of answers. {LABELS[what]}", *_rented(what, catalog)] if what in LABELS else []
     lines += [] if lines else _other(what, catalog)
     return lines or _rows(what, "models", catalog.find_model(what), _model) or _rented(what, catalog)
 
@@ -287,6 +287,8 @@ def _offer(row: Offer) -> list[str]:
         "sold by": row.sold_by,
         "on demand": money(row.price),
         "spot": money(row.spot),
+        "reserved for 1 year": money(row.reserved_1y),
+        "reserved for 3 years": money(row.reserved_3y),
         "marketplace": "yes: rented only where a plan names it" if row.marketplace else None,
         "doubtful": ", ".join(row.flags),
         "vCPUs": row.vcpus,

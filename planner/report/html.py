@@ -71,7 +71,9 @@ def render(view: Sheet, title: str = "The plan") -> str:
 
 
 def _searched(view: Sheet) -> list[str]:
-    return [_tag("p", f"Searched where the plan does not say: {item}.", "dim") for item in view.searched]
+    said = [f"Offers: {item}" for item in view.offers]
+    said += [f"Searched where the plan does not say: {item}" for item in view.searched]
+    return [_tag("p", f"{item}.", "dim") for item in said]
 
 
 def _summary(view: Sheet) -> list[str]:

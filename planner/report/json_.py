@@ -163,6 +163,8 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
         "considered": answer.considered,
         "reproducible": answer.reproducible,
         "searched_up_to": answer.searched,
+        "offers_left_out": answer.left_out,
+        "offers_replaced": {name: list(ids) for name, ids in answer.replaced.items()},
         "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
         "hardware": [_standing(item) for item in answer.hardware],
         "pareto": [

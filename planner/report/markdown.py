@@ -52,6 +52,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
     out += _reasons(view)
     if view.outcome != "fixed":
         out += ["", f"{view.outcome}, {view.considered:_} candidates considered"]
+        out += [line for item in view.offers for line in ("", f"Offers: {text(item)}.")]
         out += [line for item in view.searched for line in ("", f"Searched where the plan does not say: {text(item)}.")]
         if not view.reproducible:
             out += ["", "A time limit decided: another run may answer otherwise."]

@@ -131,6 +131,7 @@ class Sheet:
     reproducible: bool
     front: Front | None = None
     searched: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
 
 
 def _both(name: str, row: Candidate, workload: Workload | None = None) -> str:
@@ -192,6 +193,7 @@ def sheet(
         answer.reproducible,
         front(answer, traded),
         _searched(answer),
+        _offers(answer),
     )
 
 
@@ -217,6 +219,20 @@ def _searched(answer: Answer) -> tuple[str, ...]:
     if len(groups) == 1 and len(answer.searched) >= len(answer.workloads):
         return tuple(groups)
     return tuple(f"{', '.join(names)}: {said}" for said, names in groups.items())
+
+
+def _offers(answer: Answer) -> tuple[str, ...]:
+    """Return which shipped offers the plan's own replace, and how many are left out because their price is old."""
+    out = [f"{name} replaces {', '.join(ids)}" for name, ids in answer.replaced.items()]
+    groups: dict[int, list[str]] = {}
+    for name, count in answer.left_out.items():
+        groups.setdefault(count, []).append(name)
+    alone = len(answer.left_out) == len(answer.workloads or answer.left_out) and len(groups) == 1
+    for count, names in groups.items():
+        few, whose = ("1 offer is", "its") if count == 1 else (f"{count} offers are", "their")
+        of = "" if alone else f"{', '.join(names)}: "
+        out.append(f"{of}{few} left out: {whose} price is more than a year older than the catalog")
+    return tuple(out)
 
 
 def memory(row: Candidate) -> Memory:

@@ -52,8 +52,10 @@ def _infeasible(view: Sheet, width: int) -> list[Line]:
 
 
 def _searched(view: Sheet, width: int, indent: int) -> list[Line]:
-    """Return how far was searched where the plan does not say."""
+    """Return how far was searched where the plan does not say, and which offers stand for others or are left out."""
     out: list[Line] = []
+    for item in view.offers:
+        out += prose("", f"offers: {item}", width, indent, "dim")
     for item in view.searched:
         out += prose("", f"searched where the plan does not say: {item}", width, indent, "dim")
     return out

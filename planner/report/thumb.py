@@ -109,6 +109,8 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "considered": 1,
         "reproducible": True,
         "searched_up_to": {},
+        "offers_left_out": {},
+        "offers_replaced": {},
         "workloads": [workload],
         "hardware": [],
         "pareto": [],

@@ -87,7 +87,9 @@ class Answer:
     `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
     it is kept, `reproducible` is false where a time limit decided. `searched` are the largest numbers that were tried
     of what a workload leaves open: a proof speaks of no more than that. `hardware` is where every GPU type stands for
-    each workload, where that was asked for.
+    each workload, where that was asked for. `left_out` counts by workload the offers that it could rent if their price
+    were not more than a year older than the catalog; `replaced` are the shipped offers that each of the plan's own
+    stands for.
     """
 
     outcome: str
@@ -102,4 +104,6 @@ class Answer:
     pareto: tuple[tuple[Candidate, ...], ...] = ()
     refusal: str = ""
     searched: dict[str, dict[str, int]] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hardware: tuple[Standing, ...] = ()

@@ -15,7 +15,7 @@ from planner.solve.candidate import TooWide
 from planner.solve.classes import alike, renamed
 from planner.solve.parallelism import Fault
 from planner.solve.rent import owned
-from planner.solve.rent.rental import market_of, offers_listed
+from planner.solve.rent.rental import allows, market_of
 from planner.solve.stated import fractional, one_of
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def unoffered(problem: Problem, workload: Workload, choice: Mapping[str, Value],
         return found
     found = list(KINDS[workload.kind].unoffered(problem, workload, choice, catalog))
     found += one_of("market", str(choice["market"]), market_of(problem, workload).markets)
-    if not any(item.id == choice["offer"] for item in offers_listed(problem, workload)):
+    if not allows(problem, workload, str(choice["offer"])):
         found.append(Fault("offer", "an offer that the plan may rent", str(choice["offer"])))
     return found
 

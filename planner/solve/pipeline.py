@@ -19,6 +19,7 @@ from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, search_limits, tables_of
+from planner.solve.rent.rental import left_out
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import slack
 
@@ -103,8 +104,12 @@ def trade(made: Solving) -> Solving:
 
 
 def limit(made: Solving) -> Solving:
-    """Say how far the search went where the plan did not: a proof speaks of no more than that."""
-    return replace(made, answer=replace(made.answer, searched=search_limits(made.problem)))
+    """Say how far the search went where the plan did not, and which offers it left out: a proof speaks of no more."""
+    counts = {item.name: left_out(made.problem, item) for item in made.problem.workloads}
+    told = {name: count for name, count in counts.items() if count}
+    replaced = made.problem.offers.replaced
+    searched = search_limits(made.problem)
+    return replace(made, answer=replace(made.answer, searched=searched, left_out=told, replaced=replaced))
 
 
 STAGES: Final = (tabulate, decide, explain_infeasible, trade, limit)

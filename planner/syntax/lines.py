@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from planner.record import dataclass
 from planner.syntax.tokens import Lexeme
+from planner.units.quantity import DATE
 
 WIDTH = 100
 CONTINUED = 4
@@ -50,7 +51,7 @@ _Node: TypeAlias = Word | _Group
 
 def spelled(token: Lexeme) -> str:
     """Return a token's canonical text: one blank before a unit, none before a percent sign."""
-    if token.type != "NUMBER":
+    if token.type != "NUMBER" or token.unit == DATE:
         return token.text
     match = _NUMBER.fullmatch(token.text)
     if match is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from datetime import date
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
-from planner.units.quantity import SPELLINGS, UNITS
+from planner.units.quantity import DATE, SPELLINGS, UNITS
 
 STARTERS = frozenset(
     {"edition", "import", "let", "require", "prefer", "minimize", "maximize", "test", "drop", "expect"}
@@ -61,6 +62,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
 _OPEN_STRING = re.compile(r'"[^\n]*')
 _NUMBER = re.compile(r"\$?(\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?)")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?![\w-])")
 _UNIT = re.compile(r"[ \t]*(%|[A-Za-z]+(?:/[A-Za-z]+)?)")
 _SCALE = re.compile(r"(Ki|Mi|Gi|Ti|k|M|B|T)(?![A-Za-z0-9_])")
 _KILO = re.compile(r"K(?![A-Za-z0-9_])(?:[ \t]*(tokens|token|tok)(?![A-Za-z0-9_/]))?")
@@ -160,6 +162,8 @@ def tokenize(text: str, path: str) -> Tokens:
                     )
                 )
             token = Lexeme("STRING", match.group(), lines.span(position, match.end()), first=first)
+        elif match := _DATE.match(text, position):
+            token = _date(match, lines, first, found.diagnostics)
         elif match := _NUMBER.match(text, position):
             token = _number(text, match, lines, first, found.diagnostics)
         elif match := _WORD.match(text, position):
@@ -194,6 +198,18 @@ def tokenize(text: str, path: str) -> Tokens:
 def _names_model(tokens: list[Lexeme]) -> bool:
     """Return whether a model's id comes next: `model =`."""
     return len(tokens) > 1 and tokens[-1].type == "EQUAL" and tokens[-2].text in _MODEL
+
+
+def _date(match: re.Match[str], lines: _Lines, first: bool, out: list[Diagnostic]) -> Lexeme:
+    """Return a day as a number; one that no calendar has is noted."""
+    where = lines.span(*match.span())
+    try:
+        day = date(*(int(part) for part in match.groups()))
+    except ValueError:
+        help = "write it as year-month-day: 2026-06-01"
+        out.append(error("E0105", f"`{match.group()}` is not a date", where, label="in this date", help=help))
+        return Lexeme("NUMBER", match.group(), where, Fraction(0), BAD_UNIT, first)
+    return Lexeme("NUMBER", match.group(), where, Fraction(day.toordinal()), DATE, first)
 
 
 def _number(text: str, match: re.Match[str], lines: _Lines, first: bool, out: list[Diagnostic]) -> Lexeme:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 
-from planner.units.quantity import BASES, NUMBER, UNITS, Dimension
+from planner.units.quantity import BASES, DATE, NUMBER, UNITS, Dimension
 
 CANONICAL = (
     "bytes",
@@ -85,4 +85,6 @@ def together(left: str | None, right: str | None) -> bool:
 
 def named(unit: str | None) -> str:
     """Return a unit as messages speak of it: `bytes`, `$/h`, `a plain number`."""
+    if unit == DATE:
+        return "a date"
     return "a plain number" if unit is None else unit.replace("USD", "$")

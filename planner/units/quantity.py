@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 
 from planner.record import dataclass
 
-BASES = ("byte", "second", "USD", "token", "param", "request", "flop", "joule")
+DATE = "date"
+"""The unit of a calendar day as a number, counted as `datetime.date.toordinal` does; a date literal alone has it."""
+BASES = ("byte", "second", "USD", "token", "param", "request", "flop", "joule", DATE)
 
 
 class DimensionError(ValueError):
@@ -51,7 +54,7 @@ def _base(name: str) -> Dimension:
 
 
 NUMBER = Dimension()
-BYTES, TIME, MONEY, TOKENS, PARAMS, REQUESTS, FLOP, ENERGY = (_base(name) for name in BASES)
+BYTES, TIME, MONEY, TOKENS, PARAMS, REQUESTS, FLOP, ENERGY, DAY = (_base(name) for name in BASES)
 MONEY_RATE = MONEY / TIME
 MONEY_TOKEN = MONEY / TOKENS
 MONEY_ENERGY = MONEY / ENERGY
@@ -73,6 +76,7 @@ _NAMES = {
         (REQUESTS, "requests"),
         (FLOP, "operations"),
         (ENERGY, "energy"),
+        (DAY, "date"),
         (MONEY_RATE, "money/time"),
         (MONEY_TOKEN, "money/token"),
         (MONEY_ENERGY, "money/energy"),
@@ -246,6 +250,9 @@ _SHOWN: dict[Dimension, tuple[tuple[tuple[str, Fraction], ...], int]] = {
 }
 
 
+_LAST_DAY = date.max.toordinal() + 1
+
+
 def show(amount: Quantity) -> str:
     """Return the quantity for a person: `44.4 GiB`, `$1.861/h`, `250 ms`."""
     value, dimension = amount.value, amount.dimension
@@ -259,6 +266,8 @@ def show(amount: Quantity) -> str:
         return f"{_money(value * 10**6)}/Mtok"
     if dimension == MONEY_ENERGY:
         return f"{_money(value * 1000 * HOUR)}/kWh"
+    if dimension == DAY and 0 < value < _LAST_DAY:
+        return date.fromordinal(int(value)).isoformat()
     if dimension in _SHOWN:
         return _scaled(value, *_SHOWN[dimension])
     return f"{_decimal(value)} {dimension}"

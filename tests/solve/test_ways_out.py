@@ -12,11 +12,13 @@ from planner.report.phrases import hint
 from planner.solve import solve
 from planner.solve.answer import Answer
 
+OFFERS = "offer h100_each { provider = here; gpu = h100_sxm; gpus = 1; price = $3/h; sold_by = gpu }\n"
+"""What the training rents: prices of the catalog change, and with them what would mend a plan."""
 PLANS = (
     'inference w { model = "meta-llama/Llama-3.1-70B"; context = 8Ki tokens; concurrency = 8; gpu in {l4, a10g}; '
     "gpus = 1; cost <= $1/h }",
     'training w { model = "meta-llama/Llama-3.1-70B"; sequence = 4Ki tokens; global_batch = 16; tokens = 10M tokens; '
-    "method = full; gpu = h100_sxm; gpus in 1..2; total_cost <= $5 }",
+    "method = full; gpu = h100_sxm; gpus in 1..2; total_cost <= $5; provider = here }",
     'inference w { model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 64; gpu = l4; gpus = 1; '
     "tpot <= 30 ms; cost <= $1/h; weights = bf16 }",
 )
@@ -26,7 +28,7 @@ PLANS = (
 def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
     catalog, _ = load()
     file = tmp_path / "w.mem"
-    file.write_text(f"edition 2026\n{plan}\nminimize cost\n")
+    file.write_text(f"edition 2026\n{OFFERS}{plan}\nminimize cost\n")
     problem = load_plan(str(file)).problem
     assert problem is not None
     answer = solve(problem, catalog)
@@ -38,7 +40,7 @@ def test_both_changes_together_do(plan: str, tmp_path: Path) -> None:
     head, _, body = plan.partition("{")
     relations = [part.strip() for part in body.rstrip(" }").split(";")]
     rest = [part for part in relations if part.split()[0] not in names]
-    file.write_text(f"edition 2026\n{head}{{ {'; '.join([*rest, *changes])} }}\nminimize cost\n")
+    file.write_text(f"edition 2026\n{OFFERS}{head}{{ {'; '.join([*rest, *changes])} }}\nminimize cost\n")
     mended = load_plan(str(file)).problem
     assert mended is not None, changes
     assert solve(mended, catalog).outcome == "optimal", changes

@@ -56,9 +56,54 @@ def withheld(
         value = _without(problem, workload, name, table_of)
         if value is None and name == "gpus" and workload.kind == "inference" and "nodes" not in workload.domains:
             wide = replace(workload, domains=_opened(problem, workload, "nodes"))  # more than one host has, if stated
-            value = _without(problem, wide, name, table_of)
+            value = _stated(problem, workload, _in_order(problem, wide, name, table_of), table_of)
         if value is not None:
             yield Conflict(f"{workload.name}.{name}", value, said(offered))
+
+
+MOST_STATED = 8
+"""So many numbers of GPUs are tried as a plan would state them."""
+
+
+def _in_order(
+    problem: Problem, workload: Workload, name: str, table_of: Callable[[Problem, Workload], Table]
+) -> list[Value]:
+    """Return what fits of a decision that is left open, the best first; none of it where too much has to be tried."""
+    other = replace(workload, domains=_opened(problem, workload, name))
+    changed = _with(problem, other)
+    try:
+        table = table_of(changed, other)
+    except TooWide:
+        return []
+    rows, order, out = fits(table, broken_by(table, changed)), keys(table, changed).all, list[Value]()
+    while len(rows) and len(out) < MOST_STATED:
+        value = table.choice(best(rows, order, table))[name]
+        out.append(value)
+        axis = table.axes[name]
+        rows = rows[axis.index[rows] != axis.values.index(value)]
+    return out
+
+
+def _stated(
+    problem: Problem, workload: Workload, values: list[Value], table_of: Callable[[Problem, Workload], Table]
+) -> Value | None:
+    """Return the first number of GPUs that fits where a plan states it: a replica then spans as few hosts as it can."""
+    for value in values:
+        other = replace(workload, domains={**workload.domains, "gpus": (value,)})
+        changed = _with(problem, other)
+        try:
+            table = table_of(changed, other)
+        except TooWide:
+            continue
+        if len(fits(table, broken_by(table, changed))):
+            return value
+    return None
+
+
+def _with(problem: Problem, workload: Workload) -> Problem:
+    """Return a problem with one of its workloads changed."""
+    workloads = (workload if item.name == workload.name else item for item in problem.workloads)
+    return replace(problem, workloads=tuple(workloads))
 
 
 STATED = ("nodes", "weights", "kv_cache", "method", "optimizer", "precision")

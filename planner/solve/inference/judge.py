@@ -108,7 +108,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
-        price_as_of=rented.offer.as_of,
+        price_as_of=rented.offer.dated(rented.market),
         given=given_of(workload, unsaid),
     )
 

@@ -88,9 +88,7 @@ def place(
         "market": _axis([way for _, way in names], pool),
     }
     sizes = tuple(offer.gpus for offer in known)
-    prices = tuple(
-        (offer.spot if way == "spot" else offer.price) or 0 for offer, (_, way) in zip(known, names, strict=True)
-    )
+    prices = tuple(offer.price_in(way) or 0 for offer, (_, way) in zip(known, names, strict=True))
     _, instances, costs, slots, per_host, network = table.T
     return Placements(rows, pool, names, sizes, prices, instances, costs, slots, per_host, network, axes)
 

@@ -9,6 +9,7 @@ from planner.catalog.records import Offer
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload, by_run
 from planner.record import dataclass
+from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
 MOST_SOLD_SINGLY = 8
@@ -49,20 +50,43 @@ def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
 
 
 def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
-    """Yield what a workload may rent, unbuilt: no marketplace host and no flagged row unless named."""
+    """Yield what a workload may rent, unbuilt: unless named no marketplace host, no flagged row and no price that the
+    catalog saw last more than a year before its own date."""
+    named = _names(workload)
+    yield from (item for item in _asked(problem, workload) if named or not (item.doubtful or item.old))
+
+
+def left_out(problem: Problem, workload: Workload) -> int:
+    """Return how many offers a workload could rent if their price had been seen within the catalog's last year."""
+    if _names(workload):
+        return 0
+    return sum(item.old and not item.doubtful for item in _asked(problem, workload))
+
+
+def allows(problem: Problem, workload: Workload, offer: str) -> bool:
+    """Return whether a plan lets a workload rent an offer, whatever the catalog has come to say of its price since."""
+    found = next((item for item in _asked(problem, workload) if item.id == offer), None)
+    return found is not None and (_names(workload) or not problem.offers[offer].marketplace)
+
+
+def _names(workload: Workload) -> bool:
+    """Return whether a plan names offers or providers of a workload."""
+    return "offer" in workload.domains or "provider" in workload.domains
+
+
+def _asked(problem: Problem, workload: Workload) -> Iterator[Listing]:
+    """Yield what has the hardware, provider, region and name that a plan asks for."""
     domains = workload.domains
     named = domains.get("offer")
     providers, regions, gpus = domains.get("provider"), domains.get("region"), domains.get("gpu")
     for item in problem.offers.listings:
         if gpus is not None and item.gpu not in gpus:
             continue
-        if named is not None and item.id not in named:
-            continue
         if providers is not None and item.provider not in providers:
             continue
         if regions is not None and item.region not in regions:
             continue
-        if named is None and providers is None and item.doubtful:
+        if item.replaced if named is None else item.id not in named:
             continue
         yield item
 
@@ -83,7 +107,7 @@ def renting(offer: Offer, market: str, gpus: int, unit: int, nodes: int = 1) -> 
     `nodes` such groups are one replica, and fewer hosts could not hold them. An instance can be shared where the unit
     is a power of two that divides it: such units always pack without a gap.
     """
-    price = offer.spot if market == "spot" else offer.price
+    price = offer.price_in(market)
     if price is None:
         return None
     if offer.sold_by == "gpu":
@@ -127,7 +151,8 @@ def _available(offer: Offer, found: Renting) -> Renting | None:
 class Market:
     """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
     whether hosts and their network matter (`joined`). `any_price` is whether a dearer offer can be better than a
-    cheaper one of the same hardware, `faster` whether it can be where its network is faster."""
+    cheaper one of the same hardware, `faster` whether it can be where its network is faster, `roomy` where its hosts
+    have more memory for each GPU."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
@@ -135,6 +160,7 @@ class Market:
     joined: bool
     any_price: bool = False
     faster: bool = False
+    roomy: bool = False
 
 
 def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
@@ -154,9 +180,9 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
-    moved = moved or any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
-    whole = moved or any_price(problem, workload)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster)
+    held = any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
+    whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
 
 
 MONEY = frozenset({"cost", "total_cost", "cost_per_token"})
@@ -200,23 +226,40 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, node
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
             kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(found)
     for alike in kinds.values():
-        kept += _cheapest(alike, market)
+        kept += _cheapest(alike, market, gpus)
     return sorted(kept, key=_order)
 
 
-def _cheapest(alike: list[Renting], market: Market) -> list[Renting]:
-    """Return the cheapest, and where hosts and their network matter, each that is cheaper than all as fast as it: where
-    a time only breaks ties, of equal cost and as many rented GPUs."""
-    ordered = sorted(alike, key=_order)
-    if not market.faster:
-        ordered = [item for item in ordered if _order(item)[:2] == _order(ordered[0])[:2]]
+def _cheapest(alike: list[Renting], market: Market, gpus: int) -> list[Renting]:
+    """Return those that no cheaper one stands for: the cheapest, and where hosts and their network matter, what is
+    faster than all that are cheaper, or has more memory on its hosts. Where a time only breaks ties, what is faster
+    must cost as little and rent as few GPUs."""
     out: list[Renting] = []
-    for item in ordered:
-        if not any(
-            not market.joined or (have.per_host >= item.per_host and have.network >= item.network) for have in out
-        ):
+    for item in sorted(alike, key=_order):
+        if not any(_stands(have, item, market, gpus) for have in out):
             out.append(item)
     return out
+
+
+def _stands(have: Renting, item: Renting, market: Market, gpus: int) -> bool:
+    """Return whether a renting that comes first can take the place of another wherever that is good enough."""
+    if not market.joined:
+        return True
+    dearer = _order(have)[:2] < _order(item)[:2]
+    if market.roomy and not _as_roomy(have, item, gpus):
+        return False
+    if dearer and not market.faster:
+        return True
+    return have.per_host >= item.per_host and have.network >= item.network
+
+
+def _as_roomy(have: Renting, item: Renting, gpus: int) -> bool:
+    """Return whether a renting's hosts have as much memory for each of the GPUs on them, or nobody states how much."""
+    known, other = (renting.offer.ram_gib for renting in (have, item))
+    if known is None or other is None:
+        return known is None
+    ours, theirs = (min(gpus, renting.per_host) for renting in (have, item))
+    return ram(have.offer, ours) * theirs >= ram(item.offer, theirs) * ours
 
 
 def _order(item: Renting) -> tuple[int, int, str, str]:

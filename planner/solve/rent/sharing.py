@@ -39,7 +39,7 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
         if len(names) < 2:
             continue
         offer = problem.offers[pool[0]]
-        price = offer.spot if pool[1] == "spot" else offer.price
+        price = offer.price_in(pool[1])
         instances = -(-sum(chosen[name].gpus for name in names) // offer.gpus)
         out[pool] = (instances, instances * (price or 0), tuple(names))
     return out

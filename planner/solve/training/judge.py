@@ -112,6 +112,6 @@ def judge(
         unsaid,
         rented.slots > 0,
         rented.instances * rented.offer.gpus,
-        price_as_of=rented.offer.as_of,
+        price_as_of=rented.offer.dated(rented.market),
         given=given_of(workload, unsaid),
     )
