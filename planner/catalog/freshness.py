@@ -17,7 +17,7 @@ FEW = 5
 
 
 AGED_AFTER = timedelta(days=180)
-"""A price that is so much older than the catalog is told where it is rented at."""
+"""A price that is so much older than the catalog is warned of in the answer that rents at it."""
 
 
 def aged(offer: str, seen: str, newest: str, who: str, span: Span | None) -> Diagnostic | None:

@@ -64,7 +64,7 @@ def parser(transformer: Any) -> Lark:
         table = json.loads(table_path().read_bytes())
         if table["edition"] == EDITION and table["grammar"] == digest(grammar):
             return load(table, transformer)
-    except Exception:
+    except Exception:  # lark's own classes are filled, and another release may ask for more
         pass
     return build(grammar.decode("utf-8"), transformer)
 
