@@ -354,9 +354,9 @@ def test_an_approximation_is_accepted_and_said(tmp_path: Path) -> None:
                             "num_hidden_layers": 2})  # fmt: skip
     model = read_config(path, approximate=True)
     assert model.verified == "approximate"
-    assert "nonsense" in model.note
+    assert "nonsense" in model.assumed[0]
     exact = read_config(write(tmp_path, {**json.loads(path.read_text()), "model_type": "llama"}))
-    assert model.params == exact.params
+    assert exact.params <= model.params < 1.1 * exact.params
 
 
 @pytest.mark.parametrize(

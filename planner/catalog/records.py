@@ -230,6 +230,8 @@ class Model:
     """The model's row, where this is a checkpoint of it under a name of its own."""
     original_format: str = ""
     """What the model was published in, where this checkpoint was quantized or converted from it."""
+    assumed: tuple[str, ...] = ()
+    """What an approximate description takes for granted, in sentences; empty where it is exact."""
     layout: str = ""
     """How the formats of a checkpoint's tensors are known: `read`, or `named` where only its name says them."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def _model(model: Model) -> dict[str, Any]:
         }
     names = ("max_context", "licence", "model_type", "verified", "published_params", "native_leaves", "native_partly",
              "native_classes", "of", "original_format", "layout", "breakdown", "stored_bytes", "stored", "aliases",
-             "note", "source")  # fmt: skip
+             "note", "assumed", "source")  # fmt: skip
     shown |= {name: getattr(model, name) for name in names}
     shown["architecture"] = asdict(arch) if arch else None
     return shown
@@ -89,7 +89,9 @@ def _file(path: Path, approximate: bool) -> Model:
             return read_checkpoint(path, approximate)
         return read_config(config, approximate)
     except ConfigError as problem:
-        raise _refuse(problem.diagnostic()) from None
+        found = problem.diagnostic()
+        way = "; --approximate accepts an approximate description, and says what it assumes"
+        raise _refuse(replace(found, message=found.message + way) if problem.approximable else found) from None
 
 
 def _record(catalog: Catalog, text: str, approximate: bool) -> Any:

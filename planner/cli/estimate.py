@@ -39,6 +39,7 @@ def estimate(
     weights: str | None = typer.Option(None, help="The weights' format, of a model or a count."),
     kv_cache: str | None = typer.Option(None, "--kv-cache", help="The KV cache's format, of a model."),
     engine: str | None = typer.Option(None, help="The serving engine, of a model: vllm unless said."),
+    approximate: bool = typer.Option(False, "--approximate", help="Accept a model's file not described exactly."),
     training: bool = typer.Option(False, "--training", help="Train it, with a count."),
     optimizer: str | None = typer.Option(None, help="The optimizer, with a count and --training: adamw unless said."),
     time_limit: str = typer.Option("30s", help="The longest that it may take."),
@@ -51,7 +52,7 @@ def estimate(
     limit = seconds(time_limit)
     params = None if exists(what) else parameters(counted(what) or what)
     of_model = {"gpu": gpu, "gpus": gpus, "context": context, "concurrency": concurrency, "kv-cache": kv_cache,
-                "engine": engine}  # fmt: skip
+                "engine": engine, "approximate": approximate or None}  # fmt: skip
     of_count = {"training": training or None, "optimizer": optimizer}
     if params is not None:
         if optimizer is not None and not training:
@@ -61,7 +62,8 @@ def estimate(
         return
     if is_model(what):
         _idle(of_count, f"is for a count of parameters; `{what}` is a model")
-        _model(Words(what, context, concurrency, gpu, gpus, weights, kv_cache, engine), limit, format)
+        words = Words(what, context, concurrency, gpu, gpus, weights, kv_cache, engine, approximate)
+        _model(words, limit, format)
         return
     _idle({**of_model, "weights": weights}, f"is for a model or a count of parameters; `{what}` is a plan")
     _idle(of_count, f"is for a count of parameters; `{what}` is a plan and says its own")

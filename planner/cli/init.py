@@ -60,6 +60,7 @@ def init(
     weights: options.Weights = None,
     kv_cache: options.KvCache = None,
     engine: options.Engine = None,
+    approximate: options.Approximate = False,
     training: bool = typer.Option(False, "--training", help="A fine-tune instead of an endpoint."),
 ) -> None:
     """Write a commented first plan; a file that is there stays as it is."""
@@ -69,10 +70,12 @@ def init(
     if model is not None:
         if training:
             raise typer.BadParameter("it writes an endpoint; leave out --training", param_hint="--model")
-        text = _of_model(Words(model, **said), path)
+        text = _of_model(Words(model, **said, approximate=approximate), path)
     elif any(said.values()):
         stray = next(option(name) for name, value in said.items() if value is not None)
         raise typer.BadParameter("it goes with --model", param_hint=stray)
+    elif approximate:
+        raise typer.BadParameter("it goes with --model", param_hint="--approximate")
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

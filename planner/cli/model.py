@@ -14,15 +14,13 @@ import typer
 from planner.cli.plan import Loaded, exists, load_plan, report, shipped_catalog
 from planner.cli.screen import tell
 from planner.language import compose
-from planner.language.compose import Words
+from planner.language.compose import PLACE, Words
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
 
 FILES = (".safetensors", ".gguf", ".index.json")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gib|gb|g)", re.IGNORECASE)
-PLACE = "the command line"
-"""What the plan is called whose text the options make."""
 
 
 def is_model(what: str) -> bool:
@@ -63,10 +61,12 @@ def composed(words: Words, *, name: str, objective: bool = True, seen_from: Path
 
 def _composed(words: Words, *, name: str, objective: bool, seen_from: Path) -> str:
     if not (exists(words.model) and is_model(words.model)):
+        if words.approximate:
+            raise typer.BadParameter("it goes with a model's file; the catalog is exact", param_hint="--approximate")
         longest = _known(words.model, shipped_catalog()[0])
         return _text(words, name, longest, objective)
     call, path = _file(words.model)
-    declaration, words = compose.declared(call, path), replace(words, model="it")
+    declaration, words = compose.declared(call, path, words.approximate), replace(words, model="it")
     text = _text(words, name, None, objective, declaration)
     if words.context is None:  # the default is no longer than what the model is made for
         problem = load_plan(PLACE, text=text).problem
@@ -74,7 +74,8 @@ def _composed(words: Words, *, name: str, objective: bool, seen_from: Path) -> s
         text = _text(words, name, longest or None, objective, declaration)
     if seen_from == Path() or Path(path).is_absolute():
         return text
-    return text.replace(declaration, compose.declared(call, Path(os.path.relpath(path, seen_from)).as_posix()))
+    relative = Path(os.path.relpath(path, seen_from)).as_posix()
+    return text.replace(declaration, compose.declared(call, relative, words.approximate))
 
 
 def _text(words: Words, name: str, longest: int | None, objective: bool, declaration: str = "") -> str:

@@ -30,6 +30,7 @@ def solve(
     weights: options.Weights = None,
     kv_cache: options.KvCache = None,
     engine: options.Engine = None,
+    approximate: options.Approximate = False,
     check: bool = typer.Option(False, "--check", help="Only compare the answer with the lock."),
     no_lock: bool = typer.Option(False, "--no-lock", help="Write no lock."),
     accept_feasible: bool = typer.Option(False, "--accept-feasible", help="Lock an answer without a full proof."),
@@ -53,8 +54,12 @@ def solve(
     if model is not None:
         if plans or check:
             raise typer.BadParameter("it stands instead of a plan and its lock", param_hint="--model")
-        raise typer.Exit(_of_model(Words(model, **said), wanted))
+        raise typer.Exit(_of_model(Words(model, **said, approximate=approximate), wanted))
     stray = next(iter(option(name) for name, value in said.items() if value is not None), None)
+    if stray is None and approximate:
+        raise typer.BadParameter(
+            'it goes with --model; a plan says config("…", approximate)', param_hint="--approximate"
+        )
     if stray is not None:
         raise typer.BadParameter("it goes with --model; a plan says its own, and --set changes it", param_hint=stray)
     if not plans:
@@ -120,7 +125,8 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
 
 def _of_model(words: Words, wanted: Wanted) -> int:
     """Solve the plan that the words of the command line mean, and show both; nothing is written."""
-    from planner.cli.model import PLACE, composed
+    from planner.cli.model import composed
+    from planner.language.compose import PLACE
 
     text = composed(words, name="chat")
     if wanted.format == "table":

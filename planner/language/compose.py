@@ -11,6 +11,8 @@ CONCURRENCY = 1
 """The tokens and sequences that a model is asked about where the command line says neither: one conversation of 8Ki."""
 SIZES = (1, 2, 4, 8)
 """GPUs of one host that a model is tried on where the command line does not say how many: what clouds rent."""
+PLACE = "the command line"
+"""What the plan is called whose text the options make."""
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kKM]|Ki|Mi)?(?: ?tokens)?")
 
@@ -27,6 +29,7 @@ class Words:
     weights: str | None = None
     kv_cache: str | None = None
     engine: str | None = None
+    approximate: bool = False
 
 
 def plan(words: Words, *, name: str = "chat", longest: int | None = None, objective: bool = True) -> str:
@@ -52,9 +55,9 @@ def plan(words: Words, *, name: str = "chat", longest: int | None = None, object
     return f"edition 2026\n\ninference {name} {{\n{body}\n}}\n" + ("\nminimize cost\n" if objective else "")
 
 
-def declared(call: str, path: str) -> str:
+def declared(call: str, path: str, approximate: bool = False) -> str:
     """Return the statement that declares the model `it` by a file: `model it = config("…")`."""
-    return f"model it = {call}({quoted(path)})\n"
+    return f"model it = {call}({quoted(path)}{', approximate' if approximate else ''})\n"
 
 
 def quoted(text: str) -> str:

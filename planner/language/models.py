@@ -237,14 +237,9 @@ def read(name: str, value: tree.Expression, scope: Scope) -> Model | None:
         )
         return None
     path, *rest = value.arguments or (None,)
-    guess = (
-        value.function == "config"
-        and len(rest) == 1
-        and isinstance(rest[0], tree.Name)
-        and rest[0].text == "approximate"
-    )
+    guess = len(rest) == 1 and isinstance(rest[0], tree.Name) and rest[0].text == "approximate"
     if not isinstance(path, tree.String) or (rest and not guess):
-        way = 'config("path"), or config("path", approximate)' if value.function == "config" else 'checkpoint("path")'
+        way = f'{value.function}("path"), or {value.function}("path", approximate)'
         scope.error("E0402", f"`{value.function}` takes one path", value.span, help=way)
         return None
     from planner.language.files import read_model

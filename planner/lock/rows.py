@@ -95,7 +95,9 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
             gpu = problem.gpus[key]
             return {"memory": gpu.memory, "bandwidth": gpu.bandwidth, "power": gpu.power_w, "vendor": gpu.vendor}
         case "models":
-            return {"params": workload.model.params, "native_format": workload.model.native_format}
+            model = workload.model
+            own_model = {"params": model.params, "native_format": model.native_format}
+            return own_model | ({"approximate": "; ".join(model.assumed)} if model.assumed else {})
         case "formats":
             return {"bits": number(problem.formats[key].bits)}
         case "engines":

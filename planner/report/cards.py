@@ -50,6 +50,7 @@ class Holding:
     cards: tuple[Card, ...]
     unsuitable: int
     command: str
+    assumed: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -86,6 +87,7 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
         cards=cards,
         unsuitable=len(answer.hardware) - len(cards),
         command=_command(words, bool(cards)),
+        assumed=workload.model.assumed,
     )
 
 
@@ -98,6 +100,7 @@ def _command(words: Words, held: bool) -> str:
     if not held:
         said["weights"] = "int4" if said.get("weights") == "fp8" else "fp8"
     options = "".join(f" {option(name)} {quote(value)}" for name, value in said.items())
+    options += " --approximate" if words.approximate else ""
     return f"planner {'solve --model' if held else 'estimate'} {quote(words.model)}{options}"
 
 
@@ -139,6 +142,7 @@ def document(found: Holding) -> dict[str, Any]:
             "state_bytes": found.sizes.state,
             "bytes": found.sizes.sequences,
         },
+        "approximate": list(found.assumed),
         "cards": [
             {
                 "gpu": row.gpu,
@@ -190,6 +194,8 @@ HEAD = ("cards", "memory per GPU", "price", "as of", "rented from")
 
 def _lines(found: Holding, width: int, most: int) -> list[Line]:
     out: list[Line] = [((found.model, "bold"), (f"  {found.params / 1e9:_.2f}B parameters, {found.engine}", "dim"))]
+    for index, text in enumerate(found.assumed):
+        out += prose("" if index else "approximate", text, width, 14, "yellow", "yellow")
     out += prose("weights", f"{figures.size(found.sizes.weights)} in {found.sizes.weights_format}", width, 12)
     out += prose("KV cache", _cache(found), width, 12)
     if not found.cards:
@@ -218,6 +224,7 @@ def _markdown(found: Holding) -> list[str]:
     out += [
         f"- weights: {figures.size(found.sizes.weights)} in {found.sizes.weights_format}",
         f"- KV cache: {_cache(found)}",
+        *(f"- approximate: {markdown.text(text)}" for text in found.assumed),
         "",
     ]
     out += [f"Cards that hold it with {found.asked}:", ""]

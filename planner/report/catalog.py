@@ -105,7 +105,7 @@ def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     model, shown = cleaned(model), cleaned(shown)
     plain = ("id", "params", "active_params", "published_params", "published_note", "of", "native_format",
              "original_format", "layout", "native_leaves", "native_partly", "native_classes", "max_context",
-             "licence", "model_type", "verified", "stored_bytes", "aliases", "note", "source")  # fmt: skip
+             "licence", "model_type", "verified", "assumed", "stored_bytes", "aliases", "note", "source")  # fmt: skip
     told = {name: getattr(model, name) for name in plain}
     told["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
     told["native_partly"] = tuple(f"{kind} in {layers} layers" for kind, layers in model.native_partly.items())

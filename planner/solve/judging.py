@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from planner.catalog.records import Gpu, Offer
+from planner.catalog.records import Gpu, Model, Offer
 from planner.language.problem import Problem, Value
 from planner.solve.columns.steps import SCALES
 from planner.solve.rent.rental import Renting, renting
@@ -13,6 +13,11 @@ from planner.solve.rent.rental import Renting, renting
 
 class Unknown(LookupError):
     """A choice that names something the problem does not have."""
+
+
+def approximations(model: Model) -> tuple[str, ...]:
+    """Return what was taken for granted of a model whose description is approximate, as notes of an answer."""
+    return tuple(f"approximate: {text}" for text in model.assumed)
 
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:

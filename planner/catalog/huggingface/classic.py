@@ -192,7 +192,7 @@ def dbrx(config: Config) -> Architecture:
     attention = config.part("attn_config", {"kv_n_heads": 1}, required=False)
     kv = attention.some("kv_n_heads") if attention is not None else 1
     filled = {"ffn_hidden_size": 3584, "moe_num_experts": 4, "moe_top_k": 1}
-    ffn = config.part("ffn_config", filled, required=False) or Config(config.path, config.text, {}, filled)
+    ffn = config.part("ffn_config", filled, required=False) or config.at({}, filled)
     experts = ffn.some("moe_num_experts")
     mixture = moe(experts, within(ffn, "moe_top_k", ffn.some("moe_top_k"), experts), ffn.some("ffn_hidden_size"))
     layer: One = (gqa(heads, kv, config.divided("n_heads", hidden, heads)), mixture, 2, 0)
@@ -214,7 +214,7 @@ def _divisible(value: float, divisor: int) -> int:
 def _spread(config: Config, field: str, count: int) -> list[float]:
     value = config.value(field)
     if isinstance(value, list) and len(value) == 2:
-        low, high = (Config(config.path, config.text, {field: item}, {}).number(field) for item in value)
+        low, high = (config.at({field: item}, {}).number(field) for item in value)
         step = (high - low) / max(count - 1, 1)
         return [round(low + index * step, 2) for index in range(count)]
     if isinstance(value, list):
@@ -251,7 +251,7 @@ def nemotron_nas(config: Config) -> Architecture:
         raise config.refuse("block_configs", "is missing")
     layers: list[One] = []
     for block in blocks:
-        inner = Config(config.path, config.text, block if isinstance(block, dict) else {}, {}, config.approximate)
+        inner = config.at(block if isinstance(block, dict) else {}, {})
         attention, ffn = inner.part("attention", {}), inner.part("ffn", {})
         assert attention is not None and ffn is not None
         for part in (attention, ffn):

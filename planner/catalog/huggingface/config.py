@@ -19,10 +19,13 @@ MAX_WHOLE = 2**40
 class ConfigError(ValueError):
     """A config cannot be described exactly; `field` is the one that stands in the way."""
 
-    def __init__(self, path: Path, field: str, reason: str, span: Span | None = None) -> None:
-        """Take the file, the field (`""` for the file itself), the reason, and where the field stands."""
+    def __init__(
+        self, path: Path, field: str, reason: str, span: Span | None = None, approximable: bool = False
+    ) -> None:
+        """Take the file, the field (`""` for the file itself), the reason, where the field stands, and whether the
+        config is read where an approximate description is accepted."""
         super().__init__(f"{path.name}: `{field}` {reason}" if field else f"{path.name} {reason}")
-        self.path, self.field, self.reason = path, field, reason
+        self.path, self.field, self.reason, self.approximable = path, field, reason, approximable
         self.span = span or Span(str(path), 0, 0, 1, 1)
 
     def diagnostic(self) -> Diagnostic:
@@ -66,11 +69,23 @@ class Config:
         approximate: bool = False,
         inside: str = "",
     ) -> None:
-        """Take the file, its text, the object, defaults, and the name of the object inside the file."""
+        """Take the file, its text, the object, defaults, and the name of the object inside the file.
+
+        `assumed` is what was taken for granted where an approximate description is accepted, in sentences.
+        """
         self.path, self.text, self.data, self.defaults = path, text, data, defaults
         self.approximate, self.inside = approximate, inside
+        self.assumed: list[str] = []
 
-    def refuse(self, field: str, reason: str) -> ConfigError:
+    def at(self, data: Mapping[str, Any], defaults: Mapping[str, Any], inside: str | None = None) -> Config:
+        """Return other fields of the same file: what is assumed of them is assumed of the whole."""
+        other = Config(
+            self.path, self.text, data, defaults, self.approximate, self.inside if inside is None else inside
+        )
+        other.assumed = self.assumed
+        return other
+
+    def refuse(self, field: str, reason: str, approximable: bool = False) -> ConfigError:
         """Return the error about a field, with its place."""
         start = 0
         if self.inside:
@@ -81,12 +96,18 @@ class Config:
         line = self.text.count("\n", 0, offset) + 1
         column = offset - self.text.rfind("\n", 0, offset)
         name = f"{self.inside}.{field}" if self.inside and field else field or self.inside
-        return ConfigError(self.path, name, reason, Span(str(self.path), offset, offset, line, column))
+        span = Span(str(self.path), offset, offset, line, column)
+        return ConfigError(self.path, name, reason, span, approximable)
 
-    def doubt(self, field: str, reason: str) -> None:
-        """Refuse a field whose effect is not described, unless an approximate description is accepted."""
+    def doubt(self, field: str, reason: str, taken: str = "it is not counted, and nothing bounds it") -> None:
+        """Refuse a field whose effect is not described, unless an approximate description is accepted: then `taken` is
+        said of it."""
         if not self.approximate:
-            raise self.refuse(field, reason)
+            raise self.refuse(field, reason, approximable=True)
+        name = f"{self.inside}.{field}" if self.inside and field else field
+        said = f"`{name}` {reason}: {taken}"
+        if said not in self.assumed:
+            self.assumed.append(said)
 
     def part(self, field: str, defaults: Mapping[str, Any], required: bool = True) -> Config | None:
         """Return an object inside this one, or None where it is absent and not required."""
@@ -96,7 +117,7 @@ class Config:
         if not isinstance(value, Mapping):
             raise self.refuse(field, "must be an object" if value is not None else "is missing")
         inside = f"{self.inside}.{field}" if self.inside else field
-        return Config(self.path, self.text, value, defaults, self.approximate, inside)
+        return self.at(value, defaults, inside)
 
     def has(self, *fields: str) -> bool:
         """Return whether the file itself states one of these, other than as null."""

@@ -311,7 +311,7 @@ def _of_layer(config: Config, field: str, index: int, count: int) -> int:
         assert items is not None
         if len(items) < count:
             raise config.refuse(field, f"has {len(items)} items, and the model {count} layers")
-        return Config(config.path, config.text, {field: items[index]}, {}).some(field)
+        return config.at({field: items[index]}, {}).some(field)
     return config.some(field)
 
 

@@ -201,7 +201,7 @@ def gemma3n(config: Config) -> Architecture:
     window, kv, size = config.some("sliding_window"), kv_heads(config, heads), config.some("head_dim")
     layers: list[One] = []
     for index, own in enumerate(_windowed(config, count, 5)):
-        inter = Config(config.path, config.text, {"intermediate_size": widths[index]}, {}) if widths else config
+        inter = config.at({"intermediate_size": widths[index]}, {}) if widths else config
         mixer = gqa(
             heads, kv, size, qk_norm="head", window=window if own else None, kv_shared=index >= first_shared > 0,
             qkv_bias=bias, o_bias=bias,

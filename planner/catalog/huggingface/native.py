@@ -86,9 +86,10 @@ def _beside(config: Config) -> Config | None:
             continue
         data, text = read_json(path)
         part = Config(path, text, {"quant_method": method, **data}, {}, config.approximate)
+        part.assumed = config.assumed
         inner = part.part("quantization", {}, required=False)
         merged = {**part.data, **(inner.data if inner is not None else {})}
-        return Config(path, text, merged, {}, config.approximate)
+        return part.at(merged, {})
     return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalog.huggingface import classic, diffusion, experts, mixed, recurrent, sparse
+from planner.catalog.huggingface.approximate import assume, only_a_decoder
 from planner.catalog.huggingface.config import Config, ConfigError, read_json
 from planner.catalog.huggingface.dense import DENSE, defaults, describe
 from planner.catalog.huggingface.diffusion import CLASSES, DIFFUSION
@@ -142,8 +143,8 @@ def read_config(path: Path, approximate: bool = False) -> Model:
     """Return the model a Hugging Face `config.json` (or the folder that has one) describes.
 
     Defaults are filled as transformers fills them. Raises ConfigError, which names the field, where the config cannot
-    be described exactly; with `approximate` an unknown `model_type` is read as a Llama of its widths, and parts that
-    are not described are left out, which the model's `verified` and `note` say.
+    be described exactly; with `approximate` an unknown `model_type` is read as the largest dense decoder of its sizes,
+    and parts that are not described are left out, which the model's `verified` and `assumed` say.
     """
     data, text = read_json(path)
     whole = Config(path, text, data, {}, approximate)
@@ -155,28 +156,35 @@ def read_config(path: Path, approximate: bool = False) -> Model:
         kind = CLASSES[data["_class_name"]]
     if not isinstance(kind, str):
         raise whole.refuse("model_type", "is missing" if kind is None else "must be a text")
-    note = ""
     if kind in _PARTS:
         filled, counts = _PARTS[kind]
-        return _encoder(kind, counts, Config(path, text, data, filled, approximate))
+        return _encoder(kind, counts, whole.at(data, filled))
     if kind in WRAPPERS:
         architecture, decoder = _wrapped(kind, whole)
     elif kind in DECODERS:
-        decoder = Config(path, text, data, DECODERS[kind][0], approximate)
+        decoder = whole.at(data, DECODERS[kind][0])
         architecture = _decoder(kind, decoder)
     elif approximate:
-        for field in _ALIEN:
-            if data.get(field) and data[field] != 1:
-                raise whole.refuse(field, f"is not part of a dense model: a `{kind[:60]}` cannot be read as a Llama")
-        note = f"`{kind}` is read as a Llama of its widths"
-        decoder = Config(path, text, data, {"num_key_value_heads": None}, approximate)
-        architecture = describe(decoder, replace(DENSE["llama"], defaults={}))
+        architecture, decoder = _assumed(kind, whole)
     else:
-        raise whole.refuse("model_type", f"is `{kind[:60]}`, which is not known; `approximate = true` accepts a guess")
-    return _model(kind, whole, decoder, architecture, note)
+        raise whole.refuse("model_type", f"is `{kind[:60]}`, which is not known", approximable=True)
+    return _model(kind, whole, decoder, architecture)
 
 
-def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture, note: str) -> Model:
+def _assumed(kind: str, whole: Config) -> tuple[Architecture, Config]:
+    """Return the decoder of a `model_type` that is not known: the one its `text_config` names, or a dense one."""
+    only_a_decoder(kind, whole)
+    inner = whole.data.get("text_config")
+    named = inner.get("model_type") if isinstance(inner, Mapping) else None
+    if not isinstance(named, str) or named not in DECODERS:
+        return assume(kind, whole)
+    decoder = whole.part("text_config", DECODERS[named][0])
+    assert decoder is not None
+    whole.assumed.append(f"no row describes `{kind[:60]}`: the `{named}` of its `text_config` is counted, and no more")
+    return _decoder(named, decoder), decoder
+
+
+def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture) -> Model:
     plain, doubt = sixteen(whole)
     if not plain and decoder is not whole:
         plain, doubt = sixteen(decoder)
@@ -204,10 +212,11 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         licence="unknown",
         model_type=kind,
         architecture=architecture,
-        verified="approximate" if whole.approximate else "config",
+        verified="approximate" if whole.assumed else "config",
         source=f"the config {whole.path}",
         breakdown=counts,
-        note="; ".join(text for text in (note, "" if native.format else doubt, mtp) if text),
+        note="; ".join(text for text in ("" if native.format else doubt, mtp) if text),
+        assumed=tuple(whole.assumed),
         native_leaves=tuple(kind for kind in sorted({*native.leaves, *whole_classes}) if kind in own),
         native_partly={name: layers for name, layers in native.partly if name in own and layers < held[name]},
         native_classes={kind: form for kind, form in native.classes if kind in own},
@@ -244,7 +253,7 @@ def _wrapped(kind: str, whole: Config) -> tuple[Architecture, Config]:
         raise whole.refuse("text_config", f"is a `{text_kind[:60]}`, which is not known")
     filled = DECODERS[text_kind][0]
     if inner is None and whole.has("hidden_size"):  # Qwen-VL configs before transformers 4.52 are flat
-        config = Config(whole.path, whole.text, whole.data, filled, whole.approximate)
+        config = whole.at(whole.data, filled)
     else:
         part = whole.part("text_config", filled)
         assert part is not None
@@ -284,13 +293,13 @@ def _beside(kind: str, whole: Config, hidden: int) -> tuple[int, Vision | None]:
     if vision is None:
         if kind == "gemma4" or _text_only(whole):  # Gemma 4 without a tower is the library's own default
             return 0, None
-        whole.doubt("vision_config", f"is missing, and a `{kind}` has a vision tower; `approximate = true` accepts the "
-                    "library's default one, a decoder alone is a `text_config` of its own")  # fmt: skip
+        whole.doubt("vision_config", f"is missing, and a `{kind}` has a vision tower",
+                    "the library's default tower is counted")  # fmt: skip
         absent = {**VISION[kind], "patch_size": 14} if kind == "mistral3" else VISION[kind]
-        vision = Config(whole.path, whole.text, {}, absent, whole.approximate, "vision_config")
+        vision = whole.at({}, absent, "vision_config")
     stated = str(vision.value("model_type") or "")
     if kind == "llava" and stated == "pixtral":
-        vision = Config(whole.path, whole.text, vision.data, VISION["mistral3"], whole.approximate, "vision_config")
+        vision = whole.at(vision.data, VISION["mistral3"], "vision_config")
         return pixtral_tower(vision) + llava_projector(whole, vision, hidden), encoder(kind, whole, vision)
     if kind == "llava" and stated not in ("", "clip_vision_model"):
         vision.doubt("model_type", f"is `{stated[:60]}`; CLIP and Pixtral towers are described")
@@ -310,7 +319,8 @@ def _encoder(kind: str, count: Callable[[Config], dict[str, int]], config: Confi
         licence="unknown",
         model_type=kind,
         architecture=None,
-        verified="approximate" if config.approximate else "config",
+        verified="approximate" if config.assumed else "config",
+        assumed=tuple(config.assumed),
         source=f"the config {config.path}",
         breakdown=counts,
         note="; ".join(text for text in ("no decoder: only its parameters are described", doubt) if text),

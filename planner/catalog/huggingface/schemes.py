@@ -61,7 +61,7 @@ def autoround(part: Config, arch: Architecture, default: str, integers: Callable
 def _changed(part: Config, own: Config | None, integers: Callable[[Config], str]) -> str:
     """Return the format of a rule, which has the values of the whole where it states none."""
     assert own is not None
-    return integers(Config(part.path, part.text, {**part.data, **own.data}, {}, part.approximate, own.inside))
+    return integers(part.at({**part.data, **own.data}, {}, own.inside))
 
 
 def quark(part: Config, arch: Architecture, integers: Callable[[Config], str]) -> Native:
@@ -93,7 +93,7 @@ def _quark_weight(rule: Config | None, integers: Callable[[Config], str]) -> str
         return "nvfp4"
     if dtype in ("int4", "uint4"):
         data = {"bits": 4, "group_size": group, "sym": dtype == "int4"}
-        return integers(Config(weight.path, weight.text, data, {}, weight.approximate, weight.inside))
+        return integers(weight.at(data, {}))
     raise weight.refuse("dtype", f"is `{dtype[:40]}` in groups of {str(group)[:10]}, which is not known")
 
 
@@ -108,7 +108,7 @@ def torchao(part: Config, arch: Architecture) -> Native:
         said = {"default": {"_type": said, "_data": part.data.get("quant_type_kwargs") or {}}}
     if not isinstance(said, Mapping) or part.data.get("include_input_output_embeddings"):
         raise part.refuse("quant_type", "is not one of torchao's configurations for the linear layers")
-    inner = Config(part.path, part.text, said, {}, part.approximate, f"{part.inside}.quant_type")
+    inner = part.at(said, {}, f"{part.inside}.quant_type")
     if set(said) == {"default"}:
         return Native(_torchao(inner, said["default"]))
     by_name = said

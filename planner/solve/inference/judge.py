@@ -19,7 +19,7 @@ from planner.solve.inference.defaults import of_service
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
-from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.judging import approximations, count, hardware, headroom, placed
 from planner.solve.parallelism import SPLIT, Split, divides
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
@@ -104,7 +104,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         None,
         outcomes,
         tuple(broken + more),
-        (*thumb, *hosts_note(rented, split.nodes), *_busy_note(outcomes)),
+        (*approximations(this.model), *thumb, *hosts_note(rented, split.nodes), *_busy_note(outcomes)),
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,

@@ -12,7 +12,7 @@ from planner.physics import training_time
 from planner.solve.candidate import Broken, Candidate, Outcome, aimed
 from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import given_of, values
-from planner.solve.judging import count, hardware, headroom, placed
+from planner.solve.judging import approximations, count, hardware, headroom, placed
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import TIMES, hosts_note
@@ -107,7 +107,7 @@ def judge(
         memory.peak_moment,
         outcomes,
         tuple(broken + more),
-        (*memory.approximate, *hosts_note(rented, -(-layout.gpus // rented.per_host))),
+        (*approximations(run.model), *memory.approximate, *hosts_note(rented, -(-layout.gpus // rented.per_host))),
         memory.moments,
         unsaid,
         rented.slots > 0,
