@@ -17,7 +17,7 @@ import accuracy_starts
 
 from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
-from planner.catalog.records import Gpu, Model
+from planner.catalog.records import Architecture, Gpu, Model
 from planner.physics import inference
 from planner.physics.inference.weights import EXACT, weights_per_gpu
 
@@ -71,6 +71,11 @@ class Truth:
         name = row["model"]
         return self.catalog.models[name] if name in self.catalog.models else self.own[name]
 
+    def _known(self, row: Row) -> Architecture | None:
+        """The architecture of a row that names a known model."""
+        known = row.get("model") in self.catalog.models or row.get("model") in self.own
+        return self.model(row).architecture if known else None
+
     def gpu(self, row: Row) -> Gpu | None:
         """The row's GPU; where it is not named, one with as much memory as the log prints."""
         if row.get("gpu"):
@@ -88,6 +93,7 @@ class Truth:
         share = stated.get("utilization")
         gpu = self.gpu(row)
         engine = self.catalog.engines["llama_cpp" if row["engine"] == "checkpoint" else row["engine"]]
+        arch = self._known(row)
         return inference.profile(
             engine,
             row.get("release"),
@@ -98,6 +104,8 @@ class Truth:
             context=stated.get("context") or 0,
             light_sampler=stated.get("light_sampler", False),
             images=stated.get("images", True),
+            mixers=inference.traits(arch),
+            family=arch.family if arch is not None else "",
             narrow_cache=row["kv_cache"] is not None and self.catalog.formats[row["kv_cache"]].bits < 16,
         )
 
@@ -373,6 +381,10 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     }
     captured = [row for row in accuracy_graphs.captures(truth.catalog) if row.fitted]
     graphs = {at: accuracy_graphs.quantile(captured, at) for at in CONFIDENCES}
+    over = accuracy_graphs.over(accuracy_graphs.captures(truth.catalog))
+    estimate = {at: accuracy_graphs.quantile(over, at) for at in CONFIDENCES}
+    shared = accuracy_graphs.estimates(truth.catalog)
+    unified = {at: accuracy_graphs.quantile(shared, at) for at in CONFIDENCES}
     stated = [row for row in accuracy_pages.reports(truth.catalog) if row.fitted]
     pages = {at: accuracy_pages.quantile(stated, at) for at in CONFIDENCES}
     started = [row for row in accuracy_starts.starts(truth.catalog) if row.fitted]
@@ -386,7 +398,7 @@ def margins(truth: Truth) -> dict[str, dict[str, dict[int, int]]]:
     pools, buffers_ahead = kept(pool_rows(truth)), kept(buffers_rows(truth))
     ahead = table(peaks + buffers_ahead)
     own = {
-        "vllm": {**served, "graphs": graphs, "pages": pages},
+        "vllm": {**served, "graphs": graphs, "estimate": estimate, "pages": pages, "unified": unified},
         "llama_cpp": host,
         "sglang": {
             **served,

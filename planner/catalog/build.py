@@ -319,6 +319,13 @@ def _release(row: Row) -> Release:
         prefill_graphs_latent=int(row.get("prefill_graphs_latent") or 0),
         prefill_graphs_never=_texts(row, "prefill_graphs_never"),
         graph_batches=tuple((int(below), int(few), int(many)) for below, few, many in row.get("graph_batches") or ()),
+        second_runner=row.get("second_runner") or "",
+        second_runner_families=_texts(row, "second_runner_families"),
+        second_sampler_bytes_per_logit=_fraction(row, "second_sampler_bytes_per_logit", "0"),
+        warm_up_bytes_per_logit=_fraction(row, "warm_up_bytes_per_logit", "4"),
+        compiles=bool(row.get("compiles", False)),
+        communicator_switched_bytes=_maybe(row, "communicator_switched_bytes") or 0,
+        unified_bytes=_maybe(row, "unified_bytes") or 0,
     )
 
 

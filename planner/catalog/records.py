@@ -263,14 +263,20 @@ class Release:
     are sequences where `graphs_by_sequences`, once for each of `graph_modes` (full ones only up to the sequences).
     `graphs_in_budget` says that their estimate comes off the KV cache.
 
-    Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160 GiB
-    on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability), and for
-    models with one of `falls_back_mixers`, it behaves as the release of the second. Ranks that communicate make
-    `communicator_bytes` beside the context. llama.cpp keeps attention's scores on GPUs of the vendors `scores_kept_on`,
-    and computes logits for each token of a batch or `outputs_by_sequence`. SGLang keeps `prefill_graphs` (GPUs below so
-    many GiB, MiB) beside the reserve, one figure for latent attention, none for mixers of `prefill_graphs_never`; its
-    decode graphs go up to `graph_batches` (GPUs below so many GiB, sequences, and from four ranks on). Fused experts
-    take `expert_tokens` at a time, all of them where it is zero.
+    Large GPUs are those whose id has one of `large_gpus`, or else all of 70 GiB but for `large_excludes`; from 160
+    GiB on the batch is `max_batched_tokens_huge`. On GPUs below the first of `falls_back` (a compute capability),
+    and for models with one of `falls_back_mixers`, it behaves as the release of the second. Ranks that communicate
+    make `communicator_bytes` beside the context, or `communicator_switched_bytes` where a switch joins them.
+    llama.cpp keeps attention's scores on GPUs of the vendors `scores_kept_on`, and computes logits for each token
+    of a batch or `outputs_by_sequence`. SGLang keeps `prefill_graphs` (GPUs below so many GiB, MiB) beside the
+    reserve, one figure for latent attention, none for mixers of `prefill_graphs_never`; its decode graphs go up to
+    `graph_batches` (GPUs below so many GiB, sequences, and from four ranks on). Fused experts take `expert_tokens`
+    at a time, all of them where it is zero.
+
+    vLLM's `second_runner` is for `dense` models and those of its `second_runner_families`, which it gives no room for
+    graphs in the budget, or for `all`: its profile takes `second_sampler_bytes_per_logit`, its warm-up
+    `warm_up_bytes_per_logit`. One that `compiles` does so in the profiling run of a first start.
+    Of memory shared with the host `unified_bytes` more are gone (the page cache, which the free memory moves with).
     """
 
     since: tuple[int, ...]
@@ -323,6 +329,13 @@ class Release:
     prefill_graphs_latent: int = 0
     prefill_graphs_never: tuple[str, ...] = ()
     graph_batches: tuple[tuple[int, int, int], ...] = ()
+    second_runner: str = ""
+    second_runner_families: tuple[str, ...] = ()
+    second_sampler_bytes_per_logit: Fraction = Fraction(0)
+    warm_up_bytes_per_logit: Fraction = Fraction(4)
+    compiles: bool = False
+    unified_bytes: int = 0
+    communicator_switched_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,12 @@ from planner.physics.inference.engine import (
     graphs,
     in_budget,
     kv_budget,
-    logits,
     margin,
     margin_ppm,
     non_torch,
     outside,
     overhead,
+    own_share,
     peak,
     runs_on,
     static_free,
@@ -77,6 +77,14 @@ from planner.physics.inference.memory import (
 )
 from planner.physics.inference.paging import pages
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
+from planner.physics.inference.sampling import (
+    RECURRENT,
+    first_start,
+    logits,
+    sampler_states,
+    traits,
+    warm_up,
+)
 from planner.physics.inference.support import (
     lacks,
     met_by_cache,
@@ -101,6 +109,7 @@ from planner.physics.inference.weights import (
 
 __all__ = [
     "GRAPH_START",
+    "RECURRENT",
     "Beside",
     "LayerCache",
     "Memory",
@@ -117,6 +126,7 @@ __all__ = [
     "captured_graphs",
     "class_bits",
     "exchange",
+    "first_start",
     "fixed",
     "format_bits",
     "fullest_stage",
@@ -146,6 +156,7 @@ __all__ = [
     "outside",
     "outside_weights",
     "overhead",
+    "own_share",
     "pages",
     "parts",
     "peak",
@@ -156,14 +167,17 @@ __all__ = [
     "release",
     "rope_cache",
     "runs_on",
+    "sampler_states",
     "sequences",
     "sparse",
     "state_bytes",
     "static_free",
     "towers",
+    "traits",
     "usable",
     "utilization",
     "version_of",
+    "warm_up",
     "weights_beside",
     "weights_per_gpu",
     "window_bytes_per_token",

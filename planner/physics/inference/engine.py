@@ -18,6 +18,7 @@ from planner.physics.architecture import kind
 from planner.physics.confidence import interpolated
 from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
+from planner.physics.inference.sampling import first_start, logits, sampler_states, warm_up
 from planner.physics.inference.vision import images, pass_tokens
 
 DEEPEP: Final = 2**30
@@ -29,6 +30,9 @@ COMPRESSED_LIVES: Final = Fraction(21, 10)
 
 CHUNK: Final = 64
 """Tokens of a chunk of a gated delta net."""
+
+GRAPH_START: Final = 2**29
+"""What one captured size alone can take: 0.64 GiB in a log (eng-0087 of tests/truth/graphs.jsonl)."""
 
 MILLION: Final = 1_000_000
 PARTS: Final = ("weights", "kv_cache", "activations", "logits", "overhead")
@@ -106,15 +110,6 @@ def _scan_bytes(mixer: Mapping[str, Any], tp: int) -> int:
     return -(-(2 * (moving + states) + 8 * heads * CHUNK) // tp)
 
 
-def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fraction(77, 2)) -> int:
-    """Peak of the sampler: so many bytes for each logit of each sequence.
-
-    Sorting for top-p keeps the 16-bit and fp32 logits, the sorted copy with 8-byte indices and the buffers of the
-    sort: 38.5 bytes in 19 vLLM logs.
-    """
-    return ceil(sampler_bytes * max_sequences * arch.vocab)
-
-
 def peak(
     arch: Architecture,
     profile: Profile,
@@ -125,12 +120,14 @@ def peak(
     stages: int = 1,
     context: int = 0,
     sequences: int = 1,
+    first: bool = True,
 ) -> tuple[int, int]:
     """(activations, logits) at the engine's peak: the largest of its moments, what is not there then is zero.
 
-    Images add a moment of their own, the encoder at work, and its outputs beside the forward pass and the sampler.
-    `ranks` split attention by sequences. The `context` of all `sequences`, and how many GPUs take the layers in turn
-    (`stages`), matter to llama.cpp.
+    What a sampler keeps for good is there at all of them, and on a `first` start the compiler. Images add a moment
+    of their own, the encoder at work, and its outputs beside the forward pass and the sampler. `ranks` split
+    attention by sequences. The `context` of all `sequences`, and how many GPUs take the layers in turn (`stages`),
+    matter to llama.cpp.
     """
     encoding, kept = images(arch, profile, tp)
     if profile.engine == "llama_cpp":
@@ -145,13 +142,14 @@ def peak(
         tokens = max(tokens, profile.whole_prompt)
     forward = activations(arch, tokens, tp, ep, ranks, profile.expert_tokens)
     if profile.budget == "utilization":
-        forward = max(forward, compressed(arch, tokens, tp, ep))
+        forward = max(forward, compressed(arch, tokens, tp, ep), first_start(arch, profile, tokens, tp) if first else 0)
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler
+    states = sampler_states(arch, profile)
     if max(encoding, kept + forward) >= kept + sampler:
-        return max(encoding, kept + forward), 0
-    return kept, sampler
+        return max(encoding, kept + forward), states
+    return kept, states + sampler
 
 
 def non_torch(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
@@ -162,6 +160,17 @@ def non_torch(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> in
 def fixed(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1) -> int:
     """What is taken before the engine sizes anything: its context, the kernels' local memory, communication."""
     return profile.context + non_torch(profile, gpu, tp, pp)
+
+
+def own_share(profile: Profile, gpu: Gpu, tp: int, pp: int, graphs: int) -> int:
+    """The share of the overhead that has a margin of its own on one rank of `tp` × `pp`, with graphs of this size.
+
+    vLLM measures its estimate of graphs by the free memory, which on one memory for GPU and host the page cache moves:
+    0.1 to 3.3 times what is expected in 21 logs of GB10 (tests/truth/graphs_unified.jsonl).
+    """
+    if profile.budget != "utilization":
+        return fixed(profile, gpu, tp, pp)
+    return graphs + GRAPH_START if gpu.unified and graphs and profile.graphs_in_budget else 0
 
 
 def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
@@ -192,13 +201,17 @@ def graphs(arch: Architecture, profile: Profile, tp: int = 1, pp: int = 1) -> in
     return profile.graphs + rate * layers * profile.graph_sizes
 
 
-GRAPH_START: Final = 2**29
-"""What one captured size alone can take: 0.64 GiB in a log (eng-0087 of tests/truth/graphs.jsonl)."""
-
-
 def graph_spread(profile: Profile, size: int, confidence: Fraction) -> int:
-    """Bytes by which CUDA graphs expected to take `size` exceed it in at most 1 - `confidence` of the logs."""
-    return ceil(Fraction(margin_ppm(profile, "graphs", confidence) * (size + GRAPH_START), MILLION)) if size else 0
+    """Bytes by which CUDA graphs expected to take `size` exceed it in at most 1 - `confidence` of the logs.
+
+    Where the engine's own estimate comes off its cache, by which they exceed that: it is made on the same host. The
+    second model runner measures what is piecewise in full there and extrapolates the rest.
+    """
+    if not size:
+        return 0
+    part = "estimate" if profile.graphs_in_budget else "graphs"
+    uncertain = (size + GRAPH_START) * profile.graph_extrapolated
+    return ceil(margin_ppm(profile, part, confidence) * uncertain / MILLION)
 
 
 def outside(
@@ -208,16 +221,16 @@ def outside(
     *,
     graphs: int,
     spread: int = 0,
-    activations: int = 0,
-    logits: int = 0,
+    peaks: tuple[int, int] = (0, 0),
+    arch: Architecture | None = None,
     sequences: int = 1,
 ) -> tuple[int, int]:
     """(bytes needed, bytes left) beside what a utilization is a share of: whether the engine starts, and serves.
 
     vLLM makes its context before it takes its first look at the memory, fills all of its budget with KV cache, and
-    captures its graphs then; since 0.20 their estimate comes off the cache. What is left is the share that the
-    utilization leaves, and what the profiling run had taken but is not taken while `sequences` are served: sampling
-    for the most sequences rather than for these; the sampler's warm-up takes four bytes a logit of it.
+    captures its graphs then; since 0.20 their estimate comes off the cache, but not in the second model runner before
+    0.29. What is left is the share that the utilization leaves, with what the profiling run had taken (`peaks`, of a
+    later start) in place of what is taken while `sequences` are served, and while the sampler of all is warmed up.
     """
     if profile.budget != "utilization":
         return 0, 0
@@ -227,11 +240,13 @@ def outside(
         + spread
         + (0 if profile.graphs_in_budget else graphs)
     )
-    per_logit = profile.sampler_bytes_per_logit
-    warm = logits * 4 * per_logit.denominator // per_logit.numerator
-    sampling = logits * min(sequences, profile.max_sequences) // profile.max_sequences
-    served = max(activations, sampling, warm)
-    return needs, gpu.memory - usable(gpu, profile) + max(0, activations + logits - served)
+    left = gpu.memory - usable(gpu, profile)
+    if arch is not None:
+        forward, sampler = peaks
+        served = logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)
+        states = sampler_states(arch, profile)
+        left += forward + sampler - states - max(forward, served, warm_up(arch, profile))
+    return needs, left
 
 
 def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1, graphs: int | None = None) -> int:
@@ -350,12 +365,12 @@ def margin(
 ) -> int:
     """Bytes between the expected total and its safe end: every part's own, added up. The sizes may be arrays.
 
-    `fixed` is the share of the overhead that has a margin of its own in an engine that keeps a share free.
+    `fixed` is the share of the overhead that has a margin of its own: in an engine that keeps a share free, and the
+    estimate of graphs where GPU and host share one memory (`own_share`).
     """
     sizes = (weights, kv_cache, activations, logits, overhead, fixed)
-    scaled = sum(
-        margin_ppm(profile, part, confidence) * size for part, size in zip((*PARTS, "fixed"), sizes, strict=True)
-    )
+    name = "unified" if profile.budget == "utilization" else "fixed"
+    scaled = sum(margin_ppm(profile, part, confidence) * size for part, size in zip((*PARTS, name), sizes, strict=True))
     return (scaled + MILLION - 1) // MILLION
 
 

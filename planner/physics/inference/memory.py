@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.inference.engine import exchange, fixed, graphs, margin, non_torch, overhead, peak
+from planner.physics.inference.engine import exchange, graphs, margin, non_torch, overhead, own_share, peak
 from planner.physics.inference.kv_cache import PRECISE_STATES, LayerCache, Sequences, format_bits, held, layer_caches
 from planner.physics.inference.llama_cpp import MICRO_BATCH
 from planner.physics.inference.paging import paged, pooled
@@ -185,5 +185,6 @@ def parts(
             own=ranks,
         )
     sizes = (weights, cache, forward, sampler, rest)
-    extra = margin(found, confidence, *sizes, fixed(found, gpu, tp, pp)) if confidence else 0
+    apart = own_share(found, gpu, tp, pp, captured) if gpu is not None else 0
+    extra = margin(found, confidence, *sizes, apart) if confidence else 0
     return Memory(dict(zip(PARTS, (*sizes, extra), strict=True)))

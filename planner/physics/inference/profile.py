@@ -25,6 +25,9 @@ LONG: Final = 32768
 MANY: Final = 300
 """Sequences of a graph beyond which SGLang keeps half as much again for data-parallel attention."""
 
+NOT_DENSE: Final = frozenset({"experts", "gdn", "mamba1", "mamba2", "lightning", "shortconv"})
+"""Traits of a model that is a mixture of experts, or that has states."""
+
 LARGEST: Final = 160
 """Multiprocessors taken where a GPU's are not known."""
 
@@ -77,6 +80,11 @@ class Profile:
     outputs_by_sequence: bool = False
     prefill_graphs: int = 0
     graph_batches: tuple[tuple[int, int, int], ...] = ()
+    warm_up_bytes_per_logit: Fraction = Fraction(4)
+    counts_tokens: bool = False
+    compiles: bool = False
+    unified_bytes: int = 0
+    graph_extrapolated: Fraction = Fraction(1)
 
     # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
     __eq__ = object.__eq__
@@ -142,6 +150,17 @@ def kernels(engine: Engine, version: str | None, gpu: Gpu | None) -> tuple[Exper
         and (not row.since or not wanted or wanted >= version_of(row.since))
         and (not row.until or (bool(wanted) and wanted < version_of(row.until)))
     )
+
+
+def has_second_runner(row: Release, mixers: frozenset[str], family: str) -> bool:
+    """Whether a release takes vLLM's second model runner for a model of these traits and of a family.
+
+    The first that had it took it for dense models without states, and for some families (config/vllm.py,
+    use_v2_model_runner). Without a word on the model it is taken for one of these.
+    """
+    if row.second_runner != "dense":
+        return bool(row.second_runner)
+    return family in row.second_runner_families or not mixers & NOT_DENSE
 
 
 def graph_sizes(row: Release, sequences: int, batched: int) -> tuple[int, int]:
@@ -215,9 +234,13 @@ def threads(gpu: Gpu | None) -> int:
 
 
 def local_memory(profile: Profile, gpu: Gpu | None) -> int:
-    """What a GPU's runtime takes for its kernels: local memory of every thread, or a vendor's own figure."""
+    """What a GPU's runtime takes for its kernels: local memory of every thread, or a vendor's own figure.
+
+    Where GPU and host share one memory, the engine takes what the page cache has meanwhile for its own.
+    """
     own = dict(profile.vendor_bytes).get(gpu.vendor) if gpu is not None else None
-    return profile.thread_bytes * threads(gpu) if own is None else own
+    shared = profile.unified_bytes if gpu is not None and gpu.unified else 0
+    return shared + (profile.thread_bytes * threads(gpu) if own is None else own)
 
 
 def buffers(profile: Profile, gpu: Gpu | None, ranks: int) -> int:
@@ -245,18 +268,19 @@ def profile(
     all_to_all: str = "gather",
     adapters: int = 0,
     mixers: frozenset[str] = frozenset(),
+    family: str = "",
     narrow_cache: bool = False,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
-    Without a version it is the newest release. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt of
-    `context` tokens.
-    `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
-    `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
-    experts of other ranks that have sequences of their own: gather, deepep or deepep_low_latency. With `adapters`
-    every graph is captured twice, with and without them (vllm/v1/cudagraph_dispatcher.py). `mixers` are the kinds of
-    the model's layers, some of which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is
-    kept for flash attention alone: llama.cpp refuses it without (src/llama-context.cpp).
+    Without a version it is the newest release. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt
+    of `context` tokens. `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA
+    graphs, and without `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is
+    how tokens reach the experts of other ranks that have sequences of their own: gather, deepep or
+    deepep_low_latency. With `adapters` every graph is captured twice, with and without them
+    (vllm/v1/cudagraph_dispatcher.py). `mixers` are the traits of the model's layers and `family` its own, some of
+    which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is kept for flash attention
+    alone: llama.cpp refuses it without (src/llama-context.cpp).
     """
     row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
@@ -274,6 +298,10 @@ def profile(
         rates = {ranks: max(size, row.graph_vendor_bytes[gpu.vendor]) for ranks, size in rates.items()}
     if utilization is None:
         utilization = row.gpu_memory_utilization
+    link = gpu.link if gpu is not None else None
+    switched = bool(row.communicator_switched_bytes and link and "bridge" not in link)
+    second = has_second_runner(row, mixers, family)
+    sampler = row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit
     made = Profile(
         engine=engine.id,
         budget=row.budget,
@@ -281,11 +309,11 @@ def profile(
         utilization=utilization,
         max_sequences=sequences,
         max_batched_tokens=max_batched_tokens or batched,
-        sampler_bytes_per_logit=row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit,
+        sampler_bytes_per_logit=row.second_sampler_bytes_per_logit if second else sampler,
         non_torch=tuple(sorted(row.non_torch_bytes.items())),
         context=row.context_bytes,
         graphs=0 if eager else row.graph_bytes,
-        graphs_in_budget=row.graphs_in_budget,
+        graphs_in_budget=row.graphs_in_budget and not (second and row.second_runner == "dense"),
         state_bits=row.state_bits,
         windows=row.windows,
         rope_cache=row.rope_cache,
@@ -310,7 +338,7 @@ def profile(
         full_graphs=bool(full),
         in_flight=row.batches_in_flight,
         state_blocks=row.state_blocks,
-        communicators=row.communicator_bytes,
+        communicators=row.communicator_switched_bytes if switched else row.communicator_bytes,
         expert_tokens=row.expert_tokens,
         expert_kernels=kernels(engine, version, gpu),
         non_torch_paired=tuple(sorted(row.non_torch_paired_bytes.items())),
@@ -319,6 +347,11 @@ def profile(
         outputs_by_sequence=row.outputs_by_sequence,
         prefill_graphs=0 if adapters or eager else prefill_graphs(row, gpu, mixers),
         graph_batches=row.graph_batches,
+        warm_up_bytes_per_logit=row.warm_up_bytes_per_logit if second else Fraction(4),
+        counts_tokens=second,
+        compiles=row.compiles and not eager,
+        unified_bytes=row.unified_bytes,
+        graph_extrapolated=Fraction(full, max(1, piecewise + full)) if row.second_runner == "all" else Fraction(1),
     )
     if len(_MADE) >= _MOST:
         _MADE.clear()

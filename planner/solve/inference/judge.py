@@ -61,7 +61,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     on_host, has_ram = outcomes["host_memory"], ram(rented.offer, min(gpus, rented.per_host))
     if on_host is not None and on_host > has_ram:
         broken.append(Broken(f"{workload.name}.host_memory", on_host, Fraction(has_ram), "bytes"))
-    needs, left = inference_memory.outside(this, split, gpu, (parts["activations"], parts["logits"]))
+    needs, left = inference_memory.outside(this, split, gpu)
     if needs > left:
         share = inference_memory.largest_share(this, gpu, needs - left)
         hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
@@ -134,7 +134,7 @@ def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) ->
         return 0, 0
     profile, peaks = inference_workload.profile_of(this, gpu), (parts["activations"], parts["logits"])
     expected = int(inference_memory.cache_budget(this, gpu, parts["weights"], peaks, parts["overhead"]))
-    fixed = inference_memory.fixed_bytes(split, gpu, profile)
+    fixed = inference_memory.fixed_bytes(this, split, gpu, profile)
     safe = inference_memory.safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed)
     return expected, int(safe)
 
@@ -154,7 +154,7 @@ def _hints(
         return ()
     profile = inference_workload.profile_of(this, gpu)
     rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
-    beside = (*(rest[name] for name in _BESIDE), inference_memory.fixed_bytes(split, gpu, profile))
+    beside = (*(rest[name] for name in _BESIDE), inference_memory.fixed_bytes(this, split, gpu, profile))
     spare = inference_memory.margin_bytes(this, profile, rest["weights"], 0, *beside)
     left = usable - sum(rest.values()) - int(spare)
     million = 10**6

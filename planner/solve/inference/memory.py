@@ -16,8 +16,6 @@ from planner.solve.inference.workload import Form, Service, profile_of, sixteen_
 from planner.solve.parallelism import Split
 from planner.solve.stated import number
 
-RECURRENT = frozenset({"gdn", "mamba1", "mamba2", "lightning", "shortconv"})
-"""Mixers with a state for each sequence."""
 LARGEST = 2**60
 """What exceeds every machine: larger sizes are counted as this, so that columns of sums stay below 2^63."""
 
@@ -163,12 +161,12 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     return int(this.known[key])
 
 
-def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]:
-    """Return the activations and the logits at the engine's peak."""
+def peak_bytes(this: Service, split: Split, profile: Profile, first: bool = True) -> tuple[int, int]:
+    """Return the activations and the logits at the engine's peak, on a first start or a later one."""
     arch = this.model.architecture
     if arch is None:
         return 0, 0
-    key = ("peak", split.tensor, split.expert, split.pipeline, profile)
+    key = ("peak", split.tensor, split.expert, split.pipeline, profile, first)
     if key not in this.known:
         this.known[key] = inference.peak(
             arch,
@@ -179,6 +177,7 @@ def peak_bytes(this: Service, split: Split, profile: Profile) -> tuple[int, int]
             stages=split.pipeline,
             context=this.context * this.concurrency,
             sequences=this.concurrency,
+            first=first,
         )
     found: tuple[int, int] = this.known[key]
     return found
@@ -205,7 +204,7 @@ def _graphs(this: Service, split: Split, profile: Profile) -> int:
     return int(this.known[key])
 
 
-def outside(this: Service, split: Split, gpu: Gpu, peaks: tuple[int, int]) -> tuple[int, int]:
+def outside(this: Service, split: Split, gpu: Gpu) -> tuple[int, int]:
     """Return what an engine needs beside the share of the GPU that is its budget, on the safe side, and what is left.
 
     Both are zero where nothing stands beside a budget.
@@ -223,8 +222,8 @@ def outside(this: Service, split: Split, gpu: Gpu, peaks: tuple[int, int]) -> tu
         split.gpus,
         graphs=size,
         spread=this.known[key],
-        activations=peaks[0],
-        logits=peaks[1],
+        peaks=peak_bytes(this, split, profile, first=False),
+        arch=this.model.architecture,
         sequences=this.concurrency,
     )
 
@@ -234,7 +233,7 @@ def counts_pages(this: Service, profile: Profile) -> bool:
     arch = this.model.architecture
     if arch is None or not (profile.state_blocks and profile.full_graphs):
         return False
-    return any(group.mixer.get("kind") in RECURRENT for group in arch.groups)
+    return any(group.mixer.get("kind") in inference.RECURRENT for group in arch.groups)
 
 
 def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tuple[int, int]) -> int | None:
@@ -285,9 +284,9 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
     )
 
 
-def fixed_bytes(split: Split, gpu: Gpu, profile: Profile) -> int:
-    """Return what is taken on a GPU before the engine sizes anything."""
-    return inference.fixed(profile, gpu, split.tensor, split.pipeline)
+def fixed_bytes(this: Service, split: Split, gpu: Gpu, profile: Profile) -> int:
+    """Return the share of the overhead that has a margin of its own."""
+    return inference.own_share(profile, gpu, split.tensor, split.pipeline, _graphs(this, split, profile))
 
 
 def margin_bytes(
@@ -337,13 +336,14 @@ def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
     above = int(overhead_bytes(this, form, split, gpu, weights, peaks))
     if this.model.architecture is None:  # the rule's fifth of the weights is for activations, as `estimate 13B` has it
         peaks, above = (above, 0), 0
+    apart = fixed_bytes(this, split, gpu, profile)
     return {
         "weights": weights,
         "kv_cache": cache,
         "activations": peaks[0],
         "logits": peaks[1],
         "overhead": above,
-        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above, fixed_bytes(split, gpu, profile))),
+        "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above, apart)),
     }
 
 

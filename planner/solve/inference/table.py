@@ -77,9 +77,9 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
             peaks[:, rows, 0] = numpy.array(peak)[:, None]
             for column, card in enumerate(cards):
                 gpu = gpus[card]
-                taken[rows, column] = inference_memory.fixed_bytes(split, gpu, profile)
+                taken[rows, column] = inference_memory.fixed_bytes(this, split, gpu, profile)
                 if known:
-                    needs, left = inference_memory.outside(this, split, gpu, peak)
+                    needs, left = inference_memory.outside(this, split, gpu)
                     outside[rows, card] = needs > left
                     above[rows, column] = inference_memory.overhead_bytes(
                         this, pairs[rows[0]][0], split, gpu, own[rows], peak

@@ -153,18 +153,12 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             images=given["images"] is not False,
             all_to_all=str(given["all_to_all"]),
             adapters=this.beside.adapters,
-            mixers=_mixers(this.model),
+            mixers=inference.traits(this.model.architecture),
+            family=this.model.architecture.family if this.model.architecture is not None else "",
             narrow_cache=_narrow_cache(this),
         )
     found: Profile = this.known[key]
     return found
-
-
-def _mixers(model: Model) -> frozenset[str]:
-    """Return the kinds of the model's mixers, and "sparse" where attention has an indexer."""
-    groups = model.architecture.groups if model.architecture is not None else ()
-    kinds = frozenset(str(group.mixer.get("kind")) for group in groups)
-    return kinds | {"sparse"} if inference.sparse(model.architecture) else kinds
 
 
 def _narrow_cache(this: Service) -> bool:
