@@ -539,7 +539,7 @@ def test_a_lock_says_what_it_was_proved_with(plan: Path) -> None:
     given = read_lock(plan).workloads["w"]["given"]
     assert given["model"] == "meta-llama/Llama-3.1-8B-Instruct"  # as the catalog spells the fine-tune that is named
     assert given["native_format"] == "bf16"
-    assert (given["engine"], given["engine_version"]) == ("vllm", "0.29")
+    assert (given["engine"], given["engine_version"]) == ("vllm", "0.33")
     assert (given["context"], given["concurrency"], given["prompt"]) == (2048, 4, 2048)
     assert (given["max_sequences"], given["max_batched_tokens"], given["gpu_memory_utilization"]) == (256, 2048, 0.92)
     assert given["cuda_graphs"] is True and given["draft_model"] == ""

@@ -58,7 +58,7 @@ def parts(found: dict[str, Any]) -> dict[str, int]:
         ('draft_model = "meta-llama/Llama-3.2-1B"', "kv_cache", 1),
         ("offloaded_weights = 2 GiB", "weights", -1),
         ("offloaded_cache = 2 GiB", "kv_cache", -1),
-        ('engine_version = "0.11.0"', "logits", -1),
+        ('engine_version = "0.11.0"', "logits", 1),
         ('engine_version = "0.11.0"; sampler = flashinfer', "logits", -1),
         ("max_sequences = 64; max_batched_tokens = 2048", "logits", -1),
         ("cuda_graphs = false", "overhead", -1),
