@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from planner.catalog.load import load
 from planner.catalog.offers import Offers
+from planner.catalog.records import Offer
 from planner.catalog.table import Both
+from planner.plan import load_plan
+from planner.solve.rent.rental import market_of, offers_for, offers_listed, rentings
 
 
 def test_listings_say_what_the_offers_say() -> None:
@@ -36,3 +41,37 @@ def test_both_is_the_union_of_its_rows() -> None:
     rows = Both({"a": 1, "b": 2}, {"b": 3, "c": 4})
     assert dict(rows) == {"a": 1, "b": 3, "c": 4} and len(rows) == 3
     assert "a" in rows and "c" in rows and "d" not in rows and rows.get("d") is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["", "provider == runpod", 'region != "europe-west4"', 'offer != "runpod/secure/1x_A40_SECURE"', "cost > $1/h"],
+)
+@pytest.mark.parametrize("market", ["on_demand", "spot", "{on_demand, spot, reserved_1y}"])
+@pytest.mark.parametrize("more", [1, 2])
+def test_offers_left_out_never_come_first(rule: str, market: str, more: int) -> None:
+    """The offers that can matter rent as all of them would: for every GPU type, number of GPUs and group."""
+    block = f"""inference %s {{
+  model = "meta-llama/Llama-3.1-8B"
+  context = 8Ki tokens
+  concurrency = 8
+  market {"in" if "{" in market else "="} {market}
+}}
+"""
+    text = "edition 2026\n" + "".join(block % f"w{number}" for number in range(more))
+    loaded = load_plan("plan.mem", text=text + (rule and f"require w0.{rule}\n"))
+    problem = loaded.problem
+    assert problem is not None, loaded.findings
+    workload = problem.workloads[0]
+    found = offers_for(problem, workload)
+    whole: dict[str, list[Offer]] = {}
+    for item in offers_listed(problem, workload):
+        whole.setdefault(item.gpu, []).append(problem.offers[item.id])
+    if not rule and more == 1:
+        assert sum(map(len, found.values())) < sum(map(len, whole.values()))
+    for spans in (False, True):
+        told = market_of(problem, workload, spans)
+        for gpu, offers in whole.items():
+            for gpus, unit, nodes in [(1, 1, 1), (2, 2, 1), (3, 1, 1), (8, 4, 1), (12, 4, 1), (16, 8, 2), (64, 8, 1)]:
+                words = (told, gpus, unit, nodes if spans else 1)
+                assert rentings(found.get(gpu, []), *words) == rentings(offers, *words)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from planner.catalog.dates import first_day, year_before
-from planner.catalog.records import Offer
+from planner.catalog.records import MARKETS, Offer
 from planner.catalog.table import Table
 
 
 class Listing(NamedTuple):
     """What is known of an offer before it is built; `doubtful` ones, those of marketplaces among them, and `old` ones
-    must be named. An offer of the plan's own stands for one that is `replaced`."""
+    must be named. An offer of the plan's own stands for one that is `replaced`. `usd` are the prices of an hour, in the
+    order of `MARKETS`; `host` is what the offer states of its hosts: memory and network."""
 
     id: str
     provider: str
@@ -21,8 +22,12 @@ class Listing(NamedTuple):
     gpu: str
     doubtful: bool
     limited: bool
-    old: bool = False
-    replaced: bool = False
+    old: bool
+    replaced: bool
+    gpus: int
+    sold_by: str
+    usd: tuple[float | None, ...]
+    host: tuple[float | None, ...]
 
     @property
     def usual(self) -> bool:
@@ -50,14 +55,22 @@ class Offers:
         gone = {key for ids in self.replaced.values() for key in ids}
         dates = shipped.column("as_of")
         stale = _stale(shipped.as_of, dates)
-        names = ("provider", "region", "gpu", "marketplace", "flags", "available")
-        columns = zip(shipped, *(shipped.column(name) for name in names), dates, strict=True)
-        found = [
-            _listing(own[key], key in gone)
-            if key in own
-            else Listing(key, provider, region, gpu, bool(market or flags), left is not None, day in stale, key in gone)
-            for key, provider, region, gpu, market, flags, left, day in columns
-        ]
+
+        def joint(*names: str) -> Iterator[tuple[Any, ...]]:
+            return zip(*(shipped.column(name) for name in names), strict=True)
+
+        told = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
+        usd, hosts = joint(*(f"{field}_usd_h" for field in MARKETS.values())), joint("ram_gib", "network_gbit_s")
+        found = []
+        for key, day, (provider, region, gpu, market, flags, left, gpus, sold_by), prices, host in zip(
+            shipped, dates, told, usd, hosts, strict=True
+        ):
+            if key in own:
+                found.append(_listing(own[key], key in gone))
+                continue
+            doubtful, limited, old = bool(market or flags), left is not None, day in stale
+            known = (provider, region, gpu, doubtful, limited, old, key in gone)
+            found.append(Listing(key, *known, gpus, sold_by, prices, host))
         return (*found, *(_listing(offer) for key, offer in own.items() if key not in shipped))
 
     @property
@@ -106,8 +119,21 @@ def _stale(newest: str, dates: list[str]) -> frozenset[str]:
 
 
 def _listing(offer: Offer, replaced: bool = False) -> Listing:
-    doubtful, limited = bool(offer.marketplace or offer.flags), offer.available is not None
-    return Listing(offer.id, offer.provider, offer.region, offer.gpu, doubtful, limited, False, replaced)
+    prices = (offer.price_in(market) for market in MARKETS)
+    return Listing(
+        id=offer.id,
+        provider=offer.provider,
+        region=offer.region,
+        gpu=offer.gpu,
+        doubtful=bool(offer.marketplace or offer.flags),
+        limited=offer.available is not None,
+        old=False,
+        replaced=replaced,
+        gpus=offer.gpus,
+        sold_by=offer.sold_by,
+        usd=tuple(None if price is None else price / 10**6 for price in prices),
+        host=(offer.ram_gib, offer.network),
+    )
 
 
 def agreeing(offer: Offer, stated: frozenset[str], shipped: Table[Offer]) -> tuple[str, ...]:

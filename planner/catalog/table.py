@@ -15,7 +15,23 @@ MAX_BYTES = 20 * 1024 * 1024
 MOST = 20
 """Mistakes told of one row."""
 COLUMNS = {
-    "offers": ("provider", "region", "gpu", "gpus", "marketplace", "flags", "available", "as_of"),
+    "offers": (
+        "provider",
+        "region",
+        "gpu",
+        "gpus",
+        "marketplace",
+        "flags",
+        "available",
+        "as_of",
+        "sold_by",
+        "ram_gib",
+        "network_gbit_s",
+        "price_usd_h",
+        "spot_usd_h",
+        "reserved_1y_usd_h",
+        "reserved_3y_usd_h",
+    ),
     "quality": ("format", "role"),
 }
 """What of a row tells whether a plan needs it."""

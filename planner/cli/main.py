@@ -151,6 +151,7 @@ def main() -> None:
     A fault of the program itself is one line with what to report, and exit code 2.
     """
     gc.set_threshold(100_000)  # a command is short: collecting what its imports made costs more than it frees
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix is multiplied; threads only delay numpy's import
     signal.signal(signal.SIGINT, interrupts.interrupted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -212,7 +212,7 @@ def worth_sharing(
     for name, mine in rows.items():
         table, worth = tables[name], instead(tables[name], mine, takes[name])
         shared = numpy.flatnonzero(takes[name].possible[mine])
-        for index in numpy.unique(table.pool[mine[shared]]).tolist():
+        for index in numpy.flatnonzero(numpy.bincount(table.pool[mine[shared]])).tolist():
             own = shared[table.pool[mine[shared]] == index]
             gpus = table.gpus[mine[own]]
             density = float((worth[own] / gpus).max())

@@ -177,12 +177,12 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
     times = pace.of(base, placed.network)
 
-    distinct = numpy.unique(replicas)
-    totals = numpy.unique(total_gpus)
+    distinct, of_replicas = numpy.unique(replicas, return_inverse=True)
+    totals, of_totals = numpy.unique(total_gpus, return_inverse=True)
     axes = {
         "gpu": Axis(tuple(g.id for g in gpus), gpu[base]),
-        "gpus": Axis(tuple(Fraction(n) for n in totals.tolist()), numpy.searchsorted(totals, total_gpus)),
-        "replicas": Axis(tuple(Fraction(n) for n in distinct.tolist()), numpy.searchsorted(distinct, replicas)),
+        "gpus": Axis(tuple(Fraction(n) for n in totals.tolist()), of_totals),
+        "replicas": Axis(tuple(Fraction(n) for n in distinct.tolist()), of_replicas),
         "tensor_parallel": Axis(tuple(Fraction(s.tensor) for s in all_splits), split[base]),
         "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in all_splits), split[base]),
         "expert_parallel": Axis(tuple(Fraction(s.expert) for s in all_splits), split[base]),

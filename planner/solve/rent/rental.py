@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from planner.catalog.offers import Listing
-from planner.catalog.records import Offer
+from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload, by_run
 from planner.record import dataclass
@@ -42,11 +42,37 @@ class Renting:
 
 
 def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
-    """Return the offers a workload may rent, by GPU."""
+    """Return the offers a workload may rent that can matter, by GPU."""
     out: dict[str, list[Offer]] = {}
-    for item in offers_listed(problem, workload):
+    for item in _leading(offers_listed(problem, workload), market_of(problem, workload, spans=True)):
         out.setdefault(item.gpu, []).append(problem.offers[item.id])
     return out
+
+
+def _leading(listed: Iterator[Listing], market: Market) -> Iterator[Listing]:
+    """Yield all that is limited or could be shared, and of the others the cheapest in each market of those that are
+    alike in what is rented, in its hosts and in what rules speak of.
+
+    Whatever number of GPUs is asked for, as many instances of each hold it, so that the one with the lowest price, by
+    name among equals, comes first in the order of `rentings` as well.
+    """
+    if market.any_price or market.shared:
+        yield from listed
+        return
+    spoken = sorted(market.spoken & {"provider", "region"})
+    groups: dict[tuple[object, ...], list[Listing]] = {}
+    for item in listed:
+        own = item.id if item.limited or "offer" in market.spoken else ""
+        alike = (item.gpu, item.gpus, item.sold_by, item.host, own, *(getattr(item, word) for word in spoken))
+        groups.setdefault(alike, []).append(item)
+    places = [place for place, way in enumerate(MARKETS) if way in market.markets]
+    for items in groups.values():
+        first = set()
+        for place in places:
+            sold = [(round(usd * 10**6), item.id) for item in items if (usd := item.usd[place]) is not None]
+            if sold:
+                first.add(min(sold)[1])
+        yield from (item for item in items if item.id in first)
 
 
 def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
@@ -95,9 +121,8 @@ def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
     """Return the most GPUs on one host of what a workload may rent, by GPU."""
     out: dict[str, int] = {}
     for item in offers_listed(problem, workload):
-        offer = problem.offers[item.id]
-        size = max(MOST_SOLD_SINGLY, offer.gpus) if offer.sold_by == "gpu" else offer.gpus
-        out[offer.gpu] = max(size, out.get(offer.gpu, 1))
+        size = max(MOST_SOLD_SINGLY, item.gpus) if item.sold_by == "gpu" else item.gpus
+        out[item.gpu] = max(size, out.get(item.gpu, 1))
     return out
 
 

@@ -79,7 +79,7 @@ def survey(problem: Problem, tables: Mapping[str, Table]) -> Shares:
 
     users: dict[Pool, int] = {}
     for table in tables.values():
-        for index in numpy.unique(table.pool[table.slots > 0]).tolist():
+        for index in numpy.flatnonzero(numpy.bincount(table.pool[table.slots > 0])).tolist():
             users[table.pools[index]] = users.get(table.pools[index], 0) + 1
     pools = frozenset(pool for pool, count in users.items() if count > 1)
     possible = {}
