@@ -265,7 +265,43 @@ def serving() -> list[str]:
         "",
         "A bound holds at the safe end: `time_confidence` of the measured times are at or below it, by the errors with",
         "the model left out.",
+        "",
+        "Anchored on three to eight other rows of the same model, GPU, number of GPUs, engine, release and format, of",
+        "which three are within a factor of four in concurrency (`measurement` blocks); chosen at random, or of the",
+        "lowest or the highest concurrency. The last columns are the share of rows above the safe end of 80 %.",
+        "",
+        *anchored(),
     ]
+
+
+def anchored() -> list[str]:
+    """Errors without and with an anchor, and how often anchored safe ends are exceeded, by how anchors are chosen."""
+    import anchoring
+    from numpy import abs as size
+    from numpy import array, mean, quantile
+
+    from planner.catalog.load import load
+    from planner.physics.anchors import ENOUGH
+
+    catalog, _ = load()
+    every = anchoring.ratios(catalog)
+    lines = [
+        "| anchors | rows | TPOT before | anchored | TTFT before | anchored | above: TPOT | TTFT |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for way in anchoring.WAYS:
+        found = [item for item in anchoring.predicted(every, way) if item.near >= ENOUGH]
+        cells, above = [], []
+        for name in ("tpot", "ttft"):
+            for ratios in ([getattr(item.of, name) for item in found], [getattr(item, name) for item in found]):
+                off = size(1 / array(ratios) - 1)
+                cells.append(" / ".join(f"{100 * quantile(off, at):.0f}" for at in (0.5, 0.9)) + " %")
+            margins = [catalog.engines[item.of.engine].anchored_margins[name][80] for item in found]
+            above.append(
+                f"{100 * mean(array([getattr(item, name) for item in found]) > 1 + array(margins) / 1e6):.0f} %"
+            )
+        lines.append(f"| {way} | {len(found)} | {' | '.join((*cells, *above))} |")
+    return lines
 
 
 __all__ = ["ROOT", "compared", "left_out", "section"]

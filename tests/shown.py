@@ -111,11 +111,13 @@ def transcript(text: str) -> str:
     return "".join(f"{line}\n" for line in out)
 
 
-def codes(plan: str) -> list[str]:
-    """Return the codes of a plan's errors."""
-    Path("snippet.mem").write_text(plan, encoding="utf-8")
+def codes(plan: str, folder: Path = Path()) -> list[str]:
+    """Return the codes of a plan's errors, as it lies in a folder."""
+    place = folder / "snippet.mem"
+    place.write_text(plan, encoding="utf-8")
     env = {"COLUMNS": COLUMNS, "NO_COLOR": "1"}
-    result = CliRunner().invoke(app, ["check", "--format", "json", "snippet.mem"], env=env)
+    result = CliRunner().invoke(app, ["check", "--format", "json", str(place)], env=env)
+    place.unlink()
     return [item["code"] for item in json.loads(result.stdout or "[]") if item["severity"] == "error"]
 
 
@@ -125,7 +127,8 @@ def check(snippet: Snippet) -> None:
         case "mem":
             plan = snippet.text if "edition" in snippet.text else f"edition 2026\n{snippet.text}"
             wrong = snippet.notes.get("wrong")
-            assert codes(plan) == ([wrong] if wrong else []), plan
+            folder = Path(snippet.notes["same"]).parent if "same" in snippet.notes else Path()
+            assert codes(plan, folder) == ([wrong] if wrong else []), plan
             if "file" in snippet.notes:
                 Path(snippet.notes["file"]).write_text(plan, encoding="utf-8")
         case "python" if ">>>" in snippet.text:

@@ -416,11 +416,13 @@ def build_engine(row: Row) -> Engine:
             }
             for operation, formats in (row.get("kernels") or {}).items()
         },
-        time_margins={
-            name: {int(at): _whole(table, at) for at in table}
-            for name, table in (row.get("time_margins") or {}).items()
-        },
+        time_margins=_time_margins(row, "time_margins"),
+        anchored_margins=_time_margins(row, "anchored_margins"),
     )
+
+
+def _time_margins(row: Row, key: str) -> dict[str, dict[int, int]]:
+    return {name: {int(at): _whole(table, at) for at in table} for name, table in (row.get(key) or {}).items()}
 
 
 FITTED = ("layer_us", "request_us", "prompt_factor", "prompt_steps", "prompt_waiting")

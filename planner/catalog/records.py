@@ -446,6 +446,8 @@ class Engine:
     """By operation, format and compute capability: microseconds of a call, shares of the bandwidth and of the peak."""
     time_margins: dict[str, dict[int, int]] = field(default_factory=dict)
     """By outcome and confidence in per cent, millionths by which measured times exceed the expected at most."""
+    anchored_margins: dict[str, dict[int, int]] = field(default_factory=dict)
+    """The same of times that are anchored on three or more measurements of what is like them."""
 
 
 @dataclass(frozen=True, slots=True)

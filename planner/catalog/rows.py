@@ -461,6 +461,7 @@ class EngineRow:
     prompt_waiting: Number | None = None
     kernels: dict[str, dict[str, dict[str, list[Number]]]] | None = None
     time_margins: dict[str, Any] | None = None
+    anchored_margins: dict[str, Any] | None = None
     kv_formats: Words | None = None
     vendors: Words | None = None
     excludes: Annotated[Words | None, Limit(about="GPUs of these vendors that it does not run on")] = None

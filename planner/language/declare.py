@@ -17,7 +17,7 @@ from planner.record import dataclass
 from planner.syntax import tree
 
 EDITIONS = (2026,)
-DECLARATIONS = (*BOTH, "model", "gpu", "offer", "format", "fleet")
+DECLARATIONS = (*BOTH, "model", "gpu", "offer", "format", "measurement", "fleet")
 
 
 def collect(file: tree.File, scope: Scope) -> None:

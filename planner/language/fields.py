@@ -91,6 +91,35 @@ FIELDS: tuple[Quantity, ...] = (
     _set("engines", "format", "The engines that read it."),
     _set("needs", "format", "What a GPU must compute for it."),
     _set("leaves", "format", "The tensors it leaves in 16 bits."),
+    Quantity("model", ("measurement",), "given", "model", "The model that was served."),
+    Quantity("gpu", ("measurement",), "given", "gpu", "The GPU type it ran on."),
+    count("gpus", ("measurement",), "given", "GPUs of the one replica that was measured; 1 unless said."),
+    count("tensor_parallel", ("measurement",), "given", "GPUs that share each layer; all unless said.", 1, 64),
+    count("pipeline_parallel", ("measurement",), "given", "Stages that share the layers; 1 unless said.", 1, 64),
+    Quantity("engine", ("measurement",), "given", "engine", "The engine; vllm, or what its file says."),
+    _text("engine_version", "measurement", "Its release; the catalog's newest unless said."),
+    Quantity("weights", ("measurement",), "given", "format", "The format of its weights; the native one unless said."),
+    Quantity("kv_cache", ("measurement",), "given", "format", "That of its cache; the engine's own unless said."),
+    Quantity(
+        "gpu_memory_utilization",
+        ("measurement",),
+        "given",
+        "number",
+        "The engine's share of usable memory, where one was set.",
+        low=Fraction(1, 100),
+        high=Fraction(1),
+    ),
+    count("max_sequences", ("measurement",), "given", "The engine's largest batch, where one was set.", 1, 10**6),
+    count("max_batched_tokens", ("measurement",), "given", "Its tokens per pass, where they were set.", 1, 2**32),
+    count("concurrency", ("measurement",), "given", "Sequences in flight while it was measured.", 1, 10**6),
+    number("prompt", ("measurement",), "given", "tokens", "Mean tokens of a prompt.", 1, whole=True),
+    number("output", ("measurement",), "given", "tokens", "Mean tokens of an answer.", 1, whole=True),
+    number("tpot", ("measurement",), "given", "s", "Mean time per output token.", 0),
+    number("ttft", ("measurement",), "given", "s", "Mean time to the first token.", 0),
+    number("throughput", ("measurement",), "given", "tok/s", "Output tokens per second, of the replica.", 0),
+    number("kv_tokens", ("measurement",), "given", "tokens", "What the engine reports that its cache holds.", 1, True),
+    number("memory", ("measurement",), "given", "bytes", "The peak on the fullest GPU, of llama.cpp.", 1, True),
+    _text("results", "measurement", "A file of `vllm bench serve`, `sglang.bench_serving` or `llama-bench -o json`."),
     number("cost", ("fleet",), "outcome", "USD/h", "What all workloads cost together."),
     number("gpus", ("fleet",), "outcome", None, "GPUs of all workloads."),
     number("power", ("fleet",), "outcome", "W", "Board power of all GPUs."),
@@ -103,7 +132,7 @@ FIELDS: tuple[Quantity, ...] = (
 
 FIELDS_BY_KIND: dict[str, dict[str, Quantity]] = {
     kind: {row.name: row for row in FIELDS if kind in row.kinds}
-    for kind in ("model", "gpu", "offer", "format", "fleet")
+    for kind in ("model", "gpu", "offer", "format", "measurement", "fleet")
 }
 """The fields of each kind of declaration by name."""
 

@@ -33,8 +33,9 @@ class _Reading:
 def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str, str]]:
     """Read a plan and what it imports; return one file with every item, the findings, and texts by path.
 
-    Imports of catalogs stay in the items with their path made good; the texts hold theirs too, and those of the
-    `config("…")` files that models name, so that a digest of the texts covers all that an answer rests on.
+    Imports of catalogs stay in the items with their path made good; the texts hold theirs too, those of the
+    `config("…")` files that models name, and of measurements' results, so that a digest of the texts covers all that an
+    answer rests on.
     """
     text, finding = read(path, typed=True)
     if text is None:
@@ -73,6 +74,10 @@ def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items
             values = (item.value, *(line.value for line in item.body if line.target.text in MODELS))
             for call in (value for value in values if isinstance(value, tree.Call)):
                 _note_config(call, file.path, reading)
+            if item.kind == "measurement":
+                for line in item.body:
+                    if line.target.text == "results" and isinstance(line.value, tree.String):
+                        _note(line.value, file.path, reading)
         out.append(item)
     return tuple(out)
 
@@ -85,10 +90,15 @@ def brought(item: tree.Import) -> frozenset[str]:
 def _note_config(call: tree.Call, path: str, reading: _Reading) -> None:
     """Keep the text of a config.json a model is read from; a checkpoint's is not text and too large to keep."""
     if call.function == "config" and call.arguments and isinstance(call.arguments[0], tree.String):
-        target = str(Path(path).parent / call.arguments[0].text)
-        text, _ = read(target)
-        if text is not None:
-            reading.texts[target] = text
+        _note(call.arguments[0], path, reading)
+
+
+def _note(name: tree.String, path: str, reading: _Reading) -> None:
+    """Keep the text of a file that a plan names."""
+    target = str(Path(path).parent / name.text)
+    text, _ = read(target)
+    if text is not None:
+        reading.texts[target] = text
 
 
 def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Reading) -> Items:

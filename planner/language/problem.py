@@ -132,11 +132,42 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """What somebody saw on machines of their own: how it was served, and what was measured of that.
+
+    `weights` and `kv_cache` are formats' ids, the second "" for what the engine takes by itself; `engine_version` is ""
+    for the catalog's newest release. `settings` are those of the engine that are stated. Seconds, tokens/s, tokens and
+    bytes, None where not measured. `prefill` is the time of a prompt alone, without a server around it.
+    """
+
+    id: str
+    model: Model
+    gpu: str
+    gpus: int
+    tensor_parallel: int
+    pipeline_parallel: int
+    engine: str
+    engine_version: str
+    weights: str
+    kv_cache: str
+    settings: dict[str, Value]
+    concurrency: int
+    prompt: int
+    output: int
+    tpot: float | None = None
+    ttft: float | None = None
+    prefill: float | None = None
+    throughput: float | None = None
+    kv_tokens: int | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything a plan says, resolved. `lets` are the values of its `let` names.
 
     `gpus`, `formats` and `offers` are all there are, shipped and declared; `engines` and `quality` are those that
-    imported catalogs add to the shipped ones.
+    imported catalogs add to the shipped ones, `measurements` those of the plan and of files that it names.
     """
 
     path: str
@@ -153,3 +184,4 @@ class Problem:
     trials: tuple[Trial, ...] = ()
     engines: dict[str, Engine] = field(default_factory=dict)
     quality: tuple[Recovery, ...] = ()
+    measurements: tuple[Measurement, ...] = ()

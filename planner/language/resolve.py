@@ -22,7 +22,7 @@ from planner.syntax import tree
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
 
-ROWS = ("format", "gpu", "model", "offer")
+ROWS = ("format", "gpu", "model", "offer", "measurement")
 """The kinds of rows in the order in which one may need another."""
 
 
@@ -100,6 +100,7 @@ def _resolve(
         digest,
         engines=dict(scope.engines),
         quality=tuple(scope.quality),
+        measurements=tuple(scope.measurements),
     )
     return problem, scope, env
 
@@ -113,6 +114,8 @@ def _declare(item: tree.Declaration, scope: Scope) -> None:
             from planner.language.models import declare_model as declare
         case "gpu":
             from planner.language.hardware import declare_gpu as declare
+        case "measurement":
+            from planner.language.measurements import declare_measurement as declare
         case _:
             from planner.language.hardware import declare_offer as declare
     declare(item, scope)

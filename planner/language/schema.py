@@ -431,4 +431,4 @@ BY_KIND: dict[str, dict[str, Quantity]] = {
 """The quantities of each workload kind by name."""
 
 WORKLOADS = frozenset(BOTH)
-DECLARATIONS = frozenset({*BOTH, "model", "gpu", "offer", "format", "fleet"})
+DECLARATIONS = frozenset({*BOTH, "model", "gpu", "offer", "format", "measurement", "fleet"})

@@ -13,7 +13,7 @@ from planner.catalog.offers import Listing, Offers
 from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
-from planner.language.problem import Measure
+from planner.language.problem import Measure, Measurement
 from planner.syntax import tree
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Scope:
     offers: dict[str, Offer] = field(default_factory=dict)
     engines: dict[str, Engine] = field(default_factory=dict)
     quality: list[Recovery] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     words: dict[str, frozenset[str]] = field(default_factory=dict)
     suited: dict[str, list[str]] = field(default_factory=dict)

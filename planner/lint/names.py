@@ -12,8 +12,9 @@ from planner.syntax import tree
 from planner.syntax.layout import statements
 from planner.syntax.tokens import Lexeme, tokenize
 
-SILENT = frozenset({*WORKLOADS, "fleet", "offer"})
-"""Kinds that count without being named: an offer can be rented once it is declared."""
+SILENT = frozenset({*WORKLOADS, "fleet", "offer", "measurement"})
+"""Kinds that count without being named: an offer can be rented once it is declared, a measurement anchors what is like
+it."""
 EDITION = 2026
 _SNAKE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 

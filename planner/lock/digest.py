@@ -22,6 +22,8 @@ from planner.syntax.tokens import tokenize
 
 Ids = dict[str, frozenset[str]]
 SHORT = 12
+MEASUREMENTS = "measurements"
+"""What a plan itself brings: no catalog ships any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ def row_digest(problem: Problem, catalog: Catalog, kind: str, key: str) -> str:
 
 def _of(problem: Problem, catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
     own = {key: row for key, row in declared(problem, catalog, kind) if key in ids}
+    if kind == MEASUREMENTS:
+        if ids - own.keys():
+            raise KeyError(kind)
+        return _sha(json.dumps(own, sort_keys=True, default=_plain))
     shipped = _shipped(catalog, kind, frozenset(ids - own.keys()))
     if not own:
         return shipped
@@ -122,6 +128,9 @@ def _shipped(catalog: Catalog, kind: str, ids: frozenset[str]) -> str:
 
 def declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[str, Any]]:
     """Yield the rows of a kind that a plan declares itself."""
+    if kind == MEASUREMENTS:
+        yield from ((item.id, {**_fields(item), "model": item.model.id}) for item in problem.measurements)
+        return
     shipped = catalog.table(kind)
     match kind:
         case "gpus":
@@ -144,10 +153,12 @@ def _plain(value: object) -> object:
     """Return a value as digests have it; of a record only what is not as unsaid, by name, so that a field which a later
     release adds changes no digest."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            item.name: own for item in dataclasses.fields(value) if not _unsaid(item, own := getattr(value, item.name))
-        }
+        return _fields(value)
     return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {item.name: own for item in dataclasses.fields(value) if not _unsaid(item, own := getattr(value, item.name))}
 
 
 def _unsaid(item: dataclasses.Field[object], value: object) -> bool:

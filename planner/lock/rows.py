@@ -9,8 +9,8 @@ from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import MARKETS, Engine, Offer
-from planner.language.problem import Problem, Workload
-from planner.lock.digest import row_digest
+from planner.language.problem import Measurement, Problem, Workload
+from planner.lock.digest import MEASUREMENTS, row_digest
 from planner.lock.text import number
 from planner.physics import quality
 from planner.physics.inference.profile import release
@@ -46,6 +46,7 @@ def _ids(workload: Workload, row: Candidate, problem: Problem, catalog: Catalog)
     yield "offers", row.offer
     if workload.kind == "inference":
         yield "engines", str(workload.given["engine"])
+    yield from ((MEASUREMENTS, key) for key in row.measurements)
     names = _formats(row)
     yield from (("formats", name) for role in names.values() for name in role if name in problem.formats)
     for role, formats in names.items():
@@ -102,10 +103,19 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
             return {"bits": number(problem.formats[key].bits)}
         case "engines":
             return _engine(problem.engines.get(key) or catalog.engines[key], workload)
+        case "measurements":
+            return _measured_figures(next(item for item in problem.measurements if item.id == key))
         case "quality":
             own = {item.id: item for item in problem.quality}
             return {"recovery": number((own.get(key) or catalog.quality[key]).recovery)}
     raise KeyError(kind)
+
+
+def _measured_figures(item: Measurement) -> Facts:
+    times = {"tpot_s": item.tpot, "ttft_s": item.ttft, "prefill_s": item.prefill, "throughput_tok_s": item.throughput}
+    sizes = {"kv_tokens": item.kv_tokens, "memory_bytes": item.memory}
+    at = {"concurrency": item.concurrency, "prompt": item.prompt, "output": item.output} if any(times.values()) else {}
+    return at | {name: value for name, value in (times | sizes).items() if value is not None}
 
 
 def _offer(offer: Offer, market: str) -> Facts:

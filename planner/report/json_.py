@@ -110,6 +110,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
         ],
         "broken": [_broken(fault) for fault in row.broken],
         "approximate": list(row.notes),
+        "anchored_on": list(row.measurements),
         "alternatives": [
             {
                 **_priced(other),

@@ -79,8 +79,8 @@ class Candidate:
     plan does not mention and that follow from the choice, `given` are all given quantities with their defaults, those
     too, and the model as the plan names it. `shareable` is whether other workloads could use the GPUs
     that its instances leave idle; `rented` counts the GPUs of its instances. `price_as_of` is the date of the price,
-    empty where nobody states it. `together` is what the whole plan costs with it where it was looked at beside other
-    workloads, which then stay as they are.
+    empty where nobody states it. `measurements` are those of the plan that it is anchored on. `together` is what the
+    whole plan costs with it where it was looked at beside other workloads, which then stay as they are.
     """
 
     workload: str
@@ -107,6 +107,7 @@ class Candidate:
     price_as_of: str = ""
     together: int | None = None
     given: dict[str, Value] = field(default_factory=dict)
+    measurements: tuple[str, ...] = ()
 
     @property
     def known(self) -> dict[str, Value]:

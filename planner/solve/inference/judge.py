@@ -11,10 +11,12 @@ from planner.physics import inference
 from planner.solve.candidate import EXPECTED, SERVED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
+from planner.solve.inference import anchors
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
+from planner.solve.inference.anchors import Measured, measured
 from planner.solve.inference.defaults import of_service
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.speed import Load
@@ -35,7 +37,9 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     gpus = replicas * split.gpus
     gpu, rented = hardware(problem, choice, gpus, split.per_node, split.nodes)
     whole = placed(choice, rented.offer, gpus)
+    own = measured(this, form, split, gpu)
     parts = inference_memory.parts(this, form, split, gpu)
+    parts["margin"] += own.taken
     usable = inference_memory.usable_bytes(this, gpu)
     total = sum(parts.values())
     quality = inference_workload.quality_steps(this, form)
@@ -47,16 +51,16 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         "power": Fraction(gpu.power_w * gpus),
         "host_memory": Fraction(inference_memory.host_bytes(this) * min(gpus, rented.per_host)),
     }
-    budgets = _budgets(this, split, gpu, parts)
+    budgets = _budgets(this, split, gpu, parts, own)
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
         held = _held(this, form, split, gpu, budget)
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in _CAPACITIES}
-    times, need = _times(this, form, split, gpu, parts, replicas, rented)
+    times, need = _times(this, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
     faults = service_faults(this.model, split, this.engine.one_host)
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
-        hints = _hints(this, form, split, gpu, parts, usable)
+        hints = _hints(this, form, split, gpu, parts, usable - own.taken)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
     on_host, has_ram = outcomes["host_memory"], ram(rented.offer, min(gpus, rented.per_host))
     if on_host is not None and on_host > has_ram:
@@ -104,12 +108,19 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         None,
         outcomes,
         tuple(broken + more),
-        (*approximations(this.model), *thumb, *hosts_note(rented, split.nodes), *_busy_note(outcomes)),
+        (
+            *approximations(this.model),
+            *thumb,
+            *hosts_note(rented, split.nodes),
+            *_busy_note(outcomes),
+            *anchors.notes(this, form, split, gpu),
+        ),
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
         price_as_of=rented.offer.dated(rented.market),
         given=given_of(workload, unsaid),
+        measurements=own.names,
     )
 
 
@@ -128,15 +139,10 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
 _CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
 
 
-def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> tuple[int, int]:
-    """Return the bytes of the engine's cache, as expected and at least."""
-    if this.model.architecture is None:
-        return 0, 0
-    profile, peaks = inference_workload.profile_of(this, gpu), (parts["activations"], parts["logits"])
-    expected = int(inference_memory.cache_budget(this, gpu, parts["weights"], peaks, parts["overhead"]))
-    fixed = inference_memory.fixed_bytes(this, split, gpu, profile)
-    safe = inference_memory.safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed)
-    return expected, int(safe)
+def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured) -> tuple[int, int]:
+    """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
+    expected, safe = inference_memory.budgets_of(this, split, gpu, parts)
+    return int(expected * own.cache), max(0, safe - own.taken)
 
 
 def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
@@ -174,7 +180,14 @@ _BESIDE = ("activations", "logits", "overhead")
 
 
 def _times(
-    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], replicas: int, rented: Renting
+    this: Service,
+    form: Form,
+    split: Split,
+    gpu: Gpu,
+    parts: Mapping[str, int],
+    replicas: int,
+    rented: Renting,
+    own: Measured,
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
     empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(SERVED) for ending in ("", EXPECTED))
@@ -190,6 +203,7 @@ def _times(
         inference_speed.host_of(gpu),
         split.nodes,
         rented.network,
+        own.times if this.measurements else None,
     )
     if not inference_speed.known(load.card):
         return empty, 0 if this.demand is None else 10**9

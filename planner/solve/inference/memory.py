@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
@@ -345,6 +346,21 @@ def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
         "overhead": above,
         "margin": int(margin_bytes(this, profile, weights, cache, *peaks, above, apart)),
     }
+
+
+def budgets(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[int, int]:
+    """Return the bytes of the engine's cache, as expected and at least."""
+    return budgets_of(this, split, gpu, parts(this, form, split, gpu))
+
+
+def budgets_of(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) -> tuple[int, int]:
+    """Return the bytes of the engine's cache beside the other parts, as expected and at least."""
+    if this.model.architecture is None:
+        return 0, 0
+    profile, peaks = profile_of(this, gpu), (parts["activations"], parts["logits"])
+    expected = int(cache_budget(this, gpu, parts["weights"], peaks, parts["overhead"]))
+    fixed = fixed_bytes(this, split, gpu, profile)
+    return expected, int(safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed))
 
 
 CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")

@@ -44,7 +44,7 @@ class Paces:
         if self.spans:
             return self._over(self.load.at(base, network))
         found = self._over(self.load)
-        return None if found is None else Times(*(column[base] for column in found))
+        return None if found is None else found.at(base)
 
     def fastest(self) -> Times | None:
         """Return the times of rows over a network that is as fast as a link."""

@@ -20,7 +20,8 @@ from planner.solve.stated import number
 @dataclass(frozen=True, slots=True)
 class Load:
     """What the times need of a candidate; every field a number or an array of them. `card` has the fields of a card and
-    the share of the weights that every token passes, in the order of `fields`."""
+    the share of the weights that every token passes, in the order of `fields`; `anchor` those of an Anchor, None where
+    the plan has no measurements."""
 
     weights: Any
     kv_cache: Any
@@ -31,11 +32,14 @@ class Load:
     host: Any
     nodes: Any = 1
     network: Any = NETWORK
+    anchor: Any = None
 
     def at(self, rows: Any, network: Any) -> Load:
         """Return the load of rows of a table, over a network of each."""
-        own = {name: getattr(self, name)[rows] for name in self.__slots__ if name not in ("network", "card")}
-        return Load(**own, card=self.card[:, rows], network=network)
+        apart = ("network", "card", "anchor")
+        own = {name: getattr(self, name)[rows] for name in self.__slots__ if name not in apart}
+        anchor = None if self.anchor is None else self.anchor[:, rows]
+        return Load(**own, card=self.card[:, rows], network=network, anchor=anchor)
 
     @property
     def crossed(self) -> Any:
@@ -138,13 +142,23 @@ def mean_context(this: Service) -> float:
 
 class Times(NamedTuple):
     """Mean seconds where `concurrency` sequences are served all the time: per output token and to the first one; of a
-    step without others' prompts, of a request without waiting for them, and of one prompt alone."""
+    step without others' prompts, of a request without waiting for them, and of one prompt alone.
+
+    `margins` are what measured times reach of `tpot` and `ttft` at most where the plan's own measurements say it, 0
+    where they do not; None where it has none.
+    """
 
     tpot: Any
     ttft: Any
     step: Any
     alone: Any
     prefill: Any
+    margins: Any = None
+
+    def at(self, rows: Any) -> Times:
+        """Return the times of rows of a table."""
+        found = [None if column is None else column[..., rows] for column in self]
+        return Times(*found)
 
 
 def speeds(this: Service, load: Load) -> Times:
@@ -173,7 +187,21 @@ def speeds(this: Service, load: Load) -> Times:
     prefill = pp * passes * once + hop * tokens
     tpot = step + (this.concurrency - 1) / this.output * prefill if this.output else step
     ttft = serving_time.first_token(between, this.concurrency, prefill, tpot)
-    return Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
+    found = Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
+    return found if load.anchor is None else _anchored(found, load.anchor)
+
+
+def _anchored(times: Times, anchor: Any) -> Times:
+    """Return times as a plan's own measurements have them."""
+    later, first = anchor[0], anchor[1]
+    return Times(
+        times.tpot * later,
+        times.ttft * first,
+        times.step * later,
+        times.alone * first,
+        times.prefill * later,
+        anchor[2:],
+    )
 
 
 def safe_ends(this: Service, times: Times) -> Times:
@@ -185,6 +213,11 @@ def safe_ends(this: Service, times: Times) -> Times:
         tables = (tuple(sorted(this.engine.time_margins.get(name, {}).items())) for name in ("tpot", "ttft"))
         this.known[key] = tuple(1 + interpolated(table, confidence) / 1e6 for table in tables)
     one, first = this.known[key]
+    if times.margins is not None:
+        one, first = (
+            own + (own == 0) * usual
+            for own, usual in zip((times.margins[0], times.margins[1]), (one, first), strict=True)
+        )
     return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
 
 

@@ -15,6 +15,7 @@ from planner.solve import clock, stated
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.size import bounded
 from planner.solve.columns.table import Axis, Table, empty, unknown
+from planner.solve.inference import anchors
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import space as inference_space
 from planner.solve.inference import speed as inference_speed
@@ -50,8 +51,11 @@ class Memory:
     crowded: Column
 
 
-def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu]) -> Memory:
-    """Return the memory of every row; each part is computed once for each case it depends on."""
+def _memory(
+    this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu], seen: anchors.Columns | None
+) -> Memory:
+    """Return the memory of every row; each part is computed once for each case it depends on. `seen` is what the plan's
+    measurements say of it."""
     import numpy
 
     shape = (len(pairs), len(gpus))
@@ -93,11 +97,16 @@ def _memory(this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu])
         activations, logits = peaks
         spare = inference_memory.margin_bytes(this, profile, held, kept, activations, logits, above, taken)
         total[:, cards] = held + kept + activations + logits + above + spare
+        if seen is not None:
+            total[:, cards] += seen.taken[:, cards]
         if not known:
             continue
         usable = numpy.array([inference_memory.usable_bytes(this, gpus[card]) for card in cards])
         most = usable - held - activations - logits - above
         budget[:, cards] = inference_memory.safe_budget(this, profile, most, held, peaks, above, taken)
+        if seen is not None:
+            budget[:, cards] = numpy.maximum(0, budget[:, cards] - seen.taken[:, cards])
+            most = (most * seen.cache[:, cards]).astype(numpy.int64)
         if inference_memory.counts_pages(this, profile):
             for row, (form, split) in enumerate(clock.watched(pairs)):
                 for column, card in enumerate(cards):
@@ -136,7 +145,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     unit, nodes = array([s.per_node for s in all_splits]), array([s.nodes for s in all_splits])
 
     clock.look()
-    memory = _memory(this, pairs, gpus)
+    own = anchors.columns(this, pairs, gpus) if this.measurements else None
+    memory = _memory(this, pairs, gpus, own)
     clock.look()
     weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
     usable = array([inference_memory.usable_bytes(this, g) for g in gpus])[gpu]
@@ -159,6 +169,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             array([inference_speed.link_of(g) for g in gpus])[gpu],
             numpy.array([inference_speed.host_of(g) for g in gpus])[gpu],
             nodes[split],
+            anchor=None if own is None else own.times,
         )
     pace = Paces(this, load, offers)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
-from planner.language.problem import Problem, Workload
+from planner.language.problem import Measurement, Problem, Workload
 from planner.physics import inference, quality
 from planner.physics.inference import Profile
 from planner.record import dataclass
@@ -57,6 +57,7 @@ class Service:
     gpus: Mapping[str, Gpu] = field(default_factory=dict)
     hosts: Callable[[], dict[str, int]] = dict
     """The most GPUs on a host of what may be rented, by GPU."""
+    measurements: tuple[Measurement, ...] = ()
 
     def attention(self, split: Split) -> int:
         """Ranks of a split that share the heads; one where each has sequences of its own."""
@@ -92,6 +93,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
         gpus=problem.gpus,
         hosts=lambda: largest_hosts(problem, workload),
+        measurements=problem.measurements,
     )
 
 

@@ -1,0 +1,181 @@
+"""Measurements that a plan declares: what its own machines did, stated in a block or read from a benchmark's file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Format, Model
+from planner.language.declare import Said, read_fields
+from planner.language.problem import Measurement, Value
+from planner.language.scope import Scope
+from planner.language.workload import body_of
+from planner.syntax import tree
+from planner.syntax.files import read as read_text
+
+if TYPE_CHECKING:
+    from planner.catalog.benchmark_results import Run
+
+SPEEDS = ("tpot", "ttft", "throughput")
+MEASURED = (*SPEEDS, "kv_tokens", "memory")
+LOAD = ("concurrency", "prompt", "output")
+"""What a speed, and a peak that follows from it, is measured at."""
+SETTINGS = ("gpu_memory_utilization", "max_sequences", "max_batched_tokens")
+
+
+def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
+    """Add a declared measurement to the scope: one, or one for each run of the file that it names."""
+    before = len(scope.findings)
+    body = body_of(declaration, scope)
+    said = read_fields(replace(declaration, body=tuple(body or ())), scope)
+    runs = _runs(said, declaration, scope) if body is not None and len(scope.findings) == before else []
+    if len(scope.findings) == before:
+        for number, run in enumerate(runs, 1):
+            name = declaration.name if len(runs) == 1 else f"{declaration.name}[{number}]"
+            found = _measurement(name, said, run, declaration, scope)
+            if found is None or len(scope.findings) > before:
+                break
+            scope.measurements.append(found)
+    if len(scope.findings) > before:
+        scope.broken.add(declaration.name)
+
+
+def _runs(said: Said, declaration: tree.Declaration, scope: Scope) -> list[Run | None]:
+    """Return the runs of the file that a block names; [None] where it states what was measured itself."""
+    if "results" not in said.spans:
+        stated = [name for name in MEASURED if name in said.values]
+        if not stated:
+            what = f"says nothing that was measured: {', '.join(MEASURED)}"
+            scope.error("E0404", f"measurement `{declaration.name}` {what}", declaration.name_span, "tpot = 21.4 ms")
+        elif any(name in (*SPEEDS, "memory") for name in stated):
+            _needed(declaration, said, LOAD, scope)
+        return [None]
+    for name in (*SPEEDS, *LOAD):
+        if name in said.spans:
+            scope.error(
+                "E0405",
+                f"`{name}` is in the file of results",
+                said.spans[name],
+                secondary=((said.spans["results"], "the file"),),
+                help=f"leave out `{name}`",
+            )
+    value = next((line.value for line in declaration.body if line.target.text == "results"), None)
+    base_path = value.span.path if value is not None else said.spans["results"].path
+    place = Path(base_path).parent / str(said.values.get("results", ""))
+    text, finding = read_text(place)
+    reason = finding.message if finding is not None else ""
+    if text is not None:
+        from planner.catalog.benchmark_results import read
+
+        try:
+            return list(read(text))
+        except ValueError as problem:
+            reason = f'"{said.values.get("results")}" cannot be read: {problem}'
+    scope.error("E0206", reason, said.spans["results"], help="name a file as the benchmark wrote it")
+    return []
+
+
+def _needed(declaration: tree.Declaration, said: Said, names: tuple[str, ...], scope: Scope) -> bool:
+    absent = [name for name in names if name not in said.values and name not in said.meant]
+    for name in absent:
+        help = f"{name} = {'16' if name == 'concurrency' else '1024 tokens'}" if name in LOAD else f"state `{name}`"
+        message = f"measurement `{declaration.name}` does not say `{name}`"
+        scope.error("E0404", message, declaration.name_span, help=help)
+    return not absent
+
+
+def _measurement(
+    name: str, said: Said, run: Run | None, declaration: tree.Declaration, scope: Scope
+) -> Measurement | None:
+    model = _model(said, run, declaration, scope)
+    if not _needed(declaration, said, ("gpu",), scope) or model is None:
+        return None
+    engine = _text(said, "engine") or (run.engine if run else "") or "vllm"
+    gpus, stages = _whole(said, "gpus", 1), _whole(said, "pipeline_parallel", 1)
+    tensor = _whole(said, "tensor_parallel", max(1, gpus // stages))
+    if tensor * stages != gpus:
+        scope.error(
+            "E0403",
+            f"{tensor} x {stages} ranks are not {gpus} GPUs",
+            said.spans.get("tensor_parallel", said.spans.get("pipeline_parallel", declaration.name_span)),
+            help="gpus = tensor_parallel * pipeline_parallel; the measurement is of one replica",
+        )
+        return None
+    if "memory" in said.values and engine != "llama_cpp":
+        message = f"{engine} reserves its cache beforehand: its peak says nothing of what it needs"
+        scope.error("E0405", message, said.spans["memory"], help="state `kv_tokens`, which it prints when it starts")
+        return None
+    settings: dict[str, Value] = {key: said.values[key] for key in SETTINGS if key in said.values}
+    return Measurement(
+        name,
+        model,
+        _text(said, "gpu"),
+        gpus,
+        tensor,
+        stages,
+        engine,
+        _text(said, "engine_version") or (run.engine_version if run else ""),
+        _text(said, "weights") or model.native_format,
+        _cache(said, run, scope),
+        settings,
+        run.concurrency if run else _whole(said, "concurrency", 1),
+        run.prompt if run else _whole(said, "prompt", 1),
+        run.output if run else _whole(said, "output", 1),
+        run.tpot if run else _float(said, "tpot"),
+        run.ttft if run else _float(said, "ttft"),
+        run.prefill if run else None,
+        run.throughput if run else _float(said, "throughput"),
+        _whole(said, "kv_tokens", 0) or None,
+        _whole(said, "memory", 0) or None,
+    )
+
+
+def _model(said: Said, run: Run | None, declaration: tree.Declaration, scope: Scope) -> Model | None:
+    """Return the model that was served; a file says it where the block does not, and may not say another one."""
+    told = scope.catalog.find_model(run.model) if run and run.model else None
+    if "model" not in said.values:
+        if isinstance(told, Model):
+            return told
+        found = f': the file has "{run.model}", which no catalog has' if run and run.model else ""
+        message = f"measurement `{declaration.name}` does not say `model`{found}"
+        scope.error("E0404", message, declaration.name_span, help='model = "owner/name"')
+        return None
+    word = str(said.values["model"])
+    known = scope.models.get(word) or scope.catalog.find_model(word)
+    if not isinstance(known, Model):
+        return None
+    if isinstance(told, Model) and (told.of or told.id) != (known.of or known.id):
+        message = f'the file measured "{told.id}", not "{known.id}"'
+        scope.error("E0405", message, said.spans["model"], help="leave out `model`, or name another file")
+        return None
+    return known
+
+
+def _cache(said: Said, run: Run | None, scope: Scope) -> str:
+    """Return the format of the cache; a file of llama.cpp says it where the block does not."""
+    stated, told = _text(said, "kv_cache"), run.cache if run else ""
+    found = scope.catalog.find_format(told) if told else None
+    if not isinstance(found, Format):
+        return stated
+    if stated and stated != found.id:
+        message = f"the file measured a cache in {found.id}, not in {stated}"
+        scope.error("E0405", message, said.spans["kv_cache"], help="leave out `kv_cache`")
+    return found.id
+
+
+def _text(said: Said, name: str) -> str:
+    value = said.values.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _whole(said: Said, name: str, default: int) -> int:
+    value = said.values.get(name)
+    return int(value) if isinstance(value, Fraction) else default
+
+
+def _float(said: Said, name: str) -> float | None:
+    """Return a measured time or rate; nothing takes no time, so that a zero is not known."""
+    value = said.values.get(name)
+    return float(value) if isinstance(value, Fraction) and value > 0 else None

@@ -1,0 +1,242 @@
+"""What measurements of a plan say of a candidate that is like them: its times, and what its engine's cache holds.
+
+Like it is what has the same model, GPU, number of GPUs and split, engine and release (as the catalog tells releases
+apart), weights and KV cache format; of times also a concurrency within a factor of four. Times move by the median of
+measured over expected. Of memory a measurement of that exact configuration, its settings included, can only take: where
+the engine reports less cache than the safe end has, or takes more than that, the difference is no longer there to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from planner.catalog.records import Gpu
+from planner.language.problem import Measurement
+from planner.physics import anchors
+from planner.physics.anchors import Anchor
+from planner.physics.confidence import interpolated
+from planner.physics.inference.profile import release
+from planner.record import dataclass
+from planner.solve.inference import memory as inference_memory
+from planner.solve.inference import speed as inference_speed
+from planner.solve.inference.workload import Form, Service, profile_of, resolved, sixteen_bit
+from planner.solve.parallelism import Split
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+SETTINGS = ("gpu_memory_utilization", "max_sequences", "max_batched_tokens")
+PLAIN = {"shared_prefix": Fraction(0), "vision_tokens": Fraction(0)}
+"""What a measurement has of given quantities that it cannot state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What measurements say of one way to serve a model: factors of its times, bytes of each GPU that are gone on the
+    safe side, the engine's cache over what was expected of it, the measurements it rests on, and how many of them speak
+    of each figure."""
+
+    times: Anchor
+    taken: int
+    cache: float
+    names: tuple[str, ...]
+    counts: tuple[tuple[str, int], ...]
+
+
+NOTHING = Measured(Anchor(), 0, 1.0, (), ())
+
+
+def measured(this: Service, form: Form, split: Split, gpu: Gpu) -> Measured:
+    """Return what the plan's measurements say of a candidate."""
+    if not any(item.gpu == gpu.id for item in this.measurements) or this.model.architecture is None:
+        return NOTHING
+    key = ("measured", form, split, gpu.id)
+    if key not in this.known:
+        like = [item for item in this.measurements if not unlike(this, item, form, split, gpu)]
+        this.known[key] = _measured(this, like, resolved(this, form, gpu), split, gpu) if like else NOTHING
+    found: Measured = this.known[key]
+    return found
+
+
+def unlike(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> str:
+    """Return what tells a measurement of this model on this GPU from a candidate; "" where they are alike."""
+    given = this.workload.given
+    version, engine = given.get("engine_version"), this.engine
+    own, other = (release(engine, text or None) for text in (str(version or ""), item.engine_version))
+    cache = item.kv_cache or this.cache_default or sixteen_bit(this.model.native_format)
+    beside = this.beside
+    plain = not (beside.adapters or beside.draft or beside.offloaded_weights or beside.offloaded_cache)
+    checks = (
+        (item.gpu == gpu.id, f"on {item.gpu}"),
+        (_base(item) == (this.model.of or this.model.id), f"of {item.model.id}"),
+        (item.engine == engine.id, f"under {item.engine}"),
+        (own is other, f"of {item.engine} {item.engine_version or 'in its newest release'}"),
+        (
+            (item.tensor_parallel, item.pipeline_parallel, 1) == (split.tensor, split.pipeline, split.nodes),
+            f"with tensor_parallel {item.tensor_parallel}, pipeline_parallel {item.pipeline_parallel}",
+        ),
+        (item.weights == form.weights, f"of weights in {item.weights}"),
+        (cache == form.kv_cache, f"of a KV cache in {cache}"),
+        (plain and not this.by_sequence and given["cuda_graphs"] is not False, "of the model alone, in CUDA graphs"),
+    )
+    return next((what for holds, what in checks if not holds), "")
+
+
+def _base(item: Measurement) -> str:
+    return item.model.of or item.model.id
+
+
+def _measured(this: Service, like: list[Measurement], form: Form, split: Split, gpu: Gpu) -> Measured:
+    first, later, taken, caches = [], [], [], []
+    names: dict[str, None] = {}
+    for item in like:
+        tpot, ttft = _ratios(_as_measured(this, item), item, form, split, gpu)
+        if anchors.near(item.concurrency, this.concurrency) and (tpot or ttft):
+            first += [ttft] if ttft else []
+            later += [tpot] if tpot else []
+            names[item.id] = None
+        if profile_of(_as_measured(this, item, False), gpu) is profile_of(this, gpu) and item.model.id == this.model.id:
+            gone, share = _gone(this, item, form, split, gpu)
+            taken += [] if gone is None else [gone]
+            caches += [] if share is None else [share]
+            names |= {} if gone is None else {item.id: None}
+    times = Anchor(
+        anchors.factor(later), anchors.factor(first), _margin(this, "tpot", later), _margin(this, "ttft", first)
+    )
+    counts = {"tpot": len(later), "ttft": len(first), "kv_tokens": len(caches), "memory": len(taken) - len(caches)}
+    return Measured(
+        times,
+        max(taken, default=0),
+        anchors.factor(caches),
+        tuple(names),
+        tuple((name, count) for name, count in counts.items() if count),
+    )
+
+
+def _as_measured(this: Service, item: Measurement, load: bool = True) -> Service:
+    """Return the service as it was when a measurement was taken; without its `load`, with its settings alone."""
+    key = ("as measured", item.id, load)
+    if key not in this.known:
+        given = {name: value for name, value in this.workload.given.items() if name not in SETTINGS} | item.settings
+        that = replace(this, workload=replace(this.workload, given=given), known={}, measurements=())
+        if load:
+            context = item.prompt + item.output
+            counts = {"concurrency": item.concurrency, "prompt": item.prompt, "output": item.output, "context": context}
+            given |= PLAIN | {name: Fraction(count) for name, count in counts.items()}
+            that = replace(
+                that,
+                context=context,
+                concurrency=item.concurrency,
+                prompt=item.prompt,
+                output=item.output,
+                demand=None,
+            )
+        this.known[key] = that
+    found: Service = this.known[key]
+    return found
+
+
+def _ratios(that: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> tuple[float, float]:
+    """Return measured over expected time per output token and to the first one, 0 for what was not measured."""
+    if not gpu.bandwidth or not (item.tpot or item.ttft or item.prefill or item.throughput):
+        return 0.0, 0.0
+    profile = profile_of(that, gpu)
+    load = inference_speed.Load(
+        inference_memory.weights_bytes(that, form, split, profile),
+        inference_memory.kv_bytes(that, form, split, profile),
+        split.tensor,
+        split.pipeline,
+        inference_speed.fields(that, form, gpu),
+        inference_speed.link_of(gpu),
+        inference_speed.host_of(gpu),
+    )
+    if not inference_speed.known(load.card):
+        return 0.0, 0.0
+    times = inference_speed.speeds(that, load)
+    tpot = item.tpot / times.tpot if item.tpot else 0.0
+    if item.throughput and not item.tpot:
+        tpot = float(inference_speed.rate(that, 1, times)) / item.throughput
+    ttft = item.ttft / times.ttft if item.ttft else (item.prefill or 0.0) / times.prefill
+    return tpot, ttft
+
+
+def _margin(this: Service, name: str, ratios: Sequence[float]) -> float:
+    """Return what measured times reach of anchored ones at most, as a factor; 0 where too few were measured."""
+    table = tuple(sorted(this.engine.anchored_margins.get(name, {}).items()))
+    if len(ratios) < anchors.ENOUGH or not table:
+        return 0.0
+    confidence = this.workload.given["time_confidence"]
+    assert isinstance(confidence, Fraction)
+    return 1 + interpolated(table, confidence) / 1e6
+
+
+def _gone(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> tuple[int | None, float | None]:
+    """Return the bytes that a measurement finds gone beyond the safe end, and measured over expected cache."""
+    if not (item.kv_tokens or item.memory):
+        return None, None
+    gone, share = 0, None
+    if item.kv_tokens:
+        expected, safe = inference_memory.budgets(this, form, split, gpu)
+        tokens = inference_memory.capacities(this, form, split, gpu, expected, ("kv_tokens",)) if expected > 0 else {}
+        if tokens.get("kv_tokens"):
+            share = item.kv_tokens / tokens["kv_tokens"]
+            gone = max(gone, safe - int(expected * share))
+    if item.memory:
+        parts = inference_memory.parts(_as_measured(this, item), form, split, gpu)
+        gone = max(gone, item.memory - sum(parts.values()))
+    return gone, share
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What measurements say of each formats × split (rows) on each GPU type: factors and margins of times, flat; bytes
+    that are gone, and the cache's share."""
+
+    times: Column
+    taken: Column
+    cache: Column
+
+
+def columns(this: Service, pairs: Sequence[tuple[Form, Split]], gpus: Sequence[Gpu]) -> Columns | None:
+    """Return what measurements say of the rows of a table; None where the plan has none that speaks of one."""
+    import numpy
+
+    cards = [at for at, gpu in enumerate(gpus) if any(item.gpu == gpu.id for item in this.measurements)]
+    if not cards or this.model.architecture is None:
+        return None
+    shape = len(pairs), len(gpus)
+    times = numpy.empty((4, *shape))
+    times[:] = numpy.array(Anchor())[:, None, None]
+    taken, cache = numpy.zeros(shape, dtype=numpy.int64), numpy.ones(shape)
+    for row, (form, split) in enumerate(pairs):
+        for card in cards:
+            found = measured(this, form, split, gpus[card])
+            times[:, row, card] = found.times
+            taken[row, card], cache[row, card] = found.taken, found.cache
+    return Columns(times.reshape(4, -1), taken, cache)
+
+
+def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[str, ...]:
+    """Return how many measurements an answer is anchored on, and of those of its model and GPU that are not like it
+    what tells them apart."""
+    own = [item for item in this.measurements if item.gpu == gpu.id and _base(item) == (this.model.of or this.model.id)]
+    if not own:
+        return ()
+    found = measured(this, form, split, gpu)
+    out = []
+    if found.names:
+        count = f"{len(found.names)} measurement{'s' if len(found.names) > 1 else ''}"
+        factors = {"tpot": found.times.tpot, "ttft": found.times.ttft, "kv_tokens": found.cache}
+        said = [f"{name} x {factors[name]:.3g} ({many})" for name, many in found.counts if name in factors]
+        out.append(f"anchored on {count}: {', '.join(said) or 'memory'}")
+    apart: dict[str, list[str]] = {}
+    for item in own:
+        why = unlike(this, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
+            not anchors.near(item.concurrency, this.concurrency)
+        )
+        if why and item.id not in found.names:
+            apart.setdefault(why, []).append(item.id)
+    return (*out, *(f"not like it: {', '.join(names)} {why}" for why, names in apart.items()))
