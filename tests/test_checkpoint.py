@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import planner
-from planner.catalog import checkpoint
+from planner.catalog import checkpoint, gguf_header
 from planner.catalog.checkpoint import FORMATS as CHECKPOINT
 from planner.catalog.checkpoint import read_checkpoint, read_tensors
 from planner.catalog.gguf import FORMATS as GGUF
@@ -231,6 +231,78 @@ def test_a_gguf_file(tmp_path: Path) -> None:
     small = 5 * 64
     assert model.stored == {"Q8_0": (model.params - small) // 32 * 34, "F32": small * 4}
     assert read_checkpoint(gguf_file(tmp_path / "b.gguf", "odd")).architecture is None
+
+
+def split_gguf(folder: Path) -> list[Path]:
+    """A model in three files, as llama.cpp splits one: the first has the metadata."""
+    gguf = pytest.importorskip("gguf")
+    whole = gguf.GGUFReader(gguf_file(folder / "whole.gguf"))
+    paths = []
+    for number in range(3):
+        paths.append(folder / f"a-{number + 1:05}-of-00003.gguf")
+        writer = gguf.GGUFWriter(paths[-1], "llama")
+        if number == 0:
+            for name in ("block_count", "embedding_length", "feed_forward_length", "context_length"):
+                writer.add_uint32(f"llama.{name}", whole.fields[f"llama.{name}"].contents())
+            for name in ("head_count", "head_count_kv", "key_length"):
+                writer.add_uint32(f"llama.attention.{name}", whole.fields[f"llama.attention.{name}"].contents())
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", 3)
+        writer.add_int32("split.tensors.count", len(whole.tensors))
+        for item in whole.tensors[number::3]:
+            writer.add_tensor(item.name, item.data, raw_dtype=item.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    return paths
+
+
+def test_a_split_gguf_is_read_whole_or_refused(tmp_path: Path) -> None:
+    paths = split_gguf(tmp_path)
+    whole = read_checkpoint(tmp_path / "whole.gguf")
+    for path in paths:
+        model = read_checkpoint(path)
+        assert (model.params, model.stored_bytes, model.max_context) == (whole.params, whole.stored_bytes, 512)
+        assert model.architecture == whole.architecture
+    paths[1].rename(tmp_path / "b-00002-of-00003.gguf")
+    with pytest.raises(ConfigError, match=r"a-00002-of-00003.gguf` is one of its files and not here"):
+        read_checkpoint(paths[0])
+    paths[0].rename(tmp_path / "first.gguf")
+    with pytest.raises(ConfigError, match="name is not that of one of 3 files"):
+        read_checkpoint(tmp_path / "first.gguf")
+
+
+def test_the_header_of_a_gguf_alone_counts_its_bytes(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    path = gguf_file(tmp_path / "a.gguf")
+    raw = path.read_bytes()
+    found = gguf_header.parse(raw, len(raw))
+    (tmp_path / "b.gguf").write_bytes(gguf_header.alone(raw, found))
+    whole, alone = read_checkpoint(path), read_checkpoint(tmp_path / "b.gguf")
+    assert (tmp_path / "b.gguf").stat().st_size < 3000 < len(raw)
+    assert (alone.stored, alone.architecture) == (whole.stored, whole.architecture)
+    theirs = gguf.GGUFReader(path)
+    assert [(item.name, int(item.n_bytes)) for item in theirs.tensors] == [
+        (tensor.name, tensor.bytes) for tensor in read_tensors(path).tensors
+    ]
+    with pytest.raises(gguf_header.Short):
+        gguf_header.parse(raw[: found.end - 1], len(raw))
+
+
+def test_a_vocabulary_is_not_kept_with_a_header(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(tmp_path / "a.gguf", "llama")
+    writer.add_token_list([f"token {number}" for number in range(5000)])
+    writer.add_token_scores([0.5] * 5000)
+    writer.add_name("kept")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    raw = (tmp_path / "a.gguf").read_bytes()
+    small = gguf_header.alone(raw, gguf_header.parse(raw, len(raw)))
+    assert len(small) < 200 < len(raw)
+    assert gguf_header.parse(small, len(small)).fields == {"general.architecture": "llama", "general.name": "kept"}
 
 
 def test_broken_gguf_files(tmp_path: Path) -> None:

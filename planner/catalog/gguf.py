@@ -1,11 +1,15 @@
-"""GGUF files: tensors and metadata by the `gguf` package (the extra `gguf`), within bounds."""
+"""GGUF files, whole or split: their tensors by the types of the `gguf` package (the extra `gguf`), and their model."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from planner.catalog.gguf_header import Broken, Header, Short, parse
 from planner.catalog.huggingface.config import Config, ConfigError
 from planner.catalog.huggingface.read import DECODERS
 from planner.catalog.parameters import parameters
@@ -13,8 +17,9 @@ from planner.catalog.records import Architecture, Model
 from planner.catalog.tensors import Checkpoint, Tensor
 from planner.regular import opened
 
-MAX_TENSORS = 1_000_000
-MAX_KEYS = 100_000
+MAX_HEADER = 100_000_000
+"""Bytes of a header: a vocabulary of 250_000 tokens with its merges has 15 million."""
+MAX_ELEMENTS = 2**48
 FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"} | {
     name: name.lower()
     for name in (
@@ -32,59 +37,95 @@ TYPES = {
 """The `model_type` whose tensors a GGUF architecture has."""
 
 
-def _first(path: Path) -> None:
-    """Refuse what is no GGUF, and counts no file of this size can hold, before anything is built."""
+def read_gguf(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """Return the tensors of a GGUF file and its metadata without long arrays; raise ConfigError.
+
+    One of several files is read with the others, which lie beside it. A file that ends with its header counts as one
+    whose data is elsewhere.
+    """
+    tensors, fields = _one(path)
+    count = fields.get("split.count")
+    if not isinstance(count, int) or isinstance(count, bool) or count <= 1:
+        return tensors, fields
+    found = _SPLIT.fullmatch(path.name)
+    if found is None or int(found[3]) != count or count > MAX_SPLITS:
+        raise ConfigError(path, "split.count", f"is {count}, and the name is not that of one of {count} files")
+    every: list[Tensor] = []
+    first: dict[str, Any] = {}
+    for number in range(1, count + 1):
+        name = f"{found[1]}-{number:05}-of-{count:05}.gguf"
+        if not (path.parent / name).is_file():
+            raise ConfigError(path, name, "is one of its files and not here: the model is in all of them together")
+        own, own_fields = _one(path.parent / name)
+        if own_fields.get("split.count") != count or own_fields.get("split.no") != number - 1:
+            raise ConfigError(path.parent / name, "split.no", f"is not that of file {number} of {count}")
+        every += own
+        first = first or own_fields
+    names = [tensor.name for tensor in every]
+    stated = first.get("split.tensors.count")
+    if len(set(names)) < len(names) or (stated is not None and stated != len(names)):
+        raise ConfigError(path, "split.tensors.count", f"is {stated}, and the files have {len(set(names))} tensors")
+    return tuple(every), first
+
+
+_SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+"""The name of one of several files of a model (llama.cpp, tools/gguf-split)."""
+MAX_SPLITS = 1000
+
+
+def _one(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """Return the tensors and the metadata of one file."""
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            head = file.read(24)
+            found = _parsed(file, size)
+    except Broken as problem:
+        raise ConfigError(path, problem.field, problem.reason) from None
     except (OSError, ValueError) as problem:
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
-    if head[:4] != b"GGUF":
-        raise ConfigError(path, "", "is no GGUF file")
-    if len(head) < 24:
-        raise ConfigError(path, "", "is truncated: it ends within its header")
-    order: Any = "little" if int.from_bytes(head[4:8], "little") < 2**16 else "big"
-    version, tensors, keys = (int.from_bytes(head[a:b], order) for a, b in ((4, 8), (8, 16), (16, 24)))
-    if version not in (2, 3):
-        raise ConfigError(path, "version", f"is {version}; 2 and 3 can be read")
-    # the smallest tensor entry has 24 bytes, the smallest key 13
-    if tensors > min(MAX_TENSORS, size // 24):
-        raise ConfigError(path, "tensor_count", f"is {tensors}, more than a file of {size} bytes can hold")
-    if keys > min(MAX_KEYS, size // 13):
-        raise ConfigError(path, "metadata_kv_count", f"is {keys}, more than a file of {size} bytes can hold")
+    return tuple(_tensors(path, found, size)), {
+        name: value for name, value in found.fields.items() if value is not None
+    }
 
 
-def read_gguf(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
-    """Return the tensors of a GGUF file and its scalar metadata; raise ConfigError."""
-    _first(path)
+def _parsed(file: BinaryIO, size: int) -> Header:
+    """Return the header of an open file, reading no more of it than that needs."""
+    raw, wanted = b"", 2**20
+    while True:
+        raw += file.read(wanted - len(raw))
+        try:
+            return parse(raw, size)
+        except Short:
+            if len(raw) < wanted or wanted >= MAX_HEADER:
+                raise
+            wanted = min(MAX_HEADER, 4 * wanted)
+
+
+def _tensors(path: Path, found: Header, size: int) -> Iterator[Tensor]:
+    """Yield the tensors of a header, each held against the file's size where it has data."""
     try:
-        from gguf import GGUFReader
+        from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
     except ImportError:
         raise ConfigError(path, "", "is a GGUF file: install `mem-planner[gguf]` to read it") from None
-    try:
-        reader = GGUFReader(path)
-        tensors = tuple(
-            Tensor(
-                str(item.name), item.tensor_type.name, tuple(int(size) for size in reversed(item.shape)),
-                int(item.n_bytes), path.name,
-            )
-            for item in reader.tensors
-        )  # fmt: skip
-        fields = {name: _scalar(field) for name, field in reader.fields.items()}
-    except Exception as problem:  # the package raises whatever its arrays do on what does not hold
-        reason = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
-        raise ConfigError(path, "", f"is a broken or truncated GGUF file: {reason}") from None
-    return tensors, {name: value for name, value in fields.items() if value is not None}
-
-
-def _scalar(field: Any) -> Any:
-    if len(field.types) == 1:
-        value = field.contents()
-        return value if isinstance(value, str | int | float | bool) else None
-    if field.types and field.types[0].name == "ARRAY" and len(field.data) <= 1000:
-        return field.contents()
-    return None
+    data = -(-found.end // found.alignment) * found.alignment
+    seen: set[str] = set()
+    for entry in found.tensors:
+        short = entry.name[:80]
+        try:
+            kind = GGMLQuantizationType(entry.type)
+        except ValueError:
+            raise ConfigError(path, short, f"is of type {entry.type}, which is not known") from None
+        weights, width = GGML_QUANT_SIZES[kind]
+        elements = prod(entry.shape)
+        if elements % weights or elements >= MAX_ELEMENTS:
+            raise ConfigError(path, short, f"has {elements} elements, which are no blocks of {kind.name}")
+        length = elements // weights * width
+        if size > data and data + entry.offset + length > size:
+            raise ConfigError(path, "", f"is truncated: `{short}` ends after the file's {size} bytes")
+        if entry.name in seen:
+            raise ConfigError(path, short, "is there twice")
+        seen.add(entry.name)
+        yield Tensor(entry.name, kind.name, entry.shape, length, path.name)
 
 
 def gguf_model(path: Path) -> Model:

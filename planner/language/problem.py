@@ -25,7 +25,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One hard relation on a quantity of a workload: `rule` is `block.quantity` or a `require`'s name."""
+    """One hard relation on a quantity of a workload: `rule` is `block.quantity` or a `require`'s name.
+
+    With `unknown` it also holds where nobody knows the quantity: `quality >= 99% or unknown`.
+    """
 
     rule: str
     quantity: str
@@ -33,6 +36,7 @@ class Bound:
     value: Value
     span: Span
     because: str | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

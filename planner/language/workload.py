@@ -279,7 +279,12 @@ def _words(quantity: Quantity, node: tree.Expression, env: Env) -> str | None:
 
 def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
     name, scope = quantity.name, block.env.scope
-    value = one(quantity, relation.value, block.env, bounded=False)
+    written, unknown = _or_unknown(relation.value)
+    if unknown and name != "quality":
+        message = f"only `quality` may be unknown; `{name}` is bounded where it is known"
+        scope.error("E0402", message, relation.value.span, help="leave out `or unknown`")
+        return
+    value = one(quantity, written, block.env, bounded=False)
     if value is None:
         return
     if relation.operator in ORDER and not isinstance(value, Fraction):
@@ -298,7 +303,15 @@ def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
         scope.error("E0403", message, relation.value.span, help=f"write {whole(value)}%")
         return
     rule = f"{block.name}.{name}"
-    block.bounds.append(Bound(rule, name, relation.operator, value, relation.span, relation.because))
+    block.bounds.append(Bound(rule, name, relation.operator, value, relation.span, relation.because, unknown))
+
+
+def _or_unknown(node: tree.Expression) -> tuple[tree.Expression, bool]:
+    """Return the value of a bound, and whether it ends with `or unknown`."""
+    match node:
+        case tree.Binary(operator="or", left=left, right=tree.Name(text="unknown")):
+            return left, True
+    return node, False
 
 
 def _never(quantity: Quantity, operator: str, value: Fraction) -> bool:

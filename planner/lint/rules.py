@@ -82,7 +82,7 @@ def _verdict(source: Source, workload: Workload, bound: Bound) -> bool | None:
     if offered:
         kept = [compare(bound.operator, value, bound.value) for value in offered]
         return True if all(kept) else False if not any(kept) else None
-    if not isinstance(bound.value, Fraction):
+    if not isinstance(bound.value, Fraction) or bound.unknown:
         return None
     low, high = _ends(source, workload, bound)
     match bound.operator:
@@ -112,7 +112,7 @@ def quality(source: Source) -> Iterator[Diagnostic]:
         return
     measured: tuple[Recovery, ...] = ()  # read only where a format is not the native one
     for workload in source.problem.workloads:
-        bound = next((item for item in workload.bounds if item.quantity == "quality"), None)
+        bound = next((item for item in workload.bounds if item.quantity == "quality" and not item.unknown), None)
         if bound is None:
             continue
         for role in ("weights", "kv_cache"):

@@ -78,7 +78,7 @@ def _measured(
             continue
         known = [shipped[key] for key, its in zip(shipped, shipped.column("role"), strict=True) if its == role]
         known += [item for item in problem.quality if item.role == role]
-        found, _ = quality.deciding(known, fmt.like or name, role, model.of or model.id, how)
+        found, _ = quality.deciding(known, fmt.like or name, role, model.of or model.id, how, model.params)
         if found is not None:
             yield found.id
 

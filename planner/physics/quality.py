@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -10,13 +11,25 @@ from planner.catalog.records import Model, Recovery
 
 def family(model: str) -> str:
     """The first letters and digits of a model's name, without owner, version and size: `llama`, `qwen`."""
-    name = model.rsplit("/", 1)[-1].lower().removeprefix("meta-")
+    name = model.rsplit("/", 1)[-1].lower().removeprefix("meta-").removeprefix("nvidia-")
     letters = ""
     for letter in name:
         if not letter.isalpha():
             break
         letters += letter
     return letters
+
+
+SMALL = 3 * 10**9
+"""Parameters below which a model loses more by rounding than the large ones of its family: what was measured on one so
+small is taken for larger models only where nothing else was."""
+_SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
+
+
+def is_small(model: str) -> bool:
+    """Return whether the name of a measured model states a size below SMALL; of a mixture the whole counts."""
+    found = _SIZE.search(model.lower())
+    return found is not None and float(found[1]) * (1e9 if found[2] == "b" else 1e6) < SMALL
 
 
 FILE_SUFFIXES = ("_s", "_m", "_l", "_xs")
@@ -42,6 +55,7 @@ def recovery(
     model_id: str,
     quantization: str | None = None,
     native: str = "",
+    params: int = 0,
 ) -> tuple[Fraction | None, str]:
     """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured.
 
@@ -50,7 +64,7 @@ def recovery(
     """
     if format_id == native:
         return Fraction(1), "native"
-    worst, basis = deciding(rows, format_id, role, model_id, quantization)
+    worst, basis = deciding(rows, format_id, role, model_id, quantization, params)
     if worst is None:
         return None, basis
     capped = ", above 100 % in its measurement" if worst.recovery > 1 else ""
@@ -67,9 +81,17 @@ def steps(model: Model, format_id: str) -> tuple[str, ...]:
 
 
 def deciding(
-    rows: Iterable[Recovery], format_id: str, role: str, model_id: str, quantization: str | None = None
+    rows: Iterable[Recovery],
+    format_id: str,
+    role: str,
+    model_id: str,
+    quantization: str | None = None,
+    params: int = 0,
 ) -> tuple[Recovery | None, str]:
-    """The measurement that decides, the worst that fits, and of how many it is the worst; None if unmeasured."""
+    """The measurement that decides, the worst that fits, and of how many it is the worst; None if unmeasured.
+
+    `params` are the model's parameters, 0 where they are not known.
+    """
     rows = tuple(rows)
     wanted = measured_as(rows, format_id, role)
     fitting = [row for row in rows if row.format == wanted and row.role == role]
@@ -77,6 +99,8 @@ def deciding(
         fitting = [row for row in fitting if row.quantization == quantization]
     if not fitting:
         return None, "not measured"
+    if not 0 < params < SMALL:
+        fitting = [row for row in fitting if not is_small(row.model)] or fitting
     own = family(model_id)
     same = [row for row in fitting if own and family(row.model) == own]
     worst = min(same or fitting, key=lambda row: (row.recovery, row.id))

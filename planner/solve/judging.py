@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from planner.catalog.records import Gpu, Model, Offer
-from planner.language.problem import Problem, Value
+from planner.language.problem import Problem, Value, Workload
+from planner.solve.candidate import Outcome
 from planner.solve.columns.steps import SCALES
 from planner.solve.rent.rental import Renting, renting
+from planner.solve.rules import let_through
 
 
 class Unknown(LookupError):
@@ -18,6 +20,13 @@ class Unknown(LookupError):
 def approximations(model: Model) -> tuple[str, ...]:
     """Return what was taken for granted of a model whose description is approximate, as notes of an answer."""
     return tuple(f"approximate: {text}" for text in model.assumed)
+
+
+def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -> tuple[str, ...]:
+    """Return that rules hold because nobody measured the quality of `what`, as notes of an answer."""
+    return tuple(
+        f"nobody measured the quality of {what}: `{rule}` lets it through" for rule in let_through(workload, outcomes)
+    )
 
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:

@@ -90,13 +90,25 @@ def holds_together(node: tree.Expression, problem: Problem, chosen: Mapping[str,
 
 
 def broken_bounds(workload: Workload, choice: Mapping[str, Value], outcomes: Mapping[str, Outcome]) -> list[Broken]:
-    """Return the bounds of the block that do not hold; an outcome that nobody measured breaks its bound."""
+    """Return the bounds of the block that do not hold; an outcome that nobody measured breaks its bound, unless that
+    says `or unknown`."""
     out: list[Broken] = []
     for bound in workload.bounds:
         have = quantity(bound.quantity, workload, choice, outcomes)
-        if have is None or not compare(bound.operator, have, bound.value):
+        if not satisfied(bound, have):
             out.append(Broken(bound.rule, have, bound.value, unit_of(workload, bound.quantity)))
     return out
+
+
+def satisfied(bound: Bound, have: Value | None) -> bool:
+    """Return whether a bound holds for an outcome, None where that is unknown."""
+    return bound.unknown if have is None else compare(bound.operator, have, bound.value)
+
+
+def let_through(workload: Workload, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Return the rules that hold because what they bound is unknown, in their order."""
+    unknown = (bound for bound in workload.bounds if bound.unknown and outcomes.get(bound.quantity) is None)
+    return tuple(dict.fromkeys(bound.rule for bound in unknown))
 
 
 def slack(workload: Workload, choice: Mapping[str, Value], outcomes: Mapping[str, Outcome]) -> tuple[Broken, ...]:

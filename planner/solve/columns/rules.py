@@ -31,7 +31,7 @@ def broken_by(table: Table, problem: Problem) -> dict[str, Column]:
         out[rule] = out[rule] | where if rule in out else where
 
     for bound in table.workload.bounds:
-        add(bound.rule, breaks(table, bound.quantity, bound.operator, bound.value))
+        add(bound.rule, breaks(table, bound.quantity, bound.operator, bound.value, bound.unknown))
     for rule in problem.rules:
         if speaks_of(rule.condition) == {table.workload.name}:
             add(rule.name, ~kept(table, rule.condition))
@@ -49,8 +49,9 @@ def penalties(table: Table, problem: Problem) -> Column:
     return out
 
 
-def breaks(table: Table, quantity: str, operator: str, limit: Value) -> Column:
-    """Return where `quantity operator limit` does not hold; an outcome that nobody knows breaks its bound."""
+def breaks(table: Table, quantity: str, operator: str, limit: Value, unknown: bool = False) -> Column:
+    """Return where `quantity operator limit` does not hold; an outcome that nobody knows breaks its bound
+    unless that holds for the `unknown` too."""
     import numpy
 
     axis = table.axis(quantity)
@@ -78,7 +79,7 @@ def breaks(table: Table, quantity: str, operator: str, limit: Value) -> Column:
             good = (have != low) | (low != high)
         case _:
             good = (have == low) & (low == high)
-    where: Column = ~good | (have == UNKNOWN)
+    where: Column = ~(good | (have == UNKNOWN)) if unknown else ~good | (have == UNKNOWN)
     return where
 
 

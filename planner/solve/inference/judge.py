@@ -21,7 +21,7 @@ from planner.solve.inference.defaults import of_service
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
-from planner.solve.judging import approximations, count, hardware, headroom, placed
+from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.parallelism import SPLIT, Split, divides
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
@@ -87,6 +87,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if this.demand is not None and replicas < need:
         sustained = None if need >= 10**9 else this.demand * replicas / need
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
+    lossy = " and ".join(inference_workload.unmeasured(this, form))
     thumb = ("rule of thumb",) if this.model.architecture is None else ()
     unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
@@ -110,6 +111,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         tuple(broken + more),
         (
             *approximations(this.model),
+            *unmeasured(workload, outcomes, lossy),
             *thumb,
             *hosts_note(rented, split.nodes),
             *_busy_note(outcomes),

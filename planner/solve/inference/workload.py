@@ -183,9 +183,26 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     known: Fraction | None = Fraction(1)
     for step in quality.steps(model, name):
         alias = this.formats[step].like or step
-        found = quality.recovery(this.measured("weights"), alias, "weights", model.of or model.id, quantization)[0]
+        found = quality.recovery(
+            this.measured("weights"), alias, "weights", model.of or model.id, quantization, params=model.params
+        )[0]
         known = quality.combined(known, found)
     return known
+
+
+def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
+    """Return the roles whose format nobody measured, with the format: `weights in nvfp4`."""
+    names = [fmt.id for fmt in weight_formats(this, form)]
+    out = [f"weights in {name}" for name in names if measured(this, name, form.quantization) is None]
+    return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(this, form) is None else []))
+
+
+def _cache_quality(this: Service, form: Form) -> Fraction | None:
+    """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
+    model = this.model
+    alias, sixteen = this.formats[form.kv_cache].like or form.kv_cache, sixteen_bit(model.native_format)
+    rows = this.measured("kv_cache")
+    return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, sixteen, model.params)[0]
 
 
 def quality_steps(this: Service, form: Form) -> int:
@@ -200,9 +217,7 @@ def quality_steps(this: Service, form: Form) -> int:
             weights = layerwise.recovery(model.architecture, names, known)
         else:
             weights = measured(this, form.weights, form.quantization)
-        sixteen = sixteen_bit(model.native_format)
-        alias = this.formats[form.kv_cache].like or form.kv_cache
-        cache, _ = quality.recovery(this.measured("kv_cache"), alias, "kv_cache", model.of or model.id, None, sixteen)
+        cache = _cache_quality(this, form)
         both = quality.combined(weights, cache)
         this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
     return int(this.known[key])

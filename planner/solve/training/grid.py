@@ -11,14 +11,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.catalog.records import Gpu
-from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.objective import PACE, PACES, RENTED, decisive, quantity_of, ties
 from planner.solve.rent.placement import Placements
-from planner.solve.rules import simple, speaks_of
+from planner.solve.rules import satisfied, simple, speaks_of
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations
@@ -304,10 +303,10 @@ def quality_of(inputs: GridInputs, grid: Grid) -> Column:
 
 
 def poor(inputs: GridInputs, bound: Bound, config: Column) -> Column:
-    """Return which configurations break a bound on quality; a quality that nobody knows breaks it."""
+    """Return which configurations break a bound on quality; one that nobody knows breaks it unless that may be."""
     import numpy
 
-    found = [have is None or not compare(bound.operator, have, bound.value) for have in _qualities(inputs.space)]
+    found = [not satisfied(bound, have) for have in _qualities(inputs.space)]
     return numpy.array(found, dtype=bool)[inputs.space.kind[config]][:, None]
 
 

@@ -12,7 +12,7 @@ from planner.physics import training_time
 from planner.solve.candidate import Broken, Candidate, Outcome, aimed
 from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import given_of, values
-from planner.solve.judging import approximations, count, hardware, headroom, placed
+from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import TIMES, hosts_note
@@ -87,6 +87,7 @@ def judge(
     if run.model.architecture is not None and refused is not None:
         quantity, needs, has = refused
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
+    arithmetic = f"method {recipe.method} in {recipe.precision}"
     unsaid = values(of_run(run), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
@@ -107,7 +108,12 @@ def judge(
         memory.peak_moment,
         outcomes,
         tuple(broken + more),
-        (*approximations(run.model), *memory.approximate, *hosts_note(rented, -(-layout.gpus // rented.per_host))),
+        (
+            *approximations(run.model),
+            *unmeasured(workload, outcomes, arithmetic),
+            *memory.approximate,
+            *hosts_note(rented, -(-layout.gpus // rented.per_host)),
+        ),
         memory.moments,
         unsaid,
         rented.slots > 0,

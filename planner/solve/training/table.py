@@ -203,7 +203,7 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
     rents = _rents(inputs, placed, gpu, total[which], tensor[which])
     outside: dict[str, Column] = {}
     for rule, bound in order.bounds(ALIKE):
-        where = breaks(rents, bound.quantity, bound.operator, bound.value)
+        where = breaks(rents, bound.quantity, bound.operator, bound.value, bound.unknown)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
     these = grid_inputs(inputs.run, inputs.workload, found, cards, order, cells, above, placed, outside, reach)
