@@ -24,7 +24,7 @@ from said import answers, said
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.export import serving
-from planner.export.engines import vllm
+from planner.export.engines import sglang, tensorrt_llm, vllm
 from planner.export.export import export
 from planner.export.faults import Fault
 from planner.export.forms import BY_NAME, FORMS
@@ -491,3 +491,11 @@ def test_the_way_out_names_a_checkpoint_of_the_catalog(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "vllm serve Qwen/Qwen3-32B-AWQ" in done.stdout
     assert "--quantization" not in done.stdout
+
+
+def test_every_cache_that_an_engine_keeps_has_a_flag() -> None:
+    """A cache in the model's own type needs none."""
+    engines = load_catalog().engines
+    for name, words in (("vllm", vllm.CACHES), ("sglang", sglang.CACHES), ("tensorrt_llm", tensorrt_llm.CACHES)):
+        kept = set(engines[name].kv_formats) - {"fp32", "fp16", "bf16", "int8" if name == "tensorrt_llm" else ""}
+        assert kept <= set(words), name

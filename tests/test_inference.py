@@ -299,16 +299,33 @@ def test_times_take_numbers_and_arrays_alike() -> None:
         ("fp8_e4m3", 65536),
         ("int8", 65536 + 2 * 32 * 8 * 4),
         ("int4", 32768 + 2 * 32 * 8 * 4),
+        ("fp8_per_token_head", 65536 + 2 * 32 * 8 * 4),
+        ("nvfp4", 32 * 8 * 2 * (64 + 8)),
+        ("turboquant_k8v4", 28 * 8 * (128 + 64 + 4) + 4 * 4096),
+        ("turboquant_4bit_nc", 28 * 8 * (64 + 2 + 64 + 4) + 4 * 4096),
+        ("turboquant_k3v4_nc", 28 * 8 * (48 + 2 + 64 + 4) + 4 * 4096),
+        ("turboquant_3bit_nc", 28 * 8 * (48 + 2 + 48 + 4) + 4 * 4096),
         ("q8_0", 65536 * 34 // 32),
         ("q4_0", 65536 * 18 // 32),
     ],
 )
 def test_kv_formats_cost_their_scales(name: str, size: int) -> None:
-    """An fp32 scale for each of 8 heads, keys and values, in 32 layers; GGUF: 34 and 18 bytes for 32 numbers."""
+    """An fp32 scale for each of 8 heads, keys and values, in 32 layers; GGUF: 34 and 18 bytes for 32 numbers.
+
+    TurboQuant packs a key and a value of a head by vllm/model_executor/layers/quantization/turboquant/config.py.
+    """
     arch = LLAMA.architecture
     assert arch is not None
     groups = inference.cache_groups(arch, CATALOG.formats[name], inference.profile(VLLM))
     assert inference.held(groups, inference.Sequences(1, 1)) == size
+
+
+def test_packed_latents_are_as_the_engine_stores_them() -> None:
+    """656 bytes a token and layer of DeepSeek-V3.2, with the indexer's key of 132 (vLLM, mla_attention.py)."""
+    model = CATALOG.models["deepseek-ai/DeepSeek-V3.2"]
+    assert model.architecture is not None
+    groups = inference.cache_groups(model.architecture, CATALOG.formats["fp8_ds_mla"], inference.profile(VLLM))
+    assert inference.held(groups, inference.Sequences(1, 1)) == 61 * (656 + 132)
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,7 @@ def build_format(row: Row) -> Format:
         row_bytes=_maybe(row, "row_bytes") or 0,
         expert_multiple=_maybe(row, "expert_multiple") or 1,
         kv_scale_bits=_maybe(row, "kv_scale_bits") or 0,
+        kv_whole_layers=_maybe(row, "kv_whole_layers") or 0,
         kv_needs=_texts(row, "kv_needs"),
         left_bits=_maybe(row, "left_bits") or 16,
         only=row.get("only", ""),
@@ -351,6 +352,8 @@ def _lack(row: Row) -> Lack:
         since=row.get("since") or "",
         caches=_texts(row, "caches"),
         latent=bool(row.get("latent", False)),
+        plain=bool(row.get("plain", False)),
+        mixed=bool(row.get("mixed", False)),
         families=_texts(row, "families"),
     )
 

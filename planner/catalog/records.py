@@ -19,7 +19,8 @@ class Format:
     `row_bytes` are scales of each output channel, `expert_multiple` what kernels pad experts to, `only` the one
     tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
     the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
-    `kv_needs` is what hardware must compute for a cache in the format. `classes` are tensors of a native checkpoint
+    `kv_needs` is what hardware must compute for a cache in the format, `kv_whole_layers` how many layers keep theirs in
+    16 bit, the first and the last ones. `classes` are tensors of a native checkpoint
     that are in another format, `partly` those left alone in so many layers; no row has them, a model's
     `native_classes` and `native_partly` say it.
     """
@@ -46,6 +47,7 @@ class Format:
     row_bytes: int = 0
     expert_multiple: int = 1
     kv_scale_bits: int = 0
+    kv_whole_layers: int = 0
     kv_needs: tuple[str, ...] = ()
     left_bits: int = 16
     only: str = ""
@@ -364,7 +366,8 @@ class Lack:
     `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets weights in one of
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
     the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
-    one of `caches`, `latent` attention, a model of one of `families`; where `runs_on` lists compute capabilities it is
+    one of `caches`, `latent` attention, attention that is not sparse (`plain`), layers of several kinds (`mixed`), a
+    model of one of `families`; where `runs_on` lists compute capabilities it is
     a lack of all others, and where `since` and `until` state versions, of those from the one to before the other.
     """
 
@@ -383,6 +386,8 @@ class Lack:
     since: str = ""
     caches: tuple[str, ...] = ()
     latent: bool = False
+    plain: bool = False
+    mixed: bool = False
     families: tuple[str, ...] = ()
 
 

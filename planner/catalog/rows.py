@@ -375,6 +375,7 @@ class FormatRow:
     engines: Words | None = None
     row_bytes: Whole | None = None
     kv_scale_bits: Whole | None = None
+    kv_whole_layers: Whole | None = None
     kv_needs: Words | None = None
     expert_multiple: Count | None = None
     only: Text | None = None
@@ -405,6 +406,8 @@ class LackRow:
     since: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
     caches: Words | None = None
     latent: bool = False
+    plain: bool = False
+    mixed: bool = False
     families: Words | None = None
 
 

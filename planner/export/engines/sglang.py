@@ -11,7 +11,12 @@ from planner.export.said import Said, version_of
 IMAGE = "lmsysorg/sglang"
 """docs.sglang.io/get_started/install, using docker: tags are v and the release."""
 PORT = 30000
-CACHES = {"bf16": ("bf16", (0, 5, 3)), "fp8_e4m3": ("fp8_e4m3", (0, 4)), "fp8_e5m2": ("fp8_e5m2", (0, 4))}
+CACHES = {
+    "bf16": ("bf16", (0, 5, 3)),
+    "fp8_e4m3": ("fp8_e4m3", (0, 4)),
+    "fp8_e5m2": ("fp8_e5m2", (0, 4)),
+    "nvfp4": ("nvfp4", (0, 5, 23)),
+}
 """What `--kv-cache-dtype` calls a format, and the first release taken to have the word; fp16 follows from `auto`."""
 SERVE = (0, 5, 23)
 """The release whose `sglang serve` was tried; before it the module starts the server."""

@@ -17,11 +17,18 @@ CACHES = {
     "fp16": ("float16", (0, 32)),
     "fp8_e4m3": ("fp8_e4m3", (0, 3)),
     "fp8_e5m2": ("fp8_e5m2", (0, 3)),
-    "int8": ("int8_per_token_head", (0, 23)),
-    "int4": ("int4_per_token_head", (0, 32)),
+    "int8": ("int8_per_token_head", (0, 20)),
+    "int4": ("int4_per_token_head", (0, 25)),
+    "fp8_per_token_head": ("fp8_per_token_head", (0, 20)),
+    "fp8_ds_mla": ("fp8_ds_mla", (0, 20)),
+    "nvfp4": ("nvfp4", (0, 25)),
+    "turboquant_k8v4": ("turboquant_k8v4", (0, 20)),
+    "turboquant_4bit_nc": ("turboquant_4bit_nc", (0, 20)),
+    "turboquant_k3v4_nc": ("turboquant_k3v4_nc", (0, 20)),
+    "turboquant_3bit_nc": ("turboquant_3bit_nc", (0, 20)),
 }
-"""What `--kv-cache-dtype` calls a format, and the first release that is known to take the word: 0.32's own parser, and
-logs of 0.23 for bfloat16 and int8_per_token_head (noonghunna/club-3090 discussion 773)."""
+"""What `--kv-cache-dtype` calls a format, and the first release that is known to take the word: vllm/config/cache.py,
+CacheDType, of 0.20.2, 0.25.0 and 0.32; a log of 0.23 for bfloat16 (noonghunna/club-3090 discussion 773)."""
 FP8_ONLINE = (0, 4, 1)
 """`--quantization fp8` quantizes a 16-bit checkpoint while it loads (docs.vllm.ai, features/quantization/fp8)."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

@@ -203,8 +203,13 @@ def layer_caches(
 
 
 def format_bits(fmt: Format) -> tuple[Fraction, int]:
-    """Bits of a number and of a head's scale of a KV format, whose scales stand apart or in its blocks."""
-    return (Fraction(fmt.element_bits), fmt.kv_scale_bits) if fmt.kv_scale_bits else (fmt.bits, 0)
+    """Bits of a number and of a head's scale of a KV format, whose scales stand apart or in its blocks.
+
+    A format of caches alone has its scales nowhere else; keys and values of unlike bits count at their middle.
+    """
+    if not fmt.kv_scale_bits:
+        return fmt.bits, 0
+    return (fmt.bits if fmt.roles == ("kv_cache",) else Fraction(fmt.element_bits)), fmt.kv_scale_bits
 
 
 def _blocks(tokens: int, block: int) -> int:

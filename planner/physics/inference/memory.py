@@ -76,17 +76,25 @@ def cache_groups(
     if whole is not None:
         return whole
     bits, scale_bits = format_bits(fmt)
-    found = layer_caches(
-        arch,
-        bits,
-        tp,
-        pp,
-        scale_bits=scale_bits,
-        state_bits=32 if arch.family in PRECISE_STATES else profile.state_bits,
-        windows=profile.windows,
-        latent_multiple=profile.latent_multiple,
-        layer_split=profile.layer_split,
-    )
+
+    def layers(bits: Fraction, scale_bits: int) -> list[tuple[int, LayerCache]]:
+        return layer_caches(
+            arch,
+            bits,
+            tp,
+            pp,
+            scale_bits=scale_bits,
+            state_bits=32 if arch.family in PRECISE_STATES else profile.state_bits,
+            windows=profile.windows,
+            latent_multiple=profile.latent_multiple,
+            layer_split=profile.layer_split,
+        )
+
+    found = layers(bits, scale_bits)
+    if fmt.kv_whole_layers and len({cache for _, cache in found}) == 1:  # a stage has the first of them, or the last
+        count = sum(layer for layer, _ in found)
+        kept = min(count, -(-fmt.kv_whole_layers // min(pp, 2)))
+        return [(count - kept, found[0][1]), (kept, layers(SIXTEEN, 0)[0][1])]
     return paged(found, profile.block, profile.state_pages)
 
 

@@ -20,6 +20,8 @@ def lacks(
         and (not row.since or not wanted or wanted >= version_of(row.since))
         and (not row.sparse or sparse(arch))
         and (not row.latent or latent(arch))
+        and (not row.plain or not sparse(arch))
+        and (not row.mixed or mixed(arch))
         and (not row.dense or dense(arch))
         and (not row.families or (arch is not None and arch.family in row.families))
         and (not row.by_sequence or by_sequence)
@@ -39,6 +41,12 @@ def sparse(arch: Architecture | None) -> bool:
 def latent(arch: Architecture | None) -> bool:
     """Whether a model's attention keeps latents."""
     return arch is not None and any(group.mixer.get("kind") in ("mla", "compressed") for group in arch.groups)
+
+
+def mixed(arch: Architecture | None) -> bool:
+    """Whether a model's layers keep more than one kind of cache: windows, states or an encoder's beside all tokens."""
+    mixers = [] if arch is None else [group.mixer for group in arch.groups]
+    return len({(mixer.get("kind"), mixer.get("window"), mixer.get("chunk")) for mixer in mixers}) > 1
 
 
 def dense(arch: Architecture | None) -> bool:
