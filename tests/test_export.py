@@ -495,7 +495,7 @@ def test_the_way_out_names_a_checkpoint_of_the_catalog(tmp_path: Path) -> None:
 
 def test_every_cache_that_an_engine_keeps_has_a_flag() -> None:
     """A cache in the model's own type needs none."""
-    engines = load_catalog().engines
+    engines = load_catalog()[0].engines
     for name, words in (("vllm", vllm.CACHES), ("sglang", sglang.CACHES), ("tensorrt_llm", tensorrt_llm.CACHES)):
         kept = set(engines[name].kv_formats) - {"fp32", "fp16", "bf16", "int8" if name == "tensorrt_llm" else ""}
         assert kept <= set(words), name
