@@ -1,4 +1,4 @@
-"""`planner catalog`: list, show, check, import and diff."""
+"""`planner catalog`: list, show, check, import, diff and fetch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from planner.cli.fetch import fetch
 from planner.cli.screen import say, tell
 from planner.diagnostics.shown import json_text
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
 FORMS = ("table", "json")
+app.command()(fetch)
 
 
 def _fail(message: str) -> typer.Exit:

@@ -1,0 +1,249 @@
+"""What a plan needs of a published model, from its repository: configs whole, of weights the headers alone.
+
+The repository is looked up with `huggingface_hub` (the extra `hub`), which knows the endpoint and the token; parts of
+files are read here, within bounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from planner.catalog import gguf_header
+from planner.catalog.checkpoint import MAX_HEADER, MAX_SHARDS
+from planner.catalog.huggingface.config import MAX_BYTES
+from planner.catalog.network import NetworkError, get
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+"""Names of files that are taken: what lies in a folder of the repository is not."""
+CONFIGS = ("config.json", "hf_quant_config.json", "quantize_config.json", "quant_config.json")
+INDEX, ONE = "model.safetensors.index.json", "model.safetensors"
+RECORD = "fetched.json"
+"""The file that says where the others come from."""
+FIRST = 2**19
+"""Bytes that are asked for first: most headers are shorter."""
+_SPLIT = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
+
+
+class FetchError(Exception):
+    """A model cannot be fetched; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The files of a model by name, the commit they are of, and the call that reads them in a plan."""
+
+    repository: str
+    revision: str
+    files: dict[str, bytes]
+    call: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository at a commit: the names in it, the address of each, and the headers of a request."""
+
+    name: str
+    commit: str
+    names: frozenset[str]
+    address: Callable[[str], str]
+    headers: Mapping[str, str]
+
+    def whole(self, name: str, most: int) -> bytes:
+        return get(self.address(name), most, self.headers)
+
+    def part(self, name: str, first: int, last: int) -> bytes:
+        try:
+            return get(self.address(name), last + 1, self.headers, first, last)
+        except NetworkError as problem:
+            if problem.status == 416:  # the file ends before
+                return b""
+            raise
+
+
+def fetch(
+    repository: str,
+    revision: str = "main",
+    file: str = "",
+    endpoint: str = "",
+    say: Callable[[str], None] = lambda _name: None,
+) -> Fetched:
+    """Return what a plan needs of a model; `file` names one of several GGUF files, `say` hears what is read.
+
+    Raise FetchError. Nothing is written.
+    """
+    if not REPOSITORY.fullmatch(repository) or ".." in repository:
+        raise FetchError(f"`{repository[:200]}` is no repository; write ORG/MODEL")
+    if not REVISION.fullmatch(revision) or ".." in revision:
+        raise FetchError(f"`{revision[:200]}` is no revision: a branch, a tag or a commit")
+    found = _found(repository, revision, endpoint)
+    try:
+        return _read(found, file, say)
+    except NetworkError as problem:
+        if problem.status in (401, 403):
+            raise FetchError(_gated(repository)) from None
+        raise FetchError(str(problem)) from None
+
+
+def _gated(repository: str) -> str:
+    way = "accept its terms on its page, then set HF_TOKEN to a token that may read it"
+    return f"{repository} is gated or private: {way}"
+
+
+def _found(repository: str, revision: str, endpoint: str) -> _Repository:
+    try:
+        from huggingface_hub import HfApi, errors, hf_hub_url
+        from huggingface_hub.utils import build_hf_headers
+    except ImportError:
+        raise FetchError("fetching needs huggingface_hub: pip install 'mem-planner[hub]'") from None
+    try:
+        info = HfApi(endpoint=endpoint or None).model_info(repository, revision=revision, timeout=30)
+    except errors.GatedRepoError:
+        raise FetchError(_gated(repository)) from None
+    except errors.RevisionNotFoundError:
+        raise FetchError(f"{repository} has no revision `{revision}`") from None
+    except errors.RepositoryNotFoundError:
+        way = "check the name; of a private one, set HF_TOKEN to a token that may read it"
+        raise FetchError(f"there is no repository {repository}: {way}") from None
+    except errors.OfflineModeIsEnabled:
+        raise FetchError("HF_HUB_OFFLINE is set: unset it to fetch") from None
+    except Exception as problem:  # its transport is another in each release, and raises errors of its own
+        if getattr(getattr(problem, "response", None), "status_code", 0) in (401, 403):
+            raise FetchError(_gated(repository)) from None
+        reason = next(iter(str(problem).splitlines()), "") or type(problem).__name__
+        raise FetchError(f"{repository} cannot be looked up: {reason[:200]}") from None
+    commit = str(info.sha or "")
+    if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
+        raise FetchError(f"{repository} does not say which commit `{revision}` is")
+    names = frozenset(str(item.rfilename) for item in info.siblings or ())
+
+    def address(name: str) -> str:
+        return str(hf_hub_url(repository, quote(name), revision=commit, endpoint=endpoint or None))
+
+    headers = {str(key): str(value) for key, value in build_hf_headers().items() if key.lower() == "authorization"}
+    return _Repository(repository, commit, frozenset(filter(SAFE.fullmatch, names)), address, headers)
+
+
+def _read(found: _Repository, file: str, say: Callable[[str], None]) -> Fetched:
+    files: dict[str, bytes] = {}
+    for name in CONFIGS:
+        if name in found.names and not file:
+            say(name)
+            files[name] = found.whole(name, MAX_BYTES)
+    weights = _weights(found, file, files, say)
+    left = MAX_HEADER
+    for name in weights:
+        say(f"the header of {name}")
+        files[name] = _gguf(found, name, left) if name.endswith(".gguf") else _safetensors(found, name, left)
+        left -= len(files[name])
+    entry = INDEX if INDEX in files else weights[0] if weights else "config.json"
+    if entry not in files:
+        raise FetchError(f"{found.name} has neither a config.json nor weights that can be read")
+    sums = {name: hashlib.sha256(raw).hexdigest() for name, raw in sorted(files.items())}
+    record = {"repository": found.name, "revision": found.commit, "headers_only": weights, "sha256": sums}
+    files[RECORD] = (json.dumps(record, indent=1) + "\n").encode()
+    return Fetched(found.name, found.commit, files, "config" if entry == "config.json" else "checkpoint", entry)
+
+
+def _weights(found: _Repository, file: str, files: dict[str, bytes], say: Callable[[str], None]) -> list[str]:
+    """Return the files of weights whose headers are read; an index is added to the files."""
+    if file:
+        if file not in found.names or not file.endswith((".gguf", ".safetensors")):
+            raise FetchError(f"{found.name} has no file of weights `{file[:200]}`{_among(found)}")
+        return _parts(found, file)
+    if INDEX in found.names:
+        say(INDEX)
+        files[INDEX] = found.whole(INDEX, 2 * MAX_BYTES)
+        try:
+            shards = sorted(set(json.loads(files[INDEX])["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise FetchError(f"{INDEX} of {found.name} is no index") from None
+        strange = next((name for name in shards if not isinstance(name, str) or name not in found.names), None)
+        if strange is not None or len(shards) > MAX_SHARDS:
+            raise FetchError(f"{INDEX} of {found.name} names `{str(strange)[:200]}`, which is not beside it")
+        return shards
+    if ONE in found.names:
+        return [ONE]
+    if "config.json" in files:
+        return []
+    groups = sorted({tuple(_parts(found, name)) for name in _ggufs(found)})
+    if len(groups) != 1:
+        raise FetchError(f"{found.name} has {len(groups) or 'no'} models as GGUF and no config.json{_among(found)}")
+    return list(groups[0])
+
+
+def _ggufs(found: _Repository) -> list[str]:
+    return sorted(name for name in found.names if name.endswith(".gguf") and not name.startswith("mmproj"))
+
+
+def _among(found: _Repository) -> str:
+    names = _ggufs(found)
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"; name one with --file: {shown}" if names else ""
+
+
+def _parts(found: _Repository, name: str) -> list[str]:
+    """Return all files of the model that one file belongs to."""
+    split = _SPLIT.fullmatch(name)
+    if split is None:
+        return [name]
+    names = [f"{split[1]}-{number:05}-of-{split[2]}.gguf" for number in range(1, min(int(split[2]), MAX_SHARDS) + 1)]
+    absent = next((each for each in names if each not in found.names), None)
+    if absent is not None:
+        raise FetchError(f"{found.name} lacks `{absent}`, one of the files of `{name}`")
+    return names
+
+
+def _safetensors(found: _Repository, name: str, most: int) -> bytes:
+    """Return the header of a safetensors file, which counts as one whose data is elsewhere."""
+    raw = found.part(name, 0, FIRST - 1)
+    length = 8 + int.from_bytes(raw[:8], "little")
+    if len(raw) < 8 or length > most:
+        raise FetchError(f"{name} of {found.name} states a header of {length} bytes; {most} can be read")
+    if length > len(raw):
+        raw += _rest(found, name, len(raw), length)
+    return raw[:length]
+
+
+def _gguf(found: _Repository, name: str, most: int) -> bytes:
+    """Return the header of a GGUF file without its vocabulary."""
+    raw, wanted = b"", FIRST
+    while True:
+        more = found.part(name, len(raw), wanted - 1)
+        raw += more
+        try:
+            return gguf_header.alone(raw, gguf_header.parse(raw, 2**62))
+        except gguf_header.Short:
+            if len(raw) < wanted or wanted >= most:
+                raise FetchError(
+                    f"{name} of {found.name} ends within its header, or that is over {most} bytes"
+                ) from None
+            wanted = min(most, 4 * wanted)
+        except gguf_header.Broken as problem:
+            field = f"`{problem.field}` " if problem.field else ""
+            raise FetchError(f"{name} of {found.name}: {field}{problem.reason}") from None
+
+
+def _rest(found: _Repository, name: str, first: int, end: int) -> bytes:
+    raw = found.part(name, first, end - 1)
+    if len(raw) != end - first:
+        raise FetchError(f"{name} of {found.name} ends within its header")
+    return raw
+
+
+def names_of(files: Iterable[str]) -> str:
+    """Return which files there are, in words: configs by name, headers by number."""
+    every = sorted(files)
+    headers = [name for name in every if name.endswith((".safetensors", ".gguf"))]
+    said = [name for name in every if name not in headers]
+    return ", ".join([*said, *([f"{len(headers)} header{'s' if len(headers) > 1 else ''}"] if headers else [])])
+
+
+__all__ = ["RECORD", "FetchError", "Fetched", "fetch", "names_of"]
