@@ -206,3 +206,19 @@ def test_approximate_reads_no_mixture_as_a_dense_llama(tmp_path: Path, field: st
         read_config(tmp_path / "config.json", approximate=True)
     (tmp_path / "config.json").write_text(json.dumps({**DENSE, "model_type": "novel"}))
     assert read_config(tmp_path / "config.json", approximate=True).verified == "approximate"
+
+
+@pytest.mark.parametrize(
+    ("block", "side"),
+    [
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 128),
+        ({"quant_method": "fp8"}, 0),
+        ({"quant_method": "fp8", "weight_block_size": [1, 2**40]}, 1),
+        ({"quant_method": "fp8", "weight_block_size": "128"}, 0),
+        (packed("Linear", weights={**FP8, "strategy": "block", "block_structure": [128, 128]}), 128),
+        (packed("Linear", weights=FP8), 0),
+    ],
+)
+def test_squares_of_fp8_weights_that_share_a_scale(tmp_path: Path, block: dict[str, Any], side: int) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**DENSE, "quantization_config": block}))
+    assert read_config(tmp_path / "config.json").native_block == side

@@ -219,6 +219,7 @@ def build_model(row: Row) -> Model:
         native_leaves=_texts(row, "native_leaves"),
         native_classes={str(name): str(form) for name, form in (row.get("native_classes") or {}).items()},
         native_partly=_integers(row, "native_partly"),
+        native_block=_maybe(row, "native_block") or 0,
     )
 
 
@@ -411,6 +412,7 @@ def build_engine(row: Row) -> Engine:
         expert_kernels=tuple(map(_kernel, row.get("expert_kernels") or ())),
         cache_defaults=tuple(map(_cache_default, row.get("cache_defaults") or ())),
         one_host=bool(row.get("one_host", False)),
+        whole_blocks=bool(row.get("whole_blocks", False)),
         **{name: float(row[name]) for name in FITTED if row.get(name) is not None},
         kernels={
             operation: {

@@ -22,7 +22,8 @@ class Checkpoint:
     """Another name of the model `of`, whose weights are stored in `native_format`.
 
     `layout` is `read` where its configuration or its publisher's description says what is stored in which format, and
-    `named` where only its name does. `native_leaves`, `native_classes` and `native_partly` are those of a model.
+    `named` where only its name does. `native_leaves`, `native_classes`, `native_partly` and `native_block` are those of
+    a model.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Checkpoint:
     native_leaves: tuple[str, ...] = ()
     native_classes: dict[str, str] = field(default_factory=dict)
     native_partly: dict[str, int] = field(default_factory=dict)
+    native_block: int = 0
     max_context: int | None = None
     note: str = ""
 
@@ -52,6 +54,7 @@ class Checkpoint:
             native_leaves=layout.native_leaves,
             native_classes=layout.native_classes,
             native_partly=layout.native_partly,
+            native_block=self.native_block or (base.native_block if same else 0),
             max_context=self.max_context or base.max_context,
             published_params=None,
             published_note="",
@@ -76,6 +79,7 @@ def build_checkpoint(row: Mapping[str, Any]) -> Checkpoint:
         native_leaves=tuple(row.get("native_leaves") or ()),
         native_classes=dict(row.get("native_classes") or {}),
         native_partly=dict(row.get("native_partly") or {}),
+        native_block=int(row.get("native_block") or 0),
         max_context=row.get("max_context"),
         note=str(row.get("note") or ""),
     )

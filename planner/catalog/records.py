@@ -20,9 +20,9 @@ class Format:
     tensor class that is quantised (`experts`), `left_bits` what the classes left alone are stored in, `file_types`
     the (tensor, layers, block type, bits) rules of a GGUF file that mixes block types; the first that fits holds.
     `kv_needs` is what hardware must compute for a cache in the format, `kv_whole_layers` how many layers keep theirs in
-    16 bit, the first and the last ones. `classes` are tensors of a native checkpoint
-    that are in another format, `partly` those left alone in so many layers; no row has them, a model's
-    `native_classes` and `native_partly` say it.
+    16 bit, the first and the last ones. `classes` are tensors of a native checkpoint that are in another format,
+    `partly` those left alone in so many layers, and a `tile` of so many rows and columns has one scale; no row has
+    them, a model's `native_classes`, `native_partly` and `native_block` say it.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Format:
     kv_whole_layers: int = 0
     kv_needs: tuple[str, ...] = ()
     left_bits: int = 16
+    tile: int = 0
     only: str = ""
     file_types: tuple[tuple[str, str, str, Fraction], ...] = ()
     classes: tuple[tuple[str, Format], ...] = ()
@@ -225,6 +226,8 @@ class Model:
     """Tensor classes that it keeps in a format of their own, with the format's id."""
     native_partly: dict[str, int] = field(default_factory=dict)
     """Tensor classes that it keeps in 16 bit in some layers, with the number of these layers."""
+    native_block: int = 0
+    """Rows and columns of a weight that share a scale in its fp8 tensors, 0 where scales are of tensors or rows."""
     stored_bytes: int | None = None
     """Bytes of a checkpoint's data, where the model was read from one; `stored` has them by type."""
     stored: dict[str, int] = field(default_factory=dict)
@@ -409,7 +412,8 @@ class Engine:
     """A serving engine's defaults and overheads; each figure's source is in `sources` under its field's name.
 
     `vendors` are those whose GPUs it runs on, but for the GPUs it `excludes`; `least_capability` is the compute
-    capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host.
+    capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host,
+    `whole_blocks` that no rank of tensor parallelism holds part of a block of quantized weights.
     """
 
     id: str
@@ -442,6 +446,7 @@ class Engine:
     expert_kernels: tuple[ExpertKernel, ...] = ()
     cache_defaults: tuple[CacheDefault, ...] = ()
     one_host: bool = False
+    whole_blocks: bool = False
     layer_us: float = 0.0
     request_us: float = 0.0
     prompt_factor: float = 1.0

@@ -328,6 +328,7 @@ class ModelRow:
     native_leaves: list[PARTS] | None = None
     native_classes: Annotated[dict[PARTS, Text] | None, Limit(about="the format of tensor classes that differ")] = None
     native_partly: Annotated[dict[PARTS, Count] | None, Limit(about="the layers in which a class is in 16 bit")] = None
+    native_block: Annotated[Count | None, Limit(about="rows and columns that share a scale in its fp8 tensors")] = None
     aliases: Words | None = None
     breakdown: dict[str, Whole] | None = None
     note: str = ""
@@ -348,6 +349,7 @@ class CheckpointRow:
     native_leaves: list[PARTS] | None = None
     native_classes: Annotated[dict[PARTS, Text] | None, Limit(about="the format of tensor classes that differ")] = None
     native_partly: Annotated[dict[PARTS, Count] | None, Limit(about="the layers in which a class is in 16 bit")] = None
+    native_block: Annotated[Count | None, Limit(about="rows and columns that share a scale in its fp8 tensors")] = None
     max_context: Count | None = None
     note: str = ""
 
@@ -473,6 +475,7 @@ class EngineRow:
     expert_kernels: list[ExpertKernelRow] | None = None
     cache_defaults: list[CacheDefaultRow] | None = None
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
+    whole_blocks: Annotated[bool, Limit(about="whether a rank holds whole blocks of quantized weights alone")] = False
     offload: str = ""
     margins: dict[str, Any] | None = None
     releases: list[Any] | None = None

@@ -248,7 +248,7 @@ def _wrong(item: Broken, known: dict[str, str]) -> str:
         return f"{needs} sequences need a page of recurrent state each; the cache has {has}"
     if operator is None and item.rule.endswith(f".{SHARE}"):
         return f"needs {without_unit(needs, has)} outside the engine's budget; {has} left"
-    if not isinstance(item.has, Fraction) and operator is None:
+    if operator is None and (isinstance(item.needs, str) or not isinstance(item.has, Fraction)):
         return unsupported(needs, has)
     asked = f"{WORDS[operator]} {has}".strip() if operator else has
     if item.needs is None:

@@ -35,7 +35,7 @@ class Native:
     """The quantized format of most weights ("" where there is none), classes in 16 bit and in other formats.
 
     `layers` are the layers in which a class is quantized, where a checkpoint lists them; `partly` the layers in which
-    it is left alone, where those are listed.
+    it is left alone, where those are listed. `block` is the side of the squares that share a scale in fp8.
     """
 
     format: str = ""
@@ -43,6 +43,7 @@ class Native:
     classes: tuple[tuple[str, str], ...] = ()
     layers: tuple[tuple[str, int], ...] = ()
     partly: tuple[tuple[str, int], ...] = ()
+    block: int = 0
 
 
 def _names(family: str) -> dict[str, tuple[str, ...]]:

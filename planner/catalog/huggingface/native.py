@@ -47,6 +47,26 @@ def quantized(config: Config, arch: Architecture) -> Native:
         part = _beside(config)
     if part is None:
         return Native()
+    return replace(_assigned(config, part, arch), block=_block(part))
+
+
+def _block(part: Config) -> int:
+    """Return the larger side of the blocks of an fp8 weight that share a scale; 0 where scales are of other shapes."""
+    groups = part.data.get("config_groups")
+    weights = (
+        [group.get("weights") for group in groups.values() if isinstance(group, dict)]
+        if isinstance(groups, dict)
+        else []
+    )
+    shapes = [
+        part.data.get("weight_block_size"),
+        *(row.get("block_structure") for row in weights if isinstance(row, dict)),
+    ]
+    sides = [side for shape in shapes if isinstance(shape, list) for side in shape]
+    return max((side for side in sides if isinstance(side, int) and 0 < side <= 2**16), default=0)
+
+
+def _assigned(config: Config, part: Config, arch: Architecture) -> Native:
     if not config.inside and not part.has("quantized_layers") and "MIXED" in str(part.value("quant_algo")).upper():
         part = _beside(config) or part  # the list of its layers stands in the file beside
     inner = part.part("quantization", {}, required=False) or part

@@ -220,6 +220,7 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
         native_leaves=tuple(kind for kind in sorted({*native.leaves, *whole_classes}) if kind in own),
         native_partly={name: layers for name, layers in native.partly if name in own and layers < held[name]},
         native_classes={kind: form for kind, form in native.classes if kind in own},
+        native_block=native.block,
     )
 
 

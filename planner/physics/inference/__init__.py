@@ -29,6 +29,7 @@ sampler cuda_graphs images all_to_all` (`profile`), `context concurrency shared_
 
 from __future__ import annotations
 
+from planner.physics.inference.blocks import Cut, cut
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
     GRAPH_START,
@@ -111,6 +112,7 @@ __all__ = [
     "GRAPH_START",
     "RECURRENT",
     "Beside",
+    "Cut",
     "LayerCache",
     "Memory",
     "Pieces",
@@ -125,6 +127,7 @@ __all__ = [
     "cache_room",
     "captured_graphs",
     "class_bits",
+    "cut",
     "exchange",
     "first_start",
     "fixed",

@@ -56,8 +56,8 @@ def class_bits(fmt: Format, native_bits: Fraction) -> dict[str, Fraction]:
     return {name: left if name in fmt.leaves else fmt.bits for name in CLASSES}
 
 
-def _quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Format | None:
-    """The format a tensor is in, None for one that is left alone."""
+def quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Format | None:
+    """Return the format a tensor is in, None for one that is left alone."""
     if tensor.kind in fmt.leaves:
         return None
     own = dict(fmt.classes).get(tensor.kind)
@@ -89,7 +89,7 @@ def _sum(
     sizes: dict[tuple[str, str], int] = {}
     for tensor in found:
         name, count = tensor.fused or tensor.name, tensor.elements
-        own = _quantised(tensor, fmt, mixture, latent)
+        own = quantised(tensor, fmt, mixture, latent)
         scales, numbers = 0, count * other
         if own is not None:
             number, scale, row = _in_units(own, unit)
@@ -136,7 +136,7 @@ def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> i
     mixer = arch.groups[index].mixer
     if kind(mixer) != "mla":
         return 0
-    own = _quantised(Tensor("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
+    own = quantised(Tensor("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
     if own is None or own.bits >= 16:
         return 0
     heads = -(-int(mixer["heads"]) // tp)

@@ -84,6 +84,11 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     if not divides(this.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+    elif not any(item.rule == f"{workload.name}.tensor_parallel" for item in broken):
+        reason, mending = inference_support.cut_by(this, form, split)
+        if reason:
+            rule = f"{workload.name}.tensor_parallel"
+            broken.append(Broken(rule, reason, Fraction(split.tensor), hints=mending))
     if this.demand is not None and replicas < need:
         sustained = None if need >= 10**9 else this.demand * replicas / need
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))

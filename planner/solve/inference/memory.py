@@ -65,12 +65,17 @@ def _pieces(this: Service, weights: str, split: Split, profile: Profile) -> infe
 def weight_format(this: Service, name: str) -> Format:
     """Return a format as the model's weights are in it: its checkpoint may keep tensors in 16 bit or in another."""
     fmt, model = this.formats[name], this.model
-    if name != model.native_format or not (model.native_leaves or model.native_classes or model.native_partly):
+    said = model.native_leaves or model.native_classes or model.native_partly or model.native_block
+    if name != model.native_format or not said:
         return fmt
+
+    def tiled(row: Format) -> Format:
+        return replace(row, tile=model.native_block) if model.native_block and row.id == "fp8_e4m3" else row
+
     leaves = dict.fromkeys((*fmt.leaves, *model.native_leaves))
-    classes = tuple((kind, this.formats[form]) for kind, form in model.native_classes.items())
+    classes = tuple((kind, tiled(this.formats[form])) for kind, form in model.native_classes.items())
     left = tuple(kind for kind in leaves if kind not in model.native_classes)
-    return replace(fmt, leaves=left, classes=classes, partly=tuple(model.native_partly.items()))
+    return replace(tiled(fmt), leaves=left, classes=classes, partly=tuple(model.native_partly.items()))
 
 
 def host_bytes(this: Service) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Engine, Format, Gpu, Lack
 from planner.physics import inference
+from planner.solve.candidate import Hint
+from planner.solve.inference.memory import weight_format
 from planner.solve.inference.workload import Form, Service, weight_formats
-from planner.solve.parallelism import Split
+from planner.solve.parallelism import Split, experts_of
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -65,6 +68,34 @@ def lacking_of(
         if all(mask.any() for mask in masks):
             out.append((row.decision, *masks))
     return out
+
+
+def cut_by(this: Service, form: Form, split: Split) -> tuple[str, tuple[Hint, ...]]:
+    """Return why the ranks of a split cannot share weights in a format, and what would mend it; "" where they can."""
+    arch = this.model.architecture
+    if arch is None or not this.engine.whole_blocks or split.tensor == 1:
+        return "", ()
+    key = ("cut", form.weights, split.tensor, split.expert)
+    if key not in this.known:
+        rows, ranks = [weight_format(this, row.id) for row in weight_formats(this, form)], this.attention(split)
+
+        def found(expert: int) -> inference.Cut | None:
+            every = (inference.cut(arch, row, split.tensor, expert, ranks) for row in rows)
+            return next((item for item in every if item is not None), None)
+
+        item = found(split.expert)
+        text = (
+            ""
+            if item is None
+            else f"a split into whole blocks of {item.block} weights: {item.what} would have {item.size} on a rank"
+        )
+        whole = (
+            split.expert < split.tensor and experts_of(this.model) and item is not None and found(split.tensor) is None
+        )
+        hints = (Hint("expert_parallel", "=", Fraction(split.tensor)),) if whole else ()
+        this.known[key] = text, hints
+    known: tuple[str, tuple[Hint, ...]] = this.known[key]
+    return known
 
 
 def loads(engine: Engine, fmt: Format) -> bool:

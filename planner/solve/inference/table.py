@@ -236,8 +236,9 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         where = met[0][form] & met[1][split] & met[2][gpu]
         broken[rule] = broken[rule] | where[base] if rule in broken else where[base]
     splitting = array([not divides(workload.model, s.tensor) for s in all_splits])
+    cut = array([[bool(inference_support.cut_by(this, f, s)[0]) for s in all_splits] for f in all_forms])
     rule = f"{workload.name}.tensor_parallel"
-    broken[rule] = broken.get(rule, False) | splitting[split][base]
+    broken[rule] = broken.get(rule, False) | (splitting[split] | cut[form, split])[base]
     if this.demand is not None:
         broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), times)
     return Table(
