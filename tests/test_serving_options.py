@@ -16,8 +16,8 @@ PLAN = """edition 2026
 inference chat {{
   model = "{model}"
   context = 8Ki tokens
-  concurrency = 32
-  gpu = h100_sxm
+  concurrency = {concurrency}
+  gpu = {gpu}
   gpus = {gpus}
   weights = {weights}
   kv_cache = {kv_cache}
@@ -35,9 +35,11 @@ def estimate(
     gpus: int = 2,
     weights: str = "bf16",
     kv_cache: str = "bf16",
+    concurrency: int = 32,
+    gpu: str = "h100_sxm",
 ) -> dict[str, Any]:
     plan = tmp_path / "plan.mem"
-    text = PLAN.format(model=model, gpus=gpus, weights=weights, kv_cache=kv_cache, more=more)
+    text = PLAN.format(model=model, gpus=gpus, weights=weights, kv_cache=kv_cache, concurrency=concurrency, gpu=gpu, more=more)
     plan.write_text(text, encoding="utf-8")
     result = CliRunner().invoke(app, ["estimate", "--format", "json", str(plan)])
     found = json.loads(result.stdout)["workloads"][0]
@@ -57,7 +59,6 @@ def parts(found: dict[str, Any]) -> dict[str, int]:
         ('draft_model = "meta-llama/Llama-3.2-1B"', "weights", 1),
         ('draft_model = "meta-llama/Llama-3.2-1B"', "kv_cache", 1),
         ("offloaded_weights = 2 GiB", "weights", -1),
-        ("offloaded_cache = 2 GiB", "kv_cache", -1),
         ('engine_version = "0.11.0"', "logits", 1),
         ('engine_version = "0.11.0"; sampler = flashinfer', "logits", -1),
         ("max_sequences = 64; max_batched_tokens = 2048", "logits", -1),
@@ -69,6 +70,29 @@ def parts(found: dict[str, Any]) -> dict[str, int]:
 def test_an_option_moves_its_part(tmp_path: Path, more: str, part: str, sign: int) -> None:
     plain, other = parts(estimate(tmp_path)), parts(estimate(tmp_path, more))
     assert (other[part] - plain[part]) * sign > 0
+
+
+def test_running_sequences_have_their_cache_on_the_gpu(tmp_path: Path) -> None:
+    """What is offloaded are blocks that nothing runs on: it takes no memory off the GPU, and no time of a step."""
+    plain, other = estimate(tmp_path), estimate(tmp_path, "offloaded_cache = 2 GiB")
+    assert parts(plain) == parts(other) and plain["outcomes"]["tpot_s"] == other["outcomes"]["tpot_s"]
+    for name in ("kv_tokens", "max_concurrency", "max_context"):
+        assert plain["outcomes"][name] == other["outcomes"][name]
+    assert other["outcomes"]["host_memory"] == 2 * GIB * other["choice"]["gpus"]
+
+
+@pytest.mark.parametrize("most, fits", [(64, False), (128, True)])
+def test_sequences_that_must_be_resident_run_at_once(tmp_path: Path, most: int, fits: bool) -> None:
+    """The times of a replica are those of `concurrency` sequences: an engine that runs fewer does not reach them."""
+    found = estimate(tmp_path, f"max_sequences = {most}", concurrency=128)
+    assert (not any(item["rule"].endswith(".concurrency") for item in found["broken"])) is fits
+
+
+def test_an_engine_is_started_for_all_sequences(tmp_path: Path) -> None:
+    """vLLM takes 256 at once by itself on most GPUs: a plan that says more is started for more."""
+    few, many = (estimate(tmp_path, concurrency=count, gpu="a100_sxm_80gb") for count in (200, 400))
+    assert few["given"]["max_sequences"] == 256 and many["given"]["max_sequences"] == 400
+    assert parts(many)["logits"] > parts(few)["logits"]
 
 
 def test_what_is_offloaded_costs_time(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ JUDGED = frozenset(
 FOLLOWS = {
     "engine_version": "the newest release in the catalog",
     "gpu_memory_utilization": "what the engine takes by itself",
-    "max_sequences": "what the engine takes by itself",
+    "max_sequences": "what the engine takes by itself, at least `concurrency` where it limits what runs at once",
     "max_batched_tokens": "what the engine takes by itself",
     "prompt": "context - output, the whole context where `output` is not mentioned either",
     "global_batch": "data_parallel * micro_batch",

@@ -147,7 +147,8 @@ def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
     more = {"words": ", ".join(row.words), "values": span, "unmentioned": unmentioned(row)}
     names = _named(row, catalog)
     last = {f"{row.type}s": ", ".join(names), "example": _example(row, names)}
-    return _lines(f"{row.name}: {row.doc}", {**facts, **more, **last, **_settings(row.name, catalog)})
+    settings = _settings(row.name, catalog) if "inference" in row.kinds else {}
+    return _lines(f"{row.name}: {row.doc}", {**facts, **more, **last, **settings})
 
 
 def _named(row: Quantity, catalog: Catalog) -> list[str]:

@@ -47,7 +47,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is loaded beside the model, and what of it is in host memory (bytes of each GPU)."""
+    """What is loaded beside the model, and what is in host memory (bytes of each GPU).
+
+    An offloaded cache holds blocks that sequences may come back to, and takes nothing off the GPU: running ones have
+    all of theirs there (docs.vllm.ai, features/kv_offloading_usage: "completed KV blocks"; NVIDIA/TensorRT-LLM#7281).
+    """
 
     adapters: int = 0
     adapter_rank: int = 16
@@ -133,12 +137,12 @@ def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -
 
 
 def cache_beside(model: Shape, split: Split, beside: Beside, found: Profile, load: Sequences) -> int:
-    """KV cache on the fullest GPU, the draft's too, less what is in host memory."""
+    """KV cache on the fullest GPU, the draft's too: what is offloaded is a copy of blocks that no sequence runs on."""
     groups = cache_groups(model.arch, model.kv_format, found, split.attention, split.pipeline)
     total = held(groups, load, found.block)
     if beside.draft:
         total += held(cache_groups(beside.draft[0], model.kv_format, found, split.attention), load, found.block)
-    return max(0, total - beside.offloaded_cache)
+    return total
 
 
 def captured_graphs(arch: Architecture, found: Profile, tp: int, pp: int, beside: Beside) -> int:

@@ -262,6 +262,7 @@ def profile(
     max_sequences: int | None = None,
     max_batched_tokens: int | None = None,
     context: int = 0,
+    running: int = 0,
     light_sampler: bool = False,
     eager: bool = False,
     images: bool = True,
@@ -273,7 +274,8 @@ def profile(
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
-    Without a version it is the newest release. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt
+    Without a version it is the newest release, and without `max_sequences` an engine that limits what runs at once is
+    started for at least the `running` sequences. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt
     of `context` tokens. `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA
     graphs, and without `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is
     how tokens reach the experts of other ranks that have sequences of their own: gather, deepep or
@@ -291,7 +293,8 @@ def profile(
     if whole and context <= LONG:
         batched = whole
     share_set = utilization is not None
-    sequences = max_sequences or (row.max_sequences_large if large else row.max_sequences)
+    own = row.max_sequences_large if large else row.max_sequences
+    sequences = max_sequences or (max(own, running) if own > 1 else own)
     piecewise, full = (0, 0) if eager else graph_sizes(row, sequences, max_batched_tokens or batched)
     rates = row.graph_layer_bytes
     if gpu is not None and gpu.vendor in row.graph_vendor_bytes:

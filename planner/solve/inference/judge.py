@@ -71,6 +71,11 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
         rule = f"{workload.name}.gpu_memory_utilization"
         broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
+    at_once = inference_workload.runs_at_once(this, split, gpu)
+    if at_once is not None:
+        hints = (Hint("max_sequences", "=", Fraction(-(-this.concurrency // this.sharers(split)))),)
+        limit = f"at most the {at_once} sequences that `max_sequences` lets run at once"
+        broken.append(Broken(f"{workload.name}.concurrency", limit, Fraction(this.concurrency), hints=hints))
     pages = inference_memory.state_pages(this, form, split, gpu, budgets)
     most = inference_workload.profile_of(this, gpu).max_sequences
     if pages is not None and most > pages:

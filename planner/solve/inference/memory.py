@@ -162,7 +162,7 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
         load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
-        whole = inference.held(groups, load, profile.block) - this.beside.offloaded_cache
+        whole = inference.held(groups, load, profile.block)
         this.known[key] = min(max(0, whole), LARGEST)
     return int(this.known[key])
 
@@ -256,8 +256,8 @@ def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tupl
     if key not in this.known:
         fmt = this.formats[form.kv_cache]
         this.known[key] = inference.cache_groups(arch, fmt, profile, this.attention(split), split.pipeline)
-    groups, held = this.known[key], this.beside.offloaded_cache
-    expected, least = (inference.pages(budget + held, groups, profile.state_pages) for budget in budgets)
+    groups = this.known[key]
+    expected, least = (inference.pages(budget, groups, profile.state_pages) for budget in budgets)
     if expected is None or least is None:
         return None
     million = 10**6
@@ -383,17 +383,17 @@ def capacities(
     missing = [name for name in names if name not in found]
     if missing:
         groups = cache_groups(this, form, split, profile)
-        sharers, room = this.sharers(split), budget + this.beside.offloaded_cache
+        sharers = this.sharers(split)
         alone = sequences(this, this.context, 1, profile)
     for name in missing:
         if name == "kv_tokens":
             one = alone if profile.by_request and len(groups) > 1 else None
-            found[name] = max(0, inference.pool_tokens(room, groups, profile.block, one)) * sharers
+            found[name] = max(0, inference.pool_tokens(budget, groups, profile.block, one)) * sharers
         elif name == "max_concurrency":
-            most = inference.most_sequences(room, groups, alone, profile.block)
+            most = inference.most_sequences(budget, groups, alone, profile.block)
             found[name] = UNKNOWN if most is None else max(0, most) * sharers
         else:
             wanted = sequences(this, this.context, this.concurrency, profile, sharers)
             limit = this.model.max_context or 1 << 20
-            found[name] = max(0, inference.longest_context(room, groups, wanted, profile.block, limit))
+            found[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
     return found

@@ -225,6 +225,9 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         broken[f"{workload.name}.host_memory"] = exceeds
     if memory.outside.any():
         broken[f"{workload.name}.gpu_memory_utilization"] = memory.outside[base]
+    waiting = array([[inference_workload.runs_at_once(this, s, g) is not None for g in gpus] for s in all_splits])
+    if waiting.any():
+        broken[f"{workload.name}.concurrency"] = waiting[split, gpu][base]
     if memory.crowded.any():
         broken[f"{workload.name}.max_sequences"] = memory.crowded[base]
     for name in inference_support.REFUSED:

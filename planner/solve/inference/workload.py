@@ -150,6 +150,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             max_sequences=number(this.workload, "max_sequences", 0) or None,
             max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
             context=this.context,
+            running=0 if this.by_sequence else this.concurrency,
             light_sampler=given["sampler"] == "flashinfer",
             eager=given["cuda_graphs"] is False,
             images=given["images"] is not False,
@@ -167,6 +168,18 @@ def _narrow_cache(this: Service) -> bool:
     """Return whether every format that a plan offers its cache has fewer than 16 bits."""
     default = this.cache_default or sixteen_bit(this.model.native_format)
     return all(this.formats[str(name)].bits < 16 for name in this.workload.domains.get("kv_cache", (default,)))
+
+
+def runs_at_once(this: Service, split: Split, gpu: Gpu) -> int | None:
+    """Return how many sequences each replica runs at once where those are fewer than must be resident, else None.
+
+    An engine takes what the plan says, or by itself enough for all; ranks that have sequences of their own are each an
+    engine with a limit of its own.
+    """
+    if not (this.by_sequence or "max_sequences" in this.workload.given):
+        return None
+    most = profile_of(this, gpu).max_sequences * this.sharers(split)
+    return most if most < this.concurrency else None
 
 
 def sixteen_bit(native: str) -> str:
