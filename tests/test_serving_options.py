@@ -39,7 +39,9 @@ def estimate(
     gpu: str = "h100_sxm",
 ) -> dict[str, Any]:
     plan = tmp_path / "plan.mem"
-    text = PLAN.format(model=model, gpus=gpus, weights=weights, kv_cache=kv_cache, concurrency=concurrency, gpu=gpu, more=more)
+    text = PLAN.format(
+        model=model, gpus=gpus, weights=weights, kv_cache=kv_cache, concurrency=concurrency, gpu=gpu, more=more
+    )
     plan.write_text(text, encoding="utf-8")
     result = CliRunner().invoke(app, ["estimate", "--format", "json", str(plan)])
     found = json.loads(result.stdout)["workloads"][0]
