@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import planner
 from planner.catalog.load import load
 from planner.cli.main import app
 
@@ -35,7 +36,7 @@ def broken(tmp_path: Path, kind: str, text: str) -> dict[str, str]:
     [
         (V32 + "gpu = a100_sxm_80gb", "gpu"),
         (V32 + "gpu = l40s", "gpu"),
-        (V32 + "gpu = rtx_pro_6000_server", "gpu"),
+        (V32 + "gpu = rtx_pro_6000_ws", "gpu"),
         (V32 + "gpu = mi250x; engine = sglang", "gpu"),
         (V32 + "gpu = a100_sxm_80gb; engine = tensorrt_llm; weights = bf16", "gpu"),
         (MOE + "all_to_all = deepep_low_latency; gpu = a100_sxm_80gb", "all_to_all"),
@@ -154,3 +155,17 @@ def test_what_is_refused_has_a_source_and_names_what_there_is() -> None:
             assert set(row.formats) <= set(catalog.formats), row
             met = (row.caches, row.formats, row.sparse, row.dense, row.by_sequence, row.all_to_all, row.families)
             assert any(met)
+
+
+@pytest.mark.parametrize(("gpu", "fits"), [("h200_sxm", False), ("rtx_pro_6000_ws", False), ("b200", True)])
+def test_deepseek_v4_keeps_16_bit_on_sm100_alone(gpu: str, fits: bool) -> None:
+    """The layout of FlashMLA and of SM120 is fp8 alone (vllm-project/vllm#47174, #55134); SM100 has plain rows."""
+    plan = f"""edition 2026
+inference a {{ model = "deepseek-ai/DeepSeek-V4-Flash"; context = 8Ki tokens; concurrency = 1; gpu = {gpu}; gpus in 1..8
+  kv_cache = bf16 }}
+"""
+    answer = planner.solve(planner.load("plan.mem", text=plan))
+    assert answer.fits is fits
+    unsaid = planner.solve(planner.load("plan.mem", text=plan.replace("kv_cache = bf16", "")))
+    chosen = unsaid["a"].chosen
+    assert chosen is not None and chosen.choice["kv_cache"] == "fp8_e4m3" and chosen.outcomes["quality"] == 1

@@ -213,9 +213,17 @@ def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
 def _cache_quality(this: Service, form: Form) -> Fraction | None:
     """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
     model = this.model
-    alias, sixteen = this.formats[form.kv_cache].like or form.kv_cache, sixteen_bit(model.native_format)
+    alias = this.formats[form.kv_cache].like or form.kv_cache
+    native = alias if alias in _served_in(this) else sixteen_bit(model.native_format)
     rows = this.measured("kv_cache")
-    return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, sixteen, model.params)[0]
+    return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, native, model.params)[0]
+
+
+def _served_in(this: Service) -> tuple[str, ...]:
+    """Return the cache formats that the engine keeps this model in on any GPU: those it was made to be served in."""
+    arch = this.model.architecture
+    every = () if arch is None else this.engine.cache_defaults
+    return tuple(row.format for row in every if arch is not None and not row.runs_on and arch.family in row.families)
 
 
 def quality_steps(this: Service, form: Form) -> int:
