@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from planner.cli.fetch import fetch
+from planner.cli.import_ import import_, table_of
 from planner.cli.screen import say, tell
 from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Model
-    from planner.catalog.table import Table
     from planner.diagnostics import Diagnostic
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
 FORMS = ("table", "json")
+app.command("import")(import_)
 app.command()(fetch)
 
 
@@ -192,91 +193,6 @@ def check() -> None:
     say(", ".join(f"{len(catalog.table(kind))} {kind}" for kind in KINDS))
 
 
-def _table_of(path: Path, kind: str) -> Table[Any]:
-    """Return the rows of a user's catalog file; exits where it does not hold."""
-    from planner.catalog import build
-    from planner.catalog.table import Table, read_sheet
-
-    make: Any = getattr(build, f"build_{'recovery' if kind == 'quality' else kind.removesuffix('s')}")
-    table: Table[Any] = Table(read_sheet(path, kind, make), make)
-    if table.findings:
-        raise _refuse(*table.findings)
-    return table
-
-
-@app.command("import")
-def import_(
-    file: Path = typer.Argument(..., help="The CSV file: vms.csv of SkyPilot, CLOUD.csv of gpuhunt."),
-    source: str = typer.Option(..., "--from", help="skypilot or gpuhunt."),
-    cloud: str = typer.Option("", "--cloud", help="The provider; else the file's folder or name says it."),
-    region: str = typer.Option("", "--region", help="Take one region only."),
-    as_of: str = typer.Option("", "--as-of", help="The day of the prices; else the day the file was written."),
-    output: Path = typer.Option(Path("offers.yaml"), "--output", "-o", help="The catalog of offers to write."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Show the difference, and write nothing."),
-) -> None:
-    """Turn a price list into a catalog of offers: the difference first, then the file. Nothing is fetched."""
-    from datetime import UTC, datetime
-
-    from planner.catalog.dates import first_day
-    from planner.catalog.difference import difference, kind_of, render
-    from planner.catalog.gpuhunt import read_gpuhunt
-    from planner.catalog.load import load
-    from planner.catalog.pricelist import text
-    from planner.catalog.skypilot import read_skypilot
-    from planner.diagnostics.concise import render as said
-
-    readers = {"skypilot": read_skypilot, "gpuhunt": read_gpuhunt}
-    if source not in readers:
-        raise _fail(f"no source `{source}`; there are {', '.join(readers)}")
-    if kind_of(output) != "offers":
-        raise _fail(f"end the name of `{output}` with offers.yaml, so that a plan can import it")
-    name = cloud or (file.resolve().parent.name if source == "skypilot" else file.stem)
-    catalog = load()[0]
-    try:
-        day = as_of or datetime.fromtimestamp(file.stat().st_mtime, UTC).date().isoformat()
-        if first_day(day) is None:
-            raise _fail(f"`--as-of {as_of}` is not a date; write 2026-07-20, 2026-07 or 2026-H1")
-        found = readers[source](file, catalog, name, day, region or None)
-    except (OSError, ValueError) as problem:
-        raise _fail(f"`{file}` cannot be imported: {getattr(problem, 'strerror', None) or problem}") from None
-    if found.findings:
-        say(said(tuple(found.findings)), err=True)
-    if not found.rows:
-        raise _fail(f"`{file}` has no offer that can be taken" + (f" in {region}" if region else ""))
-    table: Table[Any] = _table_of(output, "offers") if output.is_file() else catalog.offers
-    rows = {key: table.row(key) for key in table}
-    if not output.is_file():  # of the shipped rows, those the file could have said again
-        rows = {key: row for key, row in rows.items() if row["provider"] == name and region in ("", row["region"])}
-    changes = difference(rows, {row["id"]: row for row in found.rows})
-    say(render(changes))
-    tell(
-        f"{len(found.rows)} offers of {name} as of {day}, {found.skipped} lines left out, sha256 {found.digest}",
-        err=False,
-    )
-    if dry_run:
-        return
-    _write(output, text(found.rows, day, f"Offers of {name}, from {source} {file.name}, sha256 {found.digest}"))
-
-
-def _write(path: Path, content: str) -> None:
-    """Write a file whole or not at all."""
-    import os
-    import tempfile
-
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.resolve().parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as problem:
-        raise _fail(f"`{path}` cannot be written: {problem.strerror}") from None
-    tell(f"wrote {path}")
-
-
 @app.command()
 def diff(
     path: Path = typer.Argument(..., help="A catalog file: its name ends with the kind, like our_offers.yaml."),
@@ -292,8 +208,8 @@ def diff(
     kind = kind_of(path)
     if kind is None:
         raise _fail(f"`{path.name}` does not say what it holds: end its name with one of {', '.join(OWN_KINDS)}")
-    mine = _table_of(path, kind)
-    base = _table_of(other, kind) if other is not None else load()[0].table(kind)
+    mine = table_of(path, kind)
+    base = table_of(other, kind) if other is not None else load()[0].table(kind)
     keys = base if other is not None else [key for key in base if key in mine]
     changes = difference({key: base.row(key) for key in keys}, {key: mine.row(key) for key in mine})
     if form == "json":
