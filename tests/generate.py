@@ -68,7 +68,19 @@ SHORT = {
 """What fits beside the other numbers of a small plan."""
 SELDOM = frozenset({"market", "pipeline_parallel", "context_parallel", "total_cost", "duration", "max_concurrency"})
 """What few small plans can keep."""
-RARE = frozenset({"context", "sequence", "concurrency", "global_batch", "model", "gpu", "gpus"})
+RARE = frozenset(
+    {
+        "context",
+        "sequence",
+        "concurrency",
+        "global_batch",
+        "model",
+        "gpu",
+        "gpus",
+        "interruptions",
+        "lost_per_interruption",
+    }
+)
 """What a block says by itself."""
 USUAL = {
     "tensor_parallel": "{1, 2}", "pipeline_parallel": "1", "expert_parallel": "{1, 2}", "context_parallel": "1",

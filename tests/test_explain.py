@@ -55,6 +55,9 @@ PLANS = {
     "training": {"model": '"Qwen/Qwen3-8B"', "sequence": "4Ki tokens", "global_batch": "8"},
 }
 
+BESIDE = {"lost_per_interruption": {"market": "spot", "interruptions": "2"}}
+"""What a quantity needs beside it."""
+
 
 @pytest.mark.parametrize("row", QUANTITIES, ids=lambda row: row.name)
 def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
@@ -65,7 +68,7 @@ def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
         return
     kind = row.kinds[0]
     instead = {"total_concurrency": "concurrency"}.get(row.name, row.name)
-    stated = {name: text for name, text in PLANS[kind].items() if name != instead}
+    stated = {name: text for name, text in PLANS[kind].items() if name != instead} | BESIDE.get(row.name, {})
     block = "\n".join(f"  {name} = {text}" for name, text in stated.items())
     plan = load_plan("a.mem", text=f"edition 2026\n{kind} w {{\n{block}\n  {examples[0]}\n}}\n")
     errors = [item.message for item in plan.findings if item.severity == "error"]

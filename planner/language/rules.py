@@ -23,9 +23,10 @@ from planner.units.canonical import named
 GOALS = (
     *("cost", "gpus", "headroom", "quality", "memory", "power", "throughput", "tpot", "ttft", "cost_per_token"),
     *("kv_tokens", "max_concurrency", "max_context", "step_time", "mfu", "duration", "total_cost"),
+    *("cost_per_input_token", "cost_per_output_token"),
 )
 """What an objective can be, over all workloads or of one: `minimize cost`, `minimize chat.tpot`."""
-OF_ALL = frozenset({"cost", "cost_per_token"})
+OF_ALL = frozenset({"cost", "cost_per_token", "cost_per_input_token", "cost_per_output_token"})
 """What is an objective of all workloads alone: a workload's part depends on who shares its instances."""
 DIRECTIONS = ("<=", "<", ">=", ">", "=")
 

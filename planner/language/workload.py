@@ -85,6 +85,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     if block.model is None or any(finding.is_error for finding in scope.findings[before:]):
         return None
     _check_lengths(block)
+    _check_interruptions(block)
     check_domains(block.domains, block.bounds, block.settings, scope)
     _doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
@@ -399,6 +400,29 @@ def _check_lengths(block: _Block) -> None:
             secondary=((block.spans[begins], f"the longest is {spoken(longest, 'tokens')}"),),
             help="a prompt begins with the shared prefix",
         )
+
+
+DAY = 86_400
+
+
+def _check_interruptions(block: _Block) -> None:
+    """Hold what interruptions a day lose against the day: they are of spot, and leave some of it."""
+    scope, given = block.env.scope, block.given
+    often, lost = given.get("interruptions"), given.get("lost_per_interruption")
+    said = "interruptions" if often is not None else "lost_per_interruption"
+    if often is None and lost is None:
+        return
+    if not isinstance(often, Fraction) or not isinstance(lost, Fraction):
+        other, way = ("lost_per_interruption", "30 min") if lost is None else ("interruptions", "2")
+        message = f"`{said}` without `{other}` says nothing"
+        scope.error("E0404", message, block.spans[said], help=f"{other} = {way}")
+    elif block.domains.get("market") != ("spot",):
+        message = "interruptions are of what is rented on spot, which this plan may rent otherwise"
+        scope.error("E0405", message, block.spans[said], help="market = spot")
+    elif often * lost >= DAY:
+        message = f"{spoken(often, None)} interruptions of {spoken(lost, 's')} leave nothing of a day"
+        help = "save checkpoints more often: `lost_per_interruption` is the work since the last one"
+        scope.error("E0403", message, block.spans["interruptions"], help=help)
 
 
 def _doubts(block: _Block) -> None:

@@ -21,6 +21,8 @@ KEYS = {
     "total_cost": "total_cost_usd",
     "throughput": "throughput_tok_s",
     "cost_per_token": "cost_usd_per_token",
+    "cost_per_input_token": "cost_usd_per_input_token",
+    "cost_per_output_token": "cost_usd_per_output_token",
     "power": "power_w",
     "step_time_safe": "step_time_safe_s",
     "duration_safe": "duration_safe_s",
@@ -33,6 +35,8 @@ KEYS = {
     "ttft_safe": "ttft_safe_s",
     "throughput_safe": "throughput_safe_tok_s",
     "cost_per_token_safe": "cost_safe_usd_per_token",
+    "cost_per_input_token_safe": "cost_safe_usd_per_input_token",
+    "cost_per_output_token_safe": "cost_safe_usd_per_output_token",
 }
 """The keys of outcomes whose unit is part of the name."""
 
@@ -71,7 +75,15 @@ def _memory(row: Candidate) -> dict[str, Any]:
 
 
 def _outcomes(row: Candidate) -> dict[str, Any]:
-    return {KEYS.get(key, key): plain(value) for key, value in shown_outcomes(row.outcomes).items() if key != "memory"}
+    found = shown_outcomes(row.outcomes)
+    return {KEYS.get(key, key): _outcome(key, value) for key, value in found.items() if key != "memory"}
+
+
+def _outcome(name: str, value: Value | None) -> Any:
+    """Return an outcome as JSON has it; what one token costs with the decimals of its own steps."""
+    if isinstance(value, Fraction) and name.removesuffix("_safe") in ("cost_per_input_token", "cost_per_output_token"):
+        return round(float(value), 15)
+    return plain(value)
 
 
 def _priced(row: Candidate) -> dict[str, Any]:

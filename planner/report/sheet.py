@@ -154,6 +154,8 @@ SHOWN = (
     "load",
     "throughput",
     "cost_per_token",
+    "cost_per_input_token",
+    "cost_per_output_token",
     "kv_tokens",
     "max_concurrency",
     "max_context",
@@ -165,6 +167,10 @@ SHOWN = (
     "host_memory",
 )
 """The outcomes that are printed, in this order; memory, headroom and cost have places of their own."""
+
+
+APART = frozenset({"cost_per_input_token", "cost_per_output_token"})
+"""What tokens of prompts and of answers cost apart."""
 
 
 def sheet(
@@ -272,9 +278,12 @@ def _rented(row: Candidate) -> str:
     return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}") + part
 
 
-def _is_shown(name: str, row: Candidate, slack: Sequence[Broken]) -> bool:
-    """Return whether an outcome is printed: percentiles with a `demand` or a bound, host memory where there is any."""
+def _is_shown(name: str, row: Candidate, slack: Sequence[Broken], goals: Sequence[str]) -> bool:
+    """Return whether an outcome is printed: percentiles with a `demand` or a bound, host memory where there is any, the
+    cost of prompts and of answers where a bound or the objective reads one."""
     bounded = any(entry.rule.rpartition(".")[2] == name for entry in slack)
+    if name in APART:
+        return bounded or not APART.isdisjoint(goals)
     if name == "host_memory":
         return bool(row.outcomes.get(name))
     return not name.endswith("_p95") or row.outcomes.get("load") is not None or bounded
@@ -290,7 +299,10 @@ def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -
     def shown(other: Candidate) -> Option:
         return option(other, row, operators, architecture.layers if architecture else None, goals)
 
-    shown_names = [name for name in SHOWN if row.outcomes.get(name) is not None and _is_shown(name, row, item.slack)]
+    aims = [part.quantity.rpartition(".")[2] for part in objective]
+    shown_names = [
+        name for name in SHOWN if row.outcomes.get(name) is not None and _is_shown(name, row, item.slack, aims)
+    ]
     outcomes = tuple((name, _both(name, row, workload)) for name in shown_names)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}

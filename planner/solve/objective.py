@@ -66,6 +66,8 @@ UNITS = {
     "kv_tokens": "tokens",
     "max_context": "tokens",
     "cost_per_token": "USD/tok",
+    "cost_per_input_token": "USD/tok",
+    "cost_per_output_token": "USD/tok",
 }
 
 

@@ -16,7 +16,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import FleetBound, Problem, Value
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.candidate import Candidate, Outcome, aimed
+from planner.solve.candidate import PER_TOKEN, Candidate, Outcome, aimed
 from planner.solve.columns.distinct import told
 from planner.solve.columns.rules import broken_by, differing
 from planner.solve.columns.steps import SCALES, UNKNOWN, value
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MOST_CASES = 2000
-FOLLOWS = ("total_cost", aimed("total_cost"), "cost_per_token", aimed("cost_per_token"))
+FOLLOWS = tuple(form for name in ("total_cost", *PER_TOKEN) for form in (name, aimed(name)))
 """Outcomes in proportion to the cost."""
 
 

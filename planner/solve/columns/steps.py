@@ -28,6 +28,8 @@ _SCALES: Final[dict[str, int]] = {
     "mfu": 10**9,
     "total_cost": 10**6,
     "cost_per_token": 10**15,
+    "cost_per_input_token": 10**15,
+    "cost_per_output_token": 10**15,
 }
 SCALES: Final[dict[str, int]] = _SCALES | {f"{name}_expected": scale for name, scale in _SCALES.items()}
 """Steps of one canonical unit (bytes, USD/h, s, tok/s, USD, USD/tok) in which each outcome is counted."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.problem import Measure, Problem, Value
-from planner.solve.candidate import EXPECTED, TIMED, Outcome, aimed
+from planner.solve.candidate import EXPECTED, PER_TOKEN, TIMED, Outcome, aimed
 from planner.solve.columns import distinct
 from planner.solve.columns.steps import value
 from planner.solve.columns.table import Table
@@ -61,7 +61,7 @@ class Fleet:
     def outcomes(self, name: str, place: int) -> dict[str, Outcome]:
         """Return what a take pays, and what that follows from."""
         table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
-        known: tuple[str, ...] = ("cost", "total_cost", "cost_per_token", "throughput", "duration")
+        known: tuple[str, ...] = ("cost", "total_cost", *PER_TOKEN, "throughput", "duration")
         known += tuple(aimed(item) for item in known if item in TIMED)
         found = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
         return found if share is None else found | paid(found, share)

@@ -301,8 +301,24 @@ def outcome(this: Service, name: str, replicas: Any, times: Times, costs: Any) -
             return busy(this, replicas, times)
         case "throughput":
             return rate(this, replicas, times)
+        case "cost_per_input_token" | "cost_per_output_token":
+            return _token_cost(this, name == "cost_per_input_token", replicas, times, costs / 3.6e9)
         case _:
             return costs / 3.6e9 / rate(this, replicas, times)
+
+
+def _token_cost(this: Service, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
+    """Return what a token of prompts or of answers costs; `costs` in dollars a second.
+
+    A request costs what a replica does over the requests a second that it sustains. Of that its prompt has the share
+    that the seconds of a prompt alone are of those and of the answer's part in decoding steps, which all sequences
+    share: prompt x input + output x output is all that is paid. Without an `output` a replica does either alone.
+    """
+    prompt, answer = times.prefill, max(1, this.output) * times.step / this.concurrency
+    if not this.output:
+        return costs / replicas * (prompt / this.prompt if of_prompt else answer)
+    request = costs / (replicas * request_rate(this, times))
+    return request * (prompt if of_prompt else answer) / (prompt + answer) / (this.prompt if of_prompt else this.output)
 
 
 Z95 = 1.645

@@ -9,6 +9,7 @@ from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Workload, by_run
 from planner.record import dataclass
+from planner.solve.candidate import PER_TOKEN
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -21,7 +22,7 @@ NETWORK = 1_250_000_000
 nodes of the catalog state 100 and more, instances of one GPU 0.1 to 100."""
 TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
 """Outcomes of a training that hosts and their network change."""
-SERVING_TIMES = ("tpot", "ttft", "throughput", "cost_per_token", "replicas", "gpus", "power")
+SERVING_TIMES = ("tpot", "ttft", "throughput", *PER_TOKEN, "replicas", "gpus", "power")
 """Outcomes of a service that they change, of it or of how many replicas sustain its demand."""
 
 
@@ -210,7 +211,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
 
 
-MONEY = frozenset({"cost", "total_cost", "cost_per_token"})
+MONEY = frozenset({"cost", "total_cost", *PER_TOKEN})
 """Outcomes that grow with the price of what is rented."""
 
 

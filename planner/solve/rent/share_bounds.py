@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 Pool = tuple[str, str]
 """An offer's id and the market it is bought on."""
-BEHIND = {"total_cost": "duration", "cost_per_token": "throughput"}
+APART = ("cost_per_input_token", "cost_per_output_token")
+BEHIND = {"total_cost": "duration", "cost_per_token": "throughput", **{name: name for name in APART}}
 """What of a row decides, with its share, an outcome that follows from the cost."""
 
 
@@ -230,4 +231,5 @@ def limits_of(problem: Problem, table: Table, shares: Shares) -> list[Column]:
     out = [table.outcome(aimed("duration"))] if "total_cost" in goals and "duration" in table.outcomes else []
     if "cost_per_token" in goals and "throughput" in table.outcomes:
         out.append(-table.outcome(aimed("throughput")))
+    out += [table.outcome(aimed(name)) for name in APART if name in goals and name in table.outcomes]
     return out

@@ -83,6 +83,10 @@ def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]
         rate = outcomes.get(f"throughput{ending}")
         if outcomes.get(f"cost_per_token{ending}") is not None and rate:
             out[f"cost_per_token{ending}"] = _step("cost_per_token", cost * share / 3600 / rate)
+        for name in ("cost_per_input_token", "cost_per_output_token"):
+            whole = outcomes.get(f"{name}{ending}")
+            if whole is not None:
+                out[f"{name}{ending}"] = _step(name, whole * share)
     return out
 
 

@@ -15,7 +15,7 @@ from planner.solve.defaults import given_of, values
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
-from planner.solve.rent.rental import TIMES, hosts_note
+from planner.solve.rent.rental import TIMES, Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
@@ -25,6 +25,15 @@ from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import Recipe, Run
+
+
+def _spot_note(run: Run, rented: Renting) -> tuple[str, ...]:
+    """Return how interruptions count in the time of a run on spot."""
+    if rented.market != "spot" or not run.tokens or run.model.architecture is None:
+        return ()
+    if "interruptions" not in run.workload.given:
+        return ("on spot, without interruptions: state `interruptions` a day and `lost_per_interruption`",)
+    return (f"interruptions take {(1 - run.kept) * 100:.3g} % of the time",)
 
 
 def judge(
@@ -113,6 +122,7 @@ def judge(
             *unmeasured(workload, outcomes, arithmetic),
             *memory.approximate,
             *hosts_note(rented, -(-layout.gpus // rented.per_host)),
+            *_spot_note(run, rented),
         ),
         memory.moments,
         unsaid,

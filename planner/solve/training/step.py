@@ -66,7 +66,7 @@ def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
         rate = step.throughput / wide
         out |= {f"step_time{ending}": step.seconds * wide, f"throughput{ending}": rate, f"mfu{ending}": step.mfu / wide}
         if run.tokens:
-            duration = run.tokens / rate
+            duration = run.tokens / rate / run.kept
             out[f"duration{ending}"] = duration
             out[f"total_cost{ending}"] = duration / 3600 * cost / 1_000_000
     return out

@@ -41,6 +41,15 @@ class Run:
     confidence: Fraction
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
+    @property
+    def kept(self) -> float:
+        """The share of the time that interruptions leave: each loses its time, whatever hour of the run it falls in."""
+        given = self.workload.given
+        often, lost = given.get("interruptions"), given.get("lost_per_interruption")
+        if not isinstance(often, Fraction) or not isinstance(lost, Fraction):
+            return 1.0
+        return float(1 - often * lost / 86_400)
+
 
 def run_of(problem: Problem, workload: Workload) -> Run:
     """Return a workload with its framework and what follows from what it says."""
