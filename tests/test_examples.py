@@ -55,6 +55,23 @@ def test_there_are_enough_examples_and_each_is_explained() -> None:
         assert len(first) >= 1, plan
 
 
+TESTED = sorted(plan for plan in PLANS if "\ntest " in plan.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("plan", TESTED, ids=lambda path: path.stem)
+def test_what_an_example_says_of_itself_holds(plan: Path) -> None:
+    result = CliRunner().invoke(app, ["test", str(plan)])
+    assert result.exit_code == 0, result.output
+
+
+def test_two_small_gpus_are_as_fast_as_they_were_measured() -> None:
+    """25.0 ms a token on two H100 and 33.1 ms on one H200, vLLM, 8 requests of 8,192 and 1,024 tokens (rows 3724 and
+    3689 of aiconfigurator-core 0.12.0, systems/silicon_sample.csv)."""
+    (row,) = answer("two_small.mem")["workloads"]
+    assert (row["choice"]["gpu"], row["choice"]["gpus"]) == ("h100_sxm", 2)
+    assert row["outcomes"]["tpot_s"] == pytest.approx(0.0250137, rel=0.15)
+
+
 def test_the_rule_of_thumb_is_what_its_comments_say() -> None:
     found = {row["name"]: row["memory"] for row in answer("rule_of_thumb.mem")["workloads"]}
     assert found["thumb"]["total"] == 312 * GB // 10
