@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import accuracy_field as reported  # noqa: E402
 import accuracy_graphs as captured  # noqa: E402
 import accuracy_pages as paged  # noqa: E402
 import accuracy_rows as measured  # noqa: E402
@@ -239,6 +240,8 @@ def page(truth: Truth) -> str:
         *paged.section(truth.catalog),
         "",
         *started.section(truth.catalog),
+        "",
+        *reported.section(),
         "",
         "## Rows left out",
         "",
