@@ -18,7 +18,8 @@ GIVEN: dict[str, Any] = {
     "confidence": 0.95, "context": 8192, "cuda_graphs": True, "draft_model": "", "engine": "vllm",
     "engine_version": "0.32", "gpu_memory_utilization": 0.92, "images": True, "max_batched_tokens": 2048,
     "max_sequences": 256, "model": "meta-llama/Llama-3.1-8B-Instruct", "native_format": "bf16", "offloaded_cache": 0,
-    "offloaded_weights": 0, "prompt": 8192, "sampler": "native", "shared_prefix": 0, "vision_tokens": 0,
+    "offloaded_weights": 0, "prompt": 8192, "sampler": "native", "shared_prefix": 0, "task": "generate",
+    "vision_tokens": 0,
 }  # fmt: skip
 OFFERS = (
     ("runpod", "secure", "1x_A40_SECURE", "gpu", 1),

@@ -499,3 +499,9 @@ def test_every_cache_that_an_engine_keeps_has_a_flag() -> None:
     for name, words in (("vllm", vllm.CACHES), ("sglang", sglang.CACHES), ("tensorrt_llm", tensorrt_llm.CACHES)):
         kept = set(engines[name].kv_formats) - {"fp32", "fp16", "bf16", "int8" if name == "tensorrt_llm" else ""}
         assert kept <= set(words), name
+
+
+def test_a_server_of_embeddings_says_so() -> None:
+    command = " ".join(vllm.program(said(task="embed")).arguments)
+    assert "--runner pooling --convert embed" in command
+    assert "--runner" not in " ".join(vllm.program(said()).arguments)

@@ -97,6 +97,26 @@ def test_an_engine_is_started_for_all_sequences(tmp_path: Path) -> None:
     assert parts(many)["logits"] > parts(few)["logits"]
 
 
+@pytest.mark.parametrize("task", ["embed", "rerank"])
+def test_what_only_reads_prompts_keeps_no_cache_and_samples_nothing(tmp_path: Path, task: str) -> None:
+    """A request leaves with its last tokens: the cache is of a batch of whole requests and one more (vLLM)."""
+    plain, found = estimate(tmp_path), estimate(tmp_path, f"task = {task}; max_batched_tokens = 8192")
+    batch = estimate(tmp_path, f"task = {task}; max_batched_tokens = 32Ki tokens")
+    assert parts(found)["logits"] == 0 < parts(plain)["logits"]
+    assert parts(found)["kv_cache"] < parts(batch)["kv_cache"] < parts(plain)["kv_cache"]
+    assert parts(found)["overhead"] < parts(plain)["overhead"]  # no graphs of whole batches
+    assert found["outcomes"]["tpot_s"] is None
+    assert estimate(tmp_path, f"task = {task}; engine = sglang")["broken"][0]["rule"].endswith(".task")
+
+
+@pytest.mark.parametrize("more", ["output = 3 tokens", "output = 3 tokens; demand = 1 req/s"])
+def test_what_only_reads_prompts_has_no_output(tmp_path: Path, more: str) -> None:
+    plan = tmp_path / "plan.mem"
+    body = f'model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 32; task = embed; {more}'
+    plan.write_text(f"edition 2026\ninference chat {{ {body} }}\n")
+    assert "E0403" in CliRunner().invoke(app, ["check", "--format", "concise", str(plan)]).output
+
+
 def test_what_is_offloaded_costs_time(tmp_path: Path) -> None:
     plain = estimate(tmp_path)["outcomes"]["tpot_s"]
     slow = estimate(tmp_path, "offloaded_weights = 4 GiB")["outcomes"]["tpot_s"]

@@ -356,6 +356,7 @@ def _lack(row: Row) -> Lack:
         plain=bool(row.get("plain", False)),
         mixed=bool(row.get("mixed", False)),
         families=_texts(row, "families"),
+        tasks=_texts(row, "tasks"),
     )
 
 

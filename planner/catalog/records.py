@@ -370,7 +370,7 @@ class Lack:
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
     the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
     one of `caches`, `latent` attention, attention that is not sparse (`plain`), layers of several kinds (`mixed`), a
-    model of one of `families`; where `runs_on` lists compute capabilities it is
+    model of one of `families`, one of the `tasks`; where `runs_on` lists compute capabilities it is
     a lack of all others, and where `since` and `until` state versions, of those from the one to before the other.
     """
 
@@ -392,6 +392,7 @@ class Lack:
     plain: bool = False
     mixed: bool = False
     families: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -392,7 +392,7 @@ class LackRow:
     """Something an engine does not do; all that is stated must meet. `runs_on` are compute capabilities it runs on."""
 
     decision: Literal[
-        "weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all", "engine_version"
+        "weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all", "engine_version", "task"
     ]
     what: Text
     source: Text
@@ -411,6 +411,7 @@ class LackRow:
     plain: bool = False
     mixed: bool = False
     families: Words | None = None
+    tasks: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)

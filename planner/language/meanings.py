@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 MEANINGS: dict[str, dict[str, str]] = {
+    "task": {
+        "generate": "Text after a prompt; its cache lives as long as the request.",
+        "embed": "A vector of a prompt, by a decoder: nothing is sampled, and a cache lives for a batch.",
+        "rerank": "A score of a prompt, likewise.",
+    },
     "sampler": {
         "native": "Sampling as vLLM does it alone: it sorts the logits.",
         "flashinfer": "Sampling by FlashInfer's kernels, which do not sort.",

@@ -86,6 +86,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         return None
     _check_lengths(block)
     _check_interruptions(block)
+    _check_task(block)
     check_domains(block.domains, block.bounds, block.settings, scope)
     _doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
@@ -371,6 +372,23 @@ def _described(block: _Block) -> None:
                 help=f"for the rule of thumb, declare it by its size: model by_size {{ parameters = {size} }}",
             )
             return
+
+
+ANSWERED = ("output", "demand", "draft_model")
+"""What only requests that are answered with text have."""
+
+
+def _check_task(block: _Block) -> None:
+    """Hold what only text has against a task that yields none."""
+    task = block.given.get("task", "generate")
+    for name in ANSWERED if task != "generate" else ():
+        if name in block.spans and block.given.get(name):
+            block.env.scope.error(
+                "E0403",
+                f"`{name}` is of a service that generates text, and the task is {task}",
+                block.spans[name],
+                help=f"leave `{name}` out: times of embeddings and scores are not modelled",
+            )
 
 
 def _check_lengths(block: _Block) -> None:

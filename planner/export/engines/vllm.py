@@ -119,6 +119,9 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
 def _options(this: Said) -> Iterator[Option]:
     version = version_of(this.version)
     yield "--dtype", dtype(this)
+    if this.given.get("task", "generate") != "generate":
+        yield "--runner", "pooling"
+        yield "--convert", "embed" if this.given["task"] == "embed" else "classify"
     if online_fp8(this):
         yield "--quantization", "fp8"
     word, since = CACHES.get(this.word("kv_cache"), ("auto", (0,)))

@@ -271,6 +271,7 @@ def profile(
     mixers: frozenset[str] = frozenset(),
     family: str = "",
     narrow_cache: bool = False,
+    pooling: bool = False,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
@@ -282,7 +283,8 @@ def profile(
     deepep_low_latency. With `adapters` every graph is captured twice, with and without them
     (vllm/v1/cudagraph_dispatcher.py). `mixers` are the traits of the model's layers and `family` its own, some of
     which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is kept for flash attention
-    alone: llama.cpp refuses it without (src/llama-context.cpp).
+    alone: llama.cpp refuses it without (src/llama-context.cpp). What is `pooling` samples nothing, captures no full
+    graphs and schedules a batch at a time (vllm/config/vllm.py).
     """
     row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
@@ -303,7 +305,9 @@ def profile(
         utilization = row.gpu_memory_utilization
     link = gpu.link if gpu is not None else None
     switched = bool(row.communicator_switched_bytes and link and "bridge" not in link)
-    second = has_second_runner(row, mixers, family)
+    second = has_second_runner(row, mixers, family) and not (pooling and row.second_runner == "dense")
+    if pooling:  # graphs of whole batches are for decoding
+        full = 0
     sampler = row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit
     made = Profile(
         engine=engine.id,
@@ -312,7 +316,7 @@ def profile(
         utilization=utilization,
         max_sequences=sequences,
         max_batched_tokens=max_batched_tokens or batched,
-        sampler_bytes_per_logit=row.second_sampler_bytes_per_logit if second else sampler,
+        sampler_bytes_per_logit=Fraction(0) if pooling else row.second_sampler_bytes_per_logit if second else sampler,
         non_torch=tuple(sorted(row.non_torch_bytes.items())),
         context=row.context_bytes,
         graphs=0 if eager else row.graph_bytes,
@@ -339,7 +343,7 @@ def profile(
         graph_layer=tuple(sorted(rates.items())),
         graph_sizes=(piecewise + full) * (2 if adapters else 1),
         full_graphs=bool(full),
-        in_flight=row.batches_in_flight,
+        in_flight=1 if pooling else row.batches_in_flight,
         state_blocks=row.state_blocks,
         communicators=row.communicator_switched_bytes if switched else row.communicator_bytes,
         expert_tokens=row.expert_tokens,
@@ -350,8 +354,8 @@ def profile(
         outputs_by_sequence=row.outputs_by_sequence,
         prefill_graphs=0 if adapters or eager else prefill_graphs(row, gpu, mixers),
         graph_batches=row.graph_batches,
-        warm_up_bytes_per_logit=row.warm_up_bytes_per_logit if second else Fraction(4),
-        counts_tokens=second,
+        warm_up_bytes_per_logit=Fraction(0) if pooling else row.warm_up_bytes_per_logit if second else Fraction(4),
+        counts_tokens=second and not pooling,
         compiles=row.compiles and not eager,
         unified_bytes=row.unified_bytes,
         graph_extrapolated=Fraction(full, max(1, piecewise + full)) if row.second_runner == "all" else Fraction(1),

@@ -9,7 +9,7 @@ from planner.physics.inference.profile import version_of
 
 
 def lacks(
-    engine: Engine, version: str | None, arch: Architecture | None, by_sequence: bool, all_to_all: str
+    engine: Engine, version: str | None, arch: Architecture | None, by_sequence: bool, all_to_all: str, task: str
 ) -> tuple[Lack, ...]:
     """What of an engine's lacks holds for a model served in a way at a version; the newest without one."""
     wanted = version_of(version)
@@ -25,6 +25,7 @@ def lacks(
         and (not row.dense or dense(arch))
         and (not row.families or (arch is not None and arch.family in row.families))
         and (not row.by_sequence or by_sequence)
+        and (not row.tasks or task in row.tasks)
         and (not row.all_to_all or all_to_all in row.all_to_all)
     )
 

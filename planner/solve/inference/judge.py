@@ -203,7 +203,7 @@ def _times(
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
     empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(SERVED) for ending in ("", EXPECTED))
-    if this.model.architecture is None or not gpu.bandwidth:
+    if this.model.architecture is None or not gpu.bandwidth or this.pooling:
         return empty, 0 if this.demand is None else 10**9
     load = Load(
         parts["weights"],

@@ -149,6 +149,8 @@ def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> A
 
 def sequences(this: Service, context: int, concurrency: int, profile: Profile, sharers: int = 1) -> inference.Sequences:
     """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
+    if this.pooling:  # a request leaves with its last tokens: a batch of whole ones, and one that waits for the next
+        concurrency = min(concurrency, 1 + -(-profile.max_batched_tokens // max(1, context)))
     shared = min(number(this.workload, "shared_prefix", 0), context)
     vision = number(this.workload, "vision_tokens", 0)
     return inference.sequences(profile, context, concurrency, shared, vision, sharers)

@@ -29,6 +29,7 @@ def lacks(this: Service) -> tuple[Lack, ...]:
             this.model.architecture,
             this.by_sequence,
             str(given["all_to_all"]),
+            str(given["task"]),
         )
     found: tuple[Lack, ...] = this.known[key]
     return found

@@ -157,7 +157,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         [inference_support.refusals(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
     ]
     load = None
-    if workload.model.architecture is not None:
+    if workload.model.architecture is not None and not this.pooling:
         reached = [
             [inference_speed.fields(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
         ]

@@ -59,6 +59,11 @@ class Service:
     """The most GPUs on a host of what may be rented, by GPU."""
     measurements: tuple[Measurement, ...] = ()
 
+    @property
+    def pooling(self) -> bool:
+        """Whether requests are answered from their prompts alone: embeddings and scores."""
+        return str(self.workload.given["task"]) != "generate"
+
     def attention(self, split: Split) -> int:
         """Ranks of a split that share the heads; one where each has sequences of its own."""
         return 1 if self.by_sequence else split.tensor
@@ -159,6 +164,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             mixers=inference.traits(this.model.architecture),
             family=this.model.architecture.family if this.model.architecture is not None else "",
             narrow_cache=_narrow_cache(this),
+            pooling=this.pooling,
         )
     found: Profile = this.known[key]
     return found
