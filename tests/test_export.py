@@ -502,6 +502,6 @@ def test_every_cache_that_an_engine_keeps_has_a_flag() -> None:
 
 
 def test_a_server_of_embeddings_says_so() -> None:
-    command = " ".join(vllm.program(said(task="embed")).arguments)
+    command = " ".join(vllm.program(said(task="embed")).arguments())
     assert "--runner pooling --convert embed" in command
-    assert "--runner" not in " ".join(vllm.program(said()).arguments)
+    assert "--runner" not in " ".join(vllm.program(said()).arguments())
