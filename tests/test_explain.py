@@ -67,7 +67,7 @@ def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
         assert row.role != "outcome" or row.type != "number" or row.unit is None
         return
     kind = row.kinds[0]
-    instead = {"total_concurrency": "concurrency"}.get(row.name, row.name)
+    instead = {"total_concurrency": "concurrency", "task": "output"}.get(row.name, row.name)
     stated = {name: text for name, text in PLANS[kind].items() if name != instead} | BESIDE.get(row.name, {})
     block = "\n".join(f"  {name} = {text}" for name, text in stated.items())
     plan = load_plan("a.mem", text=f"edition 2026\n{kind} w {{\n{block}\n  {examples[0]}\n}}\n")
