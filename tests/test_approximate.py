@@ -94,6 +94,35 @@ def test_what_is_exact_is_not_called_approximate(tmp_path: Path) -> None:
     assert (model.verified, model.assumed) == ("config", ())
 
 
+DESCRIBED = {kind(row): row["config"] for row in OTHERS}
+
+
+@pytest.mark.parametrize("name", sorted(DESCRIBED))
+def test_a_size_that_nobody_reads_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    """A described type with a size of its own making: the library would build something else."""
+    config = DESCRIBED[name]
+    approximate = "vision_config" not in config and name in WRAPPERS
+    inner = "text_config" if isinstance(config.get("text_config"), dict) else None
+    for field, value in (("num_memory_layers", 7), ("engram_embed_dim", 512), ("expert_widths", [64, 128])):
+        own = {**config, inner: {**config[inner], field: value}} if inner else {**config, field: value}
+        if approximate:
+            found = read_config(write(tmp_path, own), approximate=True)
+            assert any(f"{field}` looks like a size" in text for text in found.assumed)
+            continue
+        with pytest.raises(ConfigError) as caught:
+            read_config(write(tmp_path, own))
+        assert caught.value.field.endswith(field) and caught.value.approximable
+        assert any(field in text for text in read_config(write(tmp_path, own), approximate=True).assumed)
+
+
+def test_a_head_that_is_not_described_is_refused(tmp_path: Path) -> None:
+    for name in ("LlamaForSequenceClassification", "Qwen2ForRewardModel", "LlamaForTokenClassification"):
+        with pytest.raises(ConfigError) as caught:
+            read_config(write(tmp_path, {**NOVEL, "model_type": "llama", "architectures": [name]}))
+        assert (caught.value.field, name in caught.value.reason) == ("architectures", True)
+    assert read_config(write(tmp_path, {**NOVEL, "model_type": "llama", "architectures": ["LlamaForCausalLM"]})).params
+
+
 PLAN = """\
 edition 2026
 

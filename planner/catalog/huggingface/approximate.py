@@ -14,6 +14,7 @@ from typing import Any
 
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.layers import ATTENTION, gqa, kv_heads, mlp
+from planner.catalog.huggingface.overlooked import NEUTRAL, SIZE
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers
 
@@ -31,24 +32,16 @@ POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n
 ROTARY = ("rope_theta", "rope_scaling", "rope_parameters", "rotary_emb_base", "rotary_pct", "partial_rotary_factor",
           "rotary_dim", "rope_ratio", "rotary", "rotary_percentage")  # fmt: skip
 """Fields of rotary positions, which have no table of weights."""
-_SIZE = re.compile(
-    r"(?:^(?:n|num)_)|(?:^(?:dim|depth|width|d_\w+)$)|_(?:size|sizes|dim|dims|rank|heads?|layers?|experts?|width|widths|"
-    r"channels|groups?|features|units|blocks?|kernel|states?|ratio|multiplier|mult)$"
-)
 _PART = re.compile(
     r"moe|expert|mamba|ssm|rwkv|linear_att|altup|laurel|lora|conv|gate|index|sink|latent|recurren|cross|memory|delta|"
     r"engram|hyper|parallel_|pattern|per_layer|encoder|decoder|vision|audio|image|video|mlp_type|residual_|loop|adapter|"
     r"block_type|layer_type|mixer|extra|mtp|ngram|hash"
 )
-HARMLESS = frozenset({
-    "layer_types", "max_window_layers", "sliding_window_pattern", "num_labels", "num_return_sequences", "num_beams",
-    "num_beam_groups", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "chunk_size_feed_forward",
-    "num_nextn_predict_layers", "num_logits_to_keep", "rope_dim", "rotary_dim", "rotary_emb_dim", "rotary_ndims",
-    "num_key_value_groups", "n_positions", "n_ctx", "attention_multiplier", "residual_multiplier",
-    "embedding_multiplier", "is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size",
-    "use_parallel_residual", "parallel_residual", "parallel_attn",
-})  # fmt: skip
-"""Fields whose names look like sizes or parts and that change no count of parameters or cache; two are read apart."""
+HARMLESS = (NEUTRAL - {"chunk_size", "num_hash_layers", "patch_size", "image_size", "num_channels"}) | {
+    "layer_types", "sliding_window_pattern", "is_encoder_decoder", "add_cross_attention", "use_parallel_residual",
+    "parallel_residual", "parallel_attn",
+}  # fmt: skip
+"""Fields whose names look like sizes or parts and that change no count of a dense decoder; two are read apart."""
 BLOCKS = frozenset({
     "rope_scaling", "rope_parameters", "quantization_config", "compression_config", "quantization",
     "task_specific_params", "id2label", "label2id", "auto_map", "vision_config", "text_config", "pruned_heads",
@@ -148,7 +141,7 @@ def _unread(kind: str, config: Config, field: str, value: Any) -> None:
     """Refuse a field that may be a size or a part of what is no dense decoder."""
     if field in _KNOWN or any(value is item or (value == item and type(value) is type(item)) for item in _NOTHING):
         return
-    sized = _SIZE.search(field) and isinstance(value, list | int | float)
+    sized = SIZE.search(field) and isinstance(value, list | int | float)
     part = _PART.search(field) and not isinstance(value, float)
     if sized or part or isinstance(value, Mapping):
         raise config.refuse(field, f"is not part of a dense model: nothing bounds what it makes of a `{kind[:60]}`")

@@ -33,6 +33,29 @@ class ConfigError(ValueError):
         return error("E0204", str(self), self.span)
 
 
+class Fields(dict[str, Any]):
+    """An object of a config that notes which of its fields somebody asked for."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, pairs: Mapping[str, Any]) -> None:
+        super().__init__(pairs)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, field: str) -> Any:
+        self.asked.add(field)
+        return super().__getitem__(field)
+
+    def __contains__(self, field: object) -> bool:
+        self.asked.add(str(field))
+        return super().__contains__(field)
+
+    def get(self, field: str, default: Any = None) -> Any:
+        """Return a field, or the default where it is absent."""
+        self.asked.add(field)
+        return super().get(field, default)
+
+
 def read_json(path: Path) -> tuple[dict[str, Any], str]:
     """Return the object a JSON file holds, and its text; raise ConfigError."""
     try:
@@ -45,7 +68,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(path, "", f"is over {MAX_BYTES // 2**20} MiB")
     try:
         text = raw.decode("utf-8-sig")
-        data = json.loads(text)
+        data = json.loads(text, object_hook=Fields)
     except json.JSONDecodeError as problem:
         span = Span(str(path), problem.pos, problem.pos, problem.lineno, problem.colno)
         raise ConfigError(path, "", f"is not JSON: {problem.msg}", span) from None
@@ -125,9 +148,9 @@ class Config:
 
     def value(self, *fields: str) -> Any:
         """Return the first of these names that the file has (also as null), else the library's default."""
-        for field in fields:
-            if field in self.data:
-                return self.data[field]
+        said = [field for field in fields if field in self.data]
+        if said:
+            return self.data[said[0]]
         return next((self.defaults[field] for field in fields if field in self.defaults), None)
 
     def _name(self, fields: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from planner.catalog.huggingface.diffusion import CLASSES, DIFFUSION
 from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
 from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
 from planner.catalog.huggingface.native import quantized, sixteen
+from planner.catalog.huggingface.overlooked import refuse_overlooked
 from planner.catalog.huggingface.towers import encoder
 from planner.catalog.huggingface.vision import CLIP_VISION, TOWERS, VISION, llava_projector, pixtral_tower
 from planner.catalog.parameters import classes_of, layer_classes, parameters
@@ -168,7 +169,11 @@ def read_config(path: Path, approximate: bool = False) -> Model:
         architecture, decoder = _assumed(kind, whole)
     else:
         raise whole.refuse("model_type", f"is `{kind[:60]}`, which is not known", approximable=True)
-    return _model(kind, whole, decoder, architecture)
+    found = _model(kind, whole, decoder, architecture)
+    if kind not in (*WRAPPERS, *DECODERS):  # what an approximate description does not know it has refused by itself
+        return found
+    refuse_overlooked(kind, whole, decoder)
+    return replace(found, verified="approximate", assumed=tuple(whole.assumed)) if whole.assumed else found
 
 
 def _assumed(kind: str, whole: Config) -> tuple[Architecture, Config]:
