@@ -227,3 +227,15 @@ def test_listings_tell_the_old_from_the_replaced() -> None:
     assert {item.id for item in offers.listings if item.replaced} == {one.id}
     assert OLD in {item.id for item in offers.listings if item.old}
     assert offers.beside({}).replaced == offers.replaced and offers.day == CATALOG.offers.as_of
+
+
+def test_only_pods_are_rented_by_the_gpu() -> None:
+    """Who states a rate for a GPU sells instances of one, four or eight; any number is rented of pods alone."""
+    catalog, _ = load()
+    singly = {offer.provider for offer in catalog.offers.values() if offer.sold_by == "gpu"}
+    assert singly == {"akash", "runpod", "tensordock"}
+    sizes: dict[tuple[str, str], set[int]] = {}
+    for offer in catalog.offers.values():
+        sizes.setdefault((offer.provider, offer.gpu), set()).add(offer.gpus)
+    assert sizes["oci", "mi355x"] == sizes["oci", "h100_sxm"] == sizes["together", "h200_sxm"] == {8}
+    assert sizes["oci", "gb200"] == sizes["oci", "l40s"] == {4} and sizes["nebius", "h100_sxm"] == {1, 8}
