@@ -89,6 +89,7 @@ def document(thumb: Thumb) -> dict[str, Any]:
         "kind": thumb.kind,
         "choice": choice,
         "given": {"parameters": thumb.count},
+        "anchored_on": [],
         "memory": {"usable": None, "total": thumb.total, "parts": thumb.parts, "sizes": thumb.parts}
         | ({"peak_moment": None} if thumb.kind == "training" else {}),
         "outcomes": unknown,
