@@ -83,6 +83,22 @@ def test_running_sequences_have_their_cache_on_the_gpu(tmp_path: Path) -> None:
     assert other["outcomes"]["host_memory"] == 2 * GIB * other["choice"]["gpus"]
 
 
+def test_nothing_is_gained_by_offloading_to_the_same_memory(tmp_path: Path) -> None:
+    """GB10: weights that vLLM's `cpu_offload_gb` moves to the host stay in the memory that both share."""
+    plan = tmp_path / "plan.mem"
+    found = []
+    for more in ("", "offloaded_weights = 4 GiB", "offloaded_cache = 4 GiB"):
+        body = f'model = "meta-llama/Llama-3.1-8B"; context = 8Ki tokens; concurrency = 4; gpu = gb10; gpus = 1; {more}'
+        plan.write_text(
+            f"edition 2026\noffer own {{ gpu = gb10; gpus = 1; price = $0/h }}\ninference chat {{ {body} }}\n"
+        )
+        result = CliRunner().invoke(app, ["estimate", "--format", "json", str(plan)])
+        found.append(parts(json.loads(result.stdout)["workloads"][0]))
+    plain, weights, cache = found
+    assert plain == weights
+    assert cache["overhead"] - plain["overhead"] == 4 * GIB
+
+
 @pytest.mark.parametrize("most, fits", [(64, False), (128, True)])
 def test_sequences_that_must_be_resident_run_at_once(tmp_path: Path, most: int, fits: bool) -> None:
     """The times of a replica are those of `concurrency` sequences: an engine that runs fewer does not reach them."""

@@ -133,7 +133,7 @@ def weights_beside(model: Shape, split: Split, beside: Beside, found: Profile) -
         total += weights_per_gpu(arch, params, fmt, SIXTEEN, tp)
     if beside.adapters:
         total += adapters(model.arch, beside.adapter_rank, beside.adapters, tp) // pp
-    return max(0, total - beside.offloaded_weights)
+    return max(0, total - (0 if found.unified else beside.offloaded_weights))
 
 
 def cache_beside(model: Shape, split: Split, beside: Beside, found: Profile, load: Sequences) -> int:

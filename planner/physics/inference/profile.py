@@ -85,6 +85,7 @@ class Profile:
     compiles: bool = False
     unified_bytes: int = 0
     graph_extrapolated: Fraction = Fraction(1)
+    unified: bool = False
 
     # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
     __eq__ = object.__eq__
@@ -358,6 +359,7 @@ def profile(
         counts_tokens=second and not pooling,
         compiles=row.compiles and not eager,
         unified_bytes=row.unified_bytes,
+        unified=gpu is not None and gpu.unified,
         graph_extrapolated=Fraction(full, max(1, piecewise + full)) if row.second_runner == "all" else Fraction(1),
     )
     if len(_MADE) >= _MOST:

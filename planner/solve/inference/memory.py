@@ -22,8 +22,16 @@ LARGEST = 2**60
 
 
 def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
-    """Return the weights on the fullest GPU."""
-    key = ("weights", form.weights, split, profile.rope_cache, profile.absorbed, profile.expert_kernels)
+    """Return the weights on the fullest GPU; what is offloaded lies in the same memory where host and GPU share it."""
+    key = (
+        "weights",
+        form.weights,
+        split,
+        profile.rope_cache,
+        profile.absorbed,
+        profile.expert_kernels,
+        profile.unified,
+    )
     if key not in this.known:
         model = this.model
         arch = model.architecture
@@ -34,7 +42,7 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
             size = _mixed_bytes(this, layerwise.layers_of(form.weights), split, profile)
         else:
             size = inference.fullest_stage(_pieces(this, form.weights, split, profile), split.pipeline)
-        whole = size + _more_weights(this, split) - this.beside.offloaded_weights
+        whole = size + _more_weights(this, split) - (0 if profile.unified else this.beside.offloaded_weights)
         this.known[key] = min(max(0, whole), LARGEST)
     return int(this.known[key])
 
@@ -273,11 +281,14 @@ def largest_share(this: Service, gpu: Gpu, short: int) -> Fraction:
 
 
 def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
-    """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
+    """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights.
+
+    Where GPU and host share one memory, so does what is offloaded.
+    """
     if this.model.architecture is None:
         thumb = rule_of_thumb.inference(this.model.params, this.formats[form.weights].bits / 8)
         return -(-sum(size for name, size in thumb.items() if name != "weights") // split.gpus)
-    return inference.overhead(
+    above = inference.overhead(
         profile_of(this, gpu),
         gpu,
         split.tensor,
@@ -290,6 +301,7 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
         graphs=_graphs(this, split, profile_of(this, gpu)),
         own=this.sharers(split),
     )
+    return above + (this.beside.offloaded_cache if gpu.unified else 0)
 
 
 def fixed_bytes(this: Service, split: Split, gpu: Gpu, profile: Profile) -> int:
