@@ -33,6 +33,13 @@ TYPES = {
     "llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3_text",
     "phi3": "phi3", "stablelm": "stablelm", "starcoder2": "starcoder2", "olmo2": "olmo2", "granite": "granite",
     "command-r": "cohere", "qwen3moe": "qwen3_moe", "qwen2moe": "qwen2_moe", "gpt-oss": "gpt_oss",
+    "cohere2": "cohere2", "olmo": "olmo", "olmoe": "olmoe", "phi2": "phi", "phimoe": "phimoe", "gptneox": "gpt_neox",
+    "gpt2": "gpt2", "starcoder": "gpt_bigcode", "bloom": "bloom", "falcon": "falcon", "deepseek": "deepseek",
+    "deepseek2": "deepseek_v3", "glm4": "glm4", "chatglm": "glm", "glm4moe": "glm4_moe", "exaone4": "exaone4",
+    "nemotron": "nemotron", "smollm3": "smollm3", "seed_oss": "seed_oss", "granitemoe": "granitemoe",
+    "dots1": "dots1", "minimax-m2": "minimax_m2", "mistral3": "mistral", "grok": "grok-1", "internlm2": "llama",
+    "qwen2vl": "qwen2", "qwen3vl": "qwen3", "qwen3vlmoe": "qwen3_moe", "arctic": "arctic",
+    "qwen3next": "qwen3_next", "mamba": "mamba",
 }  # fmt: skip
 """The `model_type` whose tensors a GGUF architecture has."""
 
@@ -165,6 +172,74 @@ def _whole(fields: dict[str, Any], key: str) -> int | None:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _config(
+    name: str, kind: str, fields: dict[str, Any], shapes: dict[str, tuple[int, ...]], vocab: int
+) -> dict[str, Any]:
+    """Return the fields of a config.json that a header says, None for those that it does not."""
+
+    def said(key: str) -> int | None:
+        return _whole(fields, f"{name}.{key}")
+
+    experts, shared, inter = said("expert_count"), said("expert_shared_count"), said("expert_feed_forward_length")
+    rope, key, value = (
+        said("rope.dimension_count"),
+        said("attention.key_length_mla"),
+        said("attention.value_length_mla"),
+    )
+    if said("attention.kv_lora_rank") and key is None:  # before the keys of latent attention had names of their own
+        key, value = said("attention.key_length"), said("attention.value_length")
+    out = {
+        "vocab_size": vocab,
+        "hidden_size": said("embedding_length"),
+        "intermediate_size": said("feed_forward_length"),
+        "num_hidden_layers": said("block_count"),
+        "num_attention_heads": said("attention.head_count"),
+        "num_key_value_heads": said("attention.head_count_kv"),
+        "head_dim": None if said("attention.kv_lora_rank") else said("attention.key_length"),
+        "sliding_window": said("attention.sliding_window"),
+        "num_experts": experts,
+        "num_local_experts": experts,
+        "n_routed_experts": experts,
+        "num_experts_per_tok": said("expert_used_count"),
+        "moe_intermediate_size": inter,
+        "n_shared_experts": shared,
+        "shared_expert_intermediate_size": said("expert_shared_feed_forward_length"),
+        "first_k_dense_replace": said("leading_dense_block_count"),
+        "q_lora_rank": said("attention.q_lora_rank"),
+        "kv_lora_rank": said("attention.kv_lora_rank"),
+        "qk_rope_head_dim": rope if said("attention.kv_lora_rank") else None,
+        "qk_nope_head_dim": key - rope if key is not None and rope is not None else None,
+        "v_head_dim": value,
+        "n_positions": said("context_length"),
+        "max_position_embeddings": said("context_length"),
+        "tie_word_embeddings": "output.weight" not in shapes,
+        "attention_bias": "blk.0.attn_q.bias" in shapes or "blk.0.attn_qkv.bias" in shapes,
+        "use_qk_norm": "blk.0.attn_q_norm.weight" in shapes,
+        "qk_layernorm": "blk.0.attn_q_norm.weight" in shapes,
+        "use_qkv_bias": "blk.0.attn_q.bias" in shapes,
+        "use_bias": "blk.0.attn_output.bias" in shapes,
+        "lm_head_bias": "output.bias" in shapes,
+        "use_residual": True,  # Arctic's dense part beside the experts, which its files have
+        "num_kv_heads": said("attention.head_count_kv"),
+        "new_decoder_architecture": (said("attention.head_count_kv") or 1) > 1,
+        "state_size": said("ssm.state_size"),
+        "conv_kernel": said("ssm.conv_kernel"),
+        "time_step_rank": said("ssm.time_step_rank"),
+        "linear_num_value_heads": said("ssm.time_step_rank"),
+        "linear_num_key_heads": said("ssm.group_count"),
+        "linear_key_head_dim": said("ssm.state_size"),
+        "linear_conv_kernel_dim": said("ssm.conv_kernel"),
+    }
+    own = {"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads",
+           "n_inner": "intermediate_size"}  # fmt: skip
+    if kind in ("gpt2", "gpt_bigcode"):
+        out |= {field: out[same] for field, same in own.items()}
+        out["multi_query"] = said("attention.head_count_kv") == 1
+    if kind == "deepseek_v3" and out["q_lora_rank"] is None:
+        out["q_lora_rank"] = 0
+    return out
+
+
 def _architecture(
     path: Path, name: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]
 ) -> tuple[Architecture | None, str]:
@@ -175,23 +250,7 @@ def _architecture(
     embedding = shapes.get("token_embd.weight")
     if kind is None or embedding is None or len(embedding) != 2:
         return None, f"the architecture `{name or 'unnamed'}` is not described"
-    config = {
-        "vocab_size": embedding[0],
-        "hidden_size": _whole(fields, f"{name}.embedding_length"),
-        "intermediate_size": _whole(fields, f"{name}.feed_forward_length"),
-        "num_hidden_layers": _whole(fields, f"{name}.block_count"),
-        "num_attention_heads": _whole(fields, f"{name}.attention.head_count"),
-        "num_key_value_heads": _whole(fields, f"{name}.attention.head_count_kv"),
-        "head_dim": _whole(fields, f"{name}.attention.key_length"),
-        "sliding_window": _whole(fields, f"{name}.attention.sliding_window"),
-        "num_experts": _whole(fields, f"{name}.expert_count"),
-        "num_local_experts": _whole(fields, f"{name}.expert_count"),
-        "num_experts_per_tok": _whole(fields, f"{name}.expert_used_count"),
-        "moe_intermediate_size": _whole(fields, f"{name}.expert_feed_forward_length"),
-        "shared_expert_intermediate_size": _whole(fields, f"{name}.expert_shared_feed_forward_length"),
-        "tie_word_embeddings": "output.weight" not in shapes,
-        "attention_bias": "blk.0.attn_q.bias" in shapes,
-    }
+    config = _config(name, kind, fields, shapes, int(embedding[0]))
     known = {key: value for key, value in config.items() if value is not None or key == "sliding_window"}
     try:
         architecture = DECODERS[kind][1](Config(path, "", known, DECODERS[kind][0]))
