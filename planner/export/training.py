@@ -21,7 +21,11 @@ def faults(this: Said, form: Form) -> list[Fault]:
     if not this.count("layers", 0):
         reason = f"`{this.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
         return [Fault("model", reason, "name a model of the catalog, or one whose layers the plan states")]
-    return [*FAULTS[form.name](this)]
+    found = [*FAULTS[form.name](this)]
+    if this.flag("expert_overlap"):
+        reason = f"{form.name} has no setting for expert_overlap = true"
+        found.append(Fault("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
+    return found
 
 
 def render(this: Said, form: Form) -> str:

@@ -312,6 +312,14 @@ QUANTITIES: tuple[Quantity, ...] = (
         default="",
     ),
     Quantity(
+        "expert_overlap",
+        (TRAINING,),
+        "given",
+        "boolean",
+        "Whether tokens travel to experts and back behind the computing of others (DualPipe), on a part of each GPU.",
+        default=False,
+    ),
+    Quantity(
         "offload_activations",
         (TRAINING,),
         "given",

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from planner.catalog.records import Architecture, Gpu
-from planner.physics.architecture import attention_widths, kind
+from planner.physics.architecture import attention_widths, kind, layer_parameters
 from planner.physics.time import attention_flops
 from planner.physics.training.activations import traces
 from planner.physics.training.choice import ActivationChoice
@@ -45,6 +45,13 @@ UPDATED: Final = 1_000_000_000
 """Parameters/s that a host updates: Qwen2.5-3B on two A100 and 128 cores steps in 3.08 s (deepspeedai/DeepSpeed,
 docs/_tutorials/zero-offload.md, without `--bind_cores_to_rank`), all of which is counted as the update: the slow side.
 """
+UNPACKED: Final = 2.52
+"""Bytes that move for each frozen parameter of QLoRA before every product, forward and backward: 4.127 bits are read
+(NF4 with its scales quantized twice, arXiv 2305.14314) and 16 written, a matrix at a time (bitsandbytes,
+autograd/_functions.py, MatMul4Bit). Reading those again is the product's own."""
+COMMUNICATING: Final = 20 / 132
+"""Share of a GPU's multiprocessors that send and gather tokens while the others compute, where experts' traffic is
+hidden: 20 of 132 of an H800 (DeepSeek-V3, arXiv 2412.19437, section 3.2.2)."""
 
 
 MARGINS: Final = ((50, 90_000), (90, 260_000), (99, 430_000))
@@ -60,6 +67,8 @@ class Work(NamedTuple):
     behind compute; `hops` those that a stage of a pipeline sends on, `hidden` the share of them that hides too;
     `once` those sent at the end of a step, behind the `last` share of its compute; `bubble` the share a pipeline
     waits; `tokens` those of all GPUs; `bus` bytes cross between GPU and host, and `updated` parameters step there.
+    `unpacked` are bytes of weights that become 16 bits in a forward pass, `experts` those of expert parallelism in it
+    that run behind compute, from which `sending` takes that share of the GPU.
     """
 
     products: Any
@@ -82,6 +91,9 @@ class Work(NamedTuple):
     gpus: Any
     bus: Any = 0
     updated: Any = 0
+    unpacked: Any = 0
+    experts: Any = 0
+    sending: Any = 0
 
 
 class Card(NamedTuple):
@@ -99,8 +111,9 @@ class Card(NamedTuple):
 
 
 class StepTime(NamedTuple):
-    """Seconds of a step by cause; `mfu` is Model FLOPs utilization (PaLM, arXiv 2204.02311): what training needs
-    without recomputation, of the dense peak."""
+    """Seconds of a step by cause; `mfu` is Model FLOPs utilization as PaLM counts it (arXiv 2204.02311, appendix B):
+    what training needs without recomputation, 6 N + 12 L H Q T a token with attention over the whole sequence though
+    its mask leaves half, of the dense peak."""
 
     products: Any
     attention: Any
@@ -160,12 +173,13 @@ def work(
     trained_params: int = 0,
     kept: Any = None,
     offload: Any = "none",
+    overlap: bool = False,
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
 
     `global_batch` is a multiple of dp × micro-batch; `trained_params` are those of adapters where only they are
-    trained, `kept` is what `kept_for_backward` returns. `dp`, `zero`, `kept`, `offload` and the choice's micro-batch,
-    tp, pp, cp and ep may be arrays of numpy.
+    trained, `kept` is what `kept_for_backward` returns; with `overlap` experts' traffic runs behind compute. `dp`,
+    `zero`, `kept`, `offload` and the choice's micro-batch, tp, pp, cp and ep may be arrays of numpy.
     """
     sequences = global_batch or choice.micro_batch * dp
     rounds = -(-sequences // (choice.micro_batch * dp))
@@ -181,7 +195,8 @@ def work(
     # two all-reduces of 16-bit activations a layer (arXiv 1909.08053), each 2 (p - 1) / p of the tensor
     waits = layers * 2 * 2 * 2 * arch.hidden * stage * (choice.tp - 1) / choice.tp
     topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
-    waits = waits + layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
+    experts = layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
+    waits = waits if overlap else waits + experts
     copies = dp * choice.cp
     # where gradients are shards they are scattered for every micro-batch; with ZeRO 3 weights are gathered in forward
     # and again in backward, with PyTorch's ZeRO 2 in forward, with DeepSpeed's once a step
@@ -222,7 +237,15 @@ def work(
         gpus,
         bus,
         away * gradients / owners,
+        UNPACKED * _in_layers(arch) / split * rounds if choice.method == "qlora" else 0,
+        experts if overlap else 0,
+        COMMUNICATING * (choice.ep > 1) if overlap else 0,
     )
+
+
+def _in_layers(arch: Architecture) -> int:
+    """Parameters of all layers, every expert of them."""
+    return sum(group.count * sum(layer_parameters(arch, group).values()) for group in arch.groups)
 
 
 def _keys_and_values(arch: Architecture) -> int:
@@ -267,7 +290,7 @@ def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[A
     return (
         what.products * (what.passes + again) + what.adapters,
         what.scores * (1 + BACKWARD_SCORES + attention_again),
-        what.kept * (TRAFFIC + again) + what.states,
+        what.kept * (TRAFFIC + again) + what.states + what.unpacked * (2 + again),
         what.waits * (2 + again),
     )
 
@@ -286,18 +309,25 @@ def sent(what: Work, on: Card) -> Any:
     return (hops + behind + once + abs(hops + behind - once)) / 2
 
 
+def useful_flops(what: Work) -> Any:
+    """FLOPs of a step as PaLM counts them: all scores of a sequence, of which the mask leaves half."""
+    return (what.products + 2 * what.scores) * what.passes
+
+
 def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
     """A step's time, its tokens a second on all GPUs and its MFU; `again` are the shares of forward run twice."""
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth
-    compute = products + attention + traffic
+    compute = (products + attention + traffic) / (1 - what.sending)
     hops, behind, once = _sendings(what, on)
+    away = link(on, what.waiting_group, on.per_host)
+    behind = behind + what.experts * (2 + again) / away
     uncovered, left = behind + what.hidden * hops - compute, once - what.last * compute
-    waits = asked[3] / link(on, what.waiting_group, on.per_host) + (1 - what.hidden) * hops
+    waits = asked[3] / away + (1 - what.hidden) * hops
     talk = waits + (uncovered + abs(uncovered) + left + abs(left)) / 2
     bubble = what.bubble * (compute + talk)
     # nothing is assumed to hide what crosses the bus, or the update of all that a host's ranks have
     moved = what.bus / PCIE + what.updated * _least(on.per_host, what.gpus) / UPDATED
     seconds = compute + talk + bubble + moved
-    useful = (what.products + what.scores) * what.passes / on.peak
+    useful = useful_flops(what) / on.peak
     return StepTime(products, attention, traffic, talk, bubble, seconds, what.tokens / seconds, useful / seconds)

@@ -335,7 +335,7 @@ def _weights(inputs: GridInputs, work: training_time.Work) -> tuple[Column, bool
     if inputs.order.time == "step_time":
         return work.tokens * 0 + 1.0, False
     if inputs.order.time == "mfu":
-        return (work.products + work.scores) * work.passes, True
+        return training_time.useful_flops(work), True
     return work.tokens, False
 
 

@@ -47,6 +47,7 @@ def work_of(
         trained_params=training.adapter_parameters(arch, lora_rank(run), targets(run)) if adapters else 0,
         kept=kept,
         offload=offload,
+        overlap=run.workload.given["expert_overlap"] is True,
     )
 
 
