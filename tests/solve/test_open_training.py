@@ -25,6 +25,7 @@ from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
 from planner.solve.training import workload as training_workload
 from planner.solve.training.grid import order_of
+from planner.solve.training.hosts import offloads
 
 MODELS = (
     "Qwen/Qwen2.5-0.5B",
@@ -126,7 +127,9 @@ def test_what_is_picked_answers_as_all_rows_do(seed: int, tmp_path: Path) -> Non
     assert picked.considered == all_rows.considered, text
     assert picked.objective == all_rows.objective, text
     workload = problem.workloads[0]
+    # where states may be offloaded rows are picked by what fits alone, and few of what does not are kept
     grids = order_of(problem, workload, training_workload.run_of(problem, workload).tokens) is not None
+    grids = grids and not offloads(workload)
     for mine, other in zip(picked.workloads, all_rows.workloads, strict=True):
         assert mine.chosen == other.chosen, text
         assert mine.alternatives == other.alternatives, text
