@@ -222,3 +222,10 @@ def test_words_that_no_test_has_fail(tmp_path: Path) -> None:
     done = run("test", "examples/repository", "-k", "zzz")
     assert done.returncode == 1
     assert "no test matches `zzz`" in done.stderr
+
+
+def test_states_are_sized_as_the_engine_keeps_them() -> None:
+    """Gated delta nets of Qwen3.5 have fp32 states: 30 layers of 32 heads of 128 x 128, and convolutions in 16 bit."""
+    found = json.loads(run("estimate", "Qwen/Qwen3.5-35B-A3B", "--format", "json").stdout)
+    states, convolutions = 30 * 32 * 128 * 128 * 4, 30 * 3 * (2 * 16 * 128 + 32 * 128) * 2
+    assert found["kv_cache"]["state_bytes"] == states + convolutions

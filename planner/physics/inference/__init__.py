@@ -74,6 +74,7 @@ from planner.physics.inference.memory import (
     captured_graphs,
     parts,
     sequences,
+    state_bits,
     weights_beside,
 )
 from planner.physics.inference.paging import pages
@@ -173,6 +174,7 @@ __all__ = [
     "sampler_states",
     "sequences",
     "sparse",
+    "state_bits",
     "state_bytes",
     "static_free",
     "towers",

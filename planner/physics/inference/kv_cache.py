@@ -278,10 +278,11 @@ def window_bytes_per_token(arch: Architecture, bits: Fraction = SIXTEEN, tp: int
     return _token_bytes(arch, bits, tp, True)
 
 
-def state_bytes(arch: Architecture, tp: int = 1) -> int:
-    """Bytes of the recurrent states of one sequence, in 16 bit, and of the pools that compressed attention fills."""
+def state_bytes(arch: Architecture, tp: int = 1, state_bits: int = 16) -> int:
+    """Bytes of one sequence's recurrent states, in numbers of `state_bits`, and of pools that compressed attention
+    fills."""
     states = (
         count * (cache.state_bits + (cache.token_bits * (cache.window or 0) if cache.beside == "state" else 0))
-        for count, cache in layer_caches(arch, SIXTEEN, tp)
+        for count, cache in layer_caches(arch, SIXTEEN, tp, state_bits=state_bits)
     )
     return ceil(sum(states, Fraction(0)) / 8)

@@ -72,6 +72,11 @@ class Shape:
     max_context: int | None = None
 
 
+def state_bits(arch: Architecture, profile: Profile) -> int:
+    """Bits of a number of a recurrent state, as this engine keeps it."""
+    return 32 if arch.family in PRECISE_STATES else profile.state_bits
+
+
 def cache_groups(
     arch: Architecture, fmt: Format, profile: Profile, tp: int = 1, pp: int = 1
 ) -> list[tuple[int, LayerCache]]:
@@ -88,7 +93,7 @@ def cache_groups(
             tp,
             pp,
             scale_bits=scale_bits,
-            state_bits=32 if arch.family in PRECISE_STATES else profile.state_bits,
+            state_bits=state_bits(arch, profile),
             windows=profile.windows,
             latent_multiple=profile.latent_multiple,
             layer_split=profile.layer_split,

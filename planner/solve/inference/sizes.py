@@ -52,6 +52,6 @@ def whole(problem: Problem, catalog: Catalog, row: Candidate) -> Whole:
         form.kv_cache,
         inference.kv_bytes_per_token(arch, bits),
         inference.window_bytes_per_token(arch, bits),
-        inference.state_bytes(arch),
+        inference.state_bytes(arch, state_bits=inference.state_bits(arch, profile)),
         inference_memory.kv_bytes(this, form, one, profile),
     )
