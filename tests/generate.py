@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from planner.language.fields import FIELDS_BY_KIND
-from planner.language.rules import GOALS, OF_ALL
-from planner.language.schema import BY_KIND, PER_LAYER, Quantity
+from planner.language.outcomes import GOALS
+from planner.language.quantity import Quantity
+from planner.language.rules import OF_ALL
+from planner.language.schema import BY_KIND, PER_LAYER
 
 MODELS = {
     "gqa": ("Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B", "openai-community/gpt2", "google/gemma-3-1b-pt"),

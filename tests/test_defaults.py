@@ -11,8 +11,9 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.load import load as load_catalog
 from planner.language.defaults import DEFAULTS, FOLLOWS, JUDGED, changed
 from planner.language.problem import Problem, Value
+from planner.language.quantity import Quantity
 from planner.language.resolve import resolve
-from planner.language.schema import BY_KIND, QUANTITIES, Quantity
+from planner.language.schema import BY_KIND, QUANTITIES
 from planner.report import figures
 from planner.report.explain import lines_for
 from planner.solve import solve

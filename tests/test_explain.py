@@ -10,7 +10,8 @@ from planner.catalog.load import load as load_catalog
 from planner.diagnostics.codes import CODES
 from planner.language.fields import FIELDS, FIELDS_BY_KIND
 from planner.language.meanings import MEANINGS
-from planner.language.schema import BY_KIND, QUANTITIES, Quantity
+from planner.language.quantity import Quantity
+from planner.language.schema import BY_KIND, QUANTITIES
 from planner.plan import load_plan
 from planner.report.explain import lines_for, near
 from planner.report.labels import LABELS

@@ -16,10 +16,11 @@ from serving_rows import Case, cases
 
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
+from planner.language.outcomes import SERVED
 from planner.physics import serving_time
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
-from planner.solve.candidate import EXPECTED, SERVED, Candidate
+from planner.solve.candidate import EXPECTED, Candidate
 from planner.solve.columns.steps import value
 from planner.solve.kinds import judge_row, table_of
 

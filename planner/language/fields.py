@@ -7,7 +7,7 @@ from fractions import Fraction
 from planner.catalog.dates import first_day
 from planner.catalog.records import Format, Gpu, Offer
 from planner.language.problem import Measure
-from planner.language.schema import Quantity, Role, count, number, word
+from planner.language.quantity import Quantity, Role, count, number, word
 from planner.units.quantity import DATE
 
 

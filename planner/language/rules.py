@@ -13,6 +13,7 @@ from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
 from planner.language.lower import constant, truth
+from planner.language.outcomes import GOALS, PER_TOKEN
 from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload, by_run
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
@@ -20,13 +21,7 @@ from planner.language.types import Env
 from planner.syntax import tree
 from planner.units.canonical import named
 
-GOALS = (
-    *("cost", "gpus", "headroom", "quality", "memory", "power", "throughput", "tpot", "ttft", "cost_per_token"),
-    *("kv_tokens", "max_concurrency", "max_context", "step_time", "mfu", "duration", "total_cost"),
-    *("cost_per_input_token", "cost_per_output_token"),
-)
-"""What an objective can be, over all workloads or of one: `minimize cost`, `minimize chat.tpot`."""
-OF_ALL = frozenset({"cost", "cost_per_token", "cost_per_input_token", "cost_per_output_token"})
+OF_ALL = frozenset({"cost", *PER_TOKEN})
 """What is an objective of all workloads alone: a workload's part depends on who shares its instances."""
 DIRECTIONS = ("<=", "<", ">=", ">", "=")
 

@@ -3,93 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
 
-from planner.record import dataclass
-
-Role = Literal["given", "decision", "outcome"]
-
-INFERENCE = "inference"
-TRAINING = "training"
-BOTH = (INFERENCE, TRAINING)
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A row of the table. `type` is number, format, gpu, offer, model, engine, word, words, text, set or boolean.
-
-    `default` is what a plan has that does not mention it, "" where that is nothing at all; defaults that follow from
-    something else are in planner/language/defaults.py. `whole` numbers have no fraction; what is `free` is chosen
-    where a plan does not mention it; `everything` is what `any` offers of a number that is not free.
-    """
-
-    name: str
-    kinds: tuple[str, ...]
-    role: Role
-    type: str
-    doc: str
-    unit: str | None = None
-    words: tuple[str, ...] = ()
-    default: object = None
-    low: Fraction | None = None
-    high: Fraction | None = None
-    whole: bool = False
-    everything: tuple[int, ...] = ()
-    free: bool = False
-
-
-HIGHEST = {
-    name: Fraction(most)
-    for most, names in (
-        (2**32, ("context", "prompt", "output", "shared_prefix", "vision_tokens", "max_batched_tokens")),
-        (2**27, ("sequence",)),
-        (2**50, ("offloaded_weights", "offloaded_cache")),
-        (10**6, ("concurrency", "total_concurrency", "max_sequences", "demand", "adapters")),
-        (65_536, ("adapter_rank",)),
-        (10**9, ("global_batch",)),
-        (10**18, ("tokens",)),
-    )
-    for name in names
-}
-"""The most that a given number can be: far beyond what is built, so that every figure can be counted."""
-
-
-def count(
-    name: str,
-    kinds: tuple[str, ...],
-    role: Role,
-    doc: str,
-    low: int = 1,
-    high: int = 4096,
-    everything: tuple[int, ...] = (),
-    free: bool = False,
-    default: int | None = None,
-) -> Quantity:
-    """Return the row of a whole number; `everything` is what `any` offers where the number is not free anyway."""
-    least, most, unsaid = Fraction(low), Fraction(high), None if default is None else Fraction(default)
-    return Quantity(name, kinds, role, "number", doc, None, (), unsaid, least, most, True, everything, free)
-
-
-def number(
-    name: str,
-    kinds: tuple[str, ...],
-    role: Role,
-    unit: str | None,
-    doc: str,
-    low: int | None = 0,
-    whole: bool = False,
-    default: int | None = None,
-) -> Quantity:
-    """Return the row of a number in a unit; what is given is no larger than HIGHEST says."""
-    least, most = None if low is None else Fraction(low), HIGHEST.get(name) if role == "given" else None
-    unsaid = None if default is None else Fraction(default)
-    return Quantity(name, kinds, role, "number", doc, unit, (), unsaid, least, most, whole)
-
-
-def word(name: str, kinds: tuple[str, ...], role: Role, words: str, default: str, doc: str) -> Quantity:
-    """Return the row of one word of a few."""
-    return Quantity(name, kinds, role, "word", doc, words=tuple(words.split()), default=default or None)
-
+from planner.language.outcomes import OUTCOMES
+from planner.language.quantity import BOTH, INFERENCE, TRAINING, Quantity, count, number, word
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("model", BOTH, "given", "model", "The model: a catalog id in quotes, or a declared model."),
@@ -114,6 +30,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "The engine's share of usable memory.",
         low=Fraction(1, 100),
         high=Fraction(1),
+        share=True,
     ),
     number("max_sequences", (INFERENCE,), "given", None, "The engine's largest batch of sequences.", 1, True),
     number("max_batched_tokens", (INFERENCE,), "given", "tokens", "The engine's tokens per forward pass.", 1, True),
@@ -256,6 +173,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         default=Fraction(0),
         low=Fraction(0),
         high=Fraction(1),
+        share=True,
     ),
     word("lora_precision", (TRAINING,), "given", "fp32 bf16", "fp32", "The format of LoRA's adapters: peft's is fp32."),
     word("loss_precision", (TRAINING,), "given", "fp32 bf16 fp16", "fp32", "The format of the loss."),
@@ -336,6 +254,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         default=Fraction(95, 100),
         low=Fraction(1, 2),
         high=Fraction(9999, 10_000),
+        share=True,
     ),
     Quantity(
         "time_confidence",
@@ -416,58 +335,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         "none",
         "What is kept in host memory: the optimizer's states, or the parameters too.",
     ),
-    number("memory", BOTH, "outcome", "bytes", "The peak on the fullest GPU."),
-    number(
-        "host_memory",
-        BOTH,
-        "outcome",
-        "bytes",
-        "What the busiest host must hold of what is offloaded; the offer's RAM bounds it where that is known.",
-    ),
-    number("headroom", BOTH, "outcome", None, "(usable - memory) / usable.", None),
-    number("cost", BOTH, "outcome", "USD/h", "What the rented instances cost."),
-    number("quality", BOTH, "outcome", None, "Measured recovery against the native format."),
-    number("kv_tokens", (INFERENCE,), "outcome", "tokens", "What the engine's cache will hold."),
-    number("max_concurrency", (INFERENCE,), "outcome", None, "Sequences of `context` that fit."),
-    number("max_context", (INFERENCE,), "outcome", "tokens", "The longest context at `concurrency`."),
-    number(
-        "cost_per_token",
-        (INFERENCE,),
-        "outcome",
-        "USD/tok",
-        "Cost of a generated token, with its share of the prompt where `output` is said.",
-    ),
-    number(
-        "cost_per_input_token",
-        (INFERENCE,),
-        "outcome",
-        "USD/tok",
-        "The prompt's part of what a request costs, per token of it: by the time that GPUs compute for it.",
-    ),
-    number(
-        "cost_per_output_token",
-        (INFERENCE,),
-        "outcome",
-        "USD/tok",
-        "The answer's part of what a request costs, per token of it; with the prompt's it is all of `cost`.",
-    ),
-    number("ttft", (INFERENCE,), "outcome", "s", "Time to the first token."),
-    number("ttft_p95", (INFERENCE,), "outcome", "s", "The time to the first token that 95 % of requests keep."),
-    number("tpot", (INFERENCE,), "outcome", "s", "Time per output token."),
-    number("tpot_p95", (INFERENCE,), "outcome", "s", "The time per output token that 95 % of requests keep."),
-    number("load", (INFERENCE,), "outcome", None, "The busy share of a service at its `demand`."),
-    number(
-        "throughput",
-        BOTH,
-        "outcome",
-        "tok/s",
-        "Tokens per second: trained, or generated (at full load where `output` is said).",
-    ),
-    number("power", BOTH, "outcome", "W", "Board power of the GPUs."),
-    number("step_time", (TRAINING,), "outcome", "s", "Time of an optimizer step."),
-    number("mfu", (TRAINING,), "outcome", None, "Model FLOPs utilization."),
-    number("duration", (TRAINING,), "outcome", "s", "Time of the whole run."),
-    number("total_cost", (TRAINING,), "outcome", "USD", "Price of the whole run."),
+    *OUTCOMES,
 )
 
 PER_LAYER = frozenset({"weights"})

@@ -10,7 +10,7 @@ from planner.catalog.records import Format, Gpu, Offer
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, ask, members
 from planner.language.problem import Measure
-from planner.language.schema import Quantity
+from planner.language.quantity import Quantity
 from planner.language.scope import Scope, whole
 from planner.language.types import Env, Type, formats_for, type_of
 from planner.syntax import tree

@@ -7,7 +7,8 @@ from dataclasses import field
 from typing import Literal
 
 from planner.language.problem import Value
-from planner.language.schema import BY_KIND, Quantity
+from planner.language.quantity import Quantity
+from planner.language.schema import BY_KIND
 from planner.language.scope import Scope
 from planner.record import dataclass
 from planner.syntax import tree

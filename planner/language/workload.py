@@ -13,15 +13,17 @@ from planner.language.choices import environment, many, one, spoken
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
+from planner.language.outcomes import OF_A_WHOLE
 from planner.language.problem import Bound, Value, Workload
-from planner.language.schema import BY_KIND, PER_LAYER, Quantity
+from planner.language.quantity import Quantity
+from planner.language.schema import BY_KIND, PER_LAYER
 from planner.language.scope import Scope, near, nearest, whole
 from planner.language.types import Env, Type, Typed
 from planner.syntax import tree
 
 SETTINGS = ("=", "in")
 ORDER = ("<=", "<", ">=", ">")
-SHARES = {"quality": Fraction(2), "headroom": Fraction(1), "mfu": Fraction(1)}
+SHARES = dict.fromkeys(OF_A_WHOLE, Fraction(1)) | {"quality": Fraction(2)}
 """Outcomes that are shares, each with what none of them reaches: a bound from there on lacks its `%`.
 
 A recovery above 100 % is measured now and then; one of 200 % is not.

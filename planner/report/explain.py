@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from planner.language.outcomes import MORE_IS_BETTER
 from planner.report import figures
 from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Engine, Format, Gpu, Model, Offer
-    from planner.language.schema import Quantity
+    from planner.language.quantity import Quantity
 
 SHOWN = 12
 """So many rows of a list are named; the rest is counted."""
@@ -162,14 +163,13 @@ def _example(row: Quantity, names: Sequence[str]) -> str:
     """Return a line of a plan that says a quantity; "" for what only an example of a whole plan shows."""
     from planner.language.choices import AMOUNTS
     from planner.language.schema import WORKLOADS
-    from planner.solve.objective import UPWARDS
 
     if not WORKLOADS.issuperset(row.kinds):
         return ""
     if row.role == "outcome":
         shares = {"quality": "97%", "headroom": "10%", "mfu": "40%"}
         amount = shares.get(row.name) or AMOUNTS.get(row.unit or "", "")
-        return f"{row.name} {'>=' if row.name in UPWARDS else '<='} {amount}" if amount else ""
+        return f"{row.name} {'>=' if row.name in MORE_IS_BETTER else '<='} {amount}" if amount else ""
     if row.type == "boolean":
         return f"{row.name} = {'false' if row.default else 'true'}"
     values = [name for name in names if not name.startswith("fp32")] or list(row.words)

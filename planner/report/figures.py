@@ -14,7 +14,7 @@ DIGITS = 17
 """Digits that tell any two floats apart."""
 MONTH = 730
 """Hours of a month, as the language has it."""
-SHARES = frozenset({"load", "quality", "headroom", "mfu", "gpu_memory_utilization", "lora_dropout", "confidence"})
+SHARES = frozenset(row.name for row in QUANTITIES if row.share)
 UNITS = {row.name: row.unit for row in QUANTITIES}
 Write = Callable[[Fraction, int], str]
 

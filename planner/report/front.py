@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from planner.language.outcomes import MORE_IS_BETTER
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate, aimed
-from planner.solve.objective import SUMMED, UPWARDS
+from planner.solve.objective import SUMMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
         return None
     if name in SUMMED:
         return sum(numbers, Fraction(0))
-    return min(numbers) if name in UPWARDS else max(numbers)
+    return min(numbers) if name in MORE_IS_BETTER else max(numbers)
 
 
 def _cell(name: str, value: Fraction | None) -> str:

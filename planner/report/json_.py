@@ -8,35 +8,13 @@ from typing import Any
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
+from planner.language.outcomes import OUTCOMES
 from planner.language.problem import Value
 from planner.solve.answer import Answer, Filtered, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 
-KEYS = {
-    "tpot": "tpot_s",
-    "ttft": "ttft_s",
-    "step_time": "step_time_s",
-    "duration": "duration_s",
-    "cost": "cost_usd_per_hour",
-    "total_cost": "total_cost_usd",
-    "throughput": "throughput_tok_s",
-    "cost_per_token": "cost_usd_per_token",
-    "cost_per_input_token": "cost_usd_per_input_token",
-    "cost_per_output_token": "cost_usd_per_output_token",
-    "power": "power_w",
-    "step_time_safe": "step_time_safe_s",
-    "duration_safe": "duration_safe_s",
-    "total_cost_safe": "total_cost_safe_usd",
-    "tpot_p95": "tpot_p95_s",
-    "ttft_p95": "ttft_p95_s",
-    "tpot_p95_safe": "tpot_p95_safe_s",
-    "ttft_p95_safe": "ttft_p95_safe_s",
-    "tpot_safe": "tpot_safe_s",
-    "ttft_safe": "ttft_safe_s",
-    "throughput_safe": "throughput_safe_tok_s",
-    "cost_per_token_safe": "cost_safe_usd_per_token",
-    "cost_per_input_token_safe": "cost_safe_usd_per_input_token",
-    "cost_per_output_token_safe": "cost_safe_usd_per_output_token",
+KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
+    f"{row.name}_safe": "_safe_".join(row.key) for row in OUTCOMES if row.key[0] and row.timed
 }
 """The keys of outcomes whose unit is part of the name."""
 

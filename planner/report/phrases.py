@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
+from planner.language.outcomes import RENT, STEPS
 from planner.language.problem import Problem, Value
-from planner.language.schema import QUANTITIES
 from planner.record import dataclass
 from planner.report import figures
 from planner.solve.answer import Conflict, Part
@@ -57,7 +57,6 @@ NEUTRAL: dict[str, tuple[Value, ...]] = {
     "offload": ("none", False, Fraction(0)),
 }
 """What goes without saying; of every other number it is 1."""
-OUTCOMES = frozenset(row.name for row in QUANTITIES if row.role == "outcome")
 MOMENTS = {
     "forward": "the forward pass",
     "loss": "the loss",
@@ -143,15 +142,12 @@ def _runs(row: Candidate) -> list[str]:
     return known + sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
 
 
-MONEY = frozenset({"cost", "total_cost"})
-
-
 def leading(objective: Sequence[Part], workload: str) -> tuple[str, ...]:
     """Return what comes before money in an objective, of what a workload has part in: its options are told by that."""
     out: list[str] = []
     for part in objective:
         owner, _, quantity = part.quantity.rpartition(".")
-        if quantity in MONEY:
+        if quantity in RENT:
             break
         if owner in ("", "fleet", workload):
             out.append(quantity)
@@ -187,7 +183,7 @@ def hint(item: Hint) -> str:
     tightened, so it is rounded towards it.
     """
     operator = "=" if item.operator == "==" else item.operator
-    loosened = item.quantity.rsplit(".", 1)[-1] in OUTCOMES
+    loosened = item.quantity.rsplit(".", 1)[-1] in STEPS
     value = figures.limit(item.quantity, item.value, item.unit, up=(item.operator in ("<=", "<")) == loosened)
     also = "" if item.also is None else f" and {hint(item.also)}"
     return f"{item.quantity} {operator} {value}{also}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from planner.diagnostics import Diagnostic
+from planner.language.outcomes import APART, OUTCOMES, RENT
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.report import figures, phrases, why
@@ -145,32 +146,8 @@ def _both(name: str, row: Candidate, workload: Workload | None = None) -> str:
     return f"{figures.show(name, expected)} (safe {figures.show(name, safe)}){prompt}"
 
 
-SHOWN = (
-    "quality",
-    "tpot",
-    "tpot_p95",
-    "ttft",
-    "ttft_p95",
-    "load",
-    "throughput",
-    "cost_per_token",
-    "cost_per_input_token",
-    "cost_per_output_token",
-    "kv_tokens",
-    "max_concurrency",
-    "max_context",
-    "step_time",
-    "mfu",
-    "duration",
-    "total_cost",
-    "power",
-    "host_memory",
-)
+SHOWN = tuple(row.name for row in OUTCOMES if row.name not in ("memory", "headroom", "cost"))
 """The outcomes that are printed, in this order; memory, headroom and cost have places of their own."""
-
-
-APART = frozenset({"cost_per_input_token", "cost_per_output_token"})
-"""What tokens of prompts and of answers cost apart."""
 
 
 def sheet(
@@ -283,7 +260,7 @@ def _is_shown(name: str, row: Candidate, slack: Sequence[Broken], goals: Sequenc
     cost of prompts and of answers where a bound or the objective reads one."""
     bounded = any(entry.rule.rpartition(".")[2] == name for entry in slack)
     if name in APART:
-        return bounded or not APART.isdisjoint(goals)
+        return bounded or not set(APART).isdisjoint(goals)
     if name == "host_memory":
         return bool(row.outcomes.get(name))
     return not name.endswith("_p95") or row.outcomes.get("load") is not None or bounded
@@ -292,7 +269,7 @@ def _is_shown(name: str, row: Candidate, slack: Sequence[Broken], goals: Sequenc
 def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:
     row = item.chosen
     goals = phrases.leading(objective, row.workload)
-    money = not objective or objective[0].quantity.rpartition(".")[2] in phrases.MONEY
+    money = not objective or objective[0].quantity.rpartition(".")[2] in RENT
     operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
     architecture = workload.model.architecture if workload else None
 

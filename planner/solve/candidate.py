@@ -6,18 +6,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 
+from planner.language.outcomes import TIMED
 from planner.language.problem import Value
 from planner.record import dataclass
 
 Outcome = Fraction | None
 EXPECTED = "_expected"
 """What stands behind the name of an outcome that rules take at its safe end, for its expected value."""
-PER_TOKEN = ("cost_per_token", "cost_per_input_token", "cost_per_output_token")
-"""What tokens of a service cost."""
-SERVED = frozenset({"tpot", "tpot_p95", "ttft", "ttft_p95", "load", "throughput", *PER_TOKEN})
-"""Times of a service and what follows from them."""
-TIMED = SERVED | {"step_time", "mfu", "duration", "total_cost"}
-"""Those and a training's: objectives, tie-breaks and fronts take their expected values, rules their safe ends."""
 
 
 class TooWide(ValueError):

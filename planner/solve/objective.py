@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.fields import FIELDS_BY_KIND
+from planner.language.outcomes import RENT
 from planner.language.problem import Goal, Problem, by_run
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
@@ -27,8 +28,6 @@ HUGE = 2**52
 """What an unknown outcome adds to a goal: more than any known one, and small enough for sums below 2^53."""
 SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
 """What the workloads of a plan have together; of everything else an objective is as good as the worst of them."""
-UPWARDS = frozenset({"quality", "headroom", "throughput", "kv_tokens", "max_concurrency", "max_context", "mfu"})
-"""Quantities of which more is better; of all others less."""
 RENTED = "rented"
 """GPUs of the instances that are rented, idle ones too."""
 PACE = "pace"
@@ -48,27 +47,6 @@ def ties(problem: Problem) -> tuple[Goal, ...]:
     # of equal runs the one that breaks fewer preferences
     money = ("total_cost", "duration", "cost") if by_run(problem.workloads) else ("cost",)
     return (*(Goal(name, "minimize", None) for name in money), *AFTER_MONEY)
-
-
-UNITS = {
-    "cost": "USD/h",
-    "memory": "bytes",
-    "host_memory": "bytes",
-    "tpot": "s",
-    "ttft": "s",
-    "tpot_p95": "s",
-    "ttft_p95": "s",
-    "step_time": "s",
-    "duration": "s",
-    "total_cost": "USD",
-    "throughput": "tok/s",
-    "power": "W",
-    "kv_tokens": "tokens",
-    "max_context": "tokens",
-    "cost_per_token": "USD/tok",
-    "cost_per_input_token": "USD/tok",
-    "cost_per_output_token": "USD/tok",
-}
 
 
 def scale_of(goal: Goal) -> int:
@@ -212,15 +190,12 @@ def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
     return max(-HUGE, min(HUGE, sign * int(found * SCALES.get(name, 1))))
 
 
-MONEY = frozenset({"cost", "total_cost"})
-
-
 def decisive(problem: Problem) -> int:
     """Return how many parts of the objective say what would be better: those down to the first that is money."""
-    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in MONEY), None)
+    money = next((place for place, goal in enumerate(problem.goals) if quantity_of(goal) in RENT), None)
     return len(problem.goals) if money is None else money + 1
 
 
 def is_money(goal: Goal) -> bool:
     """Return whether a goal is to pay less."""
-    return quantity_of(goal) in MONEY and goal.direction == "minimize"
+    return quantity_of(goal) in RENT and goal.direction == "minimize"

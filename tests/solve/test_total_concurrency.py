@@ -9,9 +9,10 @@ import pytest
 
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
+from planner.language.outcomes import SERVED
 from planner.language.problem import Problem
 from planner.solve import solve
-from planner.solve.candidate import EXPECTED, SERVED
+from planner.solve.candidate import EXPECTED
 from planner.solve.columns.steps import value
 from planner.solve.kinds import judge_row, table_of
 

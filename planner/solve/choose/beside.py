@@ -13,10 +13,11 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.outcomes import PER_TOKEN
 from planner.language.problem import FleetBound, Problem, Value
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.candidate import PER_TOKEN, Candidate, Outcome, aimed
+from planner.solve.candidate import Candidate, Outcome, aimed
 from planner.solve.columns.distinct import told
 from planner.solve.columns.rules import broken_by, differing
 from planner.solve.columns.steps import SCALES, UNKNOWN, value

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.outcomes import MORE_IS_BETTER
 from planner.language.problem import Goal, Problem
 from planner.solve import clock
 from planner.solve.candidate import Candidate
@@ -16,7 +17,7 @@ from planner.solve.columns.rules import broken_by
 from planner.solve.columns.table import Table
 from planner.solve.fleet.settled import coupled
 from planner.solve.kinds import judge_row
-from planner.solve.objective import HUGE, UPWARDS, best, keys
+from planner.solve.objective import HUGE, best, keys
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -30,7 +31,7 @@ Point = tuple[Candidate, ...]
 def goals_of(quantities: Sequence[str]) -> tuple[Goal, ...]:
     """Return the quantities as goals, each in the direction that is better."""
     return tuple(
-        Goal(name, "maximize" if name.rpartition(".")[2] in UPWARDS else "minimize", None) for name in quantities
+        Goal(name, "maximize" if name.rpartition(".")[2] in MORE_IS_BETTER else "minimize", None) for name in quantities
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
+from planner.language.outcomes import UNITS
 from planner.language.problem import Goal, Problem
 from planner.solve.answer import Part
 from planner.solve.candidate import Candidate
 from planner.solve.fleet.audit import goal_values
-from planner.solve.objective import HUGE, UNITS, is_worst, quantity_of, scale_of
+from planner.solve.objective import HUGE, is_worst, quantity_of, scale_of
 from planner.solve.rules import holds_together
 
 

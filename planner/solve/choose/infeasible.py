@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from planner.catalog.catalog import Catalog
+from planner.language.outcomes import MONEY, UNITS
 from planner.language.problem import Problem, Value, Workload
 from planner.solve import clock
 from planner.solve.answer import Conflict
@@ -16,8 +17,6 @@ from planner.solve.choose.remedies import engines, paired, unmentioned, verified
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
-from planner.solve.objective import UNITS
-from planner.solve.rent.rental import MONEY
 
 
 def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Conflict, ...]:

@@ -7,31 +7,9 @@ from fractions import Fraction
 from math import lcm
 from typing import Any, Final
 
-_SCALES: Final[dict[str, int]] = {
-    "memory": 1,
-    "host_memory": 1,
-    "headroom": 10**9,
-    "cost": 10**6,
-    "quality": 10**12,
-    "kv_tokens": 1,
-    "max_concurrency": 1,
-    "max_context": 1,
-    "power": 1,
-    "ttft": 10**9,
-    "tpot": 10**9,
-    "ttft_p95": 10**9,
-    "tpot_p95": 10**9,
-    "load": 10**9,
-    "step_time": 10**9,
-    "duration": 10**6,
-    "throughput": 10**6,
-    "mfu": 10**9,
-    "total_cost": 10**6,
-    "cost_per_token": 10**15,
-    "cost_per_input_token": 10**15,
-    "cost_per_output_token": 10**15,
-}
-SCALES: Final[dict[str, int]] = _SCALES | {f"{name}_expected": scale for name, scale in _SCALES.items()}
+from planner.language.outcomes import STEPS
+
+SCALES: Final[dict[str, int]] = STEPS | {f"{name}_expected": scale for name, scale in STEPS.items()}
 """Steps of one canonical unit (bytes, USD/h, s, tok/s, USD, USD/tok) in which each outcome is counted."""
 
 UNKNOWN: Final = -(2**62)

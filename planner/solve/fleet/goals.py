@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
+from planner.language.outcomes import MONEY
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import aimed
@@ -16,7 +17,6 @@ from planner.solve.fleet import cpsat
 from planner.solve.fleet.audit import Contradiction
 from planner.solve.fleet.state import Fleet
 from planner.solve.objective import HUGE, PACE, RENTED, WorstGoal, column, quantity_of, ties, worst_places
-from planner.solve.rent.rental import MONEY
 
 Terms = dict[int, int]
 RANK_BITS = 48

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from planner.language.linear import conjuncts
+from planner.language.outcomes import MONEY
 from planner.language.problem import Problem
 from planner.solve import clock
 from planner.solve.classes import alike
@@ -18,7 +19,6 @@ from planner.solve.fleet.settled import coupled
 from planner.solve.fleet.share_rows import add_caps, split
 from planner.solve.fleet.state import Fleet, Pool
 from planner.solve.objective import RankColumns
-from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import Shares, kept_apart, limits_of, survey, without_wishes
 from planner.solve.rules import reads, speaks_of
 from planner.syntax.tree import Expression

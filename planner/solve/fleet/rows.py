@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.language.evaluate import evaluate
 from planner.language.linear import Linear, Separable, linear, separable
+from planner.language.outcomes import MONEY
 from planner.language.problem import FleetBound
 from planner.solve import clock
 from planner.solve.candidate import TooWide
@@ -17,7 +18,6 @@ from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.logic import Rows, demand
 from planner.solve.fleet.state import Fleet, finder
-from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import is_whole
 from planner.solve.rules import measure, speaks_of
 from planner.syntax.tree import Expression

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.outcomes import MONEY
 from planner.language.problem import Problem
 from planner.solve import clock
 from planner.solve.answer import Conflict
@@ -22,7 +23,6 @@ from planner.solve.fleet.settled import Settled, coupled
 from planner.solve.fleet.state import Fleet
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, best, is_worst, quantity_of, together
-from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import survey, without_wishes
 from planner.solve.rent.sharing import broken_together, settle_costs
 

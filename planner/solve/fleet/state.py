@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.language.outcomes import MONEY, PER_TOKEN, TIMED
 from planner.language.problem import Measure, Problem, Value
-from planner.solve.candidate import EXPECTED, PER_TOKEN, TIMED, Outcome, aimed
+from planner.solve.candidate import EXPECTED, Outcome, aimed
 from planner.solve.columns import distinct
 from planner.solve.columns.steps import value
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.objective import RankColumns, WorstGoal
-from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import Shares
 from planner.solve.rent.sharing import paid
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from planner.language.outcomes import MONEY
 from planner.language.problem import Goal, Problem
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.objective import RankColumns, quantity_of
-from planner.solve.rent.rental import MONEY
 from planner.solve.rent.share_bounds import survey
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from planner.catalog.records import Gpu
+from planner.language.outcomes import SERVED
 from planner.language.problem import Problem, Value
 from planner.physics import inference
-from planner.solve.candidate import EXPECTED, SERVED, Broken, Candidate, Hint, Outcome
+from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.inference import anchors

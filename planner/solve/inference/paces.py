@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Offer
+from planner.language.outcomes import SERVED
 from planner.record import dataclass
-from planner.solve.candidate import EXPECTED, SERVED
+from planner.solve.candidate import EXPECTED
 from planner.solve.columns.steps import SCALES, steps
 from planner.solve.columns.table import unknown
 from planner.solve.inference import speed as inference_speed

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
+from planner.language.outcomes import changed_by
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock, stated
-from planner.solve.candidate import PER_TOKEN
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.size import bounded
 from planner.solve.columns.table import Axis, Table, empty, unknown
@@ -275,7 +275,7 @@ def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> 
 
 FEW = 8
 """So many replicas beyond the fewest are tried at least, where a rule or objective reads their number."""
-SCALED = frozenset({"replicas", "gpus", "host_memory", "throughput", *PER_TOKEN, "power", "load", "ttft", "ttft_p95"})
+SCALED = frozenset({"replicas", "gpus", *changed_by("replicas", "inference")})
 """What more replicas change."""
 
 

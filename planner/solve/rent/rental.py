@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
+from planner.language.outcomes import MONEY, changed_by
 from planner.language.problem import Problem, Workload, by_run
 from planner.record import dataclass
-from planner.solve.candidate import PER_TOKEN
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -20,10 +20,6 @@ ONE_HOST = 1 << 40
 NETWORK = 1_250_000_000
 """Bytes/s of a host between hosts whose network nobody states: 10 Gbit/s, an assumption: whole
 nodes of the catalog state 100 and more, instances of one GPU 0.1 to 100."""
-TIMES = ("step_time", "throughput", "mfu", "duration", "total_cost")
-"""Outcomes of a training that hosts and their network change."""
-SERVING_TIMES = ("tpot", "ttft", "throughput", *PER_TOKEN, "replicas", "gpus", "power")
-"""Outcomes of a service that they change, of it or of how many replicas sustain its demand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +185,12 @@ class Market:
     roomy: bool = False
 
 
+def _changed_by_hosts(workload: Workload) -> set[str]:
+    """Return what hosts and their network change: times, and by how many replicas sustain a demand what these take."""
+    more = ("replicas", "gpus", "power") if workload.kind == "inference" else ()
+    return {*changed_by("hosts", workload.kind), *more}
+
+
 def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
     """Return what a workload's offers are distinguished by; `spans` is whether a replica may span hosts."""
     markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
@@ -201,7 +203,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
     training = workload.kind == "training"
     joined = training or spans
-    faster = joined and (by_run(problem.workloads) or not read.isdisjoint(TIMES if training else SERVING_TIMES))
+    faster = joined and (by_run(problem.workloads) or not read.isdisjoint(_changed_by_hosts(workload)))
     faster = faster or (spans and "demand" in workload.given)
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
@@ -209,10 +211,6 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     held = any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
-
-
-MONEY = frozenset({"cost", "total_cost", *PER_TOKEN})
-"""Outcomes that grow with the price of what is rented."""
 
 
 def any_price(problem: Problem, workload: Workload) -> bool:

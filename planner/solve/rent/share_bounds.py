@@ -14,13 +14,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.linear import conjuncts, linear
+from planner.language.outcomes import APART, MONEY
 from planner.language.problem import Bound, Goal, Preference, Problem, Rule
 from planner.record import dataclass
 from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
 from planner.solve.columns.table import Table
 from planner.solve.objective import quantity_of, ties
-from planner.solve.rent.rental import MONEY
 from planner.solve.rules import reads, simple, speaks_of
 from planner.syntax.tree import Expression
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Pool = tuple[str, str]
 """An offer's id and the market it is bought on."""
-APART = ("cost_per_input_token", "cost_per_output_token")
 BEHIND = {"total_cost": "duration", "cost_per_token": "throughput", **{name: name for name in APART}}
 """What of a row decides, with its share, an outcome that follows from the cost."""
 

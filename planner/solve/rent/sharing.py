@@ -7,11 +7,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.language.evaluate import compare
+from planner.language.outcomes import MONEY, UNITS
 from planner.language.problem import FleetBound, Problem
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES
-from planner.solve.rent.rental import MONEY
 from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
 from planner.syntax.tree import Expression
 
@@ -146,9 +146,6 @@ def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction | Non
     ]
     numbers = [value for value in values if isinstance(value, Fraction)]
     return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None
-
-
-UNITS = {"cost": "USD/h", "power": "W"}
 
 
 def broken_together(problem: Problem, chosen: Mapping[str, Candidate]) -> list[Broken]:

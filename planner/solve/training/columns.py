@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
+from planner.language.outcomes import TRAINED_TIMES
 from planner.solve.candidate import aimed
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.columns.table import Axis, unknown
-from planner.solve.rent.rental import TIMES
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations, recipe_at
@@ -72,7 +72,7 @@ def outcomes_of(
         configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
         return configurations
 
-    return out | {name: partial(timed, name) for own in TIMES for name in (own, aimed(own))}
+    return out | {name: partial(timed, name) for own in TRAINED_TIMES for name in (own, aimed(own))}
 
 
 def axes_of(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
+from planner.language.outcomes import TRAINED_TIMES
 from planner.language.problem import Problem, Value, Workload
 from planner.physics import training_time
 from planner.solve.candidate import Broken, Candidate, Outcome, aimed
@@ -15,7 +16,7 @@ from planner.solve.defaults import given_of, values
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
-from planner.solve.rent.rental import TIMES, Renting, hosts_note
+from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
@@ -71,7 +72,7 @@ def judge(
     }
     refused = training_support.refusal(run, gpu, recipe.method, recipe.precision)
     peak = training_support.computes(gpu, recipe.precision) if refused is None else 0
-    outcomes |= dict.fromkeys(name for own in TIMES for name in (own, aimed(own)))
+    outcomes |= dict.fromkeys(name for own in TRAINED_TIMES for name in (own, aimed(own)))
     if run.model.architecture is not None and peak:
         part = again / run.model.architecture.layers
         pace = Pace(

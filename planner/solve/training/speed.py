@@ -8,11 +8,12 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
+from planner.language.outcomes import TRAINED_TIMES
 from planner.language.problem import Bound
 from planner.physics import training_time
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
-from planner.solve.rent.rental import NETWORK, ONE_HOST, TIMES
+from planner.solve.rent.rental import NETWORK, ONE_HOST
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
 from planner.solve.training.configurations import Configurations
@@ -196,7 +197,7 @@ def roomiest(
 
     last = configurations.length[config] - 1
     fits = first <= last
-    timed = [item for item in bounds if item.quantity in TIMES and isinstance(item.value, Fraction)]
+    timed = [item for item in bounds if item.quantity in TRAINED_TIMES and isinstance(item.value, Fraction)]
     low, high = numpy.minimum(first, last), last.copy()
     if timed and fits.any() and configurations.works is not None:
         if not fits.all():  # what fits nowhere is not slowed down
