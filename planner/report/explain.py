@@ -126,19 +126,22 @@ def _settings(name: str, catalog: Catalog) -> dict[str, object]:
             case "gpu_memory_utilization":
                 out[key] = figures.show(name, newest.gpu_memory_utilization)
             case "max_sequences":
-                out[key] = _large(name, newest.max_sequences, newest.max_sequences_large)
+                out[key] = _large(name, newest.max_sequences, newest.max_sequences_large, newest.large_excludes)
             case "max_batched_tokens":
-                out[key] = _large(name, newest.max_batched_tokens, newest.max_batched_tokens_large)
+                out[key] = _large(
+                    name, newest.max_batched_tokens, newest.max_batched_tokens_large, newest.large_excludes
+                )
     return out
 
 
-def _large(name: str, usual: int, large: int) -> str:
+def _large(name: str, usual: int, large: int, excludes: tuple[str, ...]) -> str:
     from planner.physics.inference.profile import GIB, LARGE
 
     shown = figures.show(name, Fraction(usual))
     if usual == large:
         return shown
-    return f"{shown}; {figures.show(name, Fraction(large))} on GPUs of {LARGE // GIB} GiB and more, but not on A100"
+    but = " and ".join(item.upper() for item in excludes)
+    return f"{shown}; {figures.show(name, Fraction(large))} on GPUs of {LARGE // GIB} GiB and more, but not on {but}"
 
 
 def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
