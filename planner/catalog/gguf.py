@@ -42,6 +42,8 @@ TYPES = {
     "qwen3next": "qwen3_next", "mamba": "mamba",
 }  # fmt: skip
 """The `model_type` whose tensors a GGUF architecture has."""
+ALSO = {"deepseek2": ("deepseek_v2",)}
+"""Others that llama.cpp calls the same; the one whose count of elements is the file's is meant."""
 
 
 def read_gguf(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
@@ -235,7 +237,7 @@ def _config(
     if kind in ("gpt2", "gpt_bigcode"):
         out |= {field: out[same] for field, same in own.items()}
         out["multi_query"] = said("attention.head_count_kv") == 1
-    if kind == "deepseek_v3" and out["q_lora_rank"] is None:
+    if kind in ("deepseek_v2", "deepseek_v3") and out["q_lora_rank"] is None:
         out["q_lora_rank"] = 0
     return out
 
@@ -250,15 +252,19 @@ def _architecture(
     embedding = shapes.get("token_embd.weight")
     if kind is None or embedding is None or len(embedding) != 2:
         return None, f"the architecture `{name or 'unnamed'}` is not described"
-    config = _config(name, kind, fields, shapes, int(embedding[0]))
-    known = {key: value for key, value in config.items() if value is not None or key == "sliding_window"}
-    try:
-        architecture = DECODERS[kind][1](Config(path, "", known, DECODERS[kind][0]))
-    except ConfigError as refusal:
-        return None, f"its metadata do not describe a `{kind}`: `{refusal.field}` {refusal.reason}"
     tables = sum(tensor.elements for tensor in tensors if tensor.name.startswith("rope_"))
     stored = sum(tensor.elements for tensor in tensors) - tables
-    total = sum(parameters(architecture).values())
-    if total != stored:
-        return None, f"its {stored} elements are not the {total} of a `{kind}` of its metadata"
-    return architecture, ""
+    said = ""
+    for each in (kind, *ALSO.get(name, ())):
+        config = _config(name, each, fields, shapes, int(embedding[0]))
+        known = {key: value for key, value in config.items() if value is not None or key == "sliding_window"}
+        try:
+            architecture = DECODERS[each][1](Config(path, "", known, DECODERS[each][0]))
+        except ConfigError as refusal:
+            said = said or f"its metadata do not describe a `{each}`: `{refusal.field}` {refusal.reason}"
+            continue
+        total = sum(parameters(architecture).values())
+        if total == stored:
+            return architecture, ""
+        said = said or f"its {stored} elements are not the {total} of a `{each}` of its metadata"
+    return None, said
