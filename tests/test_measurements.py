@@ -77,6 +77,10 @@ def test_tests_of_llama_bench_time_prompts_or_tokens() -> None:
         ("[" * 100_000, "nested too deeply"),
         (json.dumps({**VLLM, "duration": 0}), "`duration` is zero"),
         (json.dumps({**VLLM, "mean_tpot_ms": "fast"}), "`mean_tpot_ms` is no number"),
+        (json.dumps({**VLLM, "completed": 10**4000}), "`completed` is not between"),
+        (json.dumps({**VLLM, "duration": -1}), "`duration` is not between"),
+        (json.dumps({**VLLM, "duration": float("nan")}), "`duration` is not between"),
+        (json.dumps({**VLLM, "max_concurrency": 10**9, "completed": 10**9}), "in flight"),
         (json.dumps([{**LLAMA, "n_prompt": 512}]), "tells neither time"),
         (json.dumps([{**LLAMA, "type_v": "q8_0"}]), "two formats"),
     ],
@@ -177,6 +181,20 @@ def test_throughput_alone_and_files_anchor_too(tmp_path: Path) -> None:
     assert number(row, "ttft_expected") == number(stated, "ttft_expected")
     slow = ours(tpot="", ttft="", throughput="300 tok/s")
     assert number(chosen(tmp_path, slow), "tpot_expected") > 1.5 * number(row, "tpot_expected")
+
+
+def test_a_file_of_results_is_named_as_it_is_so_that_a_lock_rests_on_it(tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text(json.dumps(VLLM))
+    path = tmp_path / "a.mem"
+    named = 'measurement ours { gpu = l40s; results = file }\nlet file = "bench.json"'
+    path.write_text(PLAN.format(measurements=named))
+    assert [item.code for item in load_plan(str(path)).findings] == ["E0402"]
+    (tmp_path / "ours.mem").write_text('measurement ours { gpu = l40s; weights = fp8; results = "bench.json" }')
+    path.write_text(PLAN.format(measurements='import "ours.mem" as shared'))
+    loaded = load_plan(str(path))
+    assert loaded.problem is not None, loaded.findings
+    assert [item.id for item in loaded.problem.measurements] == ["shared.ours"]
+    assert any(name.endswith("bench.json") for name in loaded.texts)
 
 
 def test_table_and_single_candidates_agree(tmp_path: Path) -> None:

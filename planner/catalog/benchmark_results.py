@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from planner.record import dataclass
 
 MOST = 1000
 """Runs that are read of one file."""
+LARGEST = 10**12
+"""No number of a run is larger: tokens of all its requests, milliseconds, tokens a second."""
+LONGEST, BUSIEST = 2**32, 10**6
+"""The most tokens of a prompt or an answer, and sequences in flight, as a plan may state them."""
 KINDS = "`vllm bench serve --save-result`, `python -m sglang.bench_serving --output-file` or `llama-bench -o json`"
 
 
@@ -42,12 +45,18 @@ class Run:
 
 def read(text: str) -> list[Run]:
     """Return the runs of a file; raise ValueError where it is none of a tool that is known, or says too little."""
-    found = [_run(item) for item in _documents(text)]
+    found = [_within(_run(item)) for item in _documents(text)]
     if not found:
         raise ValueError("it holds no run")
     if len(found) > MOST:
         raise ValueError(f"it holds more than {MOST} runs")
     return found
+
+
+def _within(run: Run) -> Run:
+    if max(run.prompt, run.output) > LONGEST or run.concurrency > BUSIEST:
+        raise ValueError("its requests are longer, or more of them are in flight, than a plan may state")
+    return run
 
 
 def _documents(text: str) -> list[Mapping[str, Any]]:
@@ -80,8 +89,10 @@ def _run(item: Mapping[str, Any]) -> Run:
 
 def _number(item: Mapping[str, Any], key: str) -> float:
     value = item.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"`{key}` is {'missing' if value is None else 'no number'}")
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"`{key}` is not between 0 and {LARGEST:.0e}")
     return float(value)
 
 

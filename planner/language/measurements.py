@@ -29,7 +29,8 @@ def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
     """Add a declared measurement to the scope: one, or one for each run of the file that it names."""
     before = len(scope.findings)
     body = body_of(declaration, scope)
-    said = read_fields(replace(declaration, body=tuple(body or ())), scope)
+    declaration = replace(declaration, body=tuple(body or ()))
+    said = read_fields(declaration, scope)
     runs = _runs(said, declaration, scope) if body is not None and len(scope.findings) == before else []
     if len(scope.findings) == before:
         for number, run in enumerate(runs, 1):
@@ -61,9 +62,11 @@ def _runs(said: Said, declaration: tree.Declaration, scope: Scope) -> list[Run |
                 secondary=((said.spans["results"], "the file"),),
                 help=f"leave out `{name}`",
             )
-    value = next((line.value for line in declaration.body if line.target.text == "results"), None)
-    base_path = value.span.path if value is not None else said.spans["results"].path
-    place = Path(base_path).parent / str(said.values.get("results", ""))
+    value = next(line.value for line in declaration.body if line.target.text == "results")
+    if not isinstance(value, tree.String):  # what a lock rests on is noted as it is written
+        scope.error("E0402", "`results` takes a path in quotes", value.span, help='results = "bench.json"')
+        return []
+    place = Path(value.span.path).parent / value.text
     text, finding = read_text(place)
     reason = finding.message if finding is not None else ""
     if text is not None:
