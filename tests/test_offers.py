@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from planner.catalog.offers import Offers
 from planner.catalog.records import Offer
 from planner.catalog.table import Both
 from planner.plan import load_plan
+from planner.solve import solve
+from planner.solve.rent import rental
 from planner.solve.rent.rental import market_of, offers_for, offers_listed, rentings
 
 
@@ -67,11 +70,47 @@ def test_offers_left_out_never_come_first(rule: str, market: str, more: int) -> 
     whole: dict[str, list[Offer]] = {}
     for item in offers_listed(problem, workload):
         whole.setdefault(item.gpu, []).append(problem.offers[item.id])
-    if not rule and more == 1:
+    if not rule:
         assert sum(map(len, found.values())) < sum(map(len, whole.values()))
     for spans in (False, True):
-        told = market_of(problem, workload, spans)
+        told = replace(market_of(problem, workload, spans), shared=False)
         for gpu, offers in whole.items():
             for gpus, unit, nodes in [(1, 1, 1), (2, 2, 1), (3, 1, 1), (8, 4, 1), (12, 4, 1), (16, 8, 2), (64, 8, 1)]:
                 words = (told, gpus, unit, nodes if spans else 1)
                 assert rentings(found.get(gpu, []), *words) == rentings(offers, *words)
+
+
+FLEETS = (
+    "",
+    "provider in {aws, gcp, runpod}",
+    'region = "us-east-1"; provider = aws',
+    "market in {on_demand, spot}",
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_workloads_that_share_instances_lose_nothing_with_the_offers_left_out(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two or three services on the shipped offers cost as much as with every offer kept."""
+    chance = random.Random(seed)
+    blocks = "".join(
+        f"""inference w{number} {{
+  model = "{chance.choice(("Qwen/Qwen3-8B", "meta-llama/Llama-3.2-1B"))}"
+  context = {chance.choice((2, 8))}Ki tokens
+  concurrency = {chance.randint(1, 40)}
+  gpu in {{l4, a10g, a100_sxm_40gb, h100_sxm}}
+  gpus in {{1, 2, 4}}
+  {chance.choice(FLEETS)}
+}}
+"""
+        for number in range(chance.randint(2, 3))
+    )
+    limited = "offer ours { gpu = l4; gpus = 4; price = $0.9/h; available = 1 }\n" if seed % 2 else ""
+    loaded = load_plan("plan.mem", text=f"edition 2026\n{limited}{blocks}fleet {{ gpus <= 12 }}\nminimize cost\n")
+    assert loaded.problem is not None, loaded.findings
+    fewer = solve(loaded.problem, loaded.catalog)
+    monkeypatch.setattr(rental, "_leading", lambda listed, reach: listed)
+    whole = solve(loaded.problem, loaded.catalog)
+    assert fewer.outcome == whole.outcome and fewer.cost == whole.cost
+    assert fewer.considered < whole.considered

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
 from planner.language.outcomes import MONEY, changed_by
-from planner.language.problem import Problem, Workload, by_run
+from planner.language.problem import Problem, Value, Workload, by_run
 from planner.record import dataclass
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
@@ -41,28 +41,67 @@ class Renting:
 def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
     """Return the offers a workload may rent that can matter, by GPU."""
     out: dict[str, list[Offer]] = {}
-    for item in _leading(offers_listed(problem, workload), market_of(problem, workload, spans=True)):
+    for item in _leading(offers_listed(problem, workload), _reach_of(problem, workload)):
         out.setdefault(item.gpu, []).append(problem.offers[item.id])
     return out
 
 
-def _leading(listed: Iterator[Listing], market: Market) -> Iterator[Listing]:
-    """Yield all that is limited or could be shared, and of the others the cheapest in each market of those that are
-    alike in what is rented, in its hosts and in what rules speak of.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What tells offers apart for all who may rent them: the markets, what rules speak of, whether a dearer one can be
+    better, and what the plan asks of offers, once for each way that some workload asks."""
+
+    markets: frozenset[str]
+    spoken: frozenset[str]
+    any_price: bool
+    asked: tuple[Mapping[str, Sequence[Value]], ...]
+
+
+_REACHES: list[tuple[Problem, Reach]] = []
+"""The plan that was asked about last, with its answer."""
+
+
+def _reach_of(problem: Problem, workload: Workload) -> Reach:
+    """Return what tells the offers of a workload apart, of all workloads where they may share instances."""
+    if len(problem.workloads) == 1:
+        return _joint(problem, (workload,))
+    if not _REACHES or _REACHES[0][0] is not problem:
+        _REACHES[:] = [(problem, _joint(problem, problem.workloads))]
+    found = _REACHES[0][1]
+    return found if workload in problem.workloads else _joint(problem, (*problem.workloads, workload))
+
+
+def _joint(problem: Problem, workloads: Sequence[Workload]) -> Reach:
+    markets = [market_of(problem, item, spans=True) for item in workloads]
+    asked = [{name: item.domains[name] for name in PLACES if name in item.domains} for item in workloads]
+    return Reach(
+        frozenset(way for market in markets for way in market.markets),
+        frozenset(name for market in markets for name in market.spoken),
+        any(market.any_price for market in markets),
+        tuple(words for at, words in enumerate(asked) if words not in asked[:at]),
+    )
+
+
+def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
+    """Yield all that is limited, and of the others the cheapest in each market of those that are alike in what is
+    rented, in its hosts, in what rules speak of and in which workloads may rent them.
 
     Whatever number of GPUs is asked for, as many instances of each hold it, so that the one with the lowest price, by
-    name among equals, comes first in the order of `rentings` as well.
+    name among equals, comes first in the order of `rentings` as well. Where workloads share instances, whoever is on a
+    dearer one may be moved to it, all together: their instances are as many, or fewer beside who is there already,
+    and cost no more.
     """
-    if market.any_price or market.shared:
+    if reach.any_price:
         yield from listed
         return
-    spoken = sorted(market.spoken & {"provider", "region"})
+    spoken = sorted(reach.spoken & {"provider", "region"})
     groups: dict[tuple[object, ...], list[Listing]] = {}
     for item in listed:
-        own = item.id if item.limited or "offer" in market.spoken else ""
-        alike = (item.gpu, item.gpus, item.sold_by, item.host, own, *(getattr(item, word) for word in spoken))
+        own = item.id if item.limited or "offer" in reach.spoken else ""
+        may = tuple(_fits(item, words) and _usual(item, words) for words in reach.asked)
+        alike = (item.gpu, item.gpus, item.sold_by, item.host, own, may, *(getattr(item, word) for word in spoken))
         groups.setdefault(alike, []).append(item)
-    places = [place for place, way in enumerate(MARKETS) if way in market.markets]
+    places = [place for place, way in enumerate(MARKETS) if way in reach.markets]
     for items in groups.values():
         first = set()
         for place in places:
@@ -72,11 +111,28 @@ def _leading(listed: Iterator[Listing], market: Market) -> Iterator[Listing]:
         yield from (item for item in items if item.id in first)
 
 
+PLACES = ("offer", "provider", "region", "gpu")
+"""What a plan may ask of the offers of a workload."""
+
+
+def _usual(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
+    """Return whether an offer is rented as a plan asks: unless it names offers or providers, no doubtful or old one."""
+    return "offer" in words or "provider" in words or not (item.doubtful or item.old)
+
+
+def _fits(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
+    """Return whether an offer is what a workload asks for, whatever its price's age."""
+    named = words.get("offer")
+    asked = ((item.gpu, "gpu"), (item.provider, "provider"), (item.region, "region"))
+    if any(name in words and value not in words[name] for value, name in asked):
+        return False
+    return not item.replaced if named is None else item.id in named
+
+
 def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
     """Yield what a workload may rent, unbuilt: unless named no marketplace host, no flagged row and no price that the
     catalog saw last more than a year before its own date."""
-    named = _names(workload)
-    yield from (item for item in _asked(problem, workload) if named or not (item.doubtful or item.old))
+    yield from (item for item in _asked(problem, workload) if _usual(item, workload.domains))
 
 
 def left_out(problem: Problem, workload: Workload) -> int:
@@ -99,19 +155,7 @@ def _names(workload: Workload) -> bool:
 
 def _asked(problem: Problem, workload: Workload) -> Iterator[Listing]:
     """Yield what has the hardware, provider, region and name that a plan asks for."""
-    domains = workload.domains
-    named = domains.get("offer")
-    providers, regions, gpus = domains.get("provider"), domains.get("region"), domains.get("gpu")
-    for item in problem.offers.listings:
-        if gpus is not None and item.gpu not in gpus:
-            continue
-        if providers is not None and item.provider not in providers:
-            continue
-        if regions is not None and item.region not in regions:
-            continue
-        if item.replaced if named is None else item.id not in named:
-            continue
-        yield item
+    yield from (item for item in problem.offers.listings if _fits(item, workload.domains))
 
 
 def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
