@@ -107,7 +107,7 @@ RUN: dict[str, Any] = {
     "gradient_precision": "bf16", "layers": 32, "loss": "standard", "model": "meta-llama/Llama-3.1-8B",
     "native_format": "bf16", "offload_activations": False, "optimizer_kernel": "fused", "overlap_comm": False,
     "packing": False, "preference": "none", "reduce_bucket_size": 500_000_000, "schedule": "one_f_one_b",
-    "selective": "products", "sequence": 8192, "stage3_max_live_parameters": 10**9,
+    "selective": "products", "sync_each_batch": False, "sequence": 8192, "stage3_max_live_parameters": 10**9,
     "stage3_max_reuse_distance": 10**9, "stage3_prefetch_bucket_size": 50_000_000, "sub_group_size": 10**9,
     "tokens": 100_000_000,
 }  # fmt: skip
@@ -143,6 +143,7 @@ def trainings(draw: st.DrawFn, framework: str) -> Said:
         shard_replicas=draw(st.sampled_from((1, 1, 1, 2))),
         zero=draw(st.integers(0, 3)),
         fsdp_version=draw(st.integers(1, 2)),
+        sync_each_batch=draw(st.booleans()),
         loss=draw(st.sampled_from(("standard", "fused", "chunked"))),
         optimizer_kernel=draw(st.sampled_from(("fused", "foreach", "for_loop"))),
         sequence=draw(st.integers(1, 2**20)),

@@ -60,6 +60,8 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
         each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
         assert each * this.choice["gpus"] == this.given["global_batch"]
         assert found["max_length"] == this.given["sequence"]
+        kept = found["accelerator_config"]["gradient_accumulation_kwargs"]
+        assert kept == {"sync_each_batch": this.given["sync_each_batch"]}
         if this.given["tokens"]:
             seen = found["max_steps"] * this.given["global_batch"] * this.given["sequence"]
             last = this.given["global_batch"] * this.given["sequence"]

@@ -221,14 +221,16 @@ def test_hosts_are_joined_by_their_network(gpus):
     assert waiting(16, 10**9) == waiting(1 << 40, 10**11)
     rounds = [
         training_time.step(
-            training_time.work(arch, 8_030_261_248, choice, dp=16, zero=zero, global_batch=16 * each),
+            training_time.work(arch, 8_030_261_248, choice, dp=16, zero=zero, global_batch=16 * each, synced=synced),
             training_time.card(gpu, gpu.flops["bf16"], 8, 10**9),
         ).seconds
-        for zero in (1, 2)
+        for zero, synced in ((1, False), (2, True), (1, True), (2, False))
         for each in (1, 8)
     ]
     assert rounds[1] < 2 * rounds[0], "whole gradients are reduced once a step"
     assert rounds[3] == pytest.approx(8 * rounds[2], rel=0.01), "shards are scattered for every micro-batch"
+    assert rounds[5] > 7 * rounds[4], "whole gradients are reduced for every micro-batch"
+    assert rounds[7] < 8 * rounds[6], "only weights are gathered for every micro-batch"
     split = ActivationChoice(2048, framework="fsdp", attention="flash", tp=8)
     work = training_time.work(arch, 8_030_261_248, split, dp=2, zero=1)
     one = training_time.step(work, training_time.card(gpu, gpu.flops["bf16"], 8, 10**9))

@@ -5,7 +5,8 @@ and DistributedDataParallel (ddp), set up as accelerate 1.15 and the Trainer of 
 models on fake CUDA tensors and PyTorch's `fake` process group, or (`gloo`) on real CPU tensors and real ranks, whose
 bytes are not rounded. `peak` and `phases` (forward, backward, optimizer) are bytes of the device in a step after the
 first, `standing` those between steps, `host` and `host_peak` those of one rank in host memory. `units` are what FSDP
-wraps, `reduce` is the type its gradients are reduced in. Bucket sizes are the Trainer's `auto` values where they are
+wraps, `reduce` is the type its gradients are reduced in; where `sync_each_batch` is false all micro-batches but the
+last run as accelerate's `no_sync` has them. Bucket sizes are the Trainer's `auto` values where they are
 stated and DeepSpeed's defaults where they are not. The models stand in training_ranks_models.jsonl.
 """
 
@@ -81,6 +82,7 @@ def choices(row: dict) -> tuple[training.StateChoice, training.ActivationChoice]
         overlap=row.get("overlap", False),
         offload=row["offload"],
         accumulate=row.get("accumulate", 1) > 1,
+        synced=row.get("sync_each_batch", True),
         gradient_precision=row.get("gradient_precision") or row.get("reduce") or "",
     )
     active = training.ActivationChoice(
@@ -122,4 +124,6 @@ def group(row: dict) -> str:
     kind = f"{row['library']} {row['zero']}"
     if row["library"] == "fsdp1" and row["method"] == "lora" and "peft" not in row["units"]:
         return f"{kind} adapters in layers"  # not what the Trainer sets up, and not modelled
+    if not row.get("sync_each_batch", True):
+        kind = f"{row['library']} no_sync"
     return kind + ("" if row["offload"] == "none" else f" offload {row['offload']}")

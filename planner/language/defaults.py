@@ -28,7 +28,7 @@ STATED: dict[str, dict[str, str]] = {
 JUDGED = frozenset(
     {
         *("engine_version", "gpu_memory_utilization", "max_sequences", "max_batched_tokens"),
-        *("global_batch", "gradient_precision", "selective", "fsdp_version"),
+        *("global_batch", "gradient_precision", "selective", "fsdp_version", "sync_each_batch"),
         *("reduce_bucket_size", "sub_group_size", "stage3_max_live_parameters", "stage3_max_reuse_distance"),
         "stage3_prefetch_bucket_size",
     }
@@ -46,6 +46,8 @@ FOLLOWS = {
     "weights' format; in LoRA the adapters' format",
     "selective": "attention in megatron, operations in fsdp (torchtitan), else products (PyTorch's own)",
     "fsdp_version": "2 in fsdp, 1 in transformers (accelerate's own default)",
+    "sync_each_batch": "false in transformers, and in fsdp with `fsdp_version = 1` (accelerate's own default); true in "
+    "fsdp (torchtitan), deepspeed and megatron",
     "reduce_bucket_size": "500000000 (DeepSpeed's default), or hidden * hidden with `deepspeed_sizes = auto`",
     "sub_group_size": "1000000000 (DeepSpeed's default)",
     "stage3_max_live_parameters": "1000000000 (DeepSpeed's default)",

@@ -122,6 +122,13 @@ QUANTITIES: tuple[Quantity, ...] = (
         "Optimizer kernel: one fused kernel, lists of tensors, or a loop.",
     ),
     count("fsdp_version", (TRAINING,), "given", "Which FSDP shards: PyTorch's first (1) or `fully_shard` (2).", 1, 2),
+    Quantity(
+        "sync_each_batch",
+        (TRAINING,),
+        "given",
+        "boolean",
+        "Whether gradients are reduced after every micro-batch, or whole ones add up until the last.",
+    ),
     word(
         "deepspeed_sizes",
         (TRAINING,),

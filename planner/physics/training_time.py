@@ -174,12 +174,14 @@ def work(
     kept: Any = None,
     offload: Any = "none",
     overlap: bool = False,
+    synced: bool = True,
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
 
     `global_batch` is a multiple of dp × micro-batch; `trained_params` are those of adapters where only they are
-    trained, `kept` is what `kept_for_backward` returns; with `overlap` experts' traffic runs behind compute. `dp`,
-    `zero`, `kept`, `offload` and the choice's micro-batch, tp, pp, cp and ep may be arrays of numpy.
+    trained, `kept` is what `kept_for_backward` returns; with `overlap` experts' traffic runs behind compute; `synced`
+    says whether PyTorch reduces gradients after every micro-batch or after the last. `dp`, `zero`, `kept`, `offload`
+    and the choice's micro-batch, tp, pp, cp and ep may be arrays of numpy.
     """
     sequences = global_batch or choice.micro_batch * dp
     rounds = -(-sequences // (choice.micro_batch * dp))
@@ -202,7 +204,11 @@ def work(
     # and again in backward, with PyTorch's ZeRO 2 in forward, with DeepSpeed's once a step
     sharded, parted = (zero >= 2) * 1, (zero >= 3) * 1
     gathers = 1 + sharded * (rounds - 1) if choice.framework in FRAMEWORKS else 1
-    moved = sharded * rounds * 4 * gradients + 2 * params * ((sharded - parted) * gathers + parted * rounds * 2)
+    torch = choice.framework in FRAMEWORKS
+    every = rounds if synced or not torch else 0 * rounds
+    moved = sharded * every * 4 * gradients + 2 * params * ((sharded - parted) * gathers + parted * rounds * 2)
+    if torch and synced:
+        moved = moved + (1 - sharded) * (rounds - 1) * 4 * gradients * 2
     behind = moved * (copies - 1) / copies
     # keys and values around the ring, in backward with their gradients
     behind = behind + 3 * 2 * _keys_and_values(arch) / split * stage * (choice.cp - 1)
@@ -210,7 +216,8 @@ def work(
     # gradients go to the host, weights come back; where they live there, for forward and again for backward
     away, gone = (offload != "none") * 1, (offload == "parameters") * 1
     owners = (zero > 0) * (dp - 1) + 1
-    bus = away * 2 * (gradients * (1 + sharded * (rounds - 1)) + gradients) / owners
+    again = rounds - 1 if synced or not torch else 0 * rounds
+    bus = away * 2 * (gradients * (1 + sharded * again) + gradients) / owners
     bus = bus + gone * 2 * 2 * rounds * params / ((zero > 0) * (copies - 1) + 1)
     return Work(
         2.0 * active_params * local,
@@ -228,8 +235,8 @@ def work(
         2 * 2 * arch.hidden * stage * chunks / choice.tp * (choice.pp > 1),
         # Megatron-LM sends while it computes where stages are interleaved (overlap_p2p_comm), and only there
         1.0 * (choice.schedule == "interleaved"),
-        # whole gradients are reduced once, behind the backward pass of the last micro-batch
-        (1 - sharded) * 4 * gradients * 2 * (copies - 1) / copies,
+        # whole gradients are reduced once, behind the backward pass of the last micro-batch, or scattered
+        ((1 - sharded) * 2 + sharded * (0 if synced or not torch else 1)) * 4 * gradients * (copies - 1) / copies,
         (1 if adapters else 2) / (2 if adapters else 3) / rounds,
         # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
         (choice.pp - 1) / (rounds * chunks),

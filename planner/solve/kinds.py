@@ -149,12 +149,10 @@ class _Training:
         return search_limits(workload)
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
-        from planner.solve.training.parallelism import training_faults
-        from planner.solve.training.space import every_layout
+        from planner.solve.training.space import split_faults
         from planner.solve.training.workload import run_of
 
-        run = run_of(problem, workload)
-        yield from (training_faults(run.model, run.framework, layout) for layout in every_layout(run, False))
+        return split_faults(run_of(problem, workload))
 
     def unoffered(
         self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog

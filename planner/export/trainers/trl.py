@@ -51,6 +51,7 @@ def render(this: Said) -> str:
     document: dict[str, Any] = {
         "per_device_train_batch_size": this.count("micro_batch"),
         "gradient_accumulation_steps": run.accumulation(this),
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": this.flag("sync_each_batch")}},
         "max_length": this.count("sequence"),
         "packing": this.flag("packing"),
         "optim": OPTIMIZERS[this.word("optimizer"), this.word("optimizer_kernel")],

@@ -23,6 +23,7 @@ class StateChoice:
     """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up.
 
     `replicas` are copies of the shards (HSDP), `fsdp` is FSDP's version (1, 2), `sizes` and `overlap` are DeepSpeed's.
+    Where FSDP is not `synced`, only the last of micro-batches that add up reduces gradients (`no_sync`).
     """
 
     method: str = "full"
@@ -47,6 +48,7 @@ class StateChoice:
     gradient_precision: str = ""
     replicas: int = 1
     fsdp: int = 2
+    synced: bool = True
     sizes: deepspeed.Sizes = deepspeed.DEFAULTS
     overlap: bool = False
 

@@ -95,10 +95,15 @@ def reduced(layer: Unit, root: Unit, waits: Any, last: Any, shards: Any, residen
     return none, none, none, none, waits + none, backward, backward, end, closing
 
 
-def reduced_first(layer: Unit, root: Unit, waits: Any, shards: Any, sharded: Any) -> tuple[Any, ...]:
-    """The same of FSDP1: the root's flat gradient beside half of what it is put together from, where `sharded`."""
+def reduced_first(layer: Unit, root: Unit, waits: Any, shards: Any, sharded: Any, late: Any) -> tuple[Any, ...]:
+    """The same of FSDP1: the root's flat gradient beside half of what it is put together from, where `sharded`; beside
+    all of it where it adds to one that is there (`late`: only the last micro-batch reduces)."""
     none = 0 * (root.kept + shards)
-    end = sharded * (root.gradients + share(root.gradients, 2) + share(root.reduced - root.gradients, 2)) + none
+    end = (
+        late * share(root.gradients, 2)
+        + sharded * (root.gradients + share(root.gradients, 2) + share(root.reduced - root.gradients, 2))
+        + none
+    )
     backward = waits + layer.reduced + none
     return none, none, none, none, backward, backward, backward, sharded * backward, end
 
@@ -110,3 +115,10 @@ def reduced_apart(layer: Unit, table: Unit, tail: Unit, shards: Any, resident: A
     last = tail.reduced + (layer.reduced - tail.reduced) * (layer.reduced > tail.reduced) + none
     inner = layer.reduced + none
     return none, none, none, none, last, inner, inner, inner + copied - table.reduced, copied
+
+
+def added(table: Any, kept: Any, none: Any) -> tuple[Any, ...]:
+    """The same beside whole gradients that only the last micro-batch reduces: a reduction frees as much of them as it
+    takes but for the shards that it makes, `kept`, and the embedding's newest gradient is added to its own."""
+    backward, end = kept + none, table + none
+    return none, none, none, none, backward, backward, backward, end, end

@@ -156,24 +156,42 @@ def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[st
     resident = (choice.accumulate * 1 | (found.making == 0) * 1) == 1
     # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
     summed = second * (choice.replicas > 1) * found.reduce_item
+    during = kept + share(summed * found.trained, gradient_shards)
+    late = (not choice.synced) * shard * second * (copies > 1) * (choice.pp == 1) * (choice.accumulate * 1)
+    during = during + late * _more(_whole_gradients(found, choice) - during)
     return States(
         weights * (1 - gone),
         _parted(found.master, found.spread_master, state_shards) * stays,
-        kept + share(summed * found.trained, gradient_shards),
+        during,
         gradients * (1 - gone),
         _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
-        _beside(found, choice, third + units, half, pipelined, gradient_shards, resident * 1, shard * (copies > 1)),
+        _beside(
+            *(found, choice, third + units, half, pipelined, gradient_shards, resident * 1, shard * (copies > 1)),
+            late,
+        ),
         buckets,
         _parted(found.step, found.spread_step, state_shards) * stays + (1 - first) * found.replicated,
         found.gradient_item + summed,
         gradient_shards,
         shard * (copies > 1) * found.waits * (1 - found.split),
-        half * (1 - only_adapters) * found.compute,
+        half * (1 - only_adapters) * found.compute * (1 - late * (choice.fsdp == 1)),
         resident,
         found.making,
         found.trained,
         notes,
     )
+
+
+def _whole_gradients(found: Any, choice: StateChoice) -> Any:
+    """Gradients that add up whole where only the last micro-batch reduces them, in the type that backward makes them
+    in; FSDP2 keeps them in the type it reduces in (`to_accumulated_grad_if_needed`)."""
+    item = found.made_item if choice.fsdp == 1 else _more(found.reduce_item - found.made_item) + found.made_item
+    return item * found.trained
+
+
+def _more(size: Any) -> Any:
+    """The size where it is more than nothing."""
+    return size * (size > 0)
 
 
 def _beside(
@@ -185,8 +203,14 @@ def _beside(
     shards: Any,
     resident: Any,
     copies: Any,
+    late: Any,
 ) -> Beside:
-    """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing."""
+    """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing.
+
+    Where only the last micro-batch reduces gradients (`late`), FSDP1's ZeRO 2 frees no weights in backward
+    (`_should_free_in_backward`), and FSDP2's reductions free as much of the whole gradients as they take: beside these
+    stands the embedding's newest.
+    """
 
     def unit(size: Any, trained: Any) -> Unit:
         return Unit(
@@ -195,23 +219,28 @@ def _beside(
 
     layer, root = unit(found.layer, found.layer_trained), unit(found.root, found.root_trained)
     waits, closing = found.waits * found.made_item, found.closing * found.made_item
-    some = ((again + half) > 0) * 1
+    some, apart = ((again + half) > 0) * 1, found.split * (choice.framework == "accelerate")
     whole = fsdp.gathered(layer, root, found.computed, again)
     sent = fsdp.reduced(layer, root, waits, closing, shards, resident)
     if choice.framework == "accelerate" and choice.fsdp == 1:
         whole = fsdp.gathered_first(layer, root, found.computed, again)
-        sent = fsdp.reduced_first(layer, root, waits, shards, (choice.zero > 0) * 1)
+        sent = fsdp.reduced_first(layer, root, waits, shards, (choice.zero > 0) * 1, late)
     elif choice.framework == "accelerate":
-        apart, trained = found.split, (found.root_trained > 0) * 1
+        trained = (found.root_trained > 0) * 1
         table = unit(found.table, found.table * trained)
         tail = unit(found.root - found.table, (found.root - found.table) * trained)
         whole = _either(apart, fsdp.gathered_apart(layer, table, tail, found.computed, again), whole)
         sent = _either(apart, fsdp.reduced_apart(layer, table, tail, shards, resident), sent)
     most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
+    stay = pipelined + late * (choice.fsdp == 1) * half
+    if choice.fsdp == 2:
+        newest = (apart * found.table + (1 - apart) * found.root_trained) * (found.root_trained > 0)
+        kept = layer.kept + apart * _more((found.root_trained - newest) * found.gradient_item - layer.kept)
+        sent = _either(late, fsdp.added(newest * found.made_item, share(kept, shards), sent[0]), sent)
     # the embedding's gradient is whole on every tensor rank from its backward on
     over = found.replicated - found.replicated_part
     return Beside(
-        tuple(some * (size + pipelined * (found.computed - size)) for size in whole),
+        tuple(some * (size + stay * (found.computed - size)) for size in whole),
         tuple(
             copies * (size + pipelined * ((place == REDUCE) * most - size))
             + over * (resident if place < EMBEDDING else 1)

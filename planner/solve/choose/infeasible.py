@@ -13,7 +13,7 @@ from planner.solve.answer import Conflict
 from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.choose.conflict import conflict_of
-from planner.solve.choose.remedies import engines, paired, unmentioned, verified, withheld
+from planner.solve.choose.remedies import engines, paired, settings, unmentioned, verified, withheld
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
@@ -55,7 +55,7 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
     try:
         for workload in () if any(item.rule.startswith("fleet.") for item in conflict) else problem.workloads:
             if workload.name in alone:
-                for hint in unmentioned(problem, workload, made):
+                for hint in (*settings(problem, workload, made), *unmentioned(problem, workload, made)):
                     rule = f"{workload.name}.memory"
                     out = [replace(item, hints=(*item.hints, hint)) if item.rule == rule else item for item in out]
                 for name, hint in engines(problem, workload, made):

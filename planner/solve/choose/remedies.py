@@ -119,6 +119,20 @@ def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Proble
                 yield Hint(name, "=", value)
 
 
+def settings(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> Iterator[Hint]:
+    """Yield the settings of a framework that take less memory, and with which the workload fits."""
+    if workload.kind != "training" or workload.given.get("sync_each_batch", False):
+        return
+    changed = with_given(workload, "sync_each_batch", True)
+    whole = _with(problem, changed)
+    try:
+        table = table_of(whole, changed)
+    except TooWide:
+        return
+    if len(fits(table, broken_by(table, whole))):
+        yield Hint("sync_each_batch", "=", True)
+
+
 def engines(
     problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]
 ) -> Iterator[tuple[str, Hint]]:
@@ -265,7 +279,7 @@ def _changed(problem: Problem, owner: str, quantity: str, value: Value) -> Probl
             replace(bound, value=value) if bound.quantity == quantity else bound for bound in workload.bounds
         )
         other = replace(workload, bounds=bounds)
-    elif quantity in workload.given:
+    elif quantity in workload.given or BY_KIND[workload.kind][quantity].role == "given":
         other = with_given(workload, quantity, value)
     elif BY_KIND[workload.kind][quantity].role == "decision":
         other = replace(workload, domains={**workload.domains, quantity: (value,)})

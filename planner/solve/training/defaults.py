@@ -18,7 +18,7 @@ def of_run(run: Run) -> dict[str, Default]:
     """Return what a training's framework and its layout leave no choice about."""
     from planner.physics.training import StateChoice, gradient_format
     from planner.solve.parallelism import Layout
-    from planner.solve.training.workload import fsdp_version, selective, sharder, sizes
+    from planner.solve.training.workload import fsdp_version, selective, sharder, sizes, synced
 
     adapters = str(run.workload.given["lora_precision"])
 
@@ -42,6 +42,7 @@ def of_run(run: Run) -> dict[str, Default]:
             ),
             "selective": Default((), lambda choice: selective(run)),
             "fsdp_version": Default((), lambda choice: Fraction(fsdp_version(run))),
+            "sync_each_batch": Default((), lambda choice: synced(run)),
             **{
                 name: Default((), lambda choice, size=size: Fraction(size))  # type: ignore[misc]
                 for name, size in zip(SIZES, sizes(run), strict=True)

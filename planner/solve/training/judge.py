@@ -84,7 +84,7 @@ def judge(
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
         *training_faults(run.model, run.framework, layout),
-        *batch_faults(run.global_batch, layout, size),
+        *batch_faults(run.global_batch, layout, size, training_workload.adds_up(run, layout)),
         *checkpointing_faults(run.model, mode, again),
     ]
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]

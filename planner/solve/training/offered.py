@@ -11,7 +11,7 @@ from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
-from planner.solve.training.workload import Recipe, Run
+from planner.solve.training.workload import Recipe, Run, adds_up
 
 
 def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
@@ -27,7 +27,8 @@ def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
     )
     faults = list(training_faults(run.model, run.framework, layout))
     yield from faults
-    yield from batch_faults(run.global_batch, layout, size)
+    batch = list(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))
+    yield from batch
     if gpus != layout.gpus:
         needs = f"data_parallel × tensor_parallel × pipeline_parallel × context_parallel = {layout.gpus}"
         yield Fault("gpus", needs, Fraction(gpus))
@@ -38,7 +39,7 @@ def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
         return
     if not faults:
         yield from _layout(run, layout)
-    if not any(batch_faults(run.global_batch, layout, size)):
+    if not batch:
         yield from one_of("micro_batch", size, micro_batches(run, layout, False))
     offered = dict(modes(run, False))
     broken = list(checkpointing_faults(run.model, mode, again))

@@ -33,9 +33,13 @@ def training_faults(model: Model, framework: str, layout: Layout) -> Iterator[Fa
         yield Fault("zero", "0 or 1: DeepSpeed has no pipelines beside ZeRO 2 and 3", Fraction(layout.zero))
 
 
-def batch_faults(global_batch: int, layout: Layout, micro_batch: int) -> Iterator[Fault]:
-    """Yield the rule that a micro-batch breaks: a global batch is whole micro-batches of every copy."""
-    if global_batch and global_batch % (layout.data * micro_batch):
+def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: bool = True) -> Iterator[Fault]:
+    """Yield the rule that a micro-batch breaks: a global batch is whole micro-batches of every copy, and one of them
+    where the gradients of several do not add up."""
+    if not adds_up and global_batch > layout.data * micro_batch:
+        needs = f"{Fraction(global_batch, layout.data)}: FSDP1 that offloads adds no gradients up with sync_each_batch"
+        yield Fault("micro_batch", needs, Fraction(micro_batch))
+    elif global_batch and global_batch % (layout.data * micro_batch):
         needs = f"a divisor of global_batch / data_parallel = {Fraction(global_batch, layout.data)}"
         yield Fault("micro_batch", needs, Fraction(micro_batch))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.language.problem import Workload
-from planner.solve.parallelism import Layout, experts_of, layers_of
+from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
-from planner.solve.training.workload import Recipe, Run
+from planner.solve.training.workload import Recipe, Run, adds_up
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -71,12 +71,23 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
                                 yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
 
 
+def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
+    """Yield the rules of structure that each layout breaks, and where it breaks none each micro-batch in it."""
+    for item in every_layout(run, False):
+        faults = list(training_faults(run.model, run.framework, item))
+        sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
+        if faults:
+            yield iter(faults)
+        else:
+            yield from (batch_faults(run.global_batch, item, size, adds_up(run, item)) for size in sizes)
+
+
 def micro_batches(run: Run, layout: Layout, fixed: bool) -> list[int]:
     """Return the micro-batches that divide the global batch, where there is one."""
     sizes = counts(run.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
     if not run.global_batch:
         return sizes
-    return [size for size in sizes if not any(batch_faults(run.global_batch, layout, size))]
+    return [size for size in sizes if not any(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))]
 
 
 def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:

@@ -11,7 +11,7 @@ from planner.physics.confidence import interpolated
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
 from planner.solve.parallelism import Layout
-from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, targets
+from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, synced, targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ def work_of(
         kept=kept,
         offload=offload,
         overlap=run.workload.given["expert_overlap"] is True,
+        synced=synced(run),
     )
 
 

@@ -127,6 +127,23 @@ def fsdp_version(run: Run) -> int:
     return number(run.workload, "fsdp_version", 1 if run.framework == "transformers" else 2)
 
 
+def synced(run: Run) -> bool:
+    """Return whether every micro-batch reduces its gradients: what the plan says; else what the framework does.
+
+    The Trainer (5.24, trainer.py, `_run_epoch`) and accelerate (1.15, `accumulate`) enter `no_sync` before the last
+    micro-batch unless `sync_each_batch` is set; torchtitan (b5bcd76, trainer.py) never does.
+    """
+    own = run.framework != "transformers" and not (run.framework == "fsdp" and fsdp_version(run) == 1)
+    return bool(run.workload.given.get("sync_each_batch", own))
+
+
+def adds_up(run: Run, layout: Layout) -> bool:
+    """Return whether gradients of several micro-batches add up: FSDP1 that offloads replaces what it has by what it
+    reduced (torch 2.13, FullyShardedDataParallel: no accumulation outside `no_sync` with CPU offloading)."""
+    own = layout.offload == "parameters" and sharder(run, layout) == "accelerate" and fsdp_version(run) == 1
+    return not (own and synced(run))
+
+
 def sizes(run: Run) -> Sizes:
     """Return DeepSpeed's sizes: what the plan says, else the release's defaults or the Trainer's `auto` values."""
     known = DEFAULTS
@@ -159,6 +176,7 @@ def state_choice(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> 
         gradient_precision=str(given.get("gradient_precision", "")),
         replicas=layout.replicas,
         fsdp=fsdp_version(run),
+        synced=synced(run),
         sizes=sizes(run),
         overlap=bool(given["overlap_comm"]),
     )
