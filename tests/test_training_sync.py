@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from planner.plan import load_plan, shipped_catalog
+from planner.catalog.load import load
+from planner.plan import load_plan
 from planner.report.phrases import hint
 from planner.solve import solve
 from planner.solve.answer import Answer
@@ -44,14 +45,14 @@ def solved(plan: str) -> Answer:
     """Return the answer of a plan."""
     problem = load_plan("big.mem", text=plan).problem
     assert problem is not None
-    return solve(problem, shipped_catalog())
+    return solve(problem, load()[0])
 
 
 def held(plan: str) -> Candidate:
     """Return the one candidate of a plan, whether it fits or not."""
     problem = load_plan("big.mem", text=plan).problem
     assert problem is not None
-    return estimate(problem, shipped_catalog()).workloads[0].chosen
+    return estimate(problem, load()[0]).workloads[0].chosen
 
 
 def test_the_trainer_keeps_whole_gradients() -> None:

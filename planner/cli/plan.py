@@ -45,7 +45,7 @@ def unreadable(loaded: Loaded) -> bool:
 
 def unanswered(answer: Answer) -> int:
     """Say why solving came to nothing, and return the exit code; 0 where there is an answer or a conflict."""
-    if answer.refusal:
+    if answer.refusal and answer.outcome == "unknown":
         tell(f"error[E0703]: too much to try: {answer.refusal}")
         return 2
     if answer.outcome == "unknown":

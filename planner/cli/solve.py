@@ -178,11 +178,11 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
         return code
     path = lock.path_for(plan)
     if plan in STDIN or text is not None:
-        return 0 if answer.outcome == "optimal" or wanted.accept else _unproven("it is the best found")
+        return 0 if answer.outcome == "optimal" or wanted.accept else _unproven(answer, "it is the best found")
     if wanted.check:
         return _compare(plan, answer, loaded)
     if answer.outcome != "optimal" and not wanted.accept:
-        return _unproven("the lock stays as it is")
+        return _unproven(answer, "the lock stays as it is")
     if wanted.no_lock or wanted.settings:
         return 0
     try:
@@ -193,8 +193,15 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
     return 0
 
 
-def _unproven(rest: str) -> int:
-    tell(f"error[E0702]: no proof within the time limit; {rest}")
+def _unproven(answer: Answer, rest: str) -> int:
+    """Say what of an answer is not proven, and return the exit code."""
+    if answer.refusal:
+        tell(f"error[E0703]: no proof, too much to try: {answer.refusal}; {rest}")
+    elif all(part.value is not None and part.value == part.bound for part in answer.objective):
+        ties = "the objective is proven, but not which of the answers that are as good comes first"
+        tell(f"error[E0702]: {ties}: time ran out; {rest}")
+    else:
+        tell(f"error[E0702]: no proof within the time limit; {rest}")
     return 1
 
 

@@ -12,7 +12,7 @@ micro-dollars, and these count.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -66,7 +66,8 @@ class Row:
 def alone(offer: Offer, gpus: int, together: int, nodes: int = 1) -> tuple[int, bool] | None:
     """Return the instances that hold `gpus` in groups that must stay together, and whether others may share them.
 
-    Groups that are a power of two and divide an instance pack without a gap, whoever they belong to. So many `nodes` as
+    Groups that are a power of two and divide an instance pack without a gap, whoever they belong to; who fills whole
+    instances leaves nothing to share. So many `nodes` as
     there are groups of a replica are not more than needed.
     """
     groups = (8 if offer.singly else offer.gpus) // together
@@ -74,7 +75,7 @@ def alone(offer: Offer, gpus: int, together: int, nodes: int = 1) -> tuple[int, 
         return None
     if offer.singly:
         return gpus, False
-    packs = offer.gpus > 1 and together.bit_count() == 1 and offer.gpus % together == 0
+    packs = together.bit_count() == 1 and offer.gpus % together == 0 and gpus % offer.gpus > 0
     return -(-(gpus // together) // groups), packs
 
 
@@ -95,7 +96,16 @@ def rows_of(plan: Plan) -> list[list[Row]]:
         for job, offers, choices in every
     ]
     physics.learn(item for items in held for item in items)
-    return [[row for item in items for row in _rows(*item)] for items in held]
+    ending = [job for job in plan.jobs if job.kind == "training" and "tokens" in job.given]
+    alike = {(job.given, repr(job.sets), repr(job.bounds)) for job in ending}
+    apart = {job.name for job in ending} if len(alike) > 1 else set()
+    return [[_own(row, apart) for item in items for row in _rows(*item)] for items in held]
+
+
+def _own(row: Row, apart: set[str]) -> Row:
+    """Return a row as it is rented beside others: trainings that end at different times share no instance, unless there
+    are only so many."""
+    return replace(row, shared=False) if row.job.name in apart and row.offer.limit is None else row
 
 
 def _on_hosts(plan: Plan, job: Job, offer: Offer, choices: Sequence[physics.Choice]) -> list[physics.Choice]:

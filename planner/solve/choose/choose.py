@@ -84,7 +84,9 @@ def choose(
         part(goal, value, bound, len(tables), penalty)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
     )
-    return Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, settled.proven and not late)
+    same_again = (settled.proven or bool(settled.refusal)) and not late
+    found_all = Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, same_again)
+    return replace(found_all, refusal=settled.refusal)
 
 
 def as_of(row: Candidate, workload: str) -> Candidate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
@@ -11,7 +12,7 @@ from planner.language.outcomes import MONEY
 from planner.language.problem import Problem
 from planner.solve import clock
 from planner.solve.answer import Conflict
-from planner.solve.candidate import Candidate
+from planner.solve.candidate import Candidate, TooWide
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
@@ -62,6 +63,11 @@ def settle(
         if clock.stopped():
             raise
         return fallback(problem, tables, fitting, ranks, catalog)
+    except TooWide as reason:  # what is best apart may still keep every rule together
+        best_apart = fallback(problem, tables, fitting, ranks, catalog)
+        if best_apart is None:
+            raise
+        return replace(best_apart, refusal=str(reason))
     except NoAnswer as nothing:
         if not nothing.proven:
             return fallback(problem, tables, fitting, ranks, catalog)
@@ -106,6 +112,19 @@ def _least(
     if not problem.goals:
         return -cpsat.INFINITY
     goal = problem.goals[0]
+    if quantity_of(goal) in MONEY and quantity_of(goal) != "cost" and goal.direction == "minimize":
+        import numpy
+
+        # n instances of K that m workloads would rent alone are at least K - m + 1, and K at least m: a share is no
+        # less than one of m
+        possible, least = survey(problem, tables).possible, []
+        for name in tables:
+            rows = fitting[name]
+            whole = ranks[name].goals[0][rows]
+            least.append(
+                int(numpy.where(possible[name][rows], numpy.maximum(whole // len(tables) - 1, 0), whole).min())
+            )
+        return together(least, is_worst(goal, len(tables)))
     if quantity_of(goal) in MONEY:
         if (quantity_of(goal), goal.direction) != ("cost", "minimize"):
             return -cpsat.INFINITY

@@ -13,13 +13,15 @@ from planner.solve.rules import speaks_of
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A proven choice: the row and the candidate of each workload, each goal's value and bound in steps."""
+    """A choice: the row and the candidate of each workload, each goal's value and bound in steps; `refusal` is why no
+    proof was tried."""
 
     rows: dict[str, int]
     chosen: dict[str, Candidate]
     values: Sequence[int]
     bounds: Sequence[int]
     proven: bool
+    refusal: str = ""
 
 
 def coupled(problem: Problem, tables: Mapping[str, Table]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
@@ -10,6 +11,7 @@ from planner.language.defaults import STATED
 from planner.language.outcomes import MONEY, changed_by
 from planner.language.problem import Problem, Value, Workload, by_run
 from planner.record import dataclass
+from planner.solve.classes import alike
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -170,8 +172,8 @@ def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
 def renting(offer: Offer, market: str, gpus: int, unit: int, nodes: int = 1) -> Renting | None:
     """Return what holds `gpus` in groups of `unit` that stay within one instance; None where none can.
 
-    `nodes` such groups are one replica, and fewer hosts could not hold them. An instance can be shared where the unit
-    is a power of two that divides it: such units always pack without a gap.
+    `nodes` such groups are one replica, and fewer hosts could not hold them. An instance can be shared where some of
+    its GPUs are free and the unit is a power of two that divides it: such units always pack without a gap.
     """
     price = offer.price_in(market)
     if price is None:
@@ -190,7 +192,7 @@ def renting(offer: Offer, market: str, gpus: int, unit: int, nodes: int = 1) -> 
     if groups_each == 0 or groups_each * (nodes - 1) >= nodes:
         return None
     instances = -(-(gpus // unit) // groups_each)
-    packs = unit & (unit - 1) == 0 and offer.gpus % unit == 0 and offer.gpus > 1
+    packs = unit & (unit - 1) == 0 and offer.gpus % unit == 0 and gpus % offer.gpus != 0
     reach = _reach(offer, gpus, groups_each * unit)
     return _available(offer, Renting(offer, market, instances, instances * price, gpus if packs else 0, *reach))
 
@@ -218,7 +220,7 @@ class Market:
     """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
     whether hosts and their network matter (`joined`). `any_price` is whether a dearer offer can be better than a
     cheaper one of the same hardware, `faster` whether it can be where its network is faster, `roomy` where its hosts
-    have more memory for each GPU."""
+    have more memory for each GPU. `apart` is whether instances are shared only where no more of them are to be had."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
@@ -227,6 +229,7 @@ class Market:
     any_price: bool = False
     faster: bool = False
     roomy: bool = False
+    apart: bool = False
 
 
 def _changed_by_hosts(workload: Workload) -> set[str]:
@@ -254,7 +257,26 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
     held = any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
+    apart = ends_apart(problem, workload)
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved, apart)
+
+
+def ends_apart(problem: Problem, workload: Workload) -> bool:
+    """Return whether a workload is one of several trainings that end, each when its `tokens` are through.
+
+    Whoever shares an instance pays all of it from when the other ends, so that a share for the whole run would promise
+    less than is paid. Trainings that are alike but for their names end together.
+    """
+    ending = {item.name for item in problem.workloads if item.kind == "training" and item.given.get("tokens")}
+    if workload.name not in ending or len(ending) < 2:
+        return False
+    return len({first for name, first in alike(problem).items() if name in ending}) > 1
+
+
+def unshared(found: Renting, apart: bool) -> Renting:
+    """Return a renting without the GPUs that others could use, where workloads end `apart` and more instances can be
+    rented: of an offer that says how many there are they have to share."""
+    return replace(found, slots=0) if apart and found.offer.available is None else found
 
 
 def any_price(problem: Problem, workload: Workload) -> bool:
@@ -288,13 +310,14 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, node
             found = renting(offer, way, gpus, unit, nodes)
             if found is None:
                 continue
+            found = unshared(found, market.apart)
             if offer.available is not None or market.any_price or (market.shared and found.slots):
                 kept.append(found)
                 continue
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
             kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(found)
-    for alike in kinds.values():
-        kept += _cheapest(alike, market, gpus)
+    for same in kinds.values():
+        kept += _cheapest(same, market, gpus)
     return sorted(kept, key=_order)
 
 
