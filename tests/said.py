@@ -104,7 +104,8 @@ TRAINED: dict[str, Any] = {
 }  # fmt: skip
 RUN: dict[str, Any] = {
     "attention": "sdpa", "framework": "transformers", "frozen": "", "fsdp_version": 1, "global_batch": 16,
-    "gradient_precision": "bf16", "layers": 32, "loss": "standard", "model": "meta-llama/Llama-3.1-8B",
+    "gradient_precision": "bf16", "layers": 32, "loss": "standard", "lora_dropout": 0, "lora_precision": "fp32",
+    "lora_rank": 16, "lora_targets": "all_linear", "model": "meta-llama/Llama-3.1-8B",
     "native_format": "bf16", "offload_activations": False, "optimizer_kernel": "fused", "overlap_comm": False,
     "packing": False, "preference": "none", "reduce_bucket_size": 500_000_000, "schedule": "one_f_one_b",
     "selective": "products", "sync_each_batch": False, "sequence": 8192, "stage3_max_live_parameters": 10**9,

@@ -68,7 +68,7 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
             assert seen - last < this.given["tokens"] <= seen
         assert not (found["bf16"] and found["fp16"])
         wide = found["model_init_kwargs"]["dtype"] == "float32"
-        assert wide == (this.choice["precision"] != "bf16")
+        assert wide == (this.choice["precision"] != "bf16" and this.choice["method"] == "full")
         sharded = this.choice["zero"] > 0 and this.choice["data_parallel"] > 1
         assert found["activation_checkpointing"] == (this.choice["checkpointed_layers"] == 32 and not sharded)
     text = rendered(this, "accelerate")
@@ -103,7 +103,9 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
     ("form", "changes", "quantity"),
     [
         ("trl", {"checkpointing": "full", "checkpointed_layers": 26}, "checkpointed_layers"),
-        ("trl", {"method": "qlora"}, "method"),
+        ("trl", {"method": "qat"}, "method"),
+        ("trl", {"method": "lora", "precision": "bf16", "lora_precision": "bf16"}, "lora_precision"),
+        ("accelerate", {"method": "qlora", "checkpointing": "full", "checkpointed_layers": 18}, "checkpointed_layers"),
         ("trl", {"layers": 0}, "model"),
         ("trl", {"loss": "chunked"}, "loss"),
         ("trl", {"tensor_parallel": 2}, "tensor_parallel"),
@@ -133,7 +135,31 @@ def test_the_worked_example() -> None:
 
 
 SHARDED = {"data_parallel": 8, "gpus": 8, "zero": 3}
+ADAPTERS = {"method": "qlora", "lora_rank": 16, "lora_targets": "all_linear", "lora_dropout": 0.1}
+ADAPTERS |= {"lora_precision": "fp32", "precision": "bf16", "checkpointing": "full", "checkpointed_layers": 32}
+
+
+@pytest.mark.parametrize(
+    ("sharded", "storage"), [({}, "uint8"), ({"gpus": 8, "data_parallel": 8, "zero": 3}, "bfloat16")]
+)
+def test_the_files_of_qlora_say_what_was_counted(sharded: dict[str, Any], storage: str) -> None:
+    """FSDP flattens a layer's weights, which must have one type: a base in 4 bits is stored in 16."""
+    this = trained(**ADAPTERS, **sharded)
+    found = yaml.safe_load(str(rendered(this, "trl")))
+    assert (found["use_peft"], found["lora_r"], found["lora_target_modules"]) == (True, 16, ["all-linear"])
+    assert (found["load_in_4bit"], found["use_bnb_nested_quant"]) == (True, True)
+    assert (found["bnb_4bit_quant_type"], found["bnb_4bit_quant_storage"]) == ("nf4", storage)
+    assert (found["dtype"], found["bf16"], found["lora_dropout"]) == ("bfloat16", False, 0.1)
+    text = str(rendered(this, "accelerate"))
+    assert f"bnb_4bit_quant_storage={storage}" in text
+    for line in ("method = qlora", "lora_rank = 16", "micro_batch = 1", "sequence = 8192", "optimizer = adamw"):
+        assert f"# elsewhere {line}\n" in text
+    assert ("# elsewhere checkpointing = full" in text) is not bool(sharded)
+
+
 STORED = {
+    "qlora": trained(**ADAPTERS),
+    "fsdp_qlora": trained(**ADAPTERS, data_parallel=8, gpus=8, zero=3),
     "finetune": trained(precision="bf16", checkpointing="full", checkpointed_layers=32, loss="fused"),
     "fsdp": trained(fsdp_version=2, precision="bf16", **SHARDED),
     "zero_3": trained(framework="deepspeed", offload="parameters", **SHARDED),

@@ -58,7 +58,8 @@ class Said:
     def share(self, name: str) -> str:
         """Return a number that may have a fraction, as it is typed: the shortest text that reads back the same."""
         found = self.given.get(name)
-        return f"{float(found):.12g}" if isinstance(found, int | float) and not isinstance(found, bool) else ""
+        number = isinstance(found, int | float | Fraction) and not isinstance(found, bool)
+        return f"{float(found):.12g}" if number and found is not None else ""
 
     @property
     def model(self) -> str:

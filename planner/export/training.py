@@ -47,6 +47,10 @@ def _notes(this: Said, form: Form) -> list[str]:
     notes = [f"model     {this.model}; the learning rate and the data are the script's"]
     gpus, machines = this.count("gpus"), run.hosts(this)
     notes.append(f"start     {gpus} processes on {machines} machine{'s' if machines > 1 else ''}")
+    if form.name == "accelerate":
+        notes += [f"elsewhere {line}" for line in run.elsewhere(this, accelerate.said(this))]
+    if form.name == "trl" and this.word("method") in run.ADAPTERS:
+        notes.append("read by   `trl sft --config` (ScriptArguments, SFTConfig, ModelConfig)")
     if form.name == "trl" and gpus > 1:
         notes.append("launch    with the configuration of `planner export --to accelerate`")
     if form.name == "megatron":

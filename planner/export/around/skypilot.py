@@ -15,6 +15,9 @@ from planner.export.said import Said
 
 CLOUDS = ("aws", "azure", "gcp", "lambda", "nebius", "runpod", "verda")
 """Providers of the catalog that SkyPilot 0.14 rents by the names that the catalog has of their instances."""
+MAKERS = ("nvidia", "amd")
+"""Who makes the GPUs that a task is written for: the first's wheels are on PyPI, the other's releases are images
+(docs.vllm.ai, gpu installation: ROCm wheels have an index, versions and a Python of their own)."""
 NOWHERE = {"lambda": ("all",), "runpod": ("secure", "community")}
 """Regions of the catalog that are none of the provider's."""
 ONE_NODE = ("runpod", "verda")
@@ -36,6 +39,9 @@ def faults(this: Said, program: Program) -> list[Fault]:
     elif program.hosts > 1 and cloud in ONE_NODE:
         reason = f"SkyPilot starts one node on {cloud}, and a replica spans {program.hosts}"
         out.append(Fault("nodes", reason, "set nodes = 1, or offer another provider"))
+    if this.vendor not in MAKERS:
+        reason = f"no package and no image is known here for GPUs of {this.vendor}"
+        out.append(Fault("gpu", reason, f"offer GPUs of {' or '.join(MAKERS)}"))
     if this.beside:
         reason = f"SkyPilot starts one task a machine, and `{this.name}` shares one with {', '.join(this.beside)}"
         out.append(Fault("offer", reason, "export to compose, or offer each workload a machine of its own"))
@@ -55,18 +61,25 @@ def render(this: Said, program: Program, joined: Joined) -> str:
     cloud, region, kind = this.word("provider"), this.word("region"), instance(this)
     if this.sold_by == "gpu":
         kind = PER_GPU.sub(rf"{program.gpus}x_\1", kind)
+    # what PyPI has is built for CUDA; elsewhere the task runs in the release's image for that maker
+    wheel = this.vendor == MAKERS[0]
     where = cloud if region in NOWHERE.get(cloud, ()) else f"{cloud}/{region}"
     task: dict[str, Any] = {
         "name": label(this.name),
         "resources": {
             "infra": where,
             "instance_type": kind,
+            **({} if wheel else {"image_id": f"docker:{program.image}"}),
             "use_spot": this.word("market") == "spot",
             "ports": program.port,
         },
         "num_nodes": program.hosts,
         "secrets": {"HF_TOKEN": None},
-        "setup": block([f"pip install {shell.quoted(f'{program.package}=={_release(program)}')}"]),
+        **(
+            {"setup": block([f"pip install {shell.quoted(f'{program.package}=={_release(program)}')}"])}
+            if wheel
+            else {}
+        ),
         "run": block(_script(program, joined)),
     }
     if this.replicas > 1:

@@ -22,19 +22,18 @@ def faults(this: Said) -> Iterator[Fault]:
     yield from run.only(this, name, "offload", ("none", "parameters"))
     if this.count("zero", 0) == 1:
         yield Fault("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
-    if sharded(this):
-        yield from run.all_or_none(this, name)
+    yield from run.all_or_none(this, name)
 
 
-def sharded(this: Said) -> bool:
-    """Return whether FSDP shards the states."""
-    return this.count("zero", 0) > 0 and this.count("data_parallel") > 1
+def said(this: Said) -> tuple[str, ...]:
+    """Return the settings of an answer that the file says; a script sets the others."""
+    return ("checkpointing", "checkpointed_layers") if run.sharded(this) else ()
 
 
 def render(this: Said) -> str:
     """Return the file; `machine_rank` and the first machine's address are for `accelerate launch` to say."""
     machines, gpus = run.hosts(this), this.count("gpus")
-    kind = "FSDP" if sharded(this) else "MULTI_GPU" if gpus > 1 else "NO"
+    kind = "FSDP" if run.sharded(this) else "MULTI_GPU" if gpus > 1 else "NO"
     document: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE",
         "distributed_type": kind,
@@ -50,6 +49,14 @@ def render(this: Said) -> str:
     return yaml_text([document])
 
 
+PREFETCHED = {
+    "fsdp_backward_prefetch": "BACKWARD_PRE",
+    "fsdp_forward_prefetch": False,
+    "fsdp_use_orig_params": True,
+}
+"""What FSDP1 gathers ahead, as it was counted: a layer beside the one at work in backward, none in forward."""
+
+
 def _fsdp(this: Said) -> dict[str, Any]:
     whole, version = this.count("zero", 0) == 3, this.count("fsdp_version")
     strategy = whole if version == 2 else "FULL_SHARD" if whole else "SHARD_GRAD_OP"
@@ -57,6 +64,7 @@ def _fsdp(this: Said) -> dict[str, Any]:
         "fsdp_version": version,
         "fsdp_reshard_after_forward": strategy,
         "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        **(PREFETCHED if version == 1 else {}),
         "fsdp_offload_params": this.word("offload") == "parameters",
         "fsdp_activation_checkpointing": this.word("checkpointing") == "full",
         "fsdp_state_dict_type": "SHARDED_STATE_DICT",

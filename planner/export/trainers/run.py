@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from planner.export.faults import Fault
 from planner.export.said import Said
@@ -25,6 +26,52 @@ def steps(this: Said) -> int | None:
     """Return the optimizer steps that see all tokens, rounded up; None where the plan states none."""
     tokens, each = this.count("tokens", 0), batch(this) * this.count("sequence")
     return -(-tokens // each) if tokens else None
+
+
+ADAPTERS = ("lora", "qlora")
+"""Methods that train adapters alone."""
+SCRIPT = (
+    *("method", "precision", "micro_batch", "global_batch", "sync_each_batch", "sequence", "tokens", "packing"),
+    *("optimizer", "optimizer_kernel", "attention", "loss", "loss_precision", "preference", "frozen"),
+    *("checkpointing", "checkpointed_layers", "offload_activations"),
+)
+"""What the memory follows from and a script sets, where a file is no place for it."""
+OF_ADAPTERS = ("lora_rank", "lora_targets", "lora_dropout", "lora_precision")
+
+
+def elsewhere(this: Said, said: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what a script has to set that is not `said` by a file, a line each as a plan writes it."""
+    names = [*SCRIPT, *(OF_ADAPTERS if this.word("method") in ADAPTERS else ())]
+    for name in names:
+        value = this.choice.get(name, this.given.get(name, ""))
+        if name not in said and value != "":
+            text = str(value).lower() if isinstance(value, bool) else this.share(name) or str(value)
+            yield f"{name} = {text}"
+    yield f"gradient accumulation over {accumulation(this)} micro-batches"
+    if this.word("method") == "qlora":
+        yield f"BitsAndBytesConfig: {', '.join(f'{name}={value}' for name, value in quantization(this).items())}"
+
+
+def quantization(this: Said) -> dict[str, Any]:
+    """Return what bitsandbytes is told of a base in 4 bits: NF4 with scales quantized again, as it was counted; stored
+    in the type of the other weights where FSDP makes one flat tensor of a layer, which must have one type."""
+    return {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": sixteen(this),
+        "bnb_4bit_quant_storage": sixteen(this) if sharded(this) else "uint8",
+    }
+
+
+def sixteen(this: Said) -> str:
+    """Return the 16-bit type that a base is computed in."""
+    return "float16" if this.word("precision").startswith("fp16") else "bfloat16"
+
+
+def sharded(this: Said) -> bool:
+    """Return whether FSDP shards the states."""
+    return this.count("zero", 0) > 0 and this.count("data_parallel") > 1
 
 
 def hosts(this: Said) -> int:

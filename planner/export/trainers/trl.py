@@ -1,4 +1,7 @@
-"""TRL's SFTConfig as YAML: `HfArgumentParser(SFTConfig).parse_yaml_file` (TRL 1.16 on transformers 5.24)."""
+"""TRL's SFTConfig as YAML: `HfArgumentParser(SFTConfig).parse_yaml_file` (TRL 1.16 on transformers 5.24).
+
+With adapters it is a file for `trl sft --config`: what TRL's ModelConfig says of LoRA and of a base in 4 bits as well.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from planner.export.documents import yaml_text
 from planner.export.faults import Fault
 from planner.export.said import Said
 from planner.export.trainers import run
-from planner.export.trainers.accelerate import sharded
 
 OPTIMIZERS = {
     ("adamw", "fused"): "adamw_torch_fused",
@@ -23,6 +25,8 @@ OPTIMIZERS = {
 # parameters"): pure bf16 is sharded without it.
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "bf16_mixed": "float32", "fp16_mixed": "float32"}
 """What the checkpoint is loaded in: mixed precision is autocast over fp32 weights."""
+TARGETS = {"all_linear": ["all-linear"], "attention": ["q_proj", "k_proj", "v_proj", "o_proj"]}
+"""`lora_target_modules`: peft's word for all linear layers but the head, and the names that Llama's layers have."""
 ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
 
 
@@ -30,7 +34,8 @@ def faults(this: Said) -> Iterator[Fault]:
     """Yield what of an answer SFTConfig cannot say."""
     name = "TRL's SFTConfig"
     yield from run.whole_shapes(this, name)
-    yield from run.only(this, name, "method", ("full",))
+    yield from run.only(this, name, "method", ("full", *run.ADAPTERS))
+    yield from _adapters(this, name)
     yield from run.only(this, name, "precision", DTYPES)
     yield from run.only(this, name, "preference", ("none",))
     yield from run.only(this, name, "offload", ("none",))
@@ -45,9 +50,21 @@ def faults(this: Said) -> Iterator[Fault]:
         )
 
 
+def _adapters(this: Said, name: str) -> Iterator[Fault]:
+    """Yield what of adapters TRL does otherwise: peft makes them fp32, and TRL 16 bits on a base in 4 bits."""
+    method, kept = this.word("method"), this.word("lora_precision")
+    if method == "lora" and kept != "fp32":
+        reason = f"peft makes adapters fp32 on a base of 16 bits, and the answer counts {kept}"
+        yield Fault("lora_precision", reason, "set lora_precision = fp32")
+    if method in run.ADAPTERS and this.word("precision") == "fp32":
+        yield Fault("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
+
+
 def render(this: Said) -> str:
     """Return the file."""
-    precision = this.word("precision")
+    precision, adapters = this.word("precision"), this.word("method") in run.ADAPTERS
+    sharded = run.sharded(this)
+    dtype = run.sixteen(this) if adapters else DTYPES[precision]
     document: dict[str, Any] = {
         "per_device_train_batch_size": this.count("micro_batch"),
         "gradient_accumulation_steps": run.accumulation(this),
@@ -55,17 +72,35 @@ def render(this: Said) -> str:
         "max_length": this.count("sequence"),
         "packing": this.flag("packing"),
         "optim": OPTIMIZERS[this.word("optimizer"), this.word("optimizer_kernel")],
-        "bf16": precision == "bf16_mixed" or (precision == "bf16" and not sharded(this)),
+        "bf16": precision == "bf16_mixed" or (precision == "bf16" and not sharded and not adapters),
         "fp16": precision == "fp16_mixed",
         "model_init_kwargs": {
-            "dtype": DTYPES[precision],
+            "dtype": dtype,
             "attn_implementation": ATTENTION[this.word("attention")],
         },
-        "activation_checkpointing": this.word("checkpointing") == "full" and not sharded(this),  # else FSDP's own does
+        "activation_checkpointing": this.word("checkpointing") == "full" and not sharded,  # else FSDP's own does
         "activation_offloading": this.flag("offload_activations"),
         "use_liger_kernel": this.word("loss") == "fused",
     }
     found = run.steps(this)
     if found is not None:
         document["max_steps"] = found
-    return yaml_text([document])
+    return yaml_text([{**document, **(_model(this, dtype) if adapters else {})}])
+
+
+def _model(this: Said, dtype: str) -> dict[str, Any]:
+    """Return what ModelConfig says of adapters and their base; its `dtype` is what a base in 4 bits is computed in."""
+    targets = TARGETS.get(this.word("lora_targets")) or [part.strip() for part in this.word("lora_targets").split(",")]
+    document: dict[str, Any] = {
+        **({"model_name_or_path": this.repository} if this.repository else {}),
+        "dtype": dtype,
+        "use_peft": True,
+        "lora_r": this.count("lora_rank"),
+        "lora_dropout": float(this.share("lora_dropout") or 0),
+        "lora_target_modules": targets,
+    }
+    if this.word("method") == "qlora":
+        known = run.quantization(this)
+        document |= {name: known[name] for name in ("load_in_4bit", "bnb_4bit_quant_type", "bnb_4bit_quant_storage")}
+        document["use_bnb_nested_quant"] = known["bnb_4bit_use_double_quant"]
+    return document
