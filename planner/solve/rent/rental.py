@@ -11,7 +11,7 @@ from planner.language.defaults import STATED
 from planner.language.outcomes import MONEY, changed_by
 from planner.language.problem import Problem, Value, Workload, by_run
 from planner.record import dataclass
-from planner.solve.classes import alike
+from planner.solve.classes import contents
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -267,10 +267,10 @@ def ends_apart(problem: Problem, workload: Workload) -> bool:
     Whoever shares an instance pays all of it from when the other ends, so that a share for the whole run would promise
     less than is paid. Trainings that are alike but for their names end together.
     """
-    ending = {item.name for item in problem.workloads if item.kind == "training" and item.given.get("tokens")}
-    if workload.name not in ending or len(ending) < 2:
-        return False
-    return len({first for name, first in alike(problem).items() if name in ending}) > 1
+    ending = {
+        item.name: contents(item) for item in problem.workloads if item.kind == "training" and item.given.get("tokens")
+    }
+    return workload.name in ending and len(set(ending.values())) > 1
 
 
 def unshared(found: Renting, apart: bool) -> Renting:

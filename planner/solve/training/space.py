@@ -72,14 +72,14 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
 
 
 def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
-    """Yield the rules of structure that each layout breaks, and where it breaks none each micro-batch in it."""
+    """Yield the rules of structure that each layout breaks, and where gradients do not add up in it each micro-batch."""
     for item in every_layout(run, False):
         faults = list(training_faults(run.model, run.framework, item))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
-        if faults:
+        if faults or adds_up(run, item):
             yield iter(faults)
         else:
-            yield from (batch_faults(run.global_batch, item, size, adds_up(run, item)) for size in sizes)
+            yield from (batch_faults(run.global_batch, item, size, False) for size in sizes)
 
 
 def micro_batches(run: Run, layout: Layout, fixed: bool) -> list[int]:
