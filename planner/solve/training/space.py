@@ -72,7 +72,7 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
 
 
 def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
-    """Yield the rules of structure that each layout breaks, and where gradients do not add up in it each micro-batch."""
+    """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch."""
     for item in every_layout(run, False):
         faults = list(training_faults(run.model, run.framework, item))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
