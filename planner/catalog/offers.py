@@ -119,7 +119,7 @@ def _stale(newest: str, dates: list[str]) -> frozenset[str]:
 
 
 def _listing(offer: Offer, replaced: bool = False) -> Listing:
-    prices = (offer.price_in(market) for market in MARKETS)
+    prices = (getattr(offer, field) for field in MARKETS.values())
     return Listing(
         id=offer.id,
         provider=offer.provider,
