@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from planner.catalog.records import Format, Model
+from planner.catalog.records import Model
 from planner.catalog.table import folded
 from planner.diagnostics import Span
 from planner.language import synonyms
+from planner.language.block import Block
 from planner.language.choices import environment, many, one, spoken
+from planner.language.completeness import check_interruptions, check_lengths, check_task, complete, doubts
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
 from planner.language.outcomes import OF_A_WHOLE
-from planner.language.problem import Bound, Value, Workload
+from planner.language.problem import Bound, Workload
 from planner.language.quantity import Quantity
 from planner.language.schema import BY_KIND, PER_LAYER
 from planner.language.scope import Scope, near, nearest, whole
@@ -28,23 +30,6 @@ SHARES = dict.fromkeys(OF_A_WHOLE, Fraction(1)) | {"quality": Fraction(2)}
 
 A recovery above 100 % is measured now and then; one of 200 % is not.
 """
-COMPUTED = {"fp16_mixed": "fp16", "bf16_mixed": "bf16", "fp8_mixed": "fp8_e4m3"}
-"""The format a recipe of mixed precision multiplies in."""
-
-
-@dataclass(slots=True)
-class _Block:
-    name: str
-    kind: str
-    env: Env
-    model: Model | None = None
-    written: str = ""
-    given: dict[str, Value] = field(default_factory=dict)
-    domains: dict[str, tuple[Value, ...]] = field(default_factory=dict)
-    spans: dict[str, Span] = field(default_factory=dict)
-    settings: dict[str, tuple[str, Span]] = field(default_factory=dict)
-    bounds: list[Bound] = field(default_factory=list)
-    per_layer: set[str] = field(default_factory=set)
 
 
 def body_of(declaration: tree.Declaration, scope: Scope) -> list[tree.Relation] | None:
@@ -78,19 +63,19 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     """Return a block as a workload, or None after findings."""
     before = len(scope.findings)
     relations = body_of(declaration, scope)
-    block = _Block(declaration.name, declaration.kind, environment(scope, fleet=False))
+    block = Block(declaration.name, declaration.kind, environment(scope, fleet=False))
     unread = _read_model(block, relations or declaration.body)
     for relation in unread:
         _read_relation(block, relation)
     if relations is not None:
-        _complete(block, declaration)
+        complete(block, declaration)
     if block.model is None or any(finding.is_error for finding in scope.findings[before:]):
         return None
-    _check_lengths(block)
-    _check_interruptions(block)
-    _check_task(block)
+    check_lengths(block)
+    check_interruptions(block)
+    check_task(block)
     check_domains(block.domains, block.bounds, block.settings, scope)
-    _doubts(block)
+    doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
         return None
     return Workload(
@@ -108,7 +93,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     )
 
 
-def _read_model(block: _Block, relations: list[tree.Relation] | tuple[tree.Relation, ...]) -> list[tree.Relation]:
+def _read_model(block: Block, relations: list[tree.Relation] | tuple[tree.Relation, ...]) -> list[tree.Relation]:
     """Read the model first, because `layers` and the like in other lines are its facts; return the other lines."""
     scope, rest = block.env.scope, []
     for relation in relations:
@@ -173,7 +158,7 @@ def facts(model: Model, span: Span) -> dict[str, Typed]:
     }
 
 
-def _first_time(block: _Block, name: str, relation: tree.Relation) -> bool:
+def _first_time(block: Block, name: str, relation: tree.Relation) -> bool:
     """Note that a quantity is set; a second time is a mistake."""
     if name in block.settings:
         block.env.scope.error(
@@ -188,7 +173,7 @@ def _first_time(block: _Block, name: str, relation: tree.Relation) -> bool:
     return True
 
 
-def _read_relation(block: _Block, relation: tree.Relation) -> None:
+def _read_relation(block: Block, relation: tree.Relation) -> None:
     scope, name = block.env.scope, relation.target.text
     quantity = BY_KIND[block.kind].get(name)
     if quantity is None:
@@ -217,7 +202,7 @@ def _read_relation(block: _Block, relation: tree.Relation) -> None:
         _bound(block, quantity, relation)
 
 
-def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool:
+def _layered(block: Block, quantity: Quantity, relation: tree.Relation) -> bool:
     scope = block.env.scope
     if quantity.name not in PER_LAYER:
         scope.error(
@@ -239,7 +224,7 @@ def _layered(block: _Block, quantity: Quantity, relation: tree.Relation) -> bool
     return True
 
 
-def _offer(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+def _offer(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
     scope, name = block.env.scope, quantity.name
     if quantity.role != "decision":
         help = f"{name} = …" if quantity.role == "given" else f"bound it: {name} <= …"
@@ -252,7 +237,7 @@ def _offer(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
         block.domains[name] = values
 
 
-def _fix(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+def _fix(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
     if quantity.type == "words":
         found = _words(quantity, relation.value, block.env)
         if found is not None:
@@ -281,7 +266,7 @@ def _words(quantity: Quantity, node: tree.Expression, env: Env) -> str | None:
     return ",".join(sorted(set(texts))) if len(texts) == len(items) else None
 
 
-def _bound(block: _Block, quantity: Quantity, relation: tree.Relation) -> None:
+def _bound(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
     name, scope = quantity.name, block.env.scope
     written, unknown = _or_unknown(relation.value)
     if unknown and name != "quality":
@@ -324,161 +309,3 @@ def _never(quantity: Quantity, operator: str, value: Fraction) -> bool:
     if high is not None and ((operator in (">=", "=") and value > high) or (operator == ">" and value >= high)):
         return True
     return low is not None and ((operator in ("<=", "=") and value < low) or (operator == "<" and value <= low))
-
-
-def _complete(block: _Block, declaration: tree.Declaration) -> None:
-    """Report what a block must say and does not, and a model that is not described for its kind of work."""
-    table = BY_KIND[block.kind]
-    _described(block)
-    known = block.model is None or block.model.architecture is not None
-    needed = ["model"]
-    if known:
-        needed += ["context"] if block.kind == "inference" else ["sequence"]
-        if block.kind == "inference" and "total_concurrency" not in block.given:
-            needed.append("concurrency")
-    if "demand" in block.given:
-        needed += ["output"]
-    samples = {"model": '"meta-llama/Llama-3.1-8B"', "context": "8Ki tokens", "concurrency": "32"}
-    if {"concurrency", "total_concurrency"} <= block.given.keys():
-        said = "`concurrency` is of each replica, `total_concurrency` of all together: state one of them"
-        block.env.scope.error("E0405", said, block.spans["total_concurrency"])
-    samples |= {"sequence": "4Ki tokens", "output": "256 tokens"}
-    missing = [name for name in needed if name not in block.spans]
-    if missing:
-        said = " and ".join(f"`{name}`{' (`demand` needs it)' if name == 'output' else ''}" for name in missing)
-        block.env.scope.error(
-            "E0404",
-            f"`{block.name}` does not say {said}",
-            declaration.name_span,
-            label=table[missing[0]].doc.rstrip(".") if len(missing) == 1 else "",
-            help="; ".join(f"{name} = {samples[name]}" for name in missing),
-        )
-
-
-UNTRAINED = {"compressed": "compressed attention"}
-"""The mixers whose training nobody has described: what their autograd keeps is unknown."""
-
-
-def _described(block: _Block) -> None:
-    model = block.model
-    if block.kind != "training" or model is None or model.architecture is None:
-        return
-    for group in model.architecture.groups:
-        unknown = UNTRAINED.get(group.mixer.get("kind", ""))
-        if unknown is not None:
-            size = f"{model.params / 1e9:.3g}B"
-            block.env.scope.error(
-                "E0405",
-                f"training `{model.id}` is unsupported: what the layers of its {unknown} keep for backward is unknown",
-                block.spans["model"],
-                help=f"for the rule of thumb, declare it by its size: model by_size {{ parameters = {size} }}",
-            )
-            return
-
-
-ANSWERED = ("output", "demand", "draft_model")
-"""What only requests that are answered with text have."""
-
-
-def _check_task(block: _Block) -> None:
-    """Hold what only text has against a task that yields none."""
-    task = block.given.get("task", "generate")
-    for name in ANSWERED if task != "generate" else ():
-        if name in block.spans and block.given.get(name):
-            block.env.scope.error(
-                "E0403",
-                f"`{name}` is of a service that generates text, and the task is {task}",
-                block.spans[name],
-                help=f"leave `{name}` out: times of embeddings and scores are not modelled",
-            )
-
-
-def _check_lengths(block: _Block) -> None:
-    """Hold prompt and output against the context, and the shared prefix against the prompt."""
-    scope, given = block.env.scope, block.given
-    prompt, output, context = given.get("prompt"), given.get("output"), given.get("context")
-    if not isinstance(context, Fraction):
-        return
-    total = sum((item for item in (prompt, output) if isinstance(item, Fraction)), Fraction(0))
-    if total > context:
-        spoken_of = "output" if isinstance(output, Fraction) else "prompt"
-        scope.error(
-            "E0403",
-            "prompt and output are longer than the context",
-            block.spans[spoken_of],
-            label=f"together {spoken(total, 'tokens')}",
-            secondary=((block.spans["context"], f"the context is {spoken(context, 'tokens')}"),),
-            help="the context is prompt and output together",
-        )
-    prefix, begins = given.get("shared_prefix"), "prompt" if "prompt" in block.spans else "context"
-    longest = filled(block.kind, given)["prompt"] if total <= context else given.get("prompt", context)
-    if isinstance(prefix, Fraction) and isinstance(longest, Fraction) and prefix > longest:
-        scope.error(
-            "E0403",
-            f"the shared prefix is longer than the {begins}",
-            block.spans["shared_prefix"],
-            secondary=((block.spans[begins], f"the longest is {spoken(longest, 'tokens')}"),),
-            help="a prompt begins with the shared prefix",
-        )
-
-
-DAY = 86_400
-
-
-def _check_interruptions(block: _Block) -> None:
-    """Hold what interruptions a day lose against the day: they are of spot, and leave some of it."""
-    scope, given = block.env.scope, block.given
-    often, lost = given.get("interruptions"), given.get("lost_per_interruption")
-    said = "interruptions" if often is not None else "lost_per_interruption"
-    if often is None and lost is None:
-        return
-    if not isinstance(often, Fraction) or not isinstance(lost, Fraction):
-        other, way = ("lost_per_interruption", "30 min") if lost is None else ("interruptions", "2")
-        message = f"`{said}` without `{other}` says nothing"
-        scope.error("E0404", message, block.spans[said], help=f"{other} = {way}")
-    elif block.domains.get("market") != ("spot",):
-        message = "interruptions are of what is rented on spot, which this plan may rent otherwise"
-        scope.error("E0405", message, block.spans[said], help="market = spot")
-    elif often * lost >= DAY:
-        message = f"{spoken(often, None)} interruptions of {spoken(lost, 's')} leave nothing of a day"
-        help = "save checkpoints more often: `lost_per_interruption` is the work since the last one"
-        scope.error("E0403", message, block.spans["interruptions"], help=help)
-
-
-def _doubts(block: _Block) -> None:
-    """Warn of what is allowed and seldom meant."""
-    scope, given, model = block.env.scope, block.given, block.model
-    assert model is not None
-    for name in ("context", "sequence"):
-        length = given.get(name)
-        if isinstance(length, Fraction) and model.max_context and length > model.max_context:
-            scope.warn(
-                "W0603",
-                f"{spoken(length, 'tokens')} are beyond the {model.max_context} that {model.id} was made for",
-                block.spans[name],
-                help="a longer context needs a model made for it",
-            )
-    native = scope.format(model.native_format)
-    for name in ("weights", "activations", "precision"):
-        for value in block.domains.get(name, ()):
-            chosen = scope.format(COMPUTED.get(str(value), str(value)))
-            if _narrower(chosen, native):
-                reason = f"is published in {native.id}; in {chosen.id} values above {chosen.largest:.0f} overflow"
-                wide = "bf16_mixed" if name == "precision" and native.id == "bf16" else native.id
-                scope.warn("W0601", f"{model.id} {reason}", block.spans[name], help=f"{name} = {wide}")
-    for name, narrow_ones in (("gradient_precision", ("fp16",)), ("loss_precision", ("fp16", "bf16"))):
-        if given.get(name) in narrow_ones:
-            what = "gradients" if name == "gradient_precision" else "a loss"
-            scope.warn(
-                "W0602",
-                f"backpropagation is sensitive to {what} kept in {given[name]}: small updates are lost",
-                block.spans[name],
-                help=f"{name} = fp32",
-            )
-
-
-def _narrower(chosen: Format, native: Format) -> bool:
-    """Return whether a format has a smaller exponent than another; those of 8 bits and less have scales for that."""
-    if min(chosen.bits, native.bits) < 16 or chosen.exponent is None or native.exponent is None:
-        return False
-    return chosen.exponent < native.exponent
