@@ -371,6 +371,10 @@ def test_locks_of_earlier_formats_are_judged_by_what_they_record(path: Path) -> 
     text = path_for(path).read_text()
     assert f"schema: planner.lock/{path.parent.name.removeprefix('v')}\n" in text
     found = checked(path)
+    if path.stem == "finetune":  # 26 of 32 recomputed layers, which the Trainer cannot be told
+        (told,) = [item for item in found if item.code == "E0804"]
+        assert "recomputes all layers or none" in told.message
+        return
     assert {item.code for item in found} <= {"W0802", "W0804"}
     if path.parent.name == "v1":  # what it rents costs in the catalog what it did
         assert not any(" cost " in item.message for item in found)

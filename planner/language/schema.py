@@ -325,7 +325,15 @@ QUANTITIES: tuple[Quantity, ...] = (
         default="none",
         free=True,
     ),
-    count("checkpointed_layers", (TRAINING,), "decision", "Layers that recompute.", 0, 100_000, free=True),
+    count(
+        "checkpointed_layers",
+        (TRAINING,),
+        "decision",
+        "Layers that recompute: all or none in transformers, whose Trainer has no setting for some of them.",
+        0,
+        100_000,
+        free=True,
+    ),
     count("zero", (TRAINING,), "decision", "The ZeRO stage.", 0, 3, free=True),
     count("data_parallel", (TRAINING,), "decision", "Copies that see different data.", free=True),
     count(

@@ -112,7 +112,9 @@ def run(
     sets["checkpointing"], sets["checkpointed_layers"] = chance.choice(stored[: 2 if world.narrow else 3])
     sets["tensor_parallel"] = chance.choice((("1",), ("1", "2")))
     _market(chance, sets, rented)
-    given = f'model = "{model}"; sequence = {sequence}; global_batch = {batch}; precision = bf16'
+    framework = chance.choice(("transformers", "fsdp", "fsdp"))
+    given = f'model = "{model}"; sequence = {sequence}; global_batch = {batch}; framework = {framework}'
+    given += "; pipeline_parallel = 1; precision = bf16"
     return Job(name, "training", given + "; tokens = 50M" * tokens, sets, _bounds(chance, "training", tokens))
 
 

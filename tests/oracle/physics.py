@@ -61,6 +61,7 @@ def _services(job: Job) -> Iterator[Choice]:
 def _trainings(job: Job) -> Iterator[Choice]:
     sets, words = job.sets, dict(part.split(" = ") for part in job.given.split("; "))
     layers, batch = LAYERS[words["model"].strip('"')], int(words["global_batch"])
+    trainer = words.get("framework", "transformers") == "transformers"
     stored = [
         (mode, count)
         for mode in sets.get("checkpointing", ("none", "selective", "full"))
@@ -68,6 +69,7 @@ def _trainings(job: Job) -> Iterator[Choice]:
         if (mode == "none") == (count == 0)
         and (str(count) in sets.get("checkpointed_layers", [str(count)]))
         and (mode != "selective" or count == layers or "checkpointed_layers" in sets)
+        and (not trainer or mode == "none" or (mode == "full" and count == layers))
     ]
     for total, tensor in itertools.product(sets["gpus"], sets.get("tensor_parallel", ("1", "2", "4", "8"))):
         data, rest = divmod(int(total), int(tensor))
@@ -76,6 +78,9 @@ def _trainings(job: Job) -> Iterator[Choice]:
         stages = sets.get("zero", ("0", "1", "2", "3") if data > 1 else ("0",))
         sizes = sets.get("micro_batch", ("1", "2", "4", "8", "16", "32", "64"))
         for zero, size, (mode, count) in itertools.product(stages, sizes, stored):
+            # the Trainer shards no optimizer states alone, and FSDP1 has no tensor parallelism beside it
+            if trainer and data > 1 and (zero == "1" or tensor != "1"):
+                continue
             if batch % (data * int(size)) == 0:
                 yield (
                     *(("gpus", total), ("tensor_parallel", tensor), ("data_parallel", str(data)), ("zero", zero)),

@@ -49,6 +49,9 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     layers = workload.model.architecture.layers  # type: ignore[union-attr]
     batch = stated.number(workload, "global_batch", 0)
     again = [("none", 0), ("selective", layers), *(("full", count) for count in range(1, layers + 1))]
+    trainer = workload.given["framework"] == "transformers"
+    if trainer:  # all layers or none, and nothing of a layer
+        again = [("none", 0), ("full", layers)]
     defaults = (("method", "full"), ("precision", "bf16"), ("optimizer", "adamw"), ("offload", "none"))
     words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
@@ -63,6 +66,8 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
                 *words,
             ):
                 if batch and batch % (dp * size):
+                    continue
+                if trainer and dp > 1 and (zero == 1 or tp > 1):  # FSDP1 has no tensor parallelism beside it
                     continue
                 if workload.given.get("framework") == "deepspeed" and pp > 1 and zero > 1:
                     continue

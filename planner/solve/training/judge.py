@@ -25,7 +25,7 @@ from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import Recipe, Run
+from planner.solve.training.workload import Recipe, Run, fsdp_version, selective
 
 
 def _spot_note(run: Run, rented: Renting) -> tuple[str, ...]:
@@ -84,9 +84,9 @@ def judge(
         numbers = training_step.outcome_numbers(run, pace, rented.cost)
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
-        *training_faults(run.model, run.framework, layout),
+        *training_faults(run.model, run.framework, layout, fsdp_version(run)),
         *batch_faults(run.global_batch, layout, size, training_workload.adds_up(run, layout)),
-        *checkpointing_faults(run.model, mode, again),
+        *checkpointing_faults(run.model, mode, again, run.framework, selective(run)),
     ]
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:

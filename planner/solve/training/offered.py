@@ -11,7 +11,7 @@ from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
-from planner.solve.training.workload import Recipe, Run, adds_up
+from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective
 
 
 def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
@@ -25,7 +25,7 @@ def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
         str(choice["checkpointing"]),
         chosen_count(choice, "checkpointed_layers"),
     )
-    faults = list(training_faults(run.model, run.framework, layout))
+    faults = list(training_faults(run.model, run.framework, layout, fsdp_version(run)))
     yield from faults
     batch = list(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))
     yield from batch
@@ -42,7 +42,7 @@ def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
     if not batch:
         yield from one_of("micro_batch", size, micro_batches(run, layout, False))
     offered = dict(modes(run, False))
-    broken = list(checkpointing_faults(run.model, mode, again))
+    broken = list(checkpointing_faults(run.model, mode, again, run.framework, selective(run)))
     yield from broken
     if not broken:
         yield from one_of("checkpointing", mode, offered)

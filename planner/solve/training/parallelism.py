@@ -7,16 +7,18 @@ from fractions import Fraction
 
 from planner.catalog.records import Model
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
+from planner.solve.training.sayable import layout_faults, recomputation_faults
 
 
-def training_faults(model: Model, framework: str, layout: Layout) -> Iterator[Fault]:
-    """Yield the rules that a layout breaks.
+def training_faults(model: Model, framework: str, layout: Layout, fsdp: int = 2) -> Iterator[Fault]:
+    """Yield the rules that a layout breaks; `fsdp` is the version of FSDP that shards.
 
     Megatron-LM's and PyTorch's tensor parallelism give each rank whole heads (`validate_args`, `ColwiseParallel`).
     Experts are split over copies of the data, each of them by tensor parallelism too. DeepSpeed's PipelineEngine
     refuses ZeRO 2 and 3 (runtime/pipe/engine.py).
     """
     yield from common_faults(model, layout.pipeline, layout.expert)
+    yield from layout_faults(framework, layout, fsdp)
     if layout.data * layout.context % layout.expert:
         ranks = layout.data * layout.context
         needs = f"a divisor of data_parallel × context_parallel = {ranks}"
@@ -44,11 +46,14 @@ def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: b
         yield Fault("micro_batch", needs, Fraction(micro_batch))
 
 
-def checkpointing_faults(model: Model, mode: str, again: int) -> Iterator[Fault]:
-    """Yield the rule that a number of recomputed layers breaks: none without checkpointing, else some of the layers."""
+def checkpointing_faults(model: Model, mode: str, again: int, framework: str, selective: str) -> Iterator[Fault]:
+    """Yield the rule that a number of recomputed layers breaks: none without checkpointing, else some of the layers, or
+    all where the framework says no more."""
     layers = layers_of(model)
     if mode == "none" and again:
         yield Fault("checkpointed_layers", "0 without checkpointing", Fraction(again))
     elif mode != "none" and not 0 < again <= (again if layers is None else layers):
         needs = "at least 1" if layers is None else f"1 to {layers}, the model's layers,"
         yield Fault("checkpointed_layers", f"{needs} with checkpointing {mode}", Fraction(again))
+    else:
+        yield from recomputation_faults(framework, mode, selective, layers, again)

@@ -8,7 +8,7 @@ from planner.language.problem import Workload
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
-from planner.solve.training.workload import Recipe, Run, adds_up
+from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -47,7 +47,11 @@ def pipelines(workload: Workload) -> tuple[int, ...]:
 
 def layouts(run: Run, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
-    return [item for item in every_layout(run, fixed) if not any(training_faults(run.model, run.framework, item))]
+    return [
+        item
+        for item in every_layout(run, fixed)
+        if not any(training_faults(run.model, run.framework, item, fsdp_version(run)))
+    ]
 
 
 def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
@@ -72,9 +76,17 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
 
 
 def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
-    """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch."""
+    """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch.
+
+    Where the framework can be told none of the recomputation that is offered, yield the rules of that alone.
+    """
+    if not any(modes(run, False)):
+        again = counts(run.workload, "checkpointed_layers") or [layers_of(run.model) or 1]
+        for mode in words(run.workload, "checkpointing", ("none", "selective", "full")):
+            yield from (checkpointing_faults(run.model, mode, count, run.framework, selective(run)) for count in again)
+        return
     for item in every_layout(run, False):
-        faults = list(training_faults(run.model, run.framework, item))
+        faults = list(training_faults(run.model, run.framework, item, fsdp_version(run)))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
         if faults or adds_up(run, item):
             yield iter(faults)
@@ -109,7 +121,11 @@ def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
             again = [layers or 1]
         else:
             again = list(range(1, layers + 1))
-        again = [count for count in again if not any(checkpointing_faults(run.model, mode, count))]
+        again = [
+            count
+            for count in again
+            if not any(checkpointing_faults(run.model, mode, count, run.framework, selective(run)))
+        ]
         if again:
             yield mode, again
 
