@@ -156,8 +156,8 @@ def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[st
     resident = (choice.accumulate * 1 | (found.making == 0) * 1) == 1
     # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
     summed = second * (choice.replicas > 1) * found.reduce_item
-    during = kept + share(summed * found.trained, gradient_shards)
     late = (not choice.synced) * shard * second * (copies > 1) * (choice.pp == 1) * (choice.accumulate * 1)
+    during = kept + share(summed * found.trained, gradient_shards) * (1 - late * (choice.fsdp == 1))
     during = during + late * _more(_whole_gradients(found, choice) - during)
     return States(
         weights * (1 - gone),
@@ -236,7 +236,9 @@ def _beside(
     if choice.fsdp == 2:
         newest = (apart * found.table + (1 - apart) * found.root_trained) * (found.root_trained > 0)
         kept = layer.kept + apart * _more((found.root_trained - newest) * found.gradient_item - layer.kept)
-        sent = _either(late, fsdp.added(newest * found.made_item, share(kept, shards), sent[0]), sent)
+        # where they are summed in another type than backward makes them in, its newest stand beside them all along
+        twice = newest * found.made_item * (found.reduce_item != found.made_item)
+        sent = _either(late, fsdp.added(newest * found.made_item, share(kept, shards), sent[0] + twice), sent)
     # the embedding's gradient is whole on every tensor rank from its backward on
     over = found.replicated - found.replicated_part
     return Beside(
