@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
+from planner.catalog.lazily import Lazily
 from planner.catalog.records import (
     MARKETS,
     Architecture,
@@ -396,7 +397,7 @@ def build_engine(row: Row) -> Engine:
         sources={key: str(value) for key, value in row["sources"].items()},
         source=_text(row, "source"),
         note=row.get("note", ""),
-        releases=tuple(sorted(map(_release, row.get("releases") or ()), key=lambda release: release.since)),
+        releases=Lazily(_release, sorted(row.get("releases") or (), key=lambda one: _version(_text(one, "since")))),
         margins={
             part: {int(at): _whole(table, at) for at in table} for part, table in (row.get("margins") or {}).items()
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from fractions import Fraction
 from typing import Any
@@ -432,7 +433,7 @@ class Engine:
     sources: dict[str, str]
     source: str
     note: str = ""
-    releases: tuple[Release, ...] = ()
+    releases: Sequence[Release] = ()
     margins: dict[str, dict[int, int]] = field(default_factory=dict)
     kv_formats: tuple[str, ...] = ()
     layer_split: bool = False

@@ -33,6 +33,7 @@ COLUMNS = {
         "reserved_3y_usd_h",
     ),
     "quality": ("format", "role"),
+    "formats": ("roles",),
 }
 """What of a row tells whether a plan needs it."""
 T = TypeVar("T")
@@ -184,7 +185,7 @@ def _mistakes(
     if wrong:
         return
     try:
-        make(row)
+        tuple(getattr(make(row), "releases", ()))  # built one by one
     except KeyError as problem:
         yield (), f"`{identity}`: `{problem.args[0]}` is missing"
     except (ValueError, TypeError, AttributeError, ArithmeticError, IndexError) as problem:

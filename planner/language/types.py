@@ -112,8 +112,11 @@ def formats_for(scope: Scope, quantity: str) -> list[str]:
     """Return the formats a quantity can have; all of them where the catalog does not say."""
     kept = scope.suited.get(quantity)
     if kept is None:
-        rows = [scope.format(key) for key in scope.every("format")]
-        kept = [row.id for row in rows if quantity in row.roles] or [row.id for row in rows]
+        every, shipped = scope.every("format"), scope.catalog.formats
+        roles = dict(zip(shipped, shipped.column("roles"), strict=True)) | {
+            name: row.roles for name, row in scope.formats.items()
+        }
+        kept = [name for name in every if quantity in (roles[name] or ())] or list(every)
         scope.suited[quantity] = kept
     return kept
 
