@@ -419,3 +419,20 @@ def test_compute_buffers_follow_flash_attention(release: str, gpu: str, narrow: 
     arch = CATALOG.models["meta-llama/Meta-Llama-3-8B"].architecture
     assert arch is not None
     assert sum(inference.peak(arch, found, context=8192)) / 2**20 == expected
+
+
+@pytest.mark.parametrize("model", ["meta-llama/Llama-3.1-8B", "Qwen/Qwen3-Next-80B-A3B-Instruct", "openai/gpt-oss-20b",
+                                   "deepseek-ai/DeepSeek-V3", "deepseek-ai/DeepSeek-V4-Flash"])  # fmt: skip
+def test_engines_that_keep_a_cache_alike_have_caches_of_one_size(model: str) -> None:
+    """What `Profile.keeps` leaves out changes nothing of a cache: releases and GPUs that agree in it agree in that."""
+    arch = CATALOG.models[model].architecture
+    assert arch is not None
+    seen: dict[object, object] = {}
+    for engine in CATALOG.engines.values():
+        for release in engine.releases:
+            for gpu in ("l4", "h100_sxm", "mi300x"):
+                found = inference.profile(engine, ".".join(map(str, release.since)), CATALOG.gpus[gpu])
+                for form in ("bf16", "fp8_e4m3"):
+                    groups = inference.cache_groups(arch, CATALOG.formats[form], found, 2, 2)
+                    assert seen.setdefault((form, found.keeps), groups) == groups
+    assert len(seen) > 4

@@ -62,8 +62,8 @@ FOLLOWS = {
     "expert_parallel": "chosen by the solver; 1 in a training",
     "weights": "the model's native format",
     "activations": "what the engine multiplies the weights in on the GPU (fp8 weights on Hopper: fp8), else 16 bits",
-    "kv_cache": "the model's native format where it has 16 bits, else bf16; fp8_e4m3 where the engine takes it by itself "
-    "(DeepSeek-V4; DeepSeek-V3.2 in SGLang on Blackwell)",
+    "kv_cache": "the model's native format where it has 16 bits, else bf16; fp8_e4m3 where the engine takes it by "
+    "itself (DeepSeek-V4; DeepSeek-V3.2 in SGLang on Blackwell)",
 }
 """From what the default of a quantity follows that has no one default, in words, as `planner explain` says it."""
 

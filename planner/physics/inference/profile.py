@@ -91,6 +91,12 @@ class Profile:
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
+    @property
+    def keeps(self) -> tuple[object, ...]:
+        """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
+        pooled = self.compressed_pool, self.state_pages, self.block
+        return (*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split)
+
 
 _MADE: dict[object, Profile] = {}
 _MOST: Final = 4096

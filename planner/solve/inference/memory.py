@@ -142,12 +142,12 @@ def _mixed_bytes(this: Service, layers: list[str], split: Split, profile: Profil
 
 def cache_groups(this: Service, form: Form, split: Split, profile: Profile) -> Any:
     """Return the layers of the fullest stage with what each holds of the KV cache."""
-    key = ("groups", form.kv_cache, split, profile)
+    ranks = this.attention(split)
+    key = ("groups", form.kv_cache, ranks, split.pipeline, profile.keeps)
     if key not in this.known:
         arch = this.model.architecture
         assert arch is not None
         fmt = this.formats[form.kv_cache]
-        ranks = this.attention(split)
         groups = inference.cache_groups(arch, fmt, profile, ranks, split.pipeline)
         if this.beside.draft:
             groups += inference.cache_groups(this.beside.draft[0], fmt, profile, ranks)
@@ -168,7 +168,8 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     """Return what `context` and `concurrency` need of the KV cache on the fullest GPU."""
     if this.model.architecture is None:
         return 0
-    key = ("kv_cache", form.kv_cache, split, profile)
+    flying = profile.max_batched_tokens, profile.in_flight
+    key = ("kv_cache", form.kv_cache, this.attention(split), this.sharers(split), split.pipeline, profile.keeps, flying)
     if key not in this.known:
         groups = cache_groups(this, form, split, profile)
         load = sequences(this, this.context, this.concurrency, profile, this.sharers(split))
