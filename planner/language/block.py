@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from planner.catalog.records import Model
 from planner.diagnostics import Span
 from planner.language.problem import Bound, Value
 from planner.language.types import Env
+from planner.record import dataclass
 
 
 @dataclass(slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.diagnostic import error
 from planner.language.scope import near, suggesting
+from planner.record import dataclass
 from planner.syntax import tree
 from planner.syntax.files import read
 from planner.syntax.parse import parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
 from planner.language.problem import Measure, Measurement
+from planner.record import dataclass
 from planner.syntax import tree
 
 if TYPE_CHECKING:

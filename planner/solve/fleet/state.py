@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.outcomes import MONEY, PER_TOKEN, TIMED
 from planner.language.problem import Measure, Problem, Value
+from planner.record import dataclass
 from planner.solve.candidate import EXPECTED, Outcome, aimed
 from planner.solve.columns import distinct
 from planner.solve.columns.steps import value
