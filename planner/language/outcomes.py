@@ -208,7 +208,7 @@ SHARES = frozenset(row.name for row in OUTCOMES if row.share)
 """Outcomes that are shares of something."""
 OF_A_WHOLE = SHARES - {"load"}
 """Those that are never above 1."""
-GOALS = ("gpus", *(row.name for row in OUTCOMES if row.goal))
+GOALS = ("cost", "gpus", *(row.name for row in OUTCOMES if row.goal and row.name != "cost"))
 """What an objective can be, over all workloads or of one: `minimize cost`, `minimize chat.tpot`."""
 
 

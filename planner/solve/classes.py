@@ -21,11 +21,6 @@ def alike(problem: Problem) -> dict[str, str]:
     return out
 
 
-def contents(item: Workload) -> str:
-    """Return what a workload says, without its name: those that say the same are alike whatever rules speak of."""
-    return _key(item, False)
-
-
 def _key(item: Workload, apart: bool) -> str:
     return repr(
         (

@@ -12,7 +12,7 @@ micro-dollars, and these count.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -96,16 +96,7 @@ def rows_of(plan: Plan) -> list[list[Row]]:
         for job, offers, choices in every
     ]
     physics.learn(item for items in held for item in items)
-    ending = [job for job in plan.jobs if job.kind == "training" and "tokens" in job.given]
-    alike = {(job.given, repr(job.sets), repr(job.bounds)) for job in ending}
-    apart = {job.name for job in ending} if len(alike) > 1 else set()
-    return [[_own(row, apart) for item in items for row in _rows(*item)] for items in held]
-
-
-def _own(row: Row, apart: set[str]) -> Row:
-    """Return a row as it is rented beside others: trainings that end at different times share no instance, unless there
-    are only so many."""
-    return replace(row, shared=False) if row.job.name in apart and row.offer.limit is None else row
+    return [[row for item in items for row in _rows(*item)] for items in held]
 
 
 def _on_hosts(plan: Plan, job: Job, offer: Offer, choices: Sequence[physics.Choice]) -> list[physics.Choice]:

@@ -1,4 +1,4 @@
-"""Trainings that end at different times: none pays a share of an instance that the other leaves to it."""
+"""Several trainings: what they share, that they are solved and proven, and what is answered where that is too much."""
 
 from __future__ import annotations
 
@@ -39,31 +39,22 @@ def test_two_open_trainings_are_solved_and_proven() -> None:
     assert float(part.value) == pytest.approx(float(total), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("node", "second", "paid"),
-    [
-        ("", "tokens = 20M tokens", [8, 8]),
-        ("", "tokens = 10M tokens", [4, 4]),
-        ("; available = 1", "tokens = 20M tokens", [4, 4]),
-    ],
-    ids=["ends later", "alike", "the only one"],
-)
-def test_who_ends_later_pays_whole_instances(node: str, second: str, paid: list[float]) -> None:
-    found = answered(
-        f"{NODE % node}training a {{ {RUN}; tokens = 10M tokens }}\ntraining b {{ {RUN}; {second} }}\nminimize cost"
-    )
-    assert found.outcome == "optimal"
-    assert costs(found) == paid
-
-
-def test_a_service_stays() -> None:
-    """One run that ends beside a service pays its share: the service goes on."""
+def test_a_run_beside_a_service_pays_its_share() -> None:
     service = (
         'inference s { model = "Qwen/Qwen2.5-0.5B"; context = 1Ki tokens; concurrency = 1; gpus = 4; offer = node; '
     )
     service += "replicas = 4 }"
     found = answered(f"{NODE % ''}training a {{ {RUN}; tokens = 10M tokens }}\n{service}\nminimize cost")
     assert costs(found) == [4, 4]
+
+
+def test_runs_share_while_they_run() -> None:
+    """`cost` is what is paid while all of a plan runs: two halves of a node, whoever ends first."""
+    found = answered(
+        f"{NODE % ''}training a {{ {RUN}; tokens = 10M tokens }}\n"
+        f"training b {{ {RUN}; tokens = 20M tokens }}\nminimize cost"
+    )
+    assert found.outcome == "optimal" and costs(found) == [4, 4]
 
 
 def test_who_fills_an_instance_shares_none() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
@@ -11,7 +10,6 @@ from planner.language.defaults import STATED
 from planner.language.outcomes import MONEY, changed_by
 from planner.language.problem import Problem, Value, Workload, by_run
 from planner.record import dataclass
-from planner.solve.classes import contents
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -220,7 +218,7 @@ class Market:
     """What tells the offers of a plan apart: the markets, what rules speak of, whether workloads share instances, and
     whether hosts and their network matter (`joined`). `any_price` is whether a dearer offer can be better than a
     cheaper one of the same hardware, `faster` whether it can be where its network is faster, `roomy` where its hosts
-    have more memory for each GPU. `apart` is whether instances are shared only where no more of them are to be had."""
+    have more memory for each GPU."""
 
     markets: tuple[str, ...]
     spoken: frozenset[str]
@@ -229,7 +227,6 @@ class Market:
     any_price: bool = False
     faster: bool = False
     roomy: bool = False
-    apart: bool = False
 
 
 def _changed_by_hosts(workload: Workload) -> set[str]:
@@ -257,26 +254,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
     held = any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
-    apart = ends_apart(problem, workload)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved, apart)
-
-
-def ends_apart(problem: Problem, workload: Workload) -> bool:
-    """Return whether a workload is one of several trainings that end, each when its `tokens` are through.
-
-    Whoever shares an instance pays all of it from when the other ends, so that a share for the whole run would promise
-    less than is paid. Trainings that are alike but for their names end together.
-    """
-    ending = {
-        item.name: contents(item) for item in problem.workloads if item.kind == "training" and item.given.get("tokens")
-    }
-    return workload.name in ending and len(set(ending.values())) > 1
-
-
-def unshared(found: Renting, apart: bool) -> Renting:
-    """Return a renting without the GPUs that others could use, where workloads end `apart` and more instances can be
-    rented: of an offer that says how many there are they have to share."""
-    return replace(found, slots=0) if apart and found.offer.available is None else found
+    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
 
 
 def any_price(problem: Problem, workload: Workload) -> bool:
@@ -310,7 +288,6 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, node
             found = renting(offer, way, gpus, unit, nodes)
             if found is None:
                 continue
-            found = unshared(found, market.apart)
             if offer.available is not None or market.any_price or (market.shared and found.slots):
                 kept.append(found)
                 continue

@@ -16,7 +16,7 @@ from planner.solve.defaults import given_of, values
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
-from planner.solve.rent.rental import Renting, ends_apart, hosts_note, unshared
+from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 from planner.solve.training import step as training_step
 from planner.solve.training import support as training_support
@@ -59,7 +59,6 @@ def judge(
         count(choice, "checkpointed_layers", 0),
     )
     gpu, rented = hardware(problem, choice, layout.gpus, layout.tensor)
-    rented = unshared(rented, ends_apart(problem, workload))
     whole = placed(choice, rented.offer, layout.gpus)
     memory = training_workload.memory(run, gpu, recipe, layout, size, mode, again)
     total, usable = memory.total, gpu.memory
