@@ -78,7 +78,8 @@ def changed(value: Any, draw: random.Random) -> Any:
     if isinstance(value, int):
         return draw.choice([value + 1, value - 1, value * 2 + 1, value + 1024, 0 if value else 7])
     if isinstance(value, float):
-        return draw.choice([round(value + 0.01, 9), value * 2, value / 2, value + 1])
+        others = [round(value + 0.01, 9), value * 2, value / 2, value + 1]
+        return draw.choice([other for other in others if other != value])
     if isinstance(value, str):
         digits = [place for place, letter in enumerate(value) if letter.isdigit()]
         if digits and draw.random() < 0.5:
