@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from urllib.parse import quote
 
 from planner.catalog import gguf_header
@@ -100,7 +101,8 @@ def _gated(repository: str) -> str:
 def _found(repository: str, revision: str, endpoint: str) -> _Repository:
     try:
         from huggingface_hub import HfApi, errors, hf_hub_url
-        from huggingface_hub.utils import build_hf_headers
+
+        build_hf_headers = import_module("huggingface_hub.utils").build_hf_headers  # public, but not by its stubs
     except ImportError:
         raise FetchError("fetching needs huggingface_hub: pip install 'mem-planner[hub]'") from None
     try:
