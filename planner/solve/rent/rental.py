@@ -49,12 +49,12 @@ def offers_for(problem: Problem, workload: Workload) -> dict[str, list[Offer]]:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What tells offers apart for all who may rent them: the markets, what rules speak of, whether a dearer one can be
-    better, and what the plan asks of offers, once for each way that some workload asks."""
+    better, and where workloads ask for offers in several ways, which of these each offer meets."""
 
     markets: frozenset[str]
     spoken: frozenset[str]
     any_price: bool
-    asked: tuple[Mapping[str, Sequence[Value]], ...]
+    meets: Mapping[str, tuple[bool, ...]]
 
 
 _REACHES: list[tuple[Problem, Reach]] = []
@@ -68,17 +68,24 @@ def _reach_of(problem: Problem, workload: Workload) -> Reach:
     if not _REACHES or _REACHES[0][0] is not problem:
         _REACHES[:] = [(problem, _joint(problem, problem.workloads))]
     found = _REACHES[0][1]
-    return found if workload in problem.workloads else _joint(problem, (*problem.workloads, workload))
+    known = any(item is workload for item in problem.workloads)
+    return found if known else _joint(problem, (*problem.workloads, workload))
 
 
 def _joint(problem: Problem, workloads: Sequence[Workload]) -> Reach:
     markets = [market_of(problem, item, spans=True) for item in workloads]
-    asked = [{name: item.domains[name] for name in PLACES if name in item.domains} for item in workloads]
+    every = ({name: item.domains[name] for name in PLACES if name in item.domains} for item in workloads)
+    asked = {repr(words): words for words in every}.values()
     return Reach(
         frozenset(way for market in markets for way in market.markets),
         frozenset(name for market in markets for name in market.spoken),
         any(market.any_price for market in markets),
-        tuple(words for at, words in enumerate(asked) if words not in asked[:at]),
+        {}
+        if len(asked) == 1
+        else {
+            item.id: tuple(_fits(item, words) and _usual(item, words) for words in asked)
+            for item in problem.offers.listings
+        },
     )
 
 
@@ -98,7 +105,7 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
     groups: dict[tuple[object, ...], list[Listing]] = {}
     for item in listed:
         own = item.id if item.limited or "offer" in reach.spoken else ""
-        may = tuple(_fits(item, words) and _usual(item, words) for words in reach.asked)
+        may = reach.meets.get(item.id, ())
         alike = (item.gpu, item.gpus, item.sold_by, item.host, own, may, *(getattr(item, word) for word in spoken))
         groups.setdefault(alike, []).append(item)
     places = [place for place, way in enumerate(MARKETS) if way in reach.markets]
@@ -111,8 +118,8 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
         yield from (item for item in items if item.id in first)
 
 
-PLACES = ("offer", "provider", "region", "gpu")
-"""What a plan may ask of the offers of a workload."""
+PLACES = ("offer", "provider", "region")
+"""What a plan may ask of the offers of a workload, beside their GPU, which is told apart anyway."""
 
 
 def _usual(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
