@@ -89,8 +89,8 @@ def test_a_published_list_of_gpuhunt_has_its_own_day(site: Site, tmp_path: Path)
     ("change", "words", "said"),
     [
         ({}, ("--from", "skypilot", "nowhere"), "the server answers 404"),
-        ({}, ("--from", "skypilot", "../aws"), "is no name of a cloud"),
-        ({}, ("--from", "skypilot", "AWS"), "is no name of a cloud"),
+        ({}, ("--from", "skypilot", "../aws"), "is not the name of a cloud"),
+        ({}, ("--from", "skypilot", "AWS"), "is not the name of a cloud"),
         ({"/aws/vms.csv": b"<html>"}, ("--from", "skypilot", "aws"), "there is no column"),
         ({"/runpod/version": b"../../x"}, ("--from", "gpuhunt", "runpod"), "names no version"),
         ({"/runpod/20260814-77/catalog.zip": b"PK"}, ("--from", "gpuhunt", "runpod"), "holds no runpod.csv"),

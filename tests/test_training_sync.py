@@ -67,7 +67,7 @@ def test_the_trainer_keeps_whole_gradients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         ((), False),
         (("framework = fsdp",), True),
@@ -76,10 +76,10 @@ def test_the_trainer_keeps_whole_gradients() -> None:
         (("framework = deepspeed",), True),
     ],
 )
-def test_the_default_is_the_framework_s_own(lines: tuple[str, ...], told: bool) -> None:
+def test_the_default_is_the_framework_s_own(lines: tuple[str, ...], expected: bool) -> None:
     found = held(text(*lines))
-    assert found.given["sync_each_batch"] is told
-    assert (found.sizes["gradients"] >= GRADIENTS) is not told
+    assert found.given["sync_each_batch"] is expected
+    assert (found.sizes["gradients"] >= GRADIENTS) is not expected
 
 
 def test_what_does_not_fit_says_the_way_out() -> None:

@@ -37,7 +37,7 @@ def published(source: str, cloud: str, base: str = "") -> Published:
     `base` is the address of another publication of the same form.
     """
     if not _CLOUD.fullmatch(cloud):
-        raise ValueError(f"`{cloud[:80]}` is no name of a cloud; write it as {source} does: aws")
+        raise ValueError(f"`{cloud[:80]}` is not the name of a cloud; write it as {source} does: aws")
     return _READERS[source]((base or ADDRESSES[source]).rstrip("/"), cloud)
 
 

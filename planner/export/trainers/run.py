@@ -53,8 +53,8 @@ def elsewhere(this: Said, said: Iterable[str] = ()) -> Iterator[str]:
 
 
 def quantization(this: Said) -> dict[str, Any]:
-    """Return what bitsandbytes is told of a base in 4 bits: NF4 with scales quantized again, as it was counted; stored
-    in the type of the other weights where FSDP makes one flat tensor of a layer, which must have one type."""
+    """Return the bitsandbytes options of a 4-bit base: NF4 with double quantization, which the memory counts; stored in
+    the type of the other weights where FSDP makes one flat tensor of a layer, which must have one type."""
     return {
         "load_in_4bit": True,
         "bnb_4bit_quant_type": "nf4",

@@ -119,7 +119,7 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
 
 
 PLACES = ("offer", "provider", "region")
-"""What a plan may ask of the offers of a workload, beside their GPU, which is told apart anyway."""
+"""What a plan may ask of the offers of a workload; their GPU is compared in any case."""
 
 
 def _usual(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
