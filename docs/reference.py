@@ -8,7 +8,7 @@ from pathlib import Path
 
 from planner.catalog.load import load
 from planner.diagnostics.codes import CODES
-from planner.language.quantity import Quantity
+from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND
 from planner.report.explain import unmentioned
 from planner.units.quantity import UNITS

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from planner.language.fields import FIELDS_BY_KIND
-from planner.language.outcomes import GOALS
-from planner.language.quantity import Quantity
+from planner.language.quantities.outcomes import GOALS
+from planner.language.quantities.quantity import Quantity
 from planner.language.rules import OF_ALL
 from planner.language.schema import BY_KIND, PER_LAYER
 

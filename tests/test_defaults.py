@@ -11,7 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.load import load as load_catalog
 from planner.language.defaults import DEFAULTS, FOLLOWS, JUDGED, changed
 from planner.language.problem import Problem, Value
-from planner.language.quantity import Quantity
+from planner.language.quantities.quantity import Quantity
 from planner.language.resolve import resolve
 from planner.language.schema import BY_KIND, QUANTITIES
 from planner.report import figures

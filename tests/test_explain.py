@@ -9,8 +9,7 @@ import pytest
 from planner.catalog.load import load as load_catalog
 from planner.diagnostics.codes import CODES
 from planner.language.fields import FIELDS, FIELDS_BY_KIND
-from planner.language.meanings import MEANINGS
-from planner.language.quantity import Quantity
+from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, QUANTITIES
 from planner.plan import load_plan
 from planner.report.explain import lines_for, near
@@ -78,11 +77,6 @@ def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
 
 def test_every_reserved_word_has_its_line_and_no_other() -> None:
     assert set(WORDS) == RESERVED
-
-
-def test_every_word_of_a_quantity_has_its_meaning_and_no_other() -> None:
-    words = {(row.name, word) for row in QUANTITIES for word in row.words}
-    assert {(name, word) for name, meanings in MEANINGS.items() for word in meanings} == words
 
 
 def test_an_ambiguous_name_lists_what_it_could_mean() -> None:

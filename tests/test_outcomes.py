@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import planner
-from planner.language.outcomes import GOALS, MORE_IS_BETTER, OUTCOMES, TIMED
+from planner.language.quantities.outcomes import GOALS, MORE_IS_BETTER, OUTCOMES, TIMED
 from planner.language.schema import BY_KIND, QUANTITIES
 from planner.report.json_ import KEYS
 from planner.solve.candidate import EXPECTED

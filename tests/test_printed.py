@@ -122,7 +122,7 @@ def plan_of(folder: Path, seed: int, name: str = "a.mem", extra: str = "") -> Pa
 
 
 WRONG = (
-    '{bad}',
+    "{bad}",
     'let x = "{bad}',
     'import "{bad}"',
     'import "{bad}.yaml"',

@@ -16,7 +16,7 @@ from serving_rows import Case, cases
 
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
-from planner.language.outcomes import SERVED
+from planner.language.quantities.outcomes import SERVED
 from planner.physics import serving_time
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer

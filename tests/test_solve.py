@@ -70,7 +70,7 @@ CHAT = (ROOT / "examples/chat.mem").read_text()
         (CHAT + "require x: chat.gpus + 1 <= chat.nothing\n", "E0303"),
         (CHAT + "require x: sum(w.cost for w in workloads) <= 1 s\n", "E0401"),
         (CHAT.replace("fp8}", "fp8} per layer"), "E0405"),
-        ("import \"gone.mem\" as gone\n" + CHAT, "E0201"),
+        ('import "gone.mem" as gone\n' + CHAT, "E0201"),
         ("(" * 10_000, None),
     ],
 )  # fmt: skip

@@ -184,7 +184,7 @@ _ROWS = (
      "require even: a.tpot * b.gpus <= b.tpot * a.gpus", "State it as sums or equalities, or offer less."),
     ("W0704", "old price",
      "The answer rents at a price that is more than 180 days older than the shipped catalog: it may have changed since.",
-     'provider = runpod', 'offer in any where as_of >= 2026-06-01'),
+     "provider = runpod", "offer in any where as_of >= 2026-06-01"),
     ("E0801", "lock missing",
      "The plan has no locked answer.",
      "planner check --locked", "Run planner solve."),

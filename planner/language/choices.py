@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.language.lower import constant, truth
 from planner.language.names import describe, sample
 from planner.language.problem import Value
-from planner.language.quantity import Quantity
+from planner.language.quantities.quantity import Quantity
 from planner.language.scope import Scope, whole
 from planner.language.sets import LONGEST, filtered, steps
 from planner.language.types import Env, Type, type_of, vocabulary

@@ -8,7 +8,7 @@ from planner.catalog.records import Format
 from planner.language.block import Block
 from planner.language.choices import spoken
 from planner.language.defaults import filled
-from planner.language.schema import BY_KIND
+from planner.language.schema import BY_KIND, grouped
 from planner.syntax import tree
 
 COMPUTED = {"fp16_mixed": "fp16", "bf16_mixed": "bf16", "fp8_mixed": "fp8_e4m3"}
@@ -65,14 +65,10 @@ def _described(block: Block) -> None:
             return
 
 
-ANSWERED = ("output", "demand", "draft_model")
-"""What only requests that are answered with text have."""
-
-
 def check_task(block: Block) -> None:
     """Hold what only text has against a task that yields none."""
     task = block.given.get("task", "generate")
-    for name in ANSWERED if task != "generate" else ():
+    for name in grouped("text") if task != "generate" else ():
         if name in block.spans and block.given.get(name):
             block.env.scope.error(
                 "E0403",

@@ -10,7 +10,7 @@ from planner.language.evaluate import parts
 from planner.language.fields import FIELDS_BY_KIND, SETS
 from planner.language.lower import constant
 from planner.language.problem import Value
-from planner.language.quantity import BOTH, Quantity
+from planner.language.quantities.quantity import BOTH, Quantity
 from planner.language.scope import Scope, near, nearest
 from planner.language.types import Env
 from planner.record import dataclass

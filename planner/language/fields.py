@@ -7,7 +7,7 @@ from fractions import Fraction
 from planner.catalog.dates import first_day
 from planner.catalog.records import Format, Gpu, Offer
 from planner.language.problem import Measure
-from planner.language.quantity import Quantity, Role, count, number, word
+from planner.language.quantities.quantity import Quantity, Role, count, number, word
 from planner.units.quantity import DATE
 
 
@@ -72,7 +72,14 @@ FIELDS: tuple[Quantity, ...] = (
     _text("provider", "offer", "Cloud provider."),
     _text("region", "offer", "Cloud region."),
     _text("instance_type", "offer", "The provider's name for it."),
-    word("sold_by", ("offer",), "given", "instance gpu", "instance", "Whether instances or single GPUs are sold."),
+    word(
+        "sold_by",
+        ("offer",),
+        "given",
+        {"instance": "Instances are rented whole.", "gpu": "Single GPUs of an instance are rented."},
+        "instance",
+        "Whether instances or single GPUs are sold.",
+    ),
     Quantity("marketplace", ("offer",), "given", "boolean", "Whether hosts of others are rented.", default=False),
     count("vcpus", ("offer",), "given", "Virtual processors of an instance.", 0, 1_000_000),
     number("ram", ("offer",), "given", "bytes", "Host memory of an instance.", 0),
@@ -112,8 +119,8 @@ FIELDS: tuple[Quantity, ...] = (
     count("max_sequences", ("measurement",), "given", "The engine's largest batch, where one was set.", 1, 10**6),
     count("max_batched_tokens", ("measurement",), "given", "Its tokens per pass, where they were set.", 1, 2**32),
     count("concurrency", ("measurement",), "given", "Sequences in flight while it was measured.", 1, 10**6),
-    number("prompt", ("measurement",), "given", "tokens", "Mean tokens of a prompt.", 1, whole=True),
-    number("output", ("measurement",), "given", "tokens", "Mean tokens of an answer.", 1, whole=True),
+    number("prompt", ("measurement",), "given", "tokens", "Mean tokens of a prompt.", 1, True, high=2**32),
+    number("output", ("measurement",), "given", "tokens", "Mean tokens of an answer.", 1, True, high=2**32),
     number("tpot", ("measurement",), "given", "s", "Mean time per output token.", 0),
     number("ttft", ("measurement",), "given", "s", "Mean time to the first token.", 0),
     number("throughput", ("measurement",), "given", "tok/s", "Output tokens per second, of the replica.", 0),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.diagnostic import error
+from planner.language.schema import MODELS
 from planner.language.scope import near, suggesting
 from planner.record import dataclass
 from planner.syntax import tree
@@ -16,8 +17,6 @@ from planner.syntax.walk import names_in, rename
 
 Items = tuple[tree.Item, ...]
 CATALOGS = (".yaml", ".yml")
-MODELS = ("model", "draft_model")
-"""The quantities of a workload that may be read from a file."""
 MOST = 1000
 """The most imports a plan may have, those of its imports included."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.records import Format, Model
 from planner.language.declare import Said, read_fields
 from planner.language.problem import Measurement, Value
+from planner.language.schema import grouped
 from planner.language.scope import Scope
 from planner.language.workload import body_of
 from planner.syntax import tree
@@ -22,7 +23,7 @@ SPEEDS = ("tpot", "ttft", "throughput")
 MEASURED = (*SPEEDS, "kv_tokens", "memory")
 LOAD = ("concurrency", "prompt", "output")
 """What a speed, and a peak that follows from it, is measured at."""
-SETTINGS = ("gpu_memory_utilization", "max_sequences", "max_batched_tokens")
+SETTINGS = grouped("engine")
 
 
 def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:

@@ -13,8 +13,8 @@ from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
 from planner.language.lower import constant, truth
-from planner.language.outcomes import GOALS, PER_TOKEN
 from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload, by_run
+from planner.language.quantities.outcomes import GOALS, PER_TOKEN
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
 from planner.language.types import Env

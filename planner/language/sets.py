@@ -10,7 +10,8 @@ from planner.catalog.records import Format, Gpu, Offer
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, ask, members
 from planner.language.problem import Measure
-from planner.language.quantity import Quantity
+from planner.language.quantities.quantity import Quantity
+from planner.language.schema import FROM_OFFER
 from planner.language.scope import Scope, whole
 from planner.language.types import Env, Type, formats_for, type_of
 from planner.syntax import tree
@@ -120,7 +121,7 @@ def _asking(kind: str, env: Env) -> Env:
     words: dict[str, frozenset[str]] = {}
     for name, row in FIELDS_BY_KIND[kind].items():
         type_ = type_of(row)
-        if type_.kind in ("word", "words") and type_.words in ("text", "provider", "region", name):
+        if type_.kind in ("word", "words") and type_.words in ("text", *FROM_OFFER, name):
             type_ = replace(type_, words=name)
             words[name] = _words(kind, name, type_.kind == "words", env.scope)
         fields[name] = type_

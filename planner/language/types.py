@@ -7,8 +7,8 @@ from dataclasses import field
 from typing import Literal
 
 from planner.language.problem import Value
-from planner.language.quantity import Quantity
-from planner.language.schema import BY_KIND
+from planner.language.quantities.quantity import Quantity
+from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.language.scope import Scope
 from planner.record import dataclass
 from planner.syntax import tree
@@ -80,7 +80,7 @@ def type_of(quantity: Quantity) -> Type:
         case "words" | "set":
             return Type("words", words=quantity.name, quantity=quantity)
         case "text":
-            words = quantity.name if quantity.name in ("provider", "region") else "text"
+            words = quantity.name if quantity.name in FROM_OFFER else "text"
             return Type("word", words=words, quantity=quantity)
     return Type("word", words=quantity.type, quantity=quantity)
 
@@ -94,9 +94,9 @@ def vocabulary(type_: Type, env: Env) -> list[str] | None:
         return formats_for(scope, quantity.name)
     if words in ROWS:
         return list(scope.every(words))
-    if words in ("provider", "region") and quantity is not None and quantity.kinds == ("offer",):
+    if words in FROM_OFFER and quantity is not None and quantity.kinds == ("offer",):
         return None  # an offer of one's own may be of anybody, anywhere
-    if words in ("provider", "region"):
+    if words in FROM_OFFER:
         own = (getattr(offer, words) for offer in scope.offers.values())
         return sorted({*scope.catalog.offers.column(words), *own})  # as a column: no shipped row is built for it
     if words == "kind":

@@ -15,9 +15,9 @@ from planner.language.completeness import check_interruptions, check_lengths, ch
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
-from planner.language.outcomes import OF_A_WHOLE
 from planner.language.problem import Bound, Workload
-from planner.language.quantity import Quantity
+from planner.language.quantities.outcomes import OF_A_WHOLE
+from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, PER_LAYER
 from planner.language.scope import Scope, near, nearest, whole
 from planner.language.types import Env, Type, Typed

@@ -8,8 +8,8 @@ from fractions import Fraction
 from planner.catalog.records import Recovery
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.evaluate import compare
-from planner.language.outcomes import OF_A_WHOLE
 from planner.language.problem import Bound, Problem, Value, Workload
+from planner.language.quantities.outcomes import OF_A_WHOLE
 from planner.language.schema import BY_KIND
 from planner.lint.source import Source
 from planner.physics.quality import recovery, steps

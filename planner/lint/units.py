@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 
 from planner.diagnostics.diagnostic import Diagnostic, Fix, Span, warning
+from planner.language.schema import POWERS
 from planner.lint.source import Source, nodes
 from planner.syntax import tree
 
-POWERS = frozenset(str(2**power) for power in range(1, 11))
-LENGTHS = frozenset({"context", "sequence", "prompt", "output", "max_batched_tokens", "max_context"})
-"""Quantities that models and engines count in powers of two."""
+TWOS = frozenset(str(2**power) for power in range(1, 11))
 MARKETED = frozenset({8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 64, 80, 94, 96, 128, 141, 180, 192, 256, 288})
 """The memory that boxes of GPUs state (the `marketed_gb` of the catalog's rows, and of common consumer cards)."""
 _THOUSANDS = re.compile(r"(\d+)k(?![A-Za-z0-9_])")
@@ -27,12 +26,12 @@ def units(source: Source) -> Iterator[Diagnostic]:
                 case tree.Relation(target=target, value=value):
                     name = target.parts[-1]
                     for number in _literals(value):
-                        if name in LENGTHS:
+                        if name in POWERS:
                             yield from _thousands(number)
                         elif name == "memory":
                             yield from _decimal(number)
                 case tree.Binary(left=tree.Name() as name, right=tree.Number() as number):
-                    if name.parts[-1] in LENGTHS:
+                    if name.parts[-1] in POWERS:
                         yield from _thousands(number)
                     elif name.parts[-1] == "memory":
                         yield from _decimal(number)
@@ -51,7 +50,7 @@ def _literals(value: tree.Expression) -> list[tree.Number]:
 
 def _thousands(number: tree.Number) -> Iterator[Diagnostic]:
     found = _THOUSANDS.match(number.text)
-    if found is None or found.group(1) not in POWERS:
+    if found is None or found.group(1) not in TWOS:
         return
     count = int(found.group(1))
     yield warning(

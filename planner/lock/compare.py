@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from planner.language.schema import FROM_OFFER
 from planner.lock.lock import workload
 from planner.lock.read import Lock
 from planner.record import dataclass
 from planner.solve.answer import Answer
-
-HIDDEN = frozenset({"provider", "region"})
-"""Choices that follow from the offer and are not distinguished from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def compare(plan: str, against: str, before: Side | None, after: Side) -> Differ
 def _compared(name: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Compared:
     if before is None or after is None:
         return Compared(name, before, after, (), ())
-    choices = _changes(before["choice"], after["choice"], HIDDEN)
+    choices = _changes(before["choice"], after["choice"], FROM_OFFER)
     memory = _changes(before["memory"], after["memory"], frozenset({"parts", "peak_moment"}))
     parts = _changes(before["memory"]["parts"], after["memory"]["parts"], frozenset())
     outcomes = _changes(before["outcomes"], after["outcomes"], frozenset({"memory", "cost"}))
@@ -118,7 +116,7 @@ def _cost(row: dict[str, Any] | None) -> int | None:
     return None if row is None else int(row["cost_micro_usd_per_hour"])
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any], hidden: frozenset[str]) -> tuple[Change, ...]:
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], hidden: Collection[str]) -> tuple[Change, ...]:
     names = [name for name in dict.fromkeys((*before, *after)) if name not in hidden]
     pairs = (Change(name, before.get(name), after.get(name)) for name in names)
     return tuple(item for item in pairs if not _same(item.before, item.after))

@@ -11,7 +11,7 @@ from typing import Any
 from planner.catalog.catalog import Catalog
 from planner.language.defaults import JUDGED
 from planner.language.problem import Problem, Value, Workload
-from planner.language.schema import BY_KIND
+from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.figures import Difference, answer_of, differences
 from planner.lock.lock import stated
 from planner.lock.read import Lock
@@ -22,8 +22,6 @@ from planner.solve.defaults import LAYERS, NATIVE, given_of
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import broken_rules
 
-FOLLOWS = ("provider", "region")
-"""Quantities of a choice that follow from its offer."""
 FOLLOWED = JUDGED | {NATIVE, LAYERS}
 """What is given that follows from a catalog's row."""
 
@@ -50,7 +48,7 @@ def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], cata
 
 def _decided(workload: Workload, choice: Mapping[str, Any]) -> dict[str, Value]:
     names = BY_KIND[workload.kind]
-    return {key: value(written) for key, written in choice.items() if key in names and key not in FOLLOWS}
+    return {key: value(written) for key, written in choice.items() if key in names and key not in FROM_OFFER}
 
 
 def with_recorded_offers(problem: Problem, lock: Lock) -> Problem:
@@ -82,14 +80,12 @@ def contradictions(problem: Problem, lock: Lock) -> Iterator[Difference]:
         right["proof"] = lock.document.get("proof")  # with how many candidates were looked at
     digits = 9 if lock.format == 1 else 15
     for item in differences({key: says for key, says in lock.document.items() if key not in ELSEWHERE}, right):
-        if item.place[-1] not in UNRECORDED and not _rounded(item.says, item.right, digits):
+        if item.place[-1] not in FROM_OFFER and not _rounded(item.says, item.right, digits):
             yield item
 
 
 ELSEWHERE = frozenset({"schema", "planner", "plan", "imports", "catalogs", "used"})
 """Parts of a lock that do not follow from its figures."""
-UNRECORDED = frozenset({"provider", "region"})
-"""What follows from an offer, whose row may have changed."""
 
 
 def _rounded(says: Any, right: Any, digits: int) -> bool:

@@ -8,12 +8,12 @@ from fractions import Fraction
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, error, warning
 from planner.language.problem import Problem, Value, Workload
-from planner.language.schema import BY_KIND
+from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
 from planner.lock.figures import Difference, differences, expected, told
 from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
-from planner.lock.recompute import FOLLOWS, contradictions, recompute, value, with_recorded_offers
+from planner.lock.recompute import contradictions, recompute, value, with_recorded_offers
 from planner.lock.since import Row, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
 from planner.lock.text import number
 from planner.solve.answer import Solved
@@ -132,7 +132,7 @@ def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
                 error("E0802", f"the locked choice of `{workload.name}` does not say `{unsaid[0]}`", span, help=again)
             )
         for key, written in choice.items():
-            if key in FOLLOWS or key in workload.per_layer or _may_be(workload, key, value(written)):
+            if key in FROM_OFFER or key in workload.per_layer or _may_be(workload, key, value(written)):
                 continue
             plan = workload.spans.get(key)
             out.append(

@@ -36,4 +36,4 @@ OPTIMIZERS: Final = {
     "lion": Kept(1, 1),
     "muon": Kept(1, 1),
 }
-"""By its word in plans (`planner/language/schema.py`); what a step needs besides is in training/optimizers.py."""
+"""By its word in plans (planner/language/quantities); what a step needs besides is in training/optimizers.py."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from planner.language.outcomes import MORE_IS_BETTER
+from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.report import figures
 from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Engine, Format, Gpu, Model, Offer
-    from planner.language.quantity import Quantity
+    from planner.language.quantities.quantity import Quantity
 
 SHOWN = 12
 """So many rows of a list are named; the rest is counted."""
@@ -65,13 +65,12 @@ def near(what: str, catalog: Catalog) -> str | None:
 
     from planner.diagnostics.codes import CODES
     from planner.language.fields import FIELDS, FIELDS_BY_KIND
-    from planner.language.meanings import MEANINGS
     from planner.language.schema import BY_KIND, QUANTITIES
     from planner.syntax.words import WORDS
     from planner.units.quantity import UNITS
 
     known = [*CODES, *BY_KIND, *FIELDS_BY_KIND, *(row.name for row in (*QUANTITIES, *FIELDS)), *UNITS, *WORDS]
-    known += [word for words in MEANINGS.values() for word in words]
+    known += [word for row in QUANTITIES for word in row.words]
     known += LABELS
     known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.offers]
     found = get_close_matches(what, known, 1)
@@ -97,14 +96,13 @@ def _some(names: Iterable[str]) -> str:
 def unmentioned(row: Quantity) -> str:
     """Return what a quantity is where a plan does not mention it; "" for an outcome, and for a field of a declaration
     that has no default."""
-    from planner.language.defaults import FOLLOWS
     from planner.language.schema import WORKLOADS
 
     ours = WORKLOADS.issuperset(row.kinds)
     if row.role == "outcome":
         return ""
-    if ours and row.name in FOLLOWS:
-        return FOLLOWS[row.name]
+    if ours and row.unsaid:
+        return row.unsaid
     if row.free:
         return "chosen by the solver"
     if isinstance(row.default, str | bool | Fraction):
@@ -202,7 +200,6 @@ def _kind(name: str) -> list[str]:
 
 def _words(name: str) -> list[str]:
     """Return what a word means that quantities can be: `adamw`, `lora`, `spot`."""
-    from planner.language.meanings import MEANINGS
     from planner.language.schema import QUANTITIES
 
     lines = []
@@ -212,7 +209,7 @@ def _words(name: str) -> list[str]:
             rows: dict[str, object] = {"of": f"{row.name} ({', '.join(row.kinds)})", "others": others}
             if row.default == name:
                 rows["unmentioned"] = "it is this"
-            lines += _lines(f"{name}: {MEANINGS[row.name][name]}", rows)
+            lines += _lines(f"{name}: {row.meanings[row.words.index(name)]}", rows)
     return lines
 
 

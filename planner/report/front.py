@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from planner.language.outcomes import MORE_IS_BETTER
+from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.report import figures, phrases

@@ -8,8 +8,8 @@ from typing import Any
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
-from planner.language.outcomes import OUTCOMES
 from planner.language.problem import Value
+from planner.language.quantities.outcomes import OUTCOMES
 from planner.solve.answer import Answer, Filtered, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 

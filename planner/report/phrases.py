@@ -7,55 +7,19 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
-from planner.language.outcomes import RENT, STEPS
 from planner.language.problem import Problem, Value
+from planner.language.quantities.outcomes import RENT, STEPS
+from planner.language.schema import HOW, QUANTITIES, WHERE, grouped
 from planner.record import dataclass
 from planner.report import figures
 from planner.solve.answer import Conflict, Part
 from planner.solve.candidate import Broken, Candidate, Hint, aimed, unsupported
 
-PLACE = frozenset({"gpu", "gpus", "offer", "provider", "region", "market", "instances"})
+PLACE = frozenset({*WHERE, "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
-ORDER = (
-    "method",
-    "precision",
-    "optimizer",
-    "weights",
-    "kv_cache",
-    "activations",
-    "quantization",
-    "checkpointing",
-    "checkpointed_layers",
-    "micro_batch",
-    "zero",
-    "offload",
-    "replicas",
-    "data_parallel",
-    "shard_replicas",
-    "nodes",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "context_parallel",
-    "expert_parallel",
-)
-SPLITS = frozenset(
-    {
-        "micro_batch",
-        "zero",
-        "replicas",
-        "shard_replicas",
-        "nodes",
-        *(name for name in ORDER if name.endswith("_parallel")),
-    }
-)
+SPLITS = frozenset(grouped("split"))
 """Choices that only say how the work is divided."""
-NEUTRAL: dict[str, tuple[Value, ...]] = {
-    "activations": ("bf16", "fp16"),
-    "quantization": ("ptq",),
-    "checkpointed_layers": (Fraction(0),),
-    "zero": (Fraction(0),),
-    "offload": ("none", False, Fraction(0)),
-}
+NEUTRAL = {row.name: row.neutral for row in QUANTITIES if row.neutral}
 """What goes without saying; of every other number it is 1."""
 MOMENTS = {
     "forward": "the forward pass",
@@ -138,8 +102,8 @@ def change(row: Candidate, chosen: Candidate) -> tuple[tuple[str, str], ...]:
 
 
 def _runs(row: Candidate) -> list[str]:
-    known = [name for name in ORDER if name in row.choice]
-    return known + sorted(name for name in row.choice if name not in ORDER and name not in PLACE)
+    known = [name for name in HOW if name in row.choice]
+    return known + sorted(name for name in row.choice if name not in HOW and name not in PLACE)
 
 
 def leading(objective: Sequence[Part], workload: str) -> tuple[str, ...]:

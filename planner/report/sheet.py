@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from planner.diagnostics import Diagnostic
-from planner.language.outcomes import APART, OUTCOMES, RENT
 from planner.language.problem import Problem, Workload
+from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
 from planner.report import figures, phrases, why
 from planner.report.front import Front, front

@@ -6,6 +6,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
+from planner.language.schema import WHERE
 from planner.record import dataclass
 from planner.report import figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
@@ -19,7 +20,6 @@ UNKNOWN = {
     "inference": ("quality", "kv_tokens", "max_concurrency", "max_context", "tpot_s", "ttft_s", "throughput_tok_s"),
     "training": ("quality", "step_time_s", "throughput_tok_s", "mfu", "duration_s", "total_cost_usd"),
 }
-PLACE = ("gpu", "gpus", "offer", "provider", "region", "market")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def table(thumb: Thumb, *, width: int = 100, colour: bool = False) -> str:
 
 def document(thumb: Thumb) -> dict[str, Any]:
     """Return the JSON document; everything that needs a GPU is null."""
-    choice: dict[str, Any] = {"weights": thumb.format} | dict.fromkeys(PLACE)
+    choice: dict[str, Any] = {"weights": thumb.format} | dict.fromkeys(WHERE)
     if thumb.optimizer:
         choice["optimizer"] = thumb.optimizer
     unknown = dict.fromkeys(("headroom", "cost_usd_per_hour", *UNKNOWN[thumb.kind], "power_w"))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 
-from planner.language.outcomes import TIMED
 from planner.language.problem import Value
+from planner.language.quantities.outcomes import TIMED
 from planner.record import dataclass
 
 Outcome = Fraction | None

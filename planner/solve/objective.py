@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.fields import FIELDS_BY_KIND
-from planner.language.outcomes import RENT
 from planner.language.problem import Goal, Problem, by_run
+from planner.language.quantities.outcomes import RENT
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.solve.candidate import Candidate, aimed

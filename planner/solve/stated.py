@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from planner.language.defaults import STATED
 from planner.language.problem import Value, Workload
+from planner.language.schema import COUNTED
 from planner.solve.parallelism import Fault
 
 
@@ -29,32 +30,16 @@ def words(workload: Workload, name: str, default: tuple[str, ...] = ()) -> list[
 
 SHOWN = 8
 """So many values are listed in a reason."""
-COUNTS = (
-    "gpus",
-    "replicas",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "nodes",
-    "context_parallel",
-    "data_parallel",
-    "shard_replicas",
-    "zero",
-    "micro_batch",
-    "checkpointed_layers",
-)
-"""The decisions that are whole numbers; all but two are at least 1."""
-FROM_ZERO = ("zero", "checkpointed_layers")
 
 
 def fractional(choice: Mapping[str, Value]) -> list[Fault]:
     """Return the decisions that are not the whole numbers that they have to be."""
     out = []
-    for name in COUNTS:
+    for name, low in COUNTED.items():
         value = choice.get(name)
         if value is None:
             continue
-        if not isinstance(value, Fraction) or value.denominator != 1 or value < (name not in FROM_ZERO):
+        if not isinstance(value, Fraction) or value.denominator != 1 or value < low:
             out.append(Fault(name, "a whole number", value if isinstance(value, Fraction) else str(value)))
     return out
 

@@ -9,8 +9,8 @@ import pytest
 
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
-from planner.language.outcomes import SERVED
 from planner.language.problem import Problem
+from planner.language.quantities.outcomes import SERVED
 from planner.solve import solve
 from planner.solve.candidate import EXPECTED
 from planner.solve.columns.steps import value

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Fault, drafts, is_mix
 from planner.export.said import Said, version_of
+from planner.language.schema import grouped
 from planner.physics.inference.llama_cpp import MICRO_BATCH
 
 PORT = 8080
@@ -44,7 +45,7 @@ def _faults(this: Said) -> Iterator[Fault]:
     if version_of(this.version) < FLASH_BY_VALUE:
         reason = f"the options of llama-server before b{FLASH_BY_VALUE[0]} are not known here"
         yield Fault("engine_version", reason, 'set engine_version = "6327" or later')
-    for quantity in ("adapters", "offloaded_weights", "offloaded_cache"):
+    for quantity in ("adapters", *grouped("offloaded")):
         if this.count(quantity, 0):
             yield Fault(
                 quantity, f"llama-server has no option for {quantity} as the plan has it", f"leave `{quantity}` out"

@@ -8,10 +8,11 @@ from typing import Any
 from planner.export.documents import yaml_text
 from planner.export.faults import LONG, Fault, drafts, dtype, served, types
 from planner.export.said import Said
+from planner.language.schema import grouped
 
 CACHES = {"fp8_e4m3": "fp8", "nvfp4": "nvfp4"}
 """What `kv_cache_config.dtype` calls a format; a cache in the model's 16-bit type is `auto`."""
-UNSAID = ("adapters", "offloaded_weights", "offloaded_cache")
+UNSAID = ("adapters", *grouped("offloaded"))
 
 
 def faults(this: Said) -> list[Fault]:

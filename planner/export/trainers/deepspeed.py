@@ -9,15 +9,13 @@ from typing import Any
 from planner.export.faults import Fault
 from planner.export.said import Said
 from planner.export.trainers import run
+from planner.language.schema import grouped
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 KEPT = {"optimizer": ("offload_optimizer",), "parameters": ("offload_optimizer", "offload_param")}
 """What of the ZeRO configuration says where states are kept."""
 BUCKETS = ("reduce_bucket_size",)
-STAGE_3 = (
-    *("sub_group_size", "stage3_max_live_parameters", "stage3_max_reuse_distance"),
-    "stage3_prefetch_bucket_size",
-)
+STAGE_3 = tuple(name for name in grouped("deepspeed_sizes") if name not in BUCKETS)
 ELSEWHERE = ("sequence", "tokens", "method", "checkpointing", "checkpointed_layers", "attention", "loss")
 """What a script sets itself: no key of this file does."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.export.faults import Fault
 from planner.export.said import Said
+from planner.language.schema import grouped
 
 SHAPES = ("tensor_parallel", "pipeline_parallel", "context_parallel", "expert_parallel", "shard_replicas")
 """Ways to split a training beside data parallelism and ZeRO."""
@@ -36,12 +37,11 @@ SCRIPT = (
     *("checkpointing", "checkpointed_layers", "offload_activations"),
 )
 """What the memory follows from and a script sets, where a file is no place for it."""
-OF_ADAPTERS = ("lora_rank", "lora_targets", "lora_dropout", "lora_precision")
 
 
 def elsewhere(this: Said, said: Iterable[str] = ()) -> Iterator[str]:
     """Yield what a script has to set that is not `said` by a file, a line each as a plan writes it."""
-    names = [*SCRIPT, *(OF_ADAPTERS if this.word("method") in ADAPTERS else ())]
+    names = [*SCRIPT, *(grouped("adapters") if this.word("method") in ADAPTERS else ())]
     for name in names:
         value = this.choice.get(name, this.given.get(name, ""))
         if name not in said and value != "":

@@ -13,8 +13,8 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.outcomes import PER_TOKEN
 from planner.language.problem import FleetBound, Problem, Value
+from planner.language.quantities.outcomes import PER_TOKEN
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import Candidate, Outcome, aimed

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.outcomes import MORE_IS_BETTER
 from planner.language.problem import Goal, Problem
+from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.solve import clock
 from planner.solve.candidate import Candidate
 from planner.solve.choose.choose import fits

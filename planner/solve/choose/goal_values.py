@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from planner.language.outcomes import UNITS
 from planner.language.problem import Goal, Problem
+from planner.language.quantities.outcomes import UNITS
 from planner.solve.answer import Part
 from planner.solve.candidate import Candidate
 from planner.solve.fleet.audit import goal_values

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from planner.catalog.catalog import Catalog
-from planner.language.outcomes import MONEY, UNITS
 from planner.language.problem import Problem, Value, Workload
+from planner.language.quantities.outcomes import MONEY, UNITS
 from planner.solve import clock
 from planner.solve.answer import Conflict
 from planner.solve.candidate import TooWide

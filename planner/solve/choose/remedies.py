@@ -9,7 +9,7 @@ from itertools import combinations
 
 from planner.language.defaults import changed as with_given
 from planner.language.problem import Bound, Problem, Value, Workload
-from planner.language.schema import BY_KIND
+from planner.language.schema import BY_KIND, IN_TURN, SUGGESTED
 from planner.solve.answer import Conflict
 from planner.solve.candidate import Hint, TooWide
 from planner.solve.choose.choose import fits
@@ -18,38 +18,13 @@ from planner.solve.columns.table import Table
 from planner.solve.objective import best, keys
 
 Outcomes = Callable[[Table, int, str], tuple[Value | None, str | None]]
-TRIED = (
-    "gpus",
-    "gpu",
-    "weights",
-    "kv_cache",
-    "replicas",
-    "nodes",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "checkpointing",
-    "checkpointed_layers",
-    "micro_batch",
-    "zero",
-    "data_parallel",
-    "shard_replicas",
-    "method",
-    "optimizer",
-    "precision",
-    "offload",
-    "market",
-    "provider",
-    "region",
-    "offer",
-)
-"""The decisions that are left open in turn, in this order."""
 
 
 def withheld(
     problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]
 ) -> Iterator[Conflict]:
     """Yield the relations on decisions that each stand in the way alone, with the value that is best without it."""
-    for name in TRIED:
+    for name in IN_TURN:
         offered = workload.domains.get(name)
         if offered is None:
             continue
@@ -106,13 +81,9 @@ def _with(problem: Problem, workload: Workload) -> Problem:
     return replace(problem, workloads=tuple(workloads))
 
 
-STATED = ("nodes", "weights", "kv_cache", "method", "optimizer", "precision")
-"""The decisions that keep their stated default where a plan does not mention them."""
-
-
 def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> Iterator[Hint]:
     """Yield the defaults that stand in the way alone, with the value to state instead."""
-    for name in STATED:
+    for name in SUGGESTED:
         if name not in workload.domains and name in BY_KIND[workload.kind] and workload.model.architecture is not None:
             value = _without(problem, workload, name, table_of)
             if value is not None:
@@ -184,7 +155,7 @@ def paired(
 
     They are its decisions and the bounds in its block; `outcome` gives what a row of a table has of a quantity.
     """
-    decisions = [name for name in TRIED if name in workload.domains]
+    decisions = [name for name in IN_TURN if name in workload.domains]
     bounds = [bound for bound in workload.bounds if bound.rule == f"{workload.name}.{bound.quantity}"]
     relations: list[str | Bound] = [*decisions, *bounds]
     for one, other in combinations(relations, 2):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any, Final
 
-from planner.language.outcomes import STEPS
+from planner.language.quantities.outcomes import STEPS
 
 SCALES: Final[dict[str, int]] = STEPS | {f"{name}_expected": scale for name, scale in STEPS.items()}
 """Steps of one canonical unit (bytes, USD/h, s, tok/s, USD, USD/tok) in which each outcome is counted."""

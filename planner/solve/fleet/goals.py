@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
-from planner.language.outcomes import MONEY
+from planner.language.quantities.outcomes import MONEY
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import aimed

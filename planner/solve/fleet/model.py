@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from planner.language.linear import conjuncts
-from planner.language.outcomes import MONEY
 from planner.language.problem import Problem
+from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
 from planner.solve.classes import alike
 from planner.solve.columns import distinct

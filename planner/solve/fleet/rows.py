@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from planner.language.evaluate import evaluate
 from planner.language.linear import Linear, Separable, linear, separable
-from planner.language.outcomes import MONEY
 from planner.language.problem import FleetBound
+from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.columns.steps import SCALES, UNKNOWN, common

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.outcomes import MONEY
 from planner.language.problem import Problem
+from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
 from planner.solve.answer import Conflict
 from planner.solve.candidate import Candidate, TooWide

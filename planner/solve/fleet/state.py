@@ -7,8 +7,8 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.language.outcomes import MONEY, PER_TOKEN, TIMED
 from planner.language.problem import Measure, Problem, Value
+from planner.language.quantities.outcomes import MONEY, PER_TOKEN, TIMED
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED, Outcome, aimed
 from planner.solve.columns import distinct

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planner.language.outcomes import MONEY
 from planner.language.problem import Goal, Problem
+from planner.language.quantities.outcomes import MONEY
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.table import Table

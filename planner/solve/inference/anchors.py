@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
 from planner.language.problem import Measurement
+from planner.language.schema import grouped
 from planner.physics import anchors
 from planner.physics.anchors import Anchor
 from planner.physics.confidence import interpolated
@@ -28,7 +29,7 @@ from planner.solve.parallelism import Split
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
-SETTINGS = ("gpu_memory_utilization", "max_sequences", "max_batched_tokens")
+SETTINGS = grouped("engine")
 PLAIN = {"shared_prefix": Fraction(0), "vision_tokens": Fraction(0)}
 """What a measurement has of given quantities that it cannot state."""
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from planner.catalog.records import Gpu
-from planner.language.outcomes import SERVED
 from planner.language.problem import Problem, Value
+from planner.language.quantities.outcomes import HELD, SERVED
 from planner.physics import inference
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
@@ -55,7 +55,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     budgets = _budgets(this, split, gpu, parts, own)
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
         held = _held(this, form, split, gpu, budget)
-        outcomes |= {f"{name}{ending}": value(name, held[name]) for name in _CAPACITIES}
+        outcomes |= {f"{name}{ending}": value(name, held[name]) for name in HELD}
     times, need = _times(this, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
     faults = service_faults(this.model, split, this.engine.one_host)
@@ -149,9 +149,6 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
     return (f"{float(load) * 100:.0f} % busy at its demand: above 80 % waiting grows steeply",)
 
 
-_CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
-
-
 def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
     expected, safe = inference_memory.budgets_of(this, split, gpu, parts)
@@ -161,8 +158,8 @@ def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], ow
 def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
     """Return the capacities of an engine's cache of so many bytes."""
     if this.model.architecture is None:
-        return dict.fromkeys(_CAPACITIES, UNKNOWN)
-    return inference_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(_CAPACITIES, 0)
+        return dict.fromkeys(HELD, UNKNOWN)
+    return inference_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(HELD, 0)
 
 
 def _hints(

@@ -9,6 +9,7 @@ from math import floor
 from typing import Any
 
 from planner.catalog.records import Format, Gpu
+from planner.language.quantities.outcomes import HELD
 from planner.physics import inference, rule_of_thumb
 from planner.physics.inference import Profile
 from planner.solve.columns.steps import UNKNOWN
@@ -383,12 +384,8 @@ def budgets_of(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int]) 
     return expected, int(safe_budget(this, profile, expected, parts["weights"], peaks, parts["overhead"], fixed))
 
 
-CAPACITIES = ("kv_tokens", "max_concurrency", "max_context")
-"""What an engine's cache holds: tokens, sequences of `context`, and tokens each at `concurrency`."""
-
-
 def capacities(
-    this: Service, form: Form, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = CAPACITIES
+    this: Service, form: Form, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = HELD
 ) -> dict[str, int]:
     """Return what the engine's cache holds, of these names at least."""
     if this.model.architecture is None:

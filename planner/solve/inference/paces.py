@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Offer
-from planner.language.outcomes import SERVED
+from planner.language.quantities.outcomes import SERVED
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
 from planner.solve.columns.steps import SCALES, steps

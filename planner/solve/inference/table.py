@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
-from planner.language.outcomes import changed_by
 from planner.language.problem import Problem, Workload
+from planner.language.quantities.outcomes import HELD, changed_by
 from planner.record import dataclass
 from planner.solve import clock, stated
 from planner.solve.columns.rules import headroom
@@ -218,7 +218,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     on_host = inference_memory.host_bytes(this) * ranks
     outcomes["host_memory"] = lambda: on_host
     outcomes |= timed(this, times, replicas, placed.costs)
-    for name in ("kv_tokens", "max_concurrency", "max_context"):
+    for name in HELD:
         outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
     if on_host.any():

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
-from planner.language.outcomes import MONEY, changed_by
 from planner.language.problem import Problem, Value, Workload, by_run
+from planner.language.quantities.outcomes import MONEY, changed_by
+from planner.language.schema import FROM_OFFER, grouped
 from planner.record import dataclass
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
@@ -101,7 +102,7 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
     if reach.any_price:
         yield from listed
         return
-    spoken = sorted(reach.spoken & {"provider", "region"})
+    spoken = sorted(reach.spoken & {*FROM_OFFER})
     groups: dict[tuple[object, ...], list[Listing]] = {}
     for item in listed:
         own = item.id if item.limited or "offer" in reach.spoken else ""
@@ -118,7 +119,7 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
         yield from (item for item in items if item.id in first)
 
 
-PLACES = ("offer", "provider", "region")
+PLACES = ("offer", *FROM_OFFER)
 """What a plan may ask of the offers of a workload; their GPU is compared in any case."""
 
 
@@ -245,7 +246,7 @@ def _changed_by_hosts(workload: Workload) -> set[str]:
 def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
     """Return what a workload's offers are distinguished by; `spans` is whether a replica may span hosts."""
     markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
-    told = {"offer", "provider", "region", "market"}
+    told = {"market", *PLACES}
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     spoken = {name for condition in conditions for name in reads(condition, workload.name) & told}
     spoken |= {bound.quantity for bound in workload.bounds} & told
@@ -259,7 +260,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
-    held = any(workload.given.get(name) for name in ("offloaded_weights", "offloaded_cache"))
+    held = any(workload.given.get(name) for name in grouped("offloaded"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
     return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
 

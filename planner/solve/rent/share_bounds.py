@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.linear import conjuncts, linear
-from planner.language.outcomes import APART, MONEY
 from planner.language.problem import Bound, Goal, Preference, Problem, Rule
+from planner.language.quantities.outcomes import APART, MONEY
 from planner.record import dataclass
 from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES

@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.language.evaluate import compare
-from planner.language.outcomes import MONEY, UNITS
 from planner.language.problem import FleetBound, Problem
+from planner.language.quantities.outcomes import MONEY, UNITS
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES

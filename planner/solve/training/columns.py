@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
-from planner.language.outcomes import TRAINED_TIMES
+from planner.language.quantities.outcomes import TRAINED_TIMES
 from planner.solve.candidate import aimed
 from planner.solve.columns.rules import headroom
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps

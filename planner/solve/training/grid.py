@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from planner.catalog.records import Gpu
 from planner.language.problem import Bound, Problem, Workload
+from planner.language.quantities.outcomes import OUTCOMES, TRAINED_TIMES
+from planner.language.schema import WHERE
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
@@ -28,19 +30,15 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 
-ALIKE = ("cost", "gpus", "power", "gpu", "offer", "provider", "region", "market", "tensor_parallel")
+ALIKE = ("cost", "power", *WHERE, "tensor_parallel")
 """What all rows of a cell that rent the same have alike."""
 COUNTED = ("cost", "gpus", "power", "tensor_parallel")
 """Those of them that may be goals."""
-FASTER = {
-    "step_time": ("minimize", "<=", "<"),
-    "duration": ("minimize", "<=", "<"),
-    "total_cost": ("minimize", "<=", "<"),
-    "throughput": ("maximize", ">=", ">"),
-    "mfu": ("maximize", ">=", ">"),
-}
+_SERVED_BY = {"less": ("minimize", "<=", "<"), "more": ("maximize", ">=", ">")}
+"""The direction of a goal on a quantity of which less or more is better, and the operators of bounds that hold it."""
+FASTER = {row.name: _SERVED_BY[row.better] for row in OUTCOMES if row.name in TRAINED_TIMES}
 """The goals and bounds on time that the fewest layers recomputed serve best."""
-ROOMIER = {"memory": ("minimize", "<=", "<"), "headroom": ("maximize", ">=", ">")}
+ROOMIER = {row.name: _SERVED_BY[row.better] for row in OUTCOMES if row.of_memory}
 """The goals and bounds on memory that a limit on its bytes stands for."""
 KNOWN = {**FASTER, **ROOMIER}
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
-from planner.language.outcomes import TRAINED_TIMES
 from planner.language.problem import Problem, Value, Workload
+from planner.language.quantities.outcomes import TRAINED_TIMES
 from planner.physics import training_time
 from planner.solve.candidate import Broken, Candidate, Outcome, aimed
 from planner.solve.columns.steps import SCALES, steps, value

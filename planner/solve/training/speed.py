@@ -8,8 +8,8 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
-from planner.language.outcomes import TRAINED_TIMES
 from planner.language.problem import Bound
+from planner.language.quantities.outcomes import TRAINED_TIMES
 from planner.physics import training_time
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps

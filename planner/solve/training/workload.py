@@ -11,6 +11,7 @@ from typing import Any
 
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
+from planner.language.schema import grouped
 from planner.physics import rule_of_thumb, training
 from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
 from planner.physics.training.moments import PARTS
@@ -252,11 +253,5 @@ def quality(recipe: Recipe) -> Fraction | None:
     return Fraction(1) if kept else None
 
 
-SIZES = (
-    "reduce_bucket_size",
-    "sub_group_size",
-    "stage3_max_live_parameters",
-    "stage3_max_reuse_distance",
-    "stage3_prefetch_bucket_size",
-)
+SIZES = grouped("deepspeed_sizes")
 """The sizes of DeepSpeed's configuration, as it names them, in the order of physics.training.deepspeed.Sizes."""

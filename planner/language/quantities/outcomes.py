@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Literal
 
-from planner.language.quantity import BOTH, INFERENCE, TRAINING, Quantity
+from planner.language.quantities.quantity import BOTH, INFERENCE, TRAINING, Quantity
 
 SERVING, TRAINED = (INFERENCE,), (TRAINING,)
 
@@ -26,8 +26,18 @@ def outcome(
 
 
 OUTCOMES: tuple[Quantity, ...] = (
-    outcome("memory", BOTH, "bytes", "The peak on the fullest GPU."),
-    outcome("headroom", BOTH, None, "(usable - memory) / usable.", steps=10**9, better="more", share=True, low=None),
+    outcome("memory", BOTH, "bytes", "The peak on the fullest GPU.", of_memory=True),
+    outcome(
+        "headroom",
+        BOTH,
+        None,
+        "(usable - memory) / usable.",
+        steps=10**9,
+        better="more",
+        share=True,
+        low=None,
+        of_memory=True,
+    ),
     outcome(
         "cost",
         BOTH,
@@ -129,9 +139,9 @@ OUTCOMES: tuple[Quantity, ...] = (
         follows={"hosts", "replicas"},
         key=("cost", "usd_per_output_token"),
     ),
-    outcome("kv_tokens", SERVING, "tokens", "What the engine's cache will hold.", better="more"),
-    outcome("max_concurrency", SERVING, None, "Sequences of `context` that fit.", better="more"),
-    outcome("max_context", SERVING, "tokens", "The longest context at `concurrency`.", better="more"),
+    outcome("kv_tokens", SERVING, "tokens", "What the engine's cache will hold.", better="more", held=True),
+    outcome("max_concurrency", SERVING, None, "Sequences of `context` that fit.", better="more", held=True),
+    outcome("max_context", SERVING, "tokens", "The longest context at `concurrency`.", better="more", held=True),
     outcome(
         "step_time",
         TRAINED,
@@ -210,6 +220,10 @@ OF_A_WHOLE = SHARES - {"load"}
 """Those that are never above 1."""
 GOALS = ("cost", "gpus", *(row.name for row in OUTCOMES if row.goal and row.name != "cost"))
 """What an objective can be, over all workloads or of one: `minimize cost`, `minimize chat.tpot`."""
+
+
+HELD = tuple(row.name for row in OUTCOMES if row.held)
+"""What an engine's cache holds: in tokens, in sequences, and in tokens of one."""
 
 
 def changed_by(what: Literal["hosts", "replicas"], kind: str) -> tuple[str, ...]:
