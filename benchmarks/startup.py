@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RUNS = 9
-MAIN = "from planner.cli.main import main; main()"
+MAIN = "from planner.__main__ import main; main()"
 COMMANDS = {
     "import lark, typer": ["-c", "import lark, typer"],
     "planner --version": ["-c", MAIN, "--version"],

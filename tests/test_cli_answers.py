@@ -20,7 +20,7 @@ from planner.cli import progress
 from planner.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-MAIN = "from planner.cli.main import main; main()"
+MAIN = "from planner.__main__ import main; main()"
 
 
 def run(*words: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import shutil
@@ -183,3 +184,18 @@ def test_a_lock_that_is_a_folder_or_cannot_be_read(plan: Path) -> None:
     out, err = done.communicate()
     assert done.returncode == 2 and "Traceback" not in err
     shutil.rmtree(lock)
+
+
+def test_the_command_leaves_with_all_it_printed(plan: Path) -> None:
+    """It ends at once; what is printed, the exit code and what is to be done at the end hold."""
+    done = command("solve", "--no-lock", "--format", "json", "examples/fleet.mem")
+    out, _ = done.communicate()
+    assert (json.loads(out)["outcome"], done.returncode) == ("optimal", 0)
+    for words, code in ((("check", "--locked", str(plan)), 1), (("solve", "no.mem"), 2), (("solve",), 2)):
+        left = command(*words)
+        left.communicate()
+        assert left.returncode == code, words
+    last = "import atexit, sys; atexit.register(print, 'last'); sys.argv = ['planner', 'version']"
+    code_ = f"{last}; from planner.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code_], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert ended.stdout.splitlines()[-1] == "last"

@@ -104,9 +104,9 @@ def test_the_estimate_comes_off_the_cache_and_the_actual_size_is_held_against_wh
     gib = 2**30
     assert inference.in_budget(before, card, graphs=gib) == inference.non_torch(before, card)
     assert inference.in_budget(after, card, graphs=gib) == inference.non_torch(after, card) + gib
-    needs = [inference.outside(row, card, graphs=gib, spread=gib)[0] for row in (before, after)]
+    needs = [inference.beside_budget(row, graphs=gib, spread=gib)[0] for row in (before, after)]
     assert needs[0] - needs[1] == gib
-    assert inference.outside(after, card, 2, graphs=gib)[0] > inference.outside(after, card, graphs=gib)[0]
+    assert inference.beside_budget(after, 2, graphs=gib)[0] > inference.beside_budget(after, graphs=gib)[0]
 
 
 def test_the_second_runner_leaves_graphs_beside_the_budget_of_dense_models_until_0_29() -> None:
@@ -134,7 +134,8 @@ def test_the_sampler_warms_up_after_the_cache_has_its_memory() -> None:
         found = inference.profile(VLLM, "0.25.0", card, max_sequences=sequences)  # that build took the second runner
         peaks = inference.peak(arch, found, 4, first=False)
         graphs = int(2.04 * 2**30)
-        needs, left = inference.outside(found, card, 4, graphs=graphs, peaks=peaks, arch=arch, sequences=sequences)
+        beside = inference.beside_budget(found, 4, graphs=graphs, peaks=peaks, arch=arch, sequences=sequences)
+        needs, left = inference.outside(found, card, beside)
         assert (needs <= left) is starts, (sequences, needs / 2**30, left / 2**30)
 
 

@@ -113,13 +113,15 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     problem = loaded.problem
     if problem is None or not answer.workloads:
         return ()
-    named = {item.chosen.offer for item in answer.workloads}
-    offers = [offer for offer in problem.offers if offer.id in named and offer.source != "the plan"]
+    named = dict.fromkeys(item.chosen.offer for item in answer.workloads)
+    offers = [offer for name in named if (offer := problem.offers.get(name)) and offer.source != "the plan"]
     gpus = [problem.gpus[item.chosen.gpu] for item in answer.workloads]
     places = {item.name: item.spans.get("offer", item.span) for item in problem.workloads}
     rented = [item.chosen for item in answer.workloads]
     old = (aged(row.offer, row.price_as_of, problem.offers.day, row.workload, places[row.workload]) for row in rented)
-    found = (*findings(offers, peers=loaded.catalog.offers.values(), gpus=gpus), *(item for item in old if item))
+    peers = [each for card in dict.fromkeys(offer.gpu for offer in offers) for each in problem.offers.of(card)]
+    shipped = [offer for offer in peers if offer.source != "the plan"]
+    found = (*findings(offers, peers=shipped, gpus=gpus), *(item for item in old if item))
     return allowed(found, loaded.texts)[0]
 
 

@@ -36,6 +36,12 @@ FILE_SUFFIXES = ("_s", "_m", "_l", "_xs")
 """Endings of GGUF files that mix block types: without measurements of their own they take those of their block."""
 
 
+def related(format_id: str) -> frozenset[str]:
+    """The formats among which `measured_as` finds the one whose measurements hold."""
+    shorter = {format_id.removesuffix(suffix) for suffix in FILE_SUFFIXES} - {format_id}
+    return frozenset((format_id, *shorter, *(f"{name}_s" for name in shorter)))
+
+
 def measured_as(rows: Iterable[Recovery], format_id: str, role: str) -> str:
     """The format whose measurements hold: the format's own, or those of a GGUF file's main block type."""
     known = {row.format for row in rows if row.role == role}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from planner.diagnostics.diagnostic import Diagnostic, error
@@ -59,6 +58,8 @@ def write(path: str | Path, text: str) -> None:
 
     A link is followed, and a file that was there keeps its permissions.
     """
+    import tempfile  # brings random, which reading does without
+
     place = Path(os.path.realpath(path))
     handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.", suffix=".tmp")
     try:

@@ -214,9 +214,19 @@ def graph_spread(profile: Profile, size: int, confidence: Fraction) -> int:
     return ceil(margin_ppm(profile, part, confidence) * uncertain / MILLION)
 
 
-def outside(
+def outside(profile: Profile, gpu: Gpu, beside: tuple[int, int]) -> tuple[int, int]:
+    """(bytes needed, bytes left) beside what a utilization is a share of: whether the engine starts, and serves.
+
+    What is left is the share that the utilization leaves, and what `beside` says is free again by then.
+    """
+    if profile.budget != "utilization":
+        return 0, 0
+    needs, freed = beside
+    return needs, gpu.memory - usable(gpu, profile) + freed
+
+
+def beside_budget(
     profile: Profile,
-    gpu: Gpu,
     ranks: int = 1,
     *,
     graphs: int,
@@ -225,28 +235,25 @@ def outside(
     arch: Architecture | None = None,
     sequences: int = 1,
 ) -> tuple[int, int]:
-    """(bytes needed, bytes left) beside what a utilization is a share of: whether the engine starts, and serves.
+    """(bytes needed, bytes free again) beside the budget of an engine that fills it, on any GPU of this profile.
 
     vLLM makes its context before it takes its first look at the memory, fills all of its budget with KV cache, and
     captures its graphs then; since 0.20 their estimate comes off the cache, but not in the second model runner before
-    0.29. What is left is the share that the utilization leaves, with what the profiling run had taken (`peaks`, of a
-    later start) in place of what is taken while `sequences` are served, and while the sampler of all is warmed up.
+    0.29. What the profiling run had taken (`peaks`, of a later start) is free again, less what is taken while
+    `sequences` are served, and while the sampler of all is warmed up.
     """
-    if profile.budget != "utilization":
-        return 0, 0
     needs = (
         profile.context
         + (profile.communicators if ranks > 1 else 0)
         + spread
         + (0 if profile.graphs_in_budget else graphs)
     )
-    left = gpu.memory - usable(gpu, profile)
-    if arch is not None:
-        forward, sampler = peaks
-        served = logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)
-        states = sampler_states(arch, profile)
-        left += forward + sampler - states - max(forward, served, warm_up(arch, profile))
-    return needs, left
+    if arch is None:
+        return needs, 0
+    forward, sampler = peaks
+    served = logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)
+    states = sampler_states(arch, profile)
+    return needs, forward + sampler - states - max(forward, served, warm_up(arch, profile))
 
 
 def in_budget(profile: Profile, gpu: Gpu | None, tp: int = 1, pp: int = 1, graphs: int | None = None) -> int:

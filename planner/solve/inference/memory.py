@@ -230,20 +230,19 @@ def outside(this: Service, split: Split, gpu: Gpu) -> tuple[int, int]:
     if this.model.architecture is None:
         return 0, 0
     profile = profile_of(this, gpu)
-    size = _graphs(this, split, profile)
-    key = ("spread", size, profile)
+    key = ("beside", split, profile)
     if key not in this.known:
-        this.known[key] = inference.graph_spread(profile, size, this.confidence)
-    return inference.outside(
-        profile,
-        gpu,
-        split.gpus,
-        graphs=size,
-        spread=this.known[key],
-        peaks=peak_bytes(this, split, profile, first=False),
-        arch=this.model.architecture,
-        sequences=this.concurrency,
-    )
+        size = _graphs(this, split, profile)
+        this.known[key] = inference.beside_budget(
+            profile,
+            split.gpus,
+            graphs=size,
+            spread=inference.graph_spread(profile, size, this.confidence),
+            peaks=peak_bytes(this, split, profile, first=False),
+            arch=this.model.architecture,
+            sequences=this.concurrency,
+        )
+    return inference.outside(profile, gpu, this.known[key])
 
 
 def counts_pages(this: Service, profile: Profile) -> bool:

@@ -42,7 +42,8 @@ class Service:
     model: Model
     engine: Engine
     formats: Mapping[str, Format]
-    measured: Callable[[str], Iterator[Recovery]]
+    measured: Callable[[str, str], Iterator[Recovery]]
+    """The measured recoveries of a role that may speak of a format."""
     context: int
     concurrency: int
     prompt: int
@@ -85,7 +86,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         workload.model,
         problem.engines.get(engine) or catalog.engines[engine],
         problem.formats,
-        _by_role(problem, catalog),
+        _measured(problem, catalog),
         number(workload, "context", 1),
         number(workload, "concurrency", 1),
         number(workload, "prompt", 1),
@@ -113,13 +114,15 @@ def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:
     return ""
 
 
-def _by_role(problem: Problem, catalog: Catalog) -> Callable[[str], Iterator[Recovery]]:
-    """Return the measured recoveries of a role (weights or kv_cache); only the rows of the role are built."""
+def _measured(problem: Problem, catalog: Catalog) -> Callable[[str, str], Iterator[Recovery]]:
+    """Return the measured recoveries of a role (weights or kv_cache) that may speak of a format; no other is built."""
     rows = catalog.quality
 
-    def measured_of(role: str) -> Iterator[Recovery]:
-        yield from (rows[key] for key, its in zip(rows, rows.column("role"), strict=True) if its == role)
-        yield from (row for row in problem.quality if row.role == role)
+    def measured_of(role: str, format_id: str) -> Iterator[Recovery]:
+        formats = quality.related(format_id)
+        told = zip(rows, rows.column("role"), rows.column("format"), strict=True)
+        yield from (rows[key] for key, its, of in told if its == role and of in formats)
+        yield from (row for row in problem.quality if row.role == role and row.format in formats)
 
     return measured_of
 
@@ -202,9 +205,8 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     known: Fraction | None = Fraction(1)
     for step in quality.steps(model, name):
         alias = this.formats[step].like or step
-        found = quality.recovery(
-            this.measured("weights"), alias, "weights", model.of or model.id, quantization, params=model.params
-        )[0]
+        rows = this.measured("weights", alias)
+        found = quality.recovery(rows, alias, "weights", model.of or model.id, quantization, params=model.params)[0]
         known = quality.combined(known, found)
     return known
 
@@ -221,7 +223,7 @@ def _cache_quality(this: Service, form: Form) -> Fraction | None:
     model = this.model
     alias = this.formats[form.kv_cache].like or form.kv_cache
     native = alias if alias in _served_in(this) else sixteen_bit(model.native_format)
-    rows = this.measured("kv_cache")
+    rows = this.measured("kv_cache", alias)
     return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, native, model.params)[0]
 
 
