@@ -19,7 +19,8 @@ from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Gpu, Model
 from planner.physics import inference
-from planner.physics.inference.weights import EXACT, weights_per_gpu
+from planner.physics.inference.layer_bytes import EXACT
+from planner.physics.inference.weights import weights_per_gpu
 
 ROOT = Path(__file__).parents[1]
 TRUTH = ROOT / "tests" / "truth"
@@ -134,14 +135,14 @@ class Truth:
         fmt = self.catalog.formats[row["weights"]]
         return weights_per_gpu(model.architecture, model.params, fmt, pp=gpus, layer_split=True)  # type: ignore[arg-type]
 
-    def groups(self, row: Row) -> list[tuple[int, inference.LayerCache]]:
+    def groups(self, row: Row) -> inference.Groups:
         """The cache of the row's fullest stage; a draft head (EAGLE) is one more layer like the last."""
         model, found = self.model(row), self.profile(row)
         kv = self.catalog.formats[row["kv_cache"]]
         tp, pp = row.get("tp", 1), row.get("pp", 1)
         groups = inference.cache_groups(model.architecture, kv, found, tp, pp)  # type: ignore[arg-type]
         if row.get("extra_layers"):
-            groups.append((row["extra_layers"], groups[-1][1]))
+            groups = (*groups, (row["extra_layers"], groups[-1][1]))
         return groups
 
 

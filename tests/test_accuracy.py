@@ -93,7 +93,7 @@ def test_what_an_engine_refused_is_not_said_to_fit(truth: rows.Truth) -> None:
     for row in refused:
         gpu, model, found = truth.catalog.gpus[row["gpu"]], truth.model(row), truth.profile(row)
         assert model.architecture is not None
-        shape = inference.Shape(
+        shape = inference.ServedModel(
             model.architecture,
             model.params,
             truth.catalog.formats[row["weights"]],
@@ -101,8 +101,8 @@ def test_what_an_engine_refused_is_not_said_to_fit(truth: rows.Truth) -> None:
             max_context=model.max_context,
         )
         load = inference.sequences(found, row["settings"]["context"], 1)
-        split = inference.Split(row.get("tp", 1), row.get("pp", 1))
-        assert inference.parts(shape, found, gpu, load, split).total > inference.usable(gpu, found), row["id"]
+        ranks = inference.Parallelism(row.get("tp", 1), row.get("pp", 1))
+        assert sum(inference.parts(shape, found, gpu, load, ranks).values()) > inference.usable(gpu, found), row["id"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Layers
 from planner.physics import inference, kernels, serving_time, time
-from planner.physics.inference.weights import EXACT, allocated
+from planner.physics.architecture import parameters
+from planner.physics.inference import layer_bytes, memory
+from planner.physics.inference.layer_bytes import EXACT, allocated
+from planner.plan import load_plan
+from planner.solve.kinds import table_of
 
 ROOT = Path(__file__).parents[1]
 CATALOG = Catalog(ROOT / "catalogs")
@@ -230,12 +234,12 @@ def test_parts_fit_or_do_not_on_every_engine(engine: str, gpu: str) -> None:
     arch, card = LLAMA.architecture, CATALOG.gpus[gpu]
     assert arch is not None
     found = inference.profile(CATALOG.engines[engine], None, card, context=8192)
-    shape = inference.Shape(arch, LLAMA.params, CATALOG.formats["int4"], BF16, max_context=131072)
+    shape = inference.ServedModel(arch, LLAMA.params, CATALOG.formats["int4"], BF16, max_context=131072)
     load = inference.sequences(found, 8192, 4)
-    total = inference.parts(shape, found, card, load, confidence=Fraction(95, 100))
-    assert all(size >= 0 for size in total.parts.values())
-    sizes = {name: total.parts[name] for name in ("weights", "activations", "logits")}
-    budget = inference.kv_budget(found, card, 1, 1, **sizes)
+    sizes = inference.parts(shape, found, card, load, confidence=Fraction(95, 100))
+    assert all(size >= 0 for size in sizes.values())
+    taken = {name: sizes[name] for name in ("weights", "activations", "logits")}
+    budget = inference.kv_budget(found, card, 1, 1, **taken)
     assert budget < card.memory
     assert inference.pool_tokens(budget, inference.cache_groups(arch, BF16, found), found.block) >= 0
 
@@ -436,3 +440,48 @@ def test_engines_that_keep_a_cache_alike_have_caches_of_one_size(model: str) -> 
                     groups = inference.cache_groups(arch, CATALOG.formats[form], found, 2, 2)
                     assert seen.setdefault((form, found.keeps), groups) == groups
     assert len(seen) > 4
+
+
+ALIKE = """edition 2026
+inference a {{ model = "Qwen/Qwen2.5-7B-Instruct"; context = 8Ki tokens; concurrency = 4; gpus in 1..4; {formats} }}
+inference b {{ model = "Qwen/Qwen2.5-7B-Instruct"; context = 2Ki tokens; concurrency = 9; gpus in 1..4; {formats} }}
+"""
+
+
+def test_workloads_of_one_model_share_what_is_computed_of_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = load_plan("plan.mem", text=ALIKE.format(formats="weights in {bf16, fp8}; kv_cache in {bf16, fp8}"))
+    assert plan.problem is not None
+    first, second = plan.problem.workloads
+    table_of(plan.problem, first, plan.catalog)
+
+    def computed(*words: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(layer_bytes, "layer_tensors", computed)
+    monkeypatch.setattr(memory, "layer_caches", computed)
+    assert len(table_of(plan.problem, second, plan.catalog).axes["gpu"].index)
+
+
+def test_models_that_hash_alike_keep_weights_of_their_own() -> None:
+    arch = LLAMA.architecture
+    assert arch is not None
+    wider = replace(arch, groups=tuple(replace(group, ffn={**group.ffn, "inter": 99328}) for group in arch.groups))
+    assert hash(arch) == hash(wider)
+    counts = [sum(parameters(item).values()) for item in (arch, wider, arch)]
+    sizes = [inference.weights_per_gpu(*pair, BF16) for pair in zip((arch, wider, arch), counts, strict=True)]
+    assert sizes[0] == sizes[2] < sizes[1]
+
+
+def test_a_cache_of_one_sequence_more_takes_more_and_offloading_takes_nothing_off_it() -> None:
+    arch, card = LLAMA.architecture, CATALOG.gpus["gb10"]
+    assert arch is not None
+    found = inference.profile(VLLM, None, card, context=8192)
+    model = inference.ServedModel(arch, LLAMA.params, BF16, BF16)
+    load = inference.sequences(found, 8192, 4)
+    plain = inference.parts(model, found, card, load)
+    beside = inference.Extras(offloaded_weights=2**30, offloaded_cache=2**31)
+    moved = inference.parts(model, found, card, load, extras=beside)
+    # GPU and host share one memory: weights stay where they are, and the copies of blocks are there too.
+    assert moved == {**plain, "overhead": plain["overhead"] + 2**31}
+    more = inference.parts(model, found, card, inference.sequences(found, 8192, 5))
+    assert more["kv_cache"] > plain["kv_cache"]

@@ -251,13 +251,13 @@ def test_inference_window():
 
 def test_inference_memory_and_limits():
     profile = inference.profile(ENGINE)
-    shape = inference.Shape(LLAMA_31_8B, 8030261248, BF16, BF16)
+    shape = inference.ServedModel(LLAMA_31_8B, 8030261248, BF16, BF16)
     load = inference.Sequences(8192, 4)
     found = inference.parts(shape, profile, None, load)
-    assert found.parts["overhead"] == 1600
-    assert 0 in (found.parts["activations"], found.parts["logits"])
+    assert found["overhead"] == 1600
+    assert 0 in (found["activations"], found["logits"])
     groups = inference.cache_groups(LLAMA_31_8B, BF16, profile)
-    cache = found.parts["kv_cache"]
+    cache = found["kv_cache"]
     assert inference.most_sequences(cache, groups, load, 16) == 4
     assert inference.longest_context(cache, groups, load, 16) == 8192
     assert inference.pool_tokens(cache, groups, 16) == 4 * 8192

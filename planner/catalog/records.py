@@ -195,6 +195,9 @@ class Architecture:
     family: str = ""
     vision: Vision | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.family, self.hidden, self.vocab, self.opaque_params))  # of few models, looked up often
+
     @property
     def layers(self) -> int:
         """How many layers the model has."""
@@ -361,6 +364,9 @@ class ExpertKernel:
     since: str = ""
     until: str = ""
     kept_bits: Fraction = Fraction(0)
+
+    def __hash__(self) -> int:
+        return hash(self.formats)  # an engine has few
 
 
 @dataclass(frozen=True, slots=True)

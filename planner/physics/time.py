@@ -8,7 +8,7 @@ from typing import Any
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import attention_widths, kind, layer_parameters
-from planner.physics.inference.weights import EXACT, layer_weights, outside_weights
+from planner.physics.inference.layer_bytes import EXACT, layer_weights, outside_weights
 from planner.record import dataclass
 
 

@@ -174,6 +174,10 @@ PLANS = {
     "gpus in 1..4 }\n",
     "demand": 'inference w { model = "meta-llama/Llama-3.1-8B"; context = 4096; concurrency = 16; output = 256\n'
     "demand = 40 req/s; tpot <= 60 ms }\n",
+    "by_sequence": 'inference w { model = "deepseek-ai/DeepSeek-V2-Lite"; context = 8192; concurrency = 8\n'
+    "attention_parallel = data; engine = llama_cpp; gpus in 1..4 }\n",
+    "beside": 'inference w { model = "meta-llama/Llama-3.1-8B"; context = 8192; concurrency = 8; gpus in 1..4\n'
+    'adapters = 8; draft_model = "meta-llama/Llama-3.2-1B"; offloaded_weights = 2GiB; offloaded_cache = 8GiB }\n',
     "training": 'training w { model = "meta-llama/Llama-3.1-8B"; sequence = 4096; global_batch = 32; tokens = 1B\n'
     "optimizer in {adamw, adamw_8bit}; gpus in {1, 2, 4, 8, 16}; duration <= 20 day; headroom >= 5% }\n"
     "minimize total_cost\n",

@@ -17,14 +17,15 @@ A solver tabulates each part over the decisions it depends on and adds the table
 - `kv_budget(profile, gpu, tp, pp, weights=…, activations=…, logits=…)` → what the engine gives its cache, expected;
   `pool_tokens(budget, groups, block)`, `most_sequences(budget, groups, sequences, block)` and
   `longest_context(budget, groups, sequences, block, limit)` → `kv_tokens`, `max_concurrency`, `max_context`.
-- `weights_beside` and `cache_beside` add LoRA adapters, a draft model and what is offloaded (`Beside`), and split
-  attention by sequences (`Split`); `parts(Shape, profile, gpu, sequences, Split, Beside, confidence)` is everything for
-  one GPU at once, the reference for tables.
+- `weights_beside` and `cache_beside` add LoRA adapters, a draft model and what is offloaded (`Extras`), and split
+  attention by sequences (`Parallelism`); `parts(ServedModel, profile, gpu, sequences, Parallelism, Extras, confidence)`
+  is everything for one GPU at once. It stands once, in `memory.py`; tables of many choices are made of the same
+  functions.
 
 Quantities of a workload that these take: `engine_version gpu_memory_utilization max_sequences max_batched_tokens
 sampler cuda_graphs images all_to_all` (`profile`), `context concurrency shared_prefix vision_tokens` (`sequences`),
-`adapters adapter_rank draft_model offloaded_weights offloaded_cache` (`Beside`), `attention_parallel` (`Split`),
-`confidence` (`margin`).
+`adapters adapter_rank draft_model offloaded_weights offloaded_cache` (`Extras`), `attention_parallel`
+(`Parallelism`), `confidence` (`margin`).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from planner.physics.inference.engine import (
     usable,
 )
 from planner.physics.inference.kv_cache import (
+    Groups,
     LayerCache,
     Sequences,
     format_bits,
@@ -65,18 +67,25 @@ from planner.physics.inference.kv_cache import (
     state_bytes,
     window_bytes_per_token,
 )
+from planner.physics.inference.layer_bytes import class_bits, layer_weights, outside_weights, rope_cache
 from planner.physics.inference.memory import (
-    Beside,
-    Memory,
-    Shape,
-    Split,
+    LARGEST,
+    PARTS,
+    Extras,
+    Parallelism,
+    ServedModel,
     cache_beside,
     cache_groups,
+    cache_groups_beside,
     captured_graphs,
+    overhead_beside,
+    own_margin,
     parts,
+    peaks,
     sequences,
     state_bits,
     weights_beside,
+    with_extras,
 )
 from planner.physics.inference.paging import pages
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
@@ -98,35 +107,28 @@ from planner.physics.inference.support import (
     sparse,
 )
 from planner.physics.inference.vision import images, towers
-from planner.physics.inference.weights import (
-    Pieces,
-    adapters,
-    class_bits,
-    fullest_stage,
-    layer_weights,
-    outside_weights,
-    pieces,
-    rope_cache,
-    weights_per_gpu,
-)
+from planner.physics.inference.weights import adapters, any_layer, mixed_weights, weights_per_gpu
 
 __all__ = [
     "GRAPH_START",
+    "LARGEST",
+    "PARTS",
     "RECURRENT",
-    "Beside",
     "Cut",
+    "Extras",
+    "Groups",
     "LayerCache",
-    "Memory",
-    "Pieces",
+    "Parallelism",
     "Profile",
     "Sequences",
-    "Shape",
-    "Split",
+    "ServedModel",
     "activations",
     "adapters",
+    "any_layer",
     "beside_budget",
     "cache_beside",
     "cache_groups",
+    "cache_groups_beside",
     "cache_room",
     "captured_graphs",
     "class_bits",
@@ -135,7 +137,6 @@ __all__ = [
     "first_start",
     "fixed",
     "format_bits",
-    "fullest_stage",
     "graph_spread",
     "graphs",
     "held",
@@ -157,16 +158,19 @@ __all__ = [
     "met_by_gpu",
     "met_by_split",
     "met_by_weights",
+    "mixed_weights",
     "most_sequences",
     "non_torch",
     "outside",
     "outside_weights",
     "overhead",
+    "overhead_beside",
+    "own_margin",
     "own_share",
     "pages",
     "parts",
     "peak",
-    "pieces",
+    "peaks",
     "pool_tokens",
     "profile",
     "reason",
@@ -188,4 +192,5 @@ __all__ = [
     "weights_beside",
     "weights_per_gpu",
     "window_bytes_per_token",
+    "with_extras",
 ]

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import kind
+from planner.physics.inference.layer_bytes import quantised
 from planner.physics.inference.tensors import Tensor, layer_tensors
-from planner.physics.inference.weights import quantised
 from planner.record import dataclass
 
 DEALT = ("mxfp4",)

@@ -6,9 +6,7 @@ import itertools
 from fractions import Fraction
 from math import floor
 
-from planner.physics.inference.kv_cache import LayerCache, Sequences, held
-
-Groups = list[tuple[int, LayerCache]]
+from planner.physics.inference.kv_cache import Groups, Sequences, held
 
 
 def pool_tokens(budget: int, groups: Groups, block: int = 1, request: Sequences | None = None) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
 from planner.physics.inference.sampling import first_start, logits, sampler_states, warm_up
 from planner.physics.inference.vision import images, pass_tokens
+from planner.physics.remembered import remembered
 
 DEEPEP: Final = 2**30
 NODE: Final = 8
@@ -110,6 +110,7 @@ def _scan_bytes(mixer: Mapping[str, Any], tp: int) -> int:
     return -(-(2 * (moving + states) + 8 * heads * CHUNK) // tp)
 
 
+@remembered(8192)
 def peak(
     arch: Architecture,
     profile: Profile,
@@ -189,6 +190,7 @@ def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
     return DEEPEP + 4 * experts * LOW_LATENCY_TOKENS * (2 * arch.hidden + 16)
 
 
+@remembered(8192)
 def graphs(arch: Architecture, profile: Profile, tp: int = 1, pp: int = 1) -> int:
     """CUDA graphs of one rank, expected: a fixed part, and a share for each layer of the stage and captured size.
 
@@ -201,6 +203,7 @@ def graphs(arch: Architecture, profile: Profile, tp: int = 1, pp: int = 1) -> in
     return profile.graphs + rate * layers * profile.graph_sizes
 
 
+@remembered(4096)
 def graph_spread(profile: Profile, size: int, confidence: Fraction) -> int:
     """Bytes by which CUDA graphs expected to take `size` exceed it in at most 1 - `confidence` of the logs.
 
@@ -351,7 +354,7 @@ def cache_room(profile: Profile, gpu: Gpu, weights: int, activations: int, logit
     return usable(gpu, profile) - weights - activations - logits - overhead
 
 
-@lru_cache(4096)
+@remembered(4096)
 def margin_ppm(profile: Profile, part: str, confidence: Fraction = Fraction(95, 100)) -> int:
     """Millionths of a part by which the engine's need exceeds the estimate in at most 1 - `confidence` of the logs.
 

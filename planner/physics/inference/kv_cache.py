@@ -5,7 +5,7 @@ Checked against 82 log lines (median error 0.02 %), see docs/accuracy.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import Any, Final
@@ -51,6 +51,10 @@ class LayerCache:
     def pool_bits(self) -> Fraction:
         """Bits of one token's place in a shared pool."""
         return self.page_bits or self.token_bits
+
+
+Groups = Sequence[tuple[int, LayerCache]]
+"""How many layers there are of each kind, with what one of them holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,7 @@ def _blocks(tokens: int, block: int) -> int:
     return -(-tokens // block) * block
 
 
-def held(groups: list[tuple[int, LayerCache]], sequences: Sequences, block: int = 1) -> int:
+def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
     """Bytes these layers hold for these sequences, in whole blocks of tokens.
 
     A windowed layer keeps the window of each sequence and, once, the chunk in prefill (vLLM, SlidingWindowSpec).

@@ -15,13 +15,12 @@ from typing import Any, Final
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import kind
 from planner.physics.inference.kv_cache import (
+    Groups,
     LayerCache,
     entry_bits,
     format_bits,
     index_bits,
 )
-
-Groups = list[tuple[int, LayerCache]]
 
 
 def paged(groups: Groups, block: int, pages: int) -> Groups:
@@ -41,7 +40,7 @@ def paged(groups: Groups, block: int, pages: int) -> Groups:
     size = most if 2 * most < 3 * least else least
     state = max((cache.state_bits for _, cache in groups if not cache.token_bits), default=Fraction(0))
     longer = -(-state // (token * block)) * block if state else 0
-    out: Groups = []
+    out: list[tuple[int, LayerCache]] = []
     for (window, holds), count in kinds.items():
         whole = -(-count // size) * size
         if holds:
@@ -112,7 +111,9 @@ def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | N
         if how == "widest"
         else shared * sum(pages[rate] for rate in rated)
     )
-    found: Groups = [(1, LayerCache(Fraction(8 * stride, POOL_BLOCK), None, Fraction(0), block=POOL_BLOCK))]
+    found: list[tuple[int, LayerCache]] = [
+        (1, LayerCache(Fraction(8 * stride, POOL_BLOCK), None, Fraction(0), block=POOL_BLOCK))
+    ]
     window = int(next(iter(mixers.values()))["window"])
     found.append((-(-every // shared), _beside(stride, window, WINDOW_BLOCK, "window")))
     for rate in sorted(rated):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from planner.catalog.records import Engine, ExpertKernel, Gpu, Release
 from planner.record import dataclass
@@ -30,6 +30,18 @@ NOT_DENSE: Final = frozenset({"experts", "gdn", "mamba1", "mamba2", "lightning",
 
 LARGEST: Final = 160
 """Multiprocessors taken where a GPU's are not known."""
+
+
+class Keeping(NamedTuple):
+    """How an engine keeps a cache; the fields are those of a profile."""
+
+    compressed_pool: str
+    state_pages: int
+    block: int
+    state_bits: int
+    windows: bool
+    latent_multiple: int
+    layer_split: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +104,15 @@ class Profile:
     __hash__ = object.__hash__
 
     @property
-    def keeps(self) -> tuple[object, ...]:
+    def keeps(self) -> Keeping:
         """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
         pooled = self.compressed_pool, self.state_pages, self.block
-        return (*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split)
+        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split)
+
+    @property
+    def loads(self) -> tuple[object, ...]:
+        """What of the engine the size of weights depends on, beside their formats and the ranks that share them."""
+        return self.rope_cache, self.absorbed, self.layer_split, self.unified, self.expert_kernels
 
 
 _MADE: dict[object, Profile] = {}

@@ -21,6 +21,7 @@ from planner.physics.anchors import Anchor
 from planner.physics.confidence import interpolated
 from planner.physics.inference.profile import release
 from planner.record import dataclass
+from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference.workload import Form, Service, profile_of, resolved, sixteen_bit
@@ -68,8 +69,8 @@ def unlike(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu)
     version, engine = given.get("engine_version"), this.engine
     own, other = (release(engine, text or None) for text in (str(version or ""), item.engine_version))
     cache = item.kv_cache or this.cache_default or sixteen_bit(this.model.native_format)
-    beside = this.beside
-    plain = not (beside.adapters or beside.draft or beside.offloaded_weights or beside.offloaded_cache)
+    extras = this.extras
+    plain = not (extras.adapters or extras.draft or extras.offloaded_weights or extras.offloaded_cache)
     checks = (
         (item.gpu == gpu.id, f"on {item.gpu}"),
         (_base(item) == (this.model.of or this.model.id), f"of {item.model.id}"),
@@ -180,8 +181,8 @@ def _gone(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) 
         return None, None
     gone, share = 0, None
     if item.kv_tokens:
-        expected, safe = inference_memory.budgets(this, form, split, gpu)
-        tokens = inference_memory.capacities(this, form, split, gpu, expected, ("kv_tokens",)) if expected > 0 else {}
+        expected, safe = inference_capacity.budgets(this, form, split, gpu)
+        tokens = inference_capacity.capacities(this, form, split, gpu, expected, ("kv_tokens",)) if expected > 0 else {}
         if tokens.get("kv_tokens"):
             share = item.kv_tokens / tokens["kv_tokens"]
             gone = max(gone, safe - int(expected * share))

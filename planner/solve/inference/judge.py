@@ -13,6 +13,7 @@ from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.inference import anchors
+from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
@@ -77,7 +78,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         hints = (Hint("max_sequences", "=", Fraction(-(-this.concurrency // this.sharers(split)))),)
         limit = f"at most the {at_once} sequences that `max_sequences` lets run at once"
         broken.append(Broken(f"{workload.name}.concurrency", limit, Fraction(this.concurrency), hints=hints))
-    pages = inference_memory.state_pages(this, form, split, gpu, budgets)
+    pages = inference_capacity.state_pages(this, form, split, gpu, budgets)
     most = inference_workload.profile_of(this, gpu).max_sequences
     if pages is not None and most > pages:
         hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()
@@ -151,7 +152,7 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
 
 def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
-    expected, safe = inference_memory.budgets_of(this, split, gpu, parts)
+    expected, safe = inference_capacity.budgets_of(this, split, gpu, parts)
     return int(expected * own.cache), max(0, safe - own.taken)
 
 
@@ -159,7 +160,7 @@ def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dic
     """Return the capacities of an engine's cache of so many bytes."""
     if this.model.architecture is None:
         return dict.fromkeys(HELD, UNKNOWN)
-    return inference_memory.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(HELD, 0)
+    return inference_capacity.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(HELD, 0)
 
 
 def _hints(
@@ -177,7 +178,7 @@ def _hints(
     budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1
     if budget <= 0:
         return ()
-    held = inference_memory.capacities(this, form, split, gpu, budget)
+    held = inference_capacity.capacities(this, form, split, gpu, budget)
     out = []
     if held["max_context"] > 0:
         out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))

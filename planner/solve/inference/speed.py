@@ -175,7 +175,7 @@ def speeds(this: Service, load: Load) -> Times:
     cache = load.kv_cache / pp * mean_share(this)
     reads = time.attention_flops(arch, int(mean_context(this))) * batch / (tp * pp)
     hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
-    offloaded = this.beside.offloaded_weights / load.host
+    offloaded = this.extras.offloaded_weights / load.host
     step = serving_time.passing(card, between, stage, part, batch, cache, 0.0)
     step = time.larger(step, reads / card.scores.peak)
     step = pp * (step + offloaded) + between.step + between.sequence * this.concurrency + hop * batch

@@ -78,7 +78,7 @@ def cut_by(this: Service, form: Form, split: Split) -> tuple[str, tuple[Hint, ..
         return "", ()
     key = ("cut", form.weights, split.tensor, split.expert)
     if key not in this.known:
-        rows, ranks = [weight_format(this, row.id) for row in weight_formats(this, form)], this.attention(split)
+        rows, ranks = [weight_format(this, row.id) for row in weight_formats(this, form)], this.parallelism(split).heads
 
         def found(expert: int) -> inference.Cut | None:
             every = (inference.cut(arch, row, split.tensor, expert, ranks) for row in rows)

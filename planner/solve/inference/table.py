@@ -17,6 +17,7 @@ from planner.solve.columns.rules import headroom
 from planner.solve.columns.size import bounded
 from planner.solve.columns.table import Axis, Table, empty, unknown
 from planner.solve.inference import anchors
+from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import space as inference_space
 from planner.solve.inference import speed as inference_speed
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryColumns:
     """Bytes of each formats × split × GPU type, GPU types running fastest; `budget` is what its cache has at least.
 
     `outside` and `crowded` say where what lies beside the budget has no room, and states more sequences than pages.
@@ -54,7 +55,7 @@ class Memory:
 
 def _memory(
     this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu], seen: anchors.Columns | None
-) -> Memory:
+) -> MemoryColumns:
     """Return the memory of every row; each part is computed once for each case it depends on. `seen` is what the plan's
     measurements say of it."""
     import numpy
@@ -104,17 +105,17 @@ def _memory(
             continue
         usable = numpy.array([inference_memory.usable_bytes(this, gpus[card]) for card in cards])
         most = usable - held - activations - logits - above
-        budget[:, cards] = inference_memory.safe_budget(this, profile, most, held, peaks, above, taken)
+        budget[:, cards] = inference_capacity.safe_budget(this, profile, most, held, peaks, above, taken)
         if seen is not None:
             budget[:, cards] = numpy.maximum(0, budget[:, cards] - seen.taken[:, cards])
             most = (most * seen.cache[:, cards]).astype(numpy.int64)
-        if inference_memory.counts_pages(this, profile):
+        if inference_capacity.counts_pages(this, profile):
             for row, (form, split) in enumerate(clock.watched(pairs)):
                 for column, card in enumerate(cards):
                     both = int(most[row, column]), int(budget[row, card])
-                    pages = inference_memory.state_pages(this, form, split, gpus[card], both)
+                    pages = inference_capacity.state_pages(this, form, split, gpus[card], both)
                     crowded[row, card] = pages is not None and profile.max_sequences > pages
-    return Memory(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
+    return MemoryColumns(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 
 def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
@@ -359,6 +360,6 @@ def _capacity(
     for row, left in clock.watched(zip(rows.tolist(), budget[rows].tolist(), strict=True)):
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
-        values.append(inference_memory.capacities(this, form, split, gpu, left, (name,))[name] if left > 0 else 0)
+        values.append(inference_capacity.capacities(this, form, split, gpu, left, (name,))[name] if left > 0 else 0)
     found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
     return found

@@ -52,7 +52,7 @@ class Service:
     confidence: Fraction
     native_bits: Fraction
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
-    beside: inference.Beside = field(default_factory=inference.Beside)
+    extras: inference.Extras = field(default_factory=inference.Extras)
     by_sequence: bool = False
     cache_default: str = ""
     gpus: Mapping[str, Gpu] = field(default_factory=dict)
@@ -65,12 +65,12 @@ class Service:
         """Whether requests are answered from their prompts alone: embeddings and scores."""
         return str(self.workload.given["task"]) != "generate"
 
-    def attention(self, split: Split) -> int:
-        """Ranks of a split that share the heads; one where each has sequences of its own."""
-        return 1 if self.by_sequence else split.tensor
+    def parallelism(self, split: Split) -> inference.Parallelism:
+        """Return a split as the memory of serving knows it."""
+        return inference.Parallelism(split.tensor, split.pipeline, split.expert, self.by_sequence)
 
     def sharers(self, split: Split) -> int:
-        """Ranks of a split that share the sequences."""
+        """Return the ranks of a split that share the sequences."""
         return split.tensor if self.by_sequence else 1
 
 
@@ -94,7 +94,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         demand if isinstance(demand, Fraction) else None,
         confidence,
         native.bits if native is not None and native.bits > 16 else Fraction(16),
-        beside=_beside(problem, workload, catalog),
+        extras=_extras(problem, workload, catalog),
         by_sequence=given["attention_parallel"] == "data",
         cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
         gpus=problem.gpus,
@@ -127,14 +127,14 @@ def _measured(problem: Problem, catalog: Catalog) -> Callable[[str, str], Iterat
     return measured_of
 
 
-def _beside(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Beside:
+def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Extras:
     """Return what is loaded beside the model, and what of it stays on the host."""
     draft = None
     if workload.given["draft_model"]:
         found = catalog.find_model(str(workload.given["draft_model"]))
         if isinstance(found, Model) and found.architecture is not None:
             draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
-    return inference.Beside(
+    return inference.Extras(
         number(workload, "adapters", 0),
         number(workload, "adapter_rank", 0),
         draft,
@@ -163,7 +163,7 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
             eager=given["cuda_graphs"] is False,
             images=given["images"] is not False,
             all_to_all=str(given["all_to_all"]),
-            adapters=this.beside.adapters,
+            adapters=this.extras.adapters,
             mixers=inference.traits(this.model.architecture),
             family=this.model.architecture.family if this.model.architecture is not None else "",
             narrow_cache=_narrow_cache(this),
