@@ -32,7 +32,8 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
     lines = _kind(what) if what in BY_KIND else []
     if what in FIELDS_BY_KIND:
         lines += [f"{what}: a declaration. What it can say:"]
-        lines += [f"    {row.name:<24}{row.doc}" for row in FIELDS_BY_KIND[what].values() if row.name != "id"]
+        width = 2 + max(map(len, (row.name for row in FIELDS_BY_KIND[what].values())))
+        lines += [f"    {row.name:<{width}}{row.doc}" for row in FIELDS_BY_KIND[what].values() if row.name != "id"]
     name = what.rpartition(".")[2] if catalog.find_model(what) is None else what
     lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row, catalog)]
     lines += _word(what) + _unit(what)
@@ -192,9 +193,10 @@ def _kind(name: str) -> list[str]:
     from planner.language.schema import BY_KIND
 
     lines = [f"{name}: a kind of workload. Its quantities:"]
+    width = 2 + max(map(len, BY_KIND[name]))
     for role in ("given", "decision", "outcome"):
         lines.append(f"  {role}")
-        lines += [f"    {row.name:<24}{row.doc}" for row in BY_KIND[name].values() if row.role == role]
+        lines += [f"    {row.name:<{width}}{row.doc}" for row in BY_KIND[name].values() if row.role == role]
     return lines
 
 

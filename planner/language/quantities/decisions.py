@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.language.quantities.quantity import BOTH, INFERENCE, TRAINING, Quantity, count, word
+from planner.language.quantities.quantity import BOTH, INFERENCE, MOST_GPUS, TRAINING, Quantity, count, word
 
 SERVED, TRAINED = (INFERENCE,), (TRAINING,)
 
 DECISIONS: tuple[Quantity, ...] = (
     Quantity("gpu", BOTH, "decision", "gpu", "The GPU type.", free=True, group="where", turn=2),
-    count("gpus", BOTH, "decision", "GPUs the workload uses.", free=True, group="where", turn=1),
+    count("gpus", BOTH, "decision", "GPUs the workload uses.", high=MOST_GPUS, free=True, group="where", turn=1),
     Quantity("offer", BOTH, "decision", "offer", "The offer that is rented.", free=True, group="where", turn=26),
     Quantity(
         "provider",
@@ -225,12 +225,22 @@ DECISIONS: tuple[Quantity, ...] = (
         group="split",
         turn=7,
     ),
-    count("data_parallel", TRAINED, "decision", "Copies that see different data.", free=True, group="split", turn=17),
+    count(
+        "data_parallel",
+        TRAINED,
+        "decision",
+        "Copies that see different data.",
+        high=MOST_GPUS,
+        free=True,
+        group="split",
+        turn=17,
+    ),
     count(
         "shard_replicas",
         TRAINED,
         "decision",
         "Copies of the shards: data_parallel / shard_replicas GPUs share a model (hybrid sharding).",
+        high=MOST_GPUS,
         unsaid="1",
         group="split",
         turn=18,

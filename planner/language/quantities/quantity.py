@@ -79,6 +79,10 @@ class Quantity:
     """Whether `per layer` can decide it for each layer."""
 
 
+MOST_GPUS = 2**17
+"""The most GPUs of a workload: some times the largest published run (16,384 for Llama 3, arXiv 2407.21783)."""
+
+
 def count(
     name: str,
     kinds: tuple[str, ...],

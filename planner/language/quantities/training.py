@@ -244,6 +244,14 @@ TRAINED: tuple[Quantity, ...] = (
         "one_f_one_b",
         "How a pipeline orders its micro-batches (1F1B, GPipe, interleaved 1F1B): so many are in flight.",
     ),
+    count(
+        "virtual_stages",
+        *GIVEN,
+        "Parts of the model on each stage of an interleaved pipeline: smaller bubbles, more sent, more in flight.",
+        low=2,
+        high=128,
+        default=2,
+    ),
     word(
         "preference",
         *GIVEN,

@@ -25,7 +25,7 @@ from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import Recipe, Run, fsdp_version, selective
+from planner.solve.training.workload import Recipe, Run, fsdp_version, selective, virtual_stages
 
 
 def _spot_note(run: Run, rented: Renting) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def judge(
         numbers = training_step.outcome_numbers(run, pace, rented.cost)
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
-        *training_faults(run.model, run.framework, layout, fsdp_version(run)),
+        *training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run)),
         *batch_faults(run.global_batch, layout, size, training_workload.adds_up(run, layout)),
         *checkpointing_faults(run.model, mode, again, run.framework, selective(run)),
     ]

@@ -9,15 +9,23 @@ from planner.catalog.records import Model
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
 from planner.solve.training.sayable import layout_faults, recomputation_faults
 
+ENDS = 2
+"""The embedding and the head may stand for a layer of the first and the last part (Megatron-LM,
+`--account-for-embedding-in-pipeline-split`; so Llama 3's 126 layers are 128 parts, arXiv 2407.21783, section 3.3.2)."""
 
-def training_faults(model: Model, framework: str, layout: Layout, fsdp: int = 2) -> Iterator[Fault]:
-    """Yield the rules that a layout breaks; `fsdp` is the version of FSDP that shards.
+
+def training_faults(model: Model, framework: str, layout: Layout, fsdp: int = 2, parts: int = 1) -> Iterator[Fault]:
+    """Yield the rules that a layout breaks; `fsdp` is the version of FSDP that shards, `parts` the virtual stages.
 
     Megatron-LM's and PyTorch's tensor parallelism give each rank whole heads (`validate_args`, `ColwiseParallel`).
     Experts are split over copies of the data, each of them by tensor parallelism too. DeepSpeed's PipelineEngine
     refuses ZeRO 2 and 3 (runtime/pipe/engine.py).
     """
     yield from common_faults(model, layout.pipeline, layout.expert)
+    layers = layers_of(model)
+    if layers is not None and parts > 1 and 1 < layout.pipeline <= layers < layout.pipeline * parts - ENDS:
+        needs = f"at most {(layers + ENDS) // parts}: {parts} parts of {layers} layers on each stage"
+        yield Fault("pipeline_parallel", needs, Fraction(layout.pipeline))
     yield from layout_faults(framework, layout, fsdp)
     if layout.data * layout.context % layout.expert:
         ranks = layout.data * layout.context

@@ -8,7 +8,7 @@ from planner.language.problem import Workload
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
-from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective
+from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective, virtual_stages
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -50,7 +50,7 @@ def layouts(run: Run, fixed: bool) -> list[Layout]:
     return [
         item
         for item in every_layout(run, fixed)
-        if not any(training_faults(run.model, run.framework, item, fsdp_version(run)))
+        if not any(training_faults(run.model, run.framework, item, fsdp_version(run), virtual_stages(run)))
     ]
 
 
@@ -86,7 +86,7 @@ def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
             yield from (checkpointing_faults(run.model, mode, count, run.framework, selective(run)) for count in again)
         return
     for item in every_layout(run, False):
-        faults = list(training_faults(run.model, run.framework, item, fsdp_version(run)))
+        faults = list(training_faults(run.model, run.framework, item, fsdp_version(run), virtual_stages(run)))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
         if faults or adds_up(run, item):
             yield iter(faults)

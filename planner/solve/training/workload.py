@@ -128,6 +128,11 @@ def fsdp_version(run: Run) -> int:
     return number(run.workload, "fsdp_version", 1 if run.framework == "transformers" else 2)
 
 
+def virtual_stages(run: Run) -> int:
+    """Return how many parts of the model are on a stage: 1 but in interleaved pipelines."""
+    return number(run.workload, "virtual_stages", 2) if run.workload.given["schedule"] == "interleaved" else 1
+
+
 def synced(run: Run) -> bool:
     """Return whether every micro-batch reduces its gradients: what the plan says; else what the framework does.
 
@@ -209,6 +214,7 @@ def choice_of(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: 
         cp=layout.context,
         ep=layout.expert,
         schedule=str(given["schedule"]),
+        chunks=virtual_stages(run),
         micro_batches=in_flight(run, layout, micro_batch) if layout.pipeline > 1 else 0,
         offload=bool(given["offload_activations"]),
     )
