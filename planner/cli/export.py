@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli.plan import Loaded, load_plan, report, unreadable
+from planner.cli.plan import Loaded, load_plan, locked, report, unreadable
 from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
     from planner.diagnostics import Span
-    from planner.lock.read import Lock
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -52,7 +51,7 @@ def export(
     if workload is None and len(names) > 1 and not folder:
         tell(f"error[E0301]: {plan} has several workloads; name one of {', '.join(names)}, or a folder with -o DIR")
         raise typer.Exit(2)
-    lock = _lock(plan, loaded)
+    lock = locked(plan, loaded)
     asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
     texts, found = files_of(lock, plan, asked or names, form, _places(loaded), lambda *item: _published(loaded, *item))
     report(found, loaded.texts)
@@ -88,29 +87,6 @@ def _places(loaded: Loaded) -> dict[str, Span]:
 
     assert loaded.problem is not None
     return {item.name: item.span for item in loaded.problem.workloads} | spans(loaded.problem)
-
-
-def _lock(plan: str, loaded: Loaded) -> Lock:
-    """Return the plan's lock; exit where it is missing, broken, out of date, or does not fit."""
-    from planner.diagnostics.diagnostic import error
-    from planner.lock.lock import path_for
-    from planner.lock.read import read
-    from planner.lock.verify import verify
-
-    assert loaded.problem is not None
-    where = path_for(plan)
-    lock, broken = read(where, plan)
-    if lock is None:
-        again = f"run `planner solve {plan}`, and review what it writes"
-        missing = error("E0801", f"{where} is missing", help=again)
-        report((broken or missing,), loaded.texts)
-        raise typer.Exit(1)
-    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
-    faults = tuple(item for item in found if item.is_error)
-    report(faults, {**loaded.texts, str(where): lock.text})
-    if faults:
-        raise typer.Exit(1)
-    return lock
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:

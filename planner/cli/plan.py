@@ -14,9 +14,10 @@ from planner.diagnostics import Diagnostic
 from planner.plan import Loaded, Shipped, load_plan, shipped_catalog
 
 if TYPE_CHECKING:
+    from planner.lock.read import Lock
     from planner.solve.answer import Answer
 
-__all__ = ["Loaded", "Shipped", "exists", "load_plan", "report", "seconds", "shipped_catalog", "unreadable"]
+__all__ = ["Loaded", "Shipped", "exists", "load_plan", "locked", "report", "seconds", "shipped_catalog", "unreadable"]
 
 
 def report(findings: tuple[Diagnostic, ...], texts: dict[str, str], format: str = "full") -> None:
@@ -52,6 +53,29 @@ def unanswered(answer: Answer) -> int:
         tell("error[E0702]: nothing was found within the time limit; raise --time-limit")
         return 1
     return 0
+
+
+def locked(plan: str, loaded: Loaded) -> Lock:
+    """Return the plan's lock; exit where it is missing, broken, out of date, or does not fit."""
+    from planner.diagnostics.diagnostic import error
+    from planner.lock.lock import path_for
+    from planner.lock.read import read
+    from planner.lock.verify import verify
+
+    assert loaded.problem is not None
+    where = path_for(plan)
+    lock, broken = read(where, plan)
+    if lock is None:
+        again = f"run `planner solve {plan}`, and review what it writes"
+        missing = error("E0801", f"{where} is missing", help=again)
+        report((broken or missing,), loaded.texts)
+        raise typer.Exit(1)
+    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+    faults = tuple(item for item in found if item.is_error)
+    report(faults, {**loaded.texts, str(where): lock.text})
+    if faults:
+        raise typer.Exit(1)
+    return lock
 
 
 def seconds(text: str) -> float:

@@ -318,7 +318,7 @@ def profile(
     whole = max(2048, context) if row.whole_prompts else 0
     if whole and context <= LONG:
         batched = whole
-    share_set = utilization is not None
+    share_set = utilization is not None and bool(row.shares or row.reserves)  # else what is set is what it would be
     own = row.max_sequences_large if large else row.max_sequences
     sequences = max_sequences or (max(own, running) if own > 1 else own)
     piecewise, full = (0, 0) if eager else graph_sizes(row, sequences, max_batched_tokens or batched)

@@ -1,0 +1,1 @@
+"""What an engine reports when it starts, read from its log and held against a locked answer."""

@@ -1,0 +1,129 @@
+"""What a locked answer says an engine will report when it starts: each part as expected, and at its safe end.
+
+Weights, cache and capacities are the lock's own figures; what the lock holds together in `overhead` is put apart by the
+same formulas that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from planner.catalog.catalog import Catalog
+from planner.language.problem import Problem, Value
+from planner.lock.read import Lock
+from planner.lock.recompute import value
+from planner.physics import inference
+from planner.record import dataclass
+from planner.solve.inference import memory as inference_memory
+from planner.solve.inference import workload as inference_workload
+from planner.solve.parallelism import SPLIT, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is expected of a figure, and its safe end: the most that it may be, or the least where `least`.
+
+    A `decisive` one makes the answer false where it does not hold; the others are parts of a sum that has its own
+    bound. None where the lock says nothing of it.
+    """
+
+    expected: Fraction | None
+    safe: Fraction | None
+    least: bool = False
+    decisive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A locked workload as its engine would report it, on the fullest GPU; `bounds` by what `reported.PARTS` names,
+    with `kv_tokens` and `max_concurrency`. `block` are the tokens of a block of the cache, `sharers` the ranks that
+    have sequences of their own, `choice` and `given` are the lock's.
+    """
+
+    workload: str
+    kind: str
+    choice: Mapping[str, Value]
+    given: Mapping[str, Value]
+    bounds: Mapping[str, Bound]
+    block: int = 1
+    sharers: int = 1
+    needs: int = 0
+    """Bytes of the cache that `context` and `concurrency` need."""
+
+
+def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Predicted:
+    """Return what a workload of a lock is expected to report. The lock is of this plan and its catalog has its rows."""
+    row = lock.workloads[name]
+    workload = next(item for item in problem.workloads if item.name == name)
+    choice = {key: value(written) for key, written in row["choice"].items()}
+    given = {key: value(written) for key, written in row.get("given", {}).items()}
+    memory = row["memory"]
+    parts = {key: int(size) for key, size in memory["parts"].items()}
+    gpu = problem.gpus[str(choice["gpu"])]
+    whole = Bound(Fraction(memory["total"] - parts.get("margin", 0)), Fraction(memory["usable"]), decisive=True)
+    card = Bound(Fraction(gpu.memory), Fraction(gpu.memory), least=True)
+    if workload.kind != "inference":
+        return Predicted(name, workload.kind, choice, given, {"total": whole, "card": card})
+    stated = {key: word for key, word in given.items() if key in workload.given}
+    if "total_concurrency" in workload.given:  # a lock states what each replica holds
+        stated["concurrency"] = given.get("concurrency", Fraction(1))
+    workload = replace(workload, given={**workload.given, **stated})
+    this = inference_workload.service(problem, workload, catalog)
+    split = Split(*(_count(choice, key) for key in SPLIT))
+    if this.model.architecture is None:
+        weights = Bound(Fraction(parts["weights"]), None)
+        return Predicted(name, "inference", choice, given, {"weights": weights, "total": whole, "card": card})
+    profile = inference_workload.profile_of(this, gpu)
+
+    def most(part: str, size: int, decisive: bool = False, margin: str = "") -> Bound:
+        spread = inference.margin_ppm(profile, margin or part, this.confidence) * size
+        return Bound(Fraction(size), Fraction(size) + Fraction(spread, 10**6), decisive=decisive)
+
+    peak, captured = parts["activations"] + parts["logits"], inference_memory.graphs_bytes(this, split, profile)
+    bounds = {"weights": most("weights", parts["weights"], True), "activations": most("activations", peak)}
+    outcomes = row["outcomes"]
+    if profile.budget == "grown":
+        bounds["kv_cache"] = most("kv_cache", parts["kv_cache"], True)
+        held = _number(given, "concurrency") * _number(given, "context")
+        bounds["kv_tokens"] = Bound(held, held, True, True)
+        bounds |= {"total": whole, "card": card}
+        return Predicted(name, "inference", choice, given, bounds, profile.block, 1, parts["kv_cache"])
+    expected, safe = inference_memory.budgets_of(this, split, gpu, parts)
+    bounds["kv_cache"] = Bound(Fraction(expected), Fraction(safe), True)
+    spread = inference.graph_spread(profile, captured, this.confidence)
+    bounds["graphs"] = Bound(Fraction(captured), Fraction(captured + spread))
+    if profile.budget == "utilization":
+        beside = captured if profile.graphs_in_budget else 0
+        bounds["non_torch"] = most("overhead", parts["overhead"] - beside)
+        if profile.graphs_in_budget:
+            bounds["graph_estimate"] = most("overhead", captured)
+        outside, _ = inference_memory.outside(this, split, gpu)
+        usable = inference.usable(gpu, profile)
+        context = profile.context + (profile.communicators if split.gpus > 1 else 0)
+        taken = usable + context + (0 if profile.graphs_in_budget else captured)
+        bounds["total"] = Bound(Fraction(taken), Fraction(min(gpu.memory, usable + outside)), decisive=True)
+    else:
+        fixed = inference.fixed(profile, gpu, split.tensor, split.pipeline)
+        bounds["before"] = most("before", fixed, margin="fixed")
+        bounds["total"] = Bound(None, Fraction(gpu.memory), decisive=True)
+    for key in ("kv_tokens", "max_concurrency"):
+        middle, end = (
+            None if written is None else Fraction(str(written))
+            for written in (outcomes.get(key), outcomes.get(f"{key}_safe", outcomes.get(key)))
+        )
+        bounds[key] = Bound(middle, end, least=True, decisive=True)
+    bounds["card"] = card
+    sharers = this.sharers(split)
+    return Predicted(name, "inference", choice, given, bounds, profile.block, sharers, parts["kv_cache"])
+
+
+def _count(choice: Mapping[str, Value], name: str) -> int:
+    found = choice.get(name)
+    return int(found) if isinstance(found, Fraction) else 1
+
+
+def _number(given: Mapping[str, Value], name: str) -> Fraction:
+    found = given.get(name)
+    return found if isinstance(found, Fraction) else Fraction(0)

@@ -1,0 +1,54 @@
+"""A start-up log told by its lines: whose it is, and what it says; a table of `nvidia-smi` beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from planner.startup import llama_cpp, nvidia_smi, sglang, vllm
+from planner.startup.reported import Reported, cleaned
+
+MOST = 64 * 2**20
+"""So many bytes of a log are read: a start is at its beginning, or behind what was served before a restart."""
+READERS = (vllm, sglang, llama_cpp)
+
+
+class Unread(ValueError):
+    """A text that is no start-up log of an engine that is known, and no table of `nvidia-smi`."""
+
+
+def decoded(data: bytes) -> str:
+    """Return a log's text: UTF-8 or what PowerShell writes (UTF-16); bytes that are no text are left out of sight."""
+    for mark, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if data.startswith(mark):
+            return data[2:].decode(name, "replace").replace("\r\n", "\n")
+    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def read(text: str) -> Reported:
+    """Return what a log or a table of `nvidia-smi` says; raise Unread where it is neither."""
+    if nvidia_smi.is_table(text):
+        try:
+            return nvidia_smi.read(text)
+        except ValueError as reason:
+            raise Unread(str(reason)) from None
+    text = cleaned(text)
+    every = [_last_start(reader.STARTS, reader.read, text) for reader in READERS]
+    found = max(every, key=lambda one: one.found)
+    if found.found:
+        return found
+    failed = next((one for one in every if one.failure and one.model), None)
+    if failed is not None:
+        return failed
+    raise Unread("no line of a start-up of vLLM, SGLang or llama.cpp is in it, nor the head of a table of nvidia-smi")
+
+
+def _last_start(begins: str, reader: Callable[[str], Reported], text: str) -> Reported:
+    """Return what the last start of a log says that says anything."""
+    places = [text.rfind("\n", 0, found.start()) + 1 for found in re.finditer(begins, text)]
+    for place in dict.fromkeys(reversed(places[1:])):
+        found = reader(text[place:])
+        if (found.found or found.failure) and reader(text[:place]).found:
+            return replace(found, notes=("the log has several starts; the last one is read", *found.notes))
+    return reader(text)
