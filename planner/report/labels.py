@@ -42,6 +42,13 @@ LABELS = {
     "preferences": "The preferences of the plan (`prefer`), and whether each is satisfied.",
     "shared": "The instances that several workloads share, and who uses them.",
     "together": "What all workloads of the plan cost together.",
+    "activation peak": "What a profiling run of the engine takes at its peak: activations, logits and the sampler.",
+    "non-torch": "What the engine finds taken beside its tensors: communication, and the kernels' local memory.",
+    "graphs": "The CUDA graphs that the engine captures when it starts.",
+    "before weights": "What SGLang has taken before it loads weights: its context and communication.",
+    "total used": "All that is taken of the fullest GPU, by whichever process.",
+    "reported": "What the engine's log says, as precisely as it prints it.",
+    "more than predicted": "A part is above its own safe end; the cache that is left decides whether the answer holds.",
     "peak": "The moment of a training step at which the memory is largest.",
 }
 """By label, those of earlier releases among them."""

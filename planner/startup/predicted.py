@@ -16,6 +16,7 @@ from planner.lock.read import Lock
 from planner.lock.recompute import value
 from planner.physics import inference
 from planner.record import dataclass
+from planner.solve.inference import capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import workload as inference_workload
 from planner.solve.parallelism import SPLIT, Split
@@ -75,13 +76,14 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     if this.model.architecture is None:
         weights = Bound(Fraction(parts["weights"]), None)
         return Predicted(name, "inference", choice, given, {"weights": weights, "total": whole, "card": card})
-    profile = inference_workload.profile_of(this, gpu)
+    profile, arch = inference_workload.profile_of(this, gpu), this.model.architecture
 
     def most(part: str, size: int, decisive: bool = False, margin: str = "") -> Bound:
         spread = inference.margin_ppm(profile, margin or part, this.confidence) * size
         return Bound(Fraction(size), Fraction(size) + Fraction(spread, 10**6), decisive=decisive)
 
-    peak, captured = parts["activations"] + parts["logits"], inference_memory.graphs_bytes(this, split, profile)
+    peak = parts["activations"] + parts["logits"]
+    captured = inference.captured_graphs(arch, profile, this.parallelism(split), this.extras)
     bounds = {"weights": most("weights", parts["weights"], True), "activations": most("activations", peak)}
     outcomes = row["outcomes"]
     if profile.budget == "grown":
@@ -90,7 +92,7 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         bounds["kv_tokens"] = Bound(held, held, True, True)
         bounds |= {"total": whole, "card": card}
         return Predicted(name, "inference", choice, given, bounds, profile.block, 1, parts["kv_cache"])
-    expected, safe = inference_memory.budgets_of(this, split, gpu, parts)
+    expected, safe = capacity.budgets_of(this, split, gpu, parts)
     bounds["kv_cache"] = Bound(Fraction(expected), Fraction(safe), True)
     spread = inference.graph_spread(profile, captured, this.confidence)
     bounds["graphs"] = Bound(Fraction(captured), Fraction(captured + spread))
