@@ -82,7 +82,7 @@ def _part_untold(row: dict[str, Any]) -> bool:
 REFUSED = {"mem-0007", "mem-0021", "mem-0037", "mem-0096"}
 """Starts whose plan is refused at its safe end, or has a format that the model is not published in."""
 SHORT = {"mem-0101", "mem-0103"}
-"""Starts with fewer tokens than the safe end: one has a draft's layer in its cache, the other does not say its share."""
+"""Starts with fewer tokens than the safe end: one has a draft's layer, the other does not say its share."""
 HELD = [
     row
     for row in TRUTH
