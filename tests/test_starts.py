@@ -376,3 +376,15 @@ def test_sglang_has_cache_formats_of_its_own(model: str, gpu: str, cache: str) -
     )
     chosen = planner.estimate(planner.load("cache.mem", text=text)).answer.workloads[0].chosen  # type: ignore[union-attr]
     assert chosen.choice["kv_cache"] == cache
+
+
+@pytest.mark.parametrize("model", [name for name, row in CATALOG.models.items() if row.architecture is None])
+def test_what_is_a_size_alone_is_neither_served_nor_trained(model: str, tmp_path: Path) -> None:
+    """BERT was said to train 512 sequences of 512 tokens in 0.9 GiB, FLUX.1 to be served by vLLM on two cards."""
+    for kind in ("inference s { context = 64; concurrency = 512", "training s { sequence = 64; global_batch = 512"):
+        path = tmp_path / "plan.mem"
+        path.write_text(f'edition 2026\n{kind}; model = "{model}"; gpu = l4; gpus = 1 }}\n')
+        loaded = planner.load(path)
+        assert loaded.problem is None
+        assert [item.code for item in loaded.findings if item.is_error] == ["E0405"]
+        assert model in loaded.findings[-1].message

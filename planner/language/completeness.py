@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.catalog.records import Format
+from planner.catalog.records import Format, Model
 from planner.language.block import Block
 from planner.language.choices import spoken
 from planner.language.defaults import filled
@@ -49,20 +49,35 @@ UNTRAINED = {"compressed": "compressed attention"}
 
 
 def _described(block: Block) -> None:
+    """Refuse a model whose work nobody has described: its weights alone say nothing of what a batch needs beside them.
+
+    A model that a plan declares by its size is another thing: who writes that asks for the rule of thumb.
+    """
     model = block.model
-    if block.kind != "training" or model is None or model.architecture is None:
+    if model is None:
         return
-    for group in model.architecture.groups:
-        unknown = UNTRAINED.get(group.mixer.get("kind", ""))
-        if unknown is not None:
-            size = f"{model.params / 1e9:.3g}B"
-            block.env.scope.error(
-                "E0405",
-                f"training `{model.id}` is unsupported: what the layers of its {unknown} keep for backward is unknown",
-                block.spans["model"],
-                help=f"for the rule of thumb, declare it by its size: model by_size {{ parameters = {size} }}",
+    if model.architecture is None:
+        if model.model_type:
+            work = "keep for backward" if block.kind == "training" else "hold beside its weights"
+            _unsupported(
+                block, model, f"it is not a decoder alone, and what a `{model.model_type}` must {work} is unknown"
             )
-            return
+        return
+    kinds = (group.mixer.get("kind", "") for group in model.architecture.groups)
+    unknown = next((UNTRAINED[kind] for kind in kinds if kind in UNTRAINED), None)
+    if block.kind == "training" and unknown is not None:
+        _unsupported(block, model, f"what the layers of its {unknown} keep for backward is unknown")
+
+
+def _unsupported(block: Block, model: Model, why: str) -> None:
+    work = "training" if block.kind == "training" else "serving"
+    size = f"{model.params / 1e9:.3g}B"
+    block.env.scope.error(
+        "E0405",
+        f"{work} `{model.id}` is unsupported: {why}",
+        block.spans["model"],
+        help=f"for the rule of thumb, declare it by its size: model by_size {{ parameters = {size} }}",
+    )
 
 
 def check_task(block: Block) -> None:

@@ -100,7 +100,11 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         sustained = None if need >= 10**9 else this.demand * replicas / need
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
     lossy = " and ".join(inference_workload.unmeasured(this, form))
-    thumb = ("rule of thumb",) if this.model.architecture is None else ()
+    thumb = (
+        ("rule of thumb: context, concurrency and the engine are not counted",)
+        if this.model.architecture is None
+        else ()
+    )
     unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
@@ -187,6 +191,7 @@ def _hints(
     return tuple(out)
 
 
+_THUMB = "rule of thumb: context, concurrency and the engine are not counted"
 _BESIDE = ("activations", "logits", "overhead")
 
 

@@ -245,7 +245,9 @@ def memory(
         found = rule_of_thumb.training(model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer)
         share = layout.tensor * layout.pipeline
         parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in found.items()}
-        return training.TrainingMemory(parts, parts, "backward_end", {}, ("rule of thumb",))
+        return training.TrainingMemory(
+            parts, parts, "backward_end", {}, ("rule of thumb: sequence and batch are not counted",)
+        )
     own = states(run, recipe, layout, accumulation(run, layout, micro_batch) > 1)
     places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
     above = overhead(run, gpu, layout.gpus)
