@@ -157,6 +157,8 @@ def values(world: World, row: Quantity) -> Sequence[str]:
             return world.models
         case "engine":
             return ("vllm", "sglang", "tensorrt_llm", "llama_cpp", "transformers")
+        case "framework":
+            return ("transformers", "fsdp", "deepspeed", "megatron", "trl", "llama_factory")
         case "boolean":
             return ("true", "false")
         case "text":

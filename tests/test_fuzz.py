@@ -60,6 +60,7 @@ def test_plans_are_made_of_all_that_the_language_has() -> None:
             assert words[row.name] > 5 or row.role == "outcome", row.name
     catalog, _ = load_catalog()
     assert all(words[name] > 5 for name in catalog.engines)
+    assert all(words[name] > 0 for name, row in catalog.frameworks.items() if row.vendors)
     mixers = {
         kind(group.mixer)
         for model in catalog.models.values()

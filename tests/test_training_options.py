@@ -7,6 +7,7 @@ scales of fake quantisers, which a step makes anew, differ by up to 0.1 % of the
 from statistics import mean
 
 import pytest
+from trainers import products
 from training_options import architectures, choices, measured, option, predicted, standing
 
 from planner.physics.training import MOMENTS, ActivationChoice, StateChoice, points, states, traces
@@ -73,7 +74,7 @@ def test_megatron_holds_copies_of_weights_in_fp8():
     arch = architectures()["llama-cut"]
     linear = 4 * (2 * 2048 * 2048 + 2 * 2048 * 512 + 3 * 2048 * 8192)
     half, eighth = (
-        states(arch, 374360064, StateChoice(precision=name, framework="megatron"))
+        states(arch, 374360064, StateChoice(precision=name, framework="megatron", products=products("megatron", name)))
         for name in ("bf16_mixed", "fp8_mixed")
     )
     assert eighth.weights - half.weights == 2 * linear
@@ -84,7 +85,14 @@ def test_fp8_keeps_less_where_inputs_are_kept_in_8_bits():
     arch = architectures()["llama-cut"]
     kept = {
         (framework, precision): traces(
-            arch, ActivationChoice(2048, precision=precision, framework=framework, attention="flash")
+            arch,
+            ActivationChoice(
+                2048,
+                precision=precision,
+                framework=framework,
+                attention="flash",
+                products=products(framework, precision),
+            ),
         )
         .groups[0]
         .kept.each
@@ -100,9 +108,12 @@ def test_fp8_keeps_less_where_inputs_are_kept_in_8_bits():
 
 def test_int8_needs_more_only_in_backward():
     arch = architectures()["llama-cut"]
+
+    def eight(name: str) -> ActivationChoice:
+        return ActivationChoice(2048, precision=name, products=products("transformers", name))
+
     half, eighth = (
-        {point.moment: point.activations for point in points(arch, ActivationChoice(2048, precision=name), 0)}
-        for name in ("bf16_mixed", "int8")
+        {point.moment: point.activations for point in points(arch, eight(name), 0)} for name in ("bf16_mixed", "int8")
     )
     more = [moment for moment, size in half.items() if eighth[moment] > size]
     assert [MOMENTS[moment] for moment in more] == ["backward_last_layer", "backward_first_layer"]

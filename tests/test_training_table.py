@@ -6,6 +6,7 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trainers import products
 from training_rows import architectures
 
 from planner.physics.architecture import parameters
@@ -64,6 +65,8 @@ def test_table_is_the_plain_function(data):
         frozen=frozen,
         **word,
     )
+    for kind in kinds:
+        kind["products"] = products(word["framework"], str(kind["precision"]))
     actives = [replace(active, **kind) for kind in kinds]
     again = data.draw(st.lists(st.integers(0, arch.layers), min_size=1, max_size=4))
     ways = [
@@ -123,5 +126,6 @@ def test_choices_that_are_alike_have_the_same_parts(model):
         for precision in PRECISIONS:
             for framework in WORDS["framework"]:
                 choice = ActivationChoice(1024, method=method, precision=precision, framework=framework, tp=2)
+                choice = replace(choice, products=products(framework, precision))
                 found = table.sized(arch, choice, [2])
                 assert known.setdefault((framework, alike(choice)), found) == found

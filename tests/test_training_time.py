@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from trainers import products
 from training_rows import architectures
 
 from planner.catalog.load import load
@@ -149,6 +150,7 @@ def bridge_errors(gpus):
             sequence=8192,
             micro_batch=batch,
             precision="fp8_mixed",
+            products=products("megatron", "fp8_mixed"),
             framework="megatron",
             attention="flash",
             tp=tp,
@@ -296,7 +298,15 @@ def deepseek(gpus, overlap):
     """GPU hours of 14.8T tokens on 2,048 H800: PP 16, EP 64, ZeRO 1, 4,096 tokens, 15,360 sequences a step."""
     model = load()[0].find_model("deepseek-ai/DeepSeek-V3")
     choice = ActivationChoice(
-        4096, 1, "fp8_mixed", framework="megatron", attention="flash", pp=16, ep=64, schedule="interleaved"
+        4096,
+        1,
+        "fp8_mixed",
+        framework="megatron",
+        products=products("megatron", "fp8_mixed"),
+        attention="flash",
+        pp=16,
+        ep=64,
+        schedule="interleaved",
     )
     work = training_time.work(
         model.architecture, model.active_params, choice, dp=128, zero=1, global_batch=15360, overlap=overlap

@@ -9,7 +9,7 @@ import pytest
 
 from planner.catalog.load import load as load_catalog
 from planner.language.schema import BY_KIND
-from planner.language.synonyms import FRAMEWORKS, OTHER_NAMES, OTHER_WORDS
+from planner.language.synonyms import OTHER_NAMES, OTHER_WORDS
 from planner.plan import Loaded, load_plan
 from planner.syntax.format import format_text
 from planner.units.quantity import SPELLINGS, UNITS
@@ -104,7 +104,6 @@ def test_other_names_lead_to_quantities_that_there_are() -> None:
         for row in (table[quantity] for table in BY_KIND.values() if quantity in table):
             assert set(words.values()) <= set(row.words)
             assert not set(words) & set(row.words)
-    assert set(FRAMEWORKS.values()) <= set(BY_KIND["training"]["framework"].words)
 
 
 def test_other_spellings_of_units_are_units_that_there_are() -> None:

@@ -13,6 +13,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from trainers import products
+
 from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture
 from planner.physics import training
@@ -46,6 +48,8 @@ def choices(row: dict) -> tuple[StateChoice, ActivationChoice, int]:
     states = {name: value for name, value in said.items() if name in StateChoice.__dataclass_fields__}
     active = {name: value for name, value in said.items() if name in ActivationChoice.__dataclass_fields__}
     active["offload"] = bool(said.get("offload_activations"))
+    for one in (states, active):
+        one["products"] = products(one.get("framework", "transformers"), row["precision"])
     layers = architectures()[row["model"]].layers if row["checkpointing"] == "full" else 0
     return StateChoice(**states), ActivationChoice(**active), layers
 

@@ -14,6 +14,7 @@ import json
 from functools import cache
 
 import training_options as options
+from trainers import products
 
 from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture
@@ -67,6 +68,7 @@ def choices(row: dict) -> tuple[training.StateChoice, training.ActivationChoice]
     said = {
         "method": row["method"],
         "precision": row["precision"],
+        "products": products(framework(row), row["precision"]),
         "framework": framework(row),
         "rank": row.get("lora", {}).get("rank", 16),
         "adapter_precision": row.get("lora", {}).get("adapters", "fp32"),

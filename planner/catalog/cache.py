@@ -19,7 +19,7 @@ from planner import kept
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
-EDITION = "12"
+EDITION = "13"
 """Changes with the form of the cached files and with what a row may hold."""
 
 Place = tuple[int, int, int]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.catalog import build
 from planner.catalog.checkpoints import Checkpoint, build_checkpoint
@@ -14,11 +14,14 @@ from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
 from planner.catalog.table import Make, Table, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
+if TYPE_CHECKING:
+    from planner.catalog.frameworks import Framework
+
 __all__ = ["KINDS", "Catalog", "Table", "folded"]
 
-KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
+KINDS = ("gpus", "offers", "models", "formats", "engines", "frameworks", "quality", "checkpoints")
 T = TypeVar("T")
-Named = TypeVar("Named", Gpu, Model, Format, Checkpoint)
+Named = TypeVar("Named", Gpu, Model, Format, Checkpoint, "Framework")
 
 
 class Catalog:
@@ -65,6 +68,13 @@ class Catalog:
         return self._table("engines", build.build_engine)
 
     @cached_property
+    def frameworks(self) -> Table[Framework]:
+        """The training frameworks by id; read only for a plan that trains."""
+        from planner.catalog.frameworks import build_framework
+
+        return self._table("frameworks", build_framework)
+
+    @cached_property
     def quality(self) -> Table[Recovery]:
         """The measured recoveries by id."""
         return self._table("quality", build.build_recovery)
@@ -90,7 +100,7 @@ class Catalog:
             for offer in self.offers.values()
             if offer.gpu not in self.gpus
         ]
-        return (*self.diagnostics, *strays, *self._astray())
+        return (*self.diagnostics, *strays, *self._astray(), *self._baseless())
 
     def _astray(self) -> Iterable[Diagnostic]:
         """Yield each checkpoint of a model or in a format that no row has, or whose name a model has."""
@@ -105,6 +115,14 @@ class Catalog:
             else:
                 continue
             yield error("E0203", f"checkpoints.yaml: `{row.id}` {reason}", self.checkpoints.span(row.id))
+
+    def _baseless(self) -> Iterable[Diagnostic]:
+        """Yield each framework that runs on, or is replaced by, one that no row has, or that has no trainer itself."""
+        for row in self.frameworks.values():
+            for base in (row.runs_on, row.instead):
+                if base and (base not in self.frameworks or not self.frameworks[base].vendors):
+                    reason = f"names `{base}`, which is no framework with a trainer of its own"
+                    yield error("E0203", f"frameworks.yaml: `{row.id}` {reason}", self.frameworks.span(row.id))
 
     def find_gpu(self, text: str) -> Gpu | tuple[Gpu, ...] | None:
         """Return the GPU of an id or marketed name, the candidates if several carry it, or None."""
@@ -128,6 +146,10 @@ class Catalog:
     def find_format(self, text: str) -> Format | tuple[Format, ...] | None:
         """Return the number format of an id or alias, the candidates if several carry it, or None."""
         return _find(self.formats, text)
+
+    def find_framework(self, text: str) -> Framework | tuple[Framework, ...] | None:
+        """Return the training framework of an id or alias, the candidates if several carry it, or None."""
+        return _find(self.frameworks, text)
 
     def digest(self, kind: str, ids: Iterable[str]) -> str:
         """Return the SHA-256 of the canonical JSON of the rows with these ids, in order of id."""

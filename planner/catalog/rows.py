@@ -487,6 +487,52 @@ class EngineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainerLackRow:
+    """Something a framework does not do, or not on GPUs of `vendors`, `below` a capability, or off `runs_on`."""
+
+    decision: Literal["method", "precision", "attention"]
+    what: Text
+    source: Text
+    methods: Words | None = None
+    precisions: Words | None = None
+    attention: Words | None = None
+    vendors: Words | None = None
+    below: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
+    runs_on: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkRow:
+    """A training framework; the shipped catalog is frameworks.yaml."""
+
+    id: Annotated[str, Limit(1, r"[a-z][a-z0-9_]*", "snake_case")]
+    name: Text
+    source: Text
+    runs_on: Annotated[str | None, Limit(1, about="the framework whose trainer it runs")] = None
+    sets: Annotated[
+        dict[str, str | int | float | bool] | None, Limit(about="what it takes where a plan mentions nothing")
+    ] = None
+    unmodelled: Annotated[str | None, Limit(1, about="why its memory is not known here")] = None
+    instead: Annotated[str | None, Limit(1, about="the nearest framework that is modelled")] = None
+    vendors: Words | None = None
+    products: dict[str, Literal["float8", "te", "te_cached", "int8"]] | None = None
+    selective: Text | None = None
+    selectives: Words | None = None
+    zero: list[Whole] | None = None
+    piped_zero: Annotated[int | None, Limit(0, about="the highest stage of ZeRO beside pipelines")] = None
+    some_layers: Annotated[bool | None, Limit(about="whether part of the layers can recompute")] = None
+    pipelines: bool | None = None
+    hybrid: Annotated[bool | None, Limit(about="whether it shards within groups of copies")] = None
+    joint: Annotated[int | None, Limit(0, about="FSDP's version beside tensor and context parallelism")] = None
+    fsdp_version: Count | None = None
+    sync_each_batch: bool | None = None
+    lacks: list[TrainerLackRow] | None = None
+    sources: Annotated[dict[str, Text] | None, Limit(about="where each field comes from")] = None
+    aliases: Words | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryRow:
     """A measured quality of a format relative to the native one; the shipped catalog is quality.yaml."""
 
@@ -509,6 +555,7 @@ ROWS: dict[str, type] = {
     "models": ModelRow,
     "formats": FormatRow,
     "engines": EngineRow,
+    "frameworks": FrameworkRow,
     "quality": RecoveryRow,
     "checkpoints": CheckpointRow,
 }

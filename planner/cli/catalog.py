@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
 
 app = typer.Typer(
-    help="The catalogs: GPUs, offers, models, formats, engines, quality, checkpoints.", no_args_is_help=True
+    help="The catalogs: GPUs, offers, models, formats, engines, frameworks, quality, checkpoints.", no_args_is_help=True
 )
-KINDS = ("gpus", "offers", "models", "formats", "engines", "quality", "checkpoints")
+KINDS = ("gpus", "offers", "models", "formats", "engines", "frameworks", "quality", "checkpoints")
 FORMS = ("table", "json")
 app.command("import")(import_)
 app.command()(fetch)
@@ -104,22 +104,27 @@ def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
     if path.is_file() or (path.is_dir() and catalog.find_model(text) is None):
         return _file(path, approximate)
     found: dict[str, Any] = {}
-    for result in (catalog.find_model(text), catalog.find_gpu(text), catalog.find_format(text)):
+    for result in (
+        catalog.find_model(text),
+        catalog.find_gpu(text),
+        catalog.find_format(text),
+        catalog.find_framework(text),
+    ):
         for record in result if isinstance(result, tuple) else (result,):
             if record is not None:
                 found[record.id] = record
     if len(found) > 1:
         raise _fail(f"`{text}` is ambiguous: {', '.join(found)}")
     if not found:
-        near = get_close_matches(text, [*catalog.models, *catalog.gpus, *catalog.formats], 1)
+        near = get_close_matches(text, [*catalog.models, *catalog.gpus, *catalog.formats, *catalog.frameworks], 1)
         way = f"; did you mean `{near[0]}`?" if near else ""
-        raise _fail(f"no model, GPU or format `{text}`, nor a file of that name{way}")
+        raise _fail(f"no model, GPU, format or framework `{text}`, nor a file of that name{way}")
     return next(iter(found.values()))
 
 
 @app.command("list")
 def list_(
-    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines, quality or checkpoints."),
+    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines, frameworks, quality or checkpoints."),
     words: list[str] = typer.Argument(None, help="Words that the id, name or an alias has."),
     where: list[str] = typer.Option([], "--where", "-w", help="A filter: gpu=l4, memory>=40GiB, price<2."),
     form: str = typer.Option("table", "--format", help="table or json."),
@@ -127,6 +132,7 @@ def list_(
     """List the rows of one catalog."""
     from planner.catalog import records
     from planner.catalog.checkpoints import Checkpoint
+    from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
     from planner.catalog.select import choose
     from planner.report.catalog import COLUMNS, table
@@ -135,7 +141,7 @@ def list_(
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
     made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, records.Engine,
-                            records.Recovery, Checkpoint), strict=True))  # fmt: skip
+                            Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
     try:
         rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])
     except ValueError as problem:
@@ -150,14 +156,15 @@ def list_(
 
 @app.command()
 def show(
-    ids: list[str] = typer.Argument(..., help="Ids of models, GPUs or formats, or paths of a config.json."),
+    ids: list[str] = typer.Argument(..., help="Ids of models, GPUs, formats or frameworks, or paths of a config.json."),
     form: str = typer.Option("table", "--format", help="table or json."),
     approximate: bool = typer.Option(False, "--approximate", help="Accept a config that is not described exactly."),
 ) -> None:
     """Show what the catalogs know of some ids, and what a config.json describes."""
+    from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
     from planner.catalog.records import Gpu, Model
-    from planner.report.catalog import facts, gpu_page, model_page
+    from planner.report.catalog import facts, framework_page, gpu_page, model_page
 
     _form(form)
     catalog = load()[0]
@@ -174,6 +181,8 @@ def show(
                 say(gpu_page(record, offers))
             case Model():
                 say(model_page(record, _model(record)))
+            case Framework():
+                say(framework_page(record, catalog.frameworks.get(record.runs_on)))
             case _:
                 say("\n".join(facts(asdict(record))))
 

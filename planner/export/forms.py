@@ -32,7 +32,7 @@ FORMS: tuple[Form, ...] = (
     Form("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
     Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
     Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
-    Form("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers",)),
+    Form("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers", "trl")),
     Form("accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers",)),
     Form("deepspeed", "training", ".deepspeed.json", "DeepSpeed's configuration", ("deepspeed",)),
     Form("megatron", "training", ".megatron.sh", "Megatron-LM's options, unchecked", ("megatron",)),

@@ -8,10 +8,9 @@ from planner.catalog.records import Format, Model
 from planner.language.block import Block
 from planner.language.choices import spoken
 from planner.language.defaults import filled
-from planner.language.schema import BY_KIND, grouped
+from planner.language.schema import BY_KIND, COMPUTED, grouped
 from planner.syntax import tree
 
-COMPUTED = {"fp16_mixed": "fp16", "bf16_mixed": "bf16", "fp8_mixed": "fp8_e4m3"}
 """The format a recipe of mixed precision multiplies in."""
 
 

@@ -32,12 +32,13 @@ FOLLOWS = {row.name: row.unsaid for row in QUANTITIES if row.unsaid}
 """From what the default of a quantity follows that has no one default, in words."""
 
 
-def filled(kind: str, said: Mapping[str, Value]) -> dict[str, Value]:
-    """Return what a plan says of given quantities, with the default of each that it does not mention.
+def filled(kind: str, said: Mapping[str, Value], sets: Mapping[str, Value] | None = None) -> dict[str, Value]:
+    """Return what a plan says of given quantities, with the default of each that it does not mention: what
+    its framework `sets`, else the table's.
 
     A prompt is what the output leaves of the context: all of it where no output is mentioned, and at least one token.
     """
-    out = {**DEFAULTS[kind], **said}
+    out = {**DEFAULTS[kind], **(sets or {}), **said}
     context, output = out.get("context"), out.get("output", Fraction(0))
     if "prompt" not in out and isinstance(context, Fraction) and isinstance(output, Fraction):
         out["prompt"] = max(Fraction(1), context - output)
@@ -47,7 +48,7 @@ def filled(kind: str, said: Mapping[str, Value]) -> dict[str, Value]:
 def changed(workload: Workload, quantity: str, value: Value) -> Workload:
     """Return a workload whose plan says another value of a given quantity; what follows from it follows."""
     said = {name: known for name, known in workload.given.items() if name in workload.said}
-    return replace(workload, given=filled(workload.kind, {**said, quantity: value}))
+    return replace(workload, given=filled(workload.kind, {**said, quantity: value}, workload.sets))
 
 
 def valueless(workload: Workload, quantity: str) -> bool:

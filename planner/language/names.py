@@ -9,8 +9,8 @@ from typing import Literal
 from planner.catalog.records import Format
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import BY_KIND
-from planner.language.scope import SHOWN, choices, near
-from planner.language.synonyms import FRAMEWORKS, OTHER_WORDS, meant
+from planner.language.scope import SHOWN, Scope, choices, near
+from planner.language.synonyms import OTHER_WORDS, meant
 from planner.language.types import (
     ROWS,
     TEXT,
@@ -162,7 +162,7 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
         text = OTHER_WORDS.get(expected.quantity.name, {}).get(text, text)
     if known is not None and text not in known:
         spoken = expected.quantity.name if expected.quantity else expected.words
-        help = _instead(expected.words, text, known) or choices(text, known) or sample(expected, env)
+        help = _instead(expected.words, text, known, scope) or choices(text, known) or sample(expected, env)
         message = f"`{spoken}` cannot be `{text}`"
         if expected.words == "region":
             message += ": no offer is there"
@@ -171,7 +171,7 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
     return Typed(tree.String(text, node.span), expected)
 
 
-def _instead(words: str, text: str, known: list[str]) -> str | None:
+def _instead(words: str, text: str, known: list[str], scope: Scope) -> str | None:
     """Return a help line for a word that is near to no other by its letters: a region, a trainer."""
     if words == "region" and known:
         continent = {"eu": ("EU",), "ap": ("AS",), "us": ("US", "NA"), "ca": ("CA",)}.get(text[:2].casefold(), ())
@@ -179,8 +179,11 @@ def _instead(words: str, text: str, known: list[str]) -> str | None:
         rest = [name for name in known if name not in own]
         said = ", ".join(written(name) for name in (own or rest)[:SHOWN])
         return f"available{' there' if own else ''}: {said}; `planner catalog list offers` shows them all"
-    if words == "framework" and text.casefold() in FRAMEWORKS:
-        return f"{text} runs on {FRAMEWORKS[text.casefold()]}: framework = {FRAMEWORKS[text.casefold()]}"
+    if words == "framework":
+        row = scope.catalog.find_framework(text)
+        if row is not None and not isinstance(row, tuple):
+            of = f"{row.name} is not modelled: {row.unmodelled}" if row.unmodelled else f"{text} runs on {row.id}"
+            return f"{of}; the nearest is framework = {row.instead}" if row.instead else f"{of}: framework = {row.id}"
     return None
 
 

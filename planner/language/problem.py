@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from planner.catalog.offers import Offers
 from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
 from planner.diagnostics import Span
 from planner.record import dataclass
 from planner.syntax.tree import Expression
+
+if TYPE_CHECKING:
+    from planner.catalog.frameworks import Framework
 
 Value = Fraction | str | bool
 
@@ -59,6 +63,7 @@ class Workload:
     doc: str | None = None
     per_layer: frozenset[str] = frozenset()
     written: str = ""
+    sets: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def said(self) -> frozenset[str]:
@@ -171,7 +176,8 @@ class Problem:
     """Everything a plan says, resolved. `lets` are the values of its `let` names.
 
     `gpus`, `formats` and `offers` are all there are, shipped and declared; `engines` and `quality` are those that
-    imported catalogs add to the shipped ones, `measurements` those of the plan and of files that it names.
+    imported catalogs add to the shipped ones, `measurements` those of the plan and of files that it names,
+    `frameworks` the shipped ones where something is trained.
     """
 
     path: str
@@ -189,3 +195,4 @@ class Problem:
     engines: dict[str, Engine] = field(default_factory=dict)
     quality: tuple[Recovery, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    frameworks: Mapping[str, Framework] = field(default_factory=dict)

@@ -101,6 +101,7 @@ def _resolve(
         engines=dict(scope.engines),
         quality=tuple(scope.quality),
         measurements=tuple(scope.measurements),
+        frameworks=catalog.frameworks if any(item.kind == "training" for item in workloads) else {},
     )
     return problem, scope, env
 

@@ -59,6 +59,8 @@ def grouped(group: Group) -> tuple[str, ...]:
     return named(row for row in QUANTITIES if row.group == group)
 
 
+COMPUTED = {word: form for row in DECISIONS if row.computes for word, form in zip(row.words, row.computes, strict=True)}
+"""The number format that a precision computes in."""
 PER_LAYER = frozenset(named(row for row in DECISIONS if row.per_layer))
 """The decisions that `per layer` can make for each layer."""
 WHERE = grouped("where")

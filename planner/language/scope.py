@@ -146,6 +146,8 @@ class Scope:
                 shipped, own = self.catalog.models, self.models
             case "engine":
                 shipped, own = self.catalog.engines, self.engines
+            case "framework":
+                shipped, own = (row.id for row in self.catalog.frameworks.values() if not row.unmodelled), ()
             case _:
                 shipped, own = self.catalog.offers, self.offers
         return [*shipped, *sorted(own)]

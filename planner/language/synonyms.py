@@ -112,20 +112,6 @@ OTHER_WORDS: dict[str, dict[str, str]] = {
 }
 """By quantity: words of `optim` in the TrainingArguments of transformers, and the same optimizer here."""
 
-FRAMEWORKS = {
-    "trl": "transformers",
-    "axolotl": "transformers",
-    "unsloth": "transformers",
-    "llama_factory": "transformers",
-    "accelerate": "transformers",
-    "torchtune": "fsdp",
-    "torchtitan": "fsdp",
-    "nemo": "megatron",
-    "megatron_lm": "megatron",
-}
-"""Trainers that are built on one that the catalog describes: TRL, axolotl, unsloth and LLaMA-Factory run the Trainer of
-transformers, torchtune and torchtitan PyTorch's FSDP, NeMo runs Megatron-Core, as their own documentation says."""
-
 
 def meant(name: str, kind: str) -> tuple[str, str]:
     """Return the quantity of a kind of workload that another name means, and a note; empty where there is none."""

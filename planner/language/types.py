@@ -42,7 +42,7 @@ class Type:
 BOOLEAN = Type("boolean")
 PLAIN = Type("number")
 TEXT = Type("word")
-ROWS = ("gpu", "format", "model", "offer", "engine")
+ROWS = ("gpu", "format", "model", "offer", "engine", "framework")
 
 
 @dataclass(frozen=True, slots=True)

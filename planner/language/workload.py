@@ -15,7 +15,7 @@ from planner.language.completeness import check_interruptions, check_lengths, ch
 from planner.language.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
-from planner.language.problem import Bound, Workload
+from planner.language.problem import Bound, Value, Workload
 from planner.language.quantities.outcomes import OF_A_WHOLE
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, PER_LAYER
@@ -78,11 +78,12 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
         return None
+    sets = _sets(block)
     return Workload(
         declaration.name,
         declaration.kind,
         block.model,
-        filled(block.kind, block.given),
+        filled(block.kind, block.given, sets),
         block.domains,
         block.spans,
         tuple(block.bounds),
@@ -90,7 +91,15 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         declaration.doc,
         frozenset(block.per_layer),
         block.written,
+        sets,
     )
+
+
+def _sets(block: Block) -> dict[str, Value]:
+    """Return what the framework of a training takes of given quantities, where the plan names one that sets any."""
+    row = block.env.scope.catalog.frameworks[str(block.given["framework"])] if "framework" in block.given else None
+    found = row.sets if row is not None else {}
+    return {name: value if isinstance(value, str | bool) else Fraction(str(value)) for name, value in found.items()}
 
 
 def _read_model(block: Block, relations: list[tree.Relation] | tuple[tree.Relation, ...]) -> list[tree.Relation]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.frameworks import Framework
 from planner.catalog.records import Architecture, Gpu, Model, Offer
 from planner.diagnostics.shown import cleaned
 
@@ -15,6 +16,7 @@ COLUMNS = {
     "models": ("id", "params", "active_params", "native_format", "max_context", "licence", "verified"),
     "formats": ("id", "name", "bits", "roles", "engines"),
     "engines": ("id", "name", "block_tokens", "max_sequences", "max_batched_tokens"),
+    "frameworks": ("id", "name", "runs_on", "instead"),
     "quality": ("id", "role", "format", "model", "metric", "recovery"),
     "checkpoints": ("id", "of", "native_format", "layout"),
 }
@@ -79,6 +81,25 @@ def gpu_page(gpu: Gpu, offers: Sequence[Offer]) -> str:
         out += ["  " + line for line in table(("id", "gpus", "price", "spot", "as_of"), shown).splitlines()]
     if len(firm) > MOST_OFFERS:
         out += [f"  and {len(firm) - MOST_OFFERS} more: planner catalog list offers --where gpu={gpu.id}"]
+    return "\n".join(out)
+
+
+def framework_page(row: Framework, base: Framework | None) -> str:
+    """Return one framework: what it runs on and sets, what it can be told (its own or that of `base`), and what not."""
+    row = cleaned(row)
+    told = base or row
+    plain = ("id", "name", "runs_on", "unmodelled", "instead", "aliases", "note", "source")
+    out = facts({name: getattr(row, name) for name in plain})
+    if row.sets:
+        out += ["", "sets", *facts(row.sets, "  ")]
+    if not row.unmodelled:
+        can = ("vendors", "zero", "piped_zero", "pipelines", "hybrid", "joint", "some_layers", "selective",
+               "selectives", "fsdp_version", "sync_each_batch")  # fmt: skip
+        products = {"products": tuple(f"{name} {how}" for name, how in told.products.items())}
+        out += ["", "can be told", *facts({name: getattr(told, name) for name in can} | products, "  ")]
+    lacks = row.lacks if base is None else (*row.lacks, *base.lacks)
+    out += ["", "lacks", *(f"  {item.decision}  {item.what}: {item.source}" for item in lacks)] if lacks else []
+    out += ["", "sources", *facts({**told.sources, **row.sources}, "  ")] if told.sources or row.sources else []
     return "\n".join(out)
 
 

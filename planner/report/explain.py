@@ -12,6 +12,7 @@ from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
+    from planner.catalog.frameworks import Framework
     from planner.catalog.records import Engine, Format, Gpu, Model, Offer
     from planner.language.quantities.quantity import Quantity
 
@@ -40,6 +41,7 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
     lines += _rows(what, "formats", catalog.find_format(what), lambda row: _format(row, catalog))
     lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
     lines += _engine(catalog.engines[what]) if what in catalog.engines else []
+    lines += _rows(what, "frameworks", catalog.find_framework(what), _framework)
     lines += _words(what)
     lines += [f"{what}: a label of answers. {LABELS[what]}", *_rented(what, catalog)] if what in LABELS else []
     lines += [] if lines else _other(what, catalog)
@@ -73,7 +75,7 @@ def near(what: str, catalog: Catalog) -> str | None:
     known = [*CODES, *BY_KIND, *FIELDS_BY_KIND, *(row.name for row in (*QUANTITIES, *FIELDS)), *UNITS, *WORDS]
     known += [word for row in QUANTITIES for word in row.words]
     known += LABELS
-    known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.offers]
+    known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.frameworks, *catalog.offers]
     found = get_close_matches(what, known, 1)
     if not found:
         low = {name.casefold(): name for name in known}
@@ -133,6 +135,12 @@ def _settings(name: str, catalog: Catalog) -> dict[str, object]:
     return out
 
 
+def _set(name: str, catalog: Catalog) -> dict[str, object]:
+    """Return what each framework takes of a given quantity, where it is another value than the table's."""
+    rows = catalog.frameworks.values()
+    return {f"  {row.id}": figures.show(name, row.sets[name]) for row in rows if name in row.sets}
+
+
 def _large(name: str, usual: int, large: int, excludes: tuple[str, ...]) -> str:
     from planner.physics.inference.profile import GIB, LARGE
 
@@ -150,7 +158,7 @@ def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
     more = {"words": ", ".join(row.words), "values": span, "unmentioned": unmentioned(row)}
     names = _named(row, catalog)
     last = {f"{row.type}s": ", ".join(names), "example": _example(row, names)}
-    settings = _settings(row.name, catalog) if "inference" in row.kinds else {}
+    settings = _settings(row.name, catalog) if "inference" in row.kinds else _set(row.name, catalog)
     return _lines(f"{row.name}: {row.doc}", {**facts, **more, **last, **settings})
 
 
@@ -158,6 +166,8 @@ def _named(row: Quantity, catalog: Catalog) -> list[str]:
     """Return the rows of the catalogs that a quantity can be, where they are few enough to list."""
     if row.type == "format":
         return [item.id for item in catalog.formats.values() if row.name in item.roles]
+    if row.type == "framework":
+        return [key for key, item in catalog.frameworks.items() if not item.unmodelled]
     return list(catalog.engines) if row.type == "engine" else []
 
 
@@ -260,6 +270,21 @@ def _engine(row: Engine) -> list[str]:
     facts: dict[str, object] = {"block": f"{row.block_tokens} tokens", "max_sequences": row.max_sequences}
     share = {"gpu_memory_utilization": f"{float(row.gpu_memory_utilization):g}", "source": row.source}
     return _lines(f"{row.id}: {row.name}, a serving engine", {**facts, **share})
+
+
+def _framework(row: Framework) -> list[str]:
+    sets = ", ".join(f"{name} = {value}" for name, value in row.sets.items())
+    facts: dict[str, object] = {
+        "of": "framework (training)",
+        "runs on": row.runs_on or ", ".join(row.vendors),
+        "sets": sets,
+        "not modelled": row.unmodelled,
+        "instead": row.instead,
+        "lacks": "; ".join(dict.fromkeys(item.what for item in row.lacks)),
+        "note": row.note,
+        "source": row.source,
+    }
+    return _lines(f"{row.id}: {row.name}, a training framework", facts)
 
 
 def _rented(what: str, catalog: Catalog) -> list[str]:

@@ -41,7 +41,7 @@ class Kind(Protocol):
     ) -> Candidate:
         """Return a whole choice as a candidate, with every rule it breaks."""
 
-    def search_limits(self, workload: Workload) -> dict[str, int]:
+    def search_limits(self, problem: Problem, workload: Workload) -> dict[str, int]:
         """Return, by decision, the largest number that is tried where the plan does not say."""
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
@@ -83,7 +83,7 @@ class _Inference:
             return judge_service(problem, replace(made_by, workload=workload), choice)
         return judge_service(problem, service(problem, workload, catalog), choice)
 
-    def search_limits(self, workload: Workload) -> dict[str, int]:
+    def search_limits(self, problem: Problem, workload: Workload) -> dict[str, int]:
         from planner.solve.inference.space import search_limits
 
         return search_limits(workload)
@@ -143,10 +143,11 @@ class _Training:
 
         return judge(problem, workload, choice, catalog, made_by if isinstance(made_by, Run) else None)
 
-    def search_limits(self, workload: Workload) -> dict[str, int]:
+    def search_limits(self, problem: Problem, workload: Workload) -> dict[str, int]:
         from planner.solve.training.space import search_limits
+        from planner.solve.training.workload import run_of
 
-        return search_limits(workload)
+        return search_limits(run_of(problem, workload))
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
         from planner.solve.training.space import split_faults
@@ -205,7 +206,7 @@ def judge_row(problem: Problem, table: Table, row: int, catalog: Catalog) -> Can
 def search_limits(problem: Problem) -> dict[str, dict[str, int]]:
     """Return, by workload and decision, the largest number that was tried, where a plan that said so could have more:
     a proof speaks of no more than that."""
-    found = {item.name: KINDS[item.kind].search_limits(item) for item in problem.workloads}
+    found = {item.name: KINDS[item.kind].search_limits(problem, item) for item in problem.workloads}
     return {name: limits for name, limits in found.items() if limits}
 
 

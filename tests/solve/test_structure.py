@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from planner.catalog.frameworks import resolved
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem, Value, Workload
@@ -156,4 +157,5 @@ def test_a_dense_model_has_no_experts_to_split() -> None:
     ],
 )
 def test_a_layout_has_reasons(framework: str, layout: Layout, named: list[str]) -> None:
-    assert [fault.quantity for fault in training_faults(MIXTRAL, framework, layout)] == named
+    row = resolved(load()[0].frameworks, framework)
+    assert [fault.quantity for fault in training_faults(MIXTRAL, row, layout)] == named

@@ -79,6 +79,7 @@ DECISIONS: tuple[Quantity, ...] = (
         },
         "bf16_mixed",
         "Precision recipe.",
+        computes=("fp32", "bf16", "fp16", "bf16", "fp8_e4m3", "int8"),
         group="arithmetic",
         turn=21,
         suggested=True,

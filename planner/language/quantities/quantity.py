@@ -59,6 +59,8 @@ class Quantity:
     """Whether it is what the cache of an engine holds."""
     meanings: tuple[str, ...] = ()
     """What each of the words means, one line for each, as `planner explain` says it."""
+    computes: tuple[str, ...] = ()
+    """Of a precision, the number format whose dense peak each of the words computes at."""
     unsaid: str = ""
     """From what its default follows where it has no one default, in words, as `planner explain` says it."""
     judged: bool = False

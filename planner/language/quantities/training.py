@@ -38,18 +38,7 @@ TRAINED: tuple[Quantity, ...] = (
         "sdpa",
         "The attention kernel.",
     ),
-    word(
-        "framework",
-        *GIVEN,
-        {
-            "transformers": "Hugging Face's Trainer: mixed precision is autocast over fp32 weights.",
-            "fsdp": "PyTorch's fully sharded data parallel.",
-            "deepspeed": "DeepSpeed: bf16 weights and an fp32 master copy, split by ZeRO.",
-            "megatron": "Megatron: bf16 weights and an fp32 master copy.",
-        },
-        "transformers",
-        "Training framework.",
-    ),
+    Quantity("framework", *GIVEN, "framework", "The training framework.", default="transformers"),
     # Fused unless said: the Trainer's adamw_torch_fused (torch 2.8 and newer), torchtitan, DeepSpeed's FusedAdam where
     # torch_adam is unset (deepspeed/runtime/engine.py, _configure_basic_optimizer), and Megatron's FusedAdam of
     # Transformer Engine or apex (NVIDIA/Megatron-LM@0044db1f megatron/core/optimizer/__init__.py).

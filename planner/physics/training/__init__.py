@@ -19,7 +19,7 @@ Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 from __future__ import annotations
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import MOMENTS, SELECTIVE, Parts, Point, alike, points, traces
+from planner.physics.training.activations import MOMENTS, Parts, Point, alike, points, traces
 from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
 from planner.physics.training.frameworks import overhead, spare
@@ -33,7 +33,6 @@ from planner.physics.training.states import gradient_format, states, wholes
 
 __all__ = [
     "MOMENTS",
-    "SELECTIVE",
     "ActivationChoice",
     "Parts",
     "Point",

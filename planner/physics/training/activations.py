@@ -32,10 +32,6 @@ MOMENTS: Final = (
 FORWARD, LOSS, LAST, FIRST, END, OPTIMIZER = range(6)
 
 
-SELECTIVE: Final = {"megatron": "attention", "fsdp": "operations"}
-"""What a framework means by selective: Megatron-LM makes attention's core again (`--recompute-granularity selective`),
-torchtitan all but every second product and attention (`selective_ac_option = "op"`); its `"2"` is `every_second_layer`.
-PyTorch's own (`products`), by a list of operations, stands for the others, which have none of their own."""
 ALL: Final = -1
 """Stands for all trained parameters where a point counts those that have gradients."""
 

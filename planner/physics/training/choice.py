@@ -23,6 +23,7 @@ class StateChoice:
     """What the states depend on. `offload` is none, optimizer or parameters; `accumulate`: micro-batches add up.
 
     `replicas` are copies of the shards (HSDP), `fsdp` is FSDP's version (1, 2), `sizes` and `overlap` are DeepSpeed's.
+    `products` are whose 8-bit products the framework runs (recipe.py).
     Where FSDP is not `synced`, only the last of micro-batches that add up reduces gradients (`no_sync`).
     """
 
@@ -51,13 +52,15 @@ class StateChoice:
     synced: bool = True
     sizes: deepspeed.Sizes = deepspeed.DEFAULTS
     overlap: bool = False
+    products: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ActivationChoice:
     """What the activations depend on. `sequence` is in tokens, `micro_batch` in sequences.
 
-    `checkpointing` is none, full or selective; `selective` what that means (SELECTIVE). `micro_batches` is how many a
+    `checkpointing` is none, full or selective; `selective` what that means. `products` are
+    whose 8-bit products the framework runs (recipe.py). `micro_batches` is how many a
     pipeline runs in a step, `chunks` the model chunks a stage holds under the interleaved schedule.
     """
 
@@ -86,6 +89,7 @@ class ActivationChoice:
     dpo: bool = False
     packed: bool = False
     offload: bool = False
+    products: str = ""
 
     @property
     def recipe(self) -> Recipe:
@@ -101,6 +105,7 @@ class ActivationChoice:
             tp=self.tp,
             ep=self.ep,
             adapter_item=adapter_bytes(self.framework, self.precision, self.adapter_precision),
+            products=self.products,
         )
 
     @property

@@ -11,15 +11,6 @@ from planner.record import dataclass
 
 AUTOCAST: Final = ("bf16_mixed", "fp16_mixed", "fp8_mixed", "int8")
 ATTENTION: Final = ("q", "k", "v", "o", "qkv")
-PRODUCTS: Final = {
-    ("fp8_mixed", "transformers"): "float8",
-    ("fp8_mixed", "fsdp"): "float8",
-    ("fp8_mixed", "accelerate"): "float8",
-    ("fp8_mixed", "deepspeed"): "te",
-    ("fp8_mixed", "megatron"): "te_cached",
-}
-"""Whose 8-bit products a framework runs: torchao's (accelerate 1.15 takes it first, torchtitan always) or Transformer
-Engine's (accelerate converts linear layers for DeepSpeed; Megatron-LM caches the weights' copies)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +71,14 @@ def recipe_for(
     tp: int = 1,
     ep: int = 1,
     adapter_item: int = 4,
+    products: str = "",
 ) -> Recipe:
     """The types a step computes in.
 
     transformers: autocast over fp32 weights where all is trained, over a bf16 base where adapters are (what Trainer
     does with `bf16=True` on a model loaded in bf16). Megatron, DeepSpeed and FSDP's mixed precision compute with bf16
-    weights; so does the Trainer under FSDP (`accelerate`), where autocast is on and finds nothing to cast.
+    weights; so does the Trainer under FSDP (`accelerate`), where autocast is on and finds nothing to cast. `products`
+    are whose 8-bit products it runs: torchao's (float8), Transformer Engine's (te, te_cached) or int8's.
     """
     if isinstance(targets, str) and targets not in ("attention", "all_linear"):
         targets = tuple(targets.split(","))
@@ -107,14 +100,8 @@ def recipe_for(
         framework in ("megatron", "fsdp") and tp > 1,
         ep,
         adapter_item,
-        _products(precision, framework, method),
+        "" if method in ("qlora", "qat") else products,
     )
-
-
-def _products(precision: str, framework: str, method: str) -> str:
-    if method in ("qlora", "qat"):
-        return ""
-    return "int8" if precision == "int8" else PRODUCTS.get((precision, framework), "")
 
 
 def project(

@@ -154,7 +154,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     local = sum(counts.values())
     adapters = choice.method in ("lora", "qlora")
     mixed = choice.precision in AUTOCAST
-    recipe = recipe_for(choice.precision, choice.framework, choice.method)
+    recipe = recipe_for(choice.precision, choice.framework, choice.method, products=choice.products)
     trained = local
     if adapters:
         trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp)
@@ -234,7 +234,7 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     notes = []
     if choice.dpo and choice.method not in ("lora", "qlora"):
         notes.append("dpo: a frozen reference model stands beside the trained one")
-    if recipe_for(choice.precision, choice.framework, choice.method).products == "te_cached":
+    if recipe_for(choice.precision, choice.framework, choice.method, products=choice.products).products == "te_cached":
         notes.append("fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them")
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero < 2:
         notes.append("ddp: its buckets hold a second copy of the gradients")
@@ -248,7 +248,7 @@ def gradient_format(choice: StateChoice) -> str:
     adapters', whose gradients autograd makes in their type."""
     if choice.method in ("lora", "qlora"):
         return choice.adapter_precision
-    item = recipe_for(choice.precision, choice.framework, choice.method).item
+    item = recipe_for(choice.precision, choice.framework, choice.method, products=choice.products).item
     full_precision = choice.precision in AUTOCAST and choice.framework != "transformers"
     asked = _reduce_item if choice.framework in ("fsdp", "accelerate") else _gradient_item
     if asked(choice, item, full_precision) == 4:

@@ -71,7 +71,7 @@ def judge(
         "host_memory": Fraction(host_memory(run, recipe, layout, rented.per_host)),
     }
     refused = training_support.refusal(run, gpu, recipe.method, recipe.precision)
-    peak = training_support.computes(gpu, recipe.precision) if refused is None else 0
+    peak = training_support.computes(run, gpu, recipe.precision) if refused is None else 0
     outcomes |= dict.fromkeys(name for own in TRAINED_TIMES for name in (own, aimed(own)))
     if run.model.architecture is not None and peak:
         part = again / run.model.architecture.layers

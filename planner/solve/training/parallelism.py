@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from planner.catalog.frameworks import Framework
 from planner.catalog.records import Model
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
 from planner.solve.training.sayable import layout_faults, recomputation_faults
@@ -14,12 +15,13 @@ ENDS = 2
 `--account-for-embedding-in-pipeline-split`; so Llama 3's 126 layers are 128 parts, arXiv 2407.21783, section 3.3.2)."""
 
 
-def training_faults(model: Model, framework: str, layout: Layout, fsdp: int = 2, parts: int = 1) -> Iterator[Fault]:
+def training_faults(
+    model: Model, framework: Framework, layout: Layout, fsdp: int = 2, parts: int = 1
+) -> Iterator[Fault]:
     """Yield the rules that a layout breaks; `fsdp` is the version of FSDP that shards, `parts` the virtual stages.
 
     Megatron-LM's and PyTorch's tensor parallelism give each rank whole heads (`validate_args`, `ColwiseParallel`).
-    Experts are split over copies of the data, each of them by tensor parallelism too. DeepSpeed's PipelineEngine
-    refuses ZeRO 2 and 3 (runtime/pipe/engine.py).
+    Experts are split over copies of the data, each of them by tensor parallelism too.
     """
     yield from common_faults(model, layout.pipeline, layout.expert)
     layers = layers_of(model)
@@ -34,13 +36,16 @@ def training_faults(model: Model, framework: str, layout: Layout, fsdp: int = 2,
     if model.architecture is not None and not divides(model, layout.tensor):
         yield Fault("tensor_parallel", "heads that divide evenly", Fraction(layout.tensor))
     if layout.replicas > 1:
-        if framework not in ("transformers", "fsdp") or layout.zero < 2:
+        if not framework.hybrid or layout.zero < 2:
             yield Fault("shard_replicas", "1: hybrid sharding is FSDP's, with zero 2 or 3", Fraction(layout.replicas))
         elif layout.data * layout.context % layout.replicas:
             needs = f"a divisor of data_parallel × context_parallel = {layout.data * layout.context}"
             yield Fault("shard_replicas", needs, Fraction(layout.replicas))
-    if framework == "deepspeed" and layout.pipeline > 1 and layout.zero > 1:
-        yield Fault("zero", "0 or 1: DeepSpeed has no pipelines beside ZeRO 2 and 3", Fraction(layout.zero))
+    if layout.pipeline > 1 and layout.zero > framework.piped_zero:
+        stages = " or ".join(str(stage) for stage in framework.zero if stage <= framework.piped_zero)
+        above = " and ".join(str(stage) for stage in framework.zero if stage > framework.piped_zero)
+        needs = f"{stages}: {framework.name} has no pipelines beside ZeRO {above}"
+        yield Fault("zero", needs, Fraction(layout.zero))
 
 
 def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: bool = True) -> Iterator[Fault]:
@@ -54,7 +59,7 @@ def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: b
         yield Fault("micro_batch", needs, Fraction(micro_batch))
 
 
-def checkpointing_faults(model: Model, mode: str, again: int, framework: str, selective: str) -> Iterator[Fault]:
+def checkpointing_faults(model: Model, mode: str, again: int, framework: Framework, selective: str) -> Iterator[Fault]:
     """Yield the rule that a number of recomputed layers breaks: none without checkpointing, else some of the layers, or
     all where the framework says no more."""
     layers = layers_of(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.language.problem import Workload
+from planner.catalog.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
@@ -39,10 +39,9 @@ def recipes(run: Run) -> list[Recipe]:
     ]
 
 
-def pipelines(workload: Workload) -> tuple[int, ...]:
-    """Return the pipelines that are tried where the plan does not say: for the Trainer of transformers none, whose
-    sizes are those of accelerate's ParallelismConfig (1.15.0): copies, shards, tensor and context parallelism."""
-    return (1,) if workload.given["framework"] == "transformers" else PIPELINES
+def pipelines(framework: Framework) -> tuple[int, ...]:
+    """Return the pipelines that are tried where the plan does not say: none where a framework has none."""
+    return PIPELINES if framework.pipelines else (1,)
 
 
 def layouts(run: Run, fixed: bool) -> list[Layout]:
@@ -64,7 +63,7 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
     said = counts(item, "data_parallel")
     for total in totals:
         for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
-            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(item)):
+            for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(run.framework)):
                 for cp in counts(item, "context_parallel") or CONTEXTS:
                     dp, rest = divmod(total, tp * pp * cp)
                     if rest or (said is not None and dp not in said):
@@ -130,9 +129,10 @@ def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
             yield mode, again
 
 
-def search_limits(workload: Workload) -> dict[str, int]:
+def search_limits(run: Run) -> dict[str, int]:
     """Return the limits of what is searched: of what a plan leaves open, and could be larger where the plan said so."""
     out: dict[str, int] = {}
+    workload, framework = run.workload, run.framework
     gpus, layers = counts(workload, "gpus"), (layers_of(workload.model) or 1)
     most = max(gpus or GPUS_UNSAID)
     if not gpus:
@@ -141,8 +141,8 @@ def search_limits(workload: Workload) -> dict[str, int]:
         return out
     if "tensor_parallel" not in workload.domains and most > max(TENSORS):
         out["tensor_parallel"] = max(TENSORS)
-    if "pipeline_parallel" not in workload.domains and min(most, layers) > max(pipelines(workload)):
-        out["pipeline_parallel"] = max(pipelines(workload))
+    if "pipeline_parallel" not in workload.domains and min(most, layers) > max(pipelines(framework)):
+        out["pipeline_parallel"] = max(pipelines(framework))
     if "context_parallel" not in workload.domains and most > WITHIN_NODE:
         out["context_parallel"] = max(CONTEXTS)
     if "expert_parallel" not in workload.domains and most > WITHIN_NODE and experts_of(workload.model):

@@ -82,7 +82,8 @@ def cards_of(
         cards[:, :, -2:] = reach
         return cards
     known = {
-        precision: [training_support.computes(gpu, precision) for gpu in gpus] for _, precision in configurations.kinds
+        precision: [training_support.computes(run, gpu, precision) for gpu in gpus]
+        for _, precision in configurations.kinds
     }
     fields = [
         [training_time.card(gpu, peak, ONE_HOST, NETWORK) for gpu, peak in zip(gpus, known[precision], strict=True)]

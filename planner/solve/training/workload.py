@@ -9,6 +9,7 @@ from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.frameworks import Framework, resolved
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
 from planner.language.schema import grouped
@@ -35,7 +36,7 @@ class Run:
 
     workload: Workload
     model: Model
-    framework: str
+    framework: Framework
     sequence: int
     global_batch: int
     tokens: int
@@ -59,7 +60,7 @@ def run_of(problem: Problem, workload: Workload) -> Run:
     return Run(
         workload,
         workload.model,
-        str(workload.given["framework"]),
+        resolved(problem.frameworks, str(workload.given["framework"])),
         number(workload, "sequence", 1),
         number(workload, "global_batch", 0),
         number(workload, "tokens", 0),
@@ -81,7 +82,7 @@ def in_flight(run: Run, layout: Layout, micro_batch: int) -> int:
 
 def selective(run: Run) -> str:
     """Return what selective checkpointing keeps or makes again: what the plan says, or the framework means by it."""
-    return str(run.workload.given.get("selective", training.SELECTIVE.get(run.framework, "products")))
+    return str(run.workload.given.get("selective", run.framework.selective))
 
 
 def lora_rank(run: Run) -> int:
@@ -115,17 +116,17 @@ def states(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> traini
 def sharder(run: Run, layout: Layout) -> str:
     """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP; FSDP1 is
     known as accelerate sets it up."""
-    if run.framework == "transformers" and layout.sharded:
+    trainer = run.framework.trainer
+    if trainer == "transformers" and layout.sharded:
         return "accelerate"
-    if run.framework == "fsdp" and fsdp_version(run) == 1 and layout.data * layout.context > 1:
+    if trainer == "fsdp" and fsdp_version(run) == 1 and layout.data * layout.context > 1:
         return "accelerate"
-    return run.framework
+    return trainer
 
 
 def fsdp_version(run: Run) -> int:
-    """Return which FSDP shards: what the plan says; else 1 in transformers, which is accelerate's own default (1.15,
-    utils/dataclasses.py) and holds more, and 2 in fsdp (torchtitan)."""
-    return number(run.workload, "fsdp_version", 1 if run.framework == "transformers" else 2)
+    """Return which FSDP shards: what the plan says, else the framework's own default."""
+    return number(run.workload, "fsdp_version", run.framework.fsdp_version)
 
 
 def virtual_stages(run: Run) -> int:
@@ -136,10 +137,9 @@ def virtual_stages(run: Run) -> int:
 def synced(run: Run) -> bool:
     """Return whether every micro-batch reduces its gradients: what the plan says; else what the framework does.
 
-    The Trainer (5.24, trainer.py, `_run_epoch`) and accelerate (1.15, `accumulate`) enter `no_sync` before the last
-    micro-batch unless `sync_each_batch` is set; torchtitan (b5bcd76, trainer.py) never does.
+    FSDP1 is known as accelerate sets it up, which enters `no_sync` before the last micro-batch.
     """
-    own = run.framework != "transformers" and not (run.framework == "fsdp" and fsdp_version(run) == 1)
+    own = run.framework.sync_each_batch and not (run.framework.trainer == "fsdp" and fsdp_version(run) == 1)
     return bool(run.workload.given.get("sync_each_batch", own))
 
 
@@ -167,6 +167,7 @@ def state_choice(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> 
         optimizer=recipe.optimizer,
         kernel=str(given["optimizer_kernel"]),
         framework=sharder(run, layout),
+        products=run.framework.products.get(recipe.precision, ""),
         zero=layout.zero,
         dp=layout.data * layout.context,
         tp=layout.tensor,
@@ -198,6 +199,7 @@ def choice_of(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: 
         method=recipe.method,
         attention=str(given["attention"]),
         framework=sharder(run, layout),
+        products=run.framework.products.get(recipe.precision, ""),
         checkpointing=mode,
         selective=selective(run),
         loss=str(given["loss"]),
@@ -233,7 +235,7 @@ def points(run: Run, choice: training.ActivationChoice, again: int) -> tuple[tra
 
 def overhead(run: Run, gpu: Gpu, gpus: int) -> int:
     """Return what no tensor of the program accounts for."""
-    return training.overhead(gpu, run.framework, gpus)
+    return training.overhead(gpu, run.framework.trainer, gpus)
 
 
 def memory(
@@ -251,7 +253,7 @@ def memory(
     own = states(run, recipe, layout, accumulation(run, layout, micro_batch) > 1)
     places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
     above = overhead(run, gpu, layout.gpus)
-    spare = training.spare(run.framework, run.confidence)
+    spare = training.spare(run.framework.trainer, run.confidence)
     return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
