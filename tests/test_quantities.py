@@ -53,6 +53,8 @@ ALLOWED = {
     "solve/parallelism.py": "the fields of a record, in their order",
     "solve/rent/share_bounds.py": "a formula: by what a share of the cost is divided",
     "solve/training/grid.py": "what the rows of a cell have alike, by how cells are made",
+    "startup/compare.py": PARTS,
+    "startup/reported.py": PARTS,
     "syntax/tokens.py": "the syntax knows no schema: names after which a string is read as an id",
 }
 """Where two or more names of quantities stand in one table all the same, and why that is no fact about them."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
+from planner.language.schema import grouped
 from planner.lock.text import number
 from planner.startup.predicted import Predicted
 from planner.startup.reported import Reported
 
-SETTINGS = ("gpu_memory_utilization", "max_sequences", "max_batched_tokens")
+SETTINGS = grouped("engine")
 
 
 def measurement(lock: Predicted, log: Reported | None, cards: Reported | None) -> str:

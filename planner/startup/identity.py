@@ -11,6 +11,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.meant import pieces, release
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem
+from planner.language.schema import grouped
 from planner.lock.text import number
 from planner.physics.inference.profile import release as release_of
 from planner.record import dataclass
@@ -77,7 +78,7 @@ def settings(problem: Problem, catalog: Catalog, lock: Predicted, log: Reported)
         was, now = release_of(engine, locked), release_of(engine, log.version)
         if was is not now:
             yield Unlike("engine_version", log.version, locked)
-    for name in ("gpu_memory_utilization", "max_sequences", "max_batched_tokens"):
+    for name in grouped("engine"):
         said, wanted = log.settings.get(name), lock.given.get(name)
         if said is not None and isinstance(wanted, Fraction) and abs(said - wanted) > Fraction(1, 200) * (wanted < 1):
             yield Unlike(name, str(number(said)), str(number(wanted)))
