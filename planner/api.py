@@ -291,8 +291,10 @@ def estimate(
 
 
 def _unanswered(problem: Problem, answer: Answer) -> list[str]:
-    answered = {item.chosen.workload for item in answer.workloads}
-    return sorted(item.name for item in problem.workloads if item.name not in answered)
+    from planner.language.copies import block_of
+
+    answered = {block_of(item.chosen.workload) for item in answer.workloads}
+    return sorted({block_of(item.name) for item in problem.workloads} - answered)
 
 
 def _refused(plan: Plan, code: str, message: str, help: str, workload: str = "") -> PlanError:

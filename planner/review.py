@@ -11,6 +11,8 @@ from planner.diagnostics.diagnostic import error, warning
 from planner.plan import Loaded
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from planner.lint.source import Source
     from planner.lock.read import Lock
     from planner.solve.candidate import Candidate
@@ -32,6 +34,7 @@ def review(
     Without the lock where `locked` is None; where it is true, a missing lock is an error. The lock's text is added to
     `texts`.
     """
+    from planner.language.copies import block_of
     from planner.lint.allow import allowed
     from planner.lint.answer import headroom
     from planner.lint.names import is_library
@@ -49,8 +52,12 @@ def review(
     unjudged = set(OF_LOCKS)
     if locked is not None and path not in STDIN:
         verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
-        shares = ((name, row.outcomes.get("headroom")) for name, row in rows.items())
-        found += [*verdict, *headroom(source, {name: share for name, share in shares if share is not None})]
+        least: dict[str, Fraction] = {}
+        for name, row in rows.items():
+            share = row.outcomes.get("headroom")
+            if share is not None:
+                least[block_of(name)] = min(share, least.get(block_of(name), share))
+        found += [*verdict, *headroom(source, least)]
         if lock is not None and not any(item.is_error for item in verdict):
             found += _aged(loaded, rows, lock)
         unjudged = OF_ANSWERS if lock is None else set()

@@ -17,8 +17,8 @@ ORDER = (
 )
 """The rooms of the package from the lowest on; each imports those before it."""
 SOLVE = (
-    *("candidate", "answer", "clock", "defaults", "rules", "columns", "classes", "objective", "rent", "judging"),
-    *("parallelism", "stated", "inference", "training", "kinds", "fleet", "choose", "pipeline", "__init__"),
+    *("candidate", "answer", "clock", "defaults", "rules", "columns", "classes", "copies", "objective", "rent"),
+    *("judging", "parallelism", "stated", "inference", "training", "kinds", "fleet", "choose", "pipeline", "__init__"),
 )
 """The rooms of a solve likewise. Neither kind of workload imports the other."""
 HEAVY = ("ortools", "numpy", "pandas", "rich", "pydantic")

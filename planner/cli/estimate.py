@@ -17,6 +17,7 @@ from planner.cli.plan import exists, load_plan, report, seconds, unanswered, unr
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
 from planner.language.compose import Words
+from planner.language.copies import block_of
 
 if TYPE_CHECKING:
     from planner.language.problem import Problem
@@ -128,8 +129,8 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
 
 def _missing(problem: Problem, answer: Answer) -> list[str]:
     """Return the workloads that no offer rents hardware for."""
-    answered = {item.chosen.workload for item in answer.workloads}
-    return sorted(item.name for item in problem.workloads if item.name not in answered)
+    answered = {block_of(item.chosen.workload) for item in answer.workloads}
+    return sorted({block_of(item.name) for item in problem.workloads} - answered)
 
 
 def _model(words: Words, limit: float, format: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from planner.cli.plan import Loaded, load_plan, locked, report, unreadable
 from planner.cli.screen import say, tell
+from planner.language.copies import block_of
 
 if TYPE_CHECKING:
     from planner.diagnostics import Span
@@ -31,6 +32,7 @@ def export(
     """Write what runs the locked answer: commands, manifests and configurations, every setting in them."""
     from planner.export.export import export as files_of
     from planner.export.forms import BY_NAME, FORMS
+    from planner.solve.copies import ordered
 
     form = BY_NAME.get(to)
     if form is None:
@@ -44,7 +46,7 @@ def export(
     if loaded.problem is None:
         report(loaded.findings, loaded.texts)
         raise typer.Exit(2 if unreadable(loaded) else 1)
-    names = [item.name for item in loaded.problem.workloads]
+    names = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     if workload is not None and workload not in names:
         tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
@@ -53,7 +55,11 @@ def export(
         raise typer.Exit(2)
     lock = locked(plan, loaded)
     asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
-    texts, found = files_of(lock, plan, asked or names, form, _places(loaded), lambda *item: _published(loaded, *item))
+    answered = [name for block in asked or names for name in ordered(lock.workloads) if block_of(name) == block]
+    if len(answered) > 1 and not folder:
+        tell(f"error[E0301]: the copies of `{answered[0]}` have several choices; name a folder with -o DIR")
+        raise typer.Exit(2)
+    texts, found = files_of(lock, plan, answered, form, _places(loaded), lambda *item: _published(loaded, *item))
     report(found, loaded.texts)
     if found:
         raise typer.Exit(1)
@@ -67,13 +73,14 @@ def export(
 
 
 def _of_kind(loaded: Loaded, kind: str) -> list[str]:
-    return [item.name for item in loaded.problem.workloads if item.kind == kind] if loaded.problem is not None else []
+    workloads = loaded.problem.workloads if loaded.problem is not None else ()
+    return list(dict.fromkeys(block_of(item.name) for item in workloads if item.kind == kind))
 
 
 def _published(loaded: Loaded, name: str, weights: str) -> list[str]:
     """Return the checkpoints of a workload's model in a format, or in a variant of it; those that were read first."""
     assert loaded.problem is not None
-    model = next(item.model for item in loaded.problem.workloads if item.name == name)
+    model = next(item.model for item in loaded.problem.workloads if item.name == block_of(name))
     rows = [
         row
         for row in loaded.catalog.checkpoints.values()

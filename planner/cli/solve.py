@@ -108,6 +108,7 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     A price is old here where it is older than the catalog; `check` looks at today's date.
     """
     from planner.catalog.freshness import aged, findings
+    from planner.language.copies import block_of
     from planner.lint.allow import allowed
 
     problem = loaded.problem
@@ -116,9 +117,12 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     named = dict.fromkeys(item.chosen.offer for item in answer.workloads)
     offers = [offer for name in named if (offer := problem.offers.get(name)) and offer.source != "the plan"]
     gpus = [problem.gpus[item.chosen.gpu] for item in answer.workloads]
-    places = {item.name: item.spans.get("offer", item.span) for item in problem.workloads}
+    places = {block_of(item.name): item.spans.get("offer", item.span) for item in problem.workloads}
     rented = [item.chosen for item in answer.workloads]
-    old = (aged(row.offer, row.price_as_of, problem.offers.day, row.workload, places[row.workload]) for row in rented)
+    old = (
+        aged(row.offer, row.price_as_of, problem.offers.day, row.workload, places[block_of(row.workload)])
+        for row in rented
+    )
     peers = [each for card in dict.fromkeys(offer.gpu for offer in offers) for each in problem.offers.of(card)]
     shipped = [offer for offer in peers if offer.source != "the plan"]
     found = (*findings(offers, peers=shipped, gpus=gpus), *(item for item in old if item))
@@ -137,6 +141,7 @@ def _of_model(words: Words, wanted: Wanted) -> int:
 
 
 def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = None) -> int:
+    from planner.language.copies import block_of
     from planner.lock import lock
     from planner.report.outcome import infeasible
     from planner.solve import solve as answer_of
@@ -148,7 +153,7 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         return 2 if unreadable(loaded) or text is not None else 1
-    workloads = [item.name for item in loaded.problem.workloads]
+    workloads = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     for name in wanted.front:
         if "." in name and name.rpartition(".")[0] not in workloads:
             message = f"`{name}`: no workload is called so; there are {', '.join(workloads)}"

@@ -23,6 +23,7 @@ def why(
     format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
 ) -> None:
     """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
+    from planner.language.copies import block_of
     from planner.report.outcome import infeasible
     from planner.solve import solve as answer_of
 
@@ -32,7 +33,7 @@ def why(
     report(loaded.findings, loaded.texts)
     if loaded.problem is None:
         raise typer.Exit(2 if unreadable(loaded) else 1)
-    names = [item.name for item in loaded.problem.workloads]
+    names = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     if workload is not None and workload not in names:
         tell(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}")
         raise typer.Exit(2)
@@ -44,7 +45,7 @@ def why(
     if workload is not None:
         answer = replace(
             answer,
-            workloads=tuple(item for item in answer.workloads if item.chosen.workload == workload),
+            workloads=tuple(item for item in answer.workloads if block_of(item.chosen.workload) == workload),
             filtered=tuple(item for item in answer.filtered if item.workload == workload),
             hardware=tuple(item for item in answer.hardware if item.workload == workload),
         )

@@ -12,6 +12,7 @@ from planner.export import serving, training
 from planner.export.faults import Fault
 from planner.export.forms import FORMS, Form
 from planner.export.said import Said, of_lock
+from planner.language.copies import MARK, block_of
 from planner.lock.read import Lock
 
 
@@ -44,7 +45,7 @@ def export(
 
 def file_name(workload: str) -> str:
     """Return a workload's name as the beginning of a file's."""
-    return workload.replace(os.sep, "_")
+    return workload.replace(os.sep, "_").replace(MARK, "-")
 
 
 def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
@@ -68,7 +69,8 @@ def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
 def _told(
     this: Said, fault: Fault, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
 ) -> Diagnostic:
-    span = places.get(f"{this.name}.{fault.quantity}", places.get(this.name))
+    block = block_of(this.name)
+    span = places.get(f"{block}.{fault.quantity}", places.get(block))
     subject = f"{this.name}.{fault.quantity}" if fault.quantity else this.name
     names = published(this.name, this.word("weights")) if fault.quantity == "weights" else ()
     help = f'{fault.help}: model = "{names[0]}"' if names else fault.help

@@ -24,9 +24,15 @@ def lines(this: Said, form: Form, notes: Iterable[str]) -> list[str]:
             f"lock      {this.checksum} (planner {this.planner})",
             f"for       {release} on {hardware}",
             f"offer     {this.word('offer')}, {this.word('market')}, {this.instances} of it",
+            *([f"copies    {this.copies:_}: start it so many times{_apart(this)}"] if this.copies > 1 else []),
             *notes,
         )
     ]
+
+
+def _apart(this: Said) -> str:
+    """Return what copies that share a machine must not share."""
+    return ", each with GPUs and a port of its own where they share a machine" if this.beside else ""
 
 
 def commented(this: Said, form: Form, notes: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from planner.language.copies import block_of
 from planner.lock.read import Lock
 from planner.record import dataclass
 
@@ -22,7 +23,7 @@ class Said:
     one instance, both empty where the lock does not record the offer. `native` is the format of the model's checkpoint,
     `vendor` who makes the GPUs. Where workloads share a machine, `beside` are the others and `first` is the GPU of it
     that this one begins at: they take its GPUs in the order of their names. `kv_tokens` are those that the cache
-    holds at least.
+    holds at least. `copies` identical workloads run so; where several fit a machine, `beside` has them too.
     """
 
     plan: str
@@ -40,6 +41,7 @@ class Said:
     first: int = 0
     beside: tuple[str, ...] = ()
     kv_tokens: int = 0
+    copies: int = 1
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
@@ -127,6 +129,7 @@ def of_lock(lock: Lock, plan: str, name: str) -> Said:
         str(lock.used.get("gpus", {}).get(str(choice.get("gpu")), {}).get("vendor", "nvidia")),
         *_shared(lock, name, offer),
         int(row["outcomes"].get("kv_tokens_safe") or 0),
+        lock.copies[name],
     )
 
 
@@ -134,6 +137,9 @@ def _shared(lock: Lock, name: str, offer: Mapping[str, Any]) -> tuple[int, tuple
     """Return the first GPU of a workload on its machine, and who else is there: workloads of one offer that is sold
     whole, whose GPUs one instance has."""
     rows = {key: row["choice"] for key, row in sorted(lock.workloads.items())}
+    if lock.copies[name] > 1 and offer.get("sold_by") == "instance":
+        several = 2 * rows[name].get("gpus", 0) <= offer.get("gpus", 0)
+        return 0, (f"other copies of {block_of(name)}",) if several else ()
     mine = {key: row.get("gpus", 0) for key, row in rows.items() if row.get("offer") == rows[name].get("offer")}
     if offer.get("sold_by") != "instance" or len(mine) < 2 or sum(mine.values()) > offer.get("gpus", 0):
         return 0, ()

@@ -196,6 +196,11 @@ def everything(quantity: Quantity, node: tree.Expression, env: Env) -> tuple[Val
     return tuple(Fraction(count) for count in quantity.everything)
 
 
-def environment(scope: Scope, workloads: Mapping[str, str] | None = None, fleet: bool = True) -> Env:
+def environment(
+    scope: Scope,
+    workloads: Mapping[str, str] | None = None,
+    fleet: bool = True,
+    copies: Mapping[str, int] | None = None,
+) -> Env:
     """Return what names mean at the top of a plan, where sets inside conditions are read as those of decisions are."""
-    return Env(scope, workloads=workloads or {}, fleet=fleet, members=many)
+    return Env(scope, workloads=workloads or {}, fleet=fleet, copies=copies or {}, members=many)

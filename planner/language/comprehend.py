@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from planner.language.copies import each_of
 from planner.language.evaluate import parts
 from planner.language.scope import near
 from planner.language.types import Env, Typed
@@ -43,7 +44,7 @@ def expand(node: tree.Comprehension, env: Env, how: Lowering) -> Typed | None:
     owners = _owners(node.source, env)
     if owners is None:
         return None
-    if not env.loop and not has_room(written_out(node, len(env.workloads)), node, env):
+    if not env.loop and not has_room(written_out(node, len(env.workloads) + more_of(env)), node, env):
         return None
     items: list[Typed] = []
     good = True
@@ -102,7 +103,22 @@ def _taken(node: tree.Comprehension, condition: tree.Expression | None, body: tr
     return tree.Call("when", (condition, body), node.span)
 
 
+def more_of(env: Env) -> int:
+    """Return how many workloads a plan has beside one of each block."""
+    return sum(env.copies.values()) - len(env.copies)
+
+
 def _owners(source: tree.Expression, env: Env) -> list[str] | None:
+    found = _blocks(source, env)
+    if found is None:
+        return None
+    every = sum(env.copies.get(block, 1) for block in found)
+    if isinstance(source, tree.SetOf) and every > len(found) and not has_room(every - len(found), source, env):
+        return None
+    return [one for block in found for one in each_of(block, env.copies.get(block, 1))]
+
+
+def _blocks(source: tree.Expression, env: Env) -> list[str] | None:
     if isinstance(source, tree.Name) and source.text == "workloads":
         return sorted(env.workloads)
     if isinstance(source, tree.SetOf):

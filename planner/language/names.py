@@ -7,6 +7,8 @@ from fractions import Fraction
 from typing import Literal
 
 from planner.catalog.records import Format
+from planner.language.comprehend import has_room, more_of
+from planner.language.copies import block_of, each_of
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import BY_KIND
 from planner.language.scope import SHOWN, Scope, choices, near
@@ -80,7 +82,7 @@ def _let(node: tree.Name, env: Env) -> Typed | Refused:
 def _loop(node: tree.Name, env: Env) -> Typed | Refused:
     owner = env.loop[node.parts[0]]
     if len(node.parts) == 1:
-        return Typed(tree.String(owner, node.span), Type("word", words="workload"))
+        return Typed(tree.String(block_of(owner), node.span), Type("word", words="workload"))
     if len(node.parts) > 2:
         env.scope.error(
             "E0303", f"`{node.text}` has a part too many", node.span, help=f"write {'.'.join(node.parts[:2])}"
@@ -91,17 +93,18 @@ def _loop(node: tree.Name, env: Env) -> Typed | Refused:
 
 def quantity(owner: str, name: str, node: tree.Name, env: Env) -> Typed | Refused:
     """Return a quantity of a workload, its `kind` or its `name`; "refused" after a finding."""
-    kind = env.workloads[owner]
+    block = block_of(owner)
+    kind = env.workloads[block]
     table = BY_KIND[kind]
     row = table.get(name)
     if row is None and name == "kind":
         return Typed(tree.String(kind, node.span), Type("word", words="kind"))
     if row is None and name == "name":
-        return Typed(tree.String(owner, node.span), Type("word", words="workload"))
+        return Typed(tree.String(block, node.span), Type("word", words="workload"))
     if row is None:
         others = [other for other in BY_KIND if name in BY_KIND[other]]
         looped = node.parts[0] in env.loop
-        reason = f"`{owner}` is {kind}: it has no `{name}`" if others else f"`{owner}` has no `{name}`"
+        reason = f"`{block}` is {kind}: it has no `{name}`" if others else f"`{block}` has no `{name}`"
         help = near(meant(name, kind)[0] or name, table)
         if others and looped:
             help = f"add `where {node.parts[0]}.kind == {others[0]}`"
@@ -120,7 +123,10 @@ def _fleet(node: tree.Name, env: Env) -> Typed | Refused:
         known = [key for key in FIELDS_BY_KIND["fleet"] if key != "available"]
         env.scope.error("E0303", f"a fleet has no `{'.'.join(node.parts[1:])}`", node.span, help=choices(name, known))
         return REFUSED
-    owners = [key for key, kind in sorted(env.workloads.items()) if name in BY_KIND[kind]]
+    blocks = [key for key, kind in sorted(env.workloads.items()) if name in BY_KIND[kind]]
+    if env.copies and not has_room(len(blocks) + more_of(env), node, env):
+        return REFUSED
+    owners = [one for block in blocks for one in each_of(block, env.copies.get(block, 1))]
     items = tuple(tree.Name((key, name), node.span) for key in owners)
     if not items:
         return Typed(tree.Number(Fraction(0), row.unit, "0", node.span), type_of(row))

@@ -49,7 +49,8 @@ class Workload:
 
     `given` has the defaults of what the plan does not mention too (planner.language.defaults); `spans` has the places
     of what it does. `per_layer` names the decisions that each layer makes for itself; `written` is the model as the
-    plan names it: a fine-tune where `model` is the row it shares, the call where a file was read.
+    plan names it: a fine-tune where `model` is the row it shares, the call where a file was read. `copies` are the
+    identical workloads of the block that this one stands for (planner.language.copies).
     """
 
     name: str
@@ -64,6 +65,7 @@ class Workload:
     per_layer: frozenset[str] = frozenset()
     written: str = ""
     sets: Mapping[str, Value] = field(default_factory=dict)
+    copies: int = 1
 
     @property
     def said(self) -> frozenset[str]:
@@ -196,3 +198,8 @@ class Problem:
     quality: tuple[Recovery, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     frameworks: Mapping[str, Framework] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many workloads there are, copies counted."""
+        return sum(item.copies for item in self.workloads)

@@ -10,6 +10,7 @@ from planner.catalog.offers import Offers
 from planner.catalog.table import Both
 from planner.diagnostics import Diagnostic, Span
 from planner.language.choices import environment
+from planner.language.copies import MOST_APART, is_related, written_out
 from planner.language.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules, check_values
@@ -69,7 +70,8 @@ def _resolve(
             built = build_workload(item, scope)
             if built is not None:
                 workloads.append(built)
-    env = environment(scope, workloads=scope.kinds)
+    copies = {item.name: item.copies for item in workloads if item.copies > 1}
+    env = environment(scope, workloads=scope.kinds, copies=copies)
     fleet = build_fleet(file, scope)
     rules, wishes = build_rules(file, texts, scope, env)
     known = {item.name: item for item in workloads}
@@ -103,7 +105,29 @@ def _resolve(
         measurements=tuple(scope.measurements),
         frameworks=catalog.frameworks if any(item.kind == "training" for item in workloads) else {},
     )
-    return problem, scope, env
+    return _related(problem, copies, scope), scope, env
+
+
+def _related(problem: Problem, copies: Mapping[str, int], scope: Scope) -> Problem | None:
+    """Return a problem whose copies are workloads of their own where a rule relates them; None after a finding."""
+    if not copies:
+        return problem
+    stated = [(item.name, item.condition, item.span) for item in problem.rules]
+    stated += [(item.name, item.condition, item.span) for item in problem.preferences]
+    rule = next(((name, span) for name, condition, span in stated if is_related(condition, copies)), None)
+    if rule is None:
+        return problem
+    if problem.count > MOST_APART:
+        most = ", ".join(f"{count:_} copies of `{name}`" for name, count in copies.items())
+        scope.error(
+            "E0406",
+            f"`{rule[0]}` reads each of the {problem.count:_} workloads by itself ({most})",
+            rule[1],
+            help=f"a plan with such a rule may have {MOST_APART}: bound what they have together in `fleet {{ … }}`, or "
+            "what each has in its block",
+        )
+        return None
+    return written_out(problem)
 
 
 def _declare(item: tree.Declaration, scope: Scope) -> None:

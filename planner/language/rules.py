@@ -9,6 +9,7 @@ from fractions import Fraction
 from planner.catalog.records import Gpu
 from planner.diagnostics import Span
 from planner.language.choices import environment, one
+from planner.language.copies import block_of
 from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
 from planner.language.fields import FIELDS_BY_KIND, MICRO
@@ -92,7 +93,7 @@ def condition_of(node: tree.Expression, env: Env) -> tree.Expression | None:
 
 def check_values(condition: tree.Expression, span: Span, workloads: Mapping[str, Workload], scope: Scope) -> None:
     """Note each quantity that a condition reads and that never has a value: not mentioned, and without a default."""
-    for owner, quantity in names(condition):
+    for owner, quantity in dict.fromkeys((block_of(owner), quantity) for owner, quantity in names(condition)):
         if owner in workloads and valueless(workloads[owner], quantity):
             scope.error(
                 "E0404",

@@ -55,7 +55,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What names mean where an expression stands: workloads, loop variables, fields of a row, facts of a model."""
+    """What names mean where an expression stands: workloads, loop variables, fields of a row, facts of a model.
+
+    `copies` are how many workloads a block stands for, where these are several.
+    """
 
     scope: Scope
     workloads: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class Env:
     words: Mapping[str, frozenset[str]] = field(default_factory=dict)
     facts: Mapping[str, Typed] = field(default_factory=dict)
     fleet: bool = True
+    copies: Mapping[str, int] = field(default_factory=dict)
     members: Callable[[Quantity, tree.Expression, Env], tuple[Value, ...] | None] | None = None
     """Reads the set of values that a condition filters."""
 

@@ -92,6 +92,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         frozenset(block.per_layer),
         block.written,
         sets,
+        int(Fraction(str(block.given.get("copies", 1)))),
     )
 
 

@@ -108,7 +108,8 @@ def _compared(name: str, before: dict[str, Any] | None, after: dict[str, Any] | 
     parts = _changes(before["memory"]["parts"], after["memory"]["parts"], frozenset())
     outcomes = _changes(before["outcomes"], after["outcomes"], frozenset({"memory", "cost"}))
     cost = Change("cost", _cost(before), _cost(after))
-    first = (cost,) if cost.before != cost.after else ()
+    first: tuple[Change, ...] = (cost,) if cost.before != cost.after else ()
+    first += _changes({"copies": before.get("copies", 1)}, {"copies": after.get("copies", 1)}, frozenset())
     return Compared(name, before, after, choices, (*first, *memory, *parts, *outcomes))
 
 

@@ -17,6 +17,7 @@ from planner.record import dataclass
 from planner.solve.answer import Answer, Part, Solved
 from planner.solve.candidate import Candidate
 from planner.solve.choose.goal_values import objective_of
+from planner.solve.copies import ordered, solved_together
 
 MOST = 20
 """So many differences of one lock are told one by one."""
@@ -58,7 +59,7 @@ def answer_of(problem: Problem, lock: Lock, rows: Mapping[str, Candidate]) -> An
     objective = objective_of(problem, rows)
     if not proven:
         objective = tuple(_bounded(part, lock, index) for index, part in enumerate(objective))
-    solved = tuple(Solved(rows[name], (), ()) for name in sorted(rows))
+    solved = solved_together([Solved(rows[name], (), ()) for name in ordered(rows)])
     cost = sum(row.cost for row in rows.values())
     return Answer("optimal" if proven else "feasible", objective, solved, (), cost, 0, reproducible=proven)
 

@@ -83,6 +83,7 @@ def workload(item: Solved) -> dict[str, Any]:
     if row.peak_moment is not None:
         memory["peak_moment"] = row.peak_moment
     return {
+        **({"copies": row.copies} if row.copies > 1 else {}),
         "choice": {key: number(row.choice[key]) for key in sorted(row.choice)},
         **({"given": {key: number(row.given[key]) for key in sorted(row.given)}} if row.given else {}),
         "instances": row.instances,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,15 @@ FORMATS = {"planner.lock/1": 1, "planner.lock/2": 2, SCHEMA: 3}
 @dataclass(frozen=True, slots=True)
 class Lock:
     """What a lock says: its `document` as it is written, but that rows of format 1 are digests alone; `text` is kept
-    for the places of findings."""
+    for the places of findings. `of` are the workloads that a block's copies are, by name, each with the one of the lock
+    that stands for it; none before a plan has said so (planner.lock.verify).
+    """
 
     path: str
     text: str
     format: int
     document: dict[str, Any]
+    of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -59,7 +64,13 @@ class Lock:
     def workloads(self) -> dict[str, dict[str, Any]]:
         """The answer for each workload."""
         rows: dict[str, dict[str, Any]] = self.document["workloads"]
-        return rows
+        return {name: rows[one] for name, one in self.of.items()} if self.of else rows
+
+    @property
+    def copies(self) -> dict[str, int]:
+        """How many copies of its block each workload of the lock stands for."""
+        rows: dict[str, dict[str, Any]] = self.document["workloads"]
+        return {name: int(row.get("copies", 1)) for name, row in rows.items()}
 
     @property
     def plan(self) -> str:
@@ -86,6 +97,8 @@ class Lock:
 
     def span(self, *keys: str | int) -> Span:
         """Return where a key of the lock stands; the last of its parents where it is missing."""
+        if keys[:1] == ("workloads",) and len(keys) > 1:
+            keys = ("workloads", self.of.get(str(keys[1]), keys[1]), *keys[2:])
         start, end = lines.locate(self.text, keys)
         line = self.text.count("\n", 0, start) + 1
         column = start - self.text.rfind("\n", 0, start)
@@ -207,7 +220,8 @@ def _is_workload(row: object) -> bool:
     choice, memory, outcomes = row.get("choice"), row.get("memory"), row.get("outcomes")
     if not isinstance(choice, dict) or not isinstance(memory, dict) or not isinstance(outcomes, dict):
         return False
-    if not isinstance(row.get("given", {}), dict):
+    copies = row.get("copies", 2)
+    if not isinstance(row.get("given", {}), dict) or type(copies) is not int or copies < 2:
         return False
     sizes = (memory.get("usable"), memory.get("total"), row.get("cost_micro_usd_per_hour"), row.get("instances"))
     return all(type(size) is int for size in sizes) and isinstance(memory.get("parts"), dict)

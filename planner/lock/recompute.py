@@ -16,7 +16,7 @@ from planner.lock.figures import Difference, answer_of, differences
 from planner.lock.lock import stated
 from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
-from planner.solve.candidate import Candidate, ruled_outcomes
+from planner.solve.candidate import Candidate, ruled_outcomes, times
 from planner.solve.columns.steps import SCALES
 from planner.solve.defaults import LAYERS, NATIVE, given_of
 from planner.solve.rent.sharing import settle_costs
@@ -41,7 +41,7 @@ def recompute(problem: Problem, workload: Workload, choice: dict[str, Any], cata
     from planner.solve.kinds import judge
 
     try:
-        return judge(problem, workload, _decided(workload, choice), catalog)
+        return times(judge(problem, workload, _decided(workload, choice), catalog), workload.copies)
     except (Unknown, KeyError, ValueError, ZeroDivisionError):
         return None
 
@@ -116,7 +116,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
     if usable > 0:
         outcomes["headroom"] = headroom(total, usable)
     _, penalty = broken_rules(problem, workload, choice, outcomes)
-    return Candidate(
+    found = Candidate(
         workload.name,
         workload.kind,
         choice,
@@ -135,6 +135,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
         (),
         given=_given(workload, row, lock),
     )
+    return times(found, workload.copies)
 
 
 def _given(workload: Workload, row: Mapping[str, Any], lock: Lock) -> dict[str, Value]:
@@ -152,9 +153,9 @@ def _given(workload: Workload, row: Mapping[str, Any], lock: Lock) -> dict[str, 
 
 
 def _cost(row: Mapping[str, Any], recorded: Mapping[str, Any], market: str) -> int:
-    """Return what the instances of a workload cost by the price that a lock recorded, its own figure without one."""
+    """Return what the instances of one workload cost by the price that a lock recorded, its own figure without one."""
     price = recorded.get(PRICES.get(market, ""))
     if isinstance(price, bool) or not isinstance(price, int | float) or not isfinite(price):
         own: int = row["cost_micro_usd_per_hour"]
-        return own
+        return own // int(row.get("copies", 1))
     return round(Fraction(str(price)) * 10**6) * int(row["instances"])

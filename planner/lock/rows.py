@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import MARKETS, Engine, Offer
+from planner.language.copies import block_of
 from planner.language.problem import Measurement, Problem, Workload
 from planner.lock.digest import MEASUREMENTS, row_digest
 from planner.lock.text import number
@@ -25,9 +26,9 @@ PRICES = {market: f"{market}_usd_per_hour" for market in MARKETS}
 def used(rows: Mapping[str, Candidate], problem: Problem, catalog: Catalog) -> dict[str, dict[str, Facts]]:
     """Return what is recorded of each row that an answer rests on, by catalog and id."""
     found: dict[str, dict[str, Facts]] = {}
-    workloads = {item.name: item for item in problem.workloads}
+    workloads = {block_of(item.name): item for item in problem.workloads}
     for name in sorted(rows):
-        workload, row = workloads[name], rows[name]
+        workload, row = workloads[block_of(name)], rows[name]
         for kind, key in _ids(workload, row, problem, catalog):
             own = found.setdefault(kind, {}).setdefault(key, {})
             more = facts(problem, catalog, kind, key, row, workload)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, error, warning
+from planner.language.copies import block_of
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
@@ -18,6 +20,7 @@ from planner.lock.since import Row, changed_rows, is_older, misstated, newer_rel
 from planner.lock.text import number
 from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
+from planner.solve.copies import folded, placed
 from planner.solve.kinds import unoffered
 from planner.solve.rent.sharing import broken_together, settle_costs
 
@@ -35,6 +38,8 @@ def verify(
     stale = _stale(problem, texts, lock, again) or _said(problem, lock, again)
     if stale:
         return stale, {}
+    whole, of = placed(problem, lock.copies)
+    problem, lock = whole, replace(lock, of=of)
     today = with_recorded_offers(problem, lock)
     gone = {offer for offer in _offers(lock) if problem.offers.get(offer) is None}
     found = _searched(problem, catalog, lock, gone, again)
@@ -56,6 +61,7 @@ def verify(
             found += _broken(workload, rows[workload.name], lock, again)
     if len(rows) == len(today.workloads):
         found += _shared(today, rows, lock, again)
+    kept, _ = folded(rows)
     if not any(item.is_error for item in found):
         found += told_rows(changed, lock, again)
         if not aged:
@@ -64,12 +70,18 @@ def verify(
         else:
             wrong = [*contradictions(today, lock), *misstated(today, catalog, lock, rows, changed)]
             found += told(wrong, lock, again)
-            for name, row in rows.items():
-                locked = lock.workloads[name]
-                found += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
+            for name, row in kept.items():
+                locked = lock.document["workloads"].get(name)
+                if locked is not None:
+                    found += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
     if not any(item.is_error for item in found):
         found += _domain(problem, catalog, lock, again)
-    return found, rows
+    return _once(found), kept
+
+
+def _once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return findings, those of several copies that the lock answers for as one only once."""
+    return list({(item.code, item.message, item.span): item for item in found}.values())
 
 
 def _offers(lock: Lock) -> set[str]:
@@ -103,10 +115,19 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
             verb = "was added" if name not in lock.imports else "has changed" if name in now else "was removed"
             message = f'{lock.path} is out of date: imports have changed: "{name}" {verb}'
             out.append(error("E0802", message, lock.span("imports", name), help=again))
-    names = {item.name for item in problem.workloads}
-    for name in sorted(names ^ set(lock.workloads)):
+    names: dict[str, int] = {}
+    for item in problem.workloads:
+        names[block_of(item.name)] = names.get(block_of(item.name), 0) + item.copies
+    locked: dict[str, int] = {}
+    for name, copies in lock.copies.items():
+        locked[block_of(name)] = locked.get(block_of(name), 0) + copies
+    for name in sorted(names.keys() ^ locked.keys()):
         verb = "has no answer for" if name in names else "has an answer for a workload that was removed:"
         out.append(error("E0802", f"the lock {verb} `{name}`", lock.span("workloads", name), help=again))
+    for name in sorted(names.keys() & locked.keys()):
+        if names[name] != locked[name]:
+            message = f"the lock answers for {locked[name]:_} of the {names[name]:_} copies of `{name}`"
+            out.append(error("E0802", message, lock.span("workloads", name), help=again))
     return out
 
 
@@ -117,8 +138,9 @@ LATER = frozenset({"shard_replicas", "nodes"})
 def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
     """Return the locked choices that the plan does not offer, and the decisions left out."""
     out: list[Diagnostic] = []
-    for workload in problem.workloads:
-        choice = lock.workloads[workload.name]["choice"]
+    known = {block_of(item.name): item for item in problem.workloads}
+    for name, row in lock.workloads.items():
+        workload, choice = known[block_of(name)], row["choice"]
         unsaid = [
             row.name
             for row in BY_KIND[workload.kind].values()
@@ -127,10 +149,8 @@ def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
             and (lock.format > 1 or row.name not in LATER or row.name in workload.domains)
         ]
         if unsaid:
-            span = lock.span("workloads", workload.name, "choice")
-            out.append(
-                error("E0802", f"the locked choice of `{workload.name}` does not say `{unsaid[0]}`", span, help=again)
-            )
+            span = lock.span("workloads", name, "choice")
+            out.append(error("E0802", f"the locked choice of `{name}` does not say `{unsaid[0]}`", span, help=again))
         for key, written in choice.items():
             if key in FROM_OFFER or key in workload.per_layer or _may_be(workload, key, value(written)):
                 continue
@@ -138,8 +158,8 @@ def _said(problem: Problem, lock: Lock, again: str) -> list[Diagnostic]:
             out.append(
                 error(
                     "E0802",
-                    f"the plan does not offer {workload.name}.{key} = {str(written)[:80]}",
-                    lock.span("workloads", workload.name, "choice", key),
+                    f"the plan does not offer {name}.{key} = {str(written)[:80]}",
+                    lock.span("workloads", name, "choice", key),
                     secondary=((plan, "this is offered"),) if plan else (),
                     help=again,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from planner.language.copies import block_of
 from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
@@ -41,13 +42,13 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
     It is None where a workload that has the quantity does not know it.
     """
     owner, _, name = quantity.rpartition(".")
-    rows = [row for row in point if owner in ("", row.workload) and name in BY_KIND[row.kind]]
+    rows = [row for row in point if owner in ("", block_of(row.workload)) and name in BY_KIND[row.kind]]
     found = [row.outcome(aimed(name) if aimed(name) in row.outcomes else name) for row in rows]
     numbers = [value for value in found if isinstance(value, Fraction)]
     if not numbers or len(numbers) < len(found):
         return None
     if name in SUMMED:
-        return sum(numbers, Fraction(0))
+        return sum((value * row.copies for value, row in zip(numbers, rows, strict=True)), Fraction(0))
     return min(numbers) if name in MORE_IS_BETTER else max(numbers)
 
 
@@ -57,6 +58,8 @@ def _cell(name: str, value: Fraction | None) -> str:
 
 def _told(point: Sequence[Candidate]) -> str:
     return "; ".join(
-        (f"{row.workload}: " if len(point) > 1 else "") + f"{row.gpus} x {row.gpu} {phrases.setup(row)}".rstrip()
+        (f"{row.workload}: " if len(point) > 1 else "")
+        + (f"{row.copies:_} times " if row.copies > 1 else "")
+        + f"{row.gpus} x {row.gpu} {phrases.setup(row)}".rstrip()
         for row in point
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 from planner.diagnostics import Diagnostic
 from planner.diagnostics.shown import json_text
+from planner.language.copies import block_of
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import OUTCOMES
 from planner.solve.answer import Answer, Filtered, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
+from planner.solve.copies import is_copied
 
 KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
     f"{row.name}_safe": "_safe_".join(row.key) for row in OUTCOMES if row.key[0] and row.timed
@@ -88,6 +90,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
     row = item.chosen
     return {
         "name": row.workload,
+        **({"copies": row.copies, "of": block_of(row.workload)} if is_copied(row) else {}),
         "kind": row.kind,
         "choice": _choice(row),
         "given": {key: plain(row.given[key]) for key in sorted(row.given)},
@@ -115,7 +118,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
         "filtered": [
             {"gpu": entry.gpu, "rule": entry.rule, "candidates": entry.candidates}
             for entry in filtered
-            if entry.workload == row.workload
+            if entry.workload == block_of(row.workload)
         ],
     }
 

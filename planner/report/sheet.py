@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from planner.diagnostics import Diagnostic
+from planner.language.copies import block_of
 from planner.language.problem import Problem, Workload
 from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
@@ -13,6 +15,7 @@ from planner.report import figures, phrases, why
 from planner.report.front import Front, front
 from planner.solve.answer import Answer, Part, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate
+from planner.solve.copies import is_copied
 from planner.solve.rent.sharing import amount, instances
 
 
@@ -160,11 +163,11 @@ def sheet(
 
     `traded` are the quantities of the front, where the answer has one.
     """
-    workloads = {item.name: item for item in problem.workloads} if problem else {}
+    workloads = {block_of(item.name): item for item in problem.workloads} if problem else {}
     known = phrases.operators(problem)
     return Sheet(
         answer.outcome,
-        tuple(_block(item, workloads.get(item.chosen.workload), answer.objective) for item in answer.workloads),
+        tuple(_block(item, workloads, answer.objective, _name(item.chosen, answer)) for item in answer.workloads),
         answer.cost,
         tuple(map(_goal, answer.objective)),
         _limits(answer, problem),
@@ -266,26 +269,41 @@ def _is_shown(name: str, row: Candidate, slack: Sequence[Broken], goals: Sequenc
     return not name.endswith("_p95") or row.outcomes.get("load") is not None or bounded
 
 
-def _block(item: Solved, workload: Workload | None, objective: Sequence[Part]) -> Block:
+def _name(row: Candidate, answer: Answer) -> str:
+    """Return what a workload is called: with how many copies of its block it is, where there are several."""
+    if not is_copied(row):
+        return row.workload
+    block = block_of(row.workload)
+    every = sum(item.chosen.copies for item in answer.workloads if block_of(item.chosen.workload) == block)
+    return f"{row.workload} ({row.copies:_}{f' of {every:_}' if every > row.copies else ''} copies)"
+
+
+def _block(item: Solved, workloads: Mapping[str, Workload], objective: Sequence[Part], name: str) -> Block:
     row = item.chosen
+    workload = workloads.get(block_of(row.workload))
     goals = phrases.leading(objective, row.workload)
     money = not objective or objective[0].quantity.rpartition(".")[2] in RENT
     operators = {bound.rule: bound.operator for bound in workload.bounds} if workload else {}
     architecture = workload.model.architecture if workload else None
 
     def shown(other: Candidate) -> Option:
-        return option(other, row, operators, architecture.layers if architecture else None, goals)
+        found = option(other, row, operators, architecture.layers if architecture else None, goals)
+        if row.copies == 1 or other is row:
+            return found
+        return replace(found, whole=", ".join(filter(None, ("one copy", found.whole))))
 
     aims = [part.quantity.rpartition(".")[2] for part in objective]
     shown_names = [
         name for name in SHOWN if row.outcomes.get(name) is not None and _is_shown(name, row, item.slack, aims)
     ]
     outcomes = tuple((name, _both(name, row, workload)) for name in shown_names)
+    if row.copies > 1 and row.outcomes.get("cost") is not None:
+        outcomes = (("cost of a copy", figures.show("cost", row.outcomes["cost"])), *outcomes)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
     slack = [_slack(entry, operators) for entry in found.values()]
     return Block(
-        row.workload,
+        name,
         row.kind,
         workload.model.id if workload else None,
         shown(row),
@@ -302,7 +320,7 @@ def _fitting(row: Candidate) -> tuple[Broken, ...]:
     """Return what memory leaves, where it fits: every answer has this bound."""
     if row.broken or not row.usable:
         return ()
-    return (Broken(f"{row.workload}.memory", Fraction(row.total), Fraction(row.usable), "bytes"),)
+    return (Broken(f"{block_of(row.workload)}.memory", Fraction(row.total), Fraction(row.usable), "bytes"),)
 
 
 def _bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from planner.diagnostics.shown import cleaned
+from planner.language.copies import block_of
 from planner.record import dataclass
 from planner.report import figures, phrases
 from planner.report.lines import Line, clamp, coloured, flow, listed, plain, prose
@@ -38,9 +39,9 @@ def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Rea
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for item in answer.filtered:
         counts.setdefault(item.workload, {}).setdefault(item.gpu, {})[item.rule] = item.candidates
-    rows: dict[str, list[Reason]] = {item.chosen.workload: [] for item in answer.workloads}
+    rows: dict[str, list[Reason]] = {block_of(item.chosen.workload): [] for item in answer.workloads}
     priced = not answer.objective or answer.objective[0].quantity.rpartition(".")[2] == "cost"
-    paid = {item.chosen.workload: item.chosen.cost for item in answer.workloads if priced}
+    paid = {item.chosen.workload: item.chosen.cost // item.chosen.copies for item in answer.workloads if priced}
     for stand in answer.hardware or tuple(_listed(answer)):
         own = counts.get(stand.workload, {}).get(stand.gpu, {})
         goals = phrases.leading(answer.objective, stand.workload)
@@ -50,8 +51,10 @@ def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Rea
 
 def _listed(answer: Answer) -> Iterator[Standing]:
     """Yield where the GPU types stand that an answer's lists speak of: what is in none of them is not known."""
+    known: dict[str, set[str]] = {}
     for item in answer.workloads:
-        name, seen = item.chosen.workload, set[str]()
+        name = block_of(item.chosen.workload)
+        seen = known.setdefault(name, set())
         for status, rows in (("chosen", (item.chosen,)), ("fits", item.alternatives), ("breaks", item.rejected[::-1])):
             for row in rows:
                 if row.gpu not in seen:

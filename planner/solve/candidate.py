@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 
 from planner.language.problem import Value
@@ -77,7 +77,8 @@ class Candidate:
     too, and the model as the plan names it. `shareable` is whether other workloads could use the GPUs
     that its instances leave idle; `rented` counts the GPUs of its instances. `price_as_of` is the date of the price,
     empty where nobody states it. `measurements` are those of the plan that it is anchored on. `together` is what the
-    whole plan costs with it where it was looked at beside other workloads, which then stay as they are.
+    whole plan costs with it where it was looked at beside other workloads, which then stay as they are. It stands for
+    `copies` of its block, which all run so: `cost` and `penalty` are of them all, everything else is of one.
     """
 
     workload: str
@@ -105,6 +106,7 @@ class Candidate:
     together: int | None = None
     given: dict[str, Value] = field(default_factory=dict)
     measurements: tuple[str, ...] = ()
+    copies: int = 1
 
     @property
     def known(self) -> dict[str, Value]:
@@ -121,6 +123,11 @@ class Candidate:
         if quantity in self.outcomes:
             return self.outcomes[quantity]
         return self.choice.get(quantity, self.defaults.get(quantity))
+
+
+def times(row: Candidate, copies: int) -> Candidate:
+    """Return a candidate of one workload as one of so many identical ones."""
+    return replace(row, copies=copies, cost=row.cost * copies, penalty=row.penalty * copies)
 
 
 def shown_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:

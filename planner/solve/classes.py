@@ -27,7 +27,7 @@ def _key(item: Workload, apart: bool) -> str:
             item.name if apart else "",
             item.kind,
             item.model.id,
-            sorted(item.given.items()),
+            sorted((name, value) for name, value in item.given.items() if name != "copies"),
             sorted((name, sorted(map(str, values))) for name, values in item.domains.items()),
             sorted((bound.quantity, bound.operator, str(bound.value)) for bound in item.bounds),
             sorted(item.per_layer),

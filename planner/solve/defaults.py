@@ -49,4 +49,5 @@ def given_of(workload: Workload, unsaid: Mapping[str, Value]) -> dict[str, Value
     model: dict[str, Value] = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
     if workload.kind == "training" and workload.model.architecture is not None:
         model[LAYERS] = Fraction(workload.model.architecture.layers)
-    return {**model, **workload.given, **unsaid}
+    said = {name: value for name, value in workload.given.items() if name != "copies" or value != 1}
+    return {**model, **said, **unsaid}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Protocol
 
+from planner.language.copies import block_of
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.classes import alike, renamed
@@ -186,8 +187,8 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
 
 def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str = "all") -> dict[str, Table]:
     """Return the table of every workload; workloads that are alike but for their names share one."""
-    first = alike(problem)
     known = {item.name: item for item in problem.workloads}
+    first = {name: block_of(twin) for name, twin in alike(problem).items()}  # rules read all of a block alike
     tables = {name: table_of(problem, known[name], catalog, fixed, rows) for name in sorted(set(first.values()))}
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.language.copies import block_of
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.problem import Goal, Problem, by_run
 from planner.language.quantities.outcomes import RENT
@@ -19,6 +20,7 @@ from planner.solve.candidate import Candidate, aimed
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
+from planner.solve.copies import PACES
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -32,7 +34,6 @@ RENTED = "rented"
 """GPUs of the instances that are rented, idle ones too."""
 PACE = "pace"
 """The time of a workload's step: `tpot` of an inference, `step_time` of a training."""
-PACES = {"inference": "tpot", "training": "step_time"}
 AFTER_MONEY = (
     Goal(RENTED, "minimize", None),
     Goal("quality", "maximize", None),
@@ -62,18 +63,19 @@ def quantity_of(goal: Goal) -> str:
 def counts_for(goal: Goal, workload: str) -> bool:
     """Return whether a workload adds to a goal: every one, unless the goal names another."""
     owner = goal.quantity.rpartition(".")[0]
-    return owner in ("", "fleet", workload)
+    return owner in ("", "fleet") or owner == block_of(workload)
 
 
-def is_worst(goal: Goal, workloads: int) -> bool:
+def is_worst(goal: Goal, problem: Problem) -> bool:
     """Return whether a goal is the worst of several workloads' figures rather than their sum."""
-    return workloads > 1 and goal.quantity.rpartition(".")[0] in ("", "fleet") and quantity_of(goal) not in SUMMED
+    if quantity_of(goal) in SUMMED:
+        return False
+    return sum(item.copies for item in problem.workloads if counts_for(goal, item.name)) > 1
 
 
 def worst_places(problem: Problem) -> frozenset[int]:
     """Return which parts of the objective are as good as their worst workload; tie-breaks are sums."""
-    count = len(problem.workloads)
-    return frozenset(place for place, goal in enumerate(problem.goals) if is_worst(goal, count))
+    return frozenset(place for place, goal in enumerate(problem.goals) if is_worst(goal, problem))
 
 
 def together(values: Iterable[int], worst: bool) -> int:
@@ -171,7 +173,14 @@ def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
 
 
 def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
-    """Return what a candidate adds to a goal, in steps, to be minimised (as `column` does for rows)."""
+    """Return what a candidate's copies add to a goal, in steps, to be minimised (as `column` does for one row)."""
+    if quantity_of(goal) == "cost" and counts_for(goal, candidate.workload):
+        return candidate.cost + candidate.penalty if goal.direction == "minimize" else -candidate.cost
+    return _figure(candidate, goal, worst) * (1 if worst else candidate.copies)
+
+
+def _figure(candidate: Candidate, goal: Goal, worst: bool) -> int:
+    """Return what one copy adds to a goal that is not the cost."""
     name = quantity_of(goal)
     if name == RENTED:
         return candidate.rented
@@ -180,8 +189,6 @@ def goal_value(candidate: Candidate, goal: Goal, worst: bool = False) -> int:
     if not counts_for(goal, candidate.workload) or name not in BY_KIND[candidate.kind]:
         return -HUGE if worst else 0
     sign = 1 if goal.direction == "minimize" else -1
-    if name == "cost":
-        return sign * candidate.cost + (candidate.penalty if sign == 1 else 0)
     if name == "gpus":
         return sign * candidate.gpus
     found = candidate.outcome(aimed(name) if aimed(name) in candidate.outcomes else name)

@@ -15,9 +15,10 @@ from planner.language.problem import Problem
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Solved
-from planner.solve.candidate import TooWide
+from planner.solve.candidate import TooWide, times
 from planner.solve.choose.choose import choose
 from planner.solve.columns.table import Table
+from planner.solve.copies import answered
 from planner.solve.kinds import judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
 from planner.solve.rent.sharing import settle_costs
@@ -138,7 +139,8 @@ def solve(
         with clock.limited(time_limit):
             for stage in STAGES:
                 made = stage(made)
-            return _with_hardware(problem, catalog, made.answer, made.tables) if hardware else made.answer
+            found = _with_hardware(problem, catalog, made.answer, made.tables) if hardware else made.answer
+            return answered(found)
     except clock.OutOfTime:
         return nothing
     except TooWide as reason:
@@ -148,7 +150,7 @@ def solve(
 def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0) -> Answer:
     """Return an answer of `solve` that also says where every GPU type stands; as it is where time does not suffice."""
     with clock.limited(time_limit):
-        return _with_hardware(problem, catalog, answer, {})
+        return answered(_with_hardware(problem, catalog, answer, {}))
 
 
 def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: Mapping[str, Table]) -> Answer:
@@ -190,10 +192,13 @@ def _estimate(problem: Problem, catalog: Catalog) -> Answer:
         cheapest = numpy.flatnonzero(table.costs == table.costs.min())
         row = table.first(cheapest)
         chosen[name] = judge_row(problem, table, row, catalog)
-    chosen = settle_costs(problem, chosen)
+    chosen = settle_costs(
+        problem, {item.name: times(chosen[item.name], item.copies) for item in problem.workloads if item.name in chosen}
+    )
     solved = tuple(
         Solved(chosen[item.name], (), (), slack(item, chosen[item.name].choice, chosen[item.name].outcomes))
         for item in problem.workloads
         if item.name in chosen
     )
-    return Answer("fixed", (), solved, (), sum(row.cost for row in chosen.values()), len(chosen))
+    cost = sum(row.cost for row in chosen.values())
+    return answered(Answer("fixed", (), solved, (), cost, len(chosen)))

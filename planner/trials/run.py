@@ -6,12 +6,14 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
+from planner.language.copies import block_of, each
 from planner.language.evaluate import evaluate, holds, stated
 from planner.language.problem import Expectation, Measure, Problem, Trial
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
+from planner.solve.copies import place_of
 from planner.syntax import tree
 from planner.units.quantity import quantity, show
 
@@ -53,9 +55,23 @@ def _failures(expect: Expectation, trial: Trial, answer: Answer) -> list[Diagnos
     if answer.outcome == "infeasible" or expect.condition is None:
         return []  # the test as a whole fails
     look = lookup(trial.problem, answer)
-    if holds(expect.condition, look):
-        return []
-    return [error("E0901", "this expectation does not hold", expect.span, label=_said(expect.condition, look))]
+    for condition in each(expect.condition, _first_copies(trial.problem, answer)):
+        if not holds(condition, look):
+            return [error("E0901", "this expectation does not hold", expect.span, label=_said(condition, look))]
+    return []
+
+
+def _first_copies(problem: Problem, answer: Answer) -> dict[str, list[str]]:
+    """Return for each block with copies the first copy of each of its choices: what a condition on the block reads."""
+    out: dict[str, list[str]] = {}
+    counts: dict[str, int] = {}
+    copied = {block_of(item.name) for item in problem.workloads if item.copies > 1 or block_of(item.name) != item.name}
+    for item in answer.workloads:
+        block = block_of(item.chosen.workload)
+        if block in copied:
+            out.setdefault(block, []).append(f"{block}#{counts.get(block, 0) + 1}")
+            counts[block] = counts.get(block, 0) + item.chosen.copies
+    return out
 
 
 def _infeasible(expect: Expectation, answer: Answer) -> list[Diagnostic]:
@@ -80,15 +96,25 @@ def _conflict(answer: Answer) -> str:
 
 
 def lookup(problem: Problem, answer: Answer) -> Lookup:
-    """Return what an answer says of (workload, quantity); what the plan itself states stands beside it."""
-    chosen = {item.chosen.workload: item.chosen for item in answer.workloads}
-    workloads = {item.name: item for item in problem.workloads}
+    """Return what an answer says of (workload, quantity); what the plan itself states stands beside it.
+
+    `chat#3` is the third copy of `chat`, in the order of the answer's choices for them.
+    """
+    chosen: dict[str, list[Candidate]] = {}
+    for item in answer.workloads:
+        chosen.setdefault(block_of(item.chosen.workload), []).append(item.chosen)
+    workloads = {block_of(item.name): item for item in problem.workloads}
 
     def find(name: str, what: str) -> Measure | None:
-        workload = workloads.get(name)
+        block, number = place_of(name)
+        workload = workloads.get(block)
         if workload is None:
             return None
-        row: Candidate | None = chosen.get(name)
+        row: Candidate | None = None
+        for one in chosen.get(block, ()):
+            row, number = one, number - one.copies
+            if number <= 0:
+                break
         value = row.outcome(what) if row is not None else None
         if value is None:
             return stated(workload, what)

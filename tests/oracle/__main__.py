@@ -7,7 +7,7 @@ import collections
 import sys
 import time
 
-from .fleets import WIDE, World, fleet
+from .fleets import WIDE, World, copied, fleet
 from .laws import LAWS
 from .smaller import shrunk
 from .verdict import faults
@@ -18,6 +18,7 @@ def main() -> int:
     reader = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__)
     reader.add_argument("--seeds", default="100000..100200", help="FIRST..LAST, the last not among them; or one seed")
     reader.add_argument("--laws", action="store_true", help="the laws instead of the oracle")
+    reader.add_argument("--copies", action="store_true", help="fleets with copies of their services")
     reader.add_argument("--suite", action="store_true", help="the fleets of the suite: fewer models, GPUs and choices")
     reader.add_argument("--shrink", action="store_true", help="print the least plan that is wrong in the same way")
     said = reader.parse_args()
@@ -26,7 +27,7 @@ def main() -> int:
     count: collections.Counter[str] = collections.Counter()
     started = time.process_time()
     for seed in seeds:
-        found = _law(seed) if said.laws else _fleet(seed, World() if said.suite else WIDE, said.shrink)
+        found = _law(seed) if said.laws else _fleet(seed, World() if said.suite else WIDE, said)
         count["wrong" if found else "right"] += 1
         if found:
             print(f"seed {seed}: {found}", flush=True)
@@ -34,11 +35,11 @@ def main() -> int:
     return int(count["wrong"] > 0)
 
 
-def _fleet(seed: int, world: World, small: bool) -> str:
-    plan = fleet(seed, world)
+def _fleet(seed: int, world: World, said: argparse.Namespace) -> str:
+    plan = copied(seed, world) if said.copies else fleet(seed, world)
     try:
         found = faults(plan)
-        if found and small:
+        if found and said.shrink:
             plan = shrunk(plan)
             found += ["the least plan:", *faults(plan)]
     except Exception as error:  # a fault of the program too: the seed and the plan are what one needs

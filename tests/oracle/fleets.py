@@ -281,6 +281,23 @@ def fleet(seed: int, world: World = World()) -> Plan:
     return plan
 
 
+def copied(seed: int, world: World = World()) -> Plan:
+    """Return the plan of a seed with two or three copies of one of its services, and of another now and then."""
+    return with_copies(fleet(seed, world), seed)
+
+
+def with_copies(plan: Plan, seed: int) -> Plan:
+    """Return a plan with copies of its services."""
+    chance = random.Random(f"copies of {seed}")
+    served = [job for job in plan.jobs if job.kind == "inference"]
+    jobs, left = list(plan.jobs), 6 - len(plan.jobs)
+    for job in chance.sample(served, min(len(served), chance.choice((1, 1, 2)))):
+        copies = min(chance.choice((2, 2, 3)), left + 1)
+        left -= copies - 1
+        jobs[jobs.index(job)] = replace(job, copies=copies)
+    return replace(plan, jobs=tuple(jobs))
+
+
 def kept(chance: random.Random, plan: Plan) -> Plan | None:
     """Return a plan without what a random combination breaks, and some of its bounds where that combination is; None
     where no combination fits."""

@@ -11,7 +11,7 @@ from typing import Any
 from planner.solve.answer import Answer
 
 from .asking import solve
-from .fleets import GPUS, fleet, service
+from .fleets import GPUS, fleet, service, with_copies
 from .plans import Bound, Offer, Plan
 from .words import Term, number, of
 
@@ -299,6 +299,18 @@ def a_budget_at_the_optimum(seed: int) -> None:
         assert with_("<=", best.cost - 1).outcome == "infeasible"
 
 
+def copies_are_workloads_written_out(seed: int) -> None:
+    """`copies = n` is answered as n blocks are, whatever the plan says of them."""
+    plan = with_copies(plain(seed), seed)
+    if any("." in goal for goal, _ in plan.goals):  # of one workload, or of the worst of its copies
+        plan = replace(plan, goals=(("cost", "minimize"),))
+    one, many = solve(str(plan)), solve(str(plan.written_out("_")))
+    assert one.outcome == many.outcome
+    assert one.cost == many.cost
+    assert value(one) == value(many)
+    assert sum(item.chosen.copies for item in one.workloads) == len(many.workloads)
+
+
 LAWS: tuple[Callable[[int], None], ...] = (
     a_rule_more_never_lowers_the_optimum,
     company_is_found,
@@ -309,4 +321,5 @@ LAWS: tuple[Callable[[int], None], ...] = (
     order_and_names_do_not_matter,
     money_times_a_thousand,
     a_budget_at_the_optimum,
+    copies_are_workloads_written_out,
 )

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from . import physics
-from .truth import MICRO, SUMS, UNKNOWN, Key, Row, Truth, has, only, rent, steps, time_of
+from .truth import MICRO, UNKNOWN, Key, Row, Truth, block_of, has, only, rent, steps, time_of
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class _Search:
         for goal, direction in (*truth.goals, *((quantity, "tie") for quantity in truth.last)):
             owner, _, quantity = goal.rpartition(".")
             sign = -1 if direction == "maximize" else 1
-            if owner not in ("", row.job.name):
-                out.append(0)
+            if owner not in ("", block_of(row.job.name)):
+                out.append(-UNKNOWN if truth.is_worst(goal, direction) else 0)
             elif quantity in physics.MONEY:
                 low = share if quantity == "cost" and not owner else least
                 if quantity == "total_cost":
@@ -74,8 +74,7 @@ class _Search:
                     low = 0 if hours is None else int(Fraction(low) * hours / 3600) - MICRO
                 out.append(-UNKNOWN if sign < 0 else low)
             else:
-                worst = quantity not in SUMS and not owner and direction != "tie"
-                none = -UNKNOWN if worst else 0
+                none = -UNKNOWN if truth.is_worst(goal, direction) else 0
                 out.append(steps(row, quantity, sign) if has(row.job, quantity) else none)
         out.append(row.gpus if row.shared else row.instances * row.offer.gpus)
         out.append(steps(row, "quality", -1))
@@ -91,7 +90,7 @@ class _Search:
         truth = self.truth
         if not all(self.rows):
             return Best(None)
-        worst = [quantity not in SUMS and "." not in quantity for quantity, _ in truth.goals]
+        worst = [truth.is_worst(goal, direction) for goal, direction in truth.goals]
         self.worst = [*worst, *[False] * (len(self.least[0]) - len(worst))]
         # what the workloads behind a place add at least
         first = tuple(-UNKNOWN if worst else 0 for worst in self.worst)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .fleets import fleet
+from .fleets import copied, fleet
 from .verdict import faults
 
 FLEETS = 2000
@@ -15,4 +15,10 @@ EACH = 20
 @pytest.mark.parametrize("first", range(0, FLEETS, EACH))
 def test_no_false_proof(first: int) -> None:
     wrong = {seed: (found, str(plan)) for seed in range(first, first + EACH) if (found := faults(plan := fleet(seed)))}
+    assert not wrong, "\n".join(f"seed {seed}: {found}\n{plan}" for seed, (found, plan) in wrong.items())
+
+
+@pytest.mark.parametrize("first", range(0, 200, EACH))
+def test_copies(first: int) -> None:
+    wrong = {seed: (found, str(plan)) for seed in range(first, first + EACH) if (found := faults(plan := copied(seed)))}
     assert not wrong, "\n".join(f"seed {seed}: {found}\n{plan}" for seed, (found, plan) in wrong.items())

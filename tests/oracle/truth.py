@@ -186,6 +186,7 @@ class Truth:
 
     def __init__(self, plan: Plan) -> None:
         """Find every row of the plan."""
+        plan = plan.written_out()
         self.plan = plan
         self.jobs = sorted(plan.jobs, key=lambda job: job.name)
         self.names = [job.name for job in self.jobs]
@@ -279,7 +280,7 @@ class Truth:
         sign = -1 if direction == "maximize" else 1
         if quantity == "cost" and not owner:
             return sign * rented.cost + (self.penalty(rows, rented) if sign == 1 else 0)
-        names = [owner] if owner else self.names
+        names = [name for name in self.names if owner in ("", block_of(name))]
         mine = [rows[self.place[name]] for name in names if has(self.jobs[self.place[name]], quantity)]
         if quantity in physics.MONEY:
             expected = "total_cost_expected" if quantity == "total_cost" else quantity
@@ -289,8 +290,18 @@ class Truth:
             known = [steps(row, quantity, sign) for row in mine]
         if not known:
             return 0
-        worst = quantity not in SUMS and not owner and direction != "tie"
-        return max(known) if worst else sum(known)
+        return max(known) if self.is_worst(goal, direction) else sum(known)
+
+    def is_worst(self, goal: str, direction: str) -> bool:
+        """Return whether a goal is as good as the worst of the workloads that it is about."""
+        owner, _, quantity = goal.rpartition(".")
+        copies = sum(block_of(name) == owner for name in self.names)
+        return quantity not in SUMS and direction != "tie" and (not owner or copies > 1)
+
+
+def block_of(name: str) -> str:
+    """Return the block that a workload is of."""
+    return name.partition("#")[0]
 
 
 def _keeps(bound: Any, values: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from .asking import solve
 from .physics import GRAIN
 from .plans import Plan
 from .search import best
-from .truth import UNKNOWN, Row, Truth, rent
+from .truth import UNKNOWN, Row, Truth, block_of, rent
 
 ROUNDED = Fraction(2, 10**6)
 """By so much a share or the price of a run may be rounded: a micro-dollar, and the microsecond of the duration."""
@@ -23,7 +23,9 @@ def answer_of(plan: Plan) -> Any:
 def taken(truth: Truth, answer: Any) -> list[Row] | str:
     """Return the rows that an answer takes, or what it takes that is none."""
     out = []
-    chosen = {item.chosen.workload: item.chosen for item in answer.workloads}
+    chosen = spread(truth, answer)
+    if sorted(chosen) != truth.names:
+        return f"answers for {', '.join(chosen)}"
     for name, rows in zip(truth.names, truth.rows, strict=True):
         mine = chosen[name]
         said = {key: _said(value) for key, value in mine.choice.items()}
@@ -34,6 +36,23 @@ def taken(truth: Truth, answer: Any) -> list[Row] | str:
         else:
             return f"{name} takes what breaks a rule or does not fit: {mine.name}"
     return out
+
+
+def spread(truth: Truth, answer: Any) -> dict[str, Any]:
+    """Return what is chosen by workload: of a block with copies, as many times as it says."""
+    out: dict[str, Any] = {}
+    for item in sorted((item.chosen for item in answer.workloads), key=lambda row: place_of(row.workload)):
+        own = [name for name in truth.names if block_of(name) == block_of(item.workload) and name not in out]
+        for name in sorted(own, key=place_of)[: item.copies]:
+            out[name] = item
+        assert len(own) >= item.copies
+    return out
+
+
+def place_of(name: str) -> tuple[str, int]:
+    """Return a workload's block and its number."""
+    block, mark, number = name.partition("#")
+    return block, int(number) if mark else 1
 
 
 def _said(value: object) -> str:
@@ -78,12 +97,12 @@ def _values(truth: Truth, answer: Any, rows: list[Row]) -> list[str]:
     """Return what an answer says of its own choice that is not so."""
     out = []
     rented = rent(rows)
-    chosen = {item.chosen.workload: item.chosen for item in answer.workloads}
+    chosen = spread(truth, answer)
     if answer.cost * GRAIN != rented.cost * 10**6:
         out.append(f"cost {answer.cost / 1e6} is said, {rented.cost / GRAIN} is rented")
     for name, share, row in zip(truth.names, rented.shares, rows, strict=True):
         mine = chosen[name]
-        if abs(Fraction(mine.cost, 10**6) - share / GRAIN) > ROUNDED:
+        if abs(Fraction(mine.cost, 10**6) - mine.copies * share / GRAIN) > ROUNDED * mine.copies:
             out.append(f"{name}.cost {mine.cost / 1e6} is said, {float(share / GRAIN)} is its share")
         duration, total = row.values.get("duration"), mine.outcomes.get("total_cost")
         if (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.language.quantities.quantity import INFERENCE, Quantity, Role, number, word
+from planner.language.quantities.quantity import INFERENCE, Quantity, Role, count, number, word
 
 GIVEN: tuple[tuple[str, ...], Role] = ((INFERENCE,), "given")
 
@@ -37,6 +37,13 @@ SERVED: tuple[Quantity, ...] = (
         low=1,
         high=1_000_000,
         whole=True,
+    ),
+    count(
+        "copies",
+        *GIVEN,
+        "Identical workloads of this name; an answer may choose for them differently.",
+        high=1_000_000,
+        default=1,
     ),
     Quantity("engine", *GIVEN, "engine", "The serving engine.", default="vllm"),
     Quantity(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.copies import block_of
 from planner.language.problem import Problem
 from planner.solve import clock
 from planner.solve.answer import Answer, Filtered, Solved
@@ -14,10 +15,11 @@ from planner.solve.candidate import Candidate
 from planner.solve.choose.beside import beside
 from planner.solve.choose.conflict import conflict_of, filtered
 from planner.solve.choose.goal_values import part, penalty_of
-from planner.solve.choose.hardware import alternatives, rejected
-from planner.solve.classes import alike, own
+from planner.solve.choose.hardware import alternatives, others_of, rejected
+from planner.solve.classes import alike, own, renamed
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
+from planner.solve.copies import ordered
 from planner.solve.fleet.audit import witness
 from planner.solve.fleet.settle import settle
 from planner.solve.fleet.settled import coupled
@@ -61,16 +63,20 @@ def choose(
         return Answer("infeasible", (), (), settled, None, considered, removed)
     if settled.proven and not coupled(problem, tables):
         witness(settled.rows, apart(tables, fitting, ranks))
-    first, found = alike(problem), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
-    plain = {name: judge_row(problem, tables[name], row, catalog) for name, row in settled.rows.items()}
+    whole = settled.problem
+    first, found = alike(whole), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    of = {name: name if name in tables else block_of(name) for name in settled.rows}
+    every = {item.name: renamed(tables[of[item.name]], item) for item in whole.workloads}
+    plain = {name: judge_row(whole, every[name], row, catalog) for name, row in settled.rows.items()}
+    copies = {item.name: item.copies for item in whole.workloads}
     solved, late = [], False
-    for name in sorted(tables):
-        table, row, chosen = tables[name], settled.rows[name], settled.chosen[name]
+    for name in ordered(every):
+        table, row, chosen = every[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
         if key not in found:
-            others = {owner: item for owner, item in plain.items() if owner != name}
+            others = others_of(plain, copies, name)
             try:
-                context = beside(problem, table, broken[name], others, catalog, ranks[name])
+                context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]])
                 found[key] = alternatives(context, row, top), rejected(context, row)
             except clock.OutOfTime:
                 found[key], late = ((), ()), True
@@ -78,10 +84,10 @@ def choose(
         solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"
-    wishes = wishes_kept(problem, settled.chosen)
-    penalty = penalty_of(problem, settled.chosen)
+    wishes = wishes_kept(whole, settled.chosen)
+    penalty = penalty_of(whole, settled.chosen)
     objective = tuple(
-        part(goal, value, bound, len(tables), penalty)
+        part(goal, value, bound, problem, penalty)
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
     )
     same_again = (settled.proven or bool(settled.refusal)) and not late

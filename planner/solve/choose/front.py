@@ -48,7 +48,7 @@ def front(
     fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
     if any(not len(rows) for rows in fitting.values()):
         return ()
-    if len(tables) == 1 and not coupled(asked, tables):
+    if problem.count == 1 and not coupled(asked, tables):
         name, table = next(iter(tables.items()))
         found = _undominated(asked, table, fitting[name])
         return tuple((judge_row(problem, table, row, catalog),) for row in found)
@@ -101,7 +101,7 @@ def _fleet_front(
             break
         if not found.proven:
             break  # a point that is not proven is none
-        chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
+        _, _, chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
         out.append(tuple(chosen[name] for name in sorted(chosen)))
         last = goal_terms(fleet, len(problem.goals) - 1)
         reached = sum(weight * found.variables[index] for index, weight in last.items())

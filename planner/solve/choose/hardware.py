@@ -13,14 +13,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.copies import MARK, block_of
 from planner.language.problem import Bound, Problem, Workload
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
-from planner.solve.candidate import Candidate
+from planner.solve.candidate import Candidate, times
 from planner.solve.choose.beside import Beside, beside, judged
 from planner.solve.columns.rules import broken_by, fault_counts, fits
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
+from planner.solve.copies import ordered, placed
 from planner.solve.objective import best, decisive, is_money
 from planner.solve.rules import simple, speaks_of
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 
 MOST_REJECTED = 20
+OTHERS = f"{MARK}others"
+"""Stands behind the name of a workload for its other copies."""
 EVERY = 1 << 40
 ELSEWHERE = frozenset({"memory", "demand", "tensor_parallel", "pipeline_parallel", "expert_parallel"})
 """Rules of physics that say nothing of what hardware or an engine supports."""
@@ -149,19 +153,36 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
     from planner.solve.kinds import judge
 
     solved = {item.chosen.workload: item.chosen for item in answer.workloads}
-    known = {item.name: item for item in problem.workloads}
-    plain = {name: judge(problem, known[name], row.choice, catalog) for name, row in solved.items()}
+    if not solved:
+        alone = replace(problem, fleet=())
+        contexts = [
+            beside(alone, tables[name], broken_by(tables[name], problem), {}, catalog, most=EVERY)
+            for name in sorted(tables)
+        ]
+        return tuple(item for context in contexts for item in _of_workload(context, {}))
+    whole, of = placed(problem, {name: row.copies for name, row in solved.items()})
+    known = {item.name: item for item in whole.workloads}
+    copies = {name: item.copies for name, item in known.items()}
+    plain = {name: judge(whole, item, solved[of[name]].choice, catalog) for name, item in known.items()}
     out: list[Standing] = []
     for name in sorted(tables):
         clock.look()
-        others = {owner: row for owner, row in plain.items() if owner != name}
-        whole = problem if solved else replace(problem, fleet=())
+        others = others_of(plain, copies, name)
         context = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)
-        out += _of_workload(context, solved.get(name))
+        mine = [of[name]] if of[name] != name else [one for one in solved if block_of(one) == block_of(name)]
+        out += _of_workload(context, {solved[one].gpu: solved[one] for one in reversed(ordered(mine))})
     return tuple(out)
 
 
-def _of_workload(context: Beside, chosen: Candidate | None) -> Iterator[Standing]:
+def others_of(plain: Mapping[str, Candidate], copies: Mapping[str, int], name: str) -> dict[str, Candidate]:
+    """Return the other workloads of an answer, each with its copies, where one copy of a workload is looked at."""
+    out = {owner: times(row, copies[owner]) for owner, row in plain.items() if owner != name}
+    if copies[name] > 1:
+        out[f"{name}{OTHERS}"] = times(plain[name], copies[name] - 1)
+    return out
+
+
+def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:
     import numpy
 
     table, name = context.table, context.table.workload.name
@@ -173,8 +194,8 @@ def _of_workload(context: Beside, chosen: Candidate | None) -> Iterator[Standing
     found: dict[tuple[int, ...], Standing] = {}
     for place, gpu in enumerate(gpus):
         own = table.axes["gpu"].index == place
-        if chosen is not None and gpu == chosen.gpu:
-            found[0, place] = Standing(name, gpu, "chosen", chosen)
+        if gpu in chosen:
+            found[0, place] = Standing(name, gpu, "chosen", chosen[gpu])
             continue
         row, candidate = _best(context, rows[own[rows]])
         if candidate is not None:

@@ -29,7 +29,7 @@ def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tu
     for name, table in tables.items():
         broken = broken_by(table, problem)
         bounds = {item.rule for item in table.workload.bounds if item.quantity in MONEY}
-        mended = bounds | {rule.name for rule in problem.rules} if len(problem.workloads) > 1 else set()
+        mended = bounds | {rule.name for rule in problem.rules} if problem.count > 1 else set()
         rules = broken.keys() - mended
         if not len(fits(table, {rule: broken[rule] for rule in rules})):
             found[name] = conflict_of(problem, table, broken, catalog)
@@ -63,7 +63,7 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
                     out = [replace(item, hints=(hint, *item.hints)) if item.rule == rule else item for item in out]
                 for item in withheld(problem, workload, made):
                     out.append(item)
-        if len(problem.workloads) == 1 and not problem.fleet:
+        if problem.count == 1 and not problem.fleet:
             remedied = any(
                 item.hints or (item.relax_to is not None and not item.rule.endswith(".memory")) for item in out
             )
@@ -73,7 +73,7 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
             return _joined(out), True
     except clock.OutOfTime:
         complete = False
-        if len(problem.workloads) == 1 and not problem.fleet:
+        if problem.count == 1 and not problem.fleet:
             return _joined(out), False
 
     def feasible(changed: Problem) -> bool:

@@ -32,7 +32,7 @@ def goal_values(problem: Problem, chosen: Mapping[str, Candidate]) -> list[int]:
     """Return the value of each goal of an answer, in steps; broken preferences count where the cost is minimised."""
     out = []
     for goal in problem.goals:
-        worst = is_worst(goal, len(problem.workloads))
+        worst = is_worst(goal, problem)
         found = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
         if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
             found += sum(

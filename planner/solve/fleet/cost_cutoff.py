@@ -57,7 +57,7 @@ def affordable(
         fleet = build(lean, tables, some, alone)
         found = cpsat.solve(fleet.model, fleet.cost, seconds=clock.left() / 4, workers=workers)
         if found is not None:
-            spare = found.value - sum(int(values.min()) for values in least.values())
+            spare = found.value - sum(int(low.min()) * tables[name].workload.copies for name, low in least.items())
             return {name: rows[least[name] - least[name].min() <= spare] for name, rows in fitting.items()}
         count *= 8
     return fitting

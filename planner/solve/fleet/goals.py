@@ -125,15 +125,15 @@ def _above_least(fleet: Fleet, terms: Terms) -> tuple[Terms, int]:
     out, base = dict(terms), 0
     for name, takes in fleet.takes.items():
         least = min((terms.get(take, 0) for take in takes), default=0)
-        base += least * len(fleet.members[name])
+        base += least * fleet.many[name]
         out |= {take: terms.get(take, 0) - least for take in takes}
     return out, base
 
 
 def _takes_of_one(fleet: Fleet) -> list[int] | None:
     """Return the takes of the only workload, None where there are more."""
-    (name, group), *others = fleet.members.items()
-    return None if others or len(group) > 1 else fleet.takes[name]
+    (name, count), *others = fleet.many.items()
+    return None if others or count > 1 else fleet.takes[name]
 
 
 def _constant(fleet: Fleet, terms: Terms, left: Sequence[int] | None) -> int | None:
@@ -148,7 +148,7 @@ def _constant(fleet: Fleet, terms: Terms, left: Sequence[int] | None) -> int | N
             weights = {terms.get(variable, 0) for variable in left}
         if len(weights) != 1:
             return None
-        total += weights.pop() * len(fleet.members[name])
+        total += weights.pop() * fleet.many[name]
     return None if any(rest.values()) else total
 
 
@@ -226,7 +226,7 @@ def _places(fleet: Fleet, name: str, pace: int) -> list[int]:
     rows, paces = fleet.rows[name], _paces(fleet, name, pace)
     named = fleet.tables[name].alphabetical(numpy.array(sorted(set(rows)), dtype=numpy.int64))
     order = {row: rank for rank, row in enumerate(named.tolist())}
-    if len(fleet.members[name]) == 1:
+    if fleet.many[name] == 1:
         return [order[row] for row in rows]
     both = sorted({(own, order[row]) for own, row in zip(paces, rows, strict=True)})
     rank = {pair: at for at, pair in enumerate(both)}
@@ -253,7 +253,7 @@ def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[
         if len(set(own)) == 1:
             continue
         need = max(own).bit_length()
-        single = len(fleet.members[name]) == 1
+        single = fleet.many[name] == 1
         if packed and (not single or bits + need > RANK_BITS):
             yield _sum_of(packed)
             packed, bits = [], 0
@@ -277,7 +277,7 @@ def _sum_of(packed: Sequence[tuple[list[int], list[int]]]) -> Terms:
 
 
 def _one_by_one(fleet: Fleet, name: str, ranks: Sequence[int], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
-    model, takes, left = fleet.model, fleet.takes[name], len(fleet.members[name])
+    model, takes, left = fleet.model, fleet.takes[name], fleet.many[name]
     rest = dict(zip(takes, ranks, strict=True))
     while left and len(set(rest.values())) > 1:
         one = {take: model.variable(0, 1) for take in rest}
@@ -313,7 +313,7 @@ def _worst(fleet: Fleet, place: int) -> WorstGoal:
         for take, value in zip(fleet.takes[name], found, strict=True):
             if value > low:
                 by_level.setdefault(level_of[value], []).append(take)
-        most = len(fleet.members[name])
+        most = fleet.many[name]
         if most == 1:
             model.row({**{take: level for level, takes in by_level.items() for take in takes}, variable: -1}, high=0)
             continue

@@ -94,13 +94,14 @@ def build(
         members.setdefault(twin, []).append(name)
     sharing = survey(problem, tables)
     own = {name: penalties(tables[name], without_wishes(problem, sharing)) for name in members}
-    rows = _reduced(problem, tables, fitting, ranks, members, sharing, own, first, bounded)
-    fleet = Fleet(problem, tables, ranks, members, rows, sharing, own)
+    many = {name: sum(tables[item].workload.copies for item in group) for name, group in members.items()}
+    rows = _reduced(problem, tables, fitting, ranks, many, sharing, own, first, bounded)
+    fleet = Fleet(problem, tables, ranks, members, many, rows, sharing, own)
     model = fleet.model
-    for name, group in members.items():
-        fleet.takes[name] = [model.variable(0, len(group)) for _ in rows[name]]
+    for name, count in many.items():
+        fleet.takes[name] = [model.variable(0, count) for _ in rows[name]]
         fleet.shares[name] = [None] * len(rows[name])
-        model.row(dict.fromkeys(fleet.takes[name], 1), len(group), len(group))
+        model.row(dict.fromkeys(fleet.takes[name], 1), count, count)
     _rent(fleet, without)
     add_caps(fleet, without)
     split(fleet, without)
@@ -130,7 +131,7 @@ def _reduced(
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
     ranks: Mapping[str, RankColumns],
-    members: Mapping[str, list[str]],
+    many: Mapping[str, int],
     sharing: Shares,
     penalty: Mapping[str, Column],
     first: Mapping[str, Column] | None,
@@ -142,9 +143,9 @@ def _reduced(
     cheapest = cheapest and not first and bounded is None and not wants_money_spent(problem) and not sharing.read
     sums = not any(keys.worst for keys in ranks.values())  # what is the worst of all couples them
     if sums and not coupled(problem, tables) and first is None and bounded is None:
-        return {name: uncoupled(tables[name], fitting[name], ranks[name]).tolist() for name in members}
+        return {name: uncoupled(tables[name], fitting[name], ranks[name]).tolist() for name in many}
     takes, rows = {}, {}
-    for name in members:
+    for name in many:
         clock.look()
         ahead = (first or {}).get(name)
         own = ranks[name] if ahead is None else ranks[name].led_by(ahead)
@@ -153,7 +154,7 @@ def _reduced(
             takes[name].amounts["bounded"], takes[name].lower["bounded"] = bounded[name], False  # type: ignore[index]
         rows[name] = one_of_each(tables[name], fitting[name], own, takes[name])
     if cheapest:
-        rows = worth_sharing(tables, rows, takes, {name: len(group) for name, group in members.items()})
+        rows = worth_sharing(tables, rows, takes, many)
         rows = {name: undominated(tables[name], mine, takes[name]) for name, mine in rows.items()}
     return {name: mine.tolist() for name, mine in rows.items()}
 

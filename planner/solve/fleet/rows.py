@@ -126,7 +126,7 @@ def _linear_row(fleet: Fleet, rule: Linear) -> bool:
     for owner, quantity, factor in rule.terms:
         if quantity == "cost" and whole:
             continue
-        if representative.get(owner) != owner or len(fleet.members[owner]) > 1:
+        if representative.get(owner) != owner or fleet.many[owner] > 1:
             return False
         table = fleet.tables[owner]
         if table.axis(quantity) is None and quantity not in table.outcomes:
@@ -161,7 +161,7 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
     weights: dict[int, Fraction] = {}
     barred: list[int] = []
     for owner, term in rule.terms:
-        if owner not in fleet.members or len(fleet.members[owner]) > 1:
+        if owner not in fleet.members or fleet.many[owner] > 1:
             return False
         for place, variable in enumerate(clock.watched(fleet.takes[owner])):
             found = evaluate(term, finder(fleet, owner, place))

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
+from planner.language.copies import numbered, regrouped
 from planner.language.problem import Problem
 from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
 from planner.solve.answer import Conflict
-from planner.solve.candidate import Candidate, TooWide
+from planner.solve.candidate import Candidate, TooWide, times
+from planner.solve.classes import renamed
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
@@ -76,11 +78,10 @@ def settle(
         from planner.solve.fleet.conflict import conflict_of
 
         return conflict_of(problem, tables, broken, ranks, catalog, seconds)
-    rows = rows_of(fleet, found.variables)
-    chosen = candidates(problem, tables, rows, catalog)
+    whole, rows, chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
     values, bounds = (*first.values, *found.values), (*first.bounds, *found.bounds)
-    audit(problem, chosen, values)
-    return Settled(rows, chosen, values, bounds, first.proven and found.proven)
+    audit(whole, chosen, values)
+    return Settled(whole, rows, chosen, values, bounds, first.proven and found.proven)
 
 
 def fallback(
@@ -97,11 +98,12 @@ def fallback(
         rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
         if any(rows == item.rows for item in found):
             continue
-        chosen = candidates(problem, tables, rows, catalog)
+        apart = {name: [(row, tables[name].workload.copies)] for name, row in rows.items()}
+        _, _, chosen = candidates(problem, tables, apart, catalog)
         if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
             values = goal_values(problem, chosen)
             bounds = [_least(problem, tables, fitting, ranks), *[-cpsat.INFINITY] * len(values)][: len(values)]
-            found.append(Settled(rows, chosen, values, bounds, False))
+            found.append(Settled(problem, rows, chosen, values, bounds, False))
     return min(found, key=lambda item: list(item.values), default=None)
 
 
@@ -117,50 +119,74 @@ def _least(
 
         # n instances of K that m workloads would rent alone are at least K - m + 1, and K at least m: a share is no
         # less than one of m
-        possible, least = survey(problem, tables).possible, []
+        possible, least, count = survey(problem, tables).possible, list[int](), problem.count
         for name in tables:
             rows = fitting[name]
             whole = ranks[name].goals[0][rows]
-            least.append(
-                int(numpy.where(possible[name][rows], numpy.maximum(whole // len(tables) - 1, 0), whole).min())
-            )
-        return together(least, is_worst(goal, len(tables)))
+            part = int(numpy.where(possible[name][rows], numpy.maximum(whole // count - 1, 0), whole).min())
+            least.append(part * tables[name].workload.copies)
+        return together(least, is_worst(goal, problem))
     if quantity_of(goal) in MONEY:
         if (quantity_of(goal), goal.direction) != ("cost", "minimize"):
             return -cpsat.INFINITY
         sharing = survey(problem, tables)
         plain = without_wishes(problem, sharing)
         return sum(
-            int(
+            table.workload.copies
+            * int(
                 (
                     least_part(table, fitting[name], sharing.possible[name]) + penalties(table, plain)[fitting[name]]
                 ).min()
             )
             for name, table in tables.items()
         )
-    least = [int(ranks[name].goals[0][fitting[name]].min()) for name in tables]
-    return together(least, is_worst(goal, len(tables)))
+    worst = is_worst(goal, problem)
+    least = [
+        int(ranks[name].goals[0][fitting[name]].min()) * (1 if worst else tables[name].workload.copies)
+        for name in tables
+    ]
+    return together(least, worst)
 
 
-def rows_of(fleet: Fleet, values: Sequence[int]) -> dict[str, int]:
-    """Return each workload's row; identical workloads take theirs in the order of their names, the fastest first."""
+Taken = dict[str, list[tuple[int, int]]]
+"""By workload the rows that its copies take, each with how many."""
+
+
+def rows_of(fleet: Fleet, values: Sequence[int]) -> Taken:
+    """Return each workload's rows; identical workloads take theirs in the order of their names, the fastest first."""
     from planner.solve.fleet.goals import in_order
 
-    out: dict[str, int] = {}
+    out: Taken = {}
     for name, group in fleet.members.items():
         places = in_order(fleet, name)
-        taken = sorted(
-            (rank, row)
-            for row, variable, rank in zip(fleet.rows[name], fleet.takes[name], places, strict=True)
-            for _ in range(values[variable])
-        )
-        out |= dict(zip(sorted(group), (row for _, row in taken), strict=True))
+        counts: dict[tuple[int, int], int] = {}
+        for row, variable, rank in zip(fleet.rows[name], fleet.takes[name], places, strict=True):
+            if values[variable]:
+                counts[rank, row] = counts.get((rank, row), 0) + values[variable]
+        left = [[row, count] for (_, row), count in sorted(counts.items())]
+        for owner in sorted(group):
+            wanted, own = fleet.tables[owner].workload.copies, out.setdefault(owner, [])
+            while wanted:
+                row, count = left[0]
+                taken = min(wanted, count)
+                own.append((row, taken))
+                wanted, left[0][1] = wanted - taken, count - taken
+                if not left[0][1]:
+                    left.pop(0)
     return out
 
 
 def candidates(
-    problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, int], catalog: Catalog
-) -> dict[str, Candidate]:
-    """Return the candidates of chosen rows with their shares of what they rent together."""
-    chosen = {name: judge_row(problem, tables[name], row, catalog) for name, row in rows.items()}
-    return settle_costs(problem, chosen)
+    problem: Problem, tables: Mapping[str, Table], taken: Mapping[str, Sequence[tuple[int, int]]], catalog: Catalog
+) -> tuple[Problem, dict[str, int], dict[str, Candidate]]:
+    """Return the candidates of chosen rows with their shares of what they rent together, and their rows: by the
+    workloads of the problem that is returned first, where copies of a block that take other rows are apart."""
+    whole = regrouped(problem, {name: [count for _, count in found] for name, found in taken.items() if len(found) > 1})
+    known = {item.name: item for item in whole.workloads}
+    rows, chosen = {}, {}
+    for name, found in taken.items():
+        for place, (row, count) in enumerate(found, 1):
+            own = name if len(found) == 1 else numbered(name, place)
+            rows[own] = row
+            chosen[own] = times(judge_row(whole, renamed(tables[name], known[own]), row, catalog), count)
+    return whole, rows, settle_costs(whole, chosen)

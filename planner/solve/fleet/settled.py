@@ -14,8 +14,9 @@ from planner.solve.rules import speaks_of
 @dataclass(frozen=True, slots=True)
 class Settled:
     """A choice: the row and the candidate of each workload, each goal's value and bound in steps; `refusal` is why no
-    proof was tried."""
+    proof was tried. The workloads are those of `problem`: copies of a block that run otherwise are apart there."""
 
+    problem: Problem
     rows: dict[str, int]
     chosen: dict[str, Candidate]
     values: Sequence[int]
@@ -26,7 +27,7 @@ class Settled:
 
 def coupled(problem: Problem, tables: Mapping[str, Table]) -> bool:
     """Return whether the workloads of a plan must be chosen together."""
-    if len(tables) < 2:
+    if problem.count < 2:
         return bool(problem.fleet)  # a limit on the whole plan also binds the only workload
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     if problem.fleet or any(len(speaks_of(condition)) > 1 for condition in conditions):

@@ -25,7 +25,7 @@ def add_caps(fleet: Fleet, without: frozenset[str]) -> None:
     """
     alone: dict[Pool, int] = {}
     for name, rows in fleet.rows.items():
-        table, twins = fleet.tables[name], len(fleet.members[name])
+        table, twins = fleet.tables[name], fleet.many[name]
         caps = [cap for cap in fleet.sharing.caps[name] if cap.rule not in without]
         if not caps:
             continue
@@ -124,8 +124,8 @@ def _users(fleet: Fleet, takers: list[tuple[int, int, str]]) -> tuple[int, int]:
     most: dict[str, int] = {}
     for _, instances, name in takers:
         most[name] = max(most.get(name, 0), instances)
-    users = sum(len(fleet.members[name]) for name in most)
-    return users, sum(instances * len(fleet.members[name]) for name, instances in most.items())
+    users = sum(fleet.many[name] for name in most)
+    return users, sum(instances * fleet.many[name] for name, instances in most.items())
 
 
 def _states(users: int, high: int) -> list[State]:
@@ -135,7 +135,7 @@ def _states(users: int, high: int) -> list[State]:
 
 
 def _split_rows(fleet: Fleet, name: str, states: dict[Pool, dict[State, int]], without: frozenset[str]) -> None:
-    table, possible, twins = fleet.tables[name], fleet.sharing.possible[name], len(fleet.members[name])
+    table, possible, twins = fleet.tables[name], fleet.sharing.possible[name], fleet.many[name]
     rows, takes = fleet.rows[name], fleet.takes[name]
     fleet.rows[name], fleet.takes[name], fleet.shares[name] = [], [], []
     for row, take in zip(rows, takes, strict=True):

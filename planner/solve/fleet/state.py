@@ -33,13 +33,14 @@ class Fleet:
     `rows`, `takes` and `shares` are parallel: a row, the variable that counts who takes it, and the part of its
     instances that they pay: None where nothing depends on it. `pools` are the variables of instances, `sizes` their
     GPUs and price; `cost` the terms of what is minimised as cost, `money` those of what is rented; `penalties` are the
-    columns of what a row's own broken preferences cost.
+    columns of what a row's own broken preferences cost. `many` are the workloads of each class, copies counted.
     """
 
     problem: Problem
     tables: Mapping[str, Table]
     ranks: Mapping[str, RankColumns]
     members: dict[str, list[str]]
+    many: dict[str, int]
     rows: dict[str, list[int]]
     sharing: Shares
     penalties: dict[str, Column]

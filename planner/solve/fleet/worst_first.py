@@ -55,6 +55,8 @@ def lead(
     found = Lead(problem, fitting, ranks)
     shared = survey(problem, tables).split
     while found.problem.goals and all(0 in keys.worst for keys in found.ranks.values()):
+        if found.problem.goals[0].quantity.rpartition(".")[0] not in ("", "fleet"):
+            break  # the copies of one block: only they are limited, and are no longer alike with others
         if shared and quantity_of(found.problem.goals[0]) in MONEY:
             break  # what a row has of it depends on the others
         figures = {name: found.ranks[name].goals[0][rows] for name, rows in found.fitting.items()}

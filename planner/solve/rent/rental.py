@@ -64,7 +64,7 @@ _REACHES: list[tuple[Problem, Reach]] = []
 
 def _reach_of(problem: Problem, workload: Workload) -> Reach:
     """Return what tells the offers of a workload apart, of all workloads where they may share instances."""
-    if len(problem.workloads) == 1:
+    if problem.count == 1:
         return _joint(problem, (workload,))
     if not _REACHES or _REACHES[0][0] is not problem:
         _REACHES[:] = [(problem, _joint(problem, problem.workloads))]
@@ -262,7 +262,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
     held = any(workload.given.get(name) for name in grouped("offloaded"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
-    return Market(markets, frozenset(spoken), len(problem.workloads) > 1, joined, whole, faster, moved)
+    return Market(markets, frozenset(spoken), problem.count > 1, joined, whole, faster, moved)
 
 
 def any_price(problem: Problem, workload: Workload) -> bool:

@@ -80,7 +80,7 @@ def survey(problem: Problem, tables: Mapping[str, Table]) -> Shares:
     users: dict[Pool, int] = {}
     for table in tables.values():
         for index in numpy.flatnonzero(numpy.bincount(table.pool[table.slots > 0])).tolist():
-            users[table.pools[index]] = users.get(table.pools[index], 0) + 1
+            users[table.pools[index]] = users.get(table.pools[index], 0) + table.workload.copies
     pools = frozenset(pool for pool, count in users.items() if count > 1)
     possible = {}
     for name, table in tables.items():

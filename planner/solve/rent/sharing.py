@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from planner.language.copies import block_of
 from planner.language.evaluate import compare
 from planner.language.problem import FleetBound, Problem
 from planner.language.quantities.outcomes import MONEY, UNITS
@@ -36,11 +37,11 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
             members.setdefault(pool_of(chosen[name]), []).append(name)
     out = {}
     for pool, names in members.items():
-        if len(names) < 2:
+        if sum(chosen[name].copies for name in names) < 2:
             continue
         offer = problem.offers[pool[0]]
         price = offer.price_in(pool[1])
-        instances = -(-sum(chosen[name].gpus for name in names) // offer.gpus)
+        instances = -(-sum(chosen[name].gpus * chosen[name].copies for name in names) // offer.gpus)
         out[pool] = (instances, instances * (price or 0), tuple(names))
     return out
 
@@ -53,19 +54,26 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
     """
     out = dict(chosen)
     for pool, (instances, cost, names) in sharing(problem, chosen).items():
-        alone = sum(chosen[name].instances for name in names)
-        left = cost - sum(cost * chosen[name].instances // alone for name in names)
+        alone = sum(chosen[name].instances * chosen[name].copies for name in names)
+        left = cost - sum(cost * chosen[name].instances * chosen[name].copies // alone for name in names)
         for name in names:
             row = chosen[name]
-            share, rest = divmod(cost * row.instances, alone)
+            share, rest = divmod(cost * row.instances * row.copies, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
-            others = ", ".join(other for other in names if other != name)
-            note = f"shares {instances} × {pool[0]} with {others}"
+            note = f"shares {instances} × {pool[0]} with {_company(name, names, chosen)}"
             outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
             shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
             out[name] = _judged_again(problem, shared)
     return out
+
+
+def _company(name: str, names: Sequence[str], chosen: Mapping[str, Candidate]) -> str:
+    """Return who shares what a workload rents, as a note says it: its own copies among them."""
+    block = block_of(name)
+    own = sum(chosen[other].copies for other in names if block_of(other) == block) - 1
+    copies = [] if own < 1 else [f"{own:_} other cop{'y' if own == 1 else 'ies'} of {block}"]
+    return ", ".join([*copies, *dict.fromkeys(block_of(other) for other in names if block_of(other) != block)])
 
 
 def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]:
@@ -110,7 +118,7 @@ def _judged_again(problem: Problem, row: Candidate) -> Candidate:
     broken = broken_bounds(replace(workload, bounds=bounds), row.known, row.outcomes)
     more, penalty = broken_rules(replace(problem, rules=rules), workload, row.known, row.outcomes)
     kept = tuple(item for item in row.broken if item.rule not in names)
-    return replace(row, broken=(*kept, *broken, *more), penalty=penalty)
+    return replace(row, broken=(*kept, *broken, *more), penalty=penalty * row.copies)
 
 
 def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, int]:
@@ -122,7 +130,7 @@ def instances(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, in
         out[offer] = out.get(offer, 0) + count
     for name, row in chosen.items():
         if name not in joined:
-            out[row.offer] = out.get(row.offer, 0) + row.instances
+            out[row.offer] = out.get(row.offer, 0) + row.instances * row.copies
     return out
 
 
@@ -136,15 +144,15 @@ def amount(bound: FleetBound, chosen: Mapping[str, Candidate]) -> Fraction | Non
         case "cost":
             return Fraction(sum(row.cost for row in rows), SCALES["cost"])
         case "gpus":
-            return Fraction(sum(row.gpus for row in rows))
+            return Fraction(sum(row.gpus * row.copies for row in rows))
         case "available":
-            return Fraction(sum(row.gpus for row in rows if row.gpu == bound.gpu))
+            return Fraction(sum(row.gpus * row.copies for row in rows if row.gpu == bound.gpu))
     values = [
-        row.choice.get(bound.quantity, row.outcomes.get(bound.quantity))
+        (row.choice.get(bound.quantity, row.outcomes.get(bound.quantity)), row.copies)
         for row in rows
         if bound.quantity in BY_KIND[row.kind]
     ]
-    numbers = [value for value in values if isinstance(value, Fraction)]
+    numbers = [value * copies for value, copies in values if isinstance(value, Fraction)]
     return sum(numbers, Fraction(0)) if len(numbers) == len(values) else None
 
 

@@ -17,7 +17,8 @@ from planner.language.schema import WHERE
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
-from planner.solve.objective import PACE, PACES, RENTED, decisive, quantity_of, ties
+from planner.solve.copies import PACES
+from planner.solve.objective import PACE, RENTED, decisive, quantity_of, ties
 from planner.solve.rent.placement import Placements
 from planner.solve.rules import satisfied, simple, speaks_of
 from planner.solve.training import step as training_step
