@@ -113,7 +113,7 @@ def only_a_decoder(kind: str, whole: Config) -> None:
     for field in ("is_encoder_decoder", "add_cross_attention"):
         if whole.data.get(field) is True:
             raise whole.refuse(field, "is true: nothing bounds a model with an encoder or cross attention")
-    if whole.data.get("vision_config"):
+    if whole.data.get("vision_config") is not None:  # an empty one is a tower of the library's own sizes
         raise whole.refuse("vision_config", f"describes the vision tower of a `{kind[:60]}`, which nothing bounds")
     inner = whole.data.get("text_config")
     for field, value in whole.data.items():

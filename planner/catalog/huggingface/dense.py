@@ -61,6 +61,13 @@ def patterned(default: int) -> Callable[[Config, int], list[int | None]]:
     return windows
 
 
+def _muse_windows(config: Config, count: int) -> list[int | None]:
+    """Return windows in all but every fourth layer, counted from the last one."""
+    kinds, window = _listed(config, count), window_of(config)
+    windowed = every(count, kinds, None) if kinds else [bool((count - 1 - index) % 4) for index in range(count)]
+    return [window if own else None for own in windowed]
+
+
 def _smollm_windows(config: Config, count: int) -> list[int | None]:
     window = window_of(config) if config.flag("use_sliding_window") else None
     kinds = _listed(config, count)
@@ -88,6 +95,7 @@ class Dense:
     refuses: tuple[str, ...] = field(default=())
     head_bias: bool = False
     parallel: str = ""
+    gate: bool = False
     windows: Callable[[Config, int], list[int | None]] = _no_windows
 
 
@@ -122,6 +130,9 @@ DENSE: dict[str, Dense] = {
     "mistral": Dense(
         defaults(32000, 4096, 14336, 32, 32, 8, 131072, False, sliding_window=4096), windows=_all_windows
     ),
+    "ministral3": Dense(
+        defaults(131072, 4096, 14336, 34, 32, 8, 262144, False, head_dim=128), windows=_all_windows
+    ),
     "qwen2": Dense(
         defaults(151936, 4096, 22016, 32, 32, 32, 32768, False, **_QWEN_WINDOW), qkv_bias=True, windows=_qwen_windows
     ),
@@ -149,6 +160,13 @@ DENSE: dict[str, Dense] = {
     ),
     "glm": Dense(_GLM, qkv_bias="attention_bias"),
     "glm4": Dense(_GLM, qkv_bias="attention_bias", norms=4),
+    "glm4v_text": Dense(
+        defaults(151552, 4096, 13696, 40, 32, 2, 32768, False, attention_bias=True), qkv_bias="attention_bias", norms=4
+    ),
+    "muse_glimmer_text": Dense(
+        defaults(202048, 6656, 19968, 52, 32, 2, 131072, False, head_dim=128, sliding_window=2048),
+        norms=4, gate=True, refuses=("attention_bias",), windows=_muse_windows,
+    ),
     "cohere": _biased(
         defaults(256000, 8192, 22528, 40, 64, None, 8192, True),
         norm="ln_nobias", norms=1, qk_norm="full", qk_norm_if="use_qk_norm",
@@ -204,7 +222,7 @@ def describe(config: Config, rule: Dense) -> Architecture:
     """Return the architecture of a dense decoder."""
     for name in rule.refuses:
         if config.flag(name):
-            config.doubt(name, "adds norms that are not described")
+            config.doubt(name, "adds norms or biases that are not described")
     hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
     kv, size = kv_heads(config, heads), head_dim(config, heads, hidden)
     qk_norm = rule.qk_norm if not rule.qk_norm_if or config.flag(rule.qk_norm_if) else None
@@ -214,7 +232,12 @@ def describe(config: Config, rule: Dense) -> Architecture:
     ffn = mlp(config.some("intermediate_size"), rule.gated, up)
     norms = 1 if rule.parallel and config.flag(rule.parallel) else rule.norms
     layers = (
-        (gqa(heads, kv, size, qkv_bias=qkv, o_bias=out, qk_norm=qk_norm, window=window), ffn, norms, 0)
+        (
+            gqa(heads, kv, size, qkv_bias=qkv, o_bias=out, qk_norm=qk_norm, window=window, q_gate=rule.gate),
+            ffn,
+            norms,
+            0,
+        )
         for window in rule.windows(config, count)
     )
     return Architecture(

@@ -69,6 +69,15 @@ EXPERTS: dict[str, dict[str, Any]] = {
         151552, 4096, 10944, 46, 96, 8, 131072, False, moe_intermediate_size=1408, num_experts_per_tok=8,
         n_shared_experts=1, n_routed_experts=128, first_k_dense_replace=1,
     ),
+    "glm4v_moe_text": defaults(
+        151424, 4096, 10944, 46, 96, 8, 65536, False, moe_intermediate_size=1408, num_experts_per_tok=8,
+        n_shared_experts=1, n_routed_experts=128, first_k_dense_replace=1, attention_bias=True,
+    ),
+    "mistral4": defaults(
+        131072, 4096, 12288, 36, 32, 32, 1048576, False, kv_lora_rank=256, q_lora_rank=1024, qk_rope_head_dim=64,
+        v_head_dim=128, qk_nope_head_dim=64, moe_intermediate_size=2048, n_shared_experts=1, n_routed_experts=128,
+        num_experts_per_tok=4, first_k_dense_replace=0,
+    ),
     "dots1": defaults(
         152064, 4608, 10944, 62, 32, 32, 2048, False, moe_intermediate_size=1408, first_k_dense_replace=0,
         sliding_window=4096, max_window_layers=62,
@@ -249,14 +258,14 @@ def deepseek(config: Config, kind: str) -> Architecture:
     hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
     bias = config.flag("attention_bias")
     windows: list[int | None] = [None] * count
-    if kind in ("deepseek_v2", "deepseek_v3", "kimi_k2"):
+    if kind in ("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"):
         mixer = latent(config, heads)
     else:
         kv = kv_heads(config, heads)
         size = config.divided("num_attention_heads", hidden, heads) if kind == "deepseek" else 0
         size = size or head_dim(config, heads, hidden)
         normed = kind == "dots1" or (kind == "glm4_moe" and config.flag("use_qk_norm"))
-        out = bias and kind != "glm4_moe"
+        out = bias and kind not in ("glm4_moe", "glm4v_moe_text")
         mixer = gqa(heads, kv, size, qkv_bias=bias, o_bias=out, qk_norm="head" if normed else None)
     if kind == "dots1":
         kinds, start = config.words("layer_types", ATTENTION, count), config.whole("max_window_layers")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from planner.catalog.huggingface import classic, diffusion, experts, mixed, recurrent, sparse
+from planner.catalog.huggingface import classic, diffusion, experts, mixed, mixtures, recurrent, sparse
 from planner.catalog.huggingface.approximate import assume, only_a_decoder
 from planner.catalog.huggingface.config import Config, ConfigError, read_json
 from planner.catalog.huggingface.dense import DENSE, defaults, describe
@@ -63,9 +63,19 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
     found |= {
         kind: (experts.EXPERTS[kind], partial(experts.simple, rule=rule)) for kind, rule in experts.SIMPLE.items()
     }
+    found |= {kind: (rule.defaults, partial(mixtures.listed, rule=rule)) for kind, rule in mixtures.MIXTURES.items()}
     for kind in ("qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text"):
         found[kind] = (experts.EXPERTS[kind], partial(experts.qwen_moe, kind=kind))
-    for kind in ("deepseek", "deepseek_v2", "deepseek_v3", "kimi_k2", "glm4_moe", "dots1"):
+    for kind in (
+        "deepseek",
+        "deepseek_v2",
+        "deepseek_v3",
+        "kimi_k2",
+        "glm4_moe",
+        "glm4v_moe_text",
+        "mistral4",
+        "dots1",
+    ):
         found[kind] = (experts.EXPERTS[kind], partial(experts.deepseek, kind=kind))
     for kind in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"):
         found[kind] = (recurrent.RECURRENT[kind], partial(recurrent.qwen_linear, kind=kind))
@@ -94,6 +104,7 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
         "granitemoehybrid": (recurrent.RECURRENT, recurrent.granite_hybrid),
         "minimax": (recurrent.RECURRENT, recurrent.minimax),
         "lfm2": (recurrent.RECURRENT, recurrent.lfm2),
+        "lfm2_moe": (recurrent.RECURRENT, recurrent.lfm2),
         "deepseek_v32": (sparse.SPARSE, sparse.latent_sparse),
         "glm_moe_dsa": (sparse.SPARSE, sparse.latent_sparse),
         "deepseek_v4": (sparse.SPARSE, sparse.deepseek_v4),
@@ -130,8 +141,14 @@ WRAPPERS = {
     "kimi_k25": "kimi_k2",
     "minimax_m3_vl": "minimax_m3_vl_text",
     "step3p7": "step3p5",
+    "glm4v": "glm4v_text",
+    "glm4v_moe": "glm4v_moe_text",
+    "muse_glimmer": "muse_glimmer_text",
 }
 """What a multimodal `model_type` wraps, unless its `text_config` names another."""
+
+_UNTIED = ("step3p7", "glm4v", "glm4v_moe", "muse_glimmer")
+"""Wrappers whose head is tied only where the wrapper itself says so, Step-3.7's never."""
 
 _PARTS = {kind: (filled, COUNTS[kind]) for kind, filled in ENCODERS.items()} | {
     kind: (filled, diffusion.COUNTS[kind]) for kind, filled in DIFFUSION.items()
@@ -265,8 +282,8 @@ def _wrapped(kind: str, whole: Config) -> tuple[Architecture, Config]:
         assert part is not None
         config = part
     architecture = _decoder(text_kind, config)
-    if kind == "step3p7":
-        architecture = replace(architecture, tied=False)
+    if kind in _UNTIED:
+        architecture = replace(architecture, tied=kind != "step3p7" and whole.flag("tie_word_embeddings"))
     elif kind == "kimi_k25" and "tie_word_embeddings" not in whole.data:
         architecture = replace(architecture, tied=True)
     elif whole.has("tie_word_embeddings") and kind not in ("mllama", "llama4"):  # these never tie

@@ -59,6 +59,10 @@ RECURRENT: dict[str, dict[str, Any]] = {
         65536, 2560, 12288, 32, 32, 8, 128000, True, conv_L_cache=3, block_multiple_of=256,
         block_ffn_dim_multiplier=1.0, block_auto_adjust_ff_dim=True,
     ),
+    "lfm2_moe": defaults(
+        65536, 2048, 7168, 32, 32, 8, 128000, True, conv_L_cache=3, moe_intermediate_size=1792, num_dense_layers=2,
+        num_experts=32, num_experts_per_tok=4,
+    ),
 }  # fmt: skip
 """The library's defaults by `model_type`."""
 
@@ -250,7 +254,10 @@ def minimax(config: Config) -> Architecture:
 
 
 def lfm2(config: Config) -> Architecture:
-    """Return LFM2: short convolutions and some attention; the feed-forward width is adjusted from the stated one."""
+    """Return LFM2: short convolutions and some attention; the feed-forward width may be adjusted from the stated one.
+
+    LFM2-MoE has experts in all but the first layers.
+    """
     hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
     kinds = config.words("layer_types", ("conv", "full_attention"), count)
     if kinds is None:
@@ -271,6 +278,11 @@ def lfm2(config: Config) -> Architecture:
             heads, kv_heads(config, heads), config.divided("num_attention_heads", hidden, heads), qk_norm="head"
         ),
     }
-    return _whole_model(
-        config, [(mixers[kind], mlp(inter), 2, 0) for kind in kinds], tie=("tie_embedding", "tie_word_embeddings")
-    )
+    ffns: list[Part] = [mlp(inter)] * count
+    if "num_experts" in config.defaults:
+        experts, used = experts_of(config)
+        mixture = moe(experts, used, config.some("moe_intermediate_size"))
+        dense = config.whole("num_dense_layers")
+        ffns = [mlp(inter) if index < dense else mixture for index in range(count)]
+    layers = [(mixers[kind], ffn, 2, 0) for kind, ffn in zip(kinds, ffns, strict=True)]
+    return _whole_model(config, layers, tie=("tie_embedding", "tie_word_embeddings"))

@@ -28,6 +28,11 @@ _QWEN3 = {
     "deepstack_visual_indexes": [8, 16, 24],
 }  # fmt: skip
 
+_GLM = {
+    "depth": 24, "hidden_size": 1536, "intermediate_size": 13696, "in_channels": 3, "patch_size": 14, "image_size": 336,
+    "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 4096, "attention_bias": False,
+}  # fmt: skip
+
 VISION: dict[str, dict[str, Any]] = {
     "llava": {**CLIP_VISION, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "image_size": 336,
               "patch_size": 14},
@@ -65,6 +70,12 @@ VISION: dict[str, dict[str, Any]] = {
     "gemma4": {
         "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 16, "num_attention_heads": 12,
         "num_key_value_heads": 12, "head_dim": 64, "patch_size": 16, "position_embedding_size": 10240,
+    },
+    "glm4v": _GLM,
+    "glm4v_moe": _GLM,
+    "muse_glimmer": {
+        "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 50, "patch_size": 14, "patch_temporal": 2,
+        "pos_emb_height": 32, "pos_emb_width": 32,
     },
 }  # fmt: skip
 """The library's defaults of `vision_config`, by the wrapper's `model_type`."""
@@ -242,6 +253,27 @@ def _step3(config: Config, vision: Config, text: int) -> int:
     return outer + vision.layers("layers", "num_hidden_layers") * layer + down + projector
 
 
+def _glm4v(config: Config, vision: Config, text: int) -> int:
+    """Return GLM-4.1V's tower: gated parts as wide as its output, a convolution that quarters the patches."""
+    hidden, out, patch = vision.some("hidden_size"), vision.some("out_hidden_size"), vision.some("patch_size")
+    bias = 3 * hidden if vision.flag("attention_bias") else 0
+    layer = 4 * hidden * hidden + bias + 3 * hidden * out + 2 * hidden
+    rows = (vision.some("image_size") // patch) ** 2
+    outer = _patches(vision, hidden) + hidden + rows * hidden + 2 * hidden
+    down = _linear(hidden * vision.some("spatial_merge_size") ** 2, out)
+    merger = out * out + 2 * out + 3 * out * vision.some("intermediate_size")
+    return outer + vision.layers("depth") * layer + down + merger
+
+
+def _muse_glimmer(config: Config, vision: Config, text: int) -> int:
+    hidden, patch = vision.some("hidden_size"), vision.some("patch_size")
+    rows = vision.some("pos_emb_height") * vision.some("pos_emb_width")
+    outer = vision.some("patch_temporal") * 3 * patch * patch * hidden + rows * hidden + 4 * hidden
+    layers = vision.layers() * block(hidden, vision.some("intermediate_size"))
+    width = config.maybe("projector_hidden_size") or 4096
+    return outer + layers + (config.maybe("out_hidden_size") or 6144) * width + width * width + width * text
+
+
 TOWERS: dict[str, Callable[[Config, Config, int], int]] = {
     "llava": _llava,
     "mistral3": _mistral3,
@@ -258,5 +290,8 @@ TOWERS: dict[str, Callable[[Config, Config, int], int]] = {
     "kimi_k25": _kimi,
     "minimax_m3_vl": _minimax_m3,
     "step3p7": _step3,
+    "glm4v": _glm4v,
+    "glm4v_moe": _glm4v,
+    "muse_glimmer": _muse_glimmer,
 }
 """The parameters beside the decoder, from the whole config, its vision part and the decoder's hidden width."""
