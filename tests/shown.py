@@ -5,8 +5,8 @@ A page is Markdown. Each fenced block has its language:
 - `mem`: a plan, whole but perhaps for its edition; it must have no error, or the one that `<!-- wrong: CODE -->` above
   it names. A note `<!-- file: NAME -->` writes it where the later commands of the page find it, `<!-- same: PATH -->`
   says that it is the text of that file.
-- `console`: commands behind `$ `, each followed by what it prints. `planner` is run in this process; `| head -N` and
-  `# exits N` are understood, and `git`, `cat` and `mv`.
+- `console`: commands behind `$ `, each followed by what it prints. `planner` is run in this process; `| head -N`,
+  `| tail -N` and `# exits N` are understood, and `git`, `cat` and `mv`.
 - `python`: executed; where it has `>>>`, as a doctest.
 - `yaml`, `json`: parsed. Everything else (`sh`, `text`) is shown only.
 """
@@ -78,6 +78,7 @@ def run(command: str) -> str:
     """Return what a command prints; raise AssertionError where its exit code is another than it says."""
     line, _, comment = command.partition("  #")
     words, _, cut = line.partition(" | head -")
+    words, _, end = words.partition(" | tail -")
     expected = int(comment.split("exits ")[1]) if "exits " in comment else 0
     program, *arguments = shlex.split(words)
     if program == "planner":
@@ -98,7 +99,7 @@ def run(command: str) -> str:
         code, output = done.returncode, done.stdout + done.stderr
     assert code == expected, f"`{words}` exits {code}, not {expected}:\n{output}"
     lines = output.rstrip("\n").split("\n")
-    return "\n".join(lines[: int(cut)] if cut else lines)
+    return "\n".join(lines[: int(cut)] if cut else lines[-int(end) :] if end else lines)
 
 
 def transcript(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 PLANNER = Path(__file__).parents[1] / "planner"
 ORDER = (
     *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
-    *("solve", "lock", "startup", "lint", "plan", "report", "export", "review", "api", "trials", "cli"),
+    *("solve", "lock", "startup", "lint", "plan", "report", "export", "review", "sides", "api", "trials", "cli"),
 )
 """The rooms of the package from the lowest on; each imports those before it."""
 SOLVE = (

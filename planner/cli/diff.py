@@ -30,7 +30,7 @@ def diff(
     from planner.report.difference import render
     from planner.syntax.files import STDIN
 
-    screen.known_format(format)
+    screen.known_format(format, "csv")
     limit, shipped = seconds(time_limit), shipped_catalog()
     found, worst = [], 0
     for path in plans(paths):

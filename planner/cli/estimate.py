@@ -44,7 +44,9 @@ def estimate(
     training: bool = typer.Option(False, "--training", help="Train it, with a count."),
     optimizer: str | None = typer.Option(None, help="The optimizer, with a count and --training: adamw unless said."),
     time_limit: str = typer.Option("30s", help="The longest that it may take."),
-    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
+    format: str = typer.Option(
+        "table", help="table, json, markdown, html or csv.", autocompletion=screen.complete_format
+    ),
 ) -> None:
     """Say how much memory a model or a plan needs, also where it does not fit (then exit 1)."""
     from planner.api import parameters

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planner.language.problem import Problem
     from planner.solve.answer import Answer
 
-FORMATS = ("table", "json", "markdown", "html")
+FORMATS = ("table", "json", "markdown", "html", "csv")
 """The forms of an answer; `planner.report.answer` renders them."""
 PAPER = 100
 """The columns of a table that is printed elsewhere than on a terminal."""
@@ -38,10 +38,11 @@ def tell(text: str, *, err: bool = True) -> None:
     typer.echo(lines(shown(text)), err=err)
 
 
-def known_format(form: str) -> None:
-    """Raise typer.BadParameter where an answer has no such form."""
-    if form not in FORMATS:
-        raise typer.BadParameter(f"unknown format `{form}`; choose from {', '.join(FORMATS)}")
+def known_format(form: str, *without: str) -> None:
+    """Raise typer.BadParameter where an answer has no such form, or the verb none that is named."""
+    known = [name for name in FORMATS if name not in without]
+    if form not in known:
+        raise typer.BadParameter(f"unknown format `{form}`; choose from {', '.join(known)}")
 
 
 def complete_format(incomplete: str) -> list[str]:

@@ -39,7 +39,9 @@ def solve(
     pareto: str = typer.Option("", metavar="A,B", help="Also the front of best answers in these: cost,quality."),
     time_limit: str = typer.Option("30s", help="The longest that solving a plan may take."),
     workers: int = typer.Option(1, min=1, help="Threads of the solver; the answer is the same for any number."),
-    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
+    format: str = typer.Option(
+        "table", help="table, json, markdown, html or csv.", autocompletion=screen.complete_format
+    ),
 ) -> None:
     """Choose the cheapest hardware that provably fits and write PLAN.lock."""
     screen.known_format(format)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import load_plan, report, seconds, unanswered, unreadable
+from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
 
@@ -19,10 +19,13 @@ EVERY = 1000
 def why(
     plan: str = typer.Argument(..., help="The plan file."),
     workload: str | None = typer.Argument(None, help="One workload of it."),
+    gpu: str | None = typer.Option(None, help="One GPU type, whether or not the plan offers it."),
     time_limit: str = typer.Option("30s", help="The longest that all of it may take."),
-    format: str = typer.Option("table", help="table, json, markdown or html.", autocompletion=screen.complete_format),
+    format: str = typer.Option(
+        "table", help="table, json, markdown, html or csv.", autocompletion=screen.complete_format
+    ),
 ) -> None:
-    """Say why the answer is what it is: for each GPU type, the nearest choice, what it costs and what it breaks."""
+    """Say why the answer is what it is: of each GPU type and format the nearest choice, what it costs and breaks."""
     from planner.language.copies import block_of
     from planner.report.outcome import infeasible
     from planner.solve import solve as answer_of
@@ -37,9 +40,12 @@ def why(
     if workload is not None and workload not in names:
         tell(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}")
         raise typer.Exit(2)
+    card = _card(gpu, loaded) if gpu is not None else ""
     with progress() as stage:
         stage("trying every option")
-        answer = answer_of(loaded.problem, loaded.catalog, top=EVERY, time_limit=limit, hardware=True)
+        answer = answer_of(
+            loaded.problem, loaded.catalog, top=EVERY, time_limit=limit, hardware=True, values=True, gpu=card
+        )
     if code := unanswered(answer):
         raise typer.Exit(code)
     if workload is not None:
@@ -48,17 +54,52 @@ def why(
             workloads=tuple(item for item in answer.workloads if block_of(item.chosen.workload) == workload),
             filtered=tuple(item for item in answer.filtered if item.workload == workload),
             hardware=tuple(item for item in answer.hardware if item.workload == workload),
+            by_value=tuple(item for item in answer.by_value if item.workload == workload),
         )
     outcome = infeasible(answer, loaded.problem)
     report(outcome, loaded.texts)
     screen.show(format, answer, loaded.problem, (*loaded.findings, *outcome), plan)
     if format == "table":
-        from planner.report import phrases
+        from planner.report import by_value, phrases
         from planner.report import why as reasons
 
-        groups = reasons.reasons(answer, phrases.operators(loaded.problem))
+        known = phrases.operators(loaded.problem)
+        groups = reasons.reasons(answer, known)
         columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
         if not answer.hardware:
             tell("warning: time is out before every GPU type was tried; raise --time-limit")
         say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
+        tables = by_value.values(answer, known)
+        if tables:
+            say("\n" + by_value.render(tables, width=columns, colour=colour), styled=colour)
+    if card:
+        _unoffered(card, loaded, workload)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)
+
+
+def _card(text: str, loaded: Loaded) -> str:
+    """Return the id of a GPU type; exit where nothing is called so, or several are."""
+    assert loaded.problem is not None
+    if text in loaded.problem.gpus:
+        return text
+    found = loaded.catalog.find_gpu(text)
+    if found is None or isinstance(found, tuple):
+        from planner.language.scope import nearest
+
+        if found:
+            tell(f"error[E0301]: `{text}` is ambiguous; choose from {', '.join(row.id for row in found)}")
+            raise typer.Exit(2)
+        near = nearest(text, loaded.problem.gpus)
+        tell(f"error[E0301]: unknown GPU `{text}`" + (f"; did you mean `{near}`?" if near else ""))
+        raise typer.Exit(2)
+    return found.id
+
+
+def _unoffered(card: str, loaded: Loaded, name: str | None) -> None:
+    """Say which workloads the plan does not offer this GPU type."""
+    from planner.solve.choose.values import offers
+
+    assert loaded.problem is not None
+    for item in loaded.problem.workloads:
+        if name in (None, item.name) and not offers(item, card):
+            tell(f"note: the plan does not offer `{item.name}` a {card}; this is where it would stand")

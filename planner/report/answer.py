@@ -9,9 +9,9 @@ from planner.diagnostics.shown import cleaned, shown
 from planner.language.problem import Problem
 from planner.solve.answer import Answer
 
-FORMATS = ("table", "json", "markdown", "html")
+FORMATS = ("table", "json", "markdown", "html", "csv")
 UNTITLED = "The plan"
-WHOLE = frozenset({"json", "html"})
+WHOLE = frozenset({"json", "html", "csv"})
 """Forms of which several answers are joined to one document."""
 
 
@@ -34,6 +34,10 @@ def render(
         from planner.report import json_
 
         return json_.render(answer, diagnostics, title)
+    if form == "csv":
+        from planner.report import csv_
+
+        return csv_.render(answer, title)
     from planner.report.sheet import sheet
 
     view = cleaned(sheet(answer, problem, diagnostics, traded))
@@ -54,11 +58,16 @@ def render(
 
 
 def joined(form: str, texts: Sequence[str]) -> str:
-    """Return the answers of several plans in one of WHOLE as one document: a list as JSON, one page as HTML."""
+    """Return the answers of several plans in one of WHOLE as one document: a list as JSON, one page as HTML,
+    one table as CSV."""
     if form == "json":
         from planner.report import json_
 
         return json_.joined(texts)
+    if form == "csv":
+        from planner.report import csv_
+
+        return csv_.joined(texts)
     from planner.report import html
 
     return html.joined(texts) if texts else ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from planner.diagnostics.shown import cleaned, json_text
 from planner.language.compose import option
 from planner.record import dataclass
-from planner.report import figures, markdown
+from planner.report import csv_, figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
 
 if TYPE_CHECKING:
@@ -105,11 +105,13 @@ def _command(words: Words, held: bool) -> str:
 
 
 def render(form: str, found: Holding, *, width: int = 100, colour: bool = False) -> str:
-    """Return what was found as table, json, markdown or html."""
+    """Return what was found as table, json, markdown, html or csv."""
     found = cleaned(found)
     match form:
         case "json":
             return json_text(document(found))
+        case "csv":
+            return csv_.text([CSV_HEAD, *_csv(found)])
         case "markdown":
             return "\n".join(_markdown(found))
         case "html":
@@ -123,6 +125,15 @@ def render(form: str, found: Holding, *, width: int = 100, colour: bool = False)
             width = clamp(width)
             lines = _lines(found, width, ROWS)
             return coloured(lines, width) if colour else plain(lines)
+
+
+CSV_HEAD = ("model", "gpu", "gpus", "memory_total", "memory_usable", "cost_usd_per_hour", "price_as_of", "offer")
+
+
+def _csv(found: Holding) -> Iterator[tuple[Any, ...]]:
+    for row in found.cards:
+        sizes = (row.total, row.usable, row.cost / 1e6)
+        yield (found.model, row.gpu, row.gpus, *sizes, row.price_as_of or None, row.offer)
 
 
 def document(found: Holding) -> dict[str, Any]:

@@ -195,4 +195,7 @@ def _reasons(view: Sheet) -> list[str]:
             out.append(_table(head, cells, frozenset({3})))
         if bare:
             out.append(_tag("p", f"Not offered: {', '.join(bare)}.", "dim"))
+    for item in view.values:
+        breaks = [(*row.cells, "; ".join(map(str, row.faults))) for row in item.rows]
+        out += [_tag("h2", item.title), _table((*item.head, "breaks"), breaks, item.right)]
     return out

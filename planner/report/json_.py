@@ -11,7 +11,7 @@ from planner.diagnostics.shown import json_text
 from planner.language.copies import block_of
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import OUTCOMES
-from planner.solve.answer import Answer, Filtered, Solved, Standing
+from planner.solve.answer import Answer, ByValue, Filtered, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 from planner.solve.copies import is_copied
 
@@ -83,6 +83,16 @@ def _standing(item: Standing) -> dict[str, Any]:
     out: dict[str, Any] = {"workload": item.workload, "gpu": item.gpu, "status": item.status}
     if item.best is not None:
         out |= {**_priced(item.best), "broken": [_broken(fault) for fault in item.best.broken]}
+    return out
+
+
+def _of_value(item: ByValue) -> dict[str, Any]:
+    """Return where a value of a decision stands, with its best candidate or the nearest."""
+    out: dict[str, Any] = {"workload": item.workload, "quantity": item.quantity, "value": plain(item.value)}
+    out["status"] = item.status
+    if item.best is not None:
+        out |= {**_priced(item.best), "memory": _memory(item.best), "outcomes": _outcomes(item.best)}
+        out["broken"] = [_broken(fault) for fault in item.best.broken]
     return out
 
 
@@ -161,6 +171,7 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
         "offers_replaced": {name: list(ids) for name, ids in answer.replaced.items()},
         "workloads": [_workload(item, answer.filtered) for item in answer.workloads],
         "hardware": [_standing(item) for item in answer.hardware],
+        **({"by_value": [_of_value(item) for item in answer.by_value]} if answer.by_value else {}),
         "pareto": [
             [{"name": row.workload, "choice": _choice(row), "outcomes": _outcomes(row)} for row in point]
             for point in answer.pareto

@@ -144,4 +144,8 @@ def _reasons(view: Sheet) -> list[str]:
             if bare:
                 out += ["", f"Not offered: {text(', '.join(bare))}."]
             out += ["", "</details>"]
+    for item in view.values:
+        out += ["", f"<details><summary>{text(item.title)}</summary>", ""]
+        breaks = [(*map(text, row.cells), text("; ".join(map(str, row.faults)))) for row in item.rows]
+        out += [*table((*item.head, "breaks"), breaks, item.right), "", "</details>"]
     return out

@@ -11,7 +11,7 @@ from planner.language.copies import block_of
 from planner.language.problem import Problem, Workload
 from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
-from planner.report import figures, phrases, why
+from planner.report import by_value, figures, phrases, why
 from planner.report.front import Front, front
 from planner.solve.answer import Answer, Part, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate
@@ -136,6 +136,7 @@ class Sheet:
     front: Front | None = None
     searched: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
+    values: tuple[by_value.Values, ...] = ()
 
 
 def _both(name: str, row: Candidate, workload: Workload | None = None) -> str:
@@ -180,6 +181,7 @@ def sheet(
         front(answer, traded),
         _searched(answer),
         _offers(answer),
+        by_value.values(answer, known),
     )
 
 

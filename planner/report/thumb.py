@@ -136,6 +136,10 @@ def render(form: str, thumb: Thumb, *, width: int = 100, colour: bool = False) -
             head = ("part", "GB", "GiB", "reckoned as")
             lines = [f"## {title}", "", *markdown.table(head, rows, frozenset({1, 2})), "", CAVEAT]
             return "\n".join(lines)
+        case "csv":
+            from planner.report import csv_
+
+            return csv_.text([("part", "bytes"), *thumb.parts.items(), ("total", thumb.total)])
         case "html":
             from planner.report import html
 

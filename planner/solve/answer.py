@@ -81,15 +81,29 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class ByValue:
+    """Where a value of a decision (`quantity`) stands for a workload, as a Standing says it of a GPU type.
+
+    A value that nothing offered runs has the status `no_candidate`, and no candidate.
+    """
+
+    workload: str
+    quantity: str
+    value: Value
+    status: str
+    best: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
 
     `cost` is in micro-dollars per hour, `considered` counts candidates, `wishes` names each `prefer` with whether
     it is kept, `reproducible` is false where a time limit decided. `searched` are the largest numbers that were tried
     of what a workload leaves open: a proof speaks of no more than that. `hardware` is where every GPU type stands for
-    each workload, where that was asked for. `left_out` counts by workload the offers that it could rent if their price
-    were not more than a year older than the catalog; `replaced` are the shipped offers that each of the plan's own
-    stands for.
+    each workload, `by_value` where each value of some decisions does, where that was asked for. `left_out` counts by
+    workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
+    are the shipped offers that each of the plan's own stands for.
     """
 
     outcome: str
@@ -107,3 +121,4 @@ class Answer:
     left_out: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hardware: tuple[Standing, ...] = ()
+    by_value: tuple[ByValue, ...] = ()

@@ -142,6 +142,7 @@ def answered(answer: Answer) -> Answer:
         searched={name: found for name, found in answer.searched.items() if MARK not in name},
         left_out={name: found for name, found in answer.left_out.items() if MARK not in name},
         hardware=tuple(item for item in answer.hardware if MARK not in item.workload),
+        by_value=tuple(item for item in answer.by_value if MARK not in item.workload),
         pareto=tuple(tuple(folded({row.workload: row for row in point})[0].values()) for point in answer.pareto),
     )
 

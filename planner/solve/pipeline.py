@@ -126,11 +126,14 @@ def solve(
     pareto: tuple[str, ...] = (),
     report: Callable[[str], None] = lambda stage: None,
     hardware: bool = False,
+    values: bool = False,
+    gpu: str = "",
 ) -> Answer:
     """Return the cheapest answer with its proof, or the rules that conflict.
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is called with each stage.
-    With `hardware` the answer also says where every GPU type stands.
+    With `hardware` the answer also says where every GPU type stands, with `values` where each value of some decisions
+    does; of a `gpu` that is named only where that stands, whether or not the plan offers it.
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
@@ -139,7 +142,11 @@ def solve(
         with clock.limited(time_limit):
             for stage in STAGES:
                 made = stage(made)
-            found = _with_hardware(problem, catalog, made.answer, made.tables) if hardware else made.answer
+            found = made.answer
+            if gpu:
+                found = _on_gpu(problem, catalog, found, gpu)
+            elif hardware:
+                found = _with_hardware(problem, catalog, found, made.tables, values)
             return answered(found)
     except clock.OutOfTime:
         return nothing
@@ -153,7 +160,22 @@ def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit
         return answered(_with_hardware(problem, catalog, answer, {}))
 
 
-def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: Mapping[str, Table]) -> Answer:
+def _on_gpu(problem: Problem, catalog: Catalog, answer: Answer, gpu: str) -> Answer:
+    """Return an answer with where one GPU type stands, and each value of some decisions on it."""
+    from planner.solve.choose.values import on_gpu
+
+    found = _with_hardware(on_gpu(problem, gpu), catalog, answer, {}, True, gpu)
+    return replace(found, hardware=tuple(item for item in found.hardware if item.gpu == gpu))
+
+
+def _with_hardware(
+    problem: Problem,
+    catalog: Catalog,
+    answer: Answer,
+    tables: Mapping[str, Table],
+    values: bool = False,
+    gpu: str = "",
+) -> Answer:
     """Return an answer with where every GPU type stands, from tables where they have every candidate."""
     if answer.outcome not in ("optimal", "feasible", "infeasible"):
         return answer
@@ -165,7 +187,12 @@ def _with_hardware(problem: Problem, catalog: Catalog, answer: Answer, tables: M
                 tables = tables_of(problem, catalog)
             except TooWide:  # what stands for all has what fits, and what each GPU type breaks
                 tables = tables_of(problem, catalog, rows="telling")
-        return replace(answer, hardware=standings(problem, answer, tables, catalog))
+        answer = replace(answer, hardware=standings(problem, answer, tables, catalog))
+        if not values:
+            return answer
+        from planner.solve.choose.values import by_value
+
+        return replace(answer, by_value=by_value(problem, answer, tables, catalog, gpu))
     except (clock.OutOfTime, TooWide):
         return answer
 

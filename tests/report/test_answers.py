@@ -15,7 +15,7 @@ from planner.report.answer import FORMATS, render
 from planner.report.lines import clamp
 
 GOLDEN = Path(__file__).parent / "golden"
-SUFFIX = {"table": "txt", "json": "json", "markdown": "md", "html": "html"}
+SUFFIX = {"table": "txt", "json": "json", "markdown": "md", "html": "html", "csv": "csv"}
 VOID = {"meta", "rect", "line", "circle", "br", "link"}
 
 

@@ -119,7 +119,8 @@ def of_markdown(text: str) -> set[Fact]:
 def of_why(text: str) -> set[Fact]:
     out: list[Fact] = []
     name, faults = "", set[str]()
-    lines = [*text.splitlines(), "end: why this and no other GPU"]
+    of_gpus = re.split(r"\n(?=\S+: by \w+\n)", text)[0]  # the tables by format are of the same candidates
+    lines = [*of_gpus.splitlines(), "end: why this and no other GPU"]
     for line in lines:
         head = re.match(r"  (\S+) +(chosen|fits|breaks|unsupported)  \d+ x \S+  (\$\S+)", line)
         if (line.endswith(BEHIND) or head) and name and out:

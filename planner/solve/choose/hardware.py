@@ -7,7 +7,7 @@ than the choice, which is the best of the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.language.copies import MARK, block_of
 from planner.language.problem import Bound, Problem, Workload
+from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
 from planner.solve.candidate import Candidate, times
@@ -52,7 +53,7 @@ def alternatives(context: Beside, row: int, top: int) -> tuple[Candidate, ...]:
     left = fitting[group[fitting] != group[row]]
     out: list[Candidate] = []
     while len(left) and len(out) < top:
-        found, candidate = _best(context, left)
+        found, candidate = best_of(context, left)
         if candidate is None:
             break
         out.append(candidate)
@@ -60,7 +61,7 @@ def alternatives(context: Beside, row: int, top: int) -> tuple[Candidate, ...]:
     return tuple(out)
 
 
-def _best(context: Beside, rows: Column) -> tuple[int, Candidate | None]:
+def best_of(context: Beside, rows: Column) -> tuple[int, Candidate | None]:
     """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
     table = context.table
     while len(rows):
@@ -145,32 +146,50 @@ def precedes(goals: Sequence[Column], row: int) -> Column:
     return out
 
 
-def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Standing, ...]:
-    """Return where every GPU type that a workload may use stands; the tables have every candidate.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What one workload is looked at beside: the plan with its copies, the others as they were chosen, its own choices;
+    without an answer nothing, and no limits that workloads share."""
 
-    Without an answer each workload is looked at by itself.
-    """
+    name: str
+    problem: Problem
+    others: Mapping[str, Candidate]
+    chosen: tuple[Candidate, ...]
+
+    def context(self, problem: Problem, table: Table, catalog: Catalog) -> Beside:
+        """Return a table of the workload beside the others; `problem` is the plan as it was tabulated."""
+        return beside(self.problem, table, broken_by(table, problem), self.others, catalog, most=EVERY)
+
+
+def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Catalog) -> Iterator[Around]:
+    """Yield what each workload is looked at beside, by name."""
     from planner.solve.kinds import judge
 
     solved = {item.chosen.workload: item.chosen for item in answer.workloads}
     if not solved:
         alone = replace(problem, fleet=())
-        contexts = [
-            beside(alone, tables[name], broken_by(tables[name], problem), {}, catalog, most=EVERY)
-            for name in sorted(tables)
-        ]
-        return tuple(item for context in contexts for item in _of_workload(context, {}))
+        yield from (Around(name, alone, {}, ()) for name in sorted(names))
+        return
     whole, of = placed(problem, {name: row.copies for name, row in solved.items()})
     known = {item.name: item for item in whole.workloads}
     copies = {name: item.copies for name, item in known.items()}
     plain = {name: judge(whole, item, solved[of[name]].choice, catalog) for name, item in known.items()}
-    out: list[Standing] = []
-    for name in sorted(tables):
+    for name in sorted(names):
         clock.look()
-        others = others_of(plain, copies, name)
-        context = beside(whole, tables[name], broken_by(tables[name], problem), others, catalog, most=EVERY)
         mine = [of[name]] if of[name] != name else [one for one in solved if block_of(one) == block_of(name)]
-        out += _of_workload(context, {solved[one].gpu: solved[one] for one in reversed(ordered(mine))})
+        chosen = tuple(solved[one] for one in ordered(mine))
+        yield Around(name, whole, others_of(plain, copies, name), chosen)
+
+
+def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Standing, ...]:
+    """Return where every GPU type that a workload may use stands; the tables have every candidate.
+
+    Without an answer each workload is looked at by itself.
+    """
+    out: list[Standing] = []
+    for around in arounds(problem, answer, tables, catalog):
+        context = around.context(problem, tables[around.name], catalog)
+        out += _of_workload(context, {row.gpu: row for row in reversed(around.chosen)})
     return tuple(out)
 
 
@@ -186,10 +205,7 @@ def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[S
     import numpy
 
     table, name = context.table, context.table.workload.name
-    rows = fits(table, context.broken)
-    faults, excess = fault_counts(table, context.broken), _excess(context)
-    goals = context.ranks.goals
-    lacking = unsupported(table)
+    looked = looked_at(context)
     gpus = [str(value) for value in table.axes["gpu"].values]
     found: dict[tuple[int, ...], Standing] = {}
     for place, gpu in enumerate(gpus):
@@ -197,7 +213,7 @@ def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[S
         if gpu in chosen:
             found[0, place] = Standing(name, gpu, "chosen", chosen[gpu])
             continue
-        row, candidate = _best(context, rows[own[rows]])
+        row, candidate = best_of(context, looked.fitting[own[looked.fitting]])
         if candidate is not None:
             ahead = (int(values[row]) for values in context.ranks.all)
             found[1, *ahead, place] = Standing(name, gpu, "fits", candidate)
@@ -205,11 +221,7 @@ def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[S
         mine = numpy.flatnonzero(own)
         if not len(mine):
             continue
-        mine = table.alphabetical(mine)
-        value = [values[mine] for values in reversed(goals)]
-        order = numpy.lexsort((*value, excess[mine], lacking[mine], faults[mine]))
-        status = "unsupported" if lacking[mine].all() else "breaks"
-        nearest = judged(context, int(mine[order[0]]))
+        status, nearest = nearest_of(looked, mine)
         found[2 + (status == "unsupported"), nearest.cost, place] = Standing(name, gpu, status, nearest)
     yield from (found[key] for key in sorted(found))
     known = {item.gpu for item in found.values()}
@@ -217,6 +229,40 @@ def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[S
     for gpu in sorted(context.problem.gpus):
         if gpu not in known and (wanted is None or gpu in wanted):
             yield Standing(name, gpu, "not_offered", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A table beside the other workloads: the rows that fit, and of each how many rules it breaks, by how much, and
+    whether that is what nothing supports."""
+
+    context: Beside
+    fitting: Column
+    faults: Column
+    excess: Column
+    lacking: Column
+
+
+def looked_at(context: Beside) -> Looked:
+    """Return what tells the rows of a table apart that fit, or are the nearest to it."""
+    table = context.table
+    faults, lacking = fault_counts(table, context.broken), unsupported(table)
+    return Looked(context, fits(table, context.broken), faults, _excess(context), lacking)
+
+
+def nearest_of(looked: Looked, rows: Column) -> tuple[str, Candidate]:
+    """Return of rows that each break a rule whether nothing supports them, and the nearest to keeping every rule.
+
+    It is the one that breaks fewest, of these one that is supported, that breaks them by least, and the best of those.
+    """
+    import numpy
+
+    context = looked.context
+    rows = context.table.alphabetical(rows)
+    value = [values[rows] for values in reversed(context.ranks.goals)]
+    order = numpy.lexsort((*value, looked.excess[rows], looked.lacking[rows], looked.faults[rows]))
+    status = "unsupported" if looked.lacking[rows].all() else "breaks"
+    return status, judged(context, int(rows[order[0]]))
 
 
 def _excess(context: Beside) -> Column:

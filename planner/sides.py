@@ -1,0 +1,53 @@
+"""A plan's answer wherever it is: its lock's where that still answers it, else a solve's."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from planner.diagnostics import Diagnostic
+from planner.lock.compare import Side, of_answer, of_lock
+from planner.lock.lock import path_for
+from planner.lock.read import read
+from planner.plan import Loaded
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A plan with its answer, None where there is none, and why; `source` is `lock` or `solved`.
+
+    `found` is what is wrong with a lock that was not taken.
+    """
+
+    plan: str
+    source: str
+    side: Side | None
+    refusal: str = ""
+    found: tuple[Diagnostic, ...] = field(default_factory=tuple)
+
+
+def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False) -> Answered:
+    """Return the answer of a plan without errors; `fresh` solves it whatever its lock says. `limit` is in seconds.
+
+    The plan was read without settings of the command line: a lock answers the plan alone.
+    """
+    assert loaded.problem is not None
+    found: tuple[Diagnostic, ...] = ()
+    if not fresh:
+        lock, broken = read(path_for(path), path)
+        if lock is not None:
+            from planner.lock.verify import verify
+
+            faults, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+            found = tuple(item for item in faults if item.is_error)
+            if not found:
+                return Answered(path, "lock", of_lock(lock))
+        elif broken is not None:
+            found = (broken,)
+    from planner.solve import solve
+
+    answer = solve(loaded.problem, loaded.catalog, 0, limit)
+    if answer.outcome == "unknown":
+        why = answer.refusal and f"search space too large: {answer.refusal}"
+        return Answered(path, "solved", None, why or "nothing was found within the time limit", found)
+    return Answered(path, "solved", of_answer(answer), "", found)
