@@ -73,7 +73,8 @@ def case(catalog: Any, row: dict[str, Any]) -> Case:
     mean = row["isl"] + row["osl"] // 2
     low = engine.id == "tensorrt_llm" or model.id in FP8_CACHE.get(engine.id, ())
     bits = catalog.formats["fp8_e4m3" if low else "bf16"].bits
-    window = next((int(group.mixer["window"]) for group in arch.groups if group.mixer.get("window")), mean)
+    windows = (getattr(group.mixer, "window", 0) for group in arch.groups)
+    window = next((tokens for tokens in windows if tokens), mean)
     held = inference.kv_bytes_per_token(arch, bits, ranks) * mean
     held += inference.window_bytes_per_token(arch, bits, ranks) * min(window, mean)
     passes = -(-row["isl"] // serving_time.CHUNK)

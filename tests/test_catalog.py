@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from planner.catalog.architecture import Attention
 from planner.catalog.catalog import KINDS, Catalog
 from planner.catalog.load import load
 from planner.catalog.parameters import parameters
@@ -208,8 +209,8 @@ def test_rows_and_aliases_have_the_shape_that_litgpt_gives_them(catalog: Catalog
         assert isinstance(model, Model), row["id"]
         arch = model.architecture
         assert arch is not None
-        mixer = next(group.mixer for group in arch.groups if "kv_heads" in group.mixer)
-        found = {"vocab": arch.vocab, "hidden": arch.hidden, "layers": arch.layers, "kv_heads": mixer["kv_heads"]}
+        mixer = next(group.mixer for group in arch.groups if isinstance(group.mixer, Attention))
+        found = {"vocab": arch.vocab, "hidden": arch.hidden, "layers": arch.layers, "kv_heads": mixer.kv_heads}
         found |= {"context": model.max_context} if "context" in row else {}
         assert {"id": row["id"], **found} == row
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import run
 
+from planner.catalog.architecture import Experts
 from planner.catalog.catalog import Catalog
 from planner.catalog.checkpoints import WIDE
 from planner.catalog.load import load
@@ -69,7 +70,7 @@ def test_a_mixture_known_by_its_name_has_only_its_experts_in_four_bits(catalog: 
     for row in catalog.checkpoints.values():
         base = catalog.models[row.of]
         groups = base.architecture.groups if base.architecture else ()
-        mixture = any(group.ffn.get("kind") == "moe" for group in groups)
+        mixture = any(isinstance(group.ffn, Experts) for group in groups)
         if mixture and row.layout == "named" and row.native_format not in (*WIDE, base.native_format):
             assert "attention" in row.native_leaves, row.id
 

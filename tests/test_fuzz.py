@@ -14,7 +14,6 @@ from planner.catalog import load as catalogs
 from planner.catalog.load import load as load_catalog
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import QUANTITIES
-from planner.physics.architecture import kind
 
 PLANS, MUTATED, EACH = 3000, 10_000, 100
 
@@ -62,13 +61,13 @@ def test_plans_are_made_of_all_that_the_language_has() -> None:
     assert all(words[name] > 5 for name in catalog.engines)
     assert all(words[name] > 0 for name, row in catalog.frameworks.items() if row.vendors)
     mixers = {
-        kind(group.mixer)
+        group.mixer.kind
         for model in catalog.models.values()
         if model.architecture
         for group in model.architecture.groups
     }
     used = [catalog.find_model(name) for names in generate.MODELS.values() for name in names]
-    assert mixers == {kind(group.mixer) for model in used if model.architecture for group in model.architecture.groups}
+    assert mixers == {group.mixer.kind for model in used if model.architecture for group in model.architecture.groups}
     assert any(model.architecture is None for model in used)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.catalog.architecture import Attention, FeedForward, LatentAttention
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Layers
 from planner.physics import inference, kernels, serving_time, time
@@ -25,18 +26,18 @@ MODELS = [name for name in CATALOG.models if CATALOG.models[name].architecture]
 BF16 = CATALOG.formats["bf16"]
 VLLM = CATALOG.engines["vllm"]
 MIB = 2**20
-DENSE = {"kind": "mlp", "inter": 14336, "gated": True}
+DENSE = FeedForward(14336)
 LLAMA = CATALOG.models["meta-llama/Llama-3.1-8B"]
 
 
 def windowed(window: int, full: int, sliding: int) -> Architecture:
-    heads = {"kind": "gqa", "heads": 8, "kv_heads": 4, "head_dim": 64}
+    heads = Attention(8, 4, 64)
     return Architecture(
         512,
         1000,
         False,
         "rms",
-        (Layers(full, heads, DENSE, 2), Layers(sliding, {**heads, "window": window}, DENSE, 2)),
+        (Layers(full, heads, DENSE, 2), Layers(sliding, replace(heads, window=window), DENSE, 2)),
     )
 
 
@@ -107,8 +108,8 @@ def test_allocator_rounds_as_cuda_does() -> None:
 
 def test_sparse_attention_keeps_an_index_beside_the_latents() -> None:
     """GLM-5 in vLLM: 78 layers of 576 latents in 16 bit, 128 index numbers and a scale: 100,152 bytes (public log)."""
-    mixer = {"kind": "mla", "heads": 64, "kv_lora_rank": 512, "rope": 64, "nope": 192, "v_head_dim": 256}
-    arch = Architecture(6144, 154880, False, "rms", (Layers(78, {**mixer, "index_dim": 128}, DENSE, 2),))
+    mixer = LatentAttention(64, None, kv_lora_rank=512, nope=192, rope=64, v_head_dim=256)
+    arch = Architecture(6144, 154880, False, "rms", (Layers(78, replace(mixer, index_dim=128), DENSE, 2),))
     assert inference.kv_bytes_per_token(arch, tp=8) == 100152
 
 
@@ -465,7 +466,7 @@ def test_workloads_of_one_model_share_what_is_computed_of_its_layers(monkeypatch
 def test_models_that_hash_alike_keep_weights_of_their_own() -> None:
     arch = LLAMA.architecture
     assert arch is not None
-    wider = replace(arch, groups=tuple(replace(group, ffn={**group.ffn, "inter": 99328}) for group in arch.groups))
+    wider = replace(arch, groups=tuple(replace(group, ffn=FeedForward(99328)) for group in arch.groups))
     assert hash(arch) == hash(wider)
     counts = [sum(parameters(item).values()) for item in (arch, wider, arch)]
     sizes = [inference.weights_per_gpu(*pair, BF16) for pair in zip((arch, wider, arch), counts, strict=True)]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.catalog.architecture import Attention, Experts, NoPart
 from planner.catalog.load import load as load_catalog
 from planner.diagnostics import Diagnostic, Span
 from planner.language.evaluate import evaluate, holds, lookup_in, names, stated
@@ -332,13 +333,14 @@ def test_an_architecture_of_ones_own_counts_as_the_catalog_does(model: str) -> N
     arch = row.architecture
     assert arch is not None
     mixer, ffn = arch.groups[0].mixer, arch.groups[0].ffn
-    if mixer.get("qkv_bias"):
+    assert isinstance(mixer, Attention) and not isinstance(ffn, NoPart)
+    if mixer.qkv_bias:
         text = f'model own like "{model}" {{ hidden = {arch.hidden} }}\n'
     else:
-        said = {"hidden": arch.hidden, "layers": arch.layers, "vocab": arch.vocab, "inter": ffn["inter"]}
-        said |= {name: mixer[name] for name in ("heads", "kv_heads", "head_dim")}
-        if ffn["kind"] == "moe":
-            said |= {"experts": ffn["experts"], "active_experts": ffn["topk"]}
+        said = {"hidden": arch.hidden, "layers": arch.layers, "vocab": arch.vocab, "inter": ffn.inter}
+        said |= {name: getattr(mixer, name) for name in ("heads", "kv_heads", "head_dim")}
+        if isinstance(ffn, Experts):
+            said |= {"experts": ffn.experts, "active_experts": ffn.topk}
         text = f"model own {{ {'; '.join(f'{name} = {value}' for name, value in said.items())} }}\n"
     own = good(text + CHAT.replace(f'"{model}"', "own").replace('"meta-llama/Llama-3.1-8B"', "own")).workloads[0].model
     assert (own.params, own.active_params) == (row.params, row.active_params)

@@ -1,9 +1,11 @@
 """Memory, time and quality against published and measured figures."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from planner.catalog.architecture import Attention, Experts, FeedForward, LatentAttention
 from planner.catalog.load import load as load_catalog
 from planner.catalog.records import Architecture, Engine, Format, Layers, Recovery, Release
 from planner.language.schema import QUANTITIES
@@ -11,15 +13,14 @@ from planner.physics import inference, quality, rule_of_thumb, time, training
 from planner.physics.architecture import parameters, tensors
 from planner.physics.optimizer_states import OPTIMIZERS
 
-LLAMA8 = {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}
-MLA = {"kind": "mla", "heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512}
-MLA |= {"nope": 128, "rope": 64, "v_head_dim": 128}
+LLAMA8 = Attention(32, 8, 128)
+MLA = LatentAttention(128, 1536, kv_lora_rank=512, nope=128, rope=64, v_head_dim=128)
 
 # Source: HF transformers on fake CUDA tensors, torch 2.13: id, shape, configuration, params, peak_bytes
 MEASURED = [
     (
         "llama-3.1-8b-b8-s512-bf16-ckpt-sdpa-adamw-fused-full",
-        (4096, 128256, False, 32, {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}, 14336),
+        (4096, 128256, False, 32, Attention(32, 8, 128), 14336),
         {
             "micro_batch": 8,
             "sequence": 512,
@@ -33,7 +34,7 @@ MEASURED = [
     ),
     (
         "llama-3.2-1b-b8-s512-bf16-ckpt-sdpa-adamw-fused-full",
-        (2048, 128256, True, 16, {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 64}, 8192),
+        (2048, 128256, True, 16, Attention(32, 8, 64), 8192),
         {
             "micro_batch": 8,
             "sequence": 512,
@@ -52,7 +53,7 @@ MEASURED = [
             151936,
             True,
             24,
-            {"kind": "gqa", "heads": 14, "kv_heads": 2, "head_dim": 64, "qkv_bias": True},
+            Attention(14, 2, 64, qkv_bias=True),
             4864,
         ),
         {
@@ -68,7 +69,7 @@ MEASURED = [
     ),
     (
         "llama-2-7b-b8-s512-bf16-ckpt-sdpa-adamw-fused-full",
-        (4096, 32000, False, 32, {"kind": "gqa", "heads": 32, "kv_heads": 32, "head_dim": 128}, 11008),
+        (4096, 32000, False, 32, Attention(32, 32, 128), 11008),
         {
             "micro_batch": 8,
             "sequence": 512,
@@ -87,7 +88,7 @@ MEASURED = [
             152064,
             False,
             28,
-            {"kind": "gqa", "heads": 28, "kv_heads": 4, "head_dim": 128, "qkv_bias": True},
+            Attention(28, 4, 128, qkv_bias=True),
             18944,
         ),
         {
@@ -108,7 +109,7 @@ MEASURED = [
             32000,
             False,
             32,
-            {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128, "window": 4096},
+            Attention(32, 8, 128, window=4096),
             14336,
         ),
         {
@@ -124,7 +125,7 @@ MEASURED = [
     ),
     (
         "llama-3.1-8b-b1-s2048-amp-nockpt-sdpa-adamw-fused-full",
-        (4096, 128256, False, 32, {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}, 14336),
+        (4096, 128256, False, 32, Attention(32, 8, 128), 14336),
         {
             "micro_batch": 1,
             "sequence": 2048,
@@ -138,7 +139,7 @@ MEASURED = [
     ),
     (
         "llama-3.1-8b-b4-s4096-bf16-nockpt-sdpa-adamw-fused-full",
-        (4096, 128256, False, 32, {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}, 14336),
+        (4096, 128256, False, 32, Attention(32, 8, 128), 14336),
         {
             "micro_batch": 4,
             "sequence": 4096,
@@ -157,7 +158,7 @@ MEASURED = [
             32000,
             False,
             32,
-            {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128, "window": 4096},
+            Attention(32, 8, 128, window=4096),
             14336,
         ),
         {
@@ -173,7 +174,7 @@ MEASURED = [
     ),
     (
         "llama-3.1-8b-b1-s2048-amp-ckpt-sdpa-adamw-fused-full",
-        (4096, 128256, False, 32, {"kind": "gqa", "heads": 32, "kv_heads": 8, "head_dim": 128}, 14336),
+        (4096, 128256, False, 32, Attention(32, 8, 128), 14336),
         {
             "micro_batch": 1,
             "sequence": 2048,
@@ -189,7 +190,7 @@ MEASURED = [
 
 
 def llama(hidden, vocab, tied, layers, mixer, inter):
-    return Architecture(hidden, vocab, tied, "rms", (Layers(layers, mixer, {"kind": "mlp", "inter": inter}, 2),))
+    return Architecture(hidden, vocab, tied, "rms", (Layers(layers, mixer, FeedForward(inter), 2),))
 
 
 LLAMA_31_8B = llama(4096, 128256, False, 32, LLAMA8, 14336)
@@ -199,8 +200,8 @@ DEEPSEEK_V2 = Architecture(
     False,
     "rms",
     (
-        Layers(1, MLA, {"kind": "mlp", "inter": 12288, "gated": True}, 2),
-        Layers(59, MLA, {"kind": "moe", "experts": 160, "topk": 6, "inter": 1536, "shared_inter": 3072}, 2),
+        Layers(1, MLA, FeedForward(12288), 2),
+        Layers(59, MLA, Experts(160, 6, 1536, shared_inter=3072), 2),
     ),
 )
 BF16 = Format("bf16", "bfloat16", Fraction(16), 16, "")
@@ -245,7 +246,7 @@ def test_inference_weights_and_cache():
 
 
 def test_inference_window():
-    arch = llama(4096, 32000, False, 32, {**LLAMA8, "window": 4096}, 14336)
+    arch = llama(4096, 32000, False, 32, replace(LLAMA8, window=4096), 14336)
     assert inference.kv_cache(arch, context=32768) == 4096 * 131072
 
 

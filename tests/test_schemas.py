@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 
+from planner.catalog import rows as row_forms
 from planner.catalog import schema
+from planner.catalog.architecture import LayerFeedForward, Mixer, as_row, feed_forward_of, mixer_of
 from planner.catalog.catalog import KINDS
 from planner.catalog.load import catalog_folder, load
 from planner.catalog.rows import ROWS
@@ -122,3 +125,37 @@ rows:
 def test_twenty_mistakes_of_a_row_are_enough(tmp_path: Path) -> None:
     extra = "".join(f"  what{number}: 1\n" for number in range(100))
     assert len(findings(tmp_path, "offers", "as_of: x\nrows:\n" + OFFER.format(n=1, gpus=1) + extra)) == 20
+
+
+@pytest.mark.parametrize(
+    ("form", "part"), [(row_forms.Mixer, Mixer), (row_forms.FeedForward, LayerFeedForward)], ids=["mixer", "ffn"]
+)
+def test_parts_of_layers_have_the_fields_of_their_rows(form: Any, part: Any) -> None:
+    """A field that a row may have and the record has not would be an error in the middle of a plan."""
+    records = {kind.kind: kind for kind in get_args(part) if isinstance(kind.kind, str)}
+    records |= dict.fromkeys(("gqa", "cross"), get_args(part)[0])
+    for row in get_args(form):
+        for kind in get_args(get_type_hints(row)["kind"]):
+            own = {item.name for item in fields(records[kind])} - {"cross"}
+            assert own == {item.name for item in fields(row)} - {"kind"}, kind
+
+
+def test_a_part_is_written_as_its_row_has_it() -> None:
+    """Digests of models that plans declare are of what is written here: kinds, sizes, and what is said to be so."""
+    for row in yaml.load((FOLDER / "models.yaml").read_text(), Loader=yaml.CSafeLoader)["rows"]:
+        for group in (row.get("architecture") or {}).get("groups", ()):
+            mixer, ffn = group["mixer"], group["ffn"] or {"kind": "none"}
+            assert as_row(mixer_of(mixer)) == mixer, row["id"]
+            said = {name: value for name, value in ffn.items() if value is not None}
+            assert as_row(feed_forward_of(group["ffn"])) == {
+                **({"bias": False} if ffn["kind"] == "mlp" else {}),
+                **said,
+            }
+
+
+def test_what_a_row_says_as_nothing_is_nothing() -> None:
+    attention = {"kind": "cross", "heads": 8, "kv_heads": 2, "head_dim": 64}
+    empty = {**attention, "qk_norm": False, "window": None, "sinks": False}
+    assert mixer_of(empty) == mixer_of(attention) != mixer_of({**attention, "kind": "gqa"})
+    assert as_row(mixer_of(empty)) == attention
+    assert feed_forward_of(None) == feed_forward_of({"kind": "none"})

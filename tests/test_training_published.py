@@ -13,6 +13,7 @@ from statistics import median
 
 import pytest
 
+from planner.catalog.architecture import Attention, FeedForward
 from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import parameters
@@ -123,8 +124,8 @@ def test_llm_foundry_ran(line):
     """Counted with 16-bit logits: llm-foundry's loss is flash-attn's fused cross-entropy, which makes no fp32 copy."""
     size, gpu, gpus, sequence, batch, amp, sharded, again = line.split()
     layers, hidden, heads = MPT[size]
-    mixer = {"kind": "gqa", "heads": heads, "kv_heads": heads, "head_dim": hidden // heads}
-    ffn = {"kind": "mlp", "inter": 4 * hidden, "gated": False, "bias": False}
+    mixer = Attention(heads, heads, hidden // heads)
+    ffn = FeedForward(4 * hidden, gated=False)
     groups = (Layers(layers, mixer, ffn, 2),)
     arch = Architecture(hidden, 50368, True, "ln_nobias", groups, pos_rows=int(sequence), family="mpt")
     row = {

@@ -13,6 +13,7 @@ import pytest
 from trainers import products
 from training_rows import architectures
 
+from planner.catalog.architecture import Attention, FeedForward
 from planner.catalog.load import load
 from planner.catalog.records import Architecture, Layers, Model
 from planner.physics import training_time
@@ -68,8 +69,8 @@ RUNS = """
 
 def mpt(size, sequence):
     layers, hidden, heads = MPT[size]
-    mixer = {"kind": "gqa", "heads": heads, "kv_heads": heads, "head_dim": hidden // heads}
-    ffn = {"kind": "mlp", "inter": 4 * hidden, "gated": False, "bias": False}
+    mixer = Attention(heads, heads, hidden // heads)
+    ffn = FeedForward(4 * hidden, gated=False)
     groups = (Layers(layers, mixer, ffn, 2),)
     return Architecture(hidden, 50368, True, "ln_nobias", groups, pos_rows=sequence, family="mpt")
 
@@ -143,8 +144,8 @@ def bridge_errors(gpus):
         size, gpu, *numbers = line.split()
         count, total, batch, tp, pp, cp, chunks, speed = map(int, numbers)
         layers, hidden, inter, heads = LLAMA[size]
-        mixer = {"kind": "gqa", "heads": heads, "kv_heads": 8, "head_dim": 128}
-        groups = (Layers(layers, mixer, {"kind": "mlp", "inter": inter, "gated": True}, 2),)
+        mixer = Attention(heads, 8, 128)
+        groups = (Layers(layers, mixer, FeedForward(inter), 2),)
         arch = Architecture(hidden, 128256, False, "rms", groups, family="llama")
         choice = ActivationChoice(
             sequence=8192,
@@ -177,8 +178,8 @@ def test_megatron_bridge(gpus):
 def test_torchtitan(gpus):
     """benchmarks/llama3_h100_202412: Llama-3.1-70B on 256 H100, FSDP 32 × TP 8, full checkpointing: 597 to 652 tokens/s
     a GPU in bf16, 810 to 942 in float8 with one scale a tensor. No constant was fitted to it."""
-    mixer = {"kind": "gqa", "heads": 64, "kv_heads": 8, "head_dim": 128}
-    groups = (Layers(80, mixer, {"kind": "mlp", "inter": 28672, "gated": True}, 2),)
+    mixer = Attention(64, 8, 128)
+    groups = (Layers(80, mixer, FeedForward(28672), 2),)
     arch = Architecture(8192, 128256, False, "rms", groups, family="llama")
     choice = ActivationChoice(8192, 16, "bf16_mixed", framework="fsdp", attention="flash", checkpointing="full", tp=8)
     gpu = gpus["h100_sxm"]
@@ -282,8 +283,8 @@ def test_llama_3_405b_as_published(count, copies, published, gpus):
     """TP 8, PP 16, 16 Mi tokens of 8 Ki, interleaved: The Llama 3 Herd of Models, arXiv 2407.21783, table 4. No
     constant is fitted to it; the goal is 15 %."""
     layers, hidden, inter, heads = LLAMA["405b"]
-    mixer = {"kind": "gqa", "heads": heads, "kv_heads": 8, "head_dim": 128}
-    groups = (Layers(layers, mixer, {"kind": "mlp", "inter": inter, "gated": True}, 2),)
+    mixer = Attention(heads, 8, 128)
+    groups = (Layers(layers, mixer, FeedForward(inter), 2),)
     arch = Architecture(hidden, 128256, False, "rms", groups, family="llama")
     choice = ActivationChoice(
         8192, 1, "bf16_mixed", framework="megatron", attention="flash", tp=8, pp=16, schedule="interleaved", chunks=8

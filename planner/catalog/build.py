@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
+from planner.catalog.architecture import Layers, feed_forward_of, mixer_of
 from planner.catalog.lazily import Lazily
 from planner.catalog.records import (
     MARKETS,
@@ -16,7 +17,6 @@ from planner.catalog.records import (
     Format,
     Gpu,
     Lack,
-    Layers,
     Model,
     Offer,
     Recovery,
@@ -179,10 +179,15 @@ def _vision(row: Row) -> Vision:
 def build_architecture(row: Row, family: str = "") -> Architecture:
     """Return the architecture of a model's row; `family` is its `model_type`."""
     groups = tuple(
-        Layers(_whole(group, "count"), dict(group["mixer"]), dict(group["ffn"] or {"kind": "none"}),
-               _whole(group, "norms"), group.get("extra", 0))
+        Layers(
+            count=_whole(group, "count"),
+            mixer=mixer_of(group["mixer"]),
+            ffn=feed_forward_of(group["ffn"]),
+            norms=_whole(group, "norms"),
+            extra=group.get("extra", 0),
+        )
         for group in row["groups"]
-    )  # fmt: skip
+    )
     if sum(group.count for group in groups) > MOST_LAYERS:
         raise ValueError(f"`groups` has more than {MOST_LAYERS} layers")
     named = ("hidden", "vocab", "tied", "norm", "groups", "vision")

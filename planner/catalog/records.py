@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from fractions import Fraction
-from typing import Any
 
+from planner.catalog.architecture import Architecture, Layers, Vision
 from planner.record import dataclass
+
+__all__ = [
+    "MARKETS",
+    "Architecture",
+    "CacheDefault",
+    "Engine",
+    "ExpertKernel",
+    "Format",
+    "Gpu",
+    "Lack",
+    "Layers",
+    "Model",
+    "Offer",
+    "Recovery",
+    "Release",
+    "Vision",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,72 +153,6 @@ class Offer:
         """Return what an hour costs in a market, None where it is not sold so."""
         price: int | None = getattr(self, MARKETS[market], None) if market in MARKETS else None
         return price
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """`count` alike layers: a mixer and a feed-forward part, as the catalog writes them."""
-
-    count: int
-    mixer: dict[str, Any]
-    ffn: dict[str, Any]
-    norms: int
-    extra: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Vision:
-    """The image encoder beside a decoder, as the memory of serving it needs it.
-
-    `inter` is the width of its feed-forward parts, `attention` heads times head size, `pixels` the numbers of a patch.
-    `image` and `video` are the (tokens, patches) of the largest image and of the largest step of a video that the
-    processor lets through; a video has at most `video_steps` of them. `video_spread` is how many positions of a prompt
-    a token of a video takes with the text between, `outputs` how many hidden widths a token comes out in, `kept` the
-    states of inner layers beside the last one's.
-    """
-
-    hidden: int
-    inter: int
-    attention: int
-    pixels: int
-    image: tuple[int, int]
-    source: str
-    gated: bool = False
-    rotary: bool = False
-    video: tuple[int, int] = (0, 0)
-    video_steps: int = 1
-    video_spread: Fraction = Fraction(1)
-    outputs: int = 1
-    kept: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A decoder as a run-length list of layers, and what stands outside them. `family` is its `model_type`."""
-
-    hidden: int
-    vocab: int
-    tied: bool
-    norm: str
-    groups: tuple[Layers, ...]
-    opaque_params: int = 0
-    pos_rows: int = 0
-    embed_dim: int | None = None
-    final_norm: bool = True
-    head_bias: bool = False
-    embed_norm: bool = False
-    embed_extra_rows: int = 0
-    global_extra: int = 0
-    family: str = ""
-    vision: Vision | None = None
-
-    def __hash__(self) -> int:
-        return hash((self.family, self.hidden, self.vocab, self.opaque_params))  # of few models, looked up often
-
-    @property
-    def layers(self) -> int:
-        """How many layers the model has."""
-        return sum(group.count for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
-    from planner.catalog.records import Model
+    from planner.catalog.records import Architecture, Model
     from planner.diagnostics import Diagnostic
 
 app = typer.Typer(
@@ -77,8 +77,16 @@ def _model(model: Model) -> dict[str, Any]:
              "native_classes", "of", "original_format", "layout", "breakdown", "stored_bytes", "stored", "aliases",
              "note", "assumed", "source")  # fmt: skip
     shown |= {name: getattr(model, name) for name in names}
-    shown["architecture"] = asdict(arch) if arch else None
+    shown["architecture"] = _architecture(arch) if arch else None
     return shown
+
+
+def _architecture(arch: Architecture) -> dict[str, Any]:
+    """Return an architecture with its layers as catalogs write them."""
+    from planner.catalog.architecture import as_row
+
+    groups = [{**asdict(group), "mixer": as_row(group.mixer), "ffn": as_row(group.ffn)} for group in arch.groups]
+    return {**asdict(arch), "groups": groups}
 
 
 def _file(path: Path, approximate: bool) -> Model:

@@ -62,7 +62,7 @@ def _described(block: Block) -> None:
                 block, model, f"it is not a decoder alone, and what a `{model.model_type}` must {work} is unknown"
             )
         return
-    kinds = (group.mixer.get("kind", "") for group in model.architecture.groups)
+    kinds = (group.mixer.kind for group in model.architecture.groups)
     unknown = next((UNTRAINED[kind] for kind in kinds if kind in UNTRAINED), None)
     if block.kind == "training" and unknown is not None:
         _unsupported(block, model, f"what the layers of its {unknown} keep for backward is unknown")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.architecture import Attention, Experts, FeedForward, as_row
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers, Model
 from planner.language.declare import Said, read_fields
@@ -122,11 +123,9 @@ def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Ar
             help="heads is a multiple of kv_heads",
         )
         return None
-    mixer = {"kind": "gqa", "heads": heads, "kv_heads": kv, "head_dim": _number(said, "head_dim", hidden // heads)}
-    if "window" in said.values:
-        mixer["window"] = _number(said, "window")
+    mixer = Attention(heads, kv, _number(said, "head_dim", hidden // heads), window=_number(said, "window", 0))
     gated = bool(said.values.get("gated", True))
-    ffn: dict[str, Any]
+    ffn: FeedForward | Experts
     if "experts" in said.values:
         if "active_experts" not in said.values:
             scope.error(
@@ -136,14 +135,15 @@ def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Ar
                 help="active_experts = 2",
             )
             return None
-        ffn = {"kind": "moe", "experts": _number(said, "experts"), "topk": _number(said, "active_experts")}
-        ffn["inter"] = _number(said, "inter")
-        if "shared_inter" in said.values:
-            ffn["shared_inter"] = _number(said, "shared_inter")
-        if not gated:
-            ffn["gated"] = False
+        ffn = Experts(
+            experts=_number(said, "experts"),
+            topk=_number(said, "active_experts"),
+            inter=_number(said, "inter"),
+            gated=gated,
+            shared_inter=_number(said, "shared_inter", 0),
+        )
     else:
-        ffn = {"kind": "mlp", "inter": _number(said, "inter"), "gated": gated, "bias": False}
+        ffn = FeedForward(_number(said, "inter"), gated)
     group = Layers(_number(said, "layers"), mixer, ffn, 2)
     tied = bool(said.values.get("tied", False))
     return Architecture(hidden, _number(said, "vocab"), tied, "rms", (group,))
@@ -197,15 +197,15 @@ def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, sco
                 return None
             groups[0] = replace(groups[0], count=plain)
         elif name in MIXER:
-            if any(group.mixer.get("kind") != "gqa" for group in groups):
+            if any(group.mixer.kind != "gqa" for group in groups):
                 _refuse(name, f"`{base.id}` does not have grouped-query attention in every layer", said, scope)
                 return None
-            groups = [replace(group, mixer={**group.mixer, MIXER[name]: plain}) for group in groups]
+            groups = [replace(group, mixer=replace(group.mixer, **{MIXER[name]: plain})) for group in groups]
         elif name in FFN:
-            if any(FFN[name] not in group.ffn for group in groups):
+            if any(FFN[name] not in as_row(group.ffn) for group in groups):
                 _refuse(name, f"not every layer of `{base.id}` has `{name}`", said, scope)
                 return None
-            groups = [replace(group, ffn={**group.ffn, FFN[name]: plain}) for group in groups]
+            groups = [replace(group, ffn=replace(group.ffn, **{FFN[name]: plain})) for group in groups]
     top: dict[str, Any] = {name: said.values[name] for name in ("tied",) if name in shape}
     top |= {name: _number(said, name) for name in ("hidden", "vocab") if name in shape}
     return replace(arch, groups=tuple(groups), **top)

@@ -2,8 +2,6 @@
 
 from planner.catalog.parameters import (
     CLASSES,
-    attention_widths,
-    kind,
     layer_parameters,
     norm_size,
     outside_parameters,
@@ -13,8 +11,6 @@ from planner.catalog.parameters import (
 
 __all__ = [
     "CLASSES",
-    "attention_widths",
-    "kind",
     "layer_parameters",
     "norm_size",
     "outside_parameters",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from planner.catalog.architecture import CompressedAttention, LatentAttention
 from planner.catalog.records import Architecture, Engine, Format, Gpu
-from planner.physics.architecture import kind
 from planner.physics.serving_time import Card, Kernel
 
 Entries = Mapping[str, tuple[float, ...]]
@@ -80,7 +80,11 @@ def runs(
     """
     experts = product(weights, activations, True)
     dense = "bf16" if weights.only == "experts" else product(weights, activations, weights.id == native)
-    latent = "latent_" if any(kind(group.mixer) in ("mla", "compressed") for group in arch.groups) else ""
+    latent = (
+        "latent_"
+        if any(isinstance(group.mixer, LatentAttention | CompressedAttention) for group in arch.groups)
+        else ""
+    )
     cache = "fp8" if low_cache else "bf16"
     return ("dense", dense), ("experts", experts), (f"{latent}cache", cache), (f"{latent}scores", cache)
 

@@ -8,10 +8,10 @@ or arrays of numpy, with the same results.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
+from planner.catalog.architecture import CompressedAttention, Experts, FeedForward, LatentAttention, NoPart
 from planner.catalog.records import Architecture, Engine
-from planner.physics.architecture import kind
 from planner.physics.time import Reading, larger, routed_params
 
 
@@ -103,15 +103,20 @@ def calls(arch: Architecture) -> Calls:
     """
     dense, experts, attention = 1, 0, 0
     for group in arch.groups:
-        mixer, ffn = kind(group.mixer), kind(group.ffn)
-        if mixer != "none":
-            dense += group.count * (5 if mixer in ("mla", "compressed") else 2)
+        mixer, ffn = group.mixer, group.ffn
+        if not isinstance(mixer, NoPart):
+            dense += group.count * (5 if isinstance(mixer, LatentAttention | CompressedAttention) else 2)
             attention += group.count
-        if ffn == "moe":
-            experts += group.count
-            dense += group.count * (3 if group.ffn.get("shared_inter") else 1)
-        elif ffn == "mlp":
-            dense += group.count * 2
+        match ffn:
+            case Experts():
+                experts += group.count
+                dense += group.count * (3 if ffn.shared_inter else 1)
+            case FeedForward():
+                dense += group.count * 2
+            case NoPart():
+                pass
+            case _:
+                assert_never(ffn)
     return Calls(dense, experts, attention, arch.layers)
 
 

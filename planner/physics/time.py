@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention
 from planner.catalog.records import Architecture, Format
-from planner.physics.architecture import attention_widths, kind, layer_parameters
+from planner.physics.architecture import layer_parameters
 from planner.physics.inference.layer_bytes import EXACT, layer_weights, outside_weights
 from planner.record import dataclass
 
@@ -16,19 +16,17 @@ def attention_flops(arch: Architecture, context: int) -> int:
     """Operations of one token on `context` tokens' scores and values: 4 × q × context a layer."""
     total = 0
     for group in arch.groups:
-        if kind(group.mixer) in ("gqa", "cross"):
-            width = attention_widths(group.mixer)[0]
-            limit = group.mixer.get("window") or group.mixer.get("chunk")
-            seen = min(context, int(limit)) if limit else context
-        elif kind(group.mixer) == "mla":
-            mixer = group.mixer
-            width, seen = int(mixer["heads"]) * (int(mixer["nope"]) + int(mixer["rope"])), context
-        elif kind(group.mixer) == "compressed":
-            mixer = group.mixer
-            width, rate = int(mixer["heads"]) * int(mixer["head_dim"]), int(mixer.get("rate") or 0)
-            seen = min(context, int(mixer["window"])) + (context // rate if rate else 0)
-        else:
-            continue
+        match group.mixer:
+            case Attention() as mixer:
+                limit = mixer.window or mixer.chunk
+                width, seen = mixer.widths[0], min(context, limit) if limit else context
+            case LatentAttention(heads=heads, query=query):
+                width, seen = heads * query, context
+            case CompressedAttention(rate=rate) as mixer:
+                width = mixer.heads * mixer.head_dim
+                seen = min(context, mixer.window) + (context // rate if rate else 0)
+            case _:
+                continue
         total += group.count * 4 * width * seen
     return total
 
@@ -81,13 +79,13 @@ def reading(arch: Architecture, params: int, fmt: Format, native_bits: Fraction 
     for index, group in enumerate(arch.groups):
         size = group.count * layer_weights(arch, index, fmt, native_bits, rounding=EXACT)
         total += size
-        if kind(group.ffn) == "moe":
+        if isinstance(group.ffn, Experts):
             counts = layer_parameters(arch, group)
             routed = _routed(group.ffn, arch.hidden) / sum(counts.values())
             if fmt.only == "experts":  # the other tensors have 16 bits and more of the bytes
                 bits = float(fmt.bits)
                 routed = routed * bits / (routed * bits + (1 - routed) * 16)
-            experts.append((size * routed, int(group.ffn["experts"]), int(group.ffn["topk"])))
+            experts.append((size * routed, group.ffn.experts, group.ffn.topk))
             size = size * (1 - routed)  # type: ignore[assignment]
         dense += size
     return Reading(dense, tuple(experts), total)
@@ -95,12 +93,12 @@ def reading(arch: Architecture, params: int, fmt: Format, native_bits: Fraction 
 
 def routed_params(arch: Architecture) -> int:
     """Parameters of all experts that tokens are routed to."""
-    return sum(group.count * _routed(group.ffn, arch.hidden) for group in arch.groups if kind(group.ffn) == "moe")
+    mixtures = ((group.count, group.ffn) for group in arch.groups if isinstance(group.ffn, Experts))
+    return sum(count * _routed(ffn, arch.hidden) for count, ffn in mixtures)
 
 
-def _routed(ffn: Mapping[str, Any], hidden: int) -> int:
-    width = int(ffn.get("latent") or hidden)
-    return int(ffn["experts"]) * (3 if ffn.get("gated", True) else 2) * width * int(ffn["inter"])
+def _routed(ffn: Experts, hidden: int) -> int:
+    return ffn.experts * (3 if ffn.gated else 2) * (ffn.latent or hidden) * ffn.inter
 
 
 def host_link(pcie: str | None) -> float:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from planner.catalog.architecture import Attention, Experts, LatentAttention
 from planner.catalog.records import Architecture, Gpu
-from planner.physics.architecture import attention_widths, kind, layer_parameters
+from planner.physics.architecture import layer_parameters
 from planner.physics.time import attention_flops
 from planner.physics.training.activations import traces
 from planner.physics.training.choice import ActivationChoice
@@ -196,7 +197,7 @@ def work(
     layers = arch.layers / choice.pp
     # two all-reduces of 16-bit activations a layer (arXiv 1909.08053), each 2 (p - 1) / p of the tensor
     waits = layers * 2 * 2 * 2 * arch.hidden * stage * (choice.tp - 1) / choice.tp
-    topk = max((int((group.ffn or {}).get("topk") or 0) for group in arch.groups), default=0)
+    topk = max((group.ffn.topk for group in arch.groups if isinstance(group.ffn, Experts)), default=0)
     experts = layers * 2 * topk * 2 * arch.hidden * stage * (choice.ep - 1) / choice.ep
     waits = waits if overlap else waits + experts
     copies = dp * choice.cp
@@ -259,13 +260,11 @@ def _keys_and_values(arch: Architecture) -> int:
     """Numbers of a token's keys and values in all layers that attend to its sequence."""
     total = 0
     for group in arch.groups:
-        mixer = group.mixer
-        if kind(mixer) == "gqa":
-            _, keys, values = attention_widths(mixer)
-            total += group.count * (keys + values)
-        elif kind(mixer) == "mla":
-            each = int(mixer["nope"]) + int(mixer["rope"]) + int(mixer["v_head_dim"])
-            total += group.count * int(mixer["heads"]) * each
+        match group.mixer:
+            case Attention(cross=False, widths=(_, keys, values)):
+                total += group.count * (keys + values)
+            case LatentAttention(heads=heads, query=query, v_head_dim=value):
+                total += group.count * heads * (query + value)
     return total
 
 

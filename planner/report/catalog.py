@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from planner.catalog.architecture import Part, as_row
 from planner.catalog.frameworks import Framework
 from planner.catalog.records import Architecture, Gpu, Model, Offer
 from planner.diagnostics.shown import cleaned
@@ -103,11 +104,12 @@ def framework_page(row: Framework, base: Framework | None) -> str:
     return "\n".join(out)
 
 
-def part(fields: Mapping[str, Any]) -> str:
+def part(layer_part: Part) -> str:
     """Return a mixer or feed-forward part as its kind and what it is made of."""
-    said = [str(fields.get("kind") or "none")]
+    fields = as_row(layer_part)
+    said = [str(fields.pop("kind"))]
     for name, value in fields.items():
-        if name == "kind" or value is None or value is False:
+        if value is None or value is False:
             continue
         said.append(name if value is True else f"{name} {value}")
     return " ".join(said)

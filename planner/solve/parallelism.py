@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import assert_never
 
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    Experts,
+    GatedDeltaNet,
+    LatentAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    NoPart,
+    ShortConvolution,
+)
 from planner.catalog.records import Model
 from planner.record import dataclass
 
@@ -86,8 +99,7 @@ def experts_of(model: Model) -> int | None:
     known."""
     if model.architecture is None:
         return None
-    sparse = [group.ffn for group in model.architecture.groups if group.ffn.get("kind") == "moe"]
-    return max((int(ffn.get("experts") or 0) for ffn in sparse), default=0)
+    return max((group.ffn.experts for group in model.architecture.groups if isinstance(group.ffn, Experts)), default=0)
 
 
 def divides(model: Model, tensor: int) -> bool:
@@ -95,12 +107,20 @@ def divides(model: Model, tensor: int) -> bool:
     if model.architecture is None:
         return tensor & (tensor - 1) == 0
     for group in model.architecture.groups:
-        heads = group.mixer.get("heads") or group.mixer.get("v_heads")
-        if heads and int(heads) % tensor:
-            return False
-        shared = group.mixer.get("kv_heads")
-        if shared and int(shared) % tensor and tensor % int(shared):
-            return False
+        match group.mixer:
+            case Attention(heads=heads, kv_heads=shared):
+                if heads % tensor or (shared % tensor and tensor % shared):
+                    return False
+            case LatentAttention(heads=heads) | CompressedAttention(heads=heads) | Mamba2(heads=heads):
+                if heads % tensor:
+                    return False
+            case LightningAttention(heads=heads) | GatedDeltaNet(v_heads=heads):
+                if heads % tensor:
+                    return False
+            case Mamba1() | ShortConvolution() | NoPart():
+                continue
+            case _:
+                assert_never(group.mixer)
     return True
 
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from math import ceil, floor
 from typing import Any
 
+from planner.catalog.architecture import FeedForward
 from planner.catalog.huggingface.config import Config
-from planner.catalog.huggingface.layers import ATTENTION, gqa, kv_heads, mlp
+from planner.catalog.huggingface.layers import ATTENTION, gqa, kv_heads
 from planner.catalog.huggingface.overlooked import NEUTRAL, SIZE
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers
@@ -76,7 +77,7 @@ def assume(kind: str, whole: Config) -> tuple[Architecture, Config]:
         vocab=vocab,
         tied=tied,
         norm="ln",
-        groups=(Layers(count, mixer, mlp(inter, True, True), 4),),
+        groups=(Layers(count, mixer, FeedForward(inter, True, True), 4),),
         pos_rows=table,
         head_bias=True,
         embed_norm=True,
@@ -85,7 +86,7 @@ def assume(kind: str, whole: Config) -> tuple[Architecture, Config]:
         most,
         tied=tied or not said,
         norm="none",
-        groups=(Layers(count, gqa(heads, fewest, size), mlp(inter, False), 1),),
+        groups=(Layers(count, gqa(heads, fewest, size), FeedForward(inter, False), 1),),
         pos_rows=0,
         head_bias=False,
         embed_norm=False,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from planner.catalog.architecture import LatentAttention
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.modules import LINEAR
 from planner.catalog.parameters import layer_classes
@@ -77,7 +78,7 @@ def modules(arch: Architecture) -> tuple[Module, ...]:
         kinds = layer_classes(group)
         for _ in range(group.count):
             for kind in sorted(kinds & known.keys()):
-                latent = kind == "attention" and group.mixer.get("kind") == "mla"
+                latent = kind == "attention" and isinstance(group.mixer, LatentAttention)
                 for name in known["latent" if latent else kind]:
                     found.append(Module(tuple(f"{start}layers.{layer}.{name}" for start in PREFIXES), kind, layer))
             layer += 1

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.catalog.architecture import FeedForward, LayerFeedForward, Mixer
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
 from planner.catalog.huggingface.experts import within
-from planner.catalog.huggingface.layers import NOTHING, One, Part, gqa, mlp, moe, run_length
+from planner.catalog.huggingface.layers import NOTHING, One, gqa, moe, run_length
 from planner.catalog.records import Architecture
 
 _GPT = {"n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None, "n_positions": 1024, "tie_word_embeddings": True}
@@ -65,7 +66,12 @@ def gpt(config: Config, kind: str) -> Architecture:
     inter = config.maybe("n_inner", "intermediate_size") or 4 * hidden
     kv = 1 if kind == "gpt_bigcode" and config.flag("multi_query") else heads
     bias = kind != "gptj"
-    layer: One = (gqa(heads, kv, size, qkv_bias=bias, o_bias=bias), mlp(inter, False, True), 1 if not bias else 2, 0)
+    layer: One = (
+        gqa(heads, kv, size, qkv_bias=bias, o_bias=bias),
+        FeedForward(inter, False, True),
+        1 if not bias else 2,
+        0,
+    )
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -90,7 +96,7 @@ def gpt_neo(config: Config) -> Architecture:
         raise config.refuse("attention_types", f"does not name global or local for each of {count} layers")
     window = config.some("window_size")
     size = config.divided("num_heads", hidden, heads)
-    ffn = mlp(config.maybe("intermediate_size") or 4 * hidden, False, True)
+    ffn = FeedForward(config.maybe("intermediate_size") or 4 * hidden, False, True)
     layers = ((gqa(heads, heads, size, o_bias=True, window=window if k == "local" else None), ffn, 2, 0) for k in kinds)
     return Architecture(
         hidden=hidden,
@@ -109,7 +115,12 @@ def opt(config: Config) -> Architecture:
         config.doubt("layer_norm_elementwise_affine", "is false: norms without weights are not described")
     bias = config.flag("enable_bias")
     size = config.divided("num_attention_heads", hidden, heads)
-    layer: One = (gqa(heads, heads, size, qkv_bias=bias, o_bias=bias), mlp(config.some("ffn_dim"), False, bias), 2, 0)
+    layer: One = (
+        gqa(heads, heads, size, qkv_bias=bias, o_bias=bias),
+        FeedForward(config.some("ffn_dim"), False, bias),
+        2,
+        0,
+    )
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -127,7 +138,7 @@ def bloom(config: Config) -> Architecture:
     hidden = config.some("hidden_size", "n_embed")
     heads = config.some("n_head", "num_attention_heads")
     size = config.divided("n_head", hidden, heads)
-    layer: One = (gqa(heads, heads, size, qkv_bias=True, o_bias=True), mlp(4 * hidden, False, True), 2, 0)
+    layer: One = (gqa(heads, heads, size, qkv_bias=True, o_bias=True), FeedForward(4 * hidden, False, True), 2, 0)
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -150,7 +161,7 @@ def falcon(config: Config) -> Architecture:
         norms = 2 if new or not parallel else 1
     bias = config.flag("bias")
     size = config.divided("num_attention_heads", hidden, heads)
-    ffn = mlp(config.maybe("ffn_hidden_size") or 4 * hidden, False, bias)
+    ffn = FeedForward(config.maybe("ffn_hidden_size") or 4 * hidden, False, bias)
     layer: One = (gqa(heads, kv, size, qkv_bias=bias, o_bias=bias), ffn, norms if parallel else 2, 0)
     return Architecture(
         hidden=hidden,
@@ -176,7 +187,7 @@ def mpt(config: Config) -> Architecture:
     if kind not in (None, "multihead_attention", "multiquery_attention") and attention is not None:
         kv = attention.some("kv_n_heads")
     inter = int(config.number("expansion_ratio") * hidden)
-    layer: One = (gqa(heads, kv, config.divided("n_heads", hidden, heads)), mlp(inter, False), 2, 0)
+    layer: One = (gqa(heads, kv, config.divided("n_heads", hidden, heads)), FeedForward(inter, False), 2, 0)
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -232,7 +243,7 @@ def openelm(config: Config) -> Architecture:
     for queries, ffn in spread:
         heads = _divisible(hidden * queries, size * groups) // size
         mixer = gqa(heads, heads // groups, size, qk_norm=norm)
-        layers.append((mixer, mlp(_divisible(hidden * ffn, divisor), config.flag("ffn_with_glu")), 2, 0))
+        layers.append((mixer, FeedForward(_divisible(hidden * ffn, divisor), config.flag("ffn_with_glu")), 2, 0))
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -257,14 +268,14 @@ def nemotron_nas(config: Config) -> Architecture:
         for part in (attention, ffn):
             if part.flag("replace_with_linear"):
                 part.doubt("replace_with_linear", "is true: a linear layer in place of a part is not described")
-        mixer: Part = NOTHING
+        mixer: Mixer = NOTHING
         if not attention.flag("no_op"):
             group = attention.some("n_heads_in_group")
             mixer = gqa(heads, config.divided("n_heads_in_group", heads, group), size)
-        dense: Part = NOTHING
+        dense: LayerFeedForward = NOTHING
         if not ffn.flag("no_op"):
             inter = int(2 * ffn.number("ffn_mult") * hidden / 3)
-            dense = mlp(inter + -inter % 256)
+            dense = FeedForward(inter + -inter % 256)
         layers.append((mixer, dense, (mixer is not NOTHING) + (dense is not NOTHING), 0))
     return Architecture(
         hidden=hidden,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 
+from planner.catalog.architecture import FeedForward
 from planner.catalog.huggingface.config import Config
-from planner.catalog.huggingface.layers import ATTENTION, every, gqa, head_dim, kv_heads, mlp, run_length, window_of
+from planner.catalog.huggingface.layers import ATTENTION, every, gqa, head_dim, kv_heads, run_length, window_of
 from planner.catalog.records import Architecture
 from planner.record import dataclass
 
@@ -229,7 +230,7 @@ def describe(config: Config, rule: Dense) -> Architecture:
     qkv, out, up = _on(config, rule.qkv_bias), _on(config, rule.o_bias), _on(config, rule.mlp_bias)
     if config.has("qkv_bias", "bias"):  # InternLM3's own code names them so
         qkv, out, up = config.flag("qkv_bias") or qkv, config.flag("bias") or out, config.flag("bias") or up
-    ffn = mlp(config.some("intermediate_size"), rule.gated, up)
+    ffn = FeedForward(config.some("intermediate_size"), rule.gated, up)
     norms = 1 if rule.parallel and config.flag(rule.parallel) else rule.norms
     layers = (
         (

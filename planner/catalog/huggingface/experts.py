@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from planner.catalog.architecture import Attention, FeedForward, LatentAttention, LayerFeedForward
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import DENSE, defaults
 from planner.catalog.huggingface.layers import (
     ATTENTION,
     One,
-    Part,
     every,
     gqa,
     head_dim,
     kv_heads,
-    mlp,
     moe,
     run_length,
     window_of,
@@ -185,10 +185,10 @@ def sparse_layers(config: Config, count: int) -> list[bool]:
     return [index not in dense and (index + 1) % step == 0 for index in range(count)]
 
 
-def qwen_ffn(config: Config, sparse: bool, shared: bool) -> Part:
+def qwen_ffn(config: Config, sparse: bool, shared: bool) -> LayerFeedForward:
     """Return the feed-forward part of a Qwen layer."""
     if not sparse:
-        return mlp(config.some("intermediate_size"))
+        return FeedForward(config.some("intermediate_size"))
     experts, used = experts_of(config)
     inter = config.whole("shared_expert_intermediate_size") if shared else 0
     return moe(experts, used, config.some("moe_intermediate_size"), shared_inter=inter, shared_gate=shared)
@@ -223,34 +223,33 @@ def qwen_moe(config: Config, kind: str) -> Architecture:
     )
 
 
-def mixture(config: Config, index: int, sparse: bool | None = None) -> Part:
+def mixture(config: Config, index: int, sparse: bool | None = None) -> LayerFeedForward:
     """Return the feed-forward part of a layer of DeepSeek's kind: dense first, experts after, unless `sparse` says."""
     routed = config.maybe("n_routed_experts")
     if sparse is None:
         frequency = config.maybe("moe_layer_freq") if config.has("moe_layer_freq") else 1
         sparse = index >= config.whole("first_k_dense_replace") and not index % (frequency or 1)
     if not routed or not sparse:
-        return mlp(config.some("intermediate_size"))
+        return FeedForward(config.some("intermediate_size"))
     inter = config.some("moe_intermediate_size")
     shared = (config.maybe("n_shared_experts") or 0) * inter
     experts, used = experts_of(config)
     return moe(experts, used, inter, shared_inter=shared)
 
 
-def latent(config: Config, heads: int) -> Part:
+def latent(config: Config, heads: int) -> LatentAttention:
     """Return multi-head latent attention."""
     for field in ("attention_bias", "mlp_bias"):
         if config.flag(field):
             config.doubt(field, "is true: biases of such a model are not described")
-    return {
-        "kind": "mla",
-        "heads": heads,
-        "q_lora_rank": config.maybe("q_lora_rank"),
-        "kv_lora_rank": config.some("kv_lora_rank"),
-        "nope": config.some("qk_nope_head_dim"),
-        "rope": config.some("qk_rope_head_dim"),
-        "v_head_dim": config.some("v_head_dim"),
-    }
+    return LatentAttention(
+        heads=heads,
+        q_lora_rank=config.maybe("q_lora_rank"),
+        kv_lora_rank=config.some("kv_lora_rank"),
+        nope=config.some("qk_nope_head_dim"),
+        rope=config.some("qk_rope_head_dim"),
+        v_head_dim=config.some("v_head_dim"),
+    )
 
 
 def deepseek(config: Config, kind: str) -> Architecture:
@@ -258,6 +257,7 @@ def deepseek(config: Config, kind: str) -> Architecture:
     hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
     bias = config.flag("attention_bias")
     windows: list[int | None] = [None] * count
+    mixer: Attention | LatentAttention
     if kind in ("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"):
         mixer = latent(config, heads)
     else:
@@ -272,7 +272,12 @@ def deepseek(config: Config, kind: str) -> Architecture:
         windowed = every(count, kinds, None) if kinds else [index >= start for index in range(count)]
         windows = [window_of(config) if own else None for own in windowed]
     layers = (
-        ({**mixer, "window": window} if window else mixer, mixture(config, index), 2, 0)
+        (
+            replace(mixer, window=window) if window and isinstance(mixer, Attention) else mixer,
+            mixture(config, index),
+            2,
+            0,
+        )
         for index, window in enumerate(windows)
     )
     return Architecture(
@@ -299,7 +304,7 @@ def ernie(config: Config) -> Architecture:
         config.doubt("use_bias", "is true: biases of experts are not described")
     mixer = gqa(heads, kv_heads(config, heads), size, qkv_bias=bias, o_bias=bias)
     mixture = moe(experts, used, inter, shared_inter=shared, router_bias=True)
-    dense = mlp(config.some("intermediate_size"), bias=bias)
+    dense = FeedForward(config.some("intermediate_size"), bias=bias)
     layers = (
         (mixer, mixture if (index + 1) % interval == 0 and first <= index <= end else dense, 2, 0)
         for index in range(count)

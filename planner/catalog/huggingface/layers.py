@@ -1,50 +1,35 @@
-"""Mixers and feed-forward parts as the catalog writes them, and layers as a run-length list."""
+"""Mixers and feed-forward parts of what configs say, and layers as a run-length list."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from planner.catalog.architecture import Attention, Experts, LayerFeedForward, Layers, Mixer, NoPart
 from planner.catalog.huggingface.config import Config
-from planner.catalog.records import Layers
 
-Part = dict[str, Any]
-One = tuple[Part, Part, int, int]
+One = tuple[Mixer, LayerFeedForward, int, int]
 """A layer: its mixer, its feed-forward part, how many norms of the hidden width, and parameters of other kinds."""
 
-NOTHING: Part = {"kind": "none"}
+NOTHING = NoPart()
 ATTENTION = ("full_attention", "sliding_attention")
 
 
-def told(**fields: Any) -> Part:
-    """Return a part without the fields that say nothing (false, null, zero)."""
-    return {name: value for name, value in fields.items() if name == "gated" or (value is not None and value)}
+def gqa(heads: int, kv_heads: int, head_dim: int, **more: Any) -> Attention:
+    """Return a head-wise attention; what is said as None, False or 0 it does not have."""
+    return Attention(heads, kv_heads, head_dim, **{name: value for name, value in more.items() if value})
 
 
-def gqa(heads: int, kv_heads: int, head_dim: int, **more: Any) -> Part:
-    """Return a head-wise attention."""
-    return {"kind": "gqa", "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, **told(**more)}
-
-
-def mlp(inter: int, gated: bool = True, bias: bool = False) -> Part:
-    """Return a dense feed-forward part."""
-    return {"kind": "mlp", "inter": inter, "gated": gated, "bias": bias}
-
-
-def moe(experts: int, topk: int, inter: int, **more: Any) -> Part:
-    """Return a mixture of experts."""
-    return {"kind": "moe", "experts": experts, "topk": topk, "inter": inter, **told(**more)}
+def moe(experts: int, topk: int, inter: int, **more: Any) -> Experts:
+    """Return a mixture of experts, gated unless it is said not to be; None, False or 0 is what it does not have."""
+    return Experts(experts, topk, inter, **{name: value for name, value in more.items() if value or name == "gated"})
 
 
 def run_length(layers: Iterable[One]) -> tuple[Layers, ...]:
     """Return alike layers counted together, in the order in which each kind first appears."""
-    found: dict[str, tuple[One, int]] = {}
-    for layer in layers:
-        key = json.dumps(layer, sort_keys=True)
-        _, count = found.get(key, (layer, 0))
-        found[key] = (layer, count + 1)
-    return tuple(Layers(count, mixer, ffn, norms, extra) for (mixer, ffn, norms, extra), count in found.values())
+    counts = Counter(layers)  # keeps the order in which it met them
+    return tuple(Layers(count, *layer) for layer, count in counts.items())
 
 
 def kv_heads(config: Config, heads: int) -> int:

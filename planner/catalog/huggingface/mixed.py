@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.catalog.architecture import FeedForward
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
 from planner.catalog.huggingface.experts import experts_of, within
-from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, kv_heads, mlp, moe, run_length
+from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, kv_heads, moe, run_length
 from planner.catalog.records import Architecture
 
 MIXED: dict[str, dict[str, Any]] = {
@@ -47,7 +48,7 @@ def llama4(config: Config) -> Architecture:
     sparse = sparse if sparse is not None else list(range(step - 1, count, step))
     inter = config.some("intermediate_size")
     experts, used = experts_of(config)
-    mixture, dense = moe(experts, used, inter, shared_inter=inter), mlp(config.some("intermediate_size_mlp"))
+    mixture, dense = moe(experts, used, inter, shared_inter=inter), FeedForward(config.some("intermediate_size_mlp"))
     bias, chunk = config.flag("attention_bias"), config.maybe("attention_chunk_size")
     kv, size = kv_heads(config, heads), config.some("head_dim")
     layers: list[One] = [
@@ -96,7 +97,7 @@ def mimo(config: Config) -> Architecture:
     experts, used = experts_of(config)
     shared = (config.maybe("n_shared_experts") or 0) * config.some("moe_intermediate_size")
     mixture = moe(experts, used, config.some("moe_intermediate_size"), shared_inter=shared)
-    dense = mlp(config.some("intermediate_size"))
+    dense = FeedForward(config.some("intermediate_size"))
     window = config.some("sliding_window")
     layers: list[One] = []
     for kind, own_experts in zip(kinds, sparse, strict=True):
@@ -160,7 +161,7 @@ def step3(config: Config) -> Architecture:
     used = within(config, "num_experts_per_tok", config.some("num_experts_per_tok", "moe_top_k"), experts)
     shared = config.maybe("share_expert_dim", "share_expert_dims")
     mixture = moe(experts, used, config.some("moe_intermediate_size"), shared_inter=shared)
-    dense = mlp(config.some("intermediate_size"))
+    dense = FeedForward(config.some("intermediate_size"))
     own = {"qkv_bias": bias, "o_bias": bias, "qk_norm": "head", "head_gate": True}
     mixers = {
         "full_attention": gqa(heads, kv, size, **own),
@@ -206,7 +207,7 @@ def gemma3n(config: Config) -> Architecture:
             heads, kv, size, qk_norm="head", window=window if own else None, kv_shared=index >= first_shared > 0,
             qkv_bias=bias, o_bias=bias,
         )  # fmt: skip
-        layers.append((mixer, mlp(inter.some("intermediate_size")), 4, extra))
+        layers.append((mixer, FeedForward(inter.some("intermediate_size")), 4, extra))
     per_layer = count * width
     tables = config.some("vocab_size_per_layer_input") * per_layer + hidden * per_layer + width
     return Architecture(
@@ -251,7 +252,7 @@ def gemma4(config: Config) -> Architecture:
             mixture = moe(experts, used, own_inter, plus_dense=dense, router_bias=True)
             layers.append((mixer, mixture, 7, extra + hidden))
         else:
-            layers.append((mixer, mlp(dense), 4, extra))
+            layers.append((mixer, FeedForward(dense), 4, extra))
     per_layer = count * width
     tables = config.some("vocab_size_per_layer_input") * per_layer + hidden * per_layer + width if width else 0
     return Architecture(

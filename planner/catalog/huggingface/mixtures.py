@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.catalog.architecture import FeedForward
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
 from planner.catalog.huggingface.experts import experts_of
-from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, head_dim, kv_heads, mlp, moe, run_length
+from planner.catalog.huggingface.layers import ATTENTION, One, every, gqa, head_dim, kv_heads, moe, run_length
 from planner.catalog.records import Architecture
 from planner.record import dataclass
 
@@ -120,7 +121,7 @@ def listed(config: Config, rule: Mixture) -> Architecture:
     if rule.shared_count:
         shared = (config.maybe(rule.shared_count) or 0) * inter
     mixture = moe(experts, used, inter, shared_inter=shared, router_bias=rule.router_bias)
-    dense = mlp(config.some("intermediate_size"))
+    dense = FeedForward(config.some("intermediate_size"))
     layers: list[One] = [
         (
             gqa(

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from planner.catalog.architecture import FeedForward
 from planner.catalog.huggingface import classic, diffusion, experts, mixed, mixtures, recurrent, sparse
 from planner.catalog.huggingface.approximate import assume, only_a_decoder
 from planner.catalog.huggingface.config import Config, ConfigError, read_json
 from planner.catalog.huggingface.dense import DENSE, defaults, describe
 from planner.catalog.huggingface.diffusion import CLASSES, DIFFUSION
 from planner.catalog.huggingface.encoders import COUNTS, ENCODERS
-from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, mlp, run_length
+from planner.catalog.huggingface.layers import NOTHING, One, gqa, kv_heads, run_length
 from planner.catalog.huggingface.native import quantized, sixteen
 from planner.catalog.huggingface.overlooked import refuse_overlooked
 from planner.catalog.huggingface.towers import encoder
@@ -43,8 +44,8 @@ def _mllama(config: Config) -> Architecture:
     kv = kv_heads(config, heads)
     size = config.divided("num_attention_heads", hidden, heads)
     plain = gqa(heads, kv, size)
-    cross = {**plain, "kind": "cross", "qk_norm": "head"}
-    ffn = mlp(config.some("intermediate_size"))
+    cross = replace(plain, cross=True, qk_norm="head")
+    ffn = FeedForward(config.some("intermediate_size"))
     layers: list[One] = [(cross, ffn, 2, 2) if index in crossing else (plain, ffn, 2, 0) for index in range(count)]
     return Architecture(
         hidden=hidden,

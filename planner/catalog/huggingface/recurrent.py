@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.catalog.architecture import (
+    FeedForward,
+    GatedDeltaNet,
+    LayerFeedForward,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    Mixer,
+    ShortConvolution,
+)
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
 from planner.catalog.huggingface.experts import experts_of, qwen_ffn, sparse_layers
-from planner.catalog.huggingface.layers import NOTHING, One, Part, gqa, head_dim, kv_heads, mlp, moe, run_length
+from planner.catalog.huggingface.layers import NOTHING, One, gqa, head_dim, kv_heads, moe, run_length
 from planner.catalog.records import Architecture
 
 _GDN = {
@@ -93,15 +103,13 @@ def mamba(config: Config) -> Architecture:
     _plain_mamba(config, "use_bias", "use_conv_bias")
     hidden = config.some("hidden_size", "d_model")
     inner = config.some("intermediate_size") if config.has("intermediate_size") else config.some("expand") * hidden
-    mixer: Part = {
-        "kind": "mamba1", "d_inner": inner, "d_state": config.some("state_size"), "d_conv": config.some("conv_kernel"),
-        "dt_rank": _rank(config, "time_step_rank", hidden),
-    }  # fmt: skip
+    mixer = Mamba1(
+        d_inner=inner,
+        d_state=config.some("state_size"),
+        d_conv=config.some("conv_kernel"),
+        dt_rank=_rank(config, "time_step_rank", hidden),
+    )
     return _whole_model(config, [(mixer, NOTHING, 1, 0)] * config.layers("num_hidden_layers", "n_layer"))
-
-
-def _mamba2(inner: int, groups: int, state: int, heads: int, conv: int) -> Part:
-    return {"kind": "mamba2", "d_inner": inner, "groups": groups, "d_state": state, "heads": heads, "d_conv": conv}
 
 
 def mamba2(config: Config) -> Architecture:
@@ -111,7 +119,13 @@ def mamba2(config: Config) -> Architecture:
     heads = config.some("num_heads")
     if heads * config.some("head_dim") != inner:
         raise config.refuse("num_heads", f"x head_dim is not expand x hidden_size ({inner})")
-    mixer = _mamba2(inner, config.some("n_groups"), config.some("state_size"), heads, config.some("conv_kernel"))
+    mixer = Mamba2(
+        d_inner=inner,
+        groups=config.some("n_groups"),
+        d_state=config.some("state_size"),
+        heads=heads,
+        d_conv=config.some("conv_kernel"),
+    )
     return _whole_model(config, [(mixer, NOTHING, 1, 0)] * config.layers())
 
 
@@ -119,10 +133,13 @@ def jamba(config: Config) -> Architecture:
     """Return Jamba: attention in every eighth layer, experts in every second."""
     _plain_mamba(config, "mamba_proj_bias", "mamba_conv_bias")
     hidden, heads = config.some("hidden_size"), config.some("num_attention_heads")
-    state: Part = {
-        "kind": "mamba1", "d_inner": config.some("mamba_expand") * hidden, "d_state": config.some("mamba_d_state"),
-        "d_conv": config.some("mamba_d_conv"), "dt_rank": _rank(config, "mamba_dt_rank", hidden), "inner_norms": True,
-    }  # fmt: skip
+    state = Mamba1(
+        d_inner=config.some("mamba_expand") * hidden,
+        d_state=config.some("mamba_d_state"),
+        d_conv=config.some("mamba_d_conv"),
+        dt_rank=_rank(config, "mamba_dt_rank", hidden),
+        inner_norms=True,
+    )
     attention = gqa(heads, kv_heads(config, heads), config.divided("num_attention_heads", hidden, heads))
     inter = config.some("intermediate_size")
     experts, used = experts_of(config)
@@ -132,7 +149,7 @@ def jamba(config: Config) -> Architecture:
     for index in range(config.layers()):
         sparse = experts > 1 and index % e_period == e_offset
         mixer = attention if index % a_period == a_offset else state
-        layers.append((mixer, moe(experts, used, inter) if sparse else mlp(inter), 2, 0))
+        layers.append((mixer, moe(experts, used, inter) if sparse else FeedForward(inter), 2, 0))
     return _whole_model(config, layers)
 
 
@@ -161,8 +178,12 @@ def nemotron_h(config: Config) -> Architecture:
     if "mamba" in kinds:
         state_heads = config.some("mamba_num_heads")
         inner = state_heads * config.some("mamba_head_dim")
-        mixer = _mamba2(
-            inner, config.some("n_groups"), config.some("ssm_state_size"), state_heads, config.some("conv_kernel")
+        mixer = Mamba2(
+            d_inner=inner,
+            groups=config.some("n_groups"),
+            d_state=config.some("ssm_state_size"),
+            heads=state_heads,
+            d_conv=config.some("conv_kernel"),
         )
         parts["mamba"] = (mixer, NOTHING, 1, 0)
     bias = config.flag("attention_bias")
@@ -171,7 +192,7 @@ def nemotron_h(config: Config) -> Architecture:
     if config.flag("mlp_bias"):
         config.doubt("mlp_bias", "is true: biases of the feed-forward parts are not described")
     if "mlp" in kinds:
-        parts["mlp"] = (NOTHING, mlp(config.some("intermediate_size"), False), 1, 0)
+        parts["mlp"] = (NOTHING, FeedForward(config.some("intermediate_size"), False), 1, 0)
     if "moe" in kinds:
         experts, used = experts_of(config)
         shared = config.whole("moe_shared_expert_intermediate_size")
@@ -192,18 +213,27 @@ def granite_hybrid(config: Config) -> Architecture:
     state_heads = config.some("mamba_n_heads")
     if config.value("mamba_d_head") != "auto" and state_heads * config.some("mamba_d_head") != inner:
         raise config.refuse("mamba_n_heads", f"x mamba_d_head is not mamba_expand x hidden_size ({inner})")
-    state = _mamba2(
-        inner, config.some("mamba_n_groups"), config.some("mamba_d_state"), state_heads, config.some("mamba_d_conv")
+    state = Mamba2(
+        d_inner=inner,
+        groups=config.some("mamba_n_groups"),
+        d_state=config.some("mamba_d_state"),
+        heads=state_heads,
+        d_conv=config.some("mamba_d_conv"),
     )
     bias = config.flag("attention_bias")
     size = config.divided("num_attention_heads", hidden, heads)
     attention = gqa(heads, kv_heads(config, heads), size, qkv_bias=bias, o_bias=bias)
     shared = config.some("shared_intermediate_size")
-    ffn = mlp(shared)
+    ffn: LayerFeedForward = FeedForward(shared)
     if config.maybe("num_local_experts"):
         experts, used = experts_of(config)
         ffn = moe(experts, used, config.some("intermediate_size"), shared_inter=shared)
-    mixers = {"mamba": state, "linear_attention": state, "attention": attention, "full_attention": attention}
+    mixers: dict[str, Mixer] = {
+        "mamba": state,
+        "linear_attention": state,
+        "attention": attention,
+        "full_attention": attention,
+    }
     return _whole_model(config, [(mixers[kind], ffn, 2, 0) for kind in kinds])
 
 
@@ -213,11 +243,13 @@ def qwen_linear(config: Config, kind: str) -> Architecture:
     kinds = config.words("layer_types", ("linear_attention", "full_attention"), count)
     interval = config.some("full_attention_interval")
     kinds = kinds or ["linear_attention" if (i + 1) % interval else "full_attention" for i in range(count)]
-    delta: Part = {
-        "kind": "gdn", "k_heads": config.some("linear_num_key_heads"), "k_dim": config.some("linear_key_head_dim"),
-        "v_heads": config.some("linear_num_value_heads"), "v_dim": config.some("linear_value_head_dim"),
-        "d_conv": config.some("linear_conv_kernel_dim"),
-    }  # fmt: skip
+    delta = GatedDeltaNet(
+        k_heads=config.some("linear_num_key_heads"),
+        k_dim=config.some("linear_key_head_dim"),
+        v_heads=config.some("linear_num_value_heads"),
+        v_dim=config.some("linear_value_head_dim"),
+        d_conv=config.some("linear_conv_kernel_dim"),
+    )
     if config.has("attn_output_gate") and not config.flag("attn_output_gate"):
         config.doubt("attn_output_gate", "is false: the attention of this model has an output gate")
     bias = config.flag("attention_bias")
@@ -242,8 +274,8 @@ def minimax(config: Config) -> Architecture:
     if kinds is None and old is not None:
         kinds = ["full_attention" if item == 1 else "linear_attention" for item in old]
     kinds = kinds or ["linear_attention" if index % 2 else "full_attention" for index in range(count)]
-    mixers = {
-        "linear_attention": {"kind": "lightning", "heads": heads, "head_dim": size},
+    mixers: dict[str, Mixer] = {
+        "linear_attention": LightningAttention(heads, size),
         "full_attention": gqa(heads, kv_heads(config, heads), size),
     }
     experts, used = experts_of(config)
@@ -272,17 +304,17 @@ def lfm2(config: Config) -> Architecture:
             inter = int(config.number("block_ffn_dim_multiplier") * inter)
             multiple = config.some("block_multiple_of")
             inter += -inter % multiple
-    mixers: dict[str, Part] = {
-        "conv": {"kind": "shortconv", "d_conv": config.some("conv_L_cache")},
+    mixers: dict[str, Mixer] = {
+        "conv": ShortConvolution(config.some("conv_L_cache")),
         "full_attention": gqa(
             heads, kv_heads(config, heads), config.divided("num_attention_heads", hidden, heads), qk_norm="head"
         ),
     }
-    ffns: list[Part] = [mlp(inter)] * count
+    ffns: list[LayerFeedForward] = [FeedForward(inter)] * count
     if "num_experts" in config.defaults:
         experts, used = experts_of(config)
         mixture = moe(experts, used, config.some("moe_intermediate_size"))
         dense = config.whole("num_dense_layers")
-        ffns = [mlp(inter) if index < dense else mixture for index in range(count)]
+        ffns = [FeedForward(inter) if index < dense else mixture for index in range(count)]
     layers = [(mixers[kind], ffn, 2, 0) for kind, ffn in zip(kinds, ffns, strict=True)]
     return _whole_model(config, layers, tie=("tie_embedding", "tie_word_embeddings"))

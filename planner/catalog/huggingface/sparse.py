@@ -6,12 +6,14 @@ Defaults and shapes are those of transformers 5.23 (`models/deepseek_v32`, `deep
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from planner.catalog.architecture import CompressedAttention, FeedForward
 from planner.catalog.huggingface.config import Config
 from planner.catalog.huggingface.dense import defaults
 from planner.catalog.huggingface.experts import EXPERTS, experts_of, latent, mixture
-from planner.catalog.huggingface.layers import One, Part, gqa, kv_heads, mlp, moe, run_length
+from planner.catalog.huggingface.layers import One, gqa, kv_heads, moe, run_length
 from planner.catalog.records import Architecture
 
 _INDEX = {"index_head_dim": 128, "index_n_heads": 64}
@@ -61,16 +63,17 @@ def _indexers(config: Config, count: int) -> list[bool]:
 def latent_sparse(config: Config) -> Architecture:
     """Return DeepSeek-V3.2 and GLM-5: latent attention with an indexer in every layer, or in some."""
     hidden, heads, count = config.some("hidden_size"), config.some("num_attention_heads"), config.layers()
-    index = {"index_heads": config.some("index_n_heads"), "index_dim": config.some("index_head_dim")}
+    scorers, width = config.some("index_n_heads"), config.some("index_head_dim")
     mixer = latent(config, heads)
-    if not mixer["q_lora_rank"]:
+    if not mixer.q_lora_rank:
         raise config.refuse("q_lora_rank", "is missing: an indexer takes its queries from it")
     words = config.words("mlp_layer_types", ("dense", "sparse"), count)
+    indexed = replace(mixer, index_heads=scorers, index_dim=width)
+    sharing = replace(mixer, index_shared=True)
     layers: list[One] = []
     for at, own in enumerate(_indexers(config, count)):
         sparse = words[at] == "sparse" if words else None
-        looked = {**mixer, **index} if own else {**mixer, "index_shared": True}
-        layers.append((looked, mixture(config, at, sparse), 2, 0))
+        layers.append((indexed if own else sharing, mixture(config, at, sparse), 2, 0))
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),
@@ -129,16 +132,20 @@ def deepseek_v4(config: Config) -> Architecture:
     inter = config.some("moe_intermediate_size")
     size, groups = config.some("head_dim"), config.some("o_groups")
     config.divided("o_groups", heads * size, groups)
-    mixer: Part = {
-        "kind": "compressed", "heads": heads, "head_dim": size, "rope": config.some("qk_rope_head_dim"),
-        "q_lora_rank": config.some("q_lora_rank"), "o_groups": groups, "o_lora_rank": config.some("o_lora_rank"),
-        "window": config.some("sliding_window"),
-    }  # fmt: skip
-    index = {"index_heads": config.some("index_n_heads"), "index_dim": config.some("index_head_dim")}
-    own: dict[str, Part] = {
+    mixer = CompressedAttention(
+        heads=heads,
+        head_dim=size,
+        rope=config.some("qk_rope_head_dim"),
+        q_lora_rank=config.some("q_lora_rank"),
+        o_groups=groups,
+        o_lora_rank=config.some("o_lora_rank"),
+        window=config.some("sliding_window"),
+    )
+    scorers, width = config.some("index_n_heads"), config.some("index_head_dim")
+    own = {
         _V4_LAYERS[0]: mixer,
-        _V4_LAYERS[1]: {**mixer, "rate": rates[_V4_LAYERS[1]], **index},
-        _V4_LAYERS[2]: {**mixer, "rate": rates[_V4_LAYERS[2]]},
+        _V4_LAYERS[1]: replace(mixer, rate=rates[_V4_LAYERS[1]], index_heads=scorers, index_dim=width),
+        _V4_LAYERS[2]: replace(mixer, rate=rates[_V4_LAYERS[2]]),
     }
     ffn = moe(experts, used, inter, shared_inter=inter)
     return Architecture(
@@ -168,9 +175,9 @@ def minimax_m3(config: Config) -> Architecture:
     sparse = [word == "sparse" for word in words] if words else sparse
     experts, used = experts_of(config)
     ffn = moe(experts, used, config.some("intermediate_size"), shared_inter=config.maybe("shared_intermediate_size"))
-    dense = mlp(config.some("dense_intermediate_size"))
+    dense = FeedForward(config.some("dense_intermediate_size"))
     plain = gqa(heads, kv_heads(config, heads), config.some("head_dim"), qk_norm="head")
-    lookup = {**plain, "index_heads": scorers, "index_dim": width}
+    lookup = replace(plain, index_heads=scorers, index_dim=width)
     return Architecture(
         hidden=hidden,
         vocab=config.some("vocab_size"),

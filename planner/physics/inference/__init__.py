@@ -90,7 +90,6 @@ from planner.physics.inference.memory import (
 from planner.physics.inference.paging import pages
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
 from planner.physics.inference.sampling import (
-    RECURRENT,
     first_start,
     logits,
     sampler_states,
@@ -113,7 +112,6 @@ __all__ = [
     "GRAPH_START",
     "LARGEST",
     "PARTS",
-    "RECURRENT",
     "Cut",
     "Extras",
     "Groups",

@@ -10,8 +10,8 @@ and padded (vllm/model_executor/layers/quantization/mxfp4.py).
 
 from __future__ import annotations
 
+from planner.catalog.architecture import Experts, LatentAttention, NoPart
 from planner.catalog.records import Architecture, Format
-from planner.physics.architecture import kind
 from planner.physics.inference.layer_bytes import quantised
 from planner.physics.inference.tensors import Tensor, layer_tensors
 from planner.record import dataclass
@@ -45,18 +45,18 @@ def cut(arch: Architecture, fmt: Format, tp: int, ep: int, attention_tp: int) ->
     """
     if tp == 1 or fmt.file_types:
         return None
-    mixture = any(kind(group.ffn) == "moe" for group in arch.groups)
-    seen = []
+    mixture = any(isinstance(group.ffn, Experts) for group in arch.groups)
+    seen = set()
     for index, group in enumerate(arch.groups):
         if (group.mixer, group.ffn) in seen:
             continue
-        seen.append((group.mixer, group.ffn))
-        latent = kind(group.mixer) == "mla"
+        seen.add((group.mixer, group.ffn))
+        latent, gated = isinstance(group.mixer, LatentAttention), isinstance(group.ffn, NoPart) or group.ffn.gated
         whole, _ = layer_tensors(arch, index)
         parts, _ = layer_tensors(arch, index, tp, ep, attention_tp)
         for one, part in zip(whole, parts, strict=True):
             form = quantised(part, fmt, mixture, latent)
-            found = None if form is None else _cut(one, part, form, bool(group.ffn.get("gated", True)))
+            found = None if form is None else _cut(one, part, form, gated)
             if found is not None:
                 return found
     return None

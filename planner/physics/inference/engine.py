@@ -7,13 +7,12 @@ loading. llama.cpp and transformers take what they need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
+from planner.catalog.architecture import CompressedAttention, Experts, FeedForward, GatedDeltaNet, LatentAttention
 from planner.catalog.records import Architecture, Engine, Gpu
-from planner.physics.architecture import kind
 from planner.physics.confidence import interpolated
 from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory
@@ -45,7 +44,7 @@ def _larger(first: int, second: int) -> int:
 
 def _inner(arch: Architecture, tp: int) -> int:
     """The inner width of the widest dense feed-forward part on one rank."""
-    dense = [int(group.ffn["inter"]) for group in arch.groups if kind(group.ffn) == "mlp"]
+    dense = [group.ffn.inter for group in arch.groups if isinstance(group.ffn, FeedForward)]
     return -(-max(dense, default=0) // tp)
 
 
@@ -62,14 +61,14 @@ def activations(
     largest = 2 * max_batched_tokens * 3 * (_inner(arch, tp) + arch.hidden)
     for group in arch.groups:
         ffn = group.ffn
-        if kind(ffn) == "moe":
-            inner, width = -(-int(ffn["inter"]) // max(1, tp // ep)), int(ffn.get("latent") or arch.hidden)
+        if isinstance(ffn, Experts):
+            inner, width = -(-ffn.inter // max(1, tp // ep)), ffn.latent or arch.hidden
             tokens = max_batched_tokens * ranks
-            routed = int(ffn["topk"]) * (inner + max(2 * inner, width))
-            shared = -(-(int(ffn.get("shared_inter") or 0) + int(ffn.get("plus_dense") or 0)) // tp)
+            routed = ffn.topk * (inner + max(2 * inner, width))
+            shared = -(-(ffn.shared_inter + ffn.plus_dense) // tp)
             passing = tokens * (2 * arch.hidden + 3 * shared)
             largest = max(largest, 2 * (passing + min(tokens, chunk or tokens) * routed))
-        if kind(group.mixer) == "gdn":
+        if isinstance(group.mixer, GatedDeltaNet):
             largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
     return largest
 
@@ -85,28 +84,27 @@ def compressed(arch: Architecture, tokens: int, tp: int = 1, ep: int = 1) -> int
     largest = 0
     for group in arch.groups:
         mixer, ffn = group.mixer, group.ffn
-        if kind(mixer) != "compressed":
+        if not isinstance(mixer, CompressedAttention):
             continue
-        heads, size = int(mixer["heads"]), int(mixer["head_dim"])
+        heads, size = mixer.heads, mixer.head_dim
         each = 16 * arch.hidden + 2 * size * (max(64, heads) + -(-heads // tp))
-        each += 3 * int(mixer.get("index_heads") or 0) * int(mixer.get("index_dim") or 0)
-        if kind(ffn) == "moe":
-            inner = -(-int(ffn["inter"]) // max(1, tp // ep))
-            each += 2 * int(ffn["topk"]) * (max(inner, arch.hidden) + max(2 * inner, arch.hidden))
+        each += 3 * mixer.index_heads * mixer.index_dim
+        if isinstance(ffn, Experts):
+            inner = -(-ffn.inter // max(1, tp // ep))
+            each += 2 * ffn.topk * (max(inner, arch.hidden) + max(2 * inner, arch.hidden))
         largest = max(largest, ceil(COMPRESSED_LIVES * each * tokens))
     return largest
 
 
-def _scan_bytes(mixer: Mapping[str, Any], tp: int) -> int:
+def _scan_bytes(mixer: GatedDeltaNet, tp: int) -> int:
     """Bytes of a token in the chunked scan of gated delta nets (flash-linear-attention ops/chunk.py), one rank's share.
 
     16 bit: the projection of queries, keys, values and gate, the convolved and the split ones, the four products of
     the scan and the gated output, a state for each chunk of 64; fp32: two chunk-wide matrices for each head.
     """
-    heads, size = int(mixer["v_heads"]), int(mixer["k_dim"])
-    keys, values = int(mixer["k_heads"]) * size, heads * int(mixer["v_dim"])
+    heads, size, keys, values = mixer.v_heads, mixer.k_dim, mixer.keys, mixer.values
     moving = (2 * keys + 2 * values) + 2 * (2 * keys + values) + heads * size + 4 * values
-    states = heads * size * int(mixer["v_dim"]) // CHUNK
+    states = heads * size * mixer.v_dim // CHUNK
     return -(-(2 * (moving + states) + 8 * heads * CHUNK) // tp)
 
 
@@ -137,7 +135,7 @@ def peak(
             arch, context, profile.fused, stages=stages, outputs=rows, windows=profile.windows
         )
         return forward + 2 * encoding, sampler
-    latent = any(kind(group.mixer) == "mla" for group in arch.groups)
+    latent = any(isinstance(group.mixer, LatentAttention) for group in arch.groups)
     tokens = pass_tokens(profile) if kept else profile.max_batched_tokens
     if latent:  # before version 0.8 vLLM prefills latent attention whole
         tokens = max(tokens, profile.whole_prompt)
@@ -182,7 +180,7 @@ def exchange(arch: Architecture, profile: Profile, ranks: int = 1) -> int:
     (deepseek-ai/DeepEP, csrc/config.hpp get_low_latency_rdma_size_hint), 256 tokens at a time (vLLM,
     VLLM_MOE_DP_CHUNK_SIZE).
     """
-    experts = max((int(group.ffn["experts"]) for group in arch.groups if kind(group.ffn) == "moe"), default=0)
+    experts = max((group.ffn.experts for group in arch.groups if isinstance(group.ffn, Experts)), default=0)
     if ranks <= 1 or not experts or profile.all_to_all == "gather":
         return 0
     if profile.all_to_all == "deepep":

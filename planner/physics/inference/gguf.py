@@ -10,8 +10,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from planner.catalog.architecture import Attention, Experts
 from planner.catalog.records import Architecture, Format
-from planner.physics.architecture import kind
 from planner.physics.inference.tensors import Tensor, layer_tensors
 
 ROW: Final = 256
@@ -59,13 +59,13 @@ def _fitting(bits: Fraction, block: str, columns: int) -> Fraction:
 
 def _heads(arch: Architecture) -> tuple[int, int]:
     for group in arch.groups:
-        if kind(group.mixer) == "gqa":
-            return int(group.mixer["heads"]), int(group.mixer["kv_heads"])
+        if isinstance(group.mixer, Attention) and not group.mixer.cross:
+            return group.mixer.heads, group.mixer.kv_heads
     return 1, 1
 
 
 def _experts(arch: Architecture) -> int:
-    return max((int(group.ffn["experts"]) for group in arch.groups if kind(group.ffn) == "moe"), default=0)
+    return max((group.ffn.experts for group in arch.groups if isinstance(group.ffn, Experts)), default=0)
 
 
 def _rule_name(name: str) -> str:

@@ -5,13 +5,24 @@ Checked against 82 log lines (median error 0.02 %), see docs/accuracy.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
-from typing import Any, Final
+from typing import Final, assert_never
 
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    GatedDeltaNet,
+    LatentAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    NoPart,
+    Recurrent,
+    ShortConvolution,
+)
 from planner.catalog.records import Architecture, Format, Layers
-from planner.physics.architecture import attention_widths, kind
 from planner.record import dataclass
 
 SIXTEEN: Final = Fraction(16)
@@ -72,24 +83,21 @@ class Sequences:
     vision: int = 0
 
 
-def _state_elements(group: Layers, hidden: int) -> tuple[int, int]:
+def _state_elements(mixer: Recurrent, hidden: int) -> tuple[int, int]:
     """Numbers of one sequence's recurrent state and of its convolution window."""
-    mixer = group.mixer
-    match kind(mixer):
-        case "gdn":
-            values, keys = int(mixer["v_heads"]) * int(mixer["v_dim"]), int(mixer["k_heads"]) * int(mixer["k_dim"])
-            return values * int(mixer["k_dim"]), (2 * keys + values) * (int(mixer["d_conv"]) - 1)
-        case "mamba1":
-            inner = int(mixer["d_inner"])
-            return inner * int(mixer["d_state"]), inner * (int(mixer["d_conv"]) - 1)
-        case "mamba2":
-            inner, states = int(mixer["d_inner"]), int(mixer["d_state"])
-            return inner * states, (inner + 2 * int(mixer["groups"]) * states) * (int(mixer["d_conv"]) - 1)
-        case "lightning":
-            return int(mixer["heads"]) * int(mixer["head_dim"]) ** 2, 0
-        case "shortconv":
-            return 0, hidden * (int(mixer["d_conv"]) - 1)
-    return 0, 0
+    match mixer:
+        case GatedDeltaNet(keys=keys, values=values):
+            return values * mixer.k_dim, (2 * keys + values) * (mixer.d_conv - 1)
+        case Mamba1(d_inner=inner):
+            return inner * mixer.d_state, inner * (mixer.d_conv - 1)
+        case Mamba2(d_inner=inner, d_state=states):
+            return inner * states, (inner + 2 * mixer.groups * states) * (mixer.d_conv - 1)
+        case LightningAttention():
+            return mixer.heads * mixer.head_dim**2, 0
+        case ShortConvolution():
+            return 0, hidden * (mixer.d_conv - 1)
+        case _:
+            assert_never(mixer)
 
 
 def layer_cache(
@@ -110,49 +118,50 @@ def layer_cache(
     token. Heads fewer than ranks are replicated, latents (MLA) are not split by `tp`.
     """
     mixer = group.mixer
-    match kind(mixer):
-        case "gqa" | "cross":
-            if mixer.get("kv_shared"):
+    match mixer:
+        case Attention():
+            if mixer.kv_shared:
                 return LayerCache(Fraction(0), None, Fraction(0))
-            _, key, value = attention_widths(mixer)
-            heads = int(mixer["kv_heads"])
-            local = max(1, -(-heads // tp))
-            limit = (mixer.get("window") or mixer.get("chunk")) if windows else None
-            token = local * (Fraction(key + value, heads) * bits + 2 * scale_bits)
-            token += 16 * int(mixer.get("index_dim") or 0)
-            return LayerCache(token, int(limit) if limit else None, Fraction(0), kind(mixer) == "cross")
-        case "mla":
-            latent, rope = int(mixer["kv_lora_rank"]), int(mixer["rope"])
+            _, key, value = mixer.widths
+            local = max(1, -(-mixer.kv_heads // tp))
+            limit = (mixer.window or mixer.chunk) if windows else 0
+            token = local * (Fraction(key + value, mixer.kv_heads) * bits + 2 * scale_bits)
+            return LayerCache(token + 16 * mixer.index_dim, limit or None, Fraction(0), mixer.cross)
+        case LatentAttention(kv_lora_rank=latent, rope=rope):
             width = -(-(latent + rope) // latent_multiple) * latent_multiple
             token = width * bits + (scale_bits if bits < 16 else 0)
-            if bits < 16 and (mixer.get("index_dim") or mixer.get("index_shared")):
+            if bits < 16 and (mixer.index_dim or mixer.index_shared):
                 token = latent * bits + LATENT_SCALE_BITS * -(-latent // 128) + 16 * rope
             return LayerCache(token + index_bits(mixer), None, Fraction(0))
-        case "compressed":
-            rate = int(mixer.get("rate") or 0)
+        case CompressedAttention(rate=rate):
             if not rate:
                 return _local(mixer, bits, windows)
             return LayerCache((entry_bits(mixer, bits) + index_bits(mixer)) / rate, None, Fraction(0))
-    state, convolution = _state_elements(group, hidden)
-    return LayerCache(Fraction(0), None, Fraction(-(-state // tp) * state_bits + -(-convolution // tp) * 16))
+        case NoPart():
+            return LayerCache(Fraction(0), None, Fraction(0))
+        case GatedDeltaNet() | Mamba1() | Mamba2() | LightningAttention() | ShortConvolution():
+            state, convolution = _state_elements(mixer, hidden)
+            return LayerCache(Fraction(0), None, Fraction(-(-state // tp) * state_bits + -(-convolution // tp) * 16))
+        case _:
+            assert_never(mixer)
 
 
-def index_bits(mixer: Mapping[str, Any]) -> Fraction:
+def index_bits(mixer: LatentAttention | CompressedAttention) -> Fraction:
     """Bits of an indexer's key, in fp8 with its scales."""
-    width = int(mixer.get("index_dim") or 0)
+    width = mixer.index_dim
     return Fraction(8 * width + INDEX_SCALE_BITS * -(-width // 128))
 
 
-def entry_bits(mixer: Mapping[str, Any], bits: Fraction) -> Fraction:
+def entry_bits(mixer: CompressedAttention, bits: Fraction) -> Fraction:
     """Bits of what is key and value at once in compressed attention."""
-    size, rope = int(mixer["head_dim"]), int(mixer["rope"])
+    size, rope = mixer.head_dim, mixer.rope
     if bits >= 16:
         return size * bits
     return (size - rope) * bits + 16 * rope + ENTRY_SCALE_BITS * (-(-(size - rope) // 64) + 1)
 
 
-def _local(mixer: Mapping[str, Any], bits: Fraction, windows: bool) -> LayerCache:
-    window = int(mixer["window"]) if windows else None
+def _local(mixer: CompressedAttention, bits: Fraction, windows: bool) -> LayerCache:
+    window = mixer.window if windows else None
     return LayerCache(entry_bits(mixer, bits), window, Fraction(0), beside="window")
 
 
@@ -163,13 +172,15 @@ def beside_caches(group: Layers, bits: Fraction, windows: bool = True) -> tuple[
     (vLLM, models/deepseek_v4/compressor.py; its page sizes are those of vllm-project/vllm#54703).
     """
     mixer = group.mixer
-    rate = int(mixer.get("rate") or 0)
-    if kind(mixer) != "compressed" or not rate:
+    if not isinstance(mixer, CompressedAttention) or not mixer.rate:
         return ()
-    index = int(mixer.get("index_dim") or 0)
-    overlap = 2 if index else 1
-    pooled = 2 * overlap * (int(mixer["head_dim"]) + index) * 32
-    return _local(mixer, bits, windows), LayerCache(Fraction(pooled), overlap * rate, Fraction(0), beside="state")
+    pool = LayerCache(
+        Fraction(2 * mixer.overlap * (mixer.head_dim + mixer.index_dim) * 32),
+        mixer.overlap * mixer.rate,
+        Fraction(0),
+        beside="state",
+    )
+    return _local(mixer, bits, windows), pool
 
 
 def layer_caches(

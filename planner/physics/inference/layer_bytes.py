@@ -10,8 +10,9 @@ from functools import lru_cache
 from math import ceil, lcm
 from typing import Final
 
+from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention
 from planner.catalog.records import Architecture, ExpertKernel, Format
-from planner.physics.architecture import CLASSES, kind, parameters
+from planner.physics.architecture import CLASSES, parameters
 from planner.physics.inference.gguf import file_bits, layer_file_bits
 from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
 from planner.physics.remembered import remembered
@@ -69,7 +70,7 @@ def quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Forma
 
 def expert_kernel(kernels: tuple[ExpertKernel, ...], arch: Architecture, fmt: Format) -> ExpertKernel | None:
     """The kernel among those of a GPU that takes a model's experts in a format; None where nothing is said of it."""
-    sparse = any(kind(group.mixer) == "compressed" for group in arch.groups)
+    sparse = any(isinstance(group.mixer, CompressedAttention) for group in arch.groups)
     names = {fmt.id, fmt.like, *(own.id for name, own in fmt.classes if name == "experts")}
     return next((row for row in kernels if names & set(row.formats) and row.sparse is sparse), None)
 
@@ -133,13 +134,12 @@ def _in_units(fmt: Format, unit: int) -> tuple[int, int, int]:
 def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
     """The 16-bit copy of a quantised latent up-projection, which absorbed attention keeps (vLLM, mla/common.py)."""
     mixer = arch.groups[index].mixer
-    if kind(mixer) != "mla":
+    if not isinstance(mixer, LatentAttention):
         return 0
     own = quantised(Tensor("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
     if own is None or own.bits >= 16:
         return 0
-    heads = -(-int(mixer["heads"]) // tp)
-    return 2 * heads * (int(mixer["nope"]) + int(mixer["v_head_dim"])) * int(mixer["kv_lora_rank"])
+    return 2 * -(-mixer.heads // tp) * (mixer.nope + mixer.v_head_dim) * mixer.kv_lora_rank
 
 
 def _absorbed(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
@@ -149,12 +149,12 @@ def _absorbed(arch: Architecture, index: int, fmt: Format, tp: int) -> int:
     of the queries in 16 bit (vllm/attention/backends/mla/utils.py, 0.7.3): 4.2 GiB of DeepSeek-V3 at tp 8.
     """
     mixer = arch.groups[index].mixer
-    if kind(mixer) != "mla":
+    if not isinstance(mixer, LatentAttention):
         return 0
-    heads, latent = -(-int(mixer["heads"]) // tp), int(mixer["kv_lora_rank"])
-    queries = int(mixer.get("q_lora_rank") or 0) or arch.hidden
+    heads, latent = -(-mixer.heads // tp), mixer.kv_lora_rank
+    queries = mixer.q_lora_rank or arch.hidden
     bits = fmt.bits if fmt.element_bits == 8 else Fraction(16)
-    return ceil(heads * latent * (queries + arch.hidden) * bits / 8) + 2 * queries * heads * int(mixer["rope"])
+    return ceil(heads * latent * (queries + arch.hidden) * bits / 8) + 2 * queries * heads * mixer.rope
 
 
 @remembered(8192)
@@ -181,9 +181,9 @@ def layer_weights(
     found, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple, kernel)
     if fmt.file_types:
         return ceil(layer_file_bits(arch, index, found, rest, fmt) / 8)
-    mixture = any(kind(group.ffn) == "moe" for group in arch.groups)
+    mixture = any(isinstance(group.ffn, Experts) for group in arch.groups)
     kept = Fraction(0) if kernel is None else kernel.kept_bits
-    total = _sum(found, fmt, left, mixture, kind(arch.groups[index].mixer) == "mla", rounding, kept)
+    total = _sum(found, fmt, left, mixture, isinstance(arch.groups[index].mixer, LatentAttention), rounding, kept)
     if rounding == CUDA:
         heads = tp if attention_tp is None else attention_tp
         total += _dequantised_copy(arch, index, fmt, heads) + (_absorbed(arch, index, fmt, heads) if absorbed else 0)
@@ -229,8 +229,11 @@ def rope_cache(arch: Architecture, max_context: int | None, native_bits: Fractio
         return 0
     widths: set[tuple[int, bool]] = set()
     for group in arch.groups:
-        if kind(group.mixer) == "gqa":
-            widths.add((int(group.mixer["head_dim"]), False))
-        elif kind(group.mixer) in ("mla", "compressed"):
-            widths.add((int(group.mixer["rope"]), bool(group.mixer.get("rate"))))
+        match group.mixer:
+            case Attention(cross=False, head_dim=size):
+                widths.add((size, False))
+            case LatentAttention(rope=rope):
+                widths.add((rope, False))
+            case CompressedAttention(rope=rope, rate=rate):
+                widths.add((rope, bool(rate)))
     return sum(width for width, _ in widths) * max_context * ceil(min(native_bits, Fraction(16)) / 8)

@@ -8,10 +8,10 @@ tests/truth/inference.jsonl; graphs of 2023 were up to 8 % smaller at short cont
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, assert_never
 
+from planner.catalog.architecture import Attention, Experts, FeedForward, LatentAttention, NoPart
 from planner.catalog.records import Architecture
-from planner.physics.architecture import kind
 
 MICRO_BATCH: Final = 512
 """Tokens of a physical batch (n_ubatch)."""
@@ -22,21 +22,29 @@ COPIES: Final = 4
 
 def inner_width(arch: Architecture) -> int:
     """The inner width computed for a token: of the widest dense part, or of all the routed experts."""
-    widths = [int(group.ffn["inter"]) for group in arch.groups if kind(group.ffn) == "mlp"]
+    widths = [0]
     for group in arch.groups:
-        if kind(group.ffn) == "moe":
-            widths.append(int(group.ffn["topk"]) * int(group.ffn["inter"]) + int(group.ffn.get("shared_inter") or 0))
-    return max(widths, default=0)
+        match group.ffn:
+            case FeedForward(inter=inter):
+                widths.append(inter)
+            case Experts(topk=topk, inter=inter, shared_inter=shared):
+                widths.append(topk * inter + shared)
+            case NoPart():
+                pass
+            case _:
+                assert_never(group.ffn)
+    return max(widths)
 
 
 def _scores(arch: Architecture, context: int, windows: bool) -> int:
     """Scores that a token has in the layer with the most: of all heads over what the layer's cache holds."""
     found = [0]
     for group in arch.groups:
-        if kind(group.mixer) in ("gqa", "mla"):
-            window = int(group.mixer.get("window") or 0) if windows else 0
-            reach = min(context, window + MICRO_BATCH) if window else context
-            found.append(int(group.mixer["heads"]) * reach)
+        match group.mixer:
+            case Attention(cross=False, heads=heads, window=window):
+                found.append(heads * (min(context, window + MICRO_BATCH) if windows and window else context))
+            case LatentAttention(heads=heads):
+                found.append(heads * context)
     return max(found)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
+from planner.catalog.architecture import CompressedAttention
 from planner.catalog.records import Architecture, Format
-from planner.physics.architecture import kind
 from planner.physics.inference.kv_cache import (
     Groups,
     LayerCache,
@@ -83,13 +83,14 @@ def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | N
     SGLang: so many bytes for each token of the pool, a tenth of them with windows and states (`tokens`;
     model_executor/pool_configurator.py, _get_bytes_per_full_token).
     """
-    if not how or not arch.groups or any(kind(group.mixer) != "compressed" for group in arch.groups):
+    layers = [(group.count, group.mixer) for group in arch.groups if isinstance(group.mixer, CompressedAttention)]
+    if not how or not layers or len(layers) < len(arch.groups):
         return None
     bits, _ = format_bits(fmt)
     counts: dict[int, int] = defaultdict(int)
-    for group in arch.groups:
-        counts[int(group.mixer.get("rate") or 0)] += -(-group.count // pp)
-    mixers = {int(group.mixer.get("rate") or 0): group.mixer for group in arch.groups}
+    for count, mixer in layers:
+        counts[mixer.rate] += -(-count // pp)
+    mixers = {mixer.rate: mixer for _, mixer in layers}
     rated = {rate: count for rate, count in counts.items() if rate}
     entry = entry_bits(next(iter(mixers.values())), bits) / 8
     indexes = {rate: index_bits(mixers[rate]) / 8 for rate in rated}
@@ -97,7 +98,7 @@ def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | N
     if how == "tokens":
         whole = sum((count * (entry + indexes[rate]) / rate for rate, count in rated.items()), Fraction(0))
         windows = sum(counts.values()) * entry + sum(
-            count * sum(pools[rate]) * Fraction(_overlap(mixers[rate]) * rate, RING) for rate, count in rated.items()
+            count * sum(pools[rate]) * Fraction(mixers[rate].overlap * rate, RING) for rate, count in rated.items()
         )
         return [(1, LayerCache(8 * (whole + WINDOW_SHARE * windows), None, Fraction(0), block=POOL_BLOCK))]
     step = PAGE_STEP[bits < 16]
@@ -114,10 +115,10 @@ def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | N
     found: list[tuple[int, LayerCache]] = [
         (1, LayerCache(Fraction(8 * stride, POOL_BLOCK), None, Fraction(0), block=POOL_BLOCK))
     ]
-    window = int(next(iter(mixers.values()))["window"])
+    window = next(iter(mixers.values())).window
     found.append((-(-every // shared), _beside(stride, window, WINDOW_BLOCK, "window")))
     for rate in sorted(rated):
-        found.append((1, _beside(stride, _overlap(mixers[rate]) * rate, _page_tokens(mixers[rate]), "state")))
+        found.append((1, _beside(stride, mixers[rate].overlap * rate, _page_tokens(mixers[rate]), "state")))
     return found
 
 
@@ -126,20 +127,15 @@ def _beside(stride: int, window: int, block: int, name: str) -> LayerCache:
     return LayerCache(Fraction(8 * stride, block), window + block, Fraction(0), beside=name, block=block)
 
 
-def _overlap(mixer: Mapping[str, Any]) -> int:
-    """Windows of tokens that a pool of compressed attention spans: two where it has an indexer."""
-    return 2 if mixer.get("index_dim") else 1
-
-
-def _page_tokens(mixer: Mapping[str, Any]) -> int:
+def _page_tokens(mixer: CompressedAttention) -> int:
     """Tokens of a page of the numbers being pooled."""
-    return 4 if mixer.get("index_dim") else 8
+    return 4 if mixer.index_dim else 8
 
 
-def _pool_bytes(mixer: Mapping[str, Any]) -> tuple[int, int]:
+def _pool_bytes(mixer: CompressedAttention) -> tuple[int, int]:
     """Bytes of a token being pooled: a value and a score in fp32, of the entry and of the indexer's key."""
-    each = 2 * _overlap(mixer) * 4
-    return each * int(mixer["head_dim"]), each * int(mixer.get("index_dim") or 0)
+    each = 2 * mixer.overlap * 4
+    return each * mixer.head_dim, each * mixer.index_dim
 
 
 def _rounding(size: int, every: int, rated: Mapping[int, int], widest: int) -> int:

@@ -11,11 +11,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
+from planner.catalog.architecture import Experts, indexer
 from planner.catalog.records import Architecture
 from planner.physics.inference.profile import Profile
-
-RECURRENT: Final = frozenset({"gdn", "mamba1", "mamba2", "lightning", "shortconv"})
-"""Mixers with a state for each sequence."""
 
 STATE_BYTES: Final = Fraction(33, 8)
 """A 4-byte count and a bit for each sequence and token of the vocabulary (vllm/v1/worker/gpu/sample/penalties.py,
@@ -26,10 +24,10 @@ def traits(arch: Architecture | None) -> frozenset[str]:
     """The kinds of a model's mixers; "sparse" where attention has an indexer, "experts" where it has experts."""
     if arch is None:
         return frozenset()
-    found = {str(group.mixer.get("kind")) for group in arch.groups}
-    if "compressed" in found or any(group.mixer.get("index_heads") for group in arch.groups):
+    found = {group.mixer.kind for group in arch.groups}
+    if "compressed" in found or any(indexer(group.mixer)[0] for group in arch.groups):
         found.add("sparse")
-    if any(group.ffn.get("kind") == "moe" for group in arch.groups):
+    if any(isinstance(group.ffn, Experts) for group in arch.groups):
         found.add("experts")
     return frozenset(found)
 

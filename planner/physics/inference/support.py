@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer
 from planner.catalog.records import Architecture, Engine, Format, Gpu, Lack
 from planner.physics.inference.profile import version_of
 
@@ -34,25 +35,38 @@ def sparse(arch: Architecture | None) -> bool:
     """Whether a model picks the tokens its latent or compressed attention looks at (DeepSeek-V3.2 and V4, GLM-5)."""
     mixers = [] if arch is None else [group.mixer for group in arch.groups]
     return any(
-        mixer.get("kind") == "compressed" or (mixer.get("kind") == "mla" and mixer.get("index_heads"))
+        isinstance(mixer, CompressedAttention) or (isinstance(mixer, LatentAttention) and bool(mixer.index_heads))
         for mixer in mixers
     )
 
 
 def latent(arch: Architecture | None) -> bool:
     """Whether a model's attention keeps latents."""
-    return arch is not None and any(group.mixer.get("kind") in ("mla", "compressed") for group in arch.groups)
+    return arch is not None and any(
+        isinstance(group.mixer, LatentAttention | CompressedAttention) for group in arch.groups
+    )
 
 
 def mixed(arch: Architecture | None) -> bool:
     """Whether a model's layers keep more than one kind of cache: windows, states or an encoder's beside all tokens."""
     mixers = [] if arch is None else [group.mixer for group in arch.groups]
-    return len({(mixer.get("kind"), mixer.get("window"), mixer.get("chunk")) for mixer in mixers}) > 1
+    return len({(mixer.kind, *_reach(mixer)) for mixer in mixers}) > 1
+
+
+def _reach(mixer: Mixer) -> tuple[int, int]:
+    """The window and the chunk of a mixer that has them."""
+    match mixer:
+        case Attention(window=window, chunk=chunk):
+            return window, chunk
+        case CompressedAttention(window=window):
+            return window, 0
+        case _:
+            return 0, 0
 
 
 def dense(arch: Architecture | None) -> bool:
     """Whether a model is known to have no experts."""
-    return arch is not None and not any(group.ffn.get("kind") == "moe" for group in arch.groups)
+    return arch is not None and not any(isinstance(group.ffn, Experts) for group in arch.groups)
 
 
 def met_by_weights(row: Lack, formats: Iterable[Format]) -> bool:

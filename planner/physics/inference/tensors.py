@@ -8,11 +8,27 @@ the rest of its class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import assert_never
 
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    Experts,
+    FeedForward,
+    GatedDeltaNet,
+    LatentAttention,
+    LayerFeedForward,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    Mixer,
+    NoPart,
+    Recurrent,
+    ShortConvolution,
+)
 from planner.catalog.records import Architecture, ExpertKernel, Layers
-from planner.physics.architecture import kind, layer_parameters, outside_parameters
+from planner.physics.architecture import layer_parameters, outside_parameters
 from planner.record import dataclass
 
 VOCABULARY_MULTIPLE = 64
@@ -67,92 +83,104 @@ def _up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def _indexer(mixer: Mapping[str, Any], hidden: int, rank: int) -> Iterator[Tensor]:
+def _indexer(mixer: LatentAttention | CompressedAttention, hidden: int, rank: int) -> Iterator[Tensor]:
     """The indexer of sparse attention, whole on every rank (vLLM, deepseek_v2.py, Indexer: ReplicatedLinear)."""
-    width, scorers = int(mixer.get("index_dim") or 0), int(mixer.get("index_heads") or 0)
+    width, scorers = mixer.index_dim, mixer.index_heads
     if not width:
         return
     yield Tensor("indexer_q_b", "attention", scorers * width, rank)
-    if kind(mixer) == "mla":
+    if isinstance(mixer, LatentAttention):
         yield Tensor("indexer_k", "attention", width, hidden)
     yield Tensor("indexer_weights", "attention", scorers, hidden)
 
 
-def _compressed(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
+def _grouped(mixer: Attention, hidden: int, tp: int) -> Iterator[Tensor]:
+    """Grouped-query attention: heads are split, KV heads replicated where there are fewer than ranks."""
+    head, value = mixer.head_dim, mixer.value_dim
+    heads, kv_heads = _share(mixer.heads, tp), max(1, _share(mixer.kv_heads, tp))
+    yield Tensor("attn_q", "attention", heads * head * (2 if mixer.q_gate else 1), hidden, fused="qkv")
+    if not mixer.kv_shared:
+        yield Tensor("attn_k", "attention", kv_heads * head, hidden, fused="qkv")
+        if not mixer.k_eq_v:
+            yield Tensor("attn_v", "attention", kv_heads * value, hidden, fused="qkv")
+    if mixer.index_dim:
+        yield Tensor("indexer_qk", "attention", (mixer.index_heads + 1) * mixer.index_dim, hidden)
+    yield Tensor("attn_output", "attention", hidden, heads * value)
+
+
+def _latent(mixer: LatentAttention, hidden: int, tp: int) -> Iterator[Tensor]:
+    """Latent attention: heads are split, latents are whole on every rank."""
+    heads, latent, rank, value = _share(mixer.heads, tp), mixer.kv_lora_rank, mixer.q_lora_rank, mixer.v_head_dim
+    if rank:
+        yield Tensor("attn_q_a", "attention", rank, hidden)
+        yield Tensor("attn_q_b", "attention", heads * mixer.query, rank)
+        yield from _indexer(mixer, hidden, rank)
+    else:
+        yield Tensor("attn_q", "attention", heads * mixer.query, hidden)
+    yield Tensor("attn_kv_a", "attention", latent + mixer.rope, hidden)
+    yield Tensor("attn_kv_b", "attention", heads * (mixer.nope + value), latent)
+    yield Tensor("attn_output", "attention", hidden, heads * value)
+
+
+def _compressed(mixer: CompressedAttention, hidden: int, tp: int) -> Iterator[Tensor]:
     """DeepSeek-V4's attention: query and output heads are split, what all heads share is whole on every rank."""
-    size, rank = int(mixer["head_dim"]), int(mixer["q_lora_rank"])
-    heads, groups = _share(int(mixer["heads"]), tp), _share(int(mixer["o_groups"]), tp)
-    out, inside = int(mixer["o_lora_rank"]), int(mixer["heads"]) * size // int(mixer["o_groups"])
+    size, rank, index = mixer.head_dim, mixer.q_lora_rank, mixer.index_dim
+    heads, groups = _share(mixer.heads, tp), _share(mixer.o_groups, tp)
+    out, inside = mixer.o_lora_rank, mixer.heads * size // mixer.o_groups
     yield Tensor("attn_q_a", "attention", rank, hidden)
     yield Tensor("attn_q_b", "attention", heads * size, rank)
     yield Tensor("attn_kv", "attention", size, hidden)
     yield Tensor("attn_output_a", "attention", groups * out, inside)
     yield Tensor("attn_output_b", "attention", hidden, groups * out)
-    index = int(mixer.get("index_dim") or 0)
-    if mixer.get("rate"):
-        overlap = 2 if index else 1
-        yield Tensor("compressor", "attention", 2 * overlap * size, hidden)
+    if mixer.rate:
+        yield Tensor("compressor", "attention", 2 * mixer.overlap * size, hidden)
         if index:
-            yield Tensor("indexer_compressor", "attention", 2 * overlap * index, hidden)
+            yield Tensor("indexer_compressor", "attention", 2 * mixer.overlap * index, hidden)
     yield from _indexer(mixer, hidden, rank)
 
 
-def _mixer(mixer: Mapping[str, Any], hidden: int, tp: int) -> Iterator[Tensor]:
-    def part(name: str, rows: int, columns: int, fused: str = "") -> Tensor:
-        return Tensor(name, "attention", rows, columns, 1, fused)
+def _recurrent(mixer: Recurrent, hidden: int, tp: int) -> Iterator[tuple[str, int, int]]:
+    """(name, rows, columns) of the matrices of a mixer with states."""
+    match mixer:
+        case GatedDeltaNet(keys=keys, values=values):
+            yield "in_proj", _share(2 * keys + 2 * values, tp), hidden
+            yield "in_proj_ba", _share(2 * mixer.v_heads, tp), hidden
+            yield "out_proj", hidden, _share(values, tp)
+        case Mamba1(d_inner=inner, d_state=states, dt_rank=rank):
+            yield "in_proj", _share(2 * inner, tp), hidden
+            yield "x_proj", rank + 2 * states, _share(inner, tp)
+            yield "dt_proj", _share(inner, tp), rank
+            yield "out_proj", hidden, _share(inner, tp)
+        case Mamba2(d_inner=inner, heads=heads):
+            states = 2 * mixer.groups * mixer.d_state
+            yield "in_proj", _share(2 * inner + heads, tp) + max(states // tp, 1), hidden
+            yield "out_proj", hidden, _share(inner, tp)
+        case LightningAttention(width=width):
+            yield "qkv", _share(3 * width, tp), hidden
+            yield "gate", _share(width, tp), hidden
+            yield "out_proj", hidden, _share(width, tp)
+        case ShortConvolution():
+            yield "in_proj", _share(3 * hidden, tp), hidden
+            yield "out_proj", hidden, _share(hidden, tp)
+        case _:
+            assert_never(mixer)
 
-    match kind(mixer):
-        case "gqa" | "cross":
-            head = int(mixer["head_dim"])
-            value = int(mixer.get("v_head_dim") or head)
-            heads, kv_heads = _share(int(mixer["heads"]), tp), max(1, _share(int(mixer["kv_heads"]), tp))
-            yield part("attn_q", heads * head * (2 if mixer.get("q_gate") else 1), hidden, "qkv")
-            if not mixer.get("kv_shared"):
-                yield part("attn_k", kv_heads * head, hidden, "qkv")
-                if not mixer.get("k_eq_v"):
-                    yield part("attn_v", kv_heads * value, hidden, "qkv")
-            if mixer.get("index_dim"):
-                width = int(mixer["index_dim"])
-                yield part("indexer_qk", (int(mixer["index_heads"]) + 1) * width, hidden)
-            yield part("attn_output", hidden, heads * value)
-        case "mla":
-            heads = _share(int(mixer["heads"]), tp)
-            query, latent = int(mixer["nope"]) + int(mixer["rope"]), int(mixer["kv_lora_rank"])
-            rank, value = int(mixer.get("q_lora_rank") or 0), int(mixer["v_head_dim"])
-            if rank:
-                yield part("attn_q_a", rank, hidden)
-                yield part("attn_q_b", heads * query, rank)
-                yield from _indexer(mixer, hidden, rank)
-            else:
-                yield part("attn_q", heads * query, hidden)
-            yield part("attn_kv_a", latent + int(mixer["rope"]), hidden)
-            yield part("attn_kv_b", heads * (int(mixer["nope"]) + value), latent)
-            yield part("attn_output", hidden, heads * value)
-        case "compressed":
+
+def _mixer(mixer: Mixer, hidden: int, tp: int) -> Iterator[Tensor]:
+    match mixer:
+        case Attention():
+            yield from _grouped(mixer, hidden, tp)
+        case LatentAttention():
+            yield from _latent(mixer, hidden, tp)
+        case CompressedAttention():
             yield from _compressed(mixer, hidden, tp)
-        case "gdn":
-            keys, values = int(mixer["k_heads"]) * int(mixer["k_dim"]), int(mixer["v_heads"]) * int(mixer["v_dim"])
-            yield part("in_proj", _share(2 * keys + 2 * values, tp), hidden)
-            yield part("in_proj_ba", _share(2 * int(mixer["v_heads"]), tp), hidden)
-            yield part("out_proj", hidden, _share(values, tp))
-        case "mamba1":
-            inner, states, rank = (int(mixer[name]) for name in ("d_inner", "d_state", "dt_rank"))
-            yield part("in_proj", _share(2 * inner, tp), hidden)
-            yield part("x_proj", rank + 2 * states, _share(inner, tp))
-            yield part("dt_proj", _share(inner, tp), rank)
-            yield part("out_proj", hidden, _share(inner, tp))
-        case "mamba2":
-            inner, states = int(mixer["d_inner"]), 2 * int(mixer["groups"]) * int(mixer["d_state"])
-            yield part("in_proj", _share(2 * inner + int(mixer["heads"]), tp) + max(states // tp, 1), hidden)
-            yield part("out_proj", hidden, _share(inner, tp))
-        case "lightning":
-            width = int(mixer["heads"]) * int(mixer["head_dim"])
-            yield part("qkv", _share(3 * width, tp), hidden)
-            yield part("gate", _share(width, tp), hidden)
-            yield part("out_proj", hidden, _share(width, tp))
-        case "shortconv":
-            yield part("in_proj", _share(3 * hidden, tp), hidden)
-            yield part("out_proj", hidden, _share(hidden, tp))
+        case GatedDeltaNet() | Mamba1() | Mamba2() | LightningAttention() | ShortConvolution():
+            for name, rows, columns in _recurrent(mixer, hidden, tp):
+                yield Tensor(name, "attention", rows, columns)
+        case NoPart():
+            return
+        case _:
+            assert_never(mixer)
 
 
 def _dense(prefix: str, hidden: int, inter: int, gated: bool) -> Iterator[Tensor]:
@@ -163,26 +191,30 @@ def _dense(prefix: str, hidden: int, inter: int, gated: bool) -> Iterator[Tensor
 
 
 def _feed_forward(
-    ffn: Mapping[str, Any], hidden: int, tp: int, ep: int, multiple: int, kernel: ExpertKernel | None = None
+    ffn: LayerFeedForward, hidden: int, tp: int, ep: int, multiple: int, kernel: ExpertKernel | None = None
 ) -> Iterator[Tensor]:
-    gated = bool(ffn.get("gated", True))
-    if kind(ffn) == "mlp":
-        yield from _dense("ffn", hidden, _share(int(ffn["inter"]), tp), gated)
-    elif kind(ffn) == "moe":
-        latent = int(ffn.get("latent") or 0)
-        experts, inter = _share(int(ffn["experts"]), ep), _share(int(ffn["inter"]), max(1, tp // ep))
-        width = latent or hidden
-        if kernel is not None:  # stores both matrices in its own widths, scales too
-            inter, width, multiple = _up(inter, kernel.inner), _up(width, kernel.hidden), 1
-        yield Tensor("experts_gate_up", "mlp", (2 if gated else 1) * inter, width, experts, "", -width % multiple)
-        yield Tensor("experts_down", "mlp", width, inter, experts, "", -inter % multiple)
-        if latent:
-            yield Tensor("latent_down", "mlp", latent, hidden)
-            yield Tensor("latent_up", "mlp", hidden, latent)
-        if ffn.get("shared_inter"):
-            yield from _dense("shared", hidden, _share(int(ffn["shared_inter"]), tp), gated)
-        if ffn.get("plus_dense"):
-            yield from _dense("ffn", hidden, _share(int(ffn["plus_dense"]), tp), True)
+    match ffn:
+        case FeedForward():
+            yield from _dense("ffn", hidden, _share(ffn.inter, tp), ffn.gated)
+        case Experts():
+            experts, inter = _share(ffn.experts, ep), _share(ffn.inter, max(1, tp // ep))
+            width = ffn.latent or hidden
+            if kernel is not None:  # stores both matrices in its own widths, scales too
+                inter, width, multiple = _up(inter, kernel.inner), _up(width, kernel.hidden), 1
+            rows = (2 if ffn.gated else 1) * inter
+            yield Tensor("experts_gate_up", "mlp", rows, width, experts, "", -width % multiple)
+            yield Tensor("experts_down", "mlp", width, inter, experts, "", -inter % multiple)
+            if ffn.latent:
+                yield Tensor("latent_down", "mlp", ffn.latent, hidden)
+                yield Tensor("latent_up", "mlp", hidden, ffn.latent)
+            if ffn.shared_inter:
+                yield from _dense("shared", hidden, _share(ffn.shared_inter, tp), ffn.gated)
+            if ffn.plus_dense:
+                yield from _dense("ffn", hidden, _share(ffn.plus_dense, tp), True)
+        case NoPart():
+            return
+        case _:
+            assert_never(ffn)
 
 
 def layer_tensors(

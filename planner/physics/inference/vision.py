@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import ceil, isqrt
 from typing import Final
 
+from planner.catalog.architecture import Attention
 from planner.catalog.records import Architecture, Vision
-from planner.physics.architecture import kind
 from planner.physics.inference.profile import Profile
 
 STREAM: Final = 3
@@ -88,7 +88,7 @@ def images(arch: Architecture, profile: Profile, tp: int = 1) -> tuple[int, int]
     how = profile.encoder
     if vision is None or not how:
         return 0, 0
-    crossing = any(kind(group.mixer) == "cross" for group in arch.groups)
+    crossing = any(isinstance(group.mixer, Attention) and group.mixer.cross for group in arch.groups)
     reserved, tokens, patches = largest(vision, profile.max_context, how == "expanded")
     passing = pass_tokens(profile)
     budget = max(passing, reserved)

@@ -77,7 +77,7 @@ def pieces(
     sizes = []
     for index, group in enumerate(arch.groups):
         # In a file layers of one kind differ by where they stand.
-        same = index if fmt.file_types else repr((group.mixer, group.ffn))
+        same = index if fmt.file_types else (group.mixer, group.ffn)
         if same not in known:
             known[same] = layer(index, fmt)
         sizes.append(known[same])

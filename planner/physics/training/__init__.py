@@ -62,8 +62,8 @@ def approximations(arch: Architecture) -> tuple[str, ...]:
     if not family(arch).known:
         found.append(f"the code of {arch.family or 'this architecture'} is read as that of a llama-style decoder")
     for group in arch.groups:
-        if group.mixer.get("kind") not in MEASURED:
-            found.append(f"mixer {group.mixer.get('kind')} is counted as its kernels' code reads; no step was measured")
+        if group.mixer.kind not in MEASURED:
+            found.append(f"mixer {group.mixer.kind} is counted as its kernels' code reads; no step was measured")
     if arch.opaque_params:
         found.append("parts of the model that are not described count as trained weights without activations")
     return tuple(dict.fromkeys(found))

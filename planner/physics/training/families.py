@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from planner.catalog.architecture import NoPart
 from planner.catalog.records import Architecture
 from planner.physics.training.recipe import Recipe
 from planner.record import dataclass
@@ -128,8 +129,7 @@ def family(arch: Architecture) -> Family:
     found = _FAMILIES.get(name)
     if found:
         return found
+    gated = all(isinstance(group.ffn, NoPart) or group.ffn.gated for group in arch.groups)
     if name in _LLAMA_STYLE or not name:
-        gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
         return _LLAMA if gated else Family(act="gelu", known=arch.norm == "rms")
-    gated = all((group.ffn or {}).get("gated", True) for group in arch.groups)
     return Family(known=False) if gated else Family(act="gelu", known=False)

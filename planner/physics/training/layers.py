@@ -7,10 +7,22 @@ Tensor parallelism divides the widths inside a layer; sequence parallelism (`Rec
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    Experts,
+    FeedForward,
+    GatedDeltaNet,
+    LatentAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    NoPart,
+    ShortConvolution,
+)
 from planner.catalog.records import Architecture, Layers
-from planner.physics.architecture import kind
 from planner.physics.training import operations as op
 from planner.physics.training.attention import Heads, attend
 from planner.physics.training.families import Family, family
@@ -95,7 +107,7 @@ def _branch_mixer(
 ) -> tuple[Tensor, str]:
     post = group.norms >= 4 and traits.norm != "cohere"
     inner = opened(t, r, x if traits.after_only else norm(t, r, x, arch.norm, traits.norm), arch.hidden)
-    if kind(group.mixer) == "none":
+    if isinstance(group.mixer, NoPart):
         out, kernel = inner, ""
     else:
         out, kernel = mixer(t, arch, group, traits, r, inner, how)
@@ -111,7 +123,7 @@ def _branch_mixer(
 
 
 def _feed_forward_branch(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
-    if kind(group.ffn) == "none":
+    if isinstance(group.ffn, NoPart):
         return x
     inner = opened(t, r, x if traits.after_only else norm(t, r, x, arch.norm, traits.norm), arch.hidden)
     out = feed_forward(t, arch, group, traits, r, inner)
@@ -125,36 +137,40 @@ def mixer(
     t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
 ) -> tuple[Tensor, str]:
     """The token mixer of a layer."""
-    match kind(group.mixer):
-        case "gqa" | "cross":
-            return _grouped_query(t, arch, group, traits, r, x, how)
-        case "mla":
-            return _latent(t, arch, group, traits, r, x, how)
-    return _project_out(t, arch, r, recurrent(t, arch, group, traits, r, x), "o"), "scan"
+    part = group.mixer
+    match part:
+        case Attention():
+            return _grouped_query(t, arch, part, traits, r, x, how)
+        case LatentAttention():
+            return _latent(t, arch, part, traits, r, x, how)
+        case GatedDeltaNet() | Mamba1() | Mamba2() | LightningAttention() | ShortConvolution():
+            return _project_out(t, arch, r, recurrent(t, arch, part, traits, r, x), "o"), "scan"
+        case CompressedAttention() | NoPart():
+            raise ValueError(f"nobody has described how {part.kind} layers are trained")
+        case _:
+            assert_never(part)
 
 
 def _grouped_query(
-    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+    t: Tape, arch: Architecture, part: Attention, traits: Family, r: Recipe, x: Tensor, how: How
 ) -> tuple[Tensor, str]:
-    part = group.mixer
-    size = int(part["head_dim"])
-    value_size = int(part.get("v_head_dim") or size)
-    heads, kv_heads = share(int(part["heads"]), r.tp), share(int(part["kv_heads"]), r.tp)
+    size, value_size = part.head_dim, part.value_dim
+    heads, kv_heads = share(part.heads, r.tp), share(part.kv_heads, r.tp)
     query, key, value = heads * size, kv_heads * size, kv_heads * value_size
-    bias = bool(part.get("qkv_bias"))
-    if traits.fused_qkv or (r.fused and not r.adapters and not part.get("q_gate")):
+    bias = part.qkv_bias
+    if traits.fused_qkv or (r.fused and not r.adapters and not part.q_gate):
         # Megatron-LM has one product; values, a view of it, keep it whole
         fused = project(t, r, x, query + key + value, "qkv", inside=arch.hidden, bias=bias)
         q, k, v = op.split(t, fused, query, key, value)
     else:
-        q = project(t, r, x, query * (2 if part.get("q_gate") else 1), "q", inside=arch.hidden, bias=bias)
+        q = project(t, r, x, query * (2 if part.q_gate else 1), "q", inside=arch.hidden, bias=bias)
         k = project(t, r, x, key, "k", inside=arch.hidden, bias=bias)
         v = project(t, r, x, value, "v", inside=arch.hidden, bias=bias)
     gate = None
-    if part.get("q_gate") and not traits.fused_qkv:
+    if part.q_gate and not traits.fused_qkv:
         q, gate = op.split(t, q, query, query)
-    if part.get("qk_norm"):
-        whole = part["qk_norm"] == "full"
+    if part.qk_norm:
+        whole = part.qk_norm == "full"
         q = norm(t, r, q, "rms", traits.norm, groups=1 if whole else heads, width=query if whole else size)
         k = norm(t, r, k, "rms", traits.norm, groups=1 if whole else kv_heads, width=key if whole else size)
     if traits.query_scaled:
@@ -172,7 +188,7 @@ def _grouped_query(
         v,
         shape,
         how=how.attention,
-        window=1 if how.packed else part.get("window") or part.get("chunk"),
+        window=1 if how.packed else part.window or part.chunk,
         softcap=traits.softcap,
         drop=traits.attention_dropout,
         plain=traits.plain_attention,
@@ -183,17 +199,16 @@ def _grouped_query(
     )
     if gate is not None:
         y = op.multiply(t, y, op.unary(t, gate, keep="output"))
-    return _project_out(t, arch, r, y, "o", bool(part.get("o_bias"))), kernel
+    return _project_out(t, arch, r, y, "o", part.o_bias), kernel
 
 
 def _latent(
-    t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor, how: How
+    t: Tape, arch: Architecture, part: LatentAttention, traits: Family, r: Recipe, x: Tensor, how: How
 ) -> tuple[Tensor, str]:
     """Multi-head latent attention: latents are whole on each GPU, heads are split."""
-    part = group.mixer
-    heads = share(int(part["heads"]), r.tp)
-    nope, rope, value = int(part["nope"]), int(part["rope"]), int(part["v_head_dim"])
-    latent, rank = int(part["kv_lora_rank"]), int(part.get("q_lora_rank") or 0)
+    heads = share(part.heads, r.tp)
+    nope, rope, value = part.nope, part.rope, part.v_head_dim
+    latent, rank = part.kv_lora_rank, part.q_lora_rank or 0
     if rank:
         low = norm(t, r, project(t, r, x, rank, "q_a", inside=arch.hidden), "rms", "llama")
         q = project(t, r, low, heads * (nope + rope), "q_b")
@@ -225,18 +240,23 @@ def _project_out(t: Tape, arch: Architecture, r: Recipe, x: Tensor, name: str, b
 def feed_forward(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
     """The feed-forward part of a layer."""
     part = group.ffn
-    gated, bias = bool(part.get("gated", True)), bool(part.get("bias", False))
-    if kind(part) == "mlp":
-        return _dense(t, arch, traits, r, x, int(part["inter"]), gated, bias)
-    y = _experts(t, arch, group, traits, r, x)
-    shared = int(part.get("shared_inter") or 0) + int(part.get("plus_dense") or 0)
-    if shared:
-        beside = _dense(t, arch, traits, r, x, shared, gated, False)
-        if part.get("shared_gate"):
-            score = op.unary(t, op.linear(t, x, 1, r.weight(arch.hidden, "router")), keep="output")
-            beside = op.multiply(t, beside, score)
-        y = op.add(t, y, beside)
-    return y
+    match part:
+        case FeedForward():
+            return _dense(t, arch, traits, r, x, part.inter, part.gated, part.bias)
+        case Experts():
+            y = _experts(t, arch, part, traits, r, x)
+            shared = part.shared_inter + part.plus_dense
+            if shared:
+                beside = _dense(t, arch, traits, r, x, shared, part.gated, False)
+                if part.shared_gate:
+                    score = op.unary(t, op.linear(t, x, 1, r.weight(arch.hidden, "router")), keep="output")
+                    beside = op.multiply(t, beside, score)
+                y = op.add(t, y, beside)
+            return y
+        case NoPart():
+            raise ValueError("nobody has described how layers with one branch alone are trained in parallel branches")
+        case _:
+            assert_never(part)
 
 
 def _dense(
@@ -258,11 +278,9 @@ def _dense(
     return _project_out(t, arch, r, y, "down", bias)
 
 
-def _experts(t: Tape, arch: Architecture, group: Layers, traits: Family, r: Recipe, x: Tensor) -> Tensor:
+def _experts(t: Tape, arch: Architecture, part: Experts, traits: Family, r: Recipe, x: Tensor) -> Tensor:
     """Routed experts through grouped matrix products: the bytes do not depend on how tokens are routed."""
-    part = group.ffn
-    experts, topk, inter = int(part["experts"]), int(part["topk"]), share(int(part["inter"]), r.tp)
-    gated = bool(part.get("gated", True))
+    experts, topk, inter, gated = part.experts, part.topk, share(part.inter, r.tp), part.gated
     local = share(experts, r.ep)
     if traits.router == "sigmoid":
         wide = op.cast(t, x, 4)

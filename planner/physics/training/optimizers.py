@@ -5,12 +5,25 @@ What each keeps for a parameter stands in planner/physics/optimizer_states.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    Experts,
+    FeedForward,
+    GatedDeltaNet,
+    LatentAttention,
+    LightningAttention,
+    Mamba1,
+    Mamba2,
+    Mixer,
+    NoPart,
+    ShortConvolution,
+)
 from planner.catalog.records import Architecture
-from planner.physics.architecture import kind, layer_parameters
+from planner.physics.architecture import layer_parameters
 from planner.physics.optimizer_states import OPTIMIZERS
 from planner.physics.training.families import family
 from planner.physics.training.layers import layer
@@ -69,18 +82,17 @@ def _factored(arch: Architecture) -> int:
     total = arch.hidden + (arch.vocab + width) * (1 if arch.tied else 2)
     for group in arch.groups:
         counts = layer_parameters(arch, group)
-        mixer, ffn = group.mixer, group.ffn or {}
+        mixer, ffn = group.mixer, group.ffn
         rows = 0
-        if kind(mixer) in ("gqa", "cross"):
-            query = int(mixer["heads"]) * int(mixer["head_dim"])
-            key = int(mixer["kv_heads"]) * int(mixer["head_dim"])
+        if isinstance(mixer, Attention):
+            query, key, _ = mixer.widths
             rows += 2 * (arch.hidden + query) + 2 * (arch.hidden + key)
-            rows += query + 2 * key if mixer.get("qkv_bias") else 0
+            rows += query + 2 * key if mixer.qkv_bias else 0
         else:
             rows += counts["attention"] // max(1, arch.hidden)
-        if kind(ffn) in ("mlp", "moe"):
-            times = int(ffn.get("experts") or 1)
-            rows += times * (3 if ffn.get("gated", True) else 2) * (arch.hidden + int(ffn["inter"]))
+        if not isinstance(ffn, NoPart):
+            times = ffn.experts if isinstance(ffn, Experts) else 1
+            rows += times * (3 if ffn.gated else 2) * (arch.hidden + ffn.inter)
         total += group.count * (rows + group.norms * arch.hidden)
     return total
 
@@ -114,35 +126,41 @@ def largest(arch: Architecture, tp: int, inside: bool = False) -> int:
     """Parameters of the largest single weight of one GPU, or of those `inside` the layers."""
     best = arch.hidden * arch.hidden if inside else arch.vocab * (arch.embed_dim or arch.hidden)
     for group in arch.groups:
-        part = group.ffn or {}
-        if kind(part) == "moe":
-            best = max(best, int(part["experts"]) * arch.hidden * int(part["inter"]) * 2)
-        elif kind(part) == "mlp":
-            best = max(best, arch.hidden * int(part["inter"]))
+        match group.ffn:
+            case Experts(experts=experts, inter=inter):
+                best = max(best, experts * arch.hidden * inter * 2)
+            case FeedForward(inter=inter):
+                best = max(best, arch.hidden * inter)
+            case NoPart():
+                pass
+            case _:
+                assert_never(group.ffn)
     return share(best, tp)
 
 
-_INPUTS: Final = ("gqa", "cross", "lightning", "mamba1", "mamba2", "gdn", "shortconv")
-"""The mixers whose largest matrix is the projection of their input."""
-
-
-def _input_width(mixer: Mapping[str, Any], hidden: int, fused: bool) -> int:
+def _input_width(mixer: Mixer, hidden: int, fused: bool) -> int:
     """Columns of the projection of a mixer's input, as transformers 5.23 writes it (models/mamba, mamba2, qwen3_next,
     lfm2, minimax: one matrix for all that a recurrent mixer projects); attention's is that of the queries unless fused.
+
+    0 for mixers whose largest matrix is another.
     """
-    match kind(mixer):
-        case "mamba1":
-            return 2 * int(mixer["d_inner"])
-        case "mamba2":
-            return 2 * (int(mixer["d_inner"]) + int(mixer["groups"]) * int(mixer["d_state"])) + int(mixer["heads"])
-        case "gdn":
-            return 2 * (int(mixer["k_heads"]) * int(mixer["k_dim"]) + int(mixer["v_heads"]) * int(mixer["v_dim"]))
-        case "shortconv":
+    match mixer:
+        case Attention():
+            return (mixer.heads + (2 * mixer.kv_heads if fused else 0)) * mixer.head_dim
+        case Mamba1():
+            return 2 * mixer.d_inner
+        case Mamba2():
+            return 2 * (mixer.d_inner + mixer.groups * mixer.d_state) + mixer.heads
+        case GatedDeltaNet():
+            return 2 * (mixer.keys + mixer.values)
+        case ShortConvolution():
             return 3 * hidden
-        case "lightning":
-            return 3 * int(mixer["heads"]) * int(mixer["head_dim"])
-    heads = int(mixer["heads"]) + (2 * int(mixer["kv_heads"]) if fused else 0)
-    return heads * int(mixer["head_dim"])
+        case LightningAttention():
+            return 3 * mixer.width
+        case LatentAttention() | CompressedAttention() | NoPart():
+            return 0
+        case _:
+            assert_never(mixer)
 
 
 def _muon(arch: Architecture, choice: StateChoice, counts: dict[str, int], gradient_item: int, item: int) -> int:
@@ -152,15 +170,12 @@ def _muon(arch: Architecture, choice: StateChoice, counts: dict[str, int], gradi
         return 0
     traits = family(arch)
     matrices = [
-        (arch.hidden, int(group.ffn["inter"]) * (1 + traits.fused_gate))
+        (arch.hidden, group.ffn.inter * (1 + traits.fused_gate))
         for group in arch.groups
-        if kind(group.ffn) in ("mlp", "moe")
+        if not isinstance(group.ffn, NoPart)
     ]
-    matrices += [
-        (arch.hidden, _input_width(group.mixer, arch.hidden, traits.fused_qkv))
-        for group in arch.groups
-        if kind(group.mixer) in _INPUTS
-    ]
+    widths = (_input_width(group.mixer, arch.hidden, traits.fused_qkv) for group in arch.groups)
+    matrices += [(arch.hidden, width) for width in widths if width]
     rows, columns = max(matrices, key=lambda each: each[0] * each[1], default=(arch.hidden, arch.hidden))
     matrix = (item + 2 * 2) * share(rows * columns, choice.tp) + 2 * 2 * min(rows, columns) ** 2
     rest = sum(counts[name] for name in ("embedding", "head", "norm", "router"))

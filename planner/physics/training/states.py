@@ -13,8 +13,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Final, NamedTuple
 
+from planner.catalog.architecture import Experts
 from planner.catalog.records import Architecture
-from planner.physics.architecture import kind, layer_parameters, outside_parameters, parameters
+from planner.physics.architecture import layer_parameters, outside_parameters, parameters
 from planner.physics.training.choice import ADAPTER_BYTES, StateChoice, adapter_bytes
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
@@ -70,7 +71,7 @@ def _layer_local(arch: Architecture, index: int, tp: int, ep: int) -> dict[str, 
     group = arch.groups[index]
     found: dict[str, int] = {}
     for name, size in layer_parameters(arch, group).items():
-        if name == "mlp" and kind(group.ffn) == "moe" and ep > 1:
+        if name == "mlp" and isinstance(group.ffn, Experts) and ep > 1:
             routed = size - _dense_part(arch, index)
             found["experts"] = share(share(routed, ep), tp)
             size -= routed
@@ -80,16 +81,16 @@ def _layer_local(arch: Architecture, index: int, tp: int, ep: int) -> dict[str, 
 
 def _dense_part(arch: Architecture, index: int) -> int:
     """Parameters of a MoE layer's feed-forward part that are no routed experts."""
-    part = dict(arch.groups[index].ffn)
-    part["experts"] = 0
-    return layer_parameters(arch, replace(arch.groups[index], ffn=part))["mlp"]
+    group = arch.groups[index]
+    assert isinstance(group.ffn, Experts)
+    return layer_parameters(arch, replace(group, ffn=replace(group.ffn, experts=0)))["mlp"]
 
 
 def _routed(arch: Architecture, choice: StateChoice) -> int:
     """Parameters of routed experts among those counted as `mlp` on one GPU."""
     if choice.ep > 1:
         return 0
-    runs = [run for run in stage_runs(arch, choice.pp) if kind(arch.groups[run[0]].ffn) == "moe"]
+    runs = [run for run in stage_runs(arch, choice.pp) if isinstance(arch.groups[run[0]].ffn, Experts)]
     sizes = ((layer_parameters(arch, arch.groups[index])["mlp"] - _dense_part(arch, index), n) for index, n in runs)
     return share(sum(size * count for size, count in sizes), choice.tp)
 

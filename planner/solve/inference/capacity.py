@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.catalog.architecture import Recurrent
 from planner.catalog.records import Gpu
 from planner.language.quantities.outcomes import HELD
 from planner.physics import inference
@@ -20,7 +21,7 @@ def counts_pages(this: Service, profile: Profile) -> bool:
     arch = this.model.architecture
     if arch is None or not (profile.state_blocks and profile.full_graphs):
         return False
-    return any(group.mixer.get("kind") in inference.RECURRENT for group in arch.groups)
+    return any(isinstance(group.mixer, Recurrent) for group in arch.groups)
 
 
 def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tuple[int, int]) -> int | None:

@@ -54,11 +54,10 @@ def layers_of(label: str) -> list[str]:
 
 def groups_of(arch: Architecture) -> list[int]:
     """Return for each layer the first group that is like its own."""
-    first: dict[str, int] = {}
+    first: dict[tuple[object, ...], int] = {}
     out: list[int] = []
     for index, group in enumerate(arch.groups):
-        kind = repr((sorted(group.mixer.items()), sorted(group.ffn.items(), key=str), group.norms, group.extra))
-        out += [first.setdefault(kind, index)] * group.count
+        out += [first.setdefault((group.mixer, group.ffn, group.norms, group.extra), index)] * group.count
     return out
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import inf, log, sqrt
 from typing import Any, NamedTuple
 
+from planner.catalog.architecture import Attention, CompressedAttention, Mixer
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference, kernels, serving_time, time
 from planner.physics.confidence import interpolated
@@ -123,7 +124,7 @@ def mean_share(this: Service) -> float:
         arch = this.model.architecture
         assert arch is not None
         each, windowed = inference.kv_bytes_per_token(arch), inference.window_bytes_per_token(arch)
-        windows = [int(it.mixer.get("window") or it.mixer.get("chunk") or 0) for it in arch.groups]
+        windows = [_window(group.mixer) for group in arch.groups]
         window, state = max(windows, default=0) or this.context, inference.state_bytes(arch)
 
         def held(tokens: float) -> float:
@@ -133,6 +134,17 @@ def mean_share(this: Service) -> float:
         this.known[key] = held(mean) / held(this.context) if held(this.context) else 1.0
     found: float = this.known[key]
     return found
+
+
+def _window(mixer: Mixer) -> int:
+    """Return how many tokens a mixer sees at most; 0 for all."""
+    match mixer:
+        case Attention(window=window, chunk=chunk):
+            return window or chunk
+        case CompressedAttention(window=window):
+            return window
+        case _:
+            return 0
 
 
 def mean_context(this: Service) -> float:
