@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from trainers import products
 
 from planner.catalog.architecture import Attention, FeedForward
 from planner.catalog.build import build_architecture
@@ -40,6 +41,7 @@ def models():
 
 
 def choice(kind, row):
+    row = {**row, "products": products(row.get("framework", "transformers"), row.get("precision", "bf16"))}
     return kind(**{name: value for name, value in row.items() if name in kind.__dataclass_fields__})
 
 

@@ -6,6 +6,7 @@ so); torchtitan's are not. The tolerances are the residuals that the module stat
 fast.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -421,5 +422,27 @@ training pre {{
     assert four.parts["activations"] < two.parts["activations"]
     model = load()[0].find_model("meta-llama/Llama-3.1-8B")
     assert isinstance(model, Model)
+    megatron = load()[0].frameworks["megatron"]
     layout = Layout(data=1, tensor=1, pipeline=8, context=1, expert=1, zero=0)
-    assert [len(list(training_faults(model, "megatron", layout, parts=parts))) for parts in (1, 4, 5)] == [0, 0, 1]
+    assert [len(list(training_faults(model, megatron, layout, parts=parts))) for parts in (1, 4, 5)] == [0, 0, 1]
+
+
+def test_more_work_takes_no_less_time(gpus):
+    """What is sent all along and what is sent once go over one link: no compute hides both at once."""
+    arch, gpu = architectures()["llama-3.1-8b"], gpus["h100_sxm"]
+    choices = [
+        ActivationChoice(sequence, framework=framework, attention="flash", checkpointing="full")
+        for framework in ("transformers", "fsdp", "megatron")
+        for sequence in (512, 2048, 8192, 16384, 65536)
+    ]
+    for zero in range(4):
+        for network in (10**8, 10**9, 10**10, 10**11):
+            found = []
+            for choice in choices:
+                work = training_time.work(arch, 8_030_261_248, choice, dp=16, zero=zero, global_batch=32)
+                card = training_time.card(gpu, gpu.flops["bf16"], 8, network)
+                found.append(training_time.step(work, card).seconds)
+                assert training_time.sent(work, card) <= found[-1] * (1 + 1e-9)
+            for start in range(0, len(found), 5):
+                row = found[start : start + 5]
+                assert all(more >= less * (1 - 1e-9) for less, more in pairwise(row)), (zero, network, row)

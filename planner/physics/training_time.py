@@ -310,9 +310,9 @@ def _sendings(what: Work, on: Card) -> tuple[Any, Any, Any]:
 
 
 def sent(what: Work, on: Card) -> Any:
-    """Seconds that a step takes at least by what is sent, before what a pipeline waits."""
+    """Seconds that a step takes at least by what is sent, before what a pipeline waits: all of it over one link."""
     hops, behind, once = _sendings(what, on)
-    return (hops + behind + once + abs(hops + behind - once)) / 2
+    return hops + behind + once
 
 
 def useful_flops(what: Work) -> Any:
@@ -328,9 +328,11 @@ def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> 
     hops, behind, once = _sendings(what, on)
     away = link(on, what.waiting_group, on.per_host)
     behind = behind + what.experts * (2 + again) / away
-    uncovered, left = behind + what.hidden * hops - compute, once - what.last * compute
+    # one link carries both: what is sent once begins with the last part of the compute, and behind all that was sent
+    uncovered, left = behind + what.hidden * hops + once - compute, once - what.last * compute
     waits = asked[3] / away + (1 - what.hidden) * hops
-    talk = waits + (uncovered + abs(uncovered) + left + abs(left)) / 2
+    longest = (uncovered + left + abs(uncovered - left)) / 2
+    talk = waits + (longest + abs(longest)) / 2
     bubble = what.bubble * (compute + talk)
     # nothing is assumed to hide what crosses the bus, or the update of all that a host's ranks have
     moved = what.bus / PCIE + what.updated * _least(on.per_host, what.gpus) / UPDATED
