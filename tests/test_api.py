@@ -13,6 +13,7 @@ import pytest
 
 import planner
 import planner.api
+from planner.report.phrases import told
 
 ROOT = Path(__file__).parents[1]
 CHAT = ROOT / "examples/chat.mem"
@@ -118,7 +119,7 @@ def test_memory_needs_no_offer() -> None:
         text = SMALL.replace("gpu = l4", f"gpu = {gpu}")
         assert planner.estimate(planner.load("a.mem", text=text))["chat"].chosen.total > 2**30, gpu
     found = planner.solve(planner.load("a.mem", text=SMALL.replace("gpu = l4", "gpu = h20"))).answer.conflict
-    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(item.has) for item in found)
+    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(told(item.has)) for item in found)
 
 
 def test_an_empty_answer_is_raised() -> None:

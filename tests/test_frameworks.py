@@ -12,6 +12,7 @@ from planner.language.problem import Problem
 from planner.language.schema import BY_KIND
 from planner.physics.training.frameworks import RESERVED
 from planner.plan import load_plan
+from planner.report.phrases import told
 from planner.solve import solve
 from planner.solve.answer import Answer
 
@@ -102,7 +103,8 @@ def test_what_a_framework_lacks_is_refused(more: str, gpu: str, rule: str, needs
     found = answered(more, gpu)
     assert found.outcome == "infeasible"
     (conflict,) = [item for item in found.conflict if item.rule == f"t.{rule}"]
-    assert needs in str(conflict.has) and who in str(conflict.has)
+    text = str(told(conflict.has))
+    assert needs in text and who in text
 
 
 @pytest.mark.parametrize("name", [row.id for row in FRAMEWORKS.values() if row.unmodelled])

@@ -13,11 +13,37 @@ import pytest
 PLANNER = Path(__file__).parents[1] / "planner"
 ORDER = (
     *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
-    *("solve", "lock", "startup", "lint", "plan", "report", "export", "review", "sides", "api", "trials", "cli"),
+    *(
+        "solve",
+        "wording",
+        "lock",
+        "startup",
+        "lint",
+        "plan",
+        "report",
+        "export",
+        "review",
+        "sides",
+        "api",
+        "trials",
+        "cli",
+    ),
 )
 """The rooms of the package from the lowest on; each imports those before it."""
 SOLVE = (
-    *("candidate", "answer", "clock", "defaults", "rules", "columns", "classes", "copies", "objective", "rent"),
+    *(
+        "needs",
+        "candidate",
+        "answer",
+        "clock",
+        "defaults",
+        "rules",
+        "columns",
+        "classes",
+        "copies",
+        "objective",
+        "rent",
+    ),
     *("judging", "parallelism", "stated", "inference", "training", "kinds", "fleet", "choose", "pipeline", "__init__"),
 )
 """The rooms of a solve likewise. Neither kind of workload imports the other."""

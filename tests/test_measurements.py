@@ -23,6 +23,7 @@ from planner.physics import anchors
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
+from planner.wording import noted
 
 ROOT = Path(__file__).parents[1]
 CATALOG, _ = load()
@@ -147,7 +148,7 @@ def test_times_are_the_median_of_what_is_like_them(tmp_path: Path) -> None:
     margin = 1 + CATALOG.engines["vllm"].anchored_margins["tpot"][80] / 1e6
     assert number(three, "tpot") / number(three, "tpot_expected") == pytest.approx(margin, rel=1e-4)
     assert margin < wide
-    assert any(note.startswith("anchored on 3 measurements: tpot x ") for note in three.notes)
+    assert any(note.startswith("anchored on 3 measurements: tpot x ") for note in map(noted, three.notes))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_what_is_not_like_it_changes_nothing(change: str, tmp_path: Path) -> Non
     plain, row = chosen(tmp_path), chosen(tmp_path, ours(**{name: value}))
     assert row.measurements == ()
     assert row.outcomes == plain.outcomes and row.parts == plain.parts and row.choice == plain.choice
-    said = [note for note in row.notes if note.startswith("not like it: ours ")]
+    said = [note for note in map(noted, row.notes) if note.startswith("not like it: ours ")]
     assert bool(said) == (name not in ("gpu", "model"))
 
 

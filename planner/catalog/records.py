@@ -352,6 +352,11 @@ class Lack:
     families: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
 
+    @property
+    def of_hardware(self) -> bool:
+        """Whether other hardware has it, with the same engine."""
+        return bool(self.runs_on or self.vendors)
+
 
 @dataclass(frozen=True, slots=True)
 class CacheDefault:

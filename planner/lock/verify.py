@@ -22,7 +22,9 @@ from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
 from planner.solve.copies import folded, placed
 from planner.solve.kinds import unoffered
+from planner.solve.needs import Need
 from planner.solve.rent.sharing import broken_together, settle_costs
+from planner.wording import said
 
 
 def verify(
@@ -181,7 +183,8 @@ def _searched(problem: Problem, catalog: Catalog, lock: Lock, gone: set[str], ag
         out += [
             error(
                 "E0804",
-                f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} cannot be: expected {fault.needs}",
+                f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} cannot be: "
+                f"expected {said(fault.needs)}",
                 lock.span("workloads", workload.name, "choice", fault.quantity),
                 help=again,
             )
@@ -219,10 +222,14 @@ def _broken(workload: Workload, row: Candidate, lock: Lock, again: str) -> list[
     return out
 
 
+def _plain(needs: Value | Need | None) -> Value | None:
+    return said(needs) if isinstance(needs, Need) else needs
+
+
 def _by(item: Broken) -> str:
     if item.needs is None and item.has is None:
         return ""
-    needs, has = ("unknown" if figure is None else number(figure) for figure in (item.needs, item.has))
+    needs, has = ("unknown" if figure is None else number(figure) for figure in (_plain(item.needs), item.has))
     return f": {needs} against {has}" + (f" {item.unit}" if item.unit else "")
 
 

@@ -14,6 +14,8 @@ from planner.language.quantities.outcomes import OUTCOMES
 from planner.solve.answer import Answer, ByValue, Filtered, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 from planner.solve.copies import is_copied
+from planner.solve.needs import Need
+from planner.wording import noted, said
 
 KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
     f"{row.name}_safe": "_safe_".join(row.key) for row in OUTCOMES if row.key[0] and row.timed
@@ -21,8 +23,10 @@ KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
 """The keys of outcomes whose unit is part of the name."""
 
 
-def plain(value: Value | None) -> Any:
-    """Return a value as JSON has it: whole numbers as integers, others with nine decimals."""
+def plain(value: Value | Need | None) -> Any:
+    """Return a value as JSON has it: whole numbers as integers, others with nine decimals, needs in words."""
+    if isinstance(value, Need):
+        return said(value)
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else round(float(value), 9)
     return value
@@ -112,7 +116,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
             for entry in item.slack
         ],
         "broken": [_broken(fault) for fault in row.broken],
-        "approximate": list(row.notes),
+        "approximate": [noted(item) for item in row.notes],
         "anchored_on": list(row.measurements),
         "alternatives": [
             {

@@ -13,7 +13,9 @@ from planner.language.schema import HOW, QUANTITIES, WHERE, grouped
 from planner.record import dataclass
 from planner.report import figures
 from planner.solve.answer import Conflict, Part
-from planner.solve.candidate import Broken, Candidate, Hint, aimed, unsupported
+from planner.solve.candidate import Broken, Candidate, Hint, aimed
+from planner.solve.needs import Need
+from planner.wording import said, unsupported
 
 PLACE = frozenset({*WHERE, "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
@@ -44,6 +46,11 @@ def unsatisfied(subject: str, count: int) -> str:
 def conflicting(count: int) -> str:
     """Return the headline of a conflict that lists its constraints."""
     return unsatisfied("These constraints" if count > 1 else "This constraint", count)
+
+
+def told(value: Value | Need | None) -> Value | None:
+    """Return a value, or a need in words."""
+    return said(value) if isinstance(value, Need) else value
 
 
 def moment(name: str) -> str:
@@ -178,7 +185,7 @@ def conflict(item: Conflict, known: dict[str, str]) -> Fault:
 
 def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     quantity = item.rule.rsplit(".", 1)[-1]
-    has, relax = figures.pair(item.rule, item.has, item.relax_to, item.unit)
+    has, relax = figures.pair(item.rule, told(item.has), told(item.relax_to), item.unit)
     operator = known.get(item.rule)
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
@@ -189,7 +196,7 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
     if quantity == SHARE and operator is None and item.relax_to is not None:
         return Fault(item.rule, f"needs {relax} outside the engine's budget; {has} left", tuple(remedies))
     if item.relax_to is not None and not remedies:
-        remedies = [hint(Hint(quantity, operator or "=", item.relax_to, item.unit))]
+        remedies = [hint(Hint(quantity, operator or "=", told(item.relax_to) or "", item.unit))]
     if item.has is None:
         return Fault(item.rule, unsatisfied("", 1).strip(), tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
@@ -200,7 +207,7 @@ def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
 def _wrong(item: Broken, known: dict[str, str]) -> str:
     if item.needs is None and item.has is None:
         return "is not satisfied"
-    needs, has = figures.pair(item.rule, item.needs, item.has, item.unit)
+    needs, has = figures.pair(item.rule, told(item.needs), item.has, item.unit)
     operator = known.get(item.rule)
     if operator is None and item.rule.endswith(".memory"):
         return f"needs {without_unit(needs, has)} of {has}"
@@ -208,8 +215,10 @@ def _wrong(item: Broken, known: dict[str, str]) -> str:
         return f"{needs} sequences need a page of recurrent state each; the cache has {has}"
     if operator is None and item.rule.endswith(f".{SHARE}"):
         return f"needs {without_unit(needs, has)} outside the engine's budget; {has} left"
+    if operator is None and isinstance(item.needs, Need):
+        return unsupported(item.needs, has)
     if operator is None and (isinstance(item.needs, str) or not isinstance(item.has, Fraction)):
-        return unsupported(needs, has)
+        return f"is {has}, must be {needs}"
     asked = f"{WORDS[operator]} {has}".strip() if operator else has
     if item.needs is None:
         what = "measured" if item.rule.endswith(".quality") else "known"

@@ -17,6 +17,7 @@ from planner.solve.answer import Answer, Part, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate
 from planner.solve.copies import is_copied
 from planner.solve.rent.sharing import amount, instances
+from planner.wording import noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ def _rented(row: Candidate) -> str:
     market = str(row.choice.get("market", "on_demand")).replace("_", " ")
     owned = row.choice.get("provider") == "own"
     times = f"{row.instances} x " if row.instances != 1 else ""
-    alone = not any(note.startswith("shares ") for note in row.notes)  # else another workload uses the others
+    alone = not any(note.kind == "shares" for note in row.notes)  # else another workload uses the others
     part = f", {row.gpus} of {row.rented} GPUs used" if alone and row.rented > row.gpus else ""
     dated = f", price of {row.price_as_of}" if row.price_as_of and not owned else ""
     return f"{times}{row.offer}" + (" (owned)" if owned else f", {market}{dated}") + part
@@ -313,7 +314,7 @@ def _block(item: Solved, workloads: Mapping[str, Workload], objective: Sequence[
         tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
         tuple(shown(other) for other in item.rejected if (other.gpu, other.gpus) not in fitting),
         tuple(shown(other) for other in item.alternatives),
-        row.notes,
+        tuple(noted(note) for note in row.notes),
         "cheaper" if money else "better",
     )
 
@@ -337,7 +338,7 @@ def _bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, ...]:
 
 
 def _slack(item: Broken, operators: dict[str, str]) -> Slack:
-    takes, has = figures.pair(item.rule, item.needs, item.has, item.unit)
+    takes, has = figures.pair(item.rule, phrases.told(item.needs), item.has, item.unit)
     operator = operators.get(item.rule)
     text = f"{takes} {operator} {has}" if operator else f"{phrases.without_unit(takes, has)} of {has}"
     if not isinstance(item.needs, Fraction) or not isinstance(item.has, Fraction):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.record import dataclass
 from planner.solve.candidate import Broken, Candidate, Hint
+from planner.solve.needs import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class Conflict:
     """
 
     rule: str
-    relax_to: Value | None
-    has: Value | None
+    relax_to: Value | Need | None
+    has: Value | Need | None
     unit: str | None = None
     hints: tuple[Hint, ...] = ()
     of: str = ""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import TIMED
 from planner.record import dataclass
+from planner.solve.needs import Need, Note
 
 Outcome = Fraction | None
 EXPECTED = "_expected"
@@ -40,32 +41,10 @@ class Broken:
     """A rule a candidate breaks: what it needs, what the rule has for it (in `unit`), and what would mend it."""
 
     rule: str
-    needs: Value | None
+    needs: Value | Need | None
     has: Value | None
     unit: str | None = None
     hints: tuple[Hint, ...] = ()
-
-
-LACKING = (
-    ("hardware for a cache in ", "a KV cache in "),
-    ("hardware for ", ""),
-    ("hardware that computes in ", "computing in "),
-    ("an engine that loads ", ""),
-    ("an engine that keeps its cache in ", "a KV cache in "),
-    ("an engine that runs on ", ""),
-    ("an engine with ", ""),
-)
-"""How what is missing begins where hardware or an engine lacks it, and how it is said that they do not support it."""
-
-
-def unsupported(needs: str, has: str) -> str:
-    """Return that hardware or an engine does not support what a candidate needs of it, as a sentence."""
-    for start, said in LACKING:
-        if needs.startswith(start):
-            return f"{has} does not support {said}{needs.removeprefix(start)}"
-    if needs == "heads that divide evenly":
-        return f"the attention heads do not divide evenly by {has}"
-    return f"is {has}, must be {needs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +76,7 @@ class Candidate:
     peak_moment: str | None
     outcomes: dict[str, Outcome]
     broken: tuple[Broken, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     moments: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, Value] = field(default_factory=dict)
     shareable: bool = False

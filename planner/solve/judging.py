@@ -9,6 +9,7 @@ from planner.catalog.records import Gpu, Model, Offer
 from planner.language.problem import Problem, Value, Workload
 from planner.solve.candidate import Outcome
 from planner.solve.columns.steps import SCALES
+from planner.solve.needs import Note, note
 from planner.solve.rent.rental import Renting, renting
 from planner.solve.rules import let_through
 
@@ -17,16 +18,14 @@ class Unknown(LookupError):
     """A choice that names something the problem does not have."""
 
 
-def approximations(model: Model) -> tuple[str, ...]:
+def approximations(model: Model) -> tuple[Note, ...]:
     """Return what was taken for granted of a model whose description is approximate, as notes of an answer."""
-    return tuple(f"approximate: {text}" for text in model.assumed)
+    return tuple(note("approximate", text) for text in model.assumed)
 
 
-def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -> tuple[str, ...]:
+def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -> tuple[Note, ...]:
     """Return that rules hold because nobody measured the quality of `what`, as notes of an answer."""
-    return tuple(
-        f"nobody measured the quality of {what}: `{rule}` lets it through" for rule in let_through(workload, outcomes)
-    )
+    return tuple(note("unmeasured", what, rule) for rule in let_through(workload, outcomes))
 
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:

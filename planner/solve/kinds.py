@@ -14,6 +14,7 @@ from planner.language.copies import block_of
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.classes import alike, renamed
+from planner.solve.needs import Need, need
 from planner.solve.parallelism import Fault
 from planner.solve.rent import owned
 from planner.solve.rent.rental import allows, market_of
@@ -53,8 +54,8 @@ class Kind(Protocol):
     ) -> Iterator[Fault]:
         """Yield what of a choice neither the plan nor its defaults offer."""
 
-    def no_split(self) -> str:
-        """Return why nothing splits a workload that no rule of structure refuses; empty where an offer lacks."""
+    def no_split(self) -> Need | None:
+        """Return why nothing splits a workload that no rule of structure refuses; None where an offer lacks."""
 
 
 class _Inference:
@@ -109,8 +110,8 @@ class _Inference:
             workload = _spread(workload, choice, offered=True)
         return unoffered(service(problem, workload, catalog), choice)
 
-    def no_split(self) -> str:
-        return ""
+    def no_split(self) -> Need | None:
+        return None
 
 
 def _spread(workload: Workload, choice: Mapping[str, Value], offered: bool = False) -> Workload:
@@ -164,8 +165,8 @@ class _Training:
 
         return unoffered(run_of(problem, workload), choice)
 
-    def no_split(self) -> str:
-        return "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it"
+    def no_split(self) -> Need | None:
+        return need("no_product")
 
 
 KINDS: Final[Mapping[str, Kind]] = {"inference": _Inference(), "training": _Training()}
@@ -220,21 +221,22 @@ def unoffered(problem: Problem, workload: Workload, choice: Mapping[str, Value],
     found = list(KINDS[workload.kind].unoffered(problem, workload, choice, catalog))
     found += one_of("market", str(choice["market"]), market_of(problem, workload).markets)
     if not allows(problem, workload, str(choice["offer"])):
-        found.append(Fault("offer", "an offer that the plan may rent", str(choice["offer"])))
+        found.append(Fault("offer", need("rentable"), str(choice["offer"])))
     return found
 
 
-def nothing_splits(problem: Problem, workload: Workload, catalog: Catalog) -> tuple[str, Fraction | str]:
+def nothing_splits(problem: Problem, workload: Workload, catalog: Catalog) -> tuple[str, Need]:
     """Return the quantity, and why, of a workload that has no candidate at all."""
     kind = KINDS[workload.kind]
     faults = [list(found) for found in kind.split_faults(problem, workload, catalog)]
-    if not faults and kind.no_split():
-        return "gpus", kind.no_split()
+    whole = kind.no_split()
+    if not faults and whole is not None:
+        return "gpus", whole
     if faults and all(faults):
         fault = min(faults, key=len)[0]
         has = int(fault.has) if isinstance(fault.has, Fraction) else fault.has
-        return fault.quantity, f"expected {fault.needs}; found {has}"
+        return fault.quantity, need("unfit", fault.needs, has)
     nowhere = owned.unrented(problem, (workload.name,))
     if nowhere:
-        return "offer", f"no offer rents {', '.join(nowhere)}; one with your price does: {owned.pasted(nowhere)}"
-    return "offer", "no offer rents such hardware, or none of it can be split so"
+        return "offer", need("unrented", tuple(nowhere), owned.pasted(nowhere))
+    return "offer", need("nowhere")

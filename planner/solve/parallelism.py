@@ -24,6 +24,7 @@ from planner.catalog.architecture import (
 )
 from planner.catalog.records import Model
 from planner.record import dataclass
+from planner.solve.needs import Need, need
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Fault:
     """A rule of structure that a choice breaks: the quantity, what it would have to be, and what it is."""
 
     quantity: str
-    needs: str
+    needs: Need
     has: Fraction | str
 
 
@@ -128,6 +129,6 @@ def common_faults(model: Model, pipeline: int, expert: int) -> Iterator[Fault]:
     """Yield the rules of stages and experts that any split of a model breaks."""
     layers, experts = layers_of(model), experts_of(model)
     if layers is not None and pipeline > layers:
-        yield Fault("pipeline_parallel", f"at most {layers}, the model's layers", Fraction(pipeline))
+        yield Fault("pipeline_parallel", need("layers_at_most", layers), Fraction(pipeline))
     if experts is not None and expert > max(1, experts):
-        yield Fault("expert_parallel", f"at most {max(1, experts)}, the experts of a layer", Fraction(expert))
+        yield Fault("expert_parallel", need("experts_at_most", max(1, experts)), Fraction(expert))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from planner.language.defaults import STATED
 from planner.language.problem import Value, Workload
 from planner.language.schema import COUNTED
+from planner.solve.needs import need
 from planner.solve.parallelism import Fault
 
 
@@ -28,10 +29,6 @@ def words(workload: Workload, name: str, default: tuple[str, ...] = ()) -> list[
     return sorted(str(value) for value in workload.domains.get(name) or default or (STATED[workload.kind][name],))
 
 
-SHOWN = 8
-"""So many values are listed in a reason."""
-
-
 def fractional(choice: Mapping[str, Value]) -> list[Fault]:
     """Return the decisions that are not the whole numbers that they have to be."""
     out = []
@@ -40,7 +37,7 @@ def fractional(choice: Mapping[str, Value]) -> list[Fault]:
         if value is None:
             continue
         if not isinstance(value, Fraction) or value.denominator != 1 or value < low:
-            out.append(Fault(name, "a whole number", value if isinstance(value, Fraction) else str(value)))
+            out.append(Fault(name, need("whole_number"), value if isinstance(value, Fraction) else str(value)))
     return out
 
 
@@ -58,15 +55,11 @@ def first_of(*axes: tuple[str, int | str, list[int] | list[str]]) -> Iterator[Fa
         yield found[0]
     else:
         name, value, _ = axes[0]
-        yield Fault(name, "a split that is searched", Fraction(value) if isinstance(value, int) else value)
+        yield Fault(name, need("searched"), Fraction(value) if isinstance(value, int) else value)
 
 
 def one_of(name: str, value: int | str, offered: Iterable[int | str]) -> Iterator[Fault]:
     """Yield a fault where a value is not among those offered."""
     values = list(offered)
     if value not in values:
-        listed = ", ".join(map(str, values[:SHOWN])) + (
-            f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-        )
-        needs = listed if len(values) == 1 else f"one of {listed}" if values else "nothing is offered"
-        yield Fault(name, needs, Fraction(value) if isinstance(value, int) else value)
+        yield Fault(name, need("one_of", *values), Fraction(value) if isinstance(value, int) else value)

@@ -8,6 +8,7 @@ from planner.diagnostics import Diagnostic, Span
 from planner.language.problem import Value
 from planner.solve.answer import Answer, Conflict, Filtered, Part, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint
+from planner.solve.needs import Note, need, note
 
 GIB = 2**30
 
@@ -24,7 +25,7 @@ def candidate(
     quality: Fraction | None = Fraction(1),
     broken: tuple[Broken, ...] = (),
     moment: str | None = None,
-    notes: tuple[str, ...] = (),
+    notes: tuple[Note, ...] = (),
     **more: Value,
 ) -> Candidate:
     choice: dict[str, Value] = {
@@ -100,7 +101,8 @@ TUNE = Solved(
         {"weights": 15 * GIB, "gradients": 15 * GIB, "optimizer": 30 * GIB, "logits": 3 * GIB, "overhead": 2 * GIB},
         79 * GIB, kind="training", quality=None, moment="backward_first_layer", method="full", precision="bf16",
         optimizer="adamw", checkpointing="full", checkpointed_layers=Fraction(32), zero=Fraction(1),
-        data_parallel=Fraction(8), tensor_parallel=Fraction(1), notes=("the step's communication is an estimate",),
+        data_parallel=Fraction(8), tensor_parallel=Fraction(1), 
+        notes=(note("physics", "the step's communication is an estimate"),),
     ),
     (),
     (),
@@ -117,7 +119,7 @@ DEAR = candidate(
 )  # fmt: skip
 FOREIGN = candidate(
     "chat", "tpu_v5e", 2, 2_400_000, PARTS, 15 * GIB, weights="bf16", kv_cache="bf16",
-    broken=(Broken("chat.gpu", "an engine that runs on google", "vllm"),),
+    broken=(Broken("chat.gpu", need("engine_runs_on", "google"), "vllm"),),
 )  # fmt: skip
 BROKEN = (
     Standing("chat", "h100_sxm", "breaks", DEAR),

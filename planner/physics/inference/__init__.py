@@ -102,7 +102,6 @@ from planner.physics.inference.support import (
     met_by_gpu,
     met_by_split,
     met_by_weights,
-    reason,
     sparse,
 )
 from planner.physics.inference.vision import images, towers
@@ -171,7 +170,6 @@ __all__ = [
     "peaks",
     "pool_tokens",
     "profile",
-    "reason",
     "release",
     "rope_cache",
     "runs_on",

@@ -89,8 +89,3 @@ def met_by_gpu(row: Lack, gpu: Gpu) -> bool:
     if row.vendors and gpu.vendor not in row.vendors:
         return False
     return not row.runs_on or (gpu.compute_capability is not None and gpu.compute_capability not in row.runs_on)
-
-
-def reason(row: Lack) -> str:
-    """What is needed and not there: hardware where some has it, else an engine."""
-    return f"hardware for {row.what}" if row.runs_on or row.vendors else f"an engine with {row.what}"

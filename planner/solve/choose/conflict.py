@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Workload
 from planner.solve.answer import Conflict, Filtered
-from planner.solve.candidate import Broken, Candidate, unsupported
+from planner.solve.candidate import Broken, Candidate
 from planner.solve.columns.rules import distance_of
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row, nothing_splits
+from planner.solve.needs import Need, need
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -63,8 +64,8 @@ def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], ca
         rows = numpy.flatnonzero(numpy.isin(which, fitting))
         nearest = _nearest(problem, table, rule, rows, catalog)
         fault = next((item for item in nearest.broken if item.rule == rule), Broken(rule, None, None))
-        if isinstance(fault.needs, str) and rule not in stated:  # a demand on hardware or engine, nothing to be chosen
-            lacks = unsupported(fault.needs, str(fault.has))
+        if isinstance(fault.needs, Need) and rule not in stated:  # a demand on hardware or engine, nothing to be chosen
+            lacks = need("unmet", fault.needs, str(fault.has))
             out.append(Conflict(rule, None, lacks, None, fault.hints if fewest == 1 else ()))
         elif fewest == 1:
             out.append(Conflict(rule, fault.needs, fault.has, fault.unit, fault.hints))

@@ -17,6 +17,7 @@ from planner.solve.choose.remedies import engines, paired, settings, unmentioned
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
+from planner.solve.needs import Need
 
 
 def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Conflict, ...]:
@@ -98,7 +99,7 @@ def _joined(conflict: Iterable[Conflict]) -> tuple[Conflict, ...]:
         before = out.get(item.rule)
         if before is None:
             out[item.rule] = item
-        elif before.relax_to is None and isinstance(before.has, str):
+        elif before.relax_to is None and isinstance(before.has, Need):
             out[item.rule] = replace(before, relax_to=item.relax_to)
         else:
             out[len(out)] = item

@@ -15,6 +15,7 @@ from planner.solve.candidate import Hint, TooWide
 from planner.solve.choose.choose import fits
 from planner.solve.columns.rules import broken_by
 from planner.solve.columns.table import Table
+from planner.solve.needs import Need, need
 from planner.solve.objective import best, keys
 
 Outcomes = Callable[[Table, int, str], tuple[Value | None, str | None]]
@@ -33,7 +34,7 @@ def withheld(
             wide = replace(workload, domains=_opened(problem, workload, "nodes"))  # more than one host has, if stated
             value = _stated(problem, workload, _in_order(problem, wide, name, table_of), table_of)
         if value is not None:
-            yield Conflict(f"{workload.name}.{name}", value, said(offered))
+            yield Conflict(f"{workload.name}.{name}", value, need("offered", *offered))
 
 
 MOST_STATED = 8
@@ -204,17 +205,6 @@ def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[
     return domains
 
 
-def said(values: tuple[Value, ...]) -> str:
-    """Return the values a plan offers as it would write them."""
-    numbers = [int(value) for value in values if isinstance(value, Fraction) and value.denominator == 1]
-    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}..{numbers[-1]}"
-    words = [str(int(value)) if isinstance(value, Fraction) else str(value) for value in values]
-    if len(words) > 6:
-        words = [*words[:5], f"and {len(words) - 5} more"]
-    return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
-
-
 def verified(problem: Problem, item: Conflict, fits: Callable[[Problem], bool]) -> Conflict | None:
     """Return a rule of a conflict with only those changes to it after which the whole plan fits.
 
@@ -226,7 +216,7 @@ def verified(problem: Problem, item: Conflict, fits: Callable[[Problem], bool]) 
         for hint in item.hints
         if (changed := _changed(problem, owner, hint.quantity, hint.value)) is not None and fits(changed)
     )
-    relaxed = item.relax_to
+    relaxed = None if isinstance(item.relax_to, Need) else item.relax_to
     stated = any(bound.rule == item.rule for workload in problem.workloads for bound in workload.bounds)
     choice = not stated and any(
         workload.name == owner and quantity in workload.domains for workload in problem.workloads

@@ -25,6 +25,7 @@ from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference.workload import Form, Service, profile_of, resolved, sixteen_bit
+from planner.solve.needs import Note, note
 from planner.solve.parallelism import Split
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def columns(this: Service, pairs: Sequence[tuple[Form, Split]], gpus: Sequence[G
     return Columns(times.reshape(4, -1), taken, cache)
 
 
-def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[str, ...]:
+def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[Note, ...]:
     """Return how many measurements an answer is anchored on, and of those of its model and GPU that are not like it
     what tells them apart."""
     own = [item for item in this.measurements if item.gpu == gpu.id and _base(item) == (this.model.of or this.model.id)]
@@ -230,10 +231,9 @@ def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[str, ...]:
     found = measured(this, form, split, gpu)
     out = []
     if found.names:
-        count = f"{len(found.names)} measurement{'s' if len(found.names) > 1 else ''}"
         factors = {"tpot": found.times.tpot, "ttft": found.times.ttft, "kv_tokens": found.cache}
-        said = [f"{name} x {factors[name]:.3g} ({many})" for name, many in found.counts if name in factors]
-        out.append(f"anchored on {count}: {', '.join(said) or 'memory'}")
+        told = tuple((name, factors[name], many) for name, many in found.counts if name in factors)
+        out.append(note("anchored", len(found.names), told))
     apart: dict[str, list[str]] = {}
     for item in own:
         why = unlike(this, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
@@ -241,4 +241,4 @@ def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[str, ...]:
         )
         if why and item.id not in found.names:
             apart.setdefault(why, []).append(item.id)
-    return (*out, *(f"not like it: {', '.join(names)} {why}" for why, names in apart.items()))
+    return (*out, *(note("unlike", tuple(names), why) for why, names in apart.items()))

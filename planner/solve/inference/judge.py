@@ -24,6 +24,7 @@ from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
+from planner.solve.needs import Note, need, note
 from planner.solve.parallelism import SPLIT, Split, divides
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
@@ -57,7 +58,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
         held = _held(this, form, split, gpu, budget)
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in HELD}
-    times, need = _times(this, form, split, gpu, parts, replicas, rented, own)
+    times, enough = _times(this, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
     faults = service_faults(this.model, split, this.engine.one_host)
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
@@ -76,7 +77,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
     at_once = inference_workload.runs_at_once(this, split, gpu)
     if at_once is not None:
         hints = (Hint("max_sequences", "=", Fraction(-(-this.concurrency // this.sharers(split)))),)
-        limit = f"at most the {at_once} sequences that `max_sequences` lets run at once"
+        limit = need("at_once", at_once)
         broken.append(Broken(f"{workload.name}.concurrency", limit, Fraction(this.concurrency), hints=hints))
     pages = inference_capacity.state_pages(this, form, split, gpu, budgets)
     most = inference_workload.profile_of(this, gpu).max_sequences
@@ -86,25 +87,21 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         broken.append(Broken(rule, Fraction(most), Fraction(pages), None, hints))
     refused = inference_support.lacking(this, form, split, gpu) | inference_support.refusals(this, form, gpu)
     for name, reason in refused.items():
-        has = gpu.id if reason.startswith("hardware") else this.engine.id
+        has = gpu.id if reason.of_hardware else this.engine.id
         broken.append(Broken(f"{workload.name}.{name}", reason, has))
     if not divides(this.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
-        broken.append(Broken(f"{workload.name}.tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+        broken.append(Broken(f"{workload.name}.tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     elif not any(item.rule == f"{workload.name}.tensor_parallel" for item in broken):
-        reason, mending = inference_support.cut_by(this, form, split)
-        if reason:
+        uncut, mending = inference_support.cut_by(this, form, split)
+        if uncut is not None:
             rule = f"{workload.name}.tensor_parallel"
-            broken.append(Broken(rule, reason, Fraction(split.tensor), hints=mending))
-    if this.demand is not None and replicas < need:
-        sustained = None if need >= 10**9 else this.demand * replicas / need
+            broken.append(Broken(rule, uncut, Fraction(split.tensor), hints=mending))
+    if this.demand is not None and replicas < enough:
+        sustained = None if enough >= 10**9 else this.demand * replicas / enough
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
     lossy = " and ".join(inference_workload.unmeasured(this, form))
-    thumb = (
-        ("rule of thumb: context, concurrency and the engine are not counted",)
-        if this.model.architecture is None
-        else ()
-    )
+    thumb = (note("rule_of_thumb"),) if this.model.architecture is None else ()
     unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
@@ -146,12 +143,12 @@ CROWDED = Fraction(4, 5)
 """The busy share above which waiting grows steeply: by half of the mean service from 0.8 to 0.87 of one server."""
 
 
-def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[Note, ...]:
     """Return that a service is nearly busy at its demand."""
     load = outcomes.get(f"load{EXPECTED}")
     if load is None or load <= CROWDED:
         return ()
-    return (f"{float(load) * 100:.0f} % busy at its demand: above 80 % waiting grows steeply",)
+    return (note("busy", float(load) * 100),)
 
 
 def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured) -> tuple[int, int]:
@@ -191,7 +188,6 @@ def _hints(
     return tuple(out)
 
 
-_THUMB = "rule of thumb: context, concurrency and the engine are not counted"
 _BESIDE = ("activations", "logits", "overhead")
 
 
@@ -231,8 +227,8 @@ def _times(
         if name != "load" or this.demand is not None
         for ending, ends in ((EXPECTED, times), ("", safe))
     }
-    need = 0
+    enough = 0
     if this.demand is not None:
         sustained = steps("throughput", inference_speed.request_rate(this, safe))
-        need = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
-    return empty | {name: value(name, number) for name, number in numbers.items()}, need
+        enough = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
+    return empty | {name: value(name, number) for name, number in numbers.items()}, enough

@@ -10,6 +10,7 @@ from planner.solve.inference import layerwise
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
 from planner.solve.inference.workload import Form, Service, resolved, sixteen_bit
+from planner.solve.needs import need
 from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
 
@@ -30,11 +31,11 @@ def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
     split = Split(*(chosen_count(choice, name) for name in SPLIT))
     faults = list(service_faults(this.model, split, this.engine.one_host))
     if not divides(this.model, split.tensor):
-        faults.append(Fault("tensor_parallel", "heads that divide evenly", Fraction(split.tensor)))
+        faults.append(Fault("tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     yield from faults
     gpus, copies = chosen_count(choice, "gpus"), chosen_count(choice, "replicas")
     if gpus != copies * split.gpus:
-        needs = f"replicas × tensor_parallel × pipeline_parallel = {copies * split.gpus}"
+        needs = need("product", "replicas × tensor_parallel × pipeline_parallel", copies * split.gpus)
         yield Fault("gpus", needs, Fraction(gpus))
         return
     every = every_split(this, False)
@@ -50,7 +51,7 @@ def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
         yield from one_of("nodes", split.nodes, spans.get(str(choice["gpu"]), spans[""]))
     if copies not in replica_counts(this, split):
         name = "gpus" if "gpus" in this.workload.domains and "replicas" not in this.workload.domains else "replicas"
-        yield Fault(name, "a number that the plan leaves", Fraction(gpus if name == "gpus" else copies))
+        yield Fault(name, need("left_by_plan"), Fraction(gpus if name == "gpus" else copies))
 
 
 def _mix(this: Service, label: str, offered: Collection[str]) -> Iterator[Fault]:
@@ -58,13 +59,13 @@ def _mix(this: Service, label: str, offered: Collection[str]) -> Iterator[Fault]
     try:
         names = layerwise.layers_of(label)
     except ValueError:
-        yield Fault("weights", "a mix of formats", label)
+        yield Fault("weights", need("mix"), label)
         return
     arch = this.model.architecture
     if "weights" not in this.workload.per_layer or arch is None:
-        yield Fault("weights", "one format for all layers", label)
+        yield Fault("weights", need("one_format"), label)
     elif len(names) != arch.layers or layerwise.label_of(names) != label:
-        yield Fault("weights", f"a format for each of {arch.layers} layers", label)
+        yield Fault("weights", need("format_each", arch.layers), label)
     else:
         for name in dict.fromkeys(names):
             yield from one_of("weights", name, offered)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from planner.catalog.records import Model
+from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Split, common_faults
 
 
@@ -18,11 +19,11 @@ def service_faults(model: Model, split: Split, one_host: bool = False) -> Iterat
     """
     yield from common_faults(model, split.pipeline, split.expert)
     if one_host and split.nodes > 1:
-        yield Fault("nodes", "1, the engine's one process", Fraction(split.nodes))
+        yield Fault("nodes", need("one_process"), Fraction(split.nodes))
     elif split.gpus % split.nodes:
-        yield Fault("nodes", f"a divisor of the {split.gpus} GPUs of a replica", Fraction(split.nodes))
+        yield Fault("nodes", need("divisor_of_replica", split.gpus), Fraction(split.nodes))
     elif split.per_node % split.tensor and split.tensor % split.per_node:
-        needs = f"a multiple or divisor of pipeline_parallel = {split.pipeline}"
+        needs = need("multiple_or_divisor", "pipeline_parallel", split.pipeline)
         yield Fault("nodes", needs, Fraction(split.nodes))
     if split.tensor % split.expert:
-        yield Fault("expert_parallel", f"a divisor of tensor_parallel = {split.tensor}", Fraction(split.expert))
+        yield Fault("expert_parallel", need("divisor", "tensor_parallel", split.tensor), Fraction(split.expert))

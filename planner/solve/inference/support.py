@@ -11,6 +11,7 @@ from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
 from planner.solve.inference.workload import Form, Service, weight_formats
+from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ def lacks(this: Service) -> tuple[Lack, ...]:
     return found
 
 
-def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, str]:
+def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, Need]:
     """Return, by quantity, what the engine would have to do and does not."""
     return {
-        row.decision: inference.reason(row)
+        row.decision: need("hardware" if row.of_hardware else "engine", row.what)
         for row in reversed(lacks(this))
         if inference.met_by_gpu(row, gpu)
         and inference.met_by_split(row, split.tensor, split.expert)
@@ -71,11 +72,11 @@ def lacking_of(
     return out
 
 
-def cut_by(this: Service, form: Form, split: Split) -> tuple[str, tuple[Hint, ...]]:
-    """Return why the ranks of a split cannot share weights in a format, and what would mend it; "" where they can."""
+def cut_by(this: Service, form: Form, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
+    """Return why the ranks of a split cannot share weights in a format, and what would mend it; None where they can."""
     arch = this.model.architecture
     if arch is None or not this.engine.whole_blocks or split.tensor == 1:
-        return "", ()
+        return None, ()
     key = ("cut", form.weights, split.tensor, split.expert)
     if key not in this.known:
         rows, ranks = [weight_format(this, row.id) for row in weight_formats(this, form)], this.parallelism(split).heads
@@ -85,17 +86,13 @@ def cut_by(this: Service, form: Form, split: Split) -> tuple[str, tuple[Hint, ..
             return next((item for item in every if item is not None), None)
 
         item = found(split.expert)
-        text = (
-            ""
-            if item is None
-            else f"a split into whole blocks of {item.block} weights: {item.what} would have {item.size} on a rank"
-        )
+        cut = None if item is None else need("whole_blocks", item.block, item.what, item.size)
         whole = (
             split.expert < split.tensor and experts_of(this.model) and item is not None and found(split.tensor) is None
         )
         hints = (Hint("expert_parallel", "=", Fraction(split.tensor)),) if whole else ()
-        this.known[key] = text, hints
-    known: tuple[str, tuple[Hint, ...]] = this.known[key]
+        this.known[key] = cut, hints
+    known: tuple[Need | None, tuple[Hint, ...]] = this.known[key]
     return known
 
 
@@ -108,7 +105,7 @@ REFUSED = ("weights", "kv_cache", "activations", "gpu")
 """The decisions that an engine or a GPU may not be able to follow."""
 
 
-def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
+def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, Need]:
     """Return, by decision, why the engine or the GPU cannot run its format; empty where all run."""
     out = {}
     rows = {
@@ -118,18 +115,18 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, str]:
     }
     for name, formats in rows.items():
         for row in formats:
-            if row.needs and not any(need in gpu.native_formats for need in row.needs):
-                out[name] = f"hardware for {row.id}"
+            if row.needs and not any(name in gpu.native_formats for name in row.needs):
+                out[name] = need("hardware", row.id)
             elif name == "weights" and not loads(this.engine, row):
-                out[name] = f"an engine that loads {row.id}"
+                out[name] = need("engine_loads", row.id)
             elif name == "kv_cache" and this.engine.kv_formats and not _keeps(this.engine, row):
-                out[name] = f"an engine that keeps its cache in {row.id}"
-            elif name == "kv_cache" and row.kv_needs and not any(need in gpu.native_formats for need in row.kv_needs):
-                out[name] = f"hardware for a cache in {row.id}"
+                out[name] = need("engine_cache", row.id)
+            elif name == "kv_cache" and row.kv_needs and not any(name in gpu.native_formats for name in row.kv_needs):
+                out[name] = need("hardware_cache", row.id)
             elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
-                out[name] = f"hardware that computes in {row.id}"
+                out[name] = need("hardware_computing", row.id)
     if not inference.runs_on(this.engine, gpu):
-        out["gpu"] = f"an engine that runs on {gpu.id}"
+        out["gpu"] = need("engine_runs_on", gpu.id)
     return out
 
 

@@ -11,6 +11,7 @@ from planner.language.problem import Problem, Value, Workload, by_run
 from planner.language.quantities.outcomes import MONEY, changed_by
 from planner.language.schema import FROM_OFFER, grouped
 from planner.record import dataclass
+from planner.solve.needs import Note, note
 from planner.solve.rent.ram import ram
 from planner.solve.rules import reads, simple
 
@@ -210,11 +211,11 @@ def _reach(offer: Offer, gpus: int, host: int) -> tuple[int, int]:
     return host, NETWORK if offer.network is None else offer.network
 
 
-def hosts_note(found: Renting, hosts: int) -> tuple[str, ...]:
+def hosts_note(found: Renting, hosts: int) -> tuple[Note, ...]:
     """Return what is assumed where `hosts` work as one."""
     if hosts == 1 or found.offer.network is not None:
         return ()
-    return (f"{hosts} hosts work as one over an assumed {NETWORK / 1.25e8:g} Gbit/s: the offer states no `network`",)
+    return (note("network", hosts, NETWORK / 1.25e8),)
 
 
 def _available(offer: Offer, found: Renting) -> Renting | None:

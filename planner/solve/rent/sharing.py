@@ -13,6 +13,7 @@ from planner.language.quantities.outcomes import MONEY, UNITS
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Outcome
 from planner.solve.columns.steps import SCALES
+from planner.solve.needs import note
 from planner.solve.rules import broken_bounds, broken_rules, holds_together, reads, speaks_of
 from planner.syntax.tree import Expression
 
@@ -61,19 +62,18 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
             share, rest = divmod(cost * row.instances * row.copies, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
-            note = f"shares {instances} × {pool[0]} with {_company(name, names, chosen)}"
+            told = note("shares", instances, pool[0], *_company(name, names, chosen))
             outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
-            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, note))
+            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, told))
             out[name] = _judged_again(problem, shared)
     return out
 
 
-def _company(name: str, names: Sequence[str], chosen: Mapping[str, Candidate]) -> str:
-    """Return who shares what a workload rents, as a note says it: its own copies among them."""
+def _company(name: str, names: Sequence[str], chosen: Mapping[str, Candidate]) -> tuple[int, str, tuple[str, ...]]:
+    """Return who shares what a workload rents: how many other copies of which block, and the other blocks."""
     block = block_of(name)
     own = sum(chosen[other].copies for other in names if block_of(other) == block) - 1
-    copies = [] if own < 1 else [f"{own:_} other cop{'y' if own == 1 else 'ies'} of {block}"]
-    return ", ".join([*copies, *dict.fromkeys(block_of(other) for other in names if block_of(other) != block)])
+    return own, block, tuple(dict.fromkeys(block_of(other) for other in names if block_of(other) != block))
 
 
 def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]:

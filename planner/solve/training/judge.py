@@ -14,6 +14,7 @@ from planner.solve.candidate import Broken, Candidate, Outcome, aimed
 from planner.solve.columns.steps import SCALES, steps, value
 from planner.solve.defaults import given_of, values
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
+from planner.solve.needs import Note, note
 from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
@@ -28,13 +29,13 @@ from planner.solve.training.step import Pace
 from planner.solve.training.workload import Recipe, Run, fsdp_version, selective, virtual_stages
 
 
-def _spot_note(run: Run, rented: Renting) -> tuple[str, ...]:
+def _spot_note(run: Run, rented: Renting) -> tuple[Note, ...]:
     """Return how interruptions count in the time of a run on spot."""
     if rented.market != "spot" or not run.tokens or run.model.architecture is None:
         return ()
     if "interruptions" not in run.workload.given:
-        return ("on spot, without interruptions: state `interruptions` a day and `lost_per_interruption`",)
-    return (f"interruptions take {(1 - run.kept) * 100:.3g} % of the time",)
+        return (note("spot_unsaid"),)
+    return (note("spot", (1 - run.kept) * 100),)
 
 
 def judge(
@@ -121,7 +122,7 @@ def judge(
         (
             *approximations(run.model),
             *unmeasured(workload, outcomes, arithmetic),
-            *memory.approximate,
+            *(note("physics", text) for text in memory.approximate),
             *hosts_note(rented, -(-layout.gpus // rented.per_host)),
             *_spot_note(run, rented),
         ),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.language.problem import Value
+from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
@@ -30,7 +31,7 @@ def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
     batch = list(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))
     yield from batch
     if gpus != layout.gpus:
-        needs = f"data_parallel × tensor_parallel × pipeline_parallel × context_parallel = {layout.gpus}"
+        needs = need("product", "data_parallel × tensor_parallel × pipeline_parallel × context_parallel", layout.gpus)
         yield Fault("gpus", needs, Fraction(gpus))
         return
     totals = counts(run.workload, "gpus") or GPUS_UNSAID

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from planner.catalog.frameworks import Framework
 from planner.catalog.records import Model
+from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
 from planner.solve.training.sayable import layout_faults, recomputation_faults
 
@@ -26,25 +27,25 @@ def training_faults(
     yield from common_faults(model, layout.pipeline, layout.expert)
     layers = layers_of(model)
     if layers is not None and parts > 1 and 1 < layout.pipeline <= layers < layout.pipeline * parts - ENDS:
-        needs = f"at most {(layers + ENDS) // parts}: {parts} parts of {layers} layers on each stage"
+        needs = need("parts_at_most", (layers + ENDS) // parts, parts, layers)
         yield Fault("pipeline_parallel", needs, Fraction(layout.pipeline))
     yield from layout_faults(framework, layout, fsdp)
     if layout.data * layout.context % layout.expert:
         ranks = layout.data * layout.context
-        needs = f"a divisor of data_parallel × context_parallel = {ranks}"
+        needs = need("divisor", "data_parallel × context_parallel", ranks)
         yield Fault("expert_parallel", needs, Fraction(layout.expert))
     if model.architecture is not None and not divides(model, layout.tensor):
-        yield Fault("tensor_parallel", "heads that divide evenly", Fraction(layout.tensor))
+        yield Fault("tensor_parallel", need("even_heads"), Fraction(layout.tensor))
     if layout.replicas > 1:
         if not framework.hybrid or layout.zero < 2:
-            yield Fault("shard_replicas", "1: hybrid sharding is FSDP's, with zero 2 or 3", Fraction(layout.replicas))
+            yield Fault("shard_replicas", need("hybrid"), Fraction(layout.replicas))
         elif layout.data * layout.context % layout.replicas:
-            needs = f"a divisor of data_parallel × context_parallel = {layout.data * layout.context}"
+            needs = need("divisor", "data_parallel × context_parallel", layout.data * layout.context)
             yield Fault("shard_replicas", needs, Fraction(layout.replicas))
     if layout.pipeline > 1 and layout.zero > framework.piped_zero:
-        stages = " or ".join(str(stage) for stage in framework.zero if stage <= framework.piped_zero)
-        above = " and ".join(str(stage) for stage in framework.zero if stage > framework.piped_zero)
-        needs = f"{stages}: {framework.name} has no pipelines beside ZeRO {above}"
+        stages = tuple(stage for stage in framework.zero if stage <= framework.piped_zero)
+        above = tuple(stage for stage in framework.zero if stage > framework.piped_zero)
+        needs = need("piped", framework.name, stages, above)
         yield Fault("zero", needs, Fraction(layout.zero))
 
 
@@ -52,10 +53,10 @@ def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: b
     """Yield the rule that a micro-batch breaks: a global batch is whole micro-batches of every copy, and one of them
     where the gradients of several do not add up."""
     if not adds_up and global_batch > layout.data * micro_batch:
-        needs = f"{Fraction(global_batch, layout.data)}: FSDP1 that offloads adds no gradients up with sync_each_batch"
+        needs = need("adds_nothing_up", Fraction(global_batch, layout.data))
         yield Fault("micro_batch", needs, Fraction(micro_batch))
     elif global_batch and global_batch % (layout.data * micro_batch):
-        needs = f"a divisor of global_batch / data_parallel = {Fraction(global_batch, layout.data)}"
+        needs = need("divisor", "global_batch / data_parallel", Fraction(global_batch, layout.data))
         yield Fault("micro_batch", needs, Fraction(micro_batch))
 
 
@@ -64,9 +65,8 @@ def checkpointing_faults(model: Model, mode: str, again: int, framework: Framewo
     all where the framework says no more."""
     layers = layers_of(model)
     if mode == "none" and again:
-        yield Fault("checkpointed_layers", "0 without checkpointing", Fraction(again))
+        yield Fault("checkpointed_layers", need("recomputes_none"), Fraction(again))
     elif mode != "none" and not 0 < again <= (again if layers is None else layers):
-        needs = "at least 1" if layers is None else f"1 to {layers}, the model's layers,"
-        yield Fault("checkpointed_layers", f"{needs} with checkpointing {mode}", Fraction(again))
+        yield Fault("checkpointed_layers", need("recomputes", 1, layers, mode), Fraction(again))
     else:
         yield from recomputation_faults(framework, mode, selective, layers, again)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from planner.catalog.frameworks import Framework
+from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout
 
 
@@ -14,18 +15,16 @@ def layout_faults(framework: Framework, layout: Layout, fsdp: int) -> Iterator[F
     """Yield what of a layout a framework cannot be told; `fsdp` is the version that shards."""
     row, name, copies = framework, framework.id, layout.data > 1
     if layout.zero not in row.zero and layout.data * layout.context > 1:
-        stages = " or ".join(map(str, row.zero))
-        yield Fault("zero", f"{stages}: {name} has no setting for the other", Fraction(layout.zero))
+        yield Fault("zero", need("stages", name, row.zero), Fraction(layout.zero))
     if layout.pipeline > 1 and not row.pipelines:
-        yield Fault("pipeline_parallel", f"1: {name} has no pipelines", Fraction(layout.pipeline))
+        yield Fault("pipeline_parallel", need("no_pipelines", name), Fraction(layout.pipeline))
     for quantity, size in (("tensor_parallel", layout.tensor), ("context_parallel", layout.context)):
         if not row.joint or size == 1 or not (copies or quantity == "context_parallel"):
             continue
         if layout.zero < 2 or not layout.sharded:
-            yield Fault(quantity, f"1 without FSDP: {name} has it beside zero 2 and 3", Fraction(size))
+            yield Fault(quantity, need("unsharded", name), Fraction(size))
         elif fsdp < row.joint:
-            needs = f"1, or fsdp_version = {row.joint}: {name} has it beside FSDP{row.joint} alone"
-            yield Fault(quantity, needs, Fraction(size))
+            yield Fault(quantity, need("joint", name, row.joint), Fraction(size))
 
 
 def recomputation_faults(
@@ -34,8 +33,6 @@ def recomputation_faults(
     """Yield what of recomputation a framework cannot be told; `layers` are the model's, None where nobody knows."""
     row, name = framework, framework.id
     if mode == "selective" and selective not in row.selectives:
-        words = f"selective = {' or '.join(row.selectives)}" if row.selectives else "full or none"
-        yield Fault("checkpointing", f"{words}: {name} has no setting for {selective}", "selective")
+        yield Fault("checkpointing", need("selective", name, selective, row.selectives), "selective")
     elif mode != "none" and layers is not None and again != layers and not row.some_layers:
-        needs = f"{layers}: {name} recomputes all layers or none"
-        yield Fault("checkpointed_layers", needs, Fraction(again))
+        yield Fault("checkpointed_layers", need("recomputes_all", layers, name), Fraction(again))

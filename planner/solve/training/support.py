@@ -5,22 +5,23 @@ from __future__ import annotations
 from planner.catalog.frameworks import TrainerLack
 from planner.catalog.records import Gpu
 from planner.language.schema import COMPUTED
+from planner.solve.needs import Need, need
 from planner.solve.training.workload import Run
 
 
-def refusal(run: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, str, str] | None:
+def refusal(run: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, Need, str] | None:
     """Return what keeps a recipe from running on a GPU, None where nothing does: the quantity of the plan that is
     refused, what is needed, and who has it not."""
     framework, kernel = run.framework, str(run.workload.given["attention"])
     met = [row for row in framework.lacks if _meets(row, gpu, method, precision, kernel)]
     for row in met:
         if not row.of_hardware:
-            return row.decision, f"a framework that trains {row.what}", framework.id
+            return row.decision, need("trains", row.what), framework.id
     if gpu.vendor not in framework.vendors:
-        return "gpu", f"a framework that runs on {gpu.vendor}", framework.id
+        return "gpu", need("framework_runs_on", gpu.vendor), framework.id
     for row in met:
-        return row.decision, f"hardware for {row.what}", gpu.id
-    return None if computes(run, gpu, precision) else ("precision", f"hardware for {precision}", gpu.id)
+        return row.decision, need("hardware", row.what), gpu.id
+    return None if computes(run, gpu, precision) else ("precision", need("hardware", precision), gpu.id)
 
 
 def _meets(row: TrainerLack, gpu: Gpu, method: str, precision: str, kernel: str) -> bool:

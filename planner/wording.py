@@ -1,0 +1,175 @@
+"""Needs and notes of a solve as people read them: one row for each kind, for reports and for messages about locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+
+from planner.language.problem import Value
+from planner.solve.needs import Need, Note
+
+SHOWN = 8
+"""So many values are listed in a reason."""
+
+
+def _among(*values: object) -> str:
+    listed = ", ".join(map(str, values[:SHOWN])) + (f" and {len(values) - SHOWN} more" if len(values) > SHOWN else "")
+    return listed if len(values) == 1 else f"one of {listed}" if values else "nothing is offered"
+
+
+def _piped(name: object, stages: Iterable[int], above: Iterable[int]) -> str:
+    return f"{_or(stages)}: {name} has no pipelines beside ZeRO {' and '.join(map(str, above))}"
+
+
+def _or(values: Iterable[object]) -> str:
+    return " or ".join(map(str, values))
+
+
+def _recomputed(least: int, most: int | None, mode: object) -> str:
+    range_ = f"at least {least}" if most is None else f"{least} to {most}, the model's layers,"
+    return f"{range_} with checkpointing {mode}"
+
+
+def _selective(name: object, wanted: object, known: tuple[str, ...]) -> str:
+    words = f"selective = {_or(known)}" if known else "full or none"
+    return f"{words}: {name} has no setting for {wanted}"
+
+
+def _unrented(gpus: tuple[str, ...], pasted: str) -> str:
+    return f"no offer rents {', '.join(gpus)}; one with your price does: {pasted}"
+
+
+def _unmet(what: Need, has: object) -> str:
+    return unsupported(what, str(has))
+
+
+def _unfit(what: Need, has: object) -> str:
+    return f"expected {said(what)}; found {has}"
+
+
+def offered(*values: Value) -> str:
+    """Return the values that a plan offers as it would write them."""
+    numbers = [int(value) for value in values if isinstance(value, Fraction) and value.denominator == 1]
+    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}..{numbers[-1]}"
+    words = [str(int(value)) if isinstance(value, Fraction) else str(value) for value in values]
+    if len(words) > 6:
+        words = [*words[:5], f"and {len(words) - 5} more"]
+    return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
+
+
+NEEDS: dict[str, str | Callable[..., str]] = {
+    "hardware": "hardware for {}",
+    "hardware_cache": "hardware for a cache in {}",
+    "hardware_computing": "hardware that computes in {}",
+    "engine": "an engine with {}",
+    "engine_loads": "an engine that loads {}",
+    "engine_cache": "an engine that keeps its cache in {}",
+    "engine_runs_on": "an engine that runs on {}",
+    "trains": "a framework that trains {}",
+    "framework_runs_on": "a framework that runs on {}",
+    "even_heads": "heads that divide evenly",
+    "whole_blocks": "a split into whole blocks of {} weights: {} would have {} on a rank",
+    "at_once": "at most the {} sequences that `max_sequences` lets run at once",
+    "layers_at_most": "at most {}, the model's layers",
+    "experts_at_most": "at most {}, the experts of a layer",
+    "parts_at_most": "at most {}: {} parts of {} layers on each stage",
+    "divisor": "a divisor of {} = {}",
+    "divisor_of_replica": "a divisor of the {} GPUs of a replica",
+    "multiple_or_divisor": "a multiple or divisor of {} = {}",
+    "product": "{} = {}",
+    "one_process": "1, the engine's one process",
+    "hybrid": "1: hybrid sharding is FSDP's, with zero 2 or 3",
+    "piped": _piped,
+    "stages": lambda name, stages: f"{_or(stages)}: {name} has no setting for the other",
+    "no_pipelines": "1: {} has no pipelines",
+    "unsharded": "1 without FSDP: {} has it beside zero 2 and 3",
+    "joint": lambda name, version: f"1, or fsdp_version = {version}: {name} has it beside FSDP{version} alone",
+    "adds_nothing_up": "{}: FSDP1 that offloads adds no gradients up with sync_each_batch",
+    "recomputes_none": "0 without checkpointing",
+    "recomputes": _recomputed,
+    "recomputes_all": "{}: {} recomputes all layers or none",
+    "selective": _selective,
+    "one_of": _among,
+    "whole_number": "a whole number",
+    "searched": "a split that is searched",
+    "left_by_plan": "a number that the plan leaves",
+    "rentable": "an offer that the plan may rent",
+    "mix": "a mix of formats",
+    "one_format": "one format for all layers",
+    "format_each": "a format for each of {} layers",
+    "unmet": _unmet,
+    "unfit": _unfit,
+    "offered": offered,
+    "unrented": _unrented,
+    "no_product": "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it",
+    "nowhere": "no offer rents such hardware, or none of it can be split so",
+}
+"""By kind: a text with a place for each thing that it is of, or what makes one of them."""
+
+
+def _cached(what: str) -> str:
+    return f"a KV cache in {what.removeprefix(CACHE)}" if what.startswith(CACHE) else what
+
+
+CACHE = "a cache in "
+UNSUPPORTED: dict[str, str | Callable[..., str]] = {
+    "hardware": _cached,
+    "hardware_cache": "a KV cache in {}",
+    "hardware_computing": "computing in {}",
+    "engine": "{}",
+    "engine_loads": "{}",
+    "engine_cache": "a KV cache in {}",
+    "engine_runs_on": "{}",
+}
+"""What hardware or an engine does not support that a need asks of it."""
+
+
+def _anchored(count: int, factors: tuple[tuple[str, float, int], ...]) -> str:
+    measurements = f"{count} measurement{'s' if count > 1 else ''}"
+    said_of = [f"{name} x {factor:.3g} ({many})" for name, factor, many in factors]
+    return f"anchored on {measurements}: {', '.join(said_of) or 'memory'}"
+
+
+def _shared(instances: int, offer: str, own: int, block: str, others: tuple[str, ...]) -> str:
+    copies = [] if own < 1 else [f"{own:_} other cop{'y' if own == 1 else 'ies'} of {block}"]
+    return f"shares {instances} × {offer} with {', '.join([*copies, *others])}"
+
+
+NOTES: dict[str, str | Callable[..., str]] = {
+    "physics": "{}",
+    "approximate": "approximate: {}",
+    "unmeasured": "nobody measured the quality of {}: `{}` lets it through",
+    "rule_of_thumb": "rule of thumb: context, concurrency and the engine are not counted",
+    "network": "{} hosts work as one over an assumed {:g} Gbit/s: the offer states no `network`",
+    "busy": "{:.0f} % busy at its demand: above 80 % waiting grows steeply",
+    "spot_unsaid": "on spot, without interruptions: state `interruptions` a day and `lost_per_interruption`",
+    "spot": "interruptions take {:.3g} % of the time",
+    "shares": _shared,
+    "anchored": _anchored,
+    "unlike": lambda names, why: f"not like it: {', '.join(names)} {why}",
+}
+"""By kind: what an answer says of what its figures rest on."""
+
+
+def _filled(row: str | Callable[..., str], of: tuple[object, ...]) -> str:
+    return row.format(*of) if isinstance(row, str) else row(*of)
+
+
+def said(what: Need) -> str:
+    """Return a need in words."""
+    return _filled(NEEDS[what.kind], what.of)
+
+
+def noted(what: Note) -> str:
+    """Return a note in words."""
+    return _filled(NOTES[what.kind], what.of)
+
+
+def unsupported(what: Need, has: str) -> str:
+    """Return that hardware or an engine does not support what a candidate needs of it, as a sentence."""
+    if what.kind in UNSUPPORTED:
+        return f"{has} does not support {_filled(UNSUPPORTED[what.kind], what.of)}"
+    if what.kind == "even_heads":
+        return f"the attention heads do not divide evenly by {has}"
+    return f"is {has}, must be {said(what)}"
