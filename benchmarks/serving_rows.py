@@ -9,7 +9,6 @@ from typing import Any
 
 from planner.catalog.load import load
 from planner.physics import inference, kernels, serving_time, time
-from planner.physics.architecture import kind
 
 ROOT = Path(__file__).parents[1]
 CARRIED = ROOT / "tests/truth/serving_speed.jsonl"
@@ -110,4 +109,4 @@ def cases(path: Path = CARRIED) -> list[Case]:
     return [case(catalog, row) for row in rows(path)]
 
 
-__all__ = ["Case", "cases", "kind", "rows"]
+__all__ = ["Case", "cases", "rows"]

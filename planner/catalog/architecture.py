@@ -291,13 +291,13 @@ def feed_forward_of(row: Mapping[str, Any] | None) -> LayerFeedForward:
 
 
 def as_row(part: Part) -> dict[str, Any]:
-    """Return a part as catalogs write it: its kind and what it is made of, without what it does not have; by name."""
+    """Return a part as catalogs write it: its kind and what it is made of, without what it does not have."""
     always = ("gated", "bias") if isinstance(part, FeedForward) else ()
     fields: Any = part.__dataclass_fields__
     names: tuple[str, ...] = part.__match_args__
     values = {name: getattr(part, name) for name in names if name != "cross"}
     said = {name: value for name, value in values.items() if name in always or value != fields[name].default}
-    return dict(sorted({"kind": part.kind, **said}.items()))
+    return {"kind": part.kind, **said}
 
 
 def indexer(mixer: Mixer) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from planner.cli.screen import say, tell
 from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:
+    from planner.catalog.architecture import Part
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Architecture, Model
     from planner.diagnostics import Diagnostic
@@ -82,10 +83,13 @@ def _model(model: Model) -> dict[str, Any]:
 
 
 def _architecture(arch: Architecture) -> dict[str, Any]:
-    """Return an architecture with its layers as catalogs write them."""
+    """Return an architecture with its layers as catalogs write them, keys by the alphabet."""
     from planner.catalog.architecture import as_row
 
-    groups = [{**asdict(group), "mixer": as_row(group.mixer), "ffn": as_row(group.ffn)} for group in arch.groups]
+    def row(part: Part) -> dict[str, Any]:
+        return dict(sorted(as_row(part).items()))
+
+    groups = [{**asdict(group), "mixer": row(group.mixer), "ffn": row(group.ffn)} for group in arch.groups]
     return {**asdict(arch), "groups": groups}
 
 
