@@ -50,7 +50,9 @@ from planner.physics.inference.engine import (
     overhead,
     own_share,
     peak,
+    peaks_follow_load,
     runs_on,
+    served_logits,
     static_free,
     usable,
 )
@@ -104,7 +106,7 @@ from planner.physics.inference.support import (
     met_by_weights,
     sparse,
 )
-from planner.physics.inference.vision import images, towers
+from planner.physics.inference.vision import encoder_of, images, towers
 from planner.physics.inference.weights import adapters, any_layer, mixed_weights, weights_per_gpu
 
 __all__ = [
@@ -130,6 +132,7 @@ __all__ = [
     "captured_graphs",
     "class_bits",
     "cut",
+    "encoder_of",
     "exchange",
     "first_start",
     "fixed",
@@ -168,6 +171,7 @@ __all__ = [
     "parts",
     "peak",
     "peaks",
+    "peaks_follow_load",
     "pool_tokens",
     "profile",
     "release",
@@ -175,6 +179,7 @@ __all__ = [
     "runs_on",
     "sampler_states",
     "sequences",
+    "served_logits",
     "sparse",
     "state_bits",
     "state_bytes",

@@ -108,6 +108,11 @@ def _scan_bytes(mixer: GatedDeltaNet, tp: int) -> int:
     return -(-(2 * (moving + states) + 8 * heads * CHUNK) // tp)
 
 
+def peaks_follow_load(profile: Profile) -> bool:
+    """Whether `peak` depends on how many sequences there are and how long they are: llama.cpp's does."""
+    return profile.engine == "llama_cpp"
+
+
 @remembered(8192)
 def peak(
     arch: Architecture,
@@ -226,6 +231,11 @@ def outside(profile: Profile, gpu: Gpu, beside: tuple[int, int]) -> tuple[int, i
     return needs, gpu.memory - usable(gpu, profile) + freed
 
 
+def served_logits(arch: Architecture, profile: Profile, sequences: int) -> int:
+    """Logits of so many sequences while they are served."""
+    return logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)
+
+
 def beside_budget(
     profile: Profile,
     ranks: int = 1,
@@ -252,7 +262,7 @@ def beside_budget(
     if arch is None:
         return needs, 0
     forward, sampler = peaks
-    served = logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)
+    served = served_logits(arch, profile, sequences)
     states = sampler_states(arch, profile)
     return needs, forward + sampler - states - max(forward, served, warm_up(arch, profile))
 

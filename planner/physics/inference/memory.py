@@ -212,6 +212,8 @@ def peaks(
     arch: Architecture, profile: Profile, ranks: Parallelism, load: Sequences, first: bool = True
 ) -> tuple[int, int]:
     """(activations, logits) at the engine's peak, on a `first` start or a later one."""
+    if not engine.peaks_follow_load(profile):
+        return engine.peak(arch, profile, ranks.tensor, ranks.expert, ranks=ranks.sharers, first=first)
     return engine.peak(
         arch,
         profile,

@@ -138,6 +138,12 @@ def peak_bytes(this: Service, split: Split, profile: Profile, first: bool = True
     return inference.peaks(arch, profile, this.parallelism(split), resident(this, split, profile), first)
 
 
+def served_bytes(this: Service, profile: Profile) -> int:
+    """Return the logits of the workload's sequences while they are served: all that `outside` reads of its load."""
+    arch = this.model.architecture
+    return 0 if arch is None else inference.served_logits(arch, profile, this.concurrency)
+
+
 def outside(this: Service, split: Split, gpu: Gpu) -> tuple[int, int]:
     """Return what an engine needs beside the share of the GPU that is its budget, on the safe side, and what is left.
 

@@ -11,6 +11,8 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Gpu
 from planner.language.problem import Problem, Workload
 from planner.language.quantities.outcomes import HELD, changed_by
+from planner.physics import inference
+from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve import clock, stated
 from planner.solve.columns.rules import headroom
@@ -20,18 +22,17 @@ from planner.solve.inference import anchors
 from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import space as inference_space
-from planner.solve.inference import speed as inference_speed
-from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.defaults import of_service
+from planner.solve.inference.frame import Frame, framed, remember
 from planner.solve.inference.paces import Paces, needed, timed
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.objective import quantity_of
-from planner.solve.parallelism import Split, divides
-from planner.solve.rent.placement import place
+from planner.solve.parallelism import Split
+from planner.solve.rent.placement import Placements, place
 from planner.solve.rent.ram import beyond
-from planner.solve.rent.rental import any_price, market_of, offers_for
+from planner.solve.rent.rental import any_price, market_of
 from planner.solve.rules import reads
 
 if TYPE_CHECKING:
@@ -53,59 +54,47 @@ class MemoryColumns:
     crowded: Column
 
 
-def _memory(
-    this: Service, pairs: list[tuple[Form, Split]], gpus: Sequence[Gpu], seen: anchors.Columns | None
-) -> MemoryColumns:
+@dataclass(frozen=True, slots=True)
+class HeldColumns:
+    """Of the GPU types of one profile what no load changes: `weights` and `peaks` (activations and logits) of each
+    formats × split, and on each type what is `above` them and the share of it that is `fixed`."""
+
+    weights: Column
+    peaks: Column
+    above: Column
+    fixed: Column
+
+
+def _memory(this: Service, shared: Frame, seen: anchors.Columns | None) -> MemoryColumns:
     """Return the memory of every row; each part is computed once for each case it depends on. `seen` is what the plan's
     measurements say of it."""
     import numpy
 
+    pairs, gpus = shared.pairs, shared.gpus
     shape = (len(pairs), len(gpus))
     outside, crowded = numpy.zeros(shape, dtype=bool), numpy.zeros(shape, dtype=bool)
     weights, kv_cache, total, budget = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(4))
     known = this.model.architecture is not None
-    members: dict[Split, list[int]] = {}
-    for index, (_, split) in enumerate(pairs):
-        members.setdefault(split, []).append(index)
-    kinds: dict[object, list[int]] = {}
+    kinds: dict[Profile, list[int]] = {}
     for place_, gpu in enumerate(gpus):
         kinds.setdefault(inference_workload.profile_of(this, gpu), []).append(place_)
-    for cards in kinds.values():
-        profile = inference_workload.profile_of(this, gpus[cards[0]])
-        own = numpy.array([inference_memory.weights_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
-        cache = numpy.array([inference_memory.kv_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
-        weights[:, cards], kv_cache[:, cards] = own[:, None], cache[:, None]
-        above, taken = (numpy.zeros((len(pairs), len(cards)), dtype=numpy.int64) for _ in range(2))
-        peaks = numpy.zeros((2, len(pairs), 1), dtype=numpy.int64)
-        for split, rows in members.items():
-            clock.look()
-            peak = inference_memory.peak_bytes(this, split, profile)
-            peaks[:, rows, 0] = numpy.array(peak)[:, None]
-            for column, card in enumerate(cards):
-                gpu = gpus[card]
-                taken[rows, column] = inference_memory.fixed_bytes(this, split, gpu, profile)
-                if known:
-                    needs, left = inference_memory.outside(this, split, gpu)
-                    outside[rows, card] = needs > left
-                    above[rows, column] = inference_memory.overhead_bytes(
-                        this, pairs[rows[0]][0], split, gpu, own[rows], peak
-                    )
-                else:
-                    above[rows, column] = [
-                        inference_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peak)
-                        for row in clock.watched(rows)
-                    ]
-        held, kept = own[:, None], cache[:, None]
-        activations, logits = peaks
-        spare = inference_memory.margin_bytes(this, profile, held, kept, activations, logits, above, taken)
-        total[:, cards] = held + kept + activations + logits + above + spare
+    split_of = shared.split[:: len(gpus)]
+    for profile, cards in kinds.items():
+        clock.look()
+        held = _held(this, shared, profile, cards)
+        own, above, (activations, logits) = held.weights[:, None], held.above, held.peaks
+        kept = _cached(this, shared, profile)[:, None]
+        weights[:, cards], kv_cache[:, cards] = own, kept
+        spare = inference_memory.margin_bytes(this, profile, own, kept, activations, logits, above, held.fixed)
+        total[:, cards] = own + kept + activations + logits + above + spare
         if seen is not None:
             total[:, cards] += seen.taken[:, cards]
         if not known:
             continue
+        outside[:, cards] = _outside(this, shared, profile, cards)[split_of]
         usable = numpy.array([inference_memory.usable_bytes(this, gpus[card]) for card in cards])
-        most = usable - held - activations - logits - above
-        budget[:, cards] = inference_capacity.safe_budget(this, profile, most, held, peaks, above, taken)
+        most = usable - own - activations - logits - above
+        budget[:, cards] = inference_capacity.safe_budget(this, profile, most, own, held.peaks, above, held.fixed)
         if seen is not None:
             budget[:, cards] = numpy.maximum(0, budget[:, cards] - seen.taken[:, cards])
             most = (most * seen.cache[:, cards]).astype(numpy.int64)
@@ -118,102 +107,119 @@ def _memory(
     return MemoryColumns(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 
+def _held(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+    """Return what no load changes, from an earlier workload of the frame where there is one of the same profile."""
+    key = "held", profile, tuple(cards)
+    if key not in shared.kept or inference.peaks_follow_load(profile):
+        shared.kept[key] = _held_anew(this, shared, profile, cards)
+    found: HeldColumns = shared.kept[key]
+    return found
+
+
+def _held_anew(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+    import numpy
+
+    pairs, gpus = shared.pairs, shared.gpus
+    weights = numpy.array([inference_memory.weights_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
+    above, fixed = (numpy.zeros((len(pairs), len(cards)), dtype=numpy.int64) for _ in range(2))
+    peaks = numpy.zeros((2, len(pairs), 1), dtype=numpy.int64)
+    members: dict[Split, list[int]] = {}
+    for index, (_, split) in enumerate(pairs):
+        members.setdefault(split, []).append(index)
+    for split, rows in members.items():
+        clock.look()
+        peak = inference_memory.peak_bytes(this, split, profile)
+        peaks[:, rows, 0] = numpy.array(peak)[:, None]
+        for column, card in enumerate(cards):
+            gpu = gpus[card]
+            fixed[rows, column] = inference_memory.fixed_bytes(this, split, gpu, profile)
+            if this.model.architecture is not None:
+                above[rows, column] = inference_memory.overhead_bytes(
+                    this, pairs[rows[0]][0], split, gpu, weights[rows], peak
+                )
+            else:
+                above[rows, column] = [
+                    inference_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peak)
+                    for row in clock.watched(rows)
+                ]
+    return HeldColumns(weights, peaks, above, fixed)
+
+
+def _cached(this: Service, shared: Frame, profile: Profile) -> Column:
+    """Return the KV cache of each formats × split, once for all profiles that keep it alike."""
+    import numpy
+
+    key = "kv_cache", profile.keeps, profile.max_batched_tokens, profile.in_flight, profile.block, profile.engine
+    if key not in this.known:
+        sizes = [inference_memory.kv_bytes(this, *pair, profile) for pair in clock.watched(shared.pairs)]
+        this.known[key] = numpy.array(sizes)
+    found: Column = this.known[key]
+    return found
+
+
+def _outside(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> Column:
+    """Return where what lies beside the engine's budget has no room, by split and GPU type of a profile.
+
+    It depends on the load through the sequences that are served alone.
+    """
+    import numpy
+
+    if profile.budget != "utilization":
+        return numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
+    key = "outside", profile, tuple(cards), inference_memory.served_bytes(this, profile)
+    if key not in shared.kept:
+        found = numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
+        for row, split in enumerate(clock.watched(shared.splits)):
+            for column, card in enumerate(cards):
+                needs, left = inference_memory.outside(this, split, shared.gpus[card])
+                found[row, column] = needs > left
+        shared.kept[key] = found
+    where: Column = shared.kept[key]
+    return where
+
+
 def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = False) -> Table:
     """Return every candidate of an inference workload as columns."""
     import numpy
 
     this = inference_workload.service(problem, workload, catalog)
-    offers = offers_for(problem, workload)
-    wanted = workload.domains.get("gpu")
-    gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
-    pairs = []
-    for pair in clock.watched(inference_space.combos(this, fixed)):
-        pairs.append(pair)
-        bounded(len(pairs) * len(gpus), "formats, splits and GPU types")
-    if not pairs or not gpus:
+    shared = framed(problem, workload, this, fixed)
+    if shared is None:
         return empty(workload)
-    all_forms, all_splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))
-    form_at, split_at = {f: i for i, f in enumerate(all_forms)}, {s: i for i, s in enumerate(all_splits)}
+    gpus, pairs, form, split, gpu = shared.gpus, shared.pairs, shared.form, shared.split, shared.gpu
 
     def array(values: Sequence[object]) -> Column:
         return numpy.array(values)
 
-    # One row for each formats × split × GPU type, before replicas and offers.
-    form = numpy.repeat(array([form_at[f] for f, _ in pairs] or [0])[: len(pairs)], len(gpus))
-    split = numpy.repeat(array([split_at[s] for _, s in pairs] or [0])[: len(pairs)], len(gpus))
-    gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
-    tensor = array([s.tensor for s in all_splits])
-    pipeline = array([s.pipeline for s in all_splits])
-    unit, nodes = array([s.per_node for s in all_splits]), array([s.nodes for s in all_splits])
-
     clock.look()
     own = anchors.columns(this, pairs, gpus) if this.measurements else None
-    memory = _memory(this, pairs, gpus, own)
+    memory = _memory(this, shared, own)
     clock.look()
-    weights, kv_cache, total = memory.weights, memory.kv_cache, memory.total
+    total = memory.total
     usable = array([inference_memory.usable_bytes(this, g) for g in gpus])[gpu]
-
-    exact = [[inference_workload.resolved(this, f, g) for g in gpus] for f in clock.watched(all_forms)]
-    refused = [
-        [inference_support.refusals(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
-    ]
     load = None
-    if workload.model.architecture is not None and not this.pooling:
-        reached = [
-            [inference_speed.fields(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
-        ]
+    if shared.reached is not None:
         load = Load(
-            weights,
-            kv_cache,
-            tensor[split],
-            pipeline[split],
-            array(reached)[form, gpu].T,
-            array([inference_speed.link_of(g) for g in gpus])[gpu],
-            numpy.array([inference_speed.host_of(g) for g in gpus])[gpu],
-            nodes[split],
+            memory.weights,
+            memory.kv_cache,
+            shared.tensor[split],
+            shared.pipeline[split],
+            shared.reached,
+            shared.link,
+            shared.host,
+            shared.nodes[split],
             anchor=None if own is None else own.times,
         )
-    pace = Paces(this, load, offers)
-
-    # Replicas, then offers.
-    copies = [inference_space.replica_counts(this, s) for s in all_splits]
-    base, replicas = _replicated(this, copies, split, pace, scaled(problem, workload))
-    spans = bool((nodes > 1).any())
-    if spans:
-        left = array([[inference_space.may_span(this, fixed, g.id, s.nodes) for g in gpus] for s in all_splits])[
-            split, gpu
-        ]
-        base, replicas = base[left[base]], replicas[left[base]]
-    total_gpus = replicas * (tensor * pipeline)[split][base]
-    market = market_of(problem, workload, spans)
-    placed = place(gpus, offers, market, gpu[base], total_gpus, unit[split][base], nodes=nodes[split][base])
-    base, replicas, total_gpus = base[placed.row], replicas[placed.row], total_gpus[placed.row]
+    pace = Paces(this, load, shared.offers)
+    base, replicas, placed = _placed(problem, workload, this, shared, pace, fixed)
+    total_gpus = replicas * (shared.tensor * shared.pipeline)[split][base]
     times = pace.of(base, placed.network)
-
-    distinct, of_replicas = numpy.unique(replicas, return_inverse=True)
-    totals, of_totals = numpy.unique(total_gpus, return_inverse=True)
-    axes = {
-        "gpu": Axis(tuple(g.id for g in gpus), gpu[base]),
-        "gpus": Axis(tuple(Fraction(n) for n in totals.tolist()), of_totals),
-        "replicas": Axis(tuple(Fraction(n) for n in distinct.tolist()), of_replicas),
-        "tensor_parallel": Axis(tuple(Fraction(s.tensor) for s in all_splits), split[base]),
-        "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in all_splits), split[base]),
-        "expert_parallel": Axis(tuple(Fraction(s.expert) for s in all_splits), split[base]),
-        "nodes": Axis(tuple(Fraction(s.nodes) for s in all_splits), split[base]),
-        "weights": Axis(tuple(f.weights for f in all_forms), form[base]),
-        "kv_cache": Axis(tuple(f.kv_cache for f in all_forms), form[base]),
-        "activations": _activations(exact, form[base], gpu[base]),
-        "quantization": Axis(tuple(f.quantization for f in all_forms), form[base]),
-        **placed.axes,
-    }
-    quality = array([inference_workload.quality_steps(this, f) for f in clock.watched(all_forms)])
-    power = array([g.power_w for g in gpus])
     outcomes: dict[str, Callable[[], Column]] = {
         "memory": lambda: total[base],
         "headroom": lambda: headroom(total[base], usable[base]),
         "cost": lambda: placed.costs,
-        "quality": lambda: quality[form[base]],
-        "power": lambda: power[gpu[base]] * total_gpus,
+        "quality": lambda: shared.quality[form[base]],
+        "power": lambda: shared.power[gpu[base]] * total_gpus,
     }
     ranks = numpy.minimum(total_gpus, placed.per_host)
     on_host = inference_memory.host_bytes(this) * ranks
@@ -227,29 +233,22 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         broken[f"{workload.name}.host_memory"] = exceeds
     if memory.outside.any():
         broken[f"{workload.name}.gpu_memory_utilization"] = memory.outside[base]
-    waiting = array([[inference_workload.runs_at_once(this, s, g) is not None for g in gpus] for s in all_splits])
-    if waiting.any():
-        broken[f"{workload.name}.concurrency"] = waiting[split, gpu][base]
+    limits = this.by_sequence or "max_sequences" in workload.given
+    waiting = [[inference_workload.runs_at_once(this, s, g) is not None for g in gpus] for s in shared.splits if limits]
+    if any(map(any, waiting)):
+        broken[f"{workload.name}.concurrency"] = array(waiting)[split, gpu][base]
     if memory.crowded.any():
         broken[f"{workload.name}.max_sequences"] = memory.crowded[base]
-    for name in inference_support.REFUSED:
-        where = array([[name in item for item in row] for row in refused])
-        if where.any():
-            broken[f"{workload.name}.{name}"] = where[form, gpu][base]
-    for name, *met in inference_support.lacking_of(this, all_forms, all_splits, gpus):
+    for name, where in shared.refused:
         rule = f"{workload.name}.{name}"
-        where = met[0][form] & met[1][split] & met[2][gpu]
         broken[rule] = broken[rule] | where[base] if rule in broken else where[base]
-    splitting = array([not divides(workload.model, s.tensor) for s in all_splits])
-    cut = array([[bool(inference_support.cut_by(this, f, s)[0]) for s in all_splits] for f in all_forms])
-    rule = f"{workload.name}.tensor_parallel"
-    broken[rule] = broken.get(rule, False) | (splitting[split] | cut[form, split])[base]
     if this.demand is not None:
         broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), times)
+    remember(shared, this)
     return Table(
         workload,
         len(base),
-        axes,
+        _axes(shared, base, replicas, total_gpus, placed),
         outcomes,
         broken,
         placed.costs,
@@ -265,13 +264,61 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     )
 
 
-def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
-    """Return the axis of the activations' formats, which follow from weights and GPU where the plan is silent."""
+def _placed(
+    problem: Problem, workload: Workload, this: Service, shared: Frame, pace: Paces, fixed: bool
+) -> tuple[Column, Column, Placements]:
+    """Return the row of each candidate, its replicas, and where it is rented: the same for all workloads of a frame but
+    where a demand, and so the times, decide how many replicas there are."""
     import numpy
 
-    words = [[item.activations for item in row] for row in exact]
-    distinct = {word: at for at, word in enumerate(dict.fromkeys(word for row in words for word in row))}
-    return Axis(tuple(distinct), numpy.array([[distinct[word] for word in row] for row in words])[form, gpu])
+    if "placed" in shared.kept:
+        found: tuple[Column, Column, Placements] = shared.kept["placed"]
+        return found
+    split, gpu, splits, gpus = shared.split, shared.gpu, shared.splits, shared.gpus
+    copies = [inference_space.replica_counts(this, s) for s in splits]
+    base, replicas = _replicated(this, copies, split, pace, scaled(problem, workload))
+    spans = bool((shared.nodes > 1).any())
+    if spans:
+        left = numpy.array([[inference_space.may_span(this, fixed, g.id, s.nodes) for g in gpus] for s in splits])
+        left = left[split, gpu]
+        base, replicas = base[left[base]], replicas[left[base]]
+    total_gpus = replicas * (shared.tensor * shared.pipeline)[split][base]
+    market = market_of(problem, workload, spans)
+    unit, nodes = shared.unit[split][base], shared.nodes[split][base]
+    placed = place(gpus, shared.offers, market, gpu[base], total_gpus, unit, nodes=nodes)
+    found = base[placed.row], replicas[placed.row], placed
+    if this.demand is None:
+        shared.kept["placed"] = found
+    return found
+
+
+def _axes(shared: Frame, base: Column, replicas: Column, total_gpus: Column, placed: Placements) -> dict[str, Axis]:
+    """Return the decisions of each candidate."""
+    import numpy
+
+    known: dict[str, Axis] | None = shared.kept.get("axes")
+    if known is not None:
+        return dict(known)
+    distinct, of_replicas = numpy.unique(replicas, return_inverse=True)
+    totals, of_totals = numpy.unique(total_gpus, return_inverse=True)
+    form, split, splits = shared.form[base], shared.split[base], shared.splits
+    axes = {
+        "gpu": Axis(tuple(g.id for g in shared.gpus), shared.gpu[base]),
+        "gpus": Axis(tuple(Fraction(n) for n in totals.tolist()), of_totals),
+        "replicas": Axis(tuple(Fraction(n) for n in distinct.tolist()), of_replicas),
+        "tensor_parallel": Axis(tuple(Fraction(s.tensor) for s in splits), split),
+        "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in splits), split),
+        "expert_parallel": Axis(tuple(Fraction(s.expert) for s in splits), split),
+        "nodes": Axis(tuple(Fraction(s.nodes) for s in splits), split),
+        "weights": Axis(tuple(f.weights for f in shared.forms), form),
+        "kv_cache": Axis(tuple(f.kv_cache for f in shared.forms), form),
+        "activations": Axis(shared.activations.values, shared.activations.index[base]),
+        "quantization": Axis(tuple(f.quantization for f in shared.forms), form),
+        **placed.axes,
+    }
+    if "placed" in shared.kept:
+        shared.kept["axes"] = dict(axes)
+    return axes
 
 
 FEW = 8

@@ -147,30 +147,49 @@ def profile_of(this: Service, gpu: Gpu) -> Profile:
     """Return the engine at the plan's version on a GPU, with the plan's settings."""
     key = ("profile", gpu.id)
     if key not in this.known:
-        given = this.workload.given
-        share = given.get("gpu_memory_utilization")
-        version = given.get("engine_version")
-        this.known[key] = inference.profile(
-            this.engine,
-            None if version is None else str(version),
-            gpu,
-            utilization=share if isinstance(share, Fraction) else None,
-            max_sequences=number(this.workload, "max_sequences", 0) or None,
-            max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
-            context=this.context,
-            running=0 if this.by_sequence else this.concurrency,
-            light_sampler=given["sampler"] == "flashinfer",
-            eager=given["cuda_graphs"] is False,
-            images=given["images"] is not False,
-            all_to_all=str(given["all_to_all"]),
-            adapters=this.extras.adapters,
-            mixers=inference.traits(this.model.architecture),
-            family=this.model.architecture.family if this.model.architecture is not None else "",
-            narrow_cache=_narrow_cache(this),
-            pooling=this.pooling,
-        )
+        usual = ("usual", gpu.id)
+        if usual not in this.known:
+            this.known[usual] = _profile(this, gpu, 0, 0)
+        made: Profile = this.known[usual]
+        running = 0 if this.by_sequence else this.concurrency
+        read = _has_images(this.model) or made.whole_prompt or (running > made.max_sequences > 1)
+        this.known[key] = _profile(this, gpu, this.context, running) if read else made
     found: Profile = this.known[key]
     return found
+
+
+def _has_images(model: Model) -> bool:
+    """Return whether a model has an encoder of images, whose memory follows from the context."""
+    return model.architecture is not None and inference.encoder_of(model.architecture) is not None
+
+
+def _profile(this: Service, gpu: Gpu, context: int, running: int) -> Profile:
+    """Return the engine on a GPU, where so many sequences of a context run at once.
+
+    The context matters to images and to whole prompts, the sequences to an engine that limits them and is not told how.
+    """
+    given = this.workload.given
+    share = given.get("gpu_memory_utilization")
+    version = given.get("engine_version")
+    return inference.profile(
+        this.engine,
+        None if version is None else str(version),
+        gpu,
+        utilization=share if isinstance(share, Fraction) else None,
+        max_sequences=number(this.workload, "max_sequences", 0) or None,
+        max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
+        context=context,
+        running=running,
+        light_sampler=given["sampler"] == "flashinfer",
+        eager=given["cuda_graphs"] is False,
+        images=given["images"] is not False,
+        all_to_all=str(given["all_to_all"]),
+        adapters=this.extras.adapters,
+        mixers=inference.traits(this.model.architecture),
+        family=this.model.architecture.family if this.model.architecture is not None else "",
+        narrow_cache=_narrow_cache(this),
+        pooling=this.pooling,
+    )
 
 
 def _narrow_cache(this: Service) -> bool:

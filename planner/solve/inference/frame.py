@@ -1,0 +1,205 @@
+"""What tables of inference workloads share that differ in nothing but their load: computed once for all of a plan.
+
+Which formats, splits, GPUs and offers there are, what an engine refuses of them, what a GPU reaches with them and how
+good they are depends on the model, the engine and what the plan offers, and not on `context` or `concurrency`.
+A test takes the load away from what is made here, so that nothing of it can be read (tests/solve/test_frames.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from planner.catalog.records import Gpu, Offer
+from planner.language.problem import Problem, Workload
+from planner.record import dataclass
+from planner.solve import clock
+from planner.solve.classes import likeness
+from planner.solve.columns.size import bounded
+from planner.solve.columns.table import Axis
+from planner.solve.inference import space as inference_space
+from planner.solve.inference import speed as inference_speed
+from planner.solve.inference import support as inference_support
+from planner.solve.inference import workload as inference_workload
+from planner.solve.inference.workload import Form, Service
+from planner.solve.parallelism import Split, divides
+from planner.solve.rent.rental import offers_for
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
+LOAD = frozenset({"context", "concurrency", "prompt", "output", "copies"})
+"""What is given of a workload's load, which nothing of a frame reads."""
+KEPT = frozenset(
+    {
+        "served",
+        "format",
+        "weights",
+        "runs",
+        "card",
+        "reading",
+        "quality",
+        "activations",
+        "cut",
+        "lacks",
+        "nodes",
+        "usual",
+    }
+)
+"""What a service remembers by these names does not depend on its load either."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """What the tables of workloads that differ in their load share.
+
+    `pairs` are formats and splits; `form`, `split` and `gpu` are their places for each row, GPU types running fastest.
+    `refused` says by decision where an engine or a GPU does not follow it, of rows; `reached` is what a GPU reaches
+    with formats, None where times are not known. `known` is what services remember, `kept` what tables keep here:
+    parts of the memory by profile, and the places that rows without a `demand` are rented at.
+    """
+
+    offers: dict[str, list[Offer]]
+    gpus: list[Gpu]
+    pairs: list[tuple[Form, Split]]
+    forms: list[Form]
+    splits: list[Split]
+    form: Column
+    split: Column
+    gpu: Column
+    tensor: Column
+    pipeline: Column
+    unit: Column
+    nodes: Column
+    activations: Axis
+    refused: list[tuple[str, Column]]
+    reached: Column | None
+    link: Column
+    host: Column
+    quality: Column
+    power: Column
+    known: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    kept: dict[object, Any] = field(default_factory=dict)
+
+
+_FRAMES: list[tuple[Problem, dict[object, Frame]]] = []
+"""The frames of the plan that was asked about last."""
+
+
+def framed(problem: Problem, workload: Workload, this: Service, fixed: bool) -> Frame | None:
+    """Return the frame of a workload, that of an earlier one of the same plan where they differ in their load alone;
+    None where nothing can run it.
+
+    What the frame's workloads remember is put into what this service knows.
+    """
+    if not any(item is workload for item in problem.workloads):
+        return frame(problem, workload, this, fixed)
+    if not _FRAMES or _FRAMES[0][0] is not problem:
+        _FRAMES[:] = [(problem, {})]
+    frames = _FRAMES[0][1]
+    key = fixed, likeness(problem, workload, LOAD)
+    found = frames.get(key)
+    if found is None:
+        made = frame(problem, workload, this, fixed)
+        if made is None:
+            return None
+        found = frames[key] = made
+    this.known.update(found.known)
+    return found
+
+
+def remember(frame: Frame, this: Service) -> None:
+    """Keep what a service has found that holds for all workloads of a frame."""
+    frame.known.update((key, value) for key, value in this.known.items() if key[0] in KEPT)
+
+
+def frame(problem: Problem, workload: Workload, this: Service, fixed: bool) -> Frame | None:
+    """Return what does not depend on a workload's load; None where nothing can run it."""
+    import numpy
+
+    offers = offers_for(problem, workload)
+    wanted = workload.domains.get("gpu")
+    gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
+    pairs = []
+    for pair in clock.watched(inference_space.combos(this, fixed)):
+        pairs.append(pair)
+        bounded(len(pairs) * len(gpus), "formats, splits and GPU types")
+    if not pairs or not gpus:
+        return None
+    forms, splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))
+    form_at, split_at = {f: i for i, f in enumerate(forms)}, {s: i for i, s in enumerate(splits)}
+
+    def array(values: Sequence[object]) -> Column:
+        return numpy.array(values)
+
+    form = numpy.repeat(array([form_at[f] for f, _ in pairs]), len(gpus))
+    split = numpy.repeat(array([split_at[s] for _, s in pairs]), len(gpus))
+    gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
+    exact = [[inference_workload.resolved(this, f, g) for g in gpus] for f in clock.watched(forms)]
+    reached = None
+    if workload.model.architecture is not None and not this.pooling:
+        cards = [
+            [inference_speed.fields(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
+        ]
+        reached = array(cards)[form, gpu].T
+    return Frame(
+        offers,
+        gpus,
+        pairs,
+        forms,
+        splits,
+        form,
+        split,
+        gpu,
+        array([s.tensor for s in splits]),
+        array([s.pipeline for s in splits]),
+        array([s.per_node for s in splits]),
+        array([s.nodes for s in splits]),
+        _activations(exact, form, gpu),
+        _refused(this, exact, gpus, forms, splits, (form, split, gpu)),
+        reached,
+        array([inference_speed.link_of(g) for g in gpus])[gpu],
+        array([inference_speed.host_of(g) for g in gpus])[gpu],
+        array([inference_workload.quality_steps(this, f) for f in clock.watched(forms)]),
+        array([g.power_w for g in gpus]),
+    )
+
+
+def _refused(
+    this: Service,
+    exact: Sequence[Sequence[Form]],
+    gpus: Sequence[Gpu],
+    forms: Sequence[Form],
+    splits: Sequence[Split],
+    rows: tuple[Column, Column, Column],
+) -> list[tuple[str, Column]]:
+    """Return by decision the rows that an engine or a GPU does not follow."""
+    import numpy
+
+    form, split, gpu = rows
+    out: dict[str, Column] = {}
+    reasons = [
+        [inference_support.refusals(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
+    ]
+    for name in inference_support.REFUSED:
+        where = numpy.array([[name in item for item in row] for row in reasons])
+        if where.any():
+            out[name] = where[form, gpu]
+    for name, *met in inference_support.lacking_of(this, forms, splits, gpus):
+        where = met[0][form] & met[1][split] & met[2][gpu]
+        out[name] = out[name] | where if name in out else where
+    splitting = numpy.array([not divides(this.model, s.tensor) for s in splits])
+    cut = numpy.array([[bool(inference_support.cut_by(this, f, s)[0]) for s in splits] for f in forms])
+    uneven = splitting[split] | cut[form, split]
+    out["tensor_parallel"] = out["tensor_parallel"] | uneven if "tensor_parallel" in out else uneven
+    return list(out.items())
+
+
+def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
+    """Return the axis of the activations' formats, which follow from weights and GPU where the plan is silent."""
+    import numpy
+
+    words = [[item.activations for item in row] for row in exact]
+    distinct = {word: at for at, word in enumerate(dict.fromkeys(word for row in words for word in row))}
+    return Axis(tuple(distinct), numpy.array([[distinct[word] for word in row] for row in words])[form, gpu])
