@@ -29,6 +29,12 @@ class Loaded:
     file: File | None = None
     allowed: tuple[Diagnostic, ...] = ()
 
+    def __repr__(self) -> str:
+        errors = sum(item.is_error for item in self.findings)
+        blocks = [item.name for item in self.problem.workloads] if self.problem is not None else []
+        said = f"workloads {', '.join(blocks)}" if blocks else f"{errors} error{'s' * (errors != 1)}"
+        return f"<Plan: {next(iter(self.texts), '')}, {said}>"
+
 
 def is_shared(loaded: Loaded) -> bool:
     """Return whether a file only declares what plans import: nothing is wrong with it but that it has no workload."""

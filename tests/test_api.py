@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import run
 
 import planner
 import planner.api
@@ -21,9 +24,10 @@ CHAT = ROOT / "examples/chat.mem"
 
 def test_the_examples_of_the_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    done = doctest.testmod(planner.api)
-    assert done.attempted > 10
-    assert done.failed == 0
+    modules = [importlib.import_module(f"planner.api.{name}") for name in ("plans", "answers", "against", "results")]
+    found = [doctest.testmod(module) for module in (planner.api, *modules)]
+    assert sum(item.attempted for item in found) > 20
+    assert sum(item.failed for item in found) == 0
 
 
 def test_names() -> None:
@@ -34,16 +38,138 @@ def test_names() -> None:
         planner.nothing  # noqa: B018
 
 
-def test_solve_is_a_function_before_and_after_its_package_is_imported() -> None:
+@pytest.mark.parametrize(
+    "first",
+    ["pass", "import planner.solve", "import planner.solve.answer", "from planner.solve.pipeline import solve",
+     "import planner.solve.inference.judge as judge", "from planner import solve", "import planner.api",
+     "planner.solve(CHAT, top=0)", "import planner.cli.main"],
+)  # fmt: skip
+def test_names_stay_functions_whatever_is_imported_before_and_after(first: str) -> None:
+    """A package under the name of a function is both, from its first import on."""
     code = (
-        "import planner\n"
-        f"one = planner.solve({str(CHAT)!r}, top=0)\n"
-        "import planner.solve\n"
-        f"two = planner.solve({str(CHAT)!r}, top=0)\n"
-        "assert one.answer == two.answer\n"
-        "assert planner.solve.solve is not planner.api.solve\n"
+        f"import inspect, planner\nCHAT = {str(CHAT)!r}\n{first}\n"
+        "one = planner.solve(CHAT, top=0)\n"
+        "import planner.solve.choose.values\nimport planner.lock.verify, planner.lock.compare\n"
+        "two = planner.solve(CHAT, top=0)\n"
+        "assert repr(one.answer) == repr(two.answer)\n"
+        "for name in planner.__all__:\n"
+        "    if name[0].islower():\n"
+        "        verb = getattr(planner, name)\n"
+        "        assert callable(verb), name\n"
+        "        assert inspect.signature(verb) == inspect.signature(getattr(planner.api, name)), name\n"
+        "        assert verb.__doc__ == getattr(planner.api, name).__doc__, name\n"
+        "assert inspect.unwrap(planner.solve) is planner.api.solve\n"
+        "import planner.solve as package\nfrom planner.solve.pipeline import solve\n"
+        "assert package.solve is solve and package.choose.values.by_value and inspect.ismodule(package)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)
+
+
+def test_plans_are_texts_and_settings_are_mappings() -> None:
+    text = CHAT.read_text()
+    result = planner.solve(text=text, set={"chat.gpu": ["l4", "a40"], "chat.concurrency": 4})
+    assert result["chat"].chosen.gpu in ("l4", "a40")
+    assert result["chat"].chosen.given["concurrency"] == 4
+    same = planner.load(CHAT, settings=["chat.gpu in {l4, a40}", "chat.concurrency = 4"])
+    assert planner.solve(same).cost_usd_per_hour == result.cost_usd_per_hour
+    assert not CHAT.with_name("plan.mem.lock").exists()
+
+
+@pytest.mark.parametrize(
+    "settings, written",
+    [
+        ({"a.gpus": 2}, "a.gpus = 2"),
+        ({"a.gpus": range(1, 3)}, "a.gpus in {1, 2}"),
+        ({"a.gpus": {4, 2}}, "a.gpus in {2, 4}"),
+        ({"a.gpu": "l4"}, "a.gpu = l4"),
+        ({"a.model": "Qwen/Qwen3-8B"}, 'a.model = "Qwen/Qwen3-8B"'),
+        ({"a.model": 'config("x.json")'}, 'a.model = config("x.json")'),
+        ({"a.model": "house"}, "a.model = house"),
+        ({"a.engine_version": "0.33"}, 'a.engine_version = "0.33"'),
+        ({"a.quality": 0.97}, "a.quality = 0.97"),
+        ({"a.quality": 1e-7}, "a.quality = 0.0000001"),
+        ({"a.images": False}, "a.images = false"),
+        ({"a.context": "8Ki tokens"}, "a.context = 8Ki tokens"),
+    ],
+)
+def test_settings_are_written_as_a_plan_does(settings: dict[str, object], written: str) -> None:
+    from planner.api.plans import written as texts
+
+    assert list(texts(settings)) == [written]
+
+
+@pytest.mark.parametrize(
+    "call, kind",
+    [
+        (lambda: planner.solve(), TypeError),
+        (lambda: planner.solve(planner.load(CHAT), set={"chat.gpus": 2}), TypeError),
+        (lambda: planner.solve(CHAT, set={"chat.gpus": object()}), TypeError),
+        (lambda: planner.solve(CHAT, set={"chat.gpuz": 2}), planner.PlanError),
+        (lambda: planner.why(CHAT, gpu="nothing"), ValueError),
+        (lambda: planner.compare(CHAT), ValueError),
+        (lambda: planner.diff(CHAT, against="no-such-revision"), ValueError),
+        (lambda: planner.verify(CHAT, "no\nlog"), ValueError),
+        (lambda: planner.verify(CHAT, "nosuch.log"), FileNotFoundError),
+        (lambda: planner.verify(ROOT / "examples/impossible.mem", "no\nlog"), planner.PlanError),
+        (lambda: planner.test(text="edition 2026\nlet a = 1 +"), planner.PlanError),
+    ],
+)
+def test_what_cannot_be_done_is_raised(call: Callable[[], object], kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        call()
+
+
+def test_each_verb_says_what_the_command_line_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "examples")
+    said = {
+        "why": (planner.why("chat.mem"), run("why", "chat.mem", "--json", cwd=ROOT / "examples").stdout),
+        "compare": (
+            planner.compare("chat.mem", "long_context.mem"),
+            run("compare", "chat.mem", "long_context.mem", "--json", cwd=ROOT / "examples").stdout,
+        ),
+        "verify": (
+            planner.verify("started.mem", "started.log"),
+            run("verify", "started.mem", "started.log", "--json", cwd=ROOT / "examples").stdout,
+        ),
+        "diff": (planner.diff("chat.mem"), run("diff", "chat.mem", "--json", cwd=ROOT / "examples").stdout),
+    }
+    for verb, (found, text) in said.items():
+        assert json.loads(found.render("json")) == json.loads(text), verb  # type: ignore[attr-defined]
+        assert str(found) == found.render("table")  # type: ignore[attr-defined]
+        assert "<" in found._repr_html_()  # type: ignore[attr-defined]
+    tests = planner.test("measured.mem")
+    assert tests.ok and [item.name for item in tests] == ["on the formulas alone it is four"]
+    assert str(tests) == "pass  measured.mem::on the formulas alone it is four"
+    assert not planner.test("measured.mem", pick="nothing so called").verdicts
+    wrong = planner.test(text=CHAT.read_text() + 'test "one" { expect chat.gpus == 7 }')
+    assert not wrong and "E0901" in str(wrong) and "1 failed" in repr(wrong)
+
+
+def test_reprs_are_short() -> None:
+    plan = planner.load(CHAT)
+    result = planner.solve(plan)
+    chat = result["chat"]
+    things = (plan, result, result.answer, chat, chat.chosen, planner.why(plan), planner.check(plan),
+              planner.estimate("13B"), planner.compare(CHAT, CHAT), planner.diff(CHAT))  # fmt: skip
+    for thing in things:
+        assert repr(thing).startswith("<") and len(repr(thing)) < 250 and "\n" not in repr(thing), repr(thing)
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cells one after the other, each last expression shown as a notebook shows it; no outputs are stored."""
+    monkeypatch.chdir(ROOT / "examples")
+    notebook = json.loads((ROOT / "examples/library.ipynb").read_text())
+    assert (notebook["nbformat"], len({cell["id"] for cell in notebook["cells"]})) == (4, len(notebook["cells"]))
+    names: dict[str, object] = {}
+    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None)
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "cell", "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+            assert shown is None or getattr(shown, "_repr_html_", shown.__repr__)()
+    assert "holds: 8 figures compared" in capsys.readouterr().out
 
 
 def test_the_library_needs_no_command_line() -> None:

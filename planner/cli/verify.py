@@ -101,16 +101,10 @@ def _read(paths: list[str]) -> tuple[Reported | None, Reported | None]:
 
 
 def _meant(lock: Lock, log: Reported | None) -> str:
-    """Return the workload of a lock that a log is of: the only one, or the only one of its engine and model."""
-    names = list(lock.workloads)
-    if len(names) > 1 and log is not None:
-        engine = [name for name in names if lock.workloads[name].get("given", {}).get("engine") == log.engine]
-        model = [
-            name
-            for name in engine
-            if log.model and str(lock.workloads[name].get("given", {}).get("model")) == log.model
-        ]
-        names = model or engine or names
+    """Return the workload of a lock that a log is of; exit where several may be."""
+    from planner.startup.read import meant
+
+    names = meant({name: row.get("given", {}) for name, row in lock.workloads.items()}, log)
     if len(names) == 1:
         return names[0]
     tell(f"error[E0301]: several workloads may be meant: {', '.join(names)}; name one with --workload")

@@ -64,7 +64,17 @@ def values(answer: Answer, known: Mapping[str, str]) -> tuple[Values, ...]:
 def _table(name: str, quantity: str, found: list[ByValue], known: dict[str, str]) -> Values:
     kind = next((item.best.kind for item in found if item.best is not None), "inference")
     time, whole = TIMES[kind], WHOLE[kind]
-    head = (quantity, "status", "candidate", "per hour", whole, "memory per GPU", time, "quality")
+    copies = any(item.best is not None and item.best.copies > 1 for item in found)
+    head = (
+        quantity,
+        "status",
+        "candidate",
+        "per hour and copy" if copies else "per hour",
+        whole,
+        "memory per GPU",
+        time,
+        "quality",
+    )
     rows = tuple(_cells(item, time, whole, known) for item in found)
     told = [place for place in range(len(head)) if any(row.cells[place] not in ("", UNKNOWN) for row in rows)]
     kept = [replace(row, cells=tuple(row.cells[place] for place in told)) for row in rows]
@@ -82,7 +92,7 @@ def _cells(item: ByValue, time: str, whole: str, known: dict[str, str]) -> Cells
         value,
         status,
         f"{row.gpus} x {row.gpu}",
-        figures.hourly(row.cost),
+        figures.hourly(Fraction(row.cost, max(1, row.copies))),
         _outcome(row, whole),
         memory,
         _outcome(row, time),

@@ -103,10 +103,9 @@ def _workload(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Iterator[L
     """Yield what one workload is in each plan; what none of them says, and what goes without saying in all, is left
     out."""
     known = [row for row in rows if row is not None]
-    hardware = [MISSING if row is None else f"{row['choice'].get('gpus')} x {row['choice'].get('gpu')}" for row in rows]
     for key in GIVEN:
         yield from _words(name, key, [None if row is None else row.get("given", {}).get(key) for row in rows])
-    yield Line(name, "hardware", tuple(hardware), (None,) * len(rows))
+    yield Line(name, "hardware", tuple(map(_hardware, rows)), (None,) * len(rows))
     for key in CHOSEN:
         yield from _words(name, key, [None if row is None else row["choice"].get(key) for row in rows])
     if any(len(rows) > 1 and row.get("cost_micro_usd_per_hour") is not None for row in known):
@@ -124,6 +123,13 @@ def _workload(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Iterator[L
         ends = [None if end == value else end for value, end in zip(found, safe, strict=True)]
         cells = tuple(map(partial(_both, key), found, ends))
         yield Line(name, key, cells, tuple(found), tuple(safe) if any(ends) else (), alike or key != "quality")
+
+
+def _hardware(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return MISSING
+    copies = row.get("copies", 1)
+    return f"{row['choice'].get('gpus')} x {row['choice'].get('gpu')}" + (f", {copies} copies" if copies != 1 else "")
 
 
 def _figure(row: Mapping[str, Any] | None, key: str) -> Fraction | None:

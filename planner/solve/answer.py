@@ -55,6 +55,9 @@ class Solved:
     rejected: tuple[Candidate, ...]
     slack: tuple[Broken, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Solved {self.chosen!r}, {len(self.alternatives)} alternatives>"
+
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
@@ -123,3 +126,7 @@ class Answer:
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hardware: tuple[Standing, ...] = ()
     by_value: tuple[ByValue, ...] = ()
+
+    def __repr__(self) -> str:
+        cost = "" if self.cost is None else f", ${self.cost / 1e6:g}/h"
+        return f"<Answer: {self.outcome}{cost}, {len(self.workloads)} workloads>"

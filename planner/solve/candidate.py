@@ -87,6 +87,14 @@ class Candidate:
     measurements: tuple[str, ...] = ()
     copies: int = 1
 
+    def __repr__(self) -> str:
+        said = [
+            str(self.choice[name]) for name in ("weights", "kv_cache", "precision", "method") if name in self.choice
+        ]
+        broken = f", breaks {', '.join(item.rule for item in self.broken)}" if self.broken else ""
+        size = f"{self.total / 2**30:.2f} GiB, ${self.cost / 1e6:g}/h"
+        return f"<{self.workload}: {self.gpus} x {self.gpu}, {' '.join(said)}, {size}{broken}>"
+
     @property
     def known(self) -> dict[str, Value]:
         """The choice with what follows from it: all that a rule can read but outcomes and what is given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from planner.startup import llama_cpp, nvidia_smi, sglang, vllm
@@ -52,3 +52,25 @@ def _last_start(begins: str, reader: Callable[[str], Reported], text: str) -> Re
         if (found.found or found.failure) and reader(text[:place]).found:
             return replace(found, notes=("the log has several starts; the last one is read", *found.notes))
     return reader(text)
+
+
+def of_one_start(texts: Iterable[bytes]) -> tuple[Reported | None, Reported | None]:
+    """Return the log and the table of GPUs among some files, either of which may be missing; raise Unread where one is
+    neither, or where two are of one kind."""
+    log = cards = None
+    for data in texts:
+        found = read(decoded(data))
+        if (log if found.engine else cards) is not None:
+            raise Unread(f"it is a second {'log' if found.engine else 'table of GPUs'}; name one of each")
+        log, cards = (found, cards) if found.engine else (log, found)
+    return log, cards
+
+
+def meant(given: Mapping[str, Mapping[str, object]], log: Reported | None) -> list[str]:
+    """Return which workloads a log may be of, by what is given of each: the only one, those of its engine and model."""
+    names = list(given)
+    if len(names) > 1 and log is not None:
+        engine = [name for name in names if given[name].get("engine") == log.engine]
+        model = [name for name in engine if log.model and given[name].get("model") == log.model]
+        return model or engine or names
+    return names
