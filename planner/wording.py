@@ -73,6 +73,7 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "at_once": "at most the {} sequences that `max_sequences` lets run at once",
     "layers_at_most": "at most {}, the model's layers",
     "experts_at_most": "at most {}, the experts of a layer",
+    "whole_base": "1 with qlora: bitsandbytes has no tensor parallelism in transformers",
     "parts_at_most": "at most {}: {} parts of {} layers on each stage",
     "divisor": "a divisor of {} = {}",
     "divisor_of_replica": "a divisor of the {} GPUs of a replica",

@@ -10,6 +10,8 @@ import pytest
 from trainers import products
 from training_options import architectures, choices, measured, option, predicted, standing
 
+from planner.catalog.load import load
+from planner.physics.architecture import routed_parameters
 from planner.physics.training import MOMENTS, ActivationChoice, StateChoice, points, states, traces
 
 OPTIONS = sorted({option(name) for name in measured()})
@@ -118,3 +120,20 @@ def test_int8_needs_more_only_in_backward():
     more = [moment for moment, size in half.items() if eighth[moment] > size]
     assert [MOMENTS[moment] for moment in more] == ["backward_last_layer", "backward_first_layer"]
     assert all(eighth[moment] >= size for moment, size in half.items())
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen3-30B-A3B", "zai-org/GLM-4.5-Air", "mistralai/Mixtral-8x7B-v0.1"])
+def test_qlora_leaves_routed_experts_in_16_bit(name):
+    """Fused parameters since transformers 5, which bitsandbytes does not quantize (bitsandbytes#1849). axolotl#3374:
+    GLM-4.5-Air ran out of memory while loading on two GPUs of 96 GB, and took 48 GB before."""
+    model = load()[0].find_model(name)
+    arch = model.architecture
+    routed = sum(group.count * routed_parameters(arch, group) for group in arch.groups)
+    found = states(arch, model.params, StateChoice("qlora", "bf16_mixed")).weights
+    assert 2 * routed < found < 2 * routed + 2 * (model.params - routed)
+    for split in ({"pp": 2}, {"ep": 8, "dp": 8}):
+        part = states(arch, model.params, StateChoice("qlora", "bf16_mixed", **split)).weights
+        share = split.get("ep", split.get("pp", 1))
+        assert 2 * routed / share * 0.99 < part < found
+    if name == "zai-org/GLM-4.5-Air":
+        assert found > 2 * 96e9

@@ -6,6 +6,7 @@ is the one of the `models` catalog, and the counts were checked against its `par
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, assert_never
 
 from planner.catalog.architecture import (
@@ -169,6 +170,14 @@ def layer_parameters(arch: Architecture, group: Layers, active: bool = False) ->
         "head": 0,
         "other": group.extra,
     }
+
+
+def routed_parameters(arch: Architecture, group: Layers) -> int:
+    """Parameters of a layer's routed experts, 0 where it has none."""
+    if not isinstance(group.ffn, Experts):
+        return 0
+    beside = replace(group, ffn=replace(group.ffn, experts=0))
+    return layer_parameters(arch, group)["mlp"] - layer_parameters(arch, beside)["mlp"]
 
 
 def outside_parameters(arch: Architecture) -> dict[str, int]:

@@ -6,6 +6,7 @@ from planner.catalog.parameters import (
     norm_size,
     outside_parameters,
     parameters,
+    routed_parameters,
     tensors,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "norm_size",
     "outside_parameters",
     "parameters",
+    "routed_parameters",
     "tensors",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from planner.catalog.architecture import Attention, Experts, LatentAttention
 from planner.catalog.records import Architecture, Gpu
-from planner.physics.architecture import layer_parameters
+from planner.physics.architecture import layer_parameters, routed_parameters
 from planner.physics.time import attention_flops
 from planner.physics.training.activations import traces
 from planner.physics.training.choice import ActivationChoice
@@ -245,15 +245,18 @@ def work(
         gpus,
         bus,
         away * gradients / owners,
-        UNPACKED * _in_layers(arch) / split * rounds if choice.method == "qlora" else 0,
+        UNPACKED * _quantized(arch) / split * rounds if choice.method == "qlora" else 0,
         experts if overlap else 0,
         COMMUNICATING * (choice.ep > 1) if overlap else 0,
     )
 
 
-def _in_layers(arch: Architecture) -> int:
-    """Parameters of all layers, every expert of them."""
-    return sum(group.count * sum(layer_parameters(arch, group).values()) for group in arch.groups)
+def _quantized(arch: Architecture) -> int:
+    """Parameters of all layers that QLoRA keeps in 4 bit: all but those of routed experts."""
+    return sum(
+        group.count * (sum(layer_parameters(arch, group).values()) - routed_parameters(arch, group))
+        for group in arch.groups
+    )
 
 
 def _keys_and_values(arch: Architecture) -> int:

@@ -55,7 +55,9 @@ def training_choices(workload: Workload) -> Iterator[dict[str, Value]]:
     defaults = (("method", "full"), ("precision", "bf16"), ("optimizer", "adamw"), ("offload", "none"))
     words = [sorted(map(str, workload.domains.get(name, (default,)))) for name, default in defaults]
     for total in numbers(workload, "gpus", []):
-        for tp, pp in itertools.product(training_space.TENSORS, (1,) if trainer else training_space.PIPELINES):
+        for tp, pp in itertools.product(
+            *(((1,), (1,)) if trainer else (training_space.TENSORS, training_space.PIPELINES))
+        ):
             if total % (tp * pp) or pp > layers:
                 continue
             dp = total // (tp * pp)

@@ -8,14 +8,13 @@ fp32 weights under autocast; Megatron-LM and DeepSpeed train 16-bit weights with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Final, NamedTuple
 
 from planner.catalog.architecture import Experts
 from planner.catalog.records import Architecture
-from planner.physics.architecture import layer_parameters, outside_parameters, parameters
+from planner.physics.architecture import layer_parameters, outside_parameters, parameters, routed_parameters
 from planner.physics.training.choice import ADAPTER_BYTES, StateChoice, adapter_bytes
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
@@ -72,26 +71,18 @@ def _layer_local(arch: Architecture, index: int, tp: int, ep: int) -> dict[str, 
     found: dict[str, int] = {}
     for name, size in layer_parameters(arch, group).items():
         if name == "mlp" and isinstance(group.ffn, Experts) and ep > 1:
-            routed = size - _dense_part(arch, index)
+            routed = routed_parameters(arch, group)
             found["experts"] = share(share(routed, ep), tp)
             size -= routed
         found[name] = share(size, tp) if name in ("attention", "mlp") else size
     return found
 
 
-def _dense_part(arch: Architecture, index: int) -> int:
-    """Parameters of a MoE layer's feed-forward part that are no routed experts."""
-    group = arch.groups[index]
-    assert isinstance(group.ffn, Experts)
-    return layer_parameters(arch, replace(group, ffn=replace(group.ffn, experts=0)))["mlp"]
-
-
 def _routed(arch: Architecture, choice: StateChoice) -> int:
     """Parameters of routed experts among those counted as `mlp` on one GPU."""
     if choice.ep > 1:
         return 0
-    runs = [run for run in stage_runs(arch, choice.pp) if isinstance(arch.groups[run[0]].ffn, Experts)]
-    sizes = ((layer_parameters(arch, arch.groups[index])["mlp"] - _dense_part(arch, index), n) for index, n in runs)
+    sizes = ((routed_parameters(arch, arch.groups[index]), count) for index, count in stage_runs(arch, choice.pp))
     return share(sum(size * count for size, count in sizes), choice.tp)
 
 
@@ -167,7 +158,11 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     sharded = choice.framework in ("fsdp", "accelerate")
     kept_item = 4 if full_precision and sharded else recipe.item
     if choice.method == "qlora":
+        # bitsandbytes quantizes linear layers alone (transformers 5.20, quantizers/quantizer_bnb_4bit.py), and routed
+        # experts are fused parameters since 5.0 (models/*/modeling_*_moe.py): these stay in 16 bit (bitsandbytes#1849;
+        # axolotl#3374: GLM-4.5-Air ran out of memory on two GPUs of 96 GB)
         rest = counts["embedding"] + counts["head"] + counts["norm"] + counts["router"]
+        rest += counts["experts"] if choice.ep > 1 else _routed(arch, choice)
         each = NF4_BYTES if choice.double_quantized else NF4_SINGLE
         weights = ceil(each * (local - rest)) + 2 * rest
     else:

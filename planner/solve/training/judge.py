@@ -24,7 +24,7 @@ from planner.solve.training import support as training_support
 from planner.solve.training import workload as training_workload
 from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory
-from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
+from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import Recipe, Run, fsdp_version, selective, virtual_stages
 
@@ -85,6 +85,7 @@ def judge(
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
         *training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run)),
+        *quantized_faults(run.framework, (recipe.method,), layout),
         *batch_faults(run.global_batch, layout, size, training_workload.adds_up(run, layout)),
         *checkpointing_faults(run.model, mode, again, run.framework, selective(run)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from planner.catalog.frameworks import Framework
@@ -47,6 +47,13 @@ def training_faults(
         above = tuple(stage for stage in framework.zero if stage > framework.piped_zero)
         needs = need("piped", framework.name, stages, above)
         yield Fault("zero", needs, Fraction(layout.zero))
+
+
+def quantized_faults(framework: Framework, methods: Iterable[str], layout: Layout) -> Iterator[Fault]:
+    """Yield that a 4-bit base is not split by tensor parallelism: the quantizers of transformers say how weights are
+    split for compressed-tensors, FP8, MXFP4 and NVFP4, that of bitsandbytes does not (5.20, quantizers/)."""
+    if layout.tensor > 1 and framework.trainer == "transformers" and "qlora" in methods:
+        yield Fault("tensor_parallel", need("whole_base"), Fraction(layout.tensor))
 
 
 def batch_faults(global_batch: int, layout: Layout, micro_batch: int, adds_up: bool = True) -> Iterator[Fault]:

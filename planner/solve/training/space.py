@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
-from planner.solve.training.parallelism import batch_faults, checkpointing_faults, training_faults
+from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective, virtual_stages
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -44,13 +44,21 @@ def pipelines(framework: Framework) -> tuple[int, ...]:
     return PIPELINES if framework.pipelines else (1,)
 
 
+def tensors(framework: Framework) -> tuple[int, ...]:
+    """Return the tensor parallel sizes that are tried where the plan does not say: none with a trainer of copies alone,
+    whose launchers (TRL, accelerate's files) are told of none."""
+    return TENSORS if framework.pipelines else (1,)
+
+
+def _faults(run: Run, layout: Layout) -> Iterator[Fault]:
+    """Yield the rules that a layout breaks for what a plan offers."""
+    yield from training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run))
+    yield from quantized_faults(run.framework, words(run.workload, "method"), layout)
+
+
 def layouts(run: Run, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
-    return [
-        item
-        for item in every_layout(run, fixed)
-        if not any(training_faults(run.model, run.framework, item, fsdp_version(run), virtual_stages(run)))
-    ]
+    return [item for item in every_layout(run, fixed) if not any(_faults(run, item))]
 
 
 def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
@@ -62,7 +70,7 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
     offloads = words(item, "offload")
     said = counts(item, "data_parallel")
     for total in totals:
-        for tp in counts(item, "tensor_parallel") or ((1,) if fixed else TENSORS):
+        for tp in counts(item, "tensor_parallel") or ((1,) if fixed else tensors(run.framework)):
             for pp in counts(item, "pipeline_parallel") or ((1,) if fixed else pipelines(run.framework)):
                 for cp in counts(item, "context_parallel") or CONTEXTS:
                     dp, rest = divmod(total, tp * pp * cp)
@@ -85,7 +93,7 @@ def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
             yield from (checkpointing_faults(run.model, mode, count, run.framework, selective(run)) for count in again)
         return
     for item in every_layout(run, False):
-        faults = list(training_faults(run.model, run.framework, item, fsdp_version(run), virtual_stages(run)))
+        faults = list(_faults(run, item))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
         if faults or adds_up(run, item):
             yield iter(faults)
@@ -139,8 +147,8 @@ def search_limits(run: Run) -> dict[str, int]:
         out["gpus"] = most
     if workload.model.architecture is None:
         return out
-    if "tensor_parallel" not in workload.domains and most > max(TENSORS):
-        out["tensor_parallel"] = max(TENSORS)
+    if "tensor_parallel" not in workload.domains and most > max(tensors(framework)):
+        out["tensor_parallel"] = max(tensors(framework))
     if "pipeline_parallel" not in workload.domains and min(most, layers) > max(pipelines(framework)):
         out["pipeline_parallel"] = max(pipelines(framework))
     if "context_parallel" not in workload.domains and most > WITHIN_NODE:
