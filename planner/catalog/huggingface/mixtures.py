@@ -85,19 +85,19 @@ def _gates(config: Config, rule: Mixture) -> dict[str, bool]:
     if not rule.heads_listed:
         return {"q_gate": rule.gate}
     gating = config.value("gating")
+    said = "per_element" if gating == "per-element" else "per_head"
     types = config.items("gating_types") or []
-    if gating not in (True, "per-head", "per-element") or any(str(one) != "per_head" for one in types):
+    if gating not in (True, "per-head", "per-element") or any(one != said for one in types):
         config.doubt("gating_types" if types else "gating", "is neither per head nor per element in all layers")
     return {"head_gate": gating != "per-element", "q_gate": gating == "per-element"}
 
 
 def _sparse(config: Config, rule: Mixture, count: int) -> list[bool]:
     """Return which layers have experts: as listed, else all but those that come first."""
-    words = config.words("mlp_layer_types", ("dense", "sparse"), count)
+    words, dense = config.words("mlp_layer_types", ("dense", "sparse"), count), config.items("mlp_only_layers")
     if words is not None:
         return [word == "sparse" for word in words]
     first = config.whole(rule.dense_field) if rule.dense_field else rule.dense
-    dense = config.items("mlp_only_layers")
     return [index not in dense if dense is not None else index >= first for index in range(count)]
 
 

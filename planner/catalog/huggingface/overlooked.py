@@ -23,21 +23,14 @@ NEUTRAL = frozenset({
     "num_tokens_per_image", "patch_size", "image_size", "num_channels",
 })  # fmt: skip
 """Fields that look like sizes and change no count of a decoder's parameters or cache."""
-_LATENT = (
-    "deepseek_v2",
-    "deepseek_v3",
-    "deepseek_v32",
-    "kimi_k2",
-    "kimi_k25",
-    "glm_moe_dsa",
-    "deepseek_v4",
-    "mistral4",
-)
+_LATENT = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25", "glm_moe_dsa", "deepseek_v4")
 _MIXTURES = ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_vl_moe", "qwen3_5_moe", "qwen3_5_moe_text", "nemotron_h",
              "granitemoehybrid", "granitemoe", "qwen3_vl_moe_text")  # fmt: skip
 NEUTRAL_TO: Mapping[str, frozenset[str]] = {
     **{kind: frozenset({"num_key_value_heads", "head_dim"}) for kind in _LATENT},
     **{kind: frozenset({"intermediate_size", "attention_head_dim"}) for kind in _MIXTURES},
+    "mistral4": frozenset({"num_key_value_heads", "head_dim", "intermediate_size"}),
+    "mellum": frozenset({"intermediate_size"}),
     "minimax_m3": frozenset({"moe_intermediate_size"}),
     "minimax_m3_vl": frozenset({"moe_intermediate_size"}),
     "hunyuan_v1_moe": frozenset({"moe_intermediate_size"}),
@@ -52,7 +45,8 @@ def refuse_overlooked(kind: str, whole: Config, decoder: Config) -> None:
     """Refuse a decoder's config that has sizes nobody read, or names a class with another head than the vocabulary."""
     data = decoder.data
     if isinstance(data, Fields):
-        neutral = NEUTRAL | NEUTRAL_TO.get(kind, frozenset())
+        inner = str(data.get("model_type") or "")
+        neutral = NEUTRAL | NEUTRAL_TO.get(kind, frozenset()) | NEUTRAL_TO.get(inner, frozenset())
         for field, value in data.items():
             if field not in data.asked and field not in neutral and SIZE.search(field) and _is_size(value):
                 decoder.doubt(field, f"looks like a size, and no part of a `{kind[:60]}` that is described has it")
