@@ -149,6 +149,7 @@ MODELS = (
     "model m { hidden = 1_000_000; layers = 10_000; heads = 10_000; inter = 10_000_000; vocab = 1e12 }",
     "model m { hidden = 4096; layers = 10_000; heads = 32; inter = 10_000_000; vocab = 1000; experts = 100_000; "
     "active_experts = 100_000 }",
+    "model m { hidden = 8; layers = 2; heads = 1; inter = 8; vocab = 1e12 }",
     "model m { parameters = 1e18 }",
 )
 LOADS = (
@@ -158,6 +159,7 @@ LOADS = (
 )
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("load", LOADS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("verb", ["solve", "why", "estimate", "check", "diff", "test"])

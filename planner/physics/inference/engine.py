@@ -388,8 +388,12 @@ def margin(
     """
     sizes = (weights, kv_cache, activations, logits, overhead, fixed)
     name = "unified" if profile.budget == "utilization" else "fixed"
-    scaled = sum(margin_ppm(profile, part, confidence) * size for part, size in zip((*PARTS, name), sizes, strict=True))
-    return (scaled + MILLION - 1) // MILLION
+    whole, rest = 0, 0
+    for part, size in zip((*PARTS, name), sizes, strict=True):
+        millionths = margin_ppm(profile, part, confidence)
+        if millionths:  # in two steps, so that a product of columns stays below 2^63
+            whole, rest = whole + millionths * (size // MILLION), rest + millionths * (size % MILLION)
+    return whole + (rest + MILLION - 1) // MILLION
 
 
 def runs_on(engine: Engine, gpu: Gpu) -> bool:

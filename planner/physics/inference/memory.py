@@ -30,8 +30,8 @@ from planner.record import dataclass
 
 PARTS = ("weights", "kv_cache", "activations", "logits", "overhead", "margin")
 SIXTEEN = Fraction(16)
-LARGEST = 2**60
-"""What exceeds every machine: larger weights and caches are counted as this, so that sums stay below 2^63."""
+LARGEST = 2**58
+"""What exceeds every machine: larger parts are counted as this, so that sums of columns stay below 2^63."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,20 +211,20 @@ def cache_beside(model: ServedModel, ranks: Parallelism, extras: Extras, profile
 def peaks(
     arch: Architecture, profile: Profile, ranks: Parallelism, load: Sequences, first: bool = True
 ) -> tuple[int, int]:
-    """(activations, logits) at the engine's peak, on a `first` start or a later one."""
-    if not engine.peaks_follow_load(profile):
-        return engine.peak(arch, profile, ranks.tensor, ranks.expert, ranks=ranks.sharers, first=first)
-    return engine.peak(
+    """(activations, logits) at the engine's peak, on a `first` start or a later one, LARGEST at most."""
+    follow = engine.peaks_follow_load(profile)
+    forward, sampler = engine.peak(
         arch,
         profile,
         ranks.tensor,
         ranks.expert,
         ranks=ranks.sharers,
         stages=ranks.pipeline,
-        context=load.context * load.concurrency,
-        sequences=load.concurrency,
+        context=load.context * load.concurrency if follow else 0,  # others share the answer whatever their load
+        sequences=load.concurrency if follow else 1,
         first=first,
     )
+    return min(forward, LARGEST), min(sampler, LARGEST)
 
 
 def captured_graphs(arch: Architecture, profile: Profile, ranks: Parallelism, extras: Extras) -> int:
