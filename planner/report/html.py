@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from html import escape
 
 from planner.report import figures, phrases, pictures, why
 from planner.report.bar import segments
+from planner.report.labels import LABELS
 from planner.report.sheet import Block, Option, Sheet, foremost
 from planner.report.style import STYLE
 
@@ -63,11 +65,29 @@ def render(view: Sheet, title: str = "The plan") -> str:
         body += [_tag("h2", f"Pareto front ({', '.join(names)})"), pictures.front(view.front)]
         body.append(_table((*names, "config"), view.front.rows, frozenset(range(len(names)))))
     body += _reasons(view)
+    body += _words(view)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>{BODY}" + "\n".join(body) + END
     )
+
+
+WORDS = ("expected", "safe", "usable", "headroom", "margin", "overhead", "logits", "constraints", "proven", "optimal",
+         "feasible", "infeasible", "chosen", "fits", "breaks", "unsupported", "not_offered")  # fmt: skip
+"""The words of a page that are explained at its end."""
+
+
+def _words(view: Sheet) -> list[str]:
+    """Return what the words of the page mean, for who was not there."""
+    meant = LABELS | {"headroom": "The share of the usable memory that the safe end leaves."}
+    said = "".join(f"<dt>{escape(why.words(name))}</dt><dd>{escape(meant[name])}</dd>" for name in WORDS)
+    dates = (
+        "A price is what its provider listed on the date beside it; look it up again before you rent. Memory and cache "
+        "hold at the plan's `confidence`, times at its `time_confidence`. planner proves an answer for the prices and "
+        "figures of its catalogs, and for what the plan says."
+    )
+    return [f"<details><summary>How to read this page</summary>{_tag('p', dates)}<dl>{said}</dl></details>"]
 
 
 def _searched(view: Sheet) -> list[str]:
@@ -99,6 +119,10 @@ def _summary(view: Sheet) -> list[str]:
 def _block(block: Block) -> list[str]:
     choice = block.choice
     out = [_tag("h2", block.name), _tag("p", " · ".join(filter(None, (block.kind, block.model))), "dim")]
+    out += [_tag("p", line) for line in block.doc.splitlines()]
+    if block.asked:
+        said = "".join(f"<dt>{escape(label)}</dt><dd>{escape(words)}</dd>" for label, words in block.asked)
+        out.append(f'<h3>What the plan asks</h3><dl class="asked">{said}</dl><h3>The answer</h3>')
     price = "" if choice.cost is None else f", {figures.hourly(choice.cost)}, {figures.monthly(choice.cost)}"
     out.append(f"<p><b>{escape(choice.hardware)}</b>{escape(price)}</p>")
     out.append(_tag("p", "; ".join(filter(None, (choice.rented, choice.setup)))))
@@ -118,9 +142,13 @@ def _block(block: Block) -> list[str]:
         out += [_tag("h3", "Constraints"), _table(("constraint", "value", "left"), rows)]
     if len(others) > 0:
         points = [("alternative", item) for item in block.alternatives] + [("rejected", item) for item in block.cheaper]
-        out += [_tag("h3", "Alternatives by cost"), pictures.scatter([("chosen", choice), *points])]
-    out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper)
-    out += _options("Alternatives", block.alternatives)
+        options = [("chosen", choice), *points]
+        axis = pictures.axis_of(options, block.about)
+        title = f"Options by cost and {axis}" if axis else "Options by cost"
+        out += [_tag("h3", title), pictures.scatter(options, block.about)]
+    out += _options(f"{block.adjective.capitalize()}, and what it breaks", block.cheaper, block, choice)
+    worse = "Fits, and costs more" if block.adjective == "cheaper" else "Fits too"
+    out += _options(worse, block.alternatives, block, choice)
     if block.notes:
         out += [_tag("h3", "Estimates"), *(_tag("p", note, "warn") for note in block.notes)]
     return out
@@ -154,24 +182,38 @@ def _columns(items: tuple[tuple[str, str], ...]) -> tuple[list[str], list[list[s
     return [name for name, _ in items], [[value for _, value in items]]
 
 
-def _options(title: str, options: tuple[Option, ...]) -> list[str]:
+def _options(title: str, options: tuple[Option, ...], block: Block, choice: Option) -> list[str]:
+    """Return a table of options: price with its date and against the choice, and what the plan is about."""
     if not options:
         return []
+    about = [
+        name for name in block.about if name != "headroom" and any(item.value(name) is not None for item in options)
+    ]
+    head = ["per hour", "against the answer", "price of", "GPUs", *about[:2], "config", "breaks"]
     rows = [
-        (
+        [
             "" if item.cost is None else figures.hourly(item.cost),
-            ", ".join(filter(None, (item.hardware, item.whole))),
+            _against(item, choice, block.copies),
+            item.as_of,
+            ", ".join(filter(None, (item.hardware, item.part, item.whole))),
+            *("unknown" if (value := item.value(name)) is None else figures.show(name, value) for name in about[:2]),
             item.setup,
             "; ".join(map(str, item.faults)),
-        )
+        ]
         for item in options
     ]
-    head = (
-        ("per hour", "GPUs", "config", "breaks")
-        if any(item.faults for item in options)
-        else ("per hour", "GPUs", "config")
-    )
-    return [_tag("h3", title), _table(head, [row[: len(head)] for row in rows], frozenset({0}))]
+    kept = [place for place in range(len(head)) if any(row[place] for row in rows)]
+    right = frozenset(number for number, place in enumerate(kept) if place < 2 or 3 < place < 4 + len(about[:2]))
+    table = _table([head[place] for place in kept], [[row[place] for place in kept] for row in rows], right)
+    return [_tag("h3", title), table]
+
+
+def _against(item: Option, choice: Option, copies: int) -> str:
+    """Return how much more an option costs than the choice; of several copies than one of them."""
+    if item.cost is None or choice.cost is None:
+        return ""
+    more = item.cost - Fraction(choice.cost, copies)
+    return f"{'+' if more > 0 else '-'}{figures.hourly(abs(more))}" if more else "same"
 
 
 def _reasons(view: Sheet) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures of an answer as SVG: memory against capacity, cost by workload, options by cost and quality."""
+"""Pictures of an answer as SVG: memory against capacity, cost by workload, options by cost and what a plan is about."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 from html import escape
 from math import floor, log10
 
+from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.report import figures
 from planner.report.bar import segments
 from planner.report.front import Front
@@ -111,38 +112,48 @@ def cost(blocks: Sequence[Block]) -> str:
     return _svg(16 + ROW * len(known), "cost of each workload", body)
 
 
-def scatter(options: Sequence[tuple[str, Option]]) -> str:
-    """Return the options by cost and quality; an unmeasured quality has a strip of its own at the bottom.
+def axis_of(options: Sequence[tuple[str, Option]], about: Sequence[str]) -> str:
+    """Return the first outcome of those that a plan is about in which options differ; the first known where none do."""
+    known = {name: [value for _, item in options if (value := item.value(name)) is not None] for name in about}
+    return next(
+        (name for name, values in known.items() if len(set(values)) > 1),
+        next((name for name, values in known.items() if values), ""),
+    )
 
-    Where no quality is measured at all, headroom takes its place.
+
+def scatter(options: Sequence[tuple[str, Option]], about: Sequence[str] = ("quality", "headroom")) -> str:
+    """Return the options by cost and by the first outcome of `about` in which they differ.
+
+    Up is better. What is not known of an option has a strip of its own at the bottom.
     """
     points = [(kind, item, item.cost / 1e6) for kind, item in options if item.cost is not None]
     if not points:
         return ""
-    measured = any(item.quality is not None for _, item, _ in points)
-    rated = [(kind, item, price, item.quality if measured else _headroom(item)) for kind, item, price in points]
-    high, left, right = 250, 90, WIDTH - RIGHT
+    axis = axis_of([(kind, item) for kind, item, _ in points], about)
+    rated = [(kind, item, price, item.value(axis)) for kind, item, price in points]
+    high, left, right = 250, 110, WIDTH - RIGHT
     most = max(price for _, _, price in points) * 1.06 or 1.0
-    shares = [float(share) for *_, share in rated if share is not None]
-    low, top = (min(shares), max(*shares, 1.0 if measured else 0.0)) if shares else (0.0, 1.0)
-    low = min(low, top - 0.02) - 0.005
-    floor_y = high - 40 if len(shares) < len(points) else high
+    values = [float(value) for *_, value in rated if value is not None]
+    low, top = (min(values), max(values)) if values else (0.0, 1.0)
+    room = (top - low) * 0.06 or abs(top) * 0.05 or 0.01
+    ends = (low - room, top + room) if axis in MORE_IS_BETTER else (top + room, low - room)
+    floor_y = high - 40 if len(values) < len(points) else high
     body = []
     for tick in steps(most):
         x = left + tick / most * (right - left)
         body += [_rule(x, 12, high, "grid"), _text(x, high + 16, f"${tick:g}", "tick", "middle")]
-    for index in range(5 if shares else 0):
-        value = low + (top - low) * index / 4
+    for index in range(5 if values else 0):
+        mark = ends[0] + (ends[1] - ends[0]) * index / 4
         y = floor_y - (floor_y - 24) * index / 4
-        body += [_text(left - 8, y + 4, f"{value * 100:.1f} %", "tick", "end")]
+        if mark >= 0 or axis == "headroom":
+            body += [_text(left - 8, y + 4, figures.show(axis, Fraction(mark)), "tick", "end")]
     if floor_y != high:
-        body += [_text(left - 8, high - 8, "unmeasured", "tick", "end")]
-    for kind, item, price, share in sorted(rated, key=lambda point: point[0] == "chosen"):
+        body += [_text(left - 8, high - 8, "not known", "tick", "end")]
+    for kind, item, price, value in sorted(rated, key=lambda point: point[0] == "chosen"):
         x = left + price / most * (right - left)
-        y = high - 12.0 if share is None else floor_y - (float(share) - low) / (top - low) * (floor_y - 24)
-        body += _dot(kind, item, x, y)
-    axis = "quality" if measured else "headroom"
-    body.append(_text(right, high + 34, f"dollars per hour against {axis}", "tick", "end"))
+        y = high - 12.0 if value is None else floor_y - (float(value) - ends[0]) / (ends[1] - ends[0]) * (floor_y - 24)
+        body += _dot(kind, item, x, y, axis)
+    body.append(_text(right, high + 34, f"dollars per hour against {axis}; up is better", "tick", "end"))
     legend = left
     for kind, words in KINDS.items():
         body.append(f'<circle cx="{legend}" cy="{high + 30}" r="5" class="dot {kind}"/>')
@@ -184,15 +195,11 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return low - room, most + room
 
 
-def _headroom(item: Option) -> Fraction | None:
-    usable = item.memory.usable
-    return Fraction(usable - item.memory.safe, usable) if usable else None
-
-
-def _dot(kind: str, item: Option, x: float, y: float) -> list[str]:
-    quality = "unmeasured" if item.quality is None else figures.share(item.quality)
+def _dot(kind: str, item: Option, x: float, y: float, axis: str) -> list[str]:
+    value = item.value(axis)
+    said = f"{axis} {'not known' if value is None else figures.show(axis, value)}"
     broken = "".join(f"; {fault.rule}" for fault in item.faults)
-    title = f"{item.hardware}, {figures.hourly(item.cost or 0)}, quality {quality}{broken}"
+    title = f"{item.hardware}, {figures.hourly(item.cost or 0)}, {said}{broken}"
     size = 8 if kind == "chosen" else 5
     out = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" class="dot {kind}"><title>{escape(title)}</title></circle>']
     if kind == "chosen":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -12,9 +12,10 @@ from planner.language.problem import Problem, Workload
 from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
 from planner.report import by_value, figures, phrases, why
+from planner.report.asked import asked
 from planner.report.front import Front, front
 from planner.solve.answer import Answer, Part, Solved
-from planner.solve.candidate import EXPECTED, Broken, Candidate
+from planner.solve.candidate import EXPECTED, Broken, Candidate, aimed
 from planner.solve.copies import is_copied
 from planner.solve.rent.sharing import amount, instances
 from planner.wording import noted
@@ -40,7 +41,8 @@ class Option:
     """One way to run a workload. `cost` is in micro-dollars per hour, None where nothing is rented.
 
     `whole` is what speaks of it beside that, in words (see `phrases.priced`); `change` how it runs otherwise than the
-    choice.
+    choice. `as_of` is the date of its price, `part` how many of the rented GPUs it uses where others stay idle, and
+    `known` are expected outcomes that options are told apart by.
     """
 
     gpu: str
@@ -54,6 +56,13 @@ class Option:
     whole: str | None = None
     change: tuple[tuple[str, str], ...] = ()
     faults: tuple[phrases.Fault, ...] = ()
+    as_of: str = ""
+    part: str = ""
+    known: tuple[tuple[str, Fraction], ...] = ()
+
+    def value(self, name: str) -> Fraction | None:
+        """Return an outcome that options are told apart by, None where it is not known."""
+        return dict(self.known).get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,8 @@ class Slack:
 class Block:
     """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best.
 
-    `cheaper` is what is better by the objective; `adjective` is the word for that.
+    `cheaper` is what is better by the objective; `adjective` is the word for that. `about` are the outcomes that the
+    workload is about, the first of all; `asked` is what the plan asks, in words, `doc` what it says of it.
     """
 
     name: str
@@ -83,6 +93,10 @@ class Block:
     alternatives: tuple[Option, ...]
     notes: tuple[str, ...]
     adjective: str = "cheaper"
+    about: tuple[str, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+    doc: str = ""
+    copies: int = 1
 
 
 def foremost(block: Block, count: int) -> tuple[Option, ...]:
@@ -248,7 +262,36 @@ def option(
         phrases.priced(row, goals) or None,
         phrases.change(row, chosen),
         tuple(phrases.fault(item, operators) for item in row.broken),
+        "" if row.choice.get("provider") == "own" else row.price_as_of,
+        _part(row),
+        tuple(_told(row)),
     )
+
+
+PICTURED = ("tpot", "ttft", "throughput", "duration", "step_time", "quality", "headroom")
+"""The outcomes that options may be told apart by."""
+ABOUT = {"inference": ("tpot", "quality"), "training": ("duration", "step_time", "quality")}
+"""What a workload is about where neither its objective nor a bound says it."""
+
+
+def _told(row: Candidate) -> Iterator[tuple[str, Fraction]]:
+    for name in PICTURED:
+        value = row.outcomes.get(aimed(name), row.outcomes.get(name))
+        if isinstance(value, Fraction):
+            yield name, value
+
+
+def _part(row: Candidate) -> str:
+    """Return how many of the rented GPUs are used, where some stay idle: `4 of 8 rented`."""
+    alone = not any(note.kind == "shares" for note in row.notes)  # else another workload uses the others
+    return f"{row.gpus} of {row.rented} rented" if alone and row.rented > row.gpus else ""
+
+
+def _about(kind: str, goals: Sequence[str], slack: Sequence[Slack]) -> tuple[str, ...]:
+    """Return the outcomes that a workload is about: of the objective, of bounds, and what remains."""
+    bounded = [entry.rule.rpartition(".")[2].removesuffix("_p95") for entry in slack]
+    names = dict.fromkeys((*goals, *bounded, *ABOUT[kind], "headroom"))
+    return tuple(name for name in names if name in PICTURED)
 
 
 def _rented(row: Candidate) -> str:
@@ -316,6 +359,10 @@ def _block(item: Solved, workloads: Mapping[str, Workload], objective: Sequence[
         tuple(shown(other) for other in item.alternatives),
         tuple(noted(note) for note in row.notes),
         "cheaper" if money else "better",
+        _about(row.kind, aims, slack),
+        asked(workload) if workload else (),
+        (workload.doc or "").strip() if workload else "",
+        row.copies,
     )
 
 

@@ -26,6 +26,10 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: 6px 0 
 th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { color: var(--dim); font-weight: 500 }
 td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 6px 0; font-size: .9rem }
+dt { color: var(--dim) }
+dd { margin: 0 }
+details { margin-top: 36px; font-size: .9rem }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .88em }
 .key { display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: .88rem; margin: 2px 0 }
 .key i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 6px }
