@@ -9,6 +9,7 @@ from statistics import mean
 import pytest
 from training_sharded import PHASES, architectures, error, measured, predicted, standing
 
+import planner
 from planner.physics.architecture import parameters
 from planner.physics.training import StateChoice, states
 
@@ -46,3 +47,16 @@ def test_experts_are_never_divided_by_more_than_their_copies(framework):
     )
     for part in ("weights", "master", "gradients", "optimizer"):
         assert getattr(split, part) == pytest.approx(getattr(plain, part), rel=1e-6)
+
+
+def test_experts_split_over_ranks_hold_what_a_router_may_send(tmp_path):
+    """pytorch/torchtitan#1789: 73.32 GiB reserved on each of 8 H100; the margin rests on this one run."""
+    path = tmp_path / "plan.mem"
+    path.write_text(
+        "edition 2026\noffer own { gpu = h100_sxm; gpus = 8; price = $1/h }\n"
+        'training a { model = "deepseek-ai/DeepSeek-V2-Lite"; sequence = 4096; global_batch = 32; micro_batch = 4\n'
+        "  framework = fsdp; zero = 3; expert_parallel = 8; checkpointing = selective; gpu = h100_sxm; gpus = 8\n"
+        "  offer = own; tensor_parallel = 1; pipeline_parallel = 1 }\n"
+    )
+    found = planner.estimate(path).answer.workloads[0].chosen
+    assert found.total - found.parts["margin"] < 73.32 * 2**30 <= found.total

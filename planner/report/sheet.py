@@ -213,11 +213,17 @@ def _goal(part: Part) -> Goal:
     return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
 
 
+def _limit(key: str, most: int) -> str:
+    if key == "offer":
+        return "one offer for all replicas"
+    return f"no {key}" if most == 1 else f"{key} up to {most:_}"
+
+
 def _searched(answer: Answer) -> tuple[str, ...]:
     """Return the limits of what was searched in words, workloads with the same limits together."""
     groups: dict[str, list[str]] = {}
     for name, limits in answer.searched.items():
-        said = [f"no {key}" if most == 1 else f"{key} up to {most:_}" for key, most in limits.items()]
+        said = [_limit(key, most) for key, most in limits.items()]
         groups.setdefault(", ".join(said), []).append(name)
     if len(groups) == 1 and len(answer.searched) >= len(answer.workloads):
         return tuple(groups)

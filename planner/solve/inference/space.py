@@ -159,4 +159,7 @@ def search_limits(workload: Workload) -> dict[str, int]:
         out["tensor_parallel"] = WITHIN_NODE
     if "pipeline_parallel" not in workload.domains and min(most, layers) > STAGES:
         out["pipeline_parallel"] = STAGES
+    several = {"demand", "total_concurrency"} & workload.given.keys() and "replicas" not in workload.domains
+    if several or max(counts(workload, "replicas") or [1]) > 1:
+        out["offer"] = 1
     return out

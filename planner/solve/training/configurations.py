@@ -147,7 +147,7 @@ def _states(
         "replicas": column("replicas"),
         "accumulate": numpy.array([accumulates for _, accumulates in places]),
     }
-    spare, found, making = training.spare(run.framework.trainer, run.confidence), [], []
+    spare, found, making = training_workload.spare_of(run), [], []
     for first in clock.watched(range(0, len(recipes), each), 1):
         optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
         bases = [training_workload.state_choice(run, recipes[first], _layout(shape), False) for shape in shapes]
@@ -243,7 +243,7 @@ def _meet(
     import numpy
 
     clock.look()
-    pairs, each, spare = parts.pairs, parts.each, training.spare(run.framework.trainer, run.confidence)
+    pairs, each, spare = parts.pairs, parts.each, training_workload.spare_of(run)
     shapes = numpy.array([shape[1] for shape in parts.shapes]) == pipeline
     own = numpy.flatnonzero(shapes[pairs.shape])
     # rows of activations: what is traced × micro-batches with those in flight

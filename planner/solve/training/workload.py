@@ -18,7 +18,7 @@ from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
 from planner.physics.training.moments import PARTS
 from planner.record import dataclass
 from planner.solve.parallelism import Layout
-from planner.solve.stated import number
+from planner.solve.stated import counts, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,12 @@ def fsdp_version(run: Run) -> int:
 def virtual_stages(run: Run) -> int:
     """Return how many parts of the model are on a stage: 1 but in interleaved pipelines."""
     return number(run.workload, "virtual_stages", 2) if run.workload.given["schedule"] == "interleaved" else 1
+
+
+def spare_of(run: Run) -> int:
+    """Return what the allocator holds in reserve at the safe end, in thousandths of what comes and goes."""
+    exchanged = max(counts(run.workload, "expert_parallel") or [1]) > 1
+    return training.spare(run.framework.trainer, run.confidence, exchanged)
 
 
 def synced(run: Run) -> bool:
@@ -253,7 +259,7 @@ def memory(
     own = states(run, recipe, layout, accumulation(run, layout, micro_batch) > 1)
     places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
     above = overhead(run, gpu, layout.gpus)
-    spare = training.spare(run.framework.trainer, run.confidence)
+    spare = spare_of(run)
     return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
