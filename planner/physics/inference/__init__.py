@@ -34,7 +34,6 @@ from planner.physics.inference.blocks import Cut, cut
 from planner.physics.inference.capacity import longest_context, most_sequences, pool_tokens
 from planner.physics.inference.engine import (
     GRAPH_START,
-    activations,
     beside_budget,
     cache_room,
     exchange,
@@ -49,8 +48,6 @@ from planner.physics.inference.engine import (
     outside,
     overhead,
     own_share,
-    peak,
-    peaks_follow_load,
     runs_on,
     served_logits,
     static_free,
@@ -90,6 +87,7 @@ from planner.physics.inference.memory import (
     with_extras,
 )
 from planner.physics.inference.paging import pages
+from planner.physics.inference.peak import activations, follows_load, peak
 from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
 from planner.physics.inference.sampling import (
     first_start,
@@ -136,6 +134,7 @@ __all__ = [
     "exchange",
     "first_start",
     "fixed",
+    "follows_load",
     "format_bits",
     "graph_spread",
     "graphs",
@@ -171,7 +170,6 @@ __all__ = [
     "parts",
     "peak",
     "peaks",
-    "peaks_follow_load",
     "pool_tokens",
     "profile",
     "release",

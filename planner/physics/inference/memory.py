@@ -22,6 +22,7 @@ from planner.physics.inference.kv_cache import (
 )
 from planner.physics.inference.llama_cpp import MICRO_BATCH
 from planner.physics.inference.paging import paged, pooled
+from planner.physics.inference.peak import follows_load, peak
 from planner.physics.inference.profile import Keeping, Profile
 from planner.physics.inference.vision import towers
 from planner.physics.inference.weights import adapters, mixed_weights, weights_per_gpu
@@ -212,15 +213,15 @@ def peaks(
     arch: Architecture, profile: Profile, ranks: Parallelism, load: Sequences, first: bool = True
 ) -> tuple[int, int]:
     """(activations, logits) at the engine's peak, on a `first` start or a later one, LARGEST at most."""
-    follow = engine.peaks_follow_load(profile)
-    forward, sampler = engine.peak(
+    follow = follows_load(profile)
+    forward, sampler = peak(
         arch,
         profile,
         ranks.tensor,
         ranks.expert,
         ranks=ranks.sharers,
-        stages=ranks.pipeline,
-        context=load.context * load.concurrency if follow else 0,  # others share the answer whatever their load
+        stages=ranks.pipeline if follow else 1,  # others share the answer whatever their stages and their load
+        context=load.context * load.concurrency if follow else 0,
         sequences=load.concurrency if follow else 1,
         first=first,
     )

@@ -110,7 +110,7 @@ def _memory(this: Service, shared: Frame, seen: anchors.Columns | None) -> Memor
 def _held(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
     """Return what no load changes, from an earlier workload of the frame where there is one of the same profile."""
     key = "held", profile, tuple(cards)
-    if key not in shared.kept or inference.peaks_follow_load(profile):
+    if key not in shared.kept or inference.follows_load(profile):
         shared.kept[key] = _held_anew(this, shared, profile, cards)
     found: HeldColumns = shared.kept[key]
     return found
