@@ -80,7 +80,7 @@ def whole(problem: Problem, others: dict[str, Candidate], row: Candidate) -> tup
         broken += [item.rule for item in broken_together(problem, chosen)]
     goals = []
     for goal in problem.goals:
-        worst = is_worst(goal, len(chosen))
+        worst = is_worst(goal, problem)
         parts = [goal_value(found, goal, worst) for found in chosen.values()]
         goals.append(max(parts) if worst else sum(parts))
         if goal.quantity == "cost":

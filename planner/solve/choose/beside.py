@@ -7,14 +7,15 @@ once for all rows that take the same of the same instances.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import FleetBound, Problem, Value
-from planner.language.quantities.outcomes import PER_TOKEN
+from planner.language.quantities.outcomes import MONEY, PER_TOKEN
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import Candidate, Outcome, aimed
@@ -25,7 +26,7 @@ from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, column, goal_value, keys, worst_places
 from planner.solve.rent.sharing import amount, broken_together, instances, settle_costs
-from planner.solve.rules import holds_together, speaks_of
+from planner.solve.rules import holds_together, reads, speaks_of
 from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ def beside(
     catalog: Catalog,
     ranks: RankColumns | None = None,
     most: int = MOST_CASES,
+    rest: Sequence[int | None] = (),
 ) -> Beside:
     """Return a workload's table beside `others`, where `broken` is what each row breaks of its own rules.
 
     `ranks` are the keys of the table by itself, where they are known. A condition over several workloads is asked of
-    the first `most` distinct cases, the cheapest; what is not asked counts as breaking it.
+    the first `most` distinct cases, the cheapest; what is not asked counts as breaking it. `rest` is what the others
+    add to each goal, None where that depends on what is shared; none where that is to be asked of each of them.
     """
     if not table.rows or not (others or problem.fleet):
         ranks = ranks or (keys(table, problem) if table.rows else RankColumns((), ()))
@@ -94,7 +97,7 @@ def beside(
     for rule, where in _broken_beside(problem, paid, before, shared, others, most):
         if where.any():
             faults[rule] = faults[rule] | where if rule in faults else where
-    return Beside(problem, paid, faults, _ranks(problem, paid, all_cases, others, most), others, catalog)
+    return Beside(problem, paid, faults, _ranks(problem, paid, all_cases, others, most, rest), others, catalog)
 
 
 def judged(context: Beside, row: int) -> Candidate:
@@ -123,8 +126,27 @@ def _shared(problem: Problem, table: Table, others: Mapping[str, Candidate], cat
     first, which = cases([table.pool[rows], table.gpus[rows], table.instances[rows]])
     for place, at in enumerate(first.tolist()):
         clock.look()
-        mine = judge_row(problem, table, int(rows[at]), catalog)
+        mine = _renting(problem, table, int(rows[at]), catalog)
         yield Case(rows[which == place], settle_costs(problem, {**others, table.workload.name: mine}))
+
+
+def _renting(problem: Problem, table: Table, row: int, catalog: Catalog) -> Candidate:
+    """Return a row as a candidate, as far as what it rents and pays needs one: whole where its own rules read that."""
+    name = table.workload.name
+    conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
+    if any(item.quantity in MONEY for item in table.workload.bounds) or any(
+        reads(condition, name) & MONEY for condition in conditions
+    ):
+        return judge_row(problem, table, row, catalog)
+    pool, cost = int(table.pool[row]), int(table.costs[row])
+    offer, market = table.pools[pool]
+    gpus, instances = int(table.gpus[row]), int(table.instances[row])
+    choice: dict[str, Value] = {"offer": offer, "market": market, "gpus": Fraction(gpus)}
+    gpu = problem.offers[offer].gpu
+    sizes: dict[str, int] = {}
+    outcomes: dict[str, Outcome] = {"cost": Fraction(cost, SCALES["cost"])}
+    own = (name, table.workload.kind, choice, gpu, gpus, offer, instances, cost, 0, 0, 0, sizes, sizes, None, outcomes)
+    return Candidate(*own, (), shareable=bool(table.slots[row] > 0))
 
 
 def _paying(table: Table, costs: Column) -> Table:
@@ -145,7 +167,12 @@ def _paying(table: Table, costs: Column) -> Table:
 
 
 def _ranks(
-    problem: Problem, paid: Table, all_cases: list[Case], others: Mapping[str, Candidate], most: int
+    problem: Problem,
+    paid: Table,
+    all_cases: list[Case],
+    others: Mapping[str, Candidate],
+    most: int,
+    known: Sequence[int | None],
 ) -> RankColumns:
     """Return the keys whose goals are those of the whole plan."""
     import numpy
@@ -154,7 +181,10 @@ def _ranks(
     goals = []
     for place, goal in enumerate(problem.goals):
         values = column(paid, goal, problem, place in worst).copy()
-        for case in clock.watched(all_cases, 10):
+        fixed = known[place] if known else None
+        if fixed is not None:
+            values = numpy.maximum(values, fixed) if place in worst else values + fixed
+        for case in clock.watched(all_cases if fixed is None else (), 10):
             rest = [goal_value(row, goal, place in worst) for owner, row in case.whole.items() if owner != name]
             if rest and place in worst:
                 values[case.rows] = numpy.maximum(values[case.rows], max(rest))

@@ -13,9 +13,10 @@ from planner.solve import clock
 from planner.solve.answer import Answer, Filtered, Solved
 from planner.solve.candidate import Candidate
 from planner.solve.choose.beside import beside
+from planner.solve.choose.company import company
 from planner.solve.choose.conflict import conflict_of, filtered
 from planner.solve.choose.goal_values import part, penalty_of
-from planner.solve.choose.hardware import alternatives, others_of, rejected
+from planner.solve.choose.hardware import alternatives, rejected
 from planner.solve.classes import alike, own, renamed
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
@@ -68,15 +69,15 @@ def choose(
     of = {name: name if name in tables else block_of(name) for name in settled.rows}
     every = {item.name: renamed(tables[of[item.name]], item) for item in whole.workloads}
     plain = {name: judge_row(whole, every[name], row, catalog) for name, row in settled.rows.items()}
-    copies = {item.name: item.copies for item in whole.workloads}
+    around = company(whole, plain, {item.name: item.copies for item in whole.workloads})
     solved, late = [], False
     for name in ordered(every):
         table, row, chosen = every[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
         if key not in found:
-            others = others_of(plain, copies, name)
+            others, rest = around.others(name), around.rest(name)
             try:
-                context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]])
+                context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
                 found[key] = alternatives(context, row, top), rejected(context, row)
             except clock.OutOfTime:
                 found[key], late = ((), ()), True

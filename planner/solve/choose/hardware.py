@@ -13,13 +13,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
-from planner.language.copies import MARK, block_of
+from planner.language.copies import block_of
 from planner.language.problem import Bound, Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
-from planner.solve.candidate import Candidate, times
+from planner.solve.candidate import Candidate
 from planner.solve.choose.beside import Beside, beside, judged
+from planner.solve.choose.company import company
 from planner.solve.columns.rules import broken_by, fault_counts, fits
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 
 MOST_REJECTED = 20
-OTHERS = f"{MARK}others"
-"""Stands behind the name of a workload for its other copies."""
 EVERY = 1 << 40
 ELSEWHERE = frozenset({"memory", "demand", "tensor_parallel", "pipeline_parallel", "expert_parallel"})
 """Rules of physics that say nothing of what hardware or an engine supports."""
@@ -148,17 +147,20 @@ def precedes(goals: Sequence[Column], row: int) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What one workload is looked at beside: the plan with its copies, the others as they were chosen, its own choices;
-    without an answer nothing, and no limits that workloads share."""
+    """What one workload is looked at beside: the plan with its copies, the others as they were chosen and what they add
+    to each goal (planner.solve.choose.company), its own choices; without an answer nothing, and no limits that
+    workloads share."""
 
     name: str
     problem: Problem
     others: Mapping[str, Candidate]
+    rest: tuple[int | None, ...]
     chosen: tuple[Candidate, ...]
 
     def context(self, problem: Problem, table: Table, catalog: Catalog) -> Beside:
         """Return a table of the workload beside the others; `problem` is the plan as it was tabulated."""
-        return beside(self.problem, table, broken_by(table, problem), self.others, catalog, most=EVERY)
+        broken = broken_by(table, problem)
+        return beside(self.problem, table, broken, self.others, catalog, most=EVERY, rest=self.rest)
 
 
 def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Catalog) -> Iterator[Around]:
@@ -168,17 +170,18 @@ def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Cat
     solved = {item.chosen.workload: item.chosen for item in answer.workloads}
     if not solved:
         alone = replace(problem, fleet=())
-        yield from (Around(name, alone, {}, ()) for name in sorted(names))
+        yield from (Around(name, alone, {}, (), ()) for name in sorted(names))
         return
     whole, of = placed(problem, {name: row.copies for name, row in solved.items()})
     known = {item.name: item for item in whole.workloads}
     copies = {name: item.copies for name, item in known.items()}
     plain = {name: judge(whole, item, solved[of[name]].choice, catalog) for name, item in known.items()}
+    every = company(whole, plain, copies)
     for name in sorted(names):
         clock.look()
         mine = [of[name]] if of[name] != name else [one for one in solved if block_of(one) == block_of(name)]
         chosen = tuple(solved[one] for one in ordered(mine))
-        yield Around(name, whole, others_of(plain, copies, name), chosen)
+        yield Around(name, whole, every.others(name), tuple(every.rest(name)), chosen)
 
 
 def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Standing, ...]:
@@ -191,14 +194,6 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
         context = around.context(problem, tables[around.name], catalog)
         out += _of_workload(context, {row.gpu: row for row in reversed(around.chosen)})
     return tuple(out)
-
-
-def others_of(plain: Mapping[str, Candidate], copies: Mapping[str, int], name: str) -> dict[str, Candidate]:
-    """Return the other workloads of an answer, each with its copies, where one copy of a workload is looked at."""
-    out = {owner: times(row, copies[owner]) for owner, row in plain.items() if owner != name}
-    if copies[name] > 1:
-        out[f"{name}{OTHERS}"] = times(plain[name], copies[name] - 1)
-    return out
 
 
 def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 
-from planner.language.copies import block_of
+from planner.language.copies import MARK, block_of
 from planner.language.evaluate import compare
-from planner.language.problem import FleetBound, Problem
+from planner.language.problem import FleetBound, Problem, Workload
 from planner.language.quantities.outcomes import MONEY, UNITS
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Outcome
@@ -38,7 +39,7 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
             members.setdefault(pool_of(chosen[name]), []).append(name)
     out = {}
     for pool, names in members.items():
-        if sum(chosen[name].copies for name in names) < 2:
+        if sum(chosen[name].copies for name in names) < 2 and not names[0].startswith(MARK):
             continue
         offer = problem.offers[pool[0]]
         price = offer.price_in(pool[1])
@@ -57,23 +58,31 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
     for pool, (instances, cost, names) in sharing(problem, chosen).items():
         alone = sum(chosen[name].instances * chosen[name].copies for name in names)
         left = cost - sum(cost * chosen[name].instances * chosen[name].copies // alone for name in names)
+        blocks: dict[str, int] = {}
+        for name in names:
+            blocks[block_of(name)] = blocks.get(block_of(name), 0) + chosen[name].copies
         for name in names:
             row = chosen[name]
             share, rest = divmod(cost * row.instances * row.copies, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
-            told = note("shares", instances, pool[0], *_company(name, names, chosen))
+            told = note("shares", instances, pool[0], *_company(block_of(name), blocks))
             outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
             shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, told))
             out[name] = _judged_again(problem, shared)
     return out
 
 
-def _company(name: str, names: Sequence[str], chosen: Mapping[str, Candidate]) -> tuple[int, str, tuple[str, ...]]:
-    """Return who shares what a workload rents: how many other copies of which block, and the other blocks."""
-    block = block_of(name)
-    own = sum(chosen[other].copies for other in names if block_of(other) == block) - 1
-    return own, block, tuple(dict.fromkeys(block_of(other) for other in names if block_of(other) != block))
+NAMED = 12
+"""So many of those who share an instance are named."""
+
+
+def _company(block: str, blocks: Mapping[str, int]) -> tuple[int, str, tuple[str, ...]]:
+    """Return who shares what a workload rents: how many other copies of which block, and the other blocks, many of them
+    by their number."""
+    others = tuple(islice((other for other in blocks if other != block), NAMED))
+    more = len(blocks) - 1 - len(others)
+    return blocks[block] - 1, block, (*others, f"{more:_} more") if more else others
 
 
 def paid(outcomes: Mapping[str, Outcome], share: Fraction) -> dict[str, Outcome]:
@@ -103,9 +112,22 @@ def _step(quantity: str, amount: Fraction) -> Fraction:
     return Fraction(round(amount * SCALES[quantity]), SCALES[quantity])
 
 
+def _named(problem: Problem, name: str) -> Workload | None:
+    """Return a workload by its name."""
+    if not _NAMED or _NAMED[0][0] is not problem:
+        _NAMED[:] = [(problem, {item.name: item for item in problem.workloads})]
+    return _NAMED[0][1].get(name)
+
+
+_NAMED: list[tuple[Problem, dict[str, Workload]]] = []
+"""The plan that was asked about last, with its workloads by name."""
+
+
 def _judged_again(problem: Problem, row: Candidate) -> Candidate:
     """Return a candidate whose own rules and preferences about money are held against its share."""
-    workload = next(item for item in problem.workloads if item.name == row.workload)
+    workload = _named(problem, row.workload)
+    if workload is None:  # several that are added up
+        return row
 
     def about_money(condition: Expression) -> bool:
         return speaks_of(condition) == {row.workload} and bool(reads(condition, row.workload) & MONEY)
