@@ -94,9 +94,9 @@ def _left_out(truth: Truth, rows: list[Comparison]) -> Iterable[str]:
     for row in rows:
         if row.reason and row.part != "tokens":
             reasons.setdefault((TITLES[row.part], row.reason), []).append(row.row)
-    for row in truth.rows:
-        if "unknown" in row:
-            reasons.setdefault(("all", row["unknown"]), []).append(row["id"])
+    for carried in truth.rows:
+        if "unknown" in carried:
+            reasons.setdefault(("all", carried["unknown"]), []).append(carried["id"])
     for (part, reason), ids in sorted(reasons.items()):
         yield f"| {part} | {', '.join(dict.fromkeys(ids))} | {reason} |"
 

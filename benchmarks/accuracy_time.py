@@ -103,7 +103,7 @@ def case(truth: Truth, row: Row) -> Case:
     computed = fmt.computes_as if gpu.flops.get(fmt.computes_as) else "fp16"
     engine = truth.catalog.engines.get(row["engine"])
     acts = truth.catalog.formats[{"fp8_e4m3": "fp8_e4m3", "fp4": "nvfp4"}.get(computed, "bf16")]
-    link = gpu.link_bandwidth or 16e9
+    link = gpu.link_bandwidth or 16 * 10**9
     reached = None
     if engine is not None:
         reached = kernels.card(engine, gpu, kernels.runs(arch, fmt, acts, kv.bits < 16, model.native_format), link)

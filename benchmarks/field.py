@@ -49,7 +49,10 @@ def verdict(row: dict[str, Any]) -> Verdict:
     plan = planner.load(f"{row['id']}.mem", text=row["plan"], settings=[f"t.gpus={count}"] if count else [])
     if any(item.is_error for item in plan.findings):
         return judged(row, {})
-    answer = planner.solve(plan) if row.get("verb") == "solve" else planner.estimate(plan)
+    if row.get("verb") == "solve":
+        return judged(row, planner.solve(plan).document())
+    answer = planner.estimate(plan)
+    assert isinstance(answer, planner.Result)
     return judged(row, answer.document())
 
 

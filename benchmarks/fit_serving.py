@@ -37,7 +37,10 @@ class Table:
             for at in range(4)
         ]
         self.card = Card(
-            *kernels,
+            kernels[0],
+            kernels[1],
+            kernels[2],
+            kernels[3],
             self.column(lambda it: it.card.collective if it.part.ranks > 1 else 0.0),
             self.column(lambda it: it.card.link),
         )
@@ -46,6 +49,7 @@ class Table:
         self.of = {name: self.column(lambda it, name=name: getattr(it, name)) for name in names}  # type: ignore[misc]
         self.kept = self.column(lambda it: it.row) % 3 == 0
         self.names = {name: numpy.array([getattr(it, name) for it in every]) for name in ("engine", "model", "gpu")}
+        self.layers: Column = self.made.layers
         none = Between(0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
         of = self.of
         self.step = serving_time.passing(self.card, none, self.made, self.part, of["concurrency"], of["cache"], 0.0)
@@ -59,7 +63,7 @@ class Table:
 
     def tpot(self, found: Column, where: Column) -> Column:
         """Return seconds per output token with these constants."""
-        of, layers = self.of, self.made.layers[where]
+        of, layers = self.of, self.layers[where]
         layer, sequence = found[0] / 1e6, found[1] / 1e6
         prefill = self.prefill[where] + of["passes"][where] * layers * layer
         step = self.step[where] + layers * layer + sequence * of["concurrency"][where]
@@ -67,9 +71,10 @@ class Table:
 
     def ttft(self, decode: Column, found: Column, where: Column) -> Column:
         """Return seconds to the first token with these constants."""
-        request, factor, steps, waiting = found[0] / 1e3, *found[1:]
+        request = found[0] / 1e3
+        factor, steps, waiting = found[1:]
         between = Between(0.0, 0.0, 0.0, request, factor, steps, waiting)
-        of, layers = self.of, self.made.layers[where]
+        of, layers = self.of, self.layers[where]
         prefill = self.prefill[where] + of["passes"][where] * layers * decode[0] / 1e6
         tpot = self.tpot(decode, where)
         return serving_time.first_token(between, of["concurrency"][where], prefill, tpot)

@@ -56,7 +56,7 @@ def _rank(said: Mapping[str, Any], version: tuple[int, ...], share: float, head:
     if (graphs := said.get("cuda_graph_gib")) is not None:
         out.append(f"{head}[gpu_model_runner.py:3118] Graph capturing finished in 25 secs, took {graphs} GiB")
     total, peak, rest = (said.get(name) for name in ("total_gpu_gib", "activation_peak_gib", "non_torch_gib"))
-    if None not in (total, peak, rest, weights):
+    if total is not None and peak is not None and rest is not None and weights is not None:
         if version >= (0, 27):
             parts = (
                 f"{weights + rest:.2f} GiB for consumed memory (weights + non-torch), {peak} GiB for peak activation"

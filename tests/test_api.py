@@ -243,9 +243,10 @@ def test_memory_needs_no_offer() -> None:
     assert {"h20", "mi210"} <= set(unrented)
     for gpu in (*unrented, "l4"):
         text = SMALL.replace("gpu = l4", f"gpu = {gpu}")
-        assert planner.estimate(planner.load("a.mem", text=text))["chat"].chosen.total > 2**30, gpu
-    found = planner.solve(planner.load("a.mem", text=SMALL.replace("gpu = l4", "gpu = h20"))).answer.conflict
-    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(told(item.has)) for item in found)
+        found = planner.estimate(planner.load("a.mem", text=text))
+        assert isinstance(found, planner.Result) and found["chat"].chosen.total > 2**30, gpu
+    conflict = planner.solve(planner.load("a.mem", text=SMALL.replace("gpu = l4", "gpu = h20"))).answer.conflict
+    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(told(item.has)) for item in conflict)
 
 
 def test_an_empty_answer_is_raised() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import run
+from test_huggingface import BUILT, ROWS, kind, write
 
 from planner.catalog.huggingface import ConfigError, read_config
 from planner.catalog.huggingface.read import DECODERS, WRAPPERS
 from planner.physics.inference import kv_bytes_per_token, window_bytes_per_token
-from tests.command import run
-from tests.test_huggingface import BUILT, ROWS, kind, write
 
 NOVEL = {
     "model_type": "novel", "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16,

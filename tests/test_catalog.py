@@ -210,7 +210,12 @@ def test_rows_and_aliases_have_the_shape_that_litgpt_gives_them(catalog: Catalog
         arch = model.architecture
         assert arch is not None
         mixer = next(group.mixer for group in arch.groups if isinstance(group.mixer, Attention))
-        found = {"vocab": arch.vocab, "hidden": arch.hidden, "layers": arch.layers, "kv_heads": mixer.kv_heads}
+        found: dict[str, int | None] = {
+            "vocab": arch.vocab,
+            "hidden": arch.hidden,
+            "layers": arch.layers,
+            "kv_heads": mixer.kv_heads,
+        }
         found |= {"context": model.max_context} if "context" in row else {}
         assert {"id": row["id"], **found} == row
 

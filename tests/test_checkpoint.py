@@ -88,7 +88,8 @@ def test_what_a_checkpoint_stores_beyond_the_model_is_shown(tmp_path: Path) -> N
 
 def test_an_index_and_its_shards(tmp_path: Path) -> None:
     names = list(SHAPES)
-    files, total = {}, 0
+    files: dict[str, str] = {}
+    total = 0
     for number, part in enumerate((names[:9], names[9:]), 1):
         head, size = header({name: SHAPES[name] for name in part})
         save(tmp_path / f"{number}.safetensors", head, size)

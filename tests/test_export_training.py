@@ -134,8 +134,8 @@ def test_the_worked_example() -> None:
     assert Fraction(763 - 1) * 16 * 8192 < 10**8 <= 763 * 16 * 8192
 
 
-SHARDED = {"data_parallel": 8, "gpus": 8, "zero": 3}
-ADAPTERS = {"method": "qlora", "lora_rank": 16, "lora_targets": "all_linear", "lora_dropout": 0.1}
+SHARDED: dict[str, Any] = {"data_parallel": 8, "gpus": 8, "zero": 3}
+ADAPTERS: dict[str, Any] = {"method": "qlora", "lora_rank": 16, "lora_targets": "all_linear", "lora_dropout": 0.1}
 ADAPTERS |= {"lora_precision": "fp32", "precision": "bf16", "checkpointing": "full", "checkpointed_layers": 32}
 
 

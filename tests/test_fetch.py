@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import Done, run
+from server import Answer, Site, serving
+from test_checkpoint import CONFIG, SHAPES, gguf_file, header, split_gguf
 
 from planner.catalog import fetch, network
 from planner.catalog.checkpoint import read_checkpoint
-from tests.command import Done, run
-from tests.server import Answer, Site, serving
-from tests.test_checkpoint import CONFIG, SHAPES, gguf_file, header, split_gguf
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLANNER = Path(__file__).parents[1] / "planner"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.catalog.frameworks import build_framework, resolved
+from planner.catalog.frameworks import Framework, build_framework, resolved
 from planner.catalog.load import load
 from planner.language.problem import Problem
 from planner.language.schema import BY_KIND
@@ -64,11 +64,11 @@ def test_what_a_framework_sets_is_its_default() -> None:
 
 
 @pytest.mark.parametrize("row", FRAMEWORKS.values(), ids=lambda row: row.id)
-def test_a_row_says_what_plans_can_say(row) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_says_what_plans_can_say(row: Framework) -> None:
     for name, value in row.sets.items():
         quantity = BY_KIND["training"][name]
         assert quantity.role == "given"
-        assert value in quantity.words if quantity.words else quantity.low <= value <= quantity.high
+        assert value in quantity.words or (quantity.low or 0) <= value <= (quantity.high or 0)
     words = BY_KIND["training"]["selective"].words
     assert {*row.selectives, row.selective} <= set(words)
     for lack in row.lacks:

@@ -12,6 +12,7 @@ import pytest
 
 from planner.catalog import load as catalogs
 from planner.catalog.load import load as load_catalog
+from planner.catalog.records import Model
 from planner.language.fields import FIELDS_BY_KIND
 from planner.language.schema import QUANTITIES
 
@@ -66,7 +67,9 @@ def test_plans_are_made_of_all_that_the_language_has() -> None:
         if model.architecture
         for group in model.architecture.groups
     }
-    used = [catalog.find_model(name) for names in generate.MODELS.values() for name in names]
+    found = [catalog.find_model(name) for names in generate.MODELS.values() for name in names]
+    used = [model for model in found if isinstance(model, Model)]
+    assert len(used) == len(found)
     assert mixers == {group.mixer.kind for model in used if model.architecture for group in model.architecture.groups}
     assert any(model.architecture is None for model in used)
 

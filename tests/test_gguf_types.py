@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_huggingface import BUILT, ROWS, kind, write
 
 from planner.catalog.checkpoint import read_checkpoint
 from planner.catalog.gguf import TYPES
 from planner.catalog.huggingface import ConfigError, read_config
-from tests.test_huggingface import BUILT, ROWS, kind, write
 
 KEYS = {
     "block_count": ("num_hidden_layers", "n_layer"),
@@ -61,7 +61,7 @@ def header(architecture: str, config: dict[str, Any], params: int, tied: bool) -
     if config.get("multi_query") and f"{architecture}.attention.head_count_kv" not in numbers:
         numbers[f"{architecture}.attention.head_count_kv"] = 1
     vocab, hidden = config["vocab_size"], numbers[f"{architecture}.embedding_length"]
-    tensors = {"token_embd.weight": (hidden, vocab)}
+    tensors: dict[str, tuple[int, ...]] = {"token_embd.weight": (hidden, vocab)}
     rest = params - vocab * hidden
     if not tied:
         tensors["output.weight"] = (hidden, vocab)

@@ -87,7 +87,7 @@ def test_rows_of_a_table_are_what_judging_them_says(tmp_path: Path) -> None:
     assert problem is not None
     (workload,) = problem.workloads
     table = table_of(problem, workload, CATALOG)
-    nodes = [int(table.choice(row)["nodes"]) for row in range(table.rows)]  # type: ignore[arg-type]
+    nodes = [int(table.choice(row)["nodes"]) for row in range(table.rows)]
     assert set(nodes) == {1, 2, 3, 4}
     for row in range(0, table.rows, 3):
         judged = judge_row(problem, table, row, CATALOG)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import run
 
 from planner import kept
 from planner.catalog import cache
 from planner.catalog.load import load
-from tests.command import run
 
 ROOT = Path(__file__).parents[1]
 CODE = ROOT / "planner"

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,9 @@ def test_a_lock_that_breaks_a_rule_or_is_not_offered(plan: Path) -> None:
     found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, replace(lock, document=forged))
     assert [item.code for item in found] == ["E0802"]
     assert "does not offer w.gpu = t4" in found[0].message
-    heavy = replace(workload, given={**workload.given, "concurrency": workload.given["concurrency"] * 1000})
+    many = workload.given["concurrency"]
+    assert isinstance(many, Fraction)
+    heavy = replace(workload, given={**workload.given, "concurrency": many * 1000})
     problem = replace(loaded.problem, workloads=(heavy,))
     found, _ = verify(problem, loaded.catalog, loaded.texts, lock)
     assert [item.code for item in found] == ["E0804"]
@@ -299,8 +302,9 @@ ODD = st.sampled_from(
 def test_a_forged_lock_is_a_finding(data: st.DataObject) -> None:
     """Any value of a lock replaced by any other, its checksum made good: a finding, never an exception."""
     forged = chat_lock()
-    path = [data.draw(st.sampled_from(sorted(forged)))]
-    node, key = forged, path[0]
+    path: list[Any] = [data.draw(st.sampled_from(sorted(forged)))]
+    node: Any = forged
+    key: Any = path[0]
     while isinstance(node[key], dict | list) and node[key] and data.draw(st.integers(0, 4)):
         node = node[key]
         key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from command import Done, run
 
 from planner.diagnostics.diagnostic import Span, error
 from planner.diagnostics.formats import FORMATS, render
@@ -21,7 +22,6 @@ from planner.diagnostics.shown import cleaned, json_text, lines, shown
 from planner.lock.lock import sealed
 from planner.lock.text import load
 from planner.report.markdown import code, table, text
-from tests.command import Done, run
 
 ROOT = Path(__file__).parents[1]
 ANSWERS = ("table", "json", "markdown", "html")

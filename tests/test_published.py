@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from tests.command import run
-from tests.server import Site, serving
-from tests.test_repository import EXAMPLE, git, script
+from command import run
+from server import Site, serving
+from test_repository import EXAMPLE, git, script
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "templates/prices.github-workflow.yml"

@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from command import run
 
 from planner.catalog.load import load
 from planner.physics import quality
-from tests.command import run
 
 ROWS = tuple(load()[0].quality.values())
 

@@ -91,7 +91,7 @@ def test_weight_only_formats_pay_their_unpacking(tmp_path: Path) -> None:
         chosen(BATCH.format(weights=f"= {name}"), tmp_path, True).outcomes["throughput"]
         for name in ("fp8", "bf16", "int4_awq")
     ]
-    assert rates == sorted(rates, reverse=True)
+    assert rates == sorted((rate for rate in rates if rate is not None), reverse=True)
     for rate, measured in zip(rates, (2191, 1680, 1393), strict=True):
         assert rate is not None
         assert float(rate) == pytest.approx(measured, rel=0.2)

@@ -1,6 +1,7 @@
 """The table of many choices says what the plain functions say, to the byte."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy
 import pytest
@@ -99,10 +100,17 @@ def test_table_is_the_plain_function(data):
     lives = table.live(arch, made, actives[0], flights, making, again, spare)
     ways += [(way[0], 8, way[2], way[3], 2) for way in ways[:2]]
     zero, dp, accumulate, offload, replicas = (numpy.array(column) for column in zip(*ways, strict=True))
-    for kind in range(3):
-        choice = replace(plain[kind], zero=zero, dp=dp, accumulate=accumulate, offload=offload, replicas=replicas)
-        held = table.held(parts[kind], [0] * len(ways), choice, spare)
-        mine = numpy.flatnonzero(which == kind)
+    for which_kind in range(3):
+        columns: dict[str, Any] = {
+            "zero": zero,
+            "dp": dp,
+            "accumulate": accumulate,
+            "offload": offload,
+            "replicas": replicas,
+        }
+        choice = replace(plain[which_kind], **columns)
+        held = table.held(parts[which_kind], [0] * len(ways), choice, spare)
+        mine = numpy.flatnonzero(which == which_kind)
         row, place = numpy.repeat(mine, len(ways)), numpy.tile(numpy.arange(len(ways)), len(mine))
         peak = table.peaks(held, lives, place, row)
         totals = numpy.stack([table.totals(held, index, peak, place) for index in range(len(OPTIMIZERS))])
@@ -112,16 +120,16 @@ def test_table_is_the_plain_function(data):
         # and one of it after the other
         for _ in range(8):
             at, k, name = (data.draw(st.integers(0, most - 1)) for most in (len(row), len(again), len(OPTIMIZERS)))
-            own = replace(actives[kind], micro_batch=sizes[size[row[at]]], micro_batches=int(flights[row[at]]))
+            own = replace(actives[which_kind], micro_batch=sizes[size[row[at]]], micro_batches=int(flights[row[at]]))
             way = dict(zip(("zero", "dp", "accumulate", "offload", "replicas"), ways[place[at]], strict=True))
-            of = states(arch, params, replace(plain[kind], optimizer=OPTIMIZERS[name], **way))
+            of = states(arch, params, replace(plain[which_kind], optimizer=OPTIMIZERS[name], **way))
             assert totals[name, at, k] == combine(of, points(arch, own, again[k]), spare=spare).total
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_choices_that_are_alike_have_the_same_parts(model):
     arch = architectures()[model]
-    known = {}
+    known: dict[object, object] = {}
     for method in METHODS:
         for precision in PRECISIONS:
             for framework in WORDS["framework"]:

@@ -298,7 +298,8 @@ def test_llama_3_405b_as_published(count, copies, published, gpus):
 
 def deepseek(gpus, overlap):
     """GPU hours of 14.8T tokens on 2,048 H800: PP 16, EP 64, ZeRO 1, 4,096 tokens, 15,360 sequences a step."""
-    model = load()[0].find_model("deepseek-ai/DeepSeek-V3")
+    model = load()[0].models["deepseek-ai/DeepSeek-V3"]
+    assert model.architecture is not None
     choice = ActivationChoice(
         4096,
         1,
@@ -361,7 +362,7 @@ def estimated(folder: Path, text: str) -> Candidate:
     """Return the one workload of a plan with nothing left open."""
     path = folder / "plan.mem"
     path.write_text(text)
-    loaded = load_plan(path)
+    loaded = load_plan(str(path))
     assert loaded.problem is not None, loaded.findings
     return estimate(loaded.problem, loaded.catalog).workloads[0].chosen
 

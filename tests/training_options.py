@@ -12,6 +12,7 @@ parameters without gradients. accumulate: the second of two micro-batches. `laye
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from trainers import products
 
@@ -44,7 +45,7 @@ def option(name: str) -> str:
 
 
 def choices(row: dict) -> tuple[StateChoice, ActivationChoice, int]:
-    said = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     states = {name: value for name, value in said.items() if name in StateChoice.__dataclass_fields__}
     active = {name: value for name, value in said.items() if name in ActivationChoice.__dataclass_fields__}
     active["offload"] = bool(said.get("offload_activations"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -45,7 +45,7 @@ def _services(job: Job) -> Iterator[Choice]:
     sets = job.sets
     totals = {int(count) for count in sets["gpus"]}
     sizes = [str(size) for size in range(1, min(8, max(totals)) + 1)]
-    named = {
+    named: dict[str, Sequence[str]] = {
         "replicas": sets.get("replicas", ("1",)),
         "tensor_parallel": sets.get("tensor_parallel", sizes),
         "pipeline_parallel": sets.get("pipeline_parallel", sizes),

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from .plans import Plan
 from .verdict import faults
@@ -59,8 +60,9 @@ def _less(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, offers=rest, jobs=tuple(jobs))
         for change in ({"available": None}, {"spot": None}, {"singly": False}):
             if getattr(offer, next(iter(change))):
-                made = replace(offer, **change)  # type: ignore[arg-type]
-                yield replace(plan, offers=tuple(made if item is offer else item for item in plan.offers))
+                changes: dict[str, Any] = {**change}
+                other = replace(offer, **changes)
+                yield replace(plan, offers=tuple(other if item is offer else item for item in plan.offers))
     for place, job in enumerate(plan.jobs):
         changed = [replace(job, bounds=tuple(b for b in job.bounds if b is not one)) for one in job.bounds]
         for name, values in job.sets.items():

@@ -30,7 +30,7 @@ def inference_choices(workload: Workload) -> Iterator[dict[str, Value]]:
         [tp for tp in range(1, 9) if divides(workload.model, tp)],
         range(1, 9),
     )
-    for (copies, tp, pp), weights, cache in itertools.product(splits, *formats):
+    for (copies, tp, pp), weights, cache in itertools.product(splits, formats[0], formats[1]):
         if copies * tp * pp in numbers(workload, "gpus", []):
             yield {
                 "replicas": Fraction(copies),

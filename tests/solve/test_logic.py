@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
 
@@ -57,7 +58,7 @@ def rule(condition: str) -> tree.Expression:
 @pytest.mark.parametrize("paid", [False, True])
 def test_rows_are_kept_where_the_condition_holds(condition: str, paid: bool) -> None:
     node, chance = rule(condition), random.Random(condition)
-    choices = {
+    choices: dict[str, list[dict[str, Value | None]]] = {
         owner: [
             {
                 "gpu": chance.choice(("l4", "l40s", "t4")),
@@ -88,7 +89,7 @@ def test_rows_are_kept_where_the_condition_holds(condition: str, paid: bool) -> 
             assert found is not None and (found.value == 0) is holds(node, find), combination
 
 
-def _reader(have: dict[str, Value | None]):  # type: ignore[no-untyped-def]
+def _reader(have: dict[str, Value | None]) -> Callable[[str], Value | None]:
     return lambda quantity: have[quantity]
 
 

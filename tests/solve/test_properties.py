@@ -19,6 +19,7 @@ from planner.solve.columns.rules import broken_by
 from planner.solve.fleet import cpsat
 from planner.solve.inference.layerwise import layers_of
 from planner.solve.kinds import judge, tables_of
+from planner.solve.needs import Need
 from planner.wording import noted
 
 CATALOG, _ = load_catalog()
@@ -118,15 +119,13 @@ TIGHT = (
 def relaxed(problem: Problem, item: Conflict) -> Problem:
     """Return the problem with one relaxation applied to its only workload."""
     workload = problem.workloads[0]
-    quantity = item.rule.partition(".")[2]
+    quantity, value = item.rule.partition(".")[2], item.relax_to
+    assert value is not None and not isinstance(value, Need)
     if any(bound.rule == item.rule for bound in workload.bounds):
-        bounds = tuple(
-            replace(bound, value=item.relax_to) if bound.rule == item.rule else bound for bound in workload.bounds
-        )
-        changed = replace(workload, bounds=bounds)  # type: ignore[arg-type]
+        bounds = tuple(replace(bound, value=value) if bound.rule == item.rule else bound for bound in workload.bounds)
+        changed = replace(workload, bounds=bounds)
     else:
-        assert item.relax_to is not None
-        changed = replace(workload, domains={**workload.domains, quantity: (item.relax_to,)})
+        changed = replace(workload, domains={**workload.domains, quantity: (value,)})
     return replace(problem, workloads=(changed,))
 
 
@@ -225,7 +224,7 @@ def test_replicas_are_the_fewest_that_sustain_the_demand(tmp_path: Path) -> None
         "gpu = l4; gpus in 1..64; tensor_parallel = 1; pipeline_parallel = 1; weights = fp8; demand = %s req/s%s }\n"
     )
     chosen = answer_of(plan % (4, ""), tmp_path).workloads[0].chosen
-    replicas = int(chosen.choice["replicas"])  # type: ignore[arg-type]
+    replicas = int(chosen.choice["replicas"])
     assert replicas > 1
     fewer = answer_of(plan % (4, f"; replicas = {replicas - 1}"), tmp_path)
     assert fewer.outcome == "infeasible" and "w.demand" in {item.rule for item in fewer.conflict}

@@ -11,7 +11,11 @@ from planner.solve.fleet.worst_first import least
 def test_the_least_level_that_is_kept(count: int) -> None:
     levels = list(range(0, 10 * count, 10))
     for first in range(count + 1):
-        found = least(levels, lambda level, first=first: level >= 10 * first)
+
+        def kept(level: int, first: int = first) -> bool:
+            return level >= 10 * first
+
+        found = least(levels, kept)
         assert found == ((None, 0) if first == count else (first, first))
 
 

@@ -44,6 +44,7 @@ def test_the_answer_is_the_best_over_all_numbers_of_replicas(total: int, bound: 
         each = f"concurrency = {-(-total // copies)}; replicas = {copies}" + rest.replace(f"; replicas = {copies}", "")
         found = solve(problem_of(each, tmp_path), CATALOG)
         if found.outcome == "optimal":
+            assert found.cost is not None
             costs.append(found.cost)
     assert (answer.outcome, answer.cost) == ("optimal", min(costs))
 
