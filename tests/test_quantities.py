@@ -21,6 +21,7 @@ SECTIONS, KINDS, PARTS = (
 )
 EXPORTED = "what one exported file says or leaves to a script"
 ALLOWED = {
+    "api/plans.py": KINDS,
     "catalog/catalog.py": SECTIONS,
     "catalog/difference.py": SECTIONS,
     "catalog/rows": SECTIONS,
@@ -40,7 +41,10 @@ ALLOWED = {
     "physics/inference": PARTS,
     "physics/training": PARTS,
     "report/bar.py": PARTS,
+    "report/cards.py": "the fields that a page of cards names",
     "report/catalog.py": "columns of a catalog",
+    "report/compared.py": "the lines of a comparison, in an order of their own",
+    "report/csv_.py": "the columns of a CSV file, in an order of their own",
     "report/difference.py": "parts of memory, and figures that only the JSON of a difference has",
     "report/phrases.py": "moments of a training step",
     "report/pictures.py": PARTS,
@@ -48,6 +52,7 @@ ALLOWED = {
     "report/thumb.py": "the keys of a JSON document",
     "solve/choose/hardware.py": "rules of physics, which are called like the quantities that they bound",
     "solve/inference/anchors.py": "what a measurement cannot state",
+    "solve/inference/frame.py": "what a table is made of, which is called like some quantities",
     "solve/inference/support.py": "the order in which an engine's refusals are told",
     "solve/inference/table.py": "columns of a table that its replicas multiply",
     "solve/parallelism.py": "the fields of a record, in their order",
@@ -56,6 +61,7 @@ ALLOWED = {
     "startup/compare.py": PARTS,
     "startup/reported.py": PARTS,
     "syntax/tokens.py": "the syntax knows no schema: names after which a string is read as an id",
+    "wording.py": "kinds of needs, which are called like some quantities",
 }
 """Where two or more names of quantities stand in one table all the same, and why that is no fact about them."""
 

@@ -58,5 +58,7 @@ def test_experts_split_over_ranks_hold_what_a_router_may_send(tmp_path):
         "  framework = fsdp; zero = 3; expert_parallel = 8; checkpointing = selective; gpu = h100_sxm; gpus = 8\n"
         "  offer = own; tensor_parallel = 1; pipeline_parallel = 1 }\n"
     )
-    found = planner.estimate(path).answer.workloads[0].chosen
+    result = planner.estimate(path)
+    assert isinstance(result, planner.Result)
+    found = result.answer.workloads[0].chosen
     assert found.total - found.parts["margin"] < 73.32 * 2**30 <= found.total

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from oracle.fleets import fleet, with_copies
 
 from planner import api
 from planner.plan import load_plan, shipped_catalog
 from planner.solve.choose import company
 from planner.solve.pipeline import with_hardware
-from tests.oracle.fleets import fleet, with_copies
 
 SHIPPED = shipped_catalog()
 

@@ -114,6 +114,7 @@ DECISIONS: tuple[Quantity, ...] = (
         unsaid="the model's native format",
         per_layer=True,
         group="arithmetic",
+        by_value=True,
         turn=3,
         suggested=True,
     ),
@@ -128,6 +129,7 @@ DECISIONS: tuple[Quantity, ...] = (
             "takes it by itself (DeepSeek-V4; DeepSeek-V3.2 in SGLang on Blackwell)"
         ),
         group="arithmetic",
+        by_value=True,
         turn=5,
         suggested=True,
     ),
@@ -166,6 +168,7 @@ DECISIONS: tuple[Quantity, ...] = (
         "What is computed again.",
         free=True,
         group="arithmetic",
+        by_value=True,
         turn=13,
     ),
     count(

@@ -77,6 +77,8 @@ class Quantity:
     """The place of a decision among those that are left open, one after the other, to see whether that mends a plan."""
     suggested: bool = False
     """Whether its stated default is named where another value alone mends a plan that does not mention it."""
+    by_value: bool = False
+    """Whether an answer says on request where each value of a decision stands beside the choice."""
     per_layer: bool = False
     """Whether `per layer` can decide it for each layer."""
 

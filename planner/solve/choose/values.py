@@ -22,7 +22,7 @@ from planner.solve.kinds import table_of
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
-DECISIONS = {"inference": ("weights", "kv_cache"), "training": ("checkpointing",)}
+DECISIONS = {kind: tuple(name for name, row in rows.items() if row.by_value) for kind, rows in BY_KIND.items()}
 """The decisions that are looked at value by value, by kind of workload."""
 MIXED = "*"
 """What stands in the name of formats by layer, which are not looked at one by one."""
