@@ -62,3 +62,6 @@ def test_experts_split_over_ranks_hold_what_a_router_may_send(tmp_path):
     assert isinstance(result, planner.Result)
     found = result.answer.workloads[0].chosen
     assert found.total - found.parts["margin"] < 73.32 * 2**30 <= found.total
+    fastest, slowest = (32 * 4096 / (8 * speed) for speed in (11_758, 11_254))  # the log's tokens a second of a GPU
+    expected, safe = (float(found.outcomes[name] or 0) for name in ("step_time_expected", "step_time"))
+    assert expected < fastest < slowest < safe

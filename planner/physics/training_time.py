@@ -60,6 +60,12 @@ MARGINS: Final = ((50, 90_000), (90, 260_000), (99, 430_000))
 runs, which no constant is fitted to, are off by 9 % in the median and 26 % in nine of ten, here all to the slow side;
 the largest residual of llm-foundry's is 43 %."""
 
+MIXED_MARGINS: Final = ((50, 280_000), (90, 800_000), (99, 1_800_000))
+"""The same for mixtures of experts outside Megatron-LM, whose small products reach less of the peak: DeepSeek-V2-Lite
+under torchtitan takes 1.25 to 1.31 times the expected on 8 H100 (pytorch/torchtitan#1789) and 1.8 times on 8 B200
+(#1993). What transformers did before it fused experts is another thing: 27 to 85 times the expected with ZeRO 3
+(modelscope/ms-swift, examples/train/megatron/qwen3_moe.sh; hiyouga/LLaMA-Factory#9374)."""
+
 
 class Work(NamedTuple):
     """What one GPU does in a step: operations and bytes of one forward pass, and what comes with them.

@@ -10,7 +10,7 @@ from planner.physics import training, training_time
 from planner.physics.confidence import interpolated
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
-from planner.solve.parallelism import Layout
+from planner.solve.parallelism import Layout, experts_of
 from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, synced, targets
 
 
@@ -64,7 +64,7 @@ def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
     confidence = run.workload.given["time_confidence"]
     assert isinstance(confidence, Fraction)
     out: dict[str, Any] = {}
-    for ending, wide in (("", _wide(confidence)), (EXPECTED, 1.0)):
+    for ending, wide in (("", _wide(confidence, _mixed(run))), (EXPECTED, 1.0)):
         rate = step.throughput / wide
         out |= {f"step_time{ending}": step.seconds * wide, f"throughput{ending}": rate, f"mfu{ending}": step.mfu / wide}
         if run.tokens:
@@ -74,7 +74,13 @@ def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
     return out
 
 
+def _mixed(run: Run) -> bool:
+    """Return whether a mixture of experts is trained by another than Megatron-LM."""
+    return run.framework.trainer != "megatron" and bool(experts_of(run.model))
+
+
 @lru_cache(maxsize=16)
-def _wide(confidence: Fraction) -> float:
+def _wide(confidence: Fraction, mixed: bool) -> float:
     """Return how many times the expected time measured steps take at most, in so many of all cases."""
-    return 1 + interpolated(training_time.MARGINS, confidence) / 1e6
+    margins = training_time.MIXED_MARGINS if mixed else training_time.MARGINS
+    return 1 + interpolated(margins, confidence) / 1e6
