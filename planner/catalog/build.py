@@ -105,6 +105,7 @@ def build_gpu(row: Row) -> Gpu:
         link=row.get("link"),
         mig=_texts(row, "mig"),
         multiprocessors=_maybe(row, "multiprocessors"),
+        cpu=row.get("cpu") or "",
         sources={name: str(text) for name, text in (row.get("sources") or {}).items()},
     )
 
@@ -363,6 +364,12 @@ def _lack(row: Row) -> Lack:
         mixed=bool(row.get("mixed", False)),
         families=_texts(row, "families"),
         tasks=_texts(row, "tasks"),
+        experts=bool(row.get("experts", False)),
+        sinks=bool(row.get("sinks", False)),
+        head_sizes=tuple(row.get("head_sizes") or ()),
+        images=bool(row.get("images", False)),
+        as_published=bool(row.get("as_published", False)),
+        cpus=_texts(row, "cpus"),
     )
 
 
@@ -420,6 +427,8 @@ def build_engine(row: Row) -> Engine:
         cache_defaults=tuple(map(_cache_default, row.get("cache_defaults") or ())),
         one_host=bool(row.get("one_host", False)),
         whole_blocks=bool(row.get("whole_blocks", False)),
+        encoder_apart=bool(row.get("encoder_apart", False)),
+        sets=dict(row.get("sets") or {}),
         **{name: float(row[name]) for name in FITTED if row.get(name) is not None},
         kernels={
             operation: {

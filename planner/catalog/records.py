@@ -108,6 +108,8 @@ class Gpu:
     link: str | None = None
     mig: tuple[str, ...] = ()
     multiprocessors: int | None = None
+    cpu: str = ""
+    """The architecture of the host's processor where the GPU comes with one kind alone: `arm`, else empty."""
     sources: dict[str, str] = field(default_factory=dict)
     """Where each figure comes from, under the name of its field in the file."""
 
@@ -328,8 +330,10 @@ class Lack:
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
     the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
     one of `caches`, `latent` attention, attention that is not sparse (`plain`), layers of several kinds (`mixed`), a
-    model of one of `families`, one of the `tasks`; where `runs_on` lists compute capabilities it is
-    a lack of all others, and where `since` and `until` state versions, of those from the one to before the other.
+    model of one of `families`, one of the `tasks`, a model with `experts`, attention with `sinks`, heads of any other
+    size than `head_sizes`, a plan that serves `images`, weights `as_published`, GPUs whose host has one of `cpus`.
+    Where `runs_on` lists compute capabilities it is a lack of all others, and where `since` and `until` state versions,
+    of those from the one to before the other.
     """
 
     decision: str
@@ -351,6 +355,12 @@ class Lack:
     mixed: bool = False
     families: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    experts: bool = False
+    sinks: bool = False
+    head_sizes: tuple[int, ...] = ()
+    images: bool = False
+    as_published: bool = False
+    cpus: tuple[str, ...] = ()
 
     @property
     def of_hardware(self) -> bool:
@@ -360,7 +370,7 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class CacheDefault:
-    """The format that an engine keeps the cache of models of these `families` in where nothing is said of it.
+    """The format that an engine keeps the cache of models of these `families`, or of all, in where nothing is said.
 
     Where `runs_on` lists compute capabilities it does so on GPUs of these alone.
     """
@@ -377,7 +387,9 @@ class Engine:
 
     `vendors` are those whose GPUs it runs on, but for the GPUs it `excludes`; `least_capability` is the compute
     capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host,
-    `whole_blocks` that no rank of tensor parallelism holds part of a block of quantized weights.
+    `whole_blocks` that no rank of tensor parallelism holds part of a block of quantized weights, `encoder_apart` that
+    an image encoder is a file of its own, loaded only where images are served. `sets` are the values of given
+    quantities that it takes where a plan mentions none.
     """
 
     id: str
@@ -411,6 +423,8 @@ class Engine:
     cache_defaults: tuple[CacheDefault, ...] = ()
     one_host: bool = False
     whole_blocks: bool = False
+    encoder_apart: bool = False
+    sets: dict[str, str | int | float | bool] = field(default_factory=dict)
     layer_us: float = 0.0
     request_us: float = 0.0
     prompt_factor: float = 1.0

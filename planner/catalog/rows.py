@@ -66,6 +66,7 @@ class GpuRow:
     pcie: Text | None = None
     mig: Words | None = None
     multiprocessors: Count | None = None
+    cpu: Annotated[Literal["arm"] | None, Limit(about="the host's processor, where it comes with this alone")] = None
     aliases: Words | None = None
     sources: Annotated[dict[str, Text] | None, Limit(about="where each figure comes from, by field")] = None
     note: str = ""
@@ -412,6 +413,12 @@ class LackRow:
     mixed: bool = False
     families: Words | None = None
     tasks: Words | None = None
+    experts: bool = False
+    sinks: bool = False
+    head_sizes: Annotated[list[Count] | None, Limit(about="of attention; a lack of all other sizes")] = None
+    images: bool = False
+    as_published: bool = False
+    cpus: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,11 +438,11 @@ class ExpertKernelRow:
 
 @dataclass(frozen=True, slots=True)
 class CacheDefaultRow:
-    """The cache format an engine takes for models of these families by itself, on GPUs of `runs_on` where stated."""
+    """The cache format an engine takes for all models, or those of `families`, by itself, on all GPUs or `runs_on`."""
 
     format: Text
-    families: Words
     source: Text
+    families: Words | None = None
     runs_on: Words | None = None
 
 
@@ -477,6 +484,10 @@ class EngineRow:
     cache_defaults: list[CacheDefaultRow] | None = None
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     whole_blocks: Annotated[bool, Limit(about="whether a rank holds whole blocks of quantized weights alone")] = False
+    encoder_apart: Annotated[bool, Limit(about="whether an image encoder is a file of its own")] = False
+    sets: Annotated[
+        dict[str, str | int | float | bool] | None, Limit(about="what it takes where a plan mentions nothing")
+    ] = None
     offload: str = ""
     margins: dict[str, Any] | None = None
     releases: list[Any] | None = None
@@ -490,7 +501,7 @@ class EngineRow:
 class TrainerLackRow:
     """Something a framework does not do, or not on GPUs of `vendors`, `below` a capability, or off `runs_on`."""
 
-    decision: Literal["method", "precision", "attention"]
+    decision: Literal["method", "precision", "attention", "gpu"]
     what: Text
     source: Text
     methods: Words | None = None
@@ -499,6 +510,7 @@ class TrainerLackRow:
     vendors: Words | None = None
     below: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
     runs_on: Words | None = None
+    cpus: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,9 +97,13 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
 
 
 def _sets(block: Block) -> dict[str, Value]:
-    """Return what the framework of a training takes of given quantities, where the plan names one that sets any."""
-    row = block.env.scope.catalog.frameworks[str(block.given["framework"])] if "framework" in block.given else None
-    found = row.sets if row is not None else {}
+    """Return what the framework or the engine of a workload takes of given quantities, where the plan names one that
+    sets any."""
+    catalog, found = block.env.scope.catalog, {}
+    if "framework" in block.given:
+        found = catalog.frameworks[str(block.given["framework"])].sets
+    elif str(block.given.get("engine")) in catalog.engines:
+        found = catalog.engines[str(block.given["engine"])].sets
     return {name: value if isinstance(value, str | bool) else Fraction(str(value)) for name, value in found.items()}
 
 

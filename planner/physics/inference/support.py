@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer
 from planner.catalog.records import Architecture, Engine, Format, Gpu, Lack
@@ -10,7 +10,13 @@ from planner.physics.inference.profile import version_of
 
 
 def lacks(
-    engine: Engine, version: str | None, arch: Architecture | None, by_sequence: bool, all_to_all: str, task: str
+    engine: Engine,
+    version: str | None,
+    arch: Architecture | None,
+    by_sequence: bool,
+    all_to_all: str,
+    task: str,
+    images: bool = True,
 ) -> tuple[Lack, ...]:
     """What of an engine's lacks holds for a model served in a way at a version; the newest without one."""
     wanted = version_of(version)
@@ -24,6 +30,10 @@ def lacks(
         and (not row.plain or not sparse(arch))
         and (not row.mixed or mixed(arch))
         and (not row.dense or dense(arch))
+        and (not row.experts or (arch is not None and not dense(arch)))
+        and (not row.sinks or any(mixer.sinks for mixer in _attention(arch)))
+        and (not row.head_sizes or any(not {*_head_sizes(mixer)} <= {*row.head_sizes} for mixer in _attention(arch)))
+        and (not row.images or (images and arch is not None and bool(arch.vision or arch.opaque_params)))
         and (not row.families or (arch is not None and arch.family in row.families))
         and (not row.by_sequence or by_sequence)
         and (not row.tasks or task in row.tasks)
@@ -64,14 +74,29 @@ def _reach(mixer: Mixer) -> tuple[int, int]:
             return 0, 0
 
 
+def _attention(arch: Architecture | None) -> Iterator[Attention]:
+    """The head-wise attention of a model's layers."""
+    for group in () if arch is None else arch.groups:
+        if isinstance(group.mixer, Attention):
+            yield group.mixer
+
+
+def _head_sizes(mixer: Attention) -> tuple[int, int]:
+    """Widths of a key and of a value."""
+    return mixer.head_dim, mixer.value_dim
+
+
 def dense(arch: Architecture | None) -> bool:
     """Whether a model is known to have no experts."""
     return arch is not None and not any(isinstance(group.ffn, Experts) for group in arch.groups)
 
 
-def met_by_weights(row: Lack, formats: Iterable[Format]) -> bool:
-    """Whether weights in these formats meet a lack."""
-    return not row.formats or any(item.id in row.formats or item.like in row.formats for item in formats)
+def met_by_weights(row: Lack, formats: Iterable[Format], native: str = "") -> bool:
+    """Whether weights in these formats meet a lack; `native` is the format that the model is published in."""
+    return not row.formats or any(
+        (item.id in row.formats or item.like in row.formats) and (not row.as_published or item.id == native)
+        for item in formats
+    )
 
 
 def met_by_cache(row: Lack, fmt: Format) -> bool:
@@ -86,6 +111,6 @@ def met_by_split(row: Lack, tensor: int, expert: int) -> bool:
 
 def met_by_gpu(row: Lack, gpu: Gpu) -> bool:
     """Whether a GPU meets a lack; one whose compute capability nobody states is given the benefit of the doubt."""
-    if row.vendors and gpu.vendor not in row.vendors:
+    if (row.vendors and gpu.vendor not in row.vendors) or (row.cpus and gpu.cpu not in row.cpus):
         return False
     return not row.runs_on or (gpu.compute_capability is not None and gpu.compute_capability not in row.runs_on)

@@ -40,7 +40,7 @@ KEPT = frozenset(
         "card",
         "reading",
         "quality",
-        "activations",
+        "resolved",
         "cut",
         "lacks",
         "nodes",
@@ -50,14 +50,19 @@ KEPT = frozenset(
 """What a service remembers by these names does not depend on its load either."""
 
 
+FORMATS = ("weights", "kv_cache", "activations")
+"""The decisions on formats that follow from the GPU where a plan does not say them."""
+
+
 @dataclass(slots=True)
 class Frame:
     """What the tables of workloads that differ in their load share.
 
     `pairs` are formats and splits; `form`, `split` and `gpu` are their places for each row, GPU types running fastest.
-    `refused` says by decision where an engine or a GPU does not follow it, of rows; `reached` is what a GPU reaches
-    with formats, None where times are not known. `known` is what services remember, `kept` what tables keep here:
-    parts of the memory by profile, and the places that rows without a `demand` are rented at.
+    `formats` are the axes of what they follow from, by decision. `refused` says by decision where an engine or a GPU
+    does not follow it, of rows; `reached` is what a GPU reaches with formats, None where times are not known. `known`
+    is what services remember, `kept` what tables keep here: parts of the memory by profile, and the places that rows
+    without a `demand` are rented at.
     """
 
     offers: dict[str, list[Offer]]
@@ -72,7 +77,7 @@ class Frame:
     pipeline: Column
     unit: Column
     nodes: Column
-    activations: Axis
+    formats: dict[str, Axis]
     refused: list[tuple[str, Column]]
     reached: Column | None
     link: Column
@@ -156,12 +161,12 @@ def frame(problem: Problem, workload: Workload, this: Service, fixed: bool) -> F
         array([s.pipeline for s in splits]),
         array([s.per_node for s in splits]),
         array([s.nodes for s in splits]),
-        _activations(exact, form, gpu),
+        {name: _axis(name, exact, form, gpu) for name in FORMATS},
         _refused(this, exact, gpus, forms, splits, (form, split, gpu)),
         reached,
         array([inference_speed.link_of(g) for g in gpus])[gpu],
         array([inference_speed.host_of(g) for g in gpus])[gpu],
-        array([inference_workload.quality_steps(this, f) for f in clock.watched(forms)]),
+        array([[inference_workload.quality_steps(this, f) for f in row] for row in clock.watched(exact)])[form, gpu],
         array([g.power_w for g in gpus]),
     )
 
@@ -186,8 +191,8 @@ def _refused(
         where = numpy.array([[name in item for item in row] for row in reasons])
         if where.any():
             out[name] = where[form, gpu]
-    for name, *met in inference_support.lacking_of(this, forms, splits, gpus):
-        where = met[0][form] & met[1][split] & met[2][gpu]
+    for name, of_formats, of_split in inference_support.lacking_of(this, exact, splits, gpus):
+        where = of_formats[form, gpu] & of_split[split]
         out[name] = out[name] | where if name in out else where
     splitting = numpy.array([not divides(this.model, s.tensor) for s in splits])
     cut = numpy.array([[bool(inference_support.cut_by(this, f, s)[0]) for s in splits] for f in forms])
@@ -196,10 +201,10 @@ def _refused(
     return list(out.items())
 
 
-def _activations(exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
-    """Return the axis of the activations' formats, which follow from weights and GPU where the plan is silent."""
+def _axis(name: str, exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
+    """Return the axis of a decision on formats, which follows from weights and GPU where the plan is silent."""
     import numpy
 
-    words = [[item.activations for item in row] for row in exact]
+    words = [[str(getattr(item, name)) for item in row] for row in exact]
     distinct = {word: at for at, word in enumerate(dict.fromkeys(word for row in words for word in row))}
     return Axis(tuple(distinct), numpy.array([[distinct[word] for word in row] for row in words])[form, gpu])

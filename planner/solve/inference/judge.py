@@ -128,6 +128,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
             *thumb,
             *hosts_note(rented, split.nodes),
             *_busy_note(outcomes),
+            *((note("narrowed", gpu.id),) if inference_workload.narrowed(this, form, gpu) else ()),
             *anchors.notes(this, form, split, gpu),
         ),
         defaults=unsaid,

@@ -14,16 +14,24 @@ from planner.solve.needs import need
 from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
 
+FOLLOWING = ("kv_cache", "activations")
+"""The formats that follow from the weights and the GPU where a plan does not say them."""
+
 
 def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
     offered_forms, gpu = forms(this), this.gpus.get(str(choice["gpu"]))
     chosen = Form(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
+    whole = [] if gpu is None else [resolved(this, form, gpu) for form in (*offered_forms, chosen)]
     for name in ("weights", "kv_cache", "activations", "quantization"):
         offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
-        if name == "activations" and "" in offered:  # locks of earlier releases have 16 bits for all weights
-            follows = [] if gpu is None else [resolved(this, chosen, gpu).activations]
-            offered = dict.fromkeys([*follows, sixteen_bit(this.model.native_format)])
+        if name == "weights" and name not in this.workload.domains:
+            offered = dict.fromkeys([*offered, *(form.weights for form in whole[:-1])])
+        if (
+            name in FOLLOWING and name not in this.workload.domains
+        ):  # locks of earlier releases have the model's 16 bits
+            follows = [str(getattr(form, name)) for form in whole if form.weights == chosen.weights]
+            offered = dict.fromkeys([*filter(None, offered), *follows, sixteen_bit(this.model.native_format)])
         if name == "weights" and layerwise.is_mix(str(choice[name])):
             yield from _mix(this, str(choice[name]), offered)
         else:

@@ -10,7 +10,7 @@ from planner.catalog.records import Engine, Format, Gpu, Lack
 from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
-from planner.solve.inference.workload import Form, Service, weight_formats
+from planner.solve.inference.workload import Form, Service, computes, weight_formats
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
 
@@ -31,6 +31,7 @@ def lacks(this: Service) -> tuple[Lack, ...]:
             this.by_sequence,
             str(given["all_to_all"]),
             str(given["task"]),
+            given["images"] is not False,
         )
     found: tuple[Lack, ...] = this.known[key]
     return found
@@ -43,32 +44,35 @@ def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, Need
         for row in reversed(lacks(this))
         if inference.met_by_gpu(row, gpu)
         and inference.met_by_split(row, split.tensor, split.expert)
-        and inference.met_by_weights(row, weight_formats(this, form))
+        and inference.met_by_weights(row, weight_formats(this, form), this.model.native_format)
         and inference.met_by_cache(row, this.formats[form.kv_cache])
     }
 
 
 def lacking_of(
-    this: Service, forms: Sequence[Form], splits: Sequence[Split], gpus: Sequence[Gpu]
-) -> list[tuple[str, Column, Column, Column]]:
-    """Return each lack that something meets: its quantity, and which of the formats, splits and GPUs meet it."""
+    this: Service, exact: Sequence[Sequence[Form]], splits: Sequence[Split], gpus: Sequence[Gpu]
+) -> list[tuple[str, Column, Column]]:
+    """Return each lack that something meets: its quantity, and which formats by GPU and which splits meet it.
+
+    `exact` are the formats as they are on each GPU, by place of what the plan offers.
+    """
     import numpy
 
+    forms = {form: at for at, form in enumerate(dict.fromkeys(form for row in exact for form in row))}
+    places = numpy.array([[forms[form] for form in row] for row in exact])
     out = []
     for row in lacks(this):
-        masks = (
-            numpy.array(
-                [
-                    inference.met_by_weights(row, weight_formats(this, form))
-                    and inference.met_by_cache(row, this.formats[form.kv_cache])
-                    for form in forms
-                ]
-            ),
-            numpy.array([inference.met_by_split(row, split.tensor, split.expert) for split in splits]),
-            numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus]),
+        of_form = numpy.array(
+            [
+                inference.met_by_weights(row, weight_formats(this, form), this.model.native_format)
+                and inference.met_by_cache(row, this.formats[form.kv_cache])
+                for form in forms
+            ]
         )
-        if all(mask.any() for mask in masks):
-            out.append((row.decision, *masks))
+        of_split = numpy.array([inference.met_by_split(row, split.tensor, split.expert) for split in splits])
+        of_gpu = numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus])
+        if of_form.any() and of_split.any() and of_gpu.any():
+            out.append((row.decision, of_form[places] & of_gpu, of_split))
     return out
 
 
@@ -115,7 +119,7 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, Need]:
     }
     for name, formats in rows.items():
         for row in formats:
-            if row.needs and not any(name in gpu.native_formats for name in row.needs):
+            if not computes(gpu, row):
                 out[name] = need("hardware", row.id)
             elif name == "weights" and not loads(this.engine, row):
                 out[name] = need("engine_loads", row.id)

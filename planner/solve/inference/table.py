@@ -186,7 +186,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     shared = framed(problem, workload, this, fixed)
     if shared is None:
         return empty(workload)
-    gpus, pairs, form, split, gpu = shared.gpus, shared.pairs, shared.form, shared.split, shared.gpu
+    gpus, pairs, split, gpu = shared.gpus, shared.pairs, shared.split, shared.gpu
 
     def array(values: Sequence[object]) -> Column:
         return numpy.array(values)
@@ -218,7 +218,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "memory": lambda: total[base],
         "headroom": lambda: headroom(total[base], usable[base]),
         "cost": lambda: placed.costs,
-        "quality": lambda: shared.quality[form[base]],
+        "quality": lambda: shared.quality[base],
         "power": lambda: shared.power[gpu[base]] * total_gpus,
     }
     ranks = numpy.minimum(total_gpus, placed.per_host)
@@ -310,9 +310,7 @@ def _axes(shared: Frame, base: Column, replicas: Column, total_gpus: Column, pla
         "pipeline_parallel": Axis(tuple(Fraction(s.pipeline) for s in splits), split),
         "expert_parallel": Axis(tuple(Fraction(s.expert) for s in splits), split),
         "nodes": Axis(tuple(Fraction(s.nodes) for s in splits), split),
-        "weights": Axis(tuple(f.weights for f in shared.forms), form),
-        "kv_cache": Axis(tuple(f.kv_cache for f in shared.forms), form),
-        "activations": Axis(shared.activations.values, shared.activations.index[base]),
+        **{name: Axis(axis.values, axis.index[base]) for name, axis in shared.formats.items()},
         "quantization": Axis(tuple(f.quantization for f in shared.forms), form),
         **placed.axes,
     }

@@ -81,10 +81,11 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
     assert isinstance(confidence, Fraction)
     engine = str(given["engine"])
     native = problem.formats.get(workload.model.native_format)
+    served = problem.engines.get(engine) or catalog.engines[engine]
     return Service(
         workload,
-        workload.model,
-        problem.engines.get(engine) or catalog.engines[engine],
+        _text_alone(workload.model) if served.encoder_apart and given["images"] is False else workload.model,
+        served,
         problem.formats,
         _measured(problem, catalog),
         number(workload, "context", 1),
@@ -96,11 +97,20 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         native.bits if native is not None and native.bits > 16 else Fraction(16),
         extras=_extras(problem, workload, catalog),
         by_sequence=given["attention_parallel"] == "data",
-        cache_default=_cache_default(problem, workload, problem.engines.get(engine) or catalog.engines[engine]),
+        cache_default=_cache_default(problem, workload, served),
         gpus=problem.gpus,
         hosts=lambda: largest_hosts(problem, workload),
         measurements=problem.measurements,
     )
+
+
+def _text_alone(model: Model) -> Model:
+    """Return a model without its encoder; one whose layers read what the encoder makes keeps them."""
+    arch = model.architecture
+    if arch is None or not arch.opaque_params:
+        return model
+    text = replace(arch, opaque_params=0, vision=None)
+    return replace(model, params=model.params - arch.opaque_params, architecture=text)
 
 
 def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:
@@ -109,7 +119,7 @@ def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:
     cards = [problem.gpus[str(name)] for name in workload.domains.get("gpu", ()) if str(name) in problem.gpus]
     for row in engine.cache_defaults:
         everywhere = not row.runs_on or (bool(cards) and all(card.compute_capability in row.runs_on for card in cards))
-        if arch is not None and arch.family in row.families and everywhere:
+        if everywhere and (not row.families or (arch is not None and arch.family in row.families)):
             return row.format
     return ""
 
@@ -210,9 +220,12 @@ def runs_at_once(this: Service, split: Split, gpu: Gpu) -> int | None:
     return most if most < this.concurrency else None
 
 
+SIXTEEN = ("bf16", "fp16")
+
+
 def sixteen_bit(native: str) -> str:
     """Return a model's 16-bit format."""
-    return native if native in ("bf16", "fp16") else "bf16"
+    return native if native in SIXTEEN else "bf16"
 
 
 def measured(this: Service, name: str, quantization: str) -> Fraction | None:
@@ -278,15 +291,41 @@ def weight_formats(this: Service, form: Form) -> list[Format]:
 
 
 def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
-    """Return formats with the activations that the plan does not say: what the engine multiplies these weights in on
-    this GPU, the model's 16 bits where it unpacks them first."""
-    if form.activations:
-        return form
-    key = ("activations", form.weights, gpu.id)
+    """Return formats with what the plan does not say of them as the engine takes it on this GPU.
+
+    It has one type of 16 bits for all that is in 16: that of the weights, else the model's, and fp16 where the hardware
+    has no bf16. Activations are what it multiplies these weights in, 16 bits where it unpacks them first.
+    """
+    key = ("resolved", form, gpu.id)
     if key not in this.known:
-        found = {_multiplied(this, fmt, gpu) for fmt in weight_formats(this, form)}
-        this.known[key] = found.pop() if len(found) == 1 else sixteen_bit(this.model.native_format)
-    return replace(form, activations=this.known[key])
+        said, own = this.workload.domains, sixteen_bit(this.model.native_format)
+        taken = "fp16" if own == "bf16" and not computes(gpu, this.formats[own]) else own
+        weights = taken if "weights" not in said and form.weights == own else form.weights
+        sixteen = weights if weights in SIXTEEN else taken
+        cache = form.kv_cache if "kv_cache" in said or this.cache_default else sixteen
+        activations = form.activations
+        if not activations:
+            found = {_multiplied(this, fmt, gpu, sixteen) for fmt in weight_formats(this, form)}
+            activations = found.pop() if len(found) == 1 else sixteen
+        this.known[key] = Form(weights, cache, activations, form.quantization)
+    whole: Form = this.known[key]
+    return whole
+
+
+def computes(gpu: Gpu, fmt: Format) -> bool:
+    """Return whether hardware has what a format needs of it."""
+    return not fmt.needs or any(need in gpu.native_formats for need in fmt.needs)
+
+
+def narrowed(this: Service, form: Form, gpu: Gpu) -> bool:
+    """Return whether the hardware makes the engine take fp16 of a model in bf16, which a plan did not say."""
+    said = this.workload.domains
+    unsaid = ("weights", "kv_cache", "activations")
+    return (
+        sixteen_bit(this.model.native_format) == "bf16"
+        and not computes(gpu, this.formats["bf16"])
+        and any(name not in said and getattr(form, name) == "fp16" for name in unsaid)
+    )
 
 
 ACTIVATIONS = {"fp8_e4m3": "fp8_e4m3", "int8": "int8", "fp4": "nvfp4"}
@@ -294,9 +333,9 @@ ACTIVATIONS = {"fp8_e4m3": "fp8_e4m3", "int8": "int8", "fp4": "nvfp4"}
 (vllm/model_executor/layers/quantization/mxfp4.py) where the hardware computes in 4 bits."""
 
 
-def _multiplied(this: Service, fmt: Format, gpu: Gpu) -> str:
-    """Return the activations of weights in a format; an engine without such kernels unpacks all to 16 bits."""
+def _multiplied(this: Service, fmt: Format, gpu: Gpu, sixteen: str) -> str:
+    """Return the activations of weights in a format; an engine without such kernels, or on hardware that does not
+    multiply the two, unpacks all to 16 bits."""
     low = "mxfp8" if "mxfp4" in (fmt.id, fmt.like) else ACTIVATIONS.get(fmt.computes_as, "")
-    if low and fmt.bits < 16 and this.engine.kernels and gpu.flops.get(fmt.computes_as):
-        return low
-    return sixteen_bit(this.model.native_format)
+    both = low and gpu.flops.get(fmt.computes_as) and gpu.flops.get(this.formats[low].computes_as)
+    return low if both and fmt.bits < 16 and this.engine.kernels else sixteen

@@ -27,7 +27,7 @@ def refusal(run: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, Need,
 def _meets(row: TrainerLack, gpu: Gpu, method: str, precision: str, kernel: str) -> bool:
     """Return whether a recipe on a GPU is what a framework lacks; a capability that is not stated is taken to do."""
     asked = ((row.methods, method), (row.precisions, precision), (row.attention, kernel), (row.vendors, gpu.vendor))
-    if any(names and name not in names for names, name in asked):
+    if any(names and name not in names for names, name in asked) or (row.cpus and gpu.cpu not in row.cpus):
         return False
     capability = gpu.compute_capability
     if row.below and (capability is None or _version(capability) >= _version(row.below)):
