@@ -147,10 +147,10 @@ def estimate(
         answer = answer_of(found.problem, found.catalog)
         missing = _unanswered(found.problem, answer)
     if missing:
-        message = f"no offer has what {', '.join(missing)} asks for"
-        raise refused(
-            found, "E0503", message, "name another GPU or number of GPUs, or declare an offer of it", missing[0]
-        )
+        from planner.report.outcome import nowhere
+
+        assert found.problem is not None
+        raise PlanError(nowhere(found.problem, missing, found.catalog), found.texts)
     return Result(answer, found, path)
 
 

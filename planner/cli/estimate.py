@@ -120,10 +120,12 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
         raise typer.Exit(2) from None
     if code := unanswered(answer):
         raise typer.Exit(code)
-    if missing:
-        tell(f"error[E0503]: no offer has what {', '.join(missing)} asks for")
-        raise typer.Exit(1)
     assert loaded.problem is not None
+    if missing:
+        from planner.report.outcome import nowhere
+
+        report(nowhere(loaded.problem, missing, loaded.catalog), loaded.texts)
+        raise typer.Exit(1)
     screen.show(format, answer, loaded.problem, loaded.findings, what)
     if any(item.chosen.broken for item in answer.workloads):
         raise typer.Exit(1)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
+from planner.language.copies import block_of
 from planner.language.problem import Problem
 from planner.report import phrases
 from planner.solve.answer import Answer
+from planner.wording import said
+
+if TYPE_CHECKING:
+    from planner.catalog.catalog import Catalog
 
 
 def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
@@ -34,6 +42,23 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
     either = "either " if len(remedies) > 1 else ""
     help = f"{either}{' or '.join(remedies[:2])} makes the plan feasible" if remedies else None
     return (error("E0701", message, span, label=label, secondary=tuple(marked[1:]), help=help),)
+
+
+def nowhere(problem: Problem, names: Iterable[str], catalog: Catalog) -> tuple[Diagnostic, ...]:
+    """Return an E0503 for each workload that cannot be run at all as a plan fixes it: the quantity, and why."""
+    from planner.solve.kinds import nothing_splits  # an estimate alone asks for it
+
+    out = []
+    blocks = {block_of(item.name): item for item in reversed(problem.workloads)}
+    for name in names:
+        item = blocks[name]
+        quantity, why = nothing_splits(problem, item, catalog)
+        message, help = f"`{name}` cannot be run so: {quantity}: {said(why)}", ""
+        if quantity == "offer":
+            message = f"no offer has what {name} asks for"
+            help = "name another GPU or number of GPUs, or declare an offer of it"
+        out.append(error("E0503", message, item.spans.get(quantity, item.span), help=help or None))
+    return tuple(out)
 
 
 def _kept(rules: list[str]) -> str:
