@@ -125,6 +125,7 @@ def test_no_files_import_in_a_circle() -> None:
 def test_physics_knows_of_catalogs_only_records_and_counts() -> None:
     allowed = (
         "planner.catalog.records",
+        "planner.catalog.engines",
         "planner.catalog.architecture",
         "planner.catalog.parameters",
         "planner.units",

@@ -10,8 +10,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import yaml
 
-from planner.catalog import rows as row_forms
-from planner.catalog import schema
+from planner.catalog import model_rows, schema
 from planner.catalog.architecture import LayerFeedForward, Mixer, as_row, feed_forward_of, mixer_of
 from planner.catalog.catalog import KINDS
 from planner.catalog.load import catalog_folder, load
@@ -27,7 +26,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_schemas_are_those_of_the_dataclasses(kind: str) -> None:
-    """Run `python -m planner.catalog.schema catalogs/schemas` after a change of planner/catalog/rows.py."""
+    """Run `python -m planner.catalog.schema catalogs/schemas` after a change of the rows in planner/catalog."""
     assert (FOLDER / "schemas" / f"{kind}.schema.json").read_text() == schema.text(kind)
 
 
@@ -128,7 +127,9 @@ def test_twenty_mistakes_of_a_row_are_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "part"), [(row_forms.Mixer, Mixer), (row_forms.FeedForward, LayerFeedForward)], ids=["mixer", "ffn"]
+    ("form", "part"),
+    [(model_rows.MixerRow, Mixer), (model_rows.FeedForwardRow, LayerFeedForward)],
+    ids=["mixer", "ffn"],
 )
 def test_parts_of_layers_have_the_fields_of_their_rows(form: Any, part: Any) -> None:
     """A field that a row may have and the record has not would be an error in the middle of a plan."""

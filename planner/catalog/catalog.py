@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.catalog import build
+from planner.catalog.build_engines import build_engine
 from planner.catalog.checkpoints import Checkpoint, build_checkpoint
-from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
+from planner.catalog.engines import Engine
+from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
 from planner.catalog.table import Make, Table, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
@@ -65,7 +67,7 @@ class Catalog:
     @cached_property
     def engines(self) -> Table[Engine]:
         """The serving engines by id."""
-        return self._table("engines", build.build_engine)
+        return self._table("engines", build_engine)
 
     @cached_property
     def frameworks(self) -> Table[Framework]:

@@ -144,6 +144,7 @@ def list_(
     """List the rows of one catalog."""
     from planner.catalog import records
     from planner.catalog.checkpoints import Checkpoint
+    from planner.catalog.engines import Engine
     from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
     from planner.catalog.select import choose
@@ -152,7 +153,7 @@ def list_(
     if kind not in KINDS:
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
-    made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, records.Engine,
+    made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, Engine,
                             Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
     try:
         rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])

@@ -7,8 +7,9 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.catalog.engines import Engine
 from planner.catalog.offers import Offers
-from planner.catalog.records import Engine, Format, Gpu, Model, Recovery
+from planner.catalog.records import Format, Gpu, Model, Recovery
 from planner.diagnostics import Span
 from planner.record import dataclass
 from planner.syntax.tree import Expression

@@ -9,8 +9,9 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from planner.catalog.engines import Engine
 from planner.catalog.offers import Listing, Offers
-from planner.catalog.records import Engine, Format, Gpu, Model, Offer, Recovery
+from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error, warning
 from planner.language.problem import Measure, Measurement

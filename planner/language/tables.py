@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalog import build
+from planner.catalog.build_engines import build_engine
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Model, Offer
 from planner.diagnostics import Span
@@ -18,7 +19,7 @@ MAKERS: dict[str, Any] = {
     "offers": build.build_offer,
     "models": build.build_model,
     "formats": build.build_format,
-    "engines": build.build_engine,
+    "engines": build_engine,
     "quality": build.build_recovery,
 }
 ENDINGS = (".yaml", ".yml")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from planner.catalog.architecture import CompressedAttention, LatentAttention
-from planner.catalog.records import Architecture, Engine, Format, Gpu
+from planner.catalog.engines import Engine
+from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.serving_time import Card, Kernel
 
 Entries = Mapping[str, tuple[float, ...]]

@@ -12,8 +12,9 @@ from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
+    from planner.catalog.engines import Engine
     from planner.catalog.frameworks import Framework
-    from planner.catalog.records import Engine, Format, Gpu, Model, Offer
+    from planner.catalog.records import Format, Gpu, Model, Offer
     from planner.language.quantities.quantity import Quantity
 
 SHOWN = 12

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from planner.catalog.records import Engine, ExpertKernel, Gpu, Release
+from planner.catalog.engines import Engine, ExpertKernel, Release
+from planner.catalog.records import Gpu
 from planner.record import dataclass
 
 GIB: Final = 2**30

@@ -7,7 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
-from planner.catalog.records import Architecture, ExpertKernel, Format
+from planner.catalog.engines import ExpertKernel
+from planner.catalog.records import Architecture, Format
 from planner.physics.inference.gguf import file_layers
 from planner.physics.inference.layer_bytes import CUDA, expert_kernel, layer_weights, outside_weights, rope_cache
 from planner.physics.inference.tensors import layer_tensors

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.catalog.records import Engine, Format, Gpu, Lack
+from planner.catalog.engines import Engine, Lack
+from planner.catalog.records import Format, Gpu
 from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
