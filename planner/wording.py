@@ -137,6 +137,12 @@ def _shared(instances: int, offer: str, own: int, block: str, others: tuple[str,
     return f"shares {instances} × {offer} with {', '.join([*copies, *others])}"
 
 
+def _evaluated(name: str, share: float, task: str, chance: bool) -> str:
+    by = f" by {task}" if task else ""
+    maybe = ", within two standard errors of all" if chance else ""
+    return f"anchored on your evaluation {name}: quality {share:.4g} %{by}{maybe}"
+
+
 NOTES: dict[str, str | Callable[..., str]] = {
     "physics": "{}",
     "approximate": "approximate: {}",
@@ -149,6 +155,7 @@ NOTES: dict[str, str | Callable[..., str]] = {
     "spot": "interruptions take {:.3g} % of the time",
     "shares": _shared,
     "anchored": _anchored,
+    "evaluated": _evaluated,
     "unlike": lambda names, why: f"not like it: {', '.join(names)} {why}",
 }
 """By kind: what an answer says of what its figures rest on."""

@@ -69,7 +69,7 @@ _ROWS = (
      "Only plans (.mem) and catalogs (.yaml) are imported, at most 1000 of them.",
      'import "notes.txt"', 'import "notes.mem"'),
     ("E0206", "results not read",
-     "The file that a measurement names holds no run of a benchmark that is known: `vllm bench serve --save-result`, `python -m sglang.bench_serving --output-file` or `llama-bench -o json`. The message names the field that stands in the way.",
+     "The file that a measurement names holds no run of a benchmark that is known: `vllm bench serve --save-result`, `python -m sglang.bench_serving --output-file` or `llama-bench -o json`; or the two of an evaluation are none of lm-evaluation-harness, or not of the same tasks, shots, samples and versions. The message names what stands in the way.",
      'measurement ours { gpu = l40s; results = "notes.txt" }', 'measurement ours { gpu = l40s; results = "bench.json" }'),
     ("E0207", "cannot be fetched",
      "The server cannot be reached, has no such thing, or lets only some read it; or what it sends is not what was asked for. Nothing was written. Only `catalog fetch` and `catalog import --fetch` use the network.",

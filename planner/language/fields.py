@@ -126,6 +126,7 @@ FIELDS: tuple[Quantity, ...] = (
     number("throughput", ("measurement",), "given", "tok/s", "Output tokens per second, of the replica.", 0),
     number("kv_tokens", ("measurement",), "given", "tokens", "What the engine reports that its cache holds.", 1, True),
     number("memory", ("measurement",), "given", "bytes", "The peak on the fullest GPU, of llama.cpp.", 1, True),
+    number("quality", ("measurement",), "given", None, "Recovery of your evaluation, or lm_eval of its two files.", 0),
     _text("results", "measurement", "A file of `vllm bench serve`, `sglang.bench_serving` or `llama-bench -o json`."),
     number("cost", ("fleet",), "outcome", "USD/h", "What all workloads cost together."),
     number("gpus", ("fleet",), "outcome", None, "GPUs of all workloads."),

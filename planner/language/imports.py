@@ -76,8 +76,10 @@ def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items
                 _note_config(call, file.path, reading)
             if item.kind == "measurement":
                 for line in item.body:
-                    if line.target.text == "results" and isinstance(line.value, tree.String):
-                        _note(line.value, file.path, reading)
+                    named = line.value.arguments if isinstance(line.value, tree.Call) else (line.value,)
+                    for name in named if line.target.text in ("results", "quality") else ():
+                        if isinstance(name, tree.String):
+                            _note(name, file.path, reading)
         out.append(item)
     return tuple(out)
 

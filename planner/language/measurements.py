@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Format, Model
+from planner.language import evaluations
 from planner.language.declare import Said, read_fields
 from planner.language.problem import Measurement, Value
 from planner.language.schema import grouped
@@ -18,9 +19,12 @@ from planner.syntax.files import read as read_text
 
 if TYPE_CHECKING:
     from planner.catalog.benchmark_results import Run
+    from planner.catalog.evaluation_results import Kept
 
 SPEEDS = ("tpot", "ttft", "throughput")
-MEASURED = (*SPEEDS, "kv_tokens", "memory")
+SERVED = (*SPEEDS, "kv_tokens", "memory")
+"""What is measured of serving, on a GPU; quality is the same on all."""
+MEASURED = (*SERVED, "quality")
 LOAD = ("concurrency", "prompt", "output")
 """What a speed, and a peak that follows from it, is measured at."""
 SETTINGS = grouped("engine")
@@ -31,12 +35,17 @@ def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
     before = len(scope.findings)
     body = body_of(declaration, scope)
     declaration = replace(declaration, body=tuple(body or ()))
-    said = read_fields(declaration, scope)
+    call = evaluations.reader_of(declaration)
+    plain = tuple(line for line in declaration.body if line.value is not call)
+    said = read_fields(replace(declaration, body=plain), scope)
+    kept = evaluations.kept(call, scope) if call is not None else None
+    if call is not None:
+        said.spans.setdefault("quality", call.span)
     runs = _runs(said, declaration, scope) if body is not None and len(scope.findings) == before else []
     if len(scope.findings) == before:
         for number, run in enumerate(runs, 1):
             name = declaration.name if len(runs) == 1 else f"{declaration.name}[{number}]"
-            found = _measurement(name, said, run, declaration, scope)
+            found = _measurement(name, said, run, kept, declaration, scope)
             if found is None or len(scope.findings) > before:
                 break
             scope.measurements.append(found)
@@ -47,7 +56,7 @@ def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
 def _runs(said: Said, declaration: tree.Declaration, scope: Scope) -> list[Run | None]:
     """Return the runs of the file that a block names; [None] where it states what was measured itself."""
     if "results" not in said.spans:
-        stated = [name for name in MEASURED if name in said.values]
+        stated = [name for name in MEASURED if name in said.values or (name == "quality" and name in said.spans)]
         if not stated:
             what = f"says nothing that was measured: {', '.join(MEASURED)}"
             scope.error("E0404", f"measurement `{declaration.name}` {what}", declaration.name_span, "tpot = 21.4 ms")
@@ -91,10 +100,15 @@ def _needed(declaration: tree.Declaration, said: Said, names: tuple[str, ...], s
 
 
 def _measurement(
-    name: str, said: Said, run: Run | None, declaration: tree.Declaration, scope: Scope
+    name: str, said: Said, run: Run | None, kept: Kept | None, declaration: tree.Declaration, scope: Scope
 ) -> Measurement | None:
-    model = _model(said, run, declaration, scope)
-    if not _needed(declaration, said, ("gpu",), scope) or model is None:
+    model = _model(said, run.model if run else kept.native if kept else "", declaration, scope)
+    serves = run is not None or any(name in said.values for name in SERVED)
+    if (serves and not _needed(declaration, said, ("gpu",), scope)) or model is None:
+        return None
+    share = kept.quality if kept else evaluations.stated(said, scope)
+    weights = _weights(said, kept, model, scope)
+    if share is not None and not _quantized(said, weights, model, declaration, scope):
         return None
     engine = _text(said, "engine") or (run.engine if run else "") or "vllm"
     gpus, stages = _whole(said, "gpus", 1), _whole(said, "pipeline_parallel", 1)
@@ -115,13 +129,13 @@ def _measurement(
     return Measurement(
         name,
         model,
-        _text(said, "gpu"),
+        _text(said, "gpu") if serves else "",
         gpus,
         tensor,
         stages,
         engine,
         _text(said, "engine_version") or (run.engine_version if run else ""),
-        _text(said, "weights") or model.native_format,
+        weights or model.native_format,
         _cache(said, run, scope),
         settings,
         run.concurrency if run else _whole(said, "concurrency", 1),
@@ -133,16 +147,39 @@ def _measurement(
         run.throughput if run else _float(said, "throughput"),
         _whole(said, "kv_tokens", 0) or None,
         _whole(said, "memory", 0) or None,
+        share,
+        kept.task if kept else "",
+        kept.chance if kept else False,
     )
 
 
-def _model(said: Said, run: Run | None, declaration: tree.Declaration, scope: Scope) -> Model | None:
+def _weights(said: Said, kept: Kept | None, model: Model, scope: Scope) -> str:
+    """Return the format of the weights that were measured, "" where nobody says; files and block must agree."""
+    own, stated = evaluations.weights_of(kept, scope) if kept else "", _text(said, "weights")
+    if own and stated and own != stated:
+        message = f'"{kept.quantized if kept else ""}" has weights in {own}, not in {stated}'
+        scope.error("E0405", message, said.spans["weights"], help="leave out `weights`, or name another file")
+    return stated or own or (model.native_format if model.original_format else "")
+
+
+def _quantized(said: Said, weights: str, model: Model, declaration: tree.Declaration, scope: Scope) -> bool:
+    """Return whether an evaluation is of something quantized, as it must be; else note what it is to say."""
+    cache = _text(said, "kv_cache")
+    native = model.original_format or model.native_format
+    if weights not in ("", native) or cache not in ("", "bf16", "fp16", "fp32"):
+        return True
+    message = f"measurement `{declaration.name}` does not say what was quantized"
+    scope.error("E0404", message, declaration.name_span, help="weights = fp8, or kv_cache = fp8")
+    return False
+
+
+def _model(said: Said, named: str, declaration: tree.Declaration, scope: Scope) -> Model | None:
     """Return the model that was served; a file says it where the block does not, and may not say another one."""
-    told = scope.catalog.find_model(run.model) if run and run.model else None
+    told = scope.catalog.find_model(named) if named else None
     if "model" not in said.values:
         if isinstance(told, Model):
             return told
-        found = f': the file has "{run.model}", which no catalog has' if run and run.model else ""
+        found = f': the file has "{named}", which no catalog has' if named else ""
         message = f"measurement `{declaration.name}` does not say `model`{found}"
         scope.error("E0404", message, declaration.name_span, help='model = "owner/name"')
         return None

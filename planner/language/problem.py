@@ -149,7 +149,9 @@ class Measurement:
 
     `weights` and `kv_cache` are formats' ids, the second "" for what the engine takes by itself; `engine_version` is ""
     for the catalog's newest release. `settings` are those of the engine that are stated. Seconds, tokens/s, tokens and
-    bytes, None where not measured. `prefill` is the time of a prompt alone, without a server around it.
+    bytes, None where not measured. `prefill` is the time of a prompt alone, without a server around it. `quality` is
+    what weights and cache together kept of the native model's, `task` what decided it where files say so, `chance`
+    whether that may be chance. One that states its quality alone has no `gpu`.
     """
 
     id: str
@@ -172,6 +174,9 @@ class Measurement:
     throughput: float | None = None
     kv_tokens: int | None = None
     memory: int | None = None
+    quality: Fraction | None = None
+    task: str = ""
+    chance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from planner.catalog.records import Recovery
+from planner.catalog.records import Model, Recovery
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.evaluate import compare
 from planner.language.problem import Bound, Problem, Value, Workload
@@ -132,9 +132,16 @@ def quality(source: Source) -> Iterator[Diagnostic]:
             )
 
 
+def _same(one: Model, other: Model) -> bool:
+    return (one.of or one.id) == (other.of or other.id)
+
+
 def _is_measured(source: Source, workload: Workload, role: str, name: str, rows: tuple[Recovery, ...]) -> bool:
     model = workload.model
     native = model.native_format
+    own = source.problem.measurements if source.problem is not None else ()
+    if any(item.quality is not None and getattr(item, role) == name and _same(item.model, model) for item in own):
+        return True
     row = source.problem.formats.get(name) if source.problem is not None else None
     if getattr(row, "quality", None) is not None:
         return True

@@ -51,9 +51,19 @@ def _ids(workload: Workload, row: Candidate, problem: Problem, catalog: Catalog)
     yield from ((MEASUREMENTS, key) for key in row.measurements)
     names = _formats(row)
     yield from (("formats", name) for role in names.values() for name in role if name in problem.formats)
+    own = _evaluated(workload, row, problem)
     for role, formats in names.items():
-        if role in ("weights", "kv_cache"):
+        if role in ("weights", "kv_cache") and role not in own:
             yield from (("quality", key) for key in _measured(workload, row, role, formats, problem, catalog))
+
+
+def _evaluated(workload: Workload, row: Candidate, problem: Problem) -> frozenset[str]:
+    """Return the roles whose quality the plan's own evaluations say, instead of the catalog's."""
+    known = {item.id: item for item in problem.measurements if item.quality is not None}
+    used = [known[name] for name in row.measurements if name in known]
+    weights, model = str(row.choice.get("weights", "")), workload.model
+    found = {"weights" for item in used if item.weights == weights and quality.steps(model, weights)}
+    return frozenset(found | {"kv_cache" for item in used if item.kv_cache == str(row.choice.get("kv_cache", ""))})
 
 
 def _formats(row: Candidate) -> dict[str, list[str]]:
@@ -116,8 +126,10 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
 def _measured_figures(item: Measurement) -> Facts:
     times = {"tpot_s": item.tpot, "ttft_s": item.ttft, "prefill_s": item.prefill, "throughput_tok_s": item.throughput}
     sizes = {"kv_tokens": item.kv_tokens, "memory_bytes": item.memory}
+    kept = sizes | {"quality": None if item.quality is None else number(item.quality)}
     at = {"concurrency": item.concurrency, "prompt": item.prompt, "output": item.output} if any(times.values()) else {}
-    return at | {name: value for name, value in (times | sizes).items() if value is not None}
+    task = {"task": item.task} if item.task else {}
+    return at | task | {name: value for name, value in (times | kept).items() if value is not None}
 
 
 def _offer(offer: Offer, market: str) -> Facts:

@@ -12,7 +12,7 @@ from planner.physics import inference
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
-from planner.solve.inference import anchors
+from planner.solve.inference import anchors, evaluations
 from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
@@ -101,6 +101,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         sustained = None if enough >= 10**9 else this.demand * replicas / enough
         broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
     lossy = " and ".join(inference_workload.unmeasured(this, form))
+    evaluation = inference_workload.evaluation(this, form.weights, form.kv_cache)
     thumb = (note("rule_of_thumb"),) if this.model.architecture is None else ()
     unsaid = values(of_service(this, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
@@ -130,13 +131,14 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
             *_busy_note(outcomes),
             *((note("narrowed", gpu.id),) if inference_workload.narrowed(this, form, gpu) else ()),
             *anchors.notes(this, form, split, gpu),
+            *evaluations.notes(evaluation, this.measurements, this.model),
         ),
         defaults=unsaid,
         shareable=rented.slots > 0,
         rented=rented.instances * rented.offer.gpus,
         price_as_of=rented.offer.dated(rented.market),
         given=given_of(workload, unsaid),
-        measurements=own.names,
+        measurements=tuple(dict.fromkeys((*own.names, *(item.id for item in evaluation.used)))),
     )
 
 

@@ -19,7 +19,8 @@ from planner.physics import inference, quality
 from planner.physics.inference import Profile
 from planner.record import dataclass
 from planner.solve.columns.steps import SCALES, UNKNOWN
-from planner.solve.inference import layerwise
+from planner.solve.inference import evaluations, layerwise
+from planner.solve.inference.evaluations import Evaluated
 from planner.solve.parallelism import Split
 from planner.solve.rent.rental import largest_hosts
 from planner.solve.stated import number
@@ -232,6 +233,9 @@ def sixteen_bit(native: str) -> str:
 def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     """Return the measured recovery of weights in a format; None where nobody measured it."""
     model = this.model
+    alone = evaluation(this, name, sixteen_bit(model.native_format)).used
+    if alone:
+        return evaluations.recovery(alone[0])
     own = this.formats[name].quality
     if own is not None:
         return own
@@ -244,8 +248,21 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     return known
 
 
+def evaluation(this: Service, weights: str, cache: str) -> Evaluated:
+    """Return what the plan's own evaluations say of weights and cache in these formats."""
+    if not this.measurements:
+        return NO_EVALUATION
+    plain = (sixteen_bit(this.model.native_format), *_served_in(this))
+    return evaluations.evaluated(this.measurements, this.model, weights, cache, plain)
+
+
+NO_EVALUATION = Evaluated()
+
+
 def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
     """Return the roles whose format nobody measured, with the format: `weights in nvfp4`."""
+    if evaluation(this, form.weights, form.kv_cache).both is not None:
+        return ()
     names = [fmt.id for fmt in weight_formats(this, form)]
     out = [f"weights in {name}" for name in names if measured(this, name, form.quantization) is None]
     return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(this, form) is None else []))
@@ -254,6 +271,9 @@ def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
 def _cache_quality(this: Service, form: Form) -> Fraction | None:
     """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
     model = this.model
+    alone = evaluation(this, form.weights, form.kv_cache).cache
+    if alone is not None:
+        return evaluations.recovery(alone)
     alias = this.formats[form.kv_cache].like or form.kv_cache
     native = alias if alias in _served_in(this) else sixteen_bit(model.native_format)
     rows = this.measured("kv_cache", alias)
@@ -272,6 +292,10 @@ def quality_steps(this: Service, form: Form) -> int:
     key = ("quality", form.weights, form.kv_cache, form.quantization)
     if key not in this.known:
         model = this.model
+        together = evaluation(this, form.weights, form.kv_cache).both
+        if together is not None:
+            this.known[key] = int(evaluations.recovery(together) * SCALES["quality"])
+            return int(this.known[key])
         if layerwise.is_mix(form.weights):
             assert model.architecture is not None
             names = layerwise.layers_of(form.weights)
