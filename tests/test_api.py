@@ -256,7 +256,7 @@ def test_an_empty_answer_is_raised() -> None:
     assert refused(planner.estimate, HUGE)[0] == "E0703"
     unsold = SMALL.replace("gpus = 1", "gpus = 3000")
     assert refused(planner.estimate, unsold) == ("E0503", "no offer has what chat asks for")
-    code, why = refused(planner.estimate, SMALL.replace("gpus = 1", "gpus = 99; pipeline_parallel = 99"))
+    code, why = refused(planner.estimate, SMALL.replace("gpus = 1", "gpus = 48; pipeline_parallel = 48"))
     assert code == "E0503"
     assert why.startswith("`chat` cannot be run so: pipeline_parallel: expected at most")
     assert planner.solve(planner.load("small.mem", text=unsold)).outcome == "infeasible"
