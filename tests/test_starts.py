@@ -388,3 +388,16 @@ def test_what_is_a_size_alone_is_neither_served_nor_trained(model: str, tmp_path
         assert loaded.problem is None
         assert [item.code for item in loaded.findings if item.is_error] == ["E0405"]
         assert model in loaded.findings[-1].message
+
+
+def test_transformers_quantizes_no_fused_experts(tmp_path: Path) -> None:
+    """bitsandbytes#1849: routed experts are one parameter a layer since transformers 5, and stay in 16 bit."""
+    path = tmp_path / "plan.mem"
+    for model, runs in (("Qwen/Qwen3-30B-A3B", False), ("Qwen/Qwen3-8B", True)):
+        path.write_text(
+            f'edition 2026\ninference a {{ model = "{model}"; context = 2Ki; concurrency = 1; engine = transformers\n'
+            "  weights = nf4_dq; gpu = l40s; gpus = 1 }\n"
+        )
+        found = planner.estimate(path)
+        assert isinstance(found, planner.Result)
+        assert (not found.answer.workloads[0].chosen.broken) is runs
