@@ -8,6 +8,7 @@ import random
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -511,3 +512,42 @@ def test_a_server_of_embeddings_says_so() -> None:
     command = " ".join(vllm.program(said(task="embed")).arguments())
     assert "--runner pooling --convert embed" in command
     assert "--runner" not in " ".join(vllm.program(said()).arguments())
+
+
+@pytest.mark.parametrize(
+    ("version", "vendor", "sparse", "word"),
+    [
+        ("0.33", "nvidia", True, "fp8_ds_mla"),
+        ("0.22", "nvidia", True, "fp8_ds_mla"),
+        ("0.19", "nvidia", True, "fp8_e4m3"),
+        ("0.33", "amd", True, "fp8_e4m3"),
+        ("0.33", "nvidia", False, "fp8_e4m3"),
+    ],
+)
+def test_sparse_latents_in_fp8_have_the_name_of_the_layout_that_was_planned(
+    version: str, vendor: str, sparse: bool, word: str
+) -> None:
+    """656 bytes a token, where vLLM keeps 576 under fp8_e4m3 or refuses it (vllm-project/recipes#565)."""
+    this = said(engine_version=version, vendor=vendor)
+    this = replace(this, given={**this.given, "sparse_latents": True} if sparse else this.given)
+    command = " ".join(vllm.program(this).arguments())
+    assert f"--kv-cache-dtype {word} " in command
+
+
+def test_a_lock_says_that_latents_are_sparse(tmp_path: Path) -> None:
+    block = "context = 8Ki tokens; concurrency = 1; kv_cache = fp8; gpu = h200_sxm; gpus = 8"
+    for model, sparse in (("deepseek-ai/DeepSeek-V3.2", True), ("deepseek-ai/DeepSeek-V3", False)):
+        (tmp_path / "w.mem").write_text(f'edition 2026\ninference w {{ model = "{model}"; {block} }}\n')
+        assert run("solve", "w.mem", cwd=tmp_path).returncode == 0
+        assert ("sparse_latents: true" in (tmp_path / "w.mem.lock").read_text()) is sparse
+        assert run("check", "w.mem", cwd=tmp_path).returncode == 0
+
+
+def test_hardware_without_bf16_is_told_fp16(tmp_path: Path) -> None:
+    plan = 'inference w { model = "Qwen/Qwen3-4B"; context = 4Ki tokens; concurrency = 1; gpu = t4; gpus = 1 }'
+    (tmp_path / "w.mem").write_text(f"edition 2026\n{plan}\n")
+    solved = run("solve", "w.mem", cwd=tmp_path)
+    assert solved.returncode == 0 and "t4 has no bf16" in solved.stdout
+    assert run("check", "w.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "w.mem", "--to", "vllm", cwd=tmp_path)
+    assert "--dtype float16" in done.stdout and "--kv-cache-dtype float16" in done.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import planner
 from planner.catalog.catalog import Catalog
 from planner.catalog.huggingface import read_config
 from planner.catalog.records import Architecture
@@ -164,3 +165,16 @@ def test_sglang_keeps_more_free_where_ranks_have_sequences_of_their_own() -> Non
     assert (own - one) * gpu.device_memory == pytest.approx((512 * 8 * 4.5 - 1536) * 2**20, abs=2**26)
     sparse = inference.profile(CATALOG.engines["sglang"], "0.5.12", gpu, mixers=mixers | {"sparse"})
     assert sparse.prefill_graphs == 0
+
+
+def test_llama_cpp_loads_an_encoder_only_where_images_are_served() -> None:
+    """A GGUF file without the one that `--mmproj` names serves text."""
+    block = 'model = "google/gemma-3-27b-it"; context = 4Ki tokens; concurrency = 1; gpu = l40s; gpus = 1'
+    plan = f"edition 2026\ninference w {{ {block}; engine = llama_cpp; weights = q8_0 }}\n"
+    sizes = []
+    for more in ("", "images = false", "images = true"):
+        chosen = planner.solve(planner.load("plan.mem", text=plan.replace("q8_0", f"q8_0; {more}")))["w"].chosen
+        assert chosen is not None
+        sizes.append(chosen.parts["weights"] + chosen.parts["activations"])
+    opaque = arch("google/gemma-3-27b-pt").opaque_params
+    assert sizes[0] == sizes[1] < sizes[2] - opaque

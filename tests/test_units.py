@@ -21,6 +21,7 @@ def test_units_are_exact() -> None:
     assert q("99", "%").value == Fraction(99, 100)
     assert q("1", "USD/h") == q("730", "USD/month")
     assert q("60", "req/min") == q("1", "req/s")
+    assert q("100", "Gbit/s") == q("12.5", "GB/s") == q("100000", "Mbit/s")
     assert quantity(Fraction(1), "B") is None
 
 

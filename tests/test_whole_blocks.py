@@ -7,6 +7,9 @@ import json
 import pytest
 
 import planner
+from planner.plan import load_plan
+from planner.report.outcome import infeasible
+from planner.solve import solve
 
 PLAN = """edition 2026
 inference chat {{
@@ -56,3 +59,15 @@ def test_cut_blocks_are_refused(model: str, tensor: int, expert: int, size: str,
 @pytest.mark.parametrize(("model", "tensor", "expert", "source"), WHOLE)
 def test_whole_blocks_are_not(model: str, tensor: int, expert: int, source: str) -> None:
     assert "whole blocks" not in broken(model, tensor, expert), source
+
+
+def test_the_help_names_a_change_once() -> None:
+    """Two rules of the conflict, one change that meets both."""
+    plan = """edition 2026
+inference a { model = "Qwen/Qwen3-30B-A3B-Instruct-2507-FP8"; context = 4Ki tokens; concurrency = 1; gpu = l4; gpus = 4
+  tensor_parallel = 4; expert_parallel = 1 }
+"""
+    loaded = load_plan("plan.mem", text=plan)
+    assert loaded.problem is not None
+    (finding,) = infeasible(solve(loaded.problem, loaded.catalog), loaded.problem)
+    assert finding.help == "a.expert_parallel = 4 makes the plan feasible"

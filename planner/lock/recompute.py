@@ -18,11 +18,11 @@ from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate, ruled_outcomes, times
 from planner.solve.columns.steps import SCALES
-from planner.solve.defaults import LAYERS, NATIVE, given_of
+from planner.solve.defaults import LAYERS, NATIVE, SPARSE, given_of
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import broken_rules
 
-FOLLOWED = JUDGED | {NATIVE, LAYERS}
+FOLLOWED = JUDGED | {NATIVE, LAYERS, SPARSE}
 """What is given that follows from a catalog's row."""
 
 

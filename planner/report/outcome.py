@@ -34,11 +34,12 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
         heads = {item.name: item.span for item in problem.workloads}
         marked = [(heads[owner], rule) for rule in rules if (owner := rule.partition(".")[0]) in heads][:1]
     span, label = marked[0] if marked else (Span(problem.path, 0, 0, 1, 1), "")
-    remedies = [
+    every = (
         f"{item.rule.rpartition('.')[0] or item.rule}.{remedy}"
         for item in answer.conflict
         for remedy in phrases.conflict(item, known).remedies
-    ]
+    )
+    remedies = list(dict.fromkeys(every))  # rules of one workload may be met by one change
     either = "either " if len(remedies) > 1 else ""
     help = f"{either}{' or '.join(remedies[:2])} makes the plan feasible" if remedies else None
     return (error("E0701", message, span, label=label, secondary=tuple(marked[1:]), help=help),)

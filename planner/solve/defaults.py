@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from planner.catalog.architecture import Architecture, LatentAttention
 from planner.language.problem import Value, Workload
 from planner.record import dataclass
 
@@ -18,6 +19,10 @@ NATIVE = "native_format"
 LAYERS = "layers"
 """And of one that is trained the number of its layers, beside which stand those that are recomputed."""
 
+SPARSE = "sparse_latents"
+"""And of one that is served whether its latent attention picks the tokens it looks at, for which engines have words of
+their own; only where it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Default:
@@ -25,6 +30,12 @@ class Default:
 
     reads: tuple[str, ...]
     value: Callable[[Mapping[str, Value]], Value]
+
+
+def picks(arch: Architecture | None) -> bool:
+    """Return whether a model's latent attention picks the tokens it looks at (DeepSeek-V3.2, GLM-5)."""
+    mixers = () if arch is None else tuple(group.mixer for group in arch.groups)
+    return any(isinstance(mixer, LatentAttention) and bool(mixer.index_heads) for mixer in mixers)
 
 
 def whole_number(choice: Mapping[str, Value], name: str) -> int:
@@ -49,5 +60,7 @@ def given_of(workload: Workload, unsaid: Mapping[str, Value]) -> dict[str, Value
     model: dict[str, Value] = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
     if workload.kind == "training" and workload.model.architecture is not None:
         model[LAYERS] = Fraction(workload.model.architecture.layers)
+    if workload.kind == "inference" and picks(workload.model.architecture):
+        model[SPARSE] = True
     said = {name: value for name, value in workload.given.items() if name != "copies" or value != 1}
     return {**model, **said, **unsaid}

@@ -131,6 +131,7 @@ def _units() -> dict[str, tuple[Fraction, Dimension]]:
         units[f"{prefix.upper()}iB"] = (Fraction(1024**place), BYTES)
         units[f"{prefix}B/s"] = (Fraction(1000**place), BANDWIDTH)
         units[f"{prefix.upper()}iB/s"] = (Fraction(1024**place), BANDWIDTH)
+        units[f"{prefix}bit/s"] = (Fraction(1000**place, 8), BANDWIDTH)
     for prefix in "MGTP":
         units[f"{prefix}FLOPS"] = (Fraction(_THOUSANDS[prefix]), COMPUTE)
     for name, seconds in _TIMES.items():
@@ -155,6 +156,7 @@ SPELLINGS = {
     **{f"USD/{word}": f"USD/{unit}" for word, unit in TIME_WORDS.items()},
     **{f"{noun}/{word}": f"{noun}/{unit}" for noun in ("req", "tok") for word, unit in TIME_WORDS.items()},
     "rps": "req/s", "qps": "req/s", "rpm": "req/min", "tps": "tok/s", "requests/s": "req/s", "request/s": "req/s",
+    **{f"{prefix}bps": f"{prefix}bit/s" for prefix in "kMGT"},
 }  # fmt: skip
 """Other spellings of units, and the unit: these are read, and `fmt` writes the unit."""
 

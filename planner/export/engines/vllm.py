@@ -29,6 +29,12 @@ CACHES = {
 }
 """What `--kv-cache-dtype` calls a format, and the first release that is known to take the word: vllm/config/cache.py,
 CacheDType, of 0.20.2, 0.25.0 and 0.32; a log of 0.23 for bfloat16 (noonghunna/club-3090 discussion 773)."""
+PACKED = (0, 20)
+"""The release from which sparse latents in fp8 are kept packed by this name alone (config/cache.py `fp8_ds_mla`).
+
+`fp8_e4m3` is refused on Hopper from 0.20.0 to 0.28.0 (backends/mla/flashmla_sparse.py, vllm-project/recipes#565), and
+selects FlashInfer's plain layout of 576 bytes a token there since 0.30.0 (flashinfer_mla_sparse_sm90.py) and on SM100,
+where 656 are planned. Before, models/config.py takes every fp8 for the packed one. ROCm has the plain one alone."""
 FP8_ONLINE = (0, 4, 1)
 """`--quantization fp8` quantizes a 16-bit checkpoint while it loads (docs.vllm.ai, features/quantization/fp8)."""
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -117,15 +123,13 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
 
 
 def _options(this: Said) -> Iterator[Option]:
-    version = version_of(this.version)
     yield "--dtype", dtype(this)
     if this.given.get("task", "generate") != "generate":
         yield "--runner", "pooling"
         yield "--convert", "embed" if this.given["task"] == "embed" else "classify"
     if online_fp8(this):
         yield "--quantization", "fp8"
-    word, since = CACHES.get(this.word("kv_cache"), ("auto", (0,)))
-    yield "--kv-cache-dtype", word if version >= since else "auto"
+    yield "--kv-cache-dtype", _cache(this)
     yield "--max-model-len", str(this.count("context"))
     yield "--max-num-seqs", str(this.count("max_sequences"))
     yield "--max-num-batched-tokens", str(this.count("max_batched_tokens"))
@@ -155,6 +159,15 @@ def _options(this: Said) -> Iterator[Option]:
     if this.count("offloaded_cache", 0):
         yield "--kv-offloading-size", f"{this.count('offloaded_cache') * this.per_replica / 2**30:.12g}"
         yield "--kv-offloading-backend", "native"
+
+
+def _cache(this: Said) -> str:
+    """Return what `--kv-cache-dtype` says: the name of the layout that was planned."""
+    version, name = version_of(this.version), this.word("kv_cache")
+    if name == "fp8_e4m3" and this.flag("sparse_latents") and this.vendor == "nvidia" and version >= PACKED:
+        name = "fp8_ds_mla"
+    word, since = CACHES.get(name, ("auto", (0,)))
+    return word if version >= since else "auto"
 
 
 def _notes(this: Said) -> Iterator[str]:
