@@ -39,6 +39,15 @@ def _unrented(gpus: tuple[str, ...], pasted: str) -> str:
     return f"no offer rents {', '.join(gpus)}; one with your price does: {pasted}"
 
 
+def _class(architecture: object, last: str) -> str:
+    return f"{architecture}{f': the last release with it is {last}' if last else ''}"
+
+
+def _itself(architecture: object, through: object, last: str) -> str:
+    ended = f"; the last release with it is {last}" if last else ""
+    return f"{architecture} natively: it falls back to the {through}, whose memory is not modelled{ended}"
+
+
 def _unmet(what: Need, has: object) -> str:
     return unsupported(what, str(has))
 
@@ -66,6 +75,11 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "engine_loads": "an engine that loads {}",
     "engine_cache": "an engine that keeps its cache in {}",
     "engine_runs_on": "an engine that runs on {}",
+    "engine_class": lambda *of: f"an engine that has {_class(*of)}",
+    "engine_class_itself": lambda *of: f"an engine that has {_itself(*of)}",
+    "engine_adapters": "an engine with adapters for {}",
+    "engine_fp16": "an engine that runs {} in fp16",
+    "unstaged": "1: the engine does not split {} into stages",
     "trains": "a framework that trains {}",
     "framework_runs_on": "a framework that runs on {}",
     "even_heads": "heads that divide evenly",
@@ -122,6 +136,10 @@ UNSUPPORTED: dict[str, str | Callable[..., str]] = {
     "engine_loads": "{}",
     "engine_cache": "a KV cache in {}",
     "engine_runs_on": "{}",
+    "engine_class": _class,
+    "engine_class_itself": _itself,
+    "engine_adapters": "adapters for {}",
+    "engine_fp16": "{} in fp16",
 }
 """What hardware or an engine does not support that a need asks of it."""
 

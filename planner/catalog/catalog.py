@@ -17,11 +17,12 @@ from planner.catalog.table import Make, Table, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
+    from planner.catalog.engine_models import EngineModel
     from planner.catalog.frameworks import Framework
 
 __all__ = ["KINDS", "Catalog", "Table", "folded"]
 
-KINDS = ("gpus", "offers", "models", "formats", "engines", "frameworks", "quality", "checkpoints")
+KINDS = ("gpus", "offers", "models", "formats", "engines", "engine_models", "frameworks", "quality", "checkpoints")
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Model, Format, Checkpoint, "Framework")
 
@@ -70,6 +71,13 @@ class Catalog:
         return self._table("engines", build_engine)
 
     @cached_property
+    def engine_models(self) -> Table[EngineModel]:
+        """What engines make of models, by engine and `model_type`; read only for a plan that serves."""
+        from planner.catalog.engine_models import build_engine_model
+
+        return self._table("engine_models", build_engine_model)
+
+    @cached_property
     def frameworks(self) -> Table[Framework]:
         """The training frameworks by id; read only for a plan that trains."""
         from planner.catalog.frameworks import build_framework
@@ -102,7 +110,7 @@ class Catalog:
             for offer in self.offers.values()
             if offer.gpu not in self.gpus
         ]
-        return (*self.diagnostics, *strays, *self._astray(), *self._baseless())
+        return (*self.diagnostics, *strays, *self._astray(), *self._baseless(), *self._unserved())
 
     def _astray(self) -> Iterable[Diagnostic]:
         """Yield each checkpoint of a model or in a format that no row has, or whose name a model has."""
@@ -125,6 +133,13 @@ class Catalog:
                 if base and (base not in self.frameworks or not self.frameworks[base].vendors):
                     reason = f"names `{base}`, which is no framework with a trainer of its own"
                     yield error("E0203", f"frameworks.yaml: `{row.id}` {reason}", self.frameworks.span(row.id))
+
+    def _unserved(self) -> Iterable[Diagnostic]:
+        """Yield each row of engine_models.yaml whose engine no row has."""
+        for row in self.engine_models.values():
+            if row.engine not in self.engines:
+                reason = f"has no known engine: `{row.engine}`"
+                yield error("E0203", f"engine_models.yaml: `{row.id}` {reason}", self.engine_models.span(row.id))
 
     def find_gpu(self, text: str) -> Gpu | tuple[Gpu, ...] | None:
         """Return the GPU of an id or marketed name, the candidates if several carry it, or None."""

@@ -118,6 +118,23 @@ class EngineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineModelRow:
+    """What an engine makes of models of one type; the shipped catalog is engine_models.yaml."""
+
+    id: Annotated[str, Limit(1, r"[a-z][a-z0-9_]*/[a-z][A-Za-z0-9_.-]*", "engine/model_type")]
+    architecture: Annotated[str, Limit(1, about="the class that published configs name")]
+    release: Annotated[str, Limit(1, r"\d+(\.\d+)*", "the version from which on the row holds")]
+    source: Text
+    absent: Annotated[bool, Limit(about="whether the engine cannot run it at all")] = False
+    through: Annotated[str | None, Limit(1, about="the engine's implementation of any model that runs it")] = None
+    last: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "the last version that had the class itself")] = None
+    lora: Annotated[bool, Limit(about="whether it takes adapters")] = True
+    pipeline: Annotated[bool, Limit(about="whether it runs in stages")] = True
+    fp16: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainerLackRow:
     """Something a framework does not do, or not on GPUs of `vendors`, `below` a capability, or off `runs_on`."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from planner.catalog.limits import AsOf, Count, Exact, Limit, Number, Text, Whole, Words
 from planner.catalog.model_rows import CheckpointRow, ModelRow
-from planner.catalog.program_rows import EngineRow, FrameworkRow
+from planner.catalog.program_rows import EngineModelRow, EngineRow, FrameworkRow
 from planner.record import dataclass
 
 
@@ -131,6 +131,7 @@ ROWS: dict[str, type] = {
     "models": ModelRow,
     "formats": FormatRow,
     "engines": EngineRow,
+    "engine_models": EngineModelRow,
     "frameworks": FrameworkRow,
     "quality": RecoveryRow,
     "checkpoints": CheckpointRow,

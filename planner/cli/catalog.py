@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from planner.diagnostics import Diagnostic
 
 app = typer.Typer(
-    help="The catalogs: GPUs, offers, models, formats, engines, frameworks, quality, checkpoints.", no_args_is_help=True
+    help="The catalogs: GPUs, offers, models, formats, engines, what engines serve, frameworks, quality, checkpoints.",
+    no_args_is_help=True,
 )
-KINDS = ("gpus", "offers", "models", "formats", "engines", "frameworks", "quality", "checkpoints")
+KINDS = ("gpus", "offers", "models", "formats", "engines", "engine_models", "frameworks", "quality", "checkpoints")
 FORMS = ("table", "json")
 app.command("import")(import_)
 app.command()(fetch)
@@ -136,7 +137,7 @@ def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
 
 @app.command("list")
 def list_(
-    kind: str = typer.Argument(..., help="gpus, offers, models, formats, engines, frameworks, quality or checkpoints."),
+    kind: str = typer.Argument(..., help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}."),
     words: list[str] = typer.Argument(None, help="Words that the id, name or an alias has."),
     where: list[str] = typer.Option([], "--where", "-w", help="A filter: gpu=l4, memory>=40GiB, price<2."),
     form: str = typer.Option("table", "--format", help="table or json."),
@@ -144,6 +145,7 @@ def list_(
     """List the rows of one catalog."""
     from planner.catalog import records
     from planner.catalog.checkpoints import Checkpoint
+    from planner.catalog.engine_models import EngineModel
     from planner.catalog.engines import Engine
     from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
@@ -154,7 +156,7 @@ def list_(
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
     made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, Engine,
-                            Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
+                            EngineModel, Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
     try:
         rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])
     except ValueError as problem:

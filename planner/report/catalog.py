@@ -17,6 +17,7 @@ COLUMNS = {
     "models": ("id", "params", "active_params", "native_format", "max_context", "licence", "verified"),
     "formats": ("id", "name", "bits", "roles", "engines"),
     "engines": ("id", "name", "block_tokens", "max_sequences", "max_batched_tokens"),
+    "engine_models": ("id", "architecture", "release", "absent", "through", "last", "lora", "pipeline", "fp16"),
     "frameworks": ("id", "name", "runs_on", "instead"),
     "quality": ("id", "role", "format", "model", "metric", "recovery"),
     "checkpoints": ("id", "of", "native_format", "layout"),

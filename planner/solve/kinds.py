@@ -92,13 +92,15 @@ class _Inference:
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
         from planner.solve.inference.parallelism import service_faults
+        from planner.solve.inference.served import unstaged
         from planner.solve.inference.space import every_split
         from planner.solve.inference.workload import service
 
         if "total_concurrency" in workload.given:
             workload = _spread(workload, {"replicas": Fraction(1)})
         made = service(problem, workload, catalog)
-        yield from (service_faults(workload.model, split, made.engine.one_host) for split in every_split(made, False))
+        alone, own = made.engine.one_host, unstaged(made)
+        yield from (service_faults(workload.model, split, alone, own) for split in every_split(made, False))
 
     def unoffered(
         self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog

@@ -13,7 +13,7 @@ from planner.solve.answer import Conflict
 from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.choose.conflict import conflict_of
-from planner.solve.choose.remedies import engines, paired, settings, unmentioned, verified, withheld
+from planner.solve.choose.remedies import another_engine, engines, paired, settings, unmentioned, verified, withheld
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
@@ -62,6 +62,10 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
                 for name, hint in engines(problem, workload, made):
                     rule = f"{workload.name}.{name}"
                     out = [replace(item, hints=(hint, *item.hints)) if item.rule == rule else item for item in out]
+                rule = f"{workload.name}.engine"
+                if any(item.rule == rule for item in out):
+                    other = another_engine(problem, workload, made, catalog.engines)
+                    out = [replace(item, hints=(other,)) if other and item.rule == rule else item for item in out]
                 for item in withheld(problem, workload, made):
                     out.append(item)
         if problem.count == 1 and not problem.fleet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
@@ -129,6 +129,25 @@ def engines(
             if len(fits(table, broken_by(table, whole))):
                 yield name, Hint("engine", "=", other)
                 break
+
+
+def another_engine(
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table], known: Iterable[str]
+) -> Hint | None:
+    """Return the first of the engines that are `known` with which the workload fits; None with a version, which is one
+    engine's."""
+    if "engine_version" in workload.said:
+        return None
+    for other in known:
+        changed = with_given(workload, "engine", other)
+        whole = _with(problem, changed)
+        try:
+            table = table_of(whole, changed)
+        except TooWide:
+            continue
+        if other != workload.given["engine"] and len(fits(table, broken_by(table, whole))):
+            return Hint("engine", "=", other)
+    return None
 
 
 def _without(

@@ -21,6 +21,7 @@ from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.anchors import Measured, measured
 from planner.solve.inference.defaults import of_service
 from planner.solve.inference.parallelism import service_faults
+from planner.solve.inference.served import unstaged
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import Form, Service
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
@@ -60,7 +61,7 @@ def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) 
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in HELD}
     times, enough = _times(this, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
-    faults = service_faults(this.model, split, this.engine.one_host)
+    faults = service_faults(this.model, split, this.engine.one_host, unstaged(this))
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         hints = _hints(this, form, split, gpu, parts, usable - own.taken)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.solve.inference import layerwise
 from planner.solve.inference.parallelism import service_faults
+from planner.solve.inference.served import unstaged
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
 from planner.solve.inference.workload import Form, Service, resolved, sixteen_bit
 from planner.solve.needs import need
@@ -37,7 +38,7 @@ def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
         else:
             yield from one_of(name, str(choice[name]), offered)
     split = Split(*(chosen_count(choice, name) for name in SPLIT))
-    faults = list(service_faults(this.model, split, this.engine.one_host))
+    faults = list(service_faults(this.model, split, this.engine.one_host, unstaged(this)))
     if not divides(this.model, split.tensor):
         faults.append(Fault("tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     yield from faults

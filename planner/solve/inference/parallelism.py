@@ -10,14 +10,17 @@ from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Split, common_faults
 
 
-def service_faults(model: Model, split: Split, one_host: bool = False) -> Iterator[Fault]:
+def service_faults(model: Model, split: Split, one_host: bool = False, unstaged: str = "") -> Iterator[Fault]:
     """Yield the rules that a replica's split breaks, but for the heads' (`divides`), which a table of candidates keeps
     as a rule of its own.
 
     Experts are split over the ranks of tensor parallelism (vLLM's `enable_expert_parallel`, SGLang's `ep_size`). Hosts
-    have whole stages, or stages whole hosts; an engine of `one_host` is one process.
+    have whole stages, or stages whole hosts; an engine of `one_host` is one process. A class that is `unstaged` has
+    no pipelines.
     """
     yield from common_faults(model, split.pipeline, split.expert)
+    if unstaged and split.pipeline > 1:
+        yield Fault("pipeline_parallel", need("unstaged", unstaged), Fraction(split.pipeline))
     if one_host and split.nodes > 1:
         yield Fault("nodes", need("one_process"), Fraction(split.nodes))
     elif split.gpus % split.nodes:

@@ -10,6 +10,7 @@ from planner.language.problem import Value, Workload
 from planner.solve.inference import layerwise
 from planner.solve.inference.memory import layer_bytes
 from planner.solve.inference.parallelism import service_faults
+from planner.solve.inference.served import unstaged
 from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
 from planner.solve.parallelism import Split, divides, experts_of, layers_of
 from planner.solve.stated import counts
@@ -46,8 +47,8 @@ def texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tup
 
 def splits(this: Service, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
-    one_host = this.engine.one_host
-    return [split for split in every_split(this, fixed) if not any(service_faults(this.model, split, one_host))]
+    model, alone, own = this.model, this.engine.one_host, unstaged(this)
+    return [split for split in every_split(this, fixed) if not any(service_faults(model, split, alone, own))]
 
 
 def every_split(this: Service, fixed: bool) -> list[Split]:

@@ -11,6 +11,7 @@ from planner.catalog.records import Format, Gpu
 from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
+from planner.solve.inference.served import refused, refuses_format
 from planner.solve.inference.workload import Form, Service, computes, weight_formats
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
@@ -40,7 +41,7 @@ def lacks(this: Service) -> tuple[Lack, ...]:
 
 def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, Need]:
     """Return, by quantity, what the engine would have to do and does not."""
-    return {
+    return refused(this) | {
         row.decision: need("hardware" if row.of_hardware else "engine", row.what)
         for row in reversed(lacks(this))
         if inference.met_by_gpu(row, gpu)
@@ -74,7 +75,8 @@ def lacking_of(
         of_gpu = numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus])
         if of_form.any() and of_split.any() and of_gpu.any():
             out.append((row.decision, of_form[places] & of_gpu, of_split))
-    return out
+    everywhere = numpy.ones(places.shape, bool), numpy.ones(len(splits), bool)
+    return out + [(name, *everywhere) for name in refused(this)]
 
 
 def cut_by(this: Service, form: Form, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
@@ -130,6 +132,9 @@ def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, Need]:
                 out[name] = need("hardware_cache", row.id)
             elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
                 out[name] = need("hardware_computing", row.id)
+        unfit = refuses_format(this, formats) if name != "kv_cache" and name not in out else None
+        if unfit is not None:
+            out[name] = unfit
     if not inference.runs_on(this.engine, gpu):
         out["gpu"] = need("engine_runs_on", gpu.id)
     return out

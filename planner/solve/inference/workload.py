@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
+from planner.catalog.engine_models import EngineModel
 from planner.catalog.engines import Engine
 from planner.catalog.records import Format, Gpu, Model, Recovery
 from planner.language.problem import Measurement, Problem, Workload
@@ -61,6 +62,8 @@ class Service:
     hosts: Callable[[], dict[str, int]] = dict
     """The most GPUs on a host of what may be rented, by GPU."""
     measurements: tuple[Measurement, ...] = ()
+    engine_model: EngineModel | None = None
+    """What the engine makes of the model's class, where that is known."""
 
     @property
     def pooling(self) -> bool:
@@ -103,6 +106,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
         gpus=problem.gpus,
         hosts=lambda: largest_hosts(problem, workload),
         measurements=problem.measurements,
+        engine_model=_engine_model(workload.model, engine, catalog),
     )
 
 
@@ -113,6 +117,11 @@ def _text_alone(model: Model) -> Model:
         return model
     text = replace(arch, opaque_params=0, vision=None)
     return replace(model, params=model.params - arch.opaque_params, architecture=text)
+
+
+def _engine_model(model: Model, engine: str, catalog: Catalog) -> EngineModel | None:
+    """Return what an engine makes of a model's class; None of a model without a type, or of an engine of the plan's."""
+    return catalog.engine_models.get(f"{engine}/{model.model_type}") if model.model_type else None
 
 
 def _cache_default(problem: Problem, workload: Workload, engine: Engine) -> str:

@@ -1,0 +1,78 @@
+"""What the engine's release makes of the class of a model: whether it has it, in fp16, with adapters, in stages.
+
+The rows of engine_models.yaml, held against the version that a plan states. A model whose class no row knows is given
+the benefit of the doubt: a plan's own, say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from planner.catalog.engine_models import EngineModel
+from planner.catalog.records import Format
+from planner.physics.inference.profile import version_of
+from planner.solve.inference.workload import Service
+from planner.solve.needs import Need, need
+
+FP16 = "fp16"
+
+
+def _wanted(this: Service) -> tuple[int, ...]:
+    """Return the version that the plan states, as numbers; none where it is the newest."""
+    said = this.workload.given.get("engine_version")
+    return version_of(None if said is None else str(said))
+
+
+def _known(this: Service) -> EngineModel | None:
+    """Return the row of the class at the version, where one holds then: from the release on that its sources are of."""
+    row, wanted = this.engine_model, _wanted(this)
+    if row is None or not wanted or wanted >= version_of(row.release):
+        return row
+    return None
+
+
+def _native(this: Service) -> EngineModel | None:
+    """Return the row of a class that the engine has itself."""
+    row = _known(this)
+    return None if row is None or row.absent or row.through else row
+
+
+def refused(this: Service) -> dict[str, Need]:
+    """Return, by quantity, what the engine does not do for the class whatever formats, splits and GPUs are chosen."""
+    row = _gone(this)
+    if row is not None and row.through:
+        return {"engine": need("engine_class_itself", row.architecture, row.through, row.last)}
+    if row is not None:
+        return {"engine": need("engine_class", row.architecture, row.last)}
+    own = _native(this)
+    if own is not None and not own.lora and this.extras.adapters:
+        return {"adapters": need("engine_adapters", own.architecture)}
+    return {}
+
+
+def _gone(this: Service) -> EngineModel | None:
+    """Return the row of a class that the engine does not have itself at the version.
+
+    One with a last release is gone in all that follow it but for its patches; of others only the release that was read
+    is known, and those after it.
+    """
+    row, wanted = this.engine_model, _wanted(this)
+    if row is None or not (row.absent or row.through):
+        return None
+    if wanted and row.last:
+        return row if wanted[:2] > version_of(row.last)[:2] else None
+    return _known(this)
+
+
+def refuses_format(this: Service, formats: Iterable[Format]) -> Need | None:
+    """Return why the class does not run in formats of weights or activations: in 16-bit floats; None where it does."""
+    row = _native(this)
+    if row is None or row.fp16 or all(FP16 not in (item.id, item.like) for item in formats):
+        return None
+    return need("engine_fp16", row.architecture)
+
+
+def unstaged(this: Service) -> str:
+    """Return the class that the engine does not run in stages of a pipeline; empty where it does."""
+    row = _native(this)
+    return row.architecture if row is not None and not row.pipeline else ""
