@@ -1,6 +1,6 @@
 """Write catalogs/engine_models.yaml from unpacked engines: which classes a release has, and what each can be told.
 
-    python -m benchmarks.engine_models --vllm DIR 0.33 --sglang DIR 0.5.23 --transformers DIR 5.20
+    python benchmarks/engine_models.py --vllm DIR 0.33 --sglang DIR 0.5.23 --transformers DIR 5.20
         --tensorrt-llm FILE 1.0 --llama-cpp FILE 9967
 
 A folder is that of the package itself (`vllm/`), a file the engine's own index (`_torch/models/_arch_index.py`,
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from engine_classes import Sources, literal
 
-from benchmarks.engine_classes import Sources, literal
 from planner.catalog.huggingface.read import DECODERS, WRAPPERS
 
 CATALOG = Path(__file__).parents[1] / "catalogs" / "engine_models.yaml"
