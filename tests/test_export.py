@@ -27,7 +27,7 @@ from planner.cli.plan import load_plan
 from planner.export import serving
 from planner.export.engines import sglang, tensorrt_llm, vllm
 from planner.export.export import export
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, FORMS
 from planner.export.said import Said
 from planner.lock import read as reading
@@ -76,7 +76,7 @@ def words_of(text: str) -> list[str]:
     return shlex.split("\n".join(lines).replace("\\\n", " "))
 
 
-def rendered(this: Said, form: str) -> str | list[Fault]:
+def rendered(this: Said, form: str) -> str | list[Unsayable]:
     faults = serving.faults(this, BY_NAME[form])
     return faults or serving.render(this, BY_NAME[form])
 

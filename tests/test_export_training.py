@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from said import trained, trainings
 
 from planner.export import training
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, FORMS
 from planner.export.said import Said
 
 TRAINERS = [form for form in FORMS if form.kind == "training"]
 
 
-def rendered(this: Said, form: str) -> str | list[Fault]:
+def rendered(this: Said, form: str) -> str | list[Unsayable]:
     faults = training.faults(this, BY_NAME[form])
     return faults or training.render(this, BY_NAME[form])
 
 
-def named(text: str | list[Fault], this: Said) -> bool:
+def named(text: str | list[Unsayable], this: Said) -> bool:
     """Return whether an answer was refused; then each fault names a setting of it, why, and a way out."""
     if isinstance(text, str):
         return False

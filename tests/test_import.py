@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from planner.catalog.difference import Change, difference, render
+from planner.catalog.difference import RowChange, difference, render
 from planner.catalog.gpuhunt import read_gpuhunt
 from planner.catalog.load import load
 from planner.catalog.pricelist import chips, memory_of, repaired
@@ -169,7 +169,7 @@ def test_differences():
     before: dict[str, dict[str, object]] = {"a": {"id": "a", "price": 1}, "b": {"id": "b"}}
     after: dict[str, dict[str, object]] = {"a": {"id": "a", "price": 2, "override": True}, "c": {"id": "c"}}
     changes = difference(before, after)
-    assert changes == (Change("~", "a", (("price", 1, 2),)), Change("-", "b"), Change("+", "c"))
+    assert changes == (RowChange("~", "a", (("price", 1, 2),)), RowChange("-", "b"), RowChange("+", "c"))
     assert render(changes).splitlines()[-1] == "1 new, 1 gone, 1 changed"
 
 

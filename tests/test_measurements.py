@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import anchoring
 
-from planner.catalog.benchmark_results import Run, read
+from planner.catalog.benchmark_results import BenchmarkRun, read
 from planner.catalog.load import load
 from planner.cli.main import app
 from planner.cli.plan import load_plan
@@ -45,7 +45,7 @@ LLAMA = {"build_number": 10000, "type_k": "f16", "type_v": "f16", "n_prompt": 0,
 
 def test_a_result_of_vllm_is_one_run() -> None:
     (run,) = read(json.dumps(VLLM, indent=2))
-    expected = Run(16, 1024, 300, 0.025, 0.31, None, 600.0, "meta-llama/Llama-3.1-8B-Instruct", "vllm")
+    expected = BenchmarkRun(16, 1024, 300, 0.025, 0.31, None, 600.0, "meta-llama/Llama-3.1-8B-Instruct", "vllm")
     assert run == expected
 
 

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from planner.units.quantity import UNITS, DimensionError, Quantity, quantity, show
+from planner.units.quantity import UNITS, Amount, DimensionError, quantity, show
 
 
-def q(value: str, unit: str | None = None) -> Quantity:
+def q(value: str, unit: str | None = None) -> Amount:
     found = quantity(Fraction(value), unit)
     assert found is not None
     return found

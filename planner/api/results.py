@@ -13,7 +13,7 @@ from planner.lock.compare import Difference
 from planner.report.compared import Column
 from planner.report.thumb import Thumb
 from planner.solve.answer import Answer, ByValue, Solved, Standing
-from planner.startup.compare import Row, Verified
+from planner.startup.compare import ComparedPart, Verified
 from planner.trials.run import Verdict
 
 
@@ -249,7 +249,7 @@ class Verification:
         return self.verified.holds
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[ComparedPart, ...]:
         """The parts that were compared."""
         return self.verified.rows
 

@@ -23,7 +23,7 @@ KINDS = "`vllm bench serve --save-result`, `python -m sglang.bench_serving --out
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchmarkRun:
     """One measured run: what was asked, seconds per output token, to the first one, of a prompt alone, and tokens/s.
 
     `model`, `engine`, `engine_version` and `cache` (llama.cpp's type of keys and values) are "" where a file does not
@@ -43,7 +43,7 @@ class Run:
     cache: str = ""
 
 
-def read(text: str) -> list[Run]:
+def read(text: str) -> list[BenchmarkRun]:
     """Return the runs of a file; raise ValueError where it is none of a tool that is known, or says too little."""
     found = [_within(_run(item)) for item in _documents(text)]
     if not found:
@@ -53,7 +53,7 @@ def read(text: str) -> list[Run]:
     return found
 
 
-def _within(run: Run) -> Run:
+def _within(run: BenchmarkRun) -> BenchmarkRun:
     if max(run.prompt, run.output) > LONGEST or run.concurrency > BUSIEST:
         raise ValueError("its requests are longer, or more of them are in flight, than a plan may state")
     return run
@@ -79,7 +79,7 @@ def _line(line: str, number: int) -> Any:
         raise ValueError(f"line {number} is not JSON") from None
 
 
-def _run(item: Mapping[str, Any]) -> Run:
+def _run(item: Mapping[str, Any]) -> BenchmarkRun:
     if "n_gen" in item and "avg_ts" in item:
         return _llama_bench(item)
     if "mean_ttft_ms" in item and "total_input_tokens" in item:
@@ -108,7 +108,7 @@ def _text(item: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _serving(item: Mapping[str, Any]) -> Run:
+def _serving(item: Mapping[str, Any]) -> BenchmarkRun:
     """Return a run of a client that sends requests.
 
     Where all are sent at once it keeps `max_concurrency` of them in flight; where they arrive at a rate, as many as
@@ -123,7 +123,7 @@ def _serving(item: Mapping[str, Any]) -> Run:
     if endless and most is not None:
         in_flight = min(_positive(item, "max_concurrency"), completed)
     engine = _text(item, "backend").partition("-")[0]
-    return Run(
+    return BenchmarkRun(
         max(1, round(in_flight)),
         max(1, round(_positive(item, "total_input_tokens") / completed)),
         max(1, round(output)),
@@ -135,7 +135,7 @@ def _serving(item: Mapping[str, Any]) -> Run:
     )
 
 
-def _llama_bench(item: Mapping[str, Any]) -> Run:
+def _llama_bench(item: Mapping[str, Any]) -> BenchmarkRun:
     """Return a test of llama-bench: one sequence, whose prompt or whose tokens are timed, never both."""
     prompt, output = int(_number(item, "n_prompt")), int(_number(item, "n_gen"))
     depth, rate = int(_number(item, "n_depth")) if "n_depth" in item else 0, _positive(item, "avg_ts")
@@ -149,7 +149,7 @@ def _llama_bench(item: Mapping[str, Any]) -> Run:
         raise ValueError("prompts behind a depth (-d with -p) are not read; run -d with -n alone")
     if not (prompt or output):
         raise ValueError("`n_prompt` and `n_gen` are both zero")
-    return Run(
+    return BenchmarkRun(
         1,
         prompt or max(1, depth),
         output or 1,

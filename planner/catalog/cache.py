@@ -22,18 +22,18 @@ from planner.record import dataclass
 EDITION = "13"
 """Changes with the form of the cached files and with what a row may hold."""
 
-Place = tuple[int, int, int]
+RowPlace = tuple[int, int, int]
 """Where a row starts: character offset, 1-based line, 1-based column."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class KeptRows:
     """The good rows of one catalog file, each still as JSON, and what is wrong with the others."""
 
     path: str
     as_of: str
     ids: dict[str, int]
-    places: tuple[Place, ...]
+    places: tuple[RowPlace, ...]
     names: dict[str, tuple[str, ...]]
     findings: tuple[Diagnostic, ...]
     starts: tuple[int, ...]
@@ -57,19 +57,19 @@ class Sheet:
         return Span(self.path, offset, offset, line, column)
 
 
-def empty(path: Path, *findings: Diagnostic) -> Sheet:
+def empty(path: Path, *findings: Diagnostic) -> KeptRows:
     """Return a sheet without rows."""
-    return Sheet(str(path), "", {}, (), {}, findings, (0,), b"", {})
+    return KeptRows(str(path), "", {}, (), {}, findings, (0,), b"", {})
 
 
 def pack(
     path: Path,
     as_of: str,
-    rows: list[tuple[dict[str, Any], Place]],
+    rows: list[tuple[dict[str, Any], RowPlace]],
     names: dict[str, tuple[str, ...]],
     findings: tuple[Diagnostic, ...],
     columns: tuple[str, ...] = (),
-) -> Sheet:
+) -> KeptRows:
     """Return the sheet of parsed rows, in their order; every row has an `id` of its own.
 
     The values under the names in `columns` are kept beside the rows, to choose among them unread.
@@ -81,7 +81,7 @@ def pack(
     ids = {row["id"]: number for number, (row, _) in enumerate(rows)}
     places = tuple(place for _, place in rows)
     beside = {name: [row.get(name) for row, _ in rows] for name in columns}
-    return Sheet(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts), beside)
+    return KeptRows(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts), beside)
 
 
 def key_of(kind: str, raw: bytes) -> str:
@@ -104,7 +104,7 @@ def _code() -> str:
     return f"{__version__} {found}"
 
 
-def read(key: str, path: Path) -> Sheet | None:
+def read(key: str, path: Path) -> KeptRows | None:
     """Return the sheet kept under a key, or None where there is none to be trusted."""
     data = kept.read(key)
     if data is None:
@@ -122,12 +122,12 @@ def read(key: str, path: Path) -> Sheet | None:
         starts = tuple(head["starts"])
         if starts[-1] != len(body):
             return None
-        return Sheet(place, head["as_of"], ids, places, names, findings, starts, body, head["columns"])
+        return KeptRows(place, head["as_of"], ids, places, names, findings, starts, body, head["columns"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
 
 
-def write(key: str, sheet: Sheet) -> None:
+def write(key: str, sheet: KeptRows) -> None:
     """Keep a sheet; where that cannot be done, the next start only takes longer."""
     head = {
         "as_of": sheet.as_of,

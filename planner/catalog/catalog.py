@@ -13,14 +13,14 @@ from planner.catalog.build_engines import build_engine
 from planner.catalog.checkpoints import Checkpoint, build_checkpoint
 from planner.catalog.engines import Engine
 from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
-from planner.catalog.table import Make, Table, folded, read_sheet
+from planner.catalog.table import Make, RowTable, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
     from planner.catalog.engine_models import EngineModel
     from planner.catalog.frameworks import Framework
 
-__all__ = ["KINDS", "Catalog", "Table", "folded"]
+__all__ = ["KINDS", "Catalog", "RowTable", "folded"]
 
 KINDS = ("gpus", "offers", "models", "formats", "engines", "engine_models", "frameworks", "quality", "checkpoints")
 T = TypeVar("T")
@@ -35,8 +35,8 @@ class Catalog:
         self.folder = folder
         self._report: list[Diagnostic] = []
 
-    def _table(self, kind: str, make: Make[T]) -> Table[T]:
-        table = Table(read_sheet(self.folder / f"{kind}.yaml", kind, make), make)
+    def _table(self, kind: str, make: Make[T]) -> RowTable[T]:
+        table = RowTable(read_sheet(self.folder / f"{kind}.yaml", kind, make), make)
         self._report.extend(table.findings)
         return table
 
@@ -46,59 +46,59 @@ class Catalog:
         return tuple(self._report)
 
     @cached_property
-    def gpus(self) -> Table[Gpu]:
+    def gpus(self) -> RowTable[Gpu]:
         """The accelerators by id."""
         return self._table("gpus", build.build_gpu)
 
     @cached_property
-    def offers(self) -> Table[Offer]:
+    def offers(self) -> RowTable[Offer]:
         """The offers by id."""
         return self._table("offers", build.build_offer)
 
     @cached_property
-    def models(self) -> Table[Model]:
+    def models(self) -> RowTable[Model]:
         """The models by id; a record is built when it is looked up."""
         return self._table("models", build.build_model)
 
     @cached_property
-    def formats(self) -> Table[Format]:
+    def formats(self) -> RowTable[Format]:
         """The number formats by id."""
         return self._table("formats", build.build_format)
 
     @cached_property
-    def engines(self) -> Table[Engine]:
+    def engines(self) -> RowTable[Engine]:
         """The serving engines by id."""
         return self._table("engines", build_engine)
 
     @cached_property
-    def engine_models(self) -> Table[EngineModel]:
+    def engine_models(self) -> RowTable[EngineModel]:
         """What engines make of models, by engine and `model_type`; read only for a plan that serves."""
         from planner.catalog.engine_models import build_engine_model
 
         return self._table("engine_models", build_engine_model)
 
     @cached_property
-    def frameworks(self) -> Table[Framework]:
+    def frameworks(self) -> RowTable[Framework]:
         """The training frameworks by id; read only for a plan that trains."""
         from planner.catalog.frameworks import build_framework
 
         return self._table("frameworks", build_framework)
 
     @cached_property
-    def quality(self) -> Table[Recovery]:
+    def quality(self) -> RowTable[Recovery]:
         """The measured recoveries by id."""
         return self._table("quality", build.build_recovery)
 
     @cached_property
-    def checkpoints(self) -> Table[Checkpoint]:
+    def checkpoints(self) -> RowTable[Checkpoint]:
         """The published weights of models under other names; read only for a name that no model has."""
         return self._table("checkpoints", build_checkpoint)
 
-    def table(self, kind: str) -> Table[Any]:
+    def table(self, kind: str) -> RowTable[Any]:
         """Return the table called `kind`, one of `KINDS`."""
         if kind not in KINDS:
             raise KeyError(kind)
-        table: Table[Any] = getattr(self, kind)
+        table: RowTable[Any] = getattr(self, kind)
         return table
 
     def check(self) -> tuple[Diagnostic, ...]:
@@ -175,7 +175,7 @@ class Catalog:
         return hashlib.sha256(b"[" + rows + b"]").hexdigest()
 
 
-def _short(table: Table[Named], text: str) -> Named | tuple[Named, ...] | None:
+def _short(table: RowTable[Named], text: str) -> Named | tuple[Named, ...] | None:
     """Return the row whose id or alias is a name without its owner, or all of them."""
     if "/" in text:
         return None
@@ -185,7 +185,7 @@ def _short(table: Table[Named], text: str) -> Named | tuple[Named, ...] | None:
     return records[0] if len(records) == 1 else records or None
 
 
-def _find(table: Table[Named], text: str) -> Named | tuple[Named, ...] | None:
+def _find(table: RowTable[Named], text: str) -> Named | tuple[Named, ...] | None:
     exact = table.get(text)
     if exact is not None:
         return exact

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from planner.catalog.huggingface.config import ConfigError
 from planner.catalog.huggingface.read import read_config
 from planner.catalog.records import Model
-from planner.catalog.tensors import Checkpoint, Tensor
+from planner.catalog.tensors import StoredTensor, StoredTensors
 from planner.regular import opened, read_bytes
 
 MAX_HEADER = 100_000_000
@@ -33,15 +33,15 @@ FORMATS = {"F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8_e4m3", 
 """The catalog's format of a type that holds weights as they are."""
 
 
-def read_tensors(path: Path) -> Checkpoint:
+def read_tensors(path: Path) -> StoredTensors:
     """Return the tensors of a `.safetensors` file, a `.safetensors.index.json` or a `.gguf` file; raise ConfigError."""
     if path.name.endswith(".json"):
-        return Checkpoint(path, tuple(_indexed(path)))
+        return StoredTensors(path, tuple(_indexed(path)))
     if path.suffix == ".gguf":
         from planner.catalog.gguf import read_gguf
 
-        return Checkpoint(path, read_gguf(path)[0])
-    return Checkpoint(path, tuple(_safetensors(path)[0]))
+        return StoredTensors(path, read_gguf(path)[0])
+    return StoredTensors(path, tuple(_safetensors(path)[0]))
 
 
 def read_checkpoint(path: Path, approximate: bool = False) -> Model:
@@ -66,7 +66,7 @@ def read_checkpoint(path: Path, approximate: bool = False) -> Model:
     return _model(read_tensors(path), base)
 
 
-def _model(checkpoint: Checkpoint, base: Model | None) -> Model:
+def _model(checkpoint: StoredTensors, base: Model | None) -> Model:
     stored, count = checkpoint.by_type(), checkpoint.elements
     main = next(iter(stored), "")
     if base is not None:
@@ -135,13 +135,13 @@ def _shards(path: Path) -> tuple[list[str], list[str]]:
     return names, [name for name in names if (path.parent / name).is_file()]
 
 
-def _indexed(path: Path) -> Iterable[Tensor]:
+def _indexed(path: Path) -> Iterable[StoredTensor]:
     files, total = _index(path)
     names, there = _shards(path)
     if len(there) < len(names):
         absent = next(name for name in names if name not in there)
         raise ConfigError(path, absent, "is named by the index and not here")
-    found: dict[str, Tensor] = {}
+    found: dict[str, StoredTensor] = {}
     left = MAX_HEADER
     for name in names:
         tensors, length = _safetensors(path.parent / name, left)
@@ -192,7 +192,7 @@ def _header(path: Path, file: BinaryIO, size: int, most: int) -> tuple[dict[str,
     return data, 8 + length
 
 
-def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[Tensor], int]:
+def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[StoredTensor], int]:
     """Return the tensors of one file, and the bytes of its header, at most so many.
 
     A file that ends with its header counts as one whose data is elsewhere.
@@ -222,7 +222,7 @@ def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[Tensor], int]
     return found, start - 8
 
 
-def _tensor(path: Path, name: str, item: Any) -> tuple[Tensor, int, int]:
+def _tensor(path: Path, name: str, item: Any) -> tuple[StoredTensor, int, int]:
     """Return a tensor of a header and where its data begins and ends."""
     short = name[:80]
     if not isinstance(item, dict):
@@ -235,7 +235,7 @@ def _tensor(path: Path, name: str, item: Any) -> tuple[Tensor, int, int]:
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_size(value, 2**63) for value in offsets):
         raise ConfigError(path, short, "has no `data_offsets` of two whole numbers")
     begin, end = offsets
-    tensor = Tensor(name, dtype, tuple(shape), end - begin, path.name)
+    tensor = StoredTensor(name, dtype, tuple(shape), end - begin, path.name)
     if begin > end or tensor.elements * BITS[dtype] != 8 * (end - begin):
         raise ConfigError(path, short, f"has {end - begin} bytes for {tensor.elements} elements of {dtype}")
     return tensor, begin, end

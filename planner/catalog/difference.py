@@ -10,12 +10,12 @@ from planner.diagnostics.shown import cleaned
 from planner.record import dataclass
 
 KINDS = ("gpus", "offers", "models", "formats", "engines", "quality")
-Row = Mapping[str, Any]
+RowFields = Mapping[str, Any]
 SILENT = ("override",)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """A row that is new (`+`), gone (`-`) or other (`~`); `fields` has what was and what is."""
 
     sign: str
@@ -28,24 +28,24 @@ def kind_of(path: Path) -> str | None:
     return next((kind for kind in KINDS if path.stem.lower().endswith(kind)), None)
 
 
-def difference(before: Mapping[str, Row], after: Mapping[str, Row]) -> tuple[Change, ...]:
+def difference(before: Mapping[str, RowFields], after: Mapping[str, RowFields]) -> tuple[RowChange, ...]:
     """Return the changes from one set of rows to another, by id."""
-    out: list[Change] = []
+    out: list[RowChange] = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if old is None:
-            out.append(Change("+", key))
+            out.append(RowChange("+", key))
         elif new is None:
-            out.append(Change("-", key))
+            out.append(RowChange("-", key))
         else:
             names = sorted({*old, *new} - set(SILENT))
             fields = tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
             if fields:
-                out.append(Change("~", key, fields))
+                out.append(RowChange("~", key, fields))
     return tuple(out)
 
 
-def render(changes: tuple[Change, ...]) -> str:
+def render(changes: tuple[RowChange, ...]) -> str:
     """Return the changes, a line a row and one below for each field that differs."""
     out = []
     for change in cleaned(changes):

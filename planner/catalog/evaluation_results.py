@@ -30,7 +30,7 @@ class Score(NamedTuple):
     error: float
 
 
-class Kept(NamedTuple):
+class KeptQuality(NamedTuple):
     """What a quantized model kept of the native one's scores, the least of all tasks.
 
     `task` and `metric` decided, `tasks` were compared; `chance` is whether the two scores differ by no more than two
@@ -130,7 +130,7 @@ def _higher(metric: str, known: Any) -> bool:
     return metric not in COUNTS and not any(word in metric for word in LOWER)
 
 
-def kept(native: Evaluation, quantized: Evaluation) -> Kept:
+def kept(native: Evaluation, quantized: Evaluation) -> KeptQuality:
     """Return what the second kept of the first, of the task and metric that kept least.
 
     Raise ValueError, which names it, where a task, metric or setting of one is not that of the other, or where the
@@ -155,7 +155,7 @@ def kept(native: Evaluation, quantized: Evaluation) -> Kept:
     task, metric = min(rows_, key=lambda row: (_share(native, quantized, *row), row))
     first, second = native.scores[task][metric], quantized.scores[task][metric]
     spread = ERRORS * sqrt(first.error**2 + second.error**2)
-    return Kept(
+    return KeptQuality(
         _share(native, quantized, task, metric),
         task,
         metric.removesuffix(",none"),

@@ -228,7 +228,7 @@ def _gguf(found: _Repository, name: str, most: int) -> bytes:
                     f"{name} of {found.name} ends within its header, or that is over {most} bytes"
                 ) from None
             wanted = min(most, 4 * wanted)
-        except gguf_header.Broken as problem:
+        except gguf_header.BrokenHeader as problem:
             field = f"`{problem.field}` " if problem.field else ""
             raise FetchError(f"{name} of {found.name}: {field}{problem.reason}") from None
 

@@ -9,12 +9,12 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from planner.catalog.gguf_header import Broken, Header, Short, parse
+from planner.catalog.gguf_header import BrokenHeader, Header, Short, parse
 from planner.catalog.huggingface.config import Config, ConfigError
 from planner.catalog.huggingface.read import DECODERS
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Model
-from planner.catalog.tensors import Checkpoint, Tensor
+from planner.catalog.tensors import StoredTensor, StoredTensors
 from planner.regular import opened
 
 MAX_HEADER = 100_000_000
@@ -46,7 +46,7 @@ ALSO = {"deepseek2": ("deepseek_v2",)}
 """Others that llama.cpp calls the same; the one whose count of elements is the file's is meant."""
 
 
-def read_gguf(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+def read_gguf(path: Path) -> tuple[tuple[StoredTensor, ...], dict[str, Any]]:
     """Return the tensors of a GGUF file and its metadata without long arrays; raise ConfigError.
 
     One of several files is read with the others, which lie beside it. A file that ends with its header counts as one
@@ -59,7 +59,7 @@ def read_gguf(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
     found = _SPLIT.fullmatch(path.name)
     if found is None or int(found[3]) != count or count > MAX_SPLITS:
         raise ConfigError(path, "split.count", f"is {count}, and the name is not that of one of {count} files")
-    every: list[Tensor] = []
+    every: list[StoredTensor] = []
     first: dict[str, Any] = {}
     for number in range(1, count + 1):
         name = f"{found[1]}-{number:05}-of-{count:05}.gguf"
@@ -82,13 +82,13 @@ _SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 MAX_SPLITS = 1000
 
 
-def _one(path: Path) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+def _one(path: Path) -> tuple[tuple[StoredTensor, ...], dict[str, Any]]:
     """Return the tensors and the metadata of one file."""
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
             found = _parsed(file, size)
-    except Broken as problem:
+    except BrokenHeader as problem:
         raise ConfigError(path, problem.field, problem.reason) from None
     except (OSError, ValueError) as problem:
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
@@ -110,7 +110,7 @@ def _parsed(file: BinaryIO, size: int) -> Header:
             wanted = min(MAX_HEADER, 4 * wanted)
 
 
-def _tensors(path: Path, found: Header, size: int) -> Iterator[Tensor]:
+def _tensors(path: Path, found: Header, size: int) -> Iterator[StoredTensor]:
     """Yield the tensors of a header, each held against the file's size where it has data."""
     try:
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -134,13 +134,13 @@ def _tensors(path: Path, found: Header, size: int) -> Iterator[Tensor]:
         if entry.name in seen:
             raise ConfigError(path, short, "is there twice")
         seen.add(entry.name)
-        yield Tensor(entry.name, kind.name, entry.shape, length, path.name)
+        yield StoredTensor(entry.name, kind.name, entry.shape, length, path.name)
 
 
 def gguf_model(path: Path) -> Model:
     """Return the model of a GGUF file: exact bytes, and its architecture where its tensors are those of one."""
     tensors, fields = read_gguf(path)
-    checkpoint = Checkpoint(path, tensors)
+    checkpoint = StoredTensors(path, tensors)
     stored = checkpoint.by_type()
     name = str(fields.get("general.architecture", ""))
     count = checkpoint.elements
@@ -243,7 +243,7 @@ def _config(
 
 
 def _architecture(
-    path: Path, name: str, fields: dict[str, Any], tensors: tuple[Tensor, ...]
+    path: Path, name: str, fields: dict[str, Any], tensors: tuple[StoredTensor, ...]
 ) -> tuple[Architecture | None, str]:
     shapes = {tensor.name: tensor.shape for tensor in tensors}
     kind = TYPES.get(name)

@@ -20,7 +20,7 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 
 
-class Broken(ValueError):
+class BrokenHeader(ValueError):
     """The bytes are no GGUF header; `field` is what stands in the way."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -29,7 +29,7 @@ class Broken(ValueError):
         self.field, self.reason = field, reason
 
 
-class Short(Broken):
+class Short(BrokenHeader):
     """The header goes on where the bytes end."""
 
 
@@ -77,7 +77,7 @@ class _Cursor:
     def text(self, most: int = MAX_NAME) -> str:
         length = self.number("Q")
         if length > most:
-            raise Broken("", f"has a text of {length} bytes; {most} can be read")
+            raise BrokenHeader("", f"has a text of {length} bytes; {most} can be read")
         return self.take(length).decode("utf-8", "replace")
 
 
@@ -87,7 +87,7 @@ def parse(raw: bytes, size: int) -> Header:
     Raise Broken for what is no header, and for counts that no file of this size can hold before anything is built.
     """
     if raw[:4] != b"GGUF":
-        raise Broken("", "is no GGUF file")
+        raise BrokenHeader("", "is no GGUF file")
     if len(raw) < 24:
         raise Short("", "is truncated: it ends within its header")
     order = "<" if int.from_bytes(raw[4:8], "little") < 2**16 else ">"
@@ -95,19 +95,19 @@ def parse(raw: bytes, size: int) -> Header:
     cursor.at = 4
     version, tensors, keys = cursor.number("I"), cursor.number("Q"), cursor.number("Q")
     if version not in (2, 3):
-        raise Broken("version", f"is {version}; 2 and 3 can be read")
+        raise BrokenHeader("version", f"is {version}; 2 and 3 can be read")
     # the smallest tensor entry has 24 bytes, the smallest key 13
     if tensors > min(MAX_TENSORS, size // 24):
-        raise Broken("tensor_count", f"is {tensors}, more than a file of {size} bytes can hold")
+        raise BrokenHeader("tensor_count", f"is {tensors}, more than a file of {size} bytes can hold")
     if keys > min(MAX_KEYS, size // 13):
-        raise Broken("metadata_kv_count", f"is {keys}, more than a file of {size} bytes can hold")
+        raise BrokenHeader("metadata_kv_count", f"is {keys}, more than a file of {size} bytes can hold")
     found = Header(order, version)
     for _ in range(keys):
         start = cursor.at
         name = cursor.text()
         value, long = _value(cursor, cursor.number("I"), size)
         if name in found.fields:
-            raise Broken(name[:80], "is there twice")
+            raise BrokenHeader(name[:80], "is there twice")
         found.fields[name] = value
         if long:
             found.arrays.append((start, cursor.at))
@@ -125,10 +125,10 @@ def _value(cursor: _Cursor, kind: int, size: int, depth: int = 0) -> tuple[Any, 
     if kind == _STRING:
         return cursor.text(min(size, 2**24)), False
     if kind != _ARRAY or depth > 1:
-        raise Broken("", f"has a value of type {kind}, which is not known")
+        raise BrokenHeader("", f"has a value of type {kind}, which is not known")
     inner, count = cursor.number("I"), cursor.number("Q")
     if count > size:
-        raise Broken("", f"has an array of {count} values, more than a file of {size} bytes can hold")
+        raise BrokenHeader("", f"has an array of {count} values, more than a file of {size} bytes can hold")
     if inner in _SCALARS:
         width = struct.calcsize("<" + _SCALARS[inner])
         values = cursor.take(count * width)
@@ -147,10 +147,10 @@ def _entry(cursor: _Cursor) -> Entry:
     name = cursor.text()
     dimensions = cursor.number("I")
     if dimensions > 16:
-        raise Broken(name[:80], f"has {dimensions} dimensions")
+        raise BrokenHeader(name[:80], f"has {dimensions} dimensions")
     shape = tuple(cursor.number("Q") for _ in range(dimensions))
     if any(length >= MAX_DIMENSION for length in shape):
-        raise Broken(name[:80], "has a dimension that no tensor has")
+        raise BrokenHeader(name[:80], "has a dimension that no tensor has")
     return Entry(name, tuple(reversed(shape)), cursor.number("I"), cursor.number("Q"))
 
 

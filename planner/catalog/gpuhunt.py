@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.catalog.pricelist import Import, Price, chips, lines, missing, number, repaired, short_row, take
+from planner.catalog.pricelist import Price, PriceImport, chips, lines, missing, number, repaired, short_row, take
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 _NEEDED = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 
 
-def read_gpuhunt(path: Path, catalog: Catalog, cloud: str, as_of: str, region: str | None = None) -> Import:
+def read_gpuhunt(path: Path, catalog: Catalog, cloud: str, as_of: str, region: str | None = None) -> PriceImport:
     """Return the offers of a gpuhunt file; raise ValueError or OSError where it is none."""
     header, rows, digest = lines(path)
     problem = missing(header, _NEEDED)
     if problem:
         raise ValueError(f"{path.name}: {problem}")
-    into = Import(digest=digest)
+    into = PriceImport(digest=digest)
     prices: list[Price] = []
     for line, raw in rows:
         row = repaired(raw, len(header))

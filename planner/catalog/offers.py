@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from planner.catalog.dates import first_day, year_before
 from planner.catalog.records import MARKETS, Offer
-from planner.catalog.table import Table
+from planner.catalog.table import RowTable
 
 
 class Listing(NamedTuple):
@@ -42,7 +42,7 @@ class Offers:
     """
 
     def __init__(
-        self, shipped: Table[Offer], own: Mapping[str, Offer], replaced: Mapping[str, tuple[str, ...]] | None = None
+        self, shipped: RowTable[Offer], own: Mapping[str, Offer], replaced: Mapping[str, tuple[str, ...]] | None = None
     ) -> None:
         """Take the shipped offers, the plan's own by id, and which of the shipped these replace."""
         self._shipped, self._own = shipped, {name: own[name] for name in sorted(own)}
@@ -136,7 +136,7 @@ def _listing(offer: Offer, replaced: bool = False) -> Listing:
     )
 
 
-def agreeing(offer: Offer, stated: frozenset[str], shipped: Table[Offer]) -> tuple[str, ...]:
+def agreeing(offer: Offer, stated: frozenset[str], shipped: RowTable[Offer]) -> tuple[str, ...]:
     """Return the shipped offers that an own offer stands for: those of its provider with its GPU and count which agree
     with whatever else it states. What a shipped offer leaves open agrees with everything."""
     columns = (shipped.column(name) for name in ("provider", "gpu", "gpus"))

@@ -43,7 +43,7 @@ class Price:
 
 
 @dataclass(slots=True)
-class Import:
+class PriceImport:
     """The offers of a price list as catalog rows, the file's hash, and what could not be taken over."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -127,8 +127,8 @@ def take(
     as_of: str,
     region: str | None,
     source: str,
-    into: Import,
-) -> Import:
+    into: PriceImport,
+) -> PriceImport:
     """Turn lines into rows: the cheapest of each instance type and region, GPUs resolved, doubts flagged."""
     there = [offer for offer in catalog.offers.values() if offer.provider == cloud]
     known = {offer.instance_type: offer.gpu for offer in there}
@@ -174,13 +174,13 @@ def at(path: Path, line: int) -> Span:
     return Span(str(path), 0, 0, max(line, 1), 1)
 
 
-def note(into: Import, finding: Diagnostic) -> None:
+def note(into: PriceImport, finding: Diagnostic) -> None:
     """Keep a finding, up to a number that can be read."""
     if len(into.findings) < MAX_FINDINGS:
         into.findings.append(finding)
 
 
-def short_row(into: Import, path: Path, line: int, width: int) -> None:
+def short_row(into: PriceImport, path: Path, line: int, width: int) -> None:
     """Note a line that has not the header's columns."""
     into.skipped += 1
     note(into, error("E0203", f"{path.name}: line {line} has not the {width} columns of the header", at(path, line)))
@@ -199,4 +199,4 @@ def text(rows: list[dict[str, Any]], as_of: str, about: str) -> str:
     return "\n".join([head + (" []" if not rows else ""), *body]) + "\n"
 
 
-Reader = Callable[[Path, "Catalog", str, str, str | None], Import]
+Reader = Callable[[Path, "Catalog", str, str, str | None], PriceImport]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.pricelist import (
-    Import,
     Price,
+    PriceImport,
     chips,
     lines,
     memory_of,
@@ -103,13 +103,13 @@ def _attached(
             )  # fmt: skip
 
 
-def read_skypilot(path: Path, catalog: Catalog, cloud: str, as_of: str, region: str | None = None) -> Import:
+def read_skypilot(path: Path, catalog: Catalog, cloud: str, as_of: str, region: str | None = None) -> PriceImport:
     """Return the offers of a SkyPilot file; raise ValueError or OSError where it is none."""
     header, rows, digest = lines(path)
     problem = missing(header, _NEEDED)
     if problem:
         raise ValueError(f"{path.name}: {problem}")
-    into = Import(digest=digest)
+    into = PriceImport(digest=digest)
     prices: list[Price] = []
     hosts: list[tuple[Price, str]] = []
     bare: dict[str, list[Price]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from planner.catalog.cache import Place
+from planner.catalog.cache import RowPlace
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -73,7 +73,7 @@ def _anchor(raw: bytes) -> Any:
     return None
 
 
-def read_rows(path: Path, raw: bytes) -> tuple[str, list[tuple[Any, Place, Any]], tuple[Diagnostic, ...]]:
+def read_rows(path: Path, raw: bytes) -> tuple[str, list[tuple[Any, RowPlace, Any]], tuple[Diagnostic, ...]]:
     """Return `as_of`, each row (mappings keyed by text) with its place and node, or nothing and an E0203."""
     try:
         mark = _anchor(raw)
@@ -101,7 +101,7 @@ def read_rows(path: Path, raw: bytes) -> tuple[str, list[tuple[Any, Place, Any]]
     return str(data["as_of"]), list(zip(data["rows"], places, nodes, strict=True)), ()
 
 
-def place_of(node: Any, way: tuple[str | int, ...]) -> Place | None:
+def place_of(node: Any, way: tuple[str | int, ...]) -> RowPlace | None:
     """Return where the value at the end of a way from a row's node stands (a mapping's value by its key)."""
     mark = None
     for step in way:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from planner.catalog import cache
-from planner.catalog.cache import Place, Sheet
+from planner.catalog.cache import KeptRows, RowPlace
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.regular import read_bytes
 
@@ -46,10 +46,10 @@ def folded(text: str) -> str:
     return text.casefold().translate(_FOLD)
 
 
-class Table(Mapping[str, T], Generic[T]):
+class RowTable(Mapping[str, T], Generic[T]):
     """The records of one catalog by id; each is built when it is first read."""
 
-    def __init__(self, sheet: Sheet, make: Make[T]) -> None:
+    def __init__(self, sheet: KeptRows, make: Make[T]) -> None:
         """Take the rows of `sheet`; `make` builds a record of one."""
         self._sheet, self._make = sheet, make
         self._built: dict[str, T] = {}
@@ -121,7 +121,7 @@ class Both(Mapping[str, T]):
         return key in self._own or key in self._shipped
 
 
-def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
+def read_sheet(path: Path, kind: str, make: Make[Any]) -> KeptRows:
     """Return the rows of a file: from the cache, or parsed, checked by building each, and then kept."""
     try:
         raw = read_bytes(path, MAX_BYTES)
@@ -137,14 +137,14 @@ def read_sheet(path: Path, kind: str, make: Make[Any]) -> Sheet:
     return sheet
 
 
-def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> Sheet:
+def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> KeptRows:
     """Return the rows of a file's text that hold, and the mistakes of each of the others at their places."""
     from planner.catalog.rows import ROWS
     from planner.catalog.source import place_of, read_rows
 
     as_of, rows, broken = read_rows(path, raw)
     findings = list(broken)
-    good: dict[str, tuple[dict[str, Any], Place]] = {}
+    good: dict[str, tuple[dict[str, Any], RowPlace]] = {}
     form = ROWS.get(kind)
     for row, place, node in rows:
         found = list(_mistakes(row, good, form, make))
@@ -156,7 +156,7 @@ def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> Sheet:
     return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings), COLUMNS.get(kind, ()))
 
 
-def _refuse(path: Path, message: str, place: Place = (0, 1, 1)) -> Diagnostic:
+def _refuse(path: Path, message: str, place: RowPlace = (0, 1, 1)) -> Diagnostic:
     offset, line, column = place
     return error("E0203", message, Span(str(path), offset, offset, line, column))
 
@@ -192,7 +192,7 @@ def _mistakes(
         yield (), f"`{identity}`: {problem}"
 
 
-def _names(rows: Mapping[str, tuple[dict[str, Any], Place]]) -> dict[str, tuple[str, ...]]:
+def _names(rows: Mapping[str, tuple[dict[str, Any], RowPlace]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for key, (row, _) in rows.items():
         aliases = row.get("aliases")

@@ -8,7 +8,7 @@ from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class StoredTensor:
     """One tensor of a checkpoint; `bytes` is what its data takes in the file."""
 
     name: str
@@ -27,11 +27,11 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class StoredTensors:
     """Every tensor that a checkpoint stores."""
 
     path: Path
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[StoredTensor, ...]
 
     @property
     def bytes(self) -> int:

@@ -13,8 +13,8 @@ import typer
 from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
-    from planner.catalog.pricelist import Import, Reader
-    from planner.catalog.table import Table
+    from planner.catalog.pricelist import PriceImport, Reader
+    from planner.catalog.table import RowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _listed(file: str, source: str, fetch: bool, url: str) -> Iterator[_List]:
         yield _List(path, found.address, found.day or datetime.now(UTC).date().isoformat(), file)
 
 
-def _placed(found: Import, taken: _List) -> tuple[Any, ...]:
+def _placed(found: PriceImport, taken: _List) -> tuple[Any, ...]:
     """Return the findings about a list under its own name."""
     named = str(taken.path)
     return tuple(
@@ -128,13 +128,13 @@ def _placed(found: Import, taken: _List) -> tuple[Any, ...]:
     )
 
 
-def table_of(path: Path, kind: str) -> Table[Any]:
+def table_of(path: Path, kind: str) -> RowTable[Any]:
     """Return the rows of a user's catalog file; exits where it does not hold."""
     from planner.catalog import build
-    from planner.catalog.table import Table, read_sheet
+    from planner.catalog.table import RowTable, read_sheet
 
     make: Any = getattr(build, f"build_{'recovery' if kind == 'quality' else kind.removesuffix('s')}")
-    table: Table[Any] = Table(read_sheet(path, kind, make), make)
+    table: RowTable[Any] = RowTable(read_sheet(path, kind, make), make)
     if table.findings:
         from planner.diagnostics.concise import render
 

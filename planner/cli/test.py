@@ -99,10 +99,11 @@ def _one(
 
 def _print(verdicts: list[tuple[str, Verdict]], texts: dict[str, str], format: str) -> None:
     if format == "junit":
-        from planner.diagnostics.junit import Case, document
+        from planner.diagnostics.junit import JunitCase, document
 
         cases = [
-            Case(path, verdict.name, tuple(_failure(item) for item in verdict.failures)) for path, verdict in verdicts
+            JunitCase(path, verdict.name, tuple(_failure(item) for item in verdict.failures))
+            for path, verdict in verdicts
         ]
         say(document("planner test", cases))
         return

@@ -16,7 +16,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JunitCase:
     """A test case: its failures as (type, message, text), and what else there is to say."""
 
     suite: str
@@ -33,7 +33,7 @@ def _body(text: str) -> str:
     return escape(_NOT_XML.sub("\ufffd", "\n".join(map(shown, text.split("\n")))))
 
 
-def _case(case: Case) -> list[str]:
+def _case(case: JunitCase) -> list[str]:
     head = f"    <testcase classname={_attribute(case.suite)} name={_attribute(case.name)}"
     if not case.failures and not case.output:
         return [f"{head}/>"]
@@ -45,9 +45,9 @@ def _case(case: Case) -> list[str]:
     return [*out, "    </testcase>"]
 
 
-def document(name: str, cases: Sequence[Case]) -> str:
+def document(name: str, cases: Sequence[JunitCase]) -> str:
     """Return a JUnit report in the form of Jenkins' schema, suite by suite in the order of the cases."""
-    suites: dict[str, list[Case]] = {}
+    suites: dict[str, list[JunitCase]] = {}
     for case in cases:
         suites.setdefault(case.suite, []).append(case)
     failed = sum(bool(case.failures) for case in cases)
@@ -71,7 +71,7 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str], files: I
     for file, found in by_file.items():
         failures = tuple((item.code, item.message, _text(item)) for item in found if item.is_error)
         warnings = "\n".join(_text(item) for item in found if not item.is_error)
-        cases.append(Case("planner check", file, failures, warnings))
+        cases.append(JunitCase("planner check", file, failures, warnings))
     return document("planner check", cases)
 
 

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
 from planner.export import serving, training
-from planner.export.faults import Fault
-from planner.export.forms import FORMS, Form
+from planner.export.faults import Unsayable
+from planner.export.forms import FORMS, Target
 from planner.export.said import Said, of_lock
 from planner.language.copies import MARK, block_of
 from planner.lock.read import Lock
@@ -20,7 +20,7 @@ def export(
     lock: Lock,
     plan: str,
     names: Iterable[str],
-    form: Form,
+    form: Target,
     places: Mapping[str, Span],
     published: Callable[[str, str], Sequence[str]] = lambda name, weights: (),
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
@@ -48,11 +48,11 @@ def file_name(workload: str) -> str:
     return workload.replace(os.sep, "_").replace(MARK, "-")
 
 
-def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
+def _unsaid(this: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
     """Yield why a workload is none of the form's, or its lock says too little."""
     if not this.given:
         reason = f"{lock.path} is of a format that did not say every setting yet"
-        yield Fault("", reason, f"run `planner solve {plan}`, and review the new lock")
+        yield Unsayable("", reason, f"run `planner solve {plan}`, and review the new lock")
         return
     program = this.engine or this.word("framework")
     if program in form.programs:
@@ -61,13 +61,13 @@ def _unsaid(this: Said, form: Form, lock: Lock, plan: str) -> Iterable[Fault]:
     setting = "engine" if this.kind == "inference" else "framework"
     reason = f"`{form.name}` is {form.doc}, and the answer is of {setting} = {program}"
     if others:
-        yield Fault(setting, reason, f"export it --to {', '.join(others)}")
+        yield Unsayable(setting, reason, f"export it --to {', '.join(others)}")
     else:
-        yield Fault(setting, reason, f"no form is there for {program} yet; `planner export` lists them")
+        yield Unsayable(setting, reason, f"no form is there for {program} yet; `planner export` lists them")
 
 
 def _told(
-    this: Said, fault: Fault, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
+    this: Said, fault: Unsayable, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
 ) -> Diagnostic:
     block = block_of(this.name)
     span = places.get(f"{block}.{fault.quantity}", places.get(block))

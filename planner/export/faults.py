@@ -9,7 +9,7 @@ from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Unsayable:
     """A setting that the target cannot say: the quantity, a sentence of why, and the way out."""
 
     quantity: str
@@ -26,26 +26,26 @@ def is_mix(weights: str) -> bool:
     return "+" in weights or "*" in weights
 
 
-def loads_elsewhere(this: Said, engine: str) -> Iterator[Fault]:
+def loads_elsewhere(this: Said, engine: str) -> Iterator[Unsayable]:
     """Yield why an engine would not load the bytes that were proved: no checkpoint is named, or it has others.
 
     A checkpoint serves in its own format, and one of 16 or 32 bits in any other of these.
     """
     weights = this.word("weights")
     if this.repository is None:
-        yield Fault(
+        yield Unsayable(
             "model",
             f"the plan names no checkpoint that {engine} could load: `{this.model}` has no weights",
             'name a repository of the catalog, such as model = "Qwen/Qwen3-8B"',
         )
     if is_mix(weights):
-        yield Fault(
+        yield Unsayable(
             "weights",
             f"{engine} has no option for a format per layer: {weights}",
             "offer formats for the whole model, without `per layer`",
         )
     elif weights != this.native and not (weights in LONG and this.native in LONG):
-        yield Fault(
+        yield Unsayable(
             "weights",
             f"{this.model} is published in {this.native}, and the plan names no checkpoint in {weights}",
             f"set weights = {this.native}, or name a model that is published in {weights}",
@@ -57,24 +57,24 @@ def online_fp8(this: Said) -> bool:
     return this.word("weights") == "fp8_e4m3" and this.native in SIXTEEN
 
 
-def served(this: Said, engine: str, *, online: bool) -> Iterator[Fault]:
+def served(this: Said, engine: str, *, online: bool) -> Iterator[Unsayable]:
     """Yield why an engine would not load what was proved; of weights that it makes `online` only the model counts."""
     found = loads_elsewhere(this, engine)
     yield from (item for item in found if item.quantity == "model") if online else found
 
 
-def types(this: Said, engine: str) -> Iterator[Fault]:
+def types(this: Said, engine: str) -> Iterator[Unsayable]:
     """Yield why one type for the whole program cannot say weights, activations and cache."""
     weights, activations, cache = (this.word(name) for name in ("weights", "activations", "kv_cache"))
     computed = weights if weights in LONG else activations
     if weights in LONG and activations != weights:
-        yield Fault(
+        yield Unsayable(
             "activations",
             f"{engine} computes {weights} weights in {weights}: it has no option for activations in {activations}",
             f"set activations = {weights}",
         )
     if cache in LONG and computed in LONG and cache != computed:
-        yield Fault(
+        yield Unsayable(
             "kv_cache",
             f"{engine} has no option for a KV cache in {cache} beside activations in {computed}",
             f"set kv_cache = {computed}",
@@ -88,10 +88,10 @@ def dtype(this: Said) -> str:
     return LONG[next((name for name in names if name in LONG), SIXTEEN[0])]
 
 
-def drafts(this: Said, engine: str) -> Iterator[Fault]:
+def drafts(this: Said, engine: str) -> Iterator[Unsayable]:
     """Yield that a draft model needs a number of tokens that no plan states."""
     if this.word("draft_model"):
-        yield Fault(
+        yield Unsayable(
             "draft_model",
             f"{engine} asks how many tokens the draft model proposes, which a plan does not state",
             "export the plan without `draft_model`, and add the engine's speculative options by hand",

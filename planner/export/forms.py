@@ -6,7 +6,7 @@ from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Target:
     """A target: its name on the command line, the kind of workload, and the end of its files' names.
 
     `programs` are the engines or frameworks whose answers it can write.
@@ -21,21 +21,21 @@ class Form:
 
 IMAGES = ("vllm", "sglang")
 """Engines with an image and a package of each release."""
-FORMS: tuple[Form, ...] = (
-    Form("vllm", "inference", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
-    Form("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
-    Form("sglang", "inference", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
-    Form("llama-server", "inference", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
-    Form(
+FORMS: tuple[Target, ...] = (
+    Target("vllm", "inference", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
+    Target("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
+    Target("sglang", "inference", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
+    Target("llama-server", "inference", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
+    Target(
         "tensorrt-llm", "inference", ".trtllm.yaml", "a file for `trtllm-serve --config`, unchecked", ("tensorrt_llm",)
     ),
-    Form("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
-    Form("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
-    Form("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
-    Form("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers", "trl")),
-    Form("accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers",)),
-    Form("deepspeed", "training", ".deepspeed.json", "DeepSpeed's configuration", ("deepspeed",)),
-    Form("megatron", "training", ".megatron.sh", "Megatron-LM's options, unchecked", ("megatron",)),
+    Target("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
+    Target("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
+    Target("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
+    Target("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers", "trl")),
+    Target("accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers",)),
+    Target("deepspeed", "training", ".deepspeed.json", "DeepSpeed's configuration", ("deepspeed",)),
+    Target("megatron", "training", ".megatron.sh", "Megatron-LM's options, unchecked", ("megatron",)),
 )
 """All forms, as `planner export --to` lists them."""
 BY_NAME = {form.name: form for form in FORMS}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from planner.diagnostics.shown import shown
-from planner.export.forms import Form
+from planner.export.forms import Target
 from planner.export.said import Said
 
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "llama_cpp": "llama.cpp", "tensorrt_llm": "TensorRT-LLM"}
 """What engines are called."""
 
 
-def lines(this: Said, form: Form, notes: Iterable[str]) -> list[str]:
+def lines(this: Said, form: Target, notes: Iterable[str]) -> list[str]:
     """Return the lines of the comment, without the marks of one."""
     program = this.engine or this.word("framework")
     release = f"{ENGINES.get(program, program)} {this.version}".strip()
@@ -35,6 +35,6 @@ def _apart(this: Said) -> str:
     return ", each with GPUs and a port of its own where they share a machine" if this.beside else ""
 
 
-def commented(this: Said, form: Form, notes: Iterable[str]) -> str:
+def commented(this: Said, form: Target, notes: Iterable[str]) -> str:
     """Return the comment of a file whose comments begin with `#`."""
     return "".join(f"# {line}\n" for line in lines(this, form, notes))

@@ -9,32 +9,32 @@ from planner.export.around import compose, kubernetes, skypilot
 from planner.export.documents import yaml_text
 from planner.export.engines import llama_cpp, sglang, tensorrt_llm, vllm
 from planner.export.engines.program import Option, Program
-from planner.export.faults import Fault
-from planner.export.forms import Form
+from planner.export.faults import Unsayable
+from planner.export.forms import Target
 from planner.export.header import commented
 from planner.export.said import Said
 from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineExport:
     """What an exporter knows of an engine: what it cannot say, its server, and the options of a replica's hosts."""
 
-    faults: Callable[[Said], list[Fault]]
+    faults: Callable[[Said], list[Unsayable]]
     program: Callable[[Said], Program]
     joined: Callable[..., tuple[Option, ...]]
 
 
 ENGINES = {
-    "vllm": Engine(vllm.faults, vllm.program, vllm.joined),
-    "sglang": Engine(sglang.faults, sglang.program, sglang.joined),
-    "llama_cpp": Engine(llama_cpp.faults, llama_cpp.program, llama_cpp.joined),
+    "vllm": EngineExport(vllm.faults, vllm.program, vllm.joined),
+    "sglang": EngineExport(sglang.faults, sglang.program, sglang.joined),
+    "llama_cpp": EngineExport(llama_cpp.faults, llama_cpp.program, llama_cpp.joined),
 }
 RANKS = "NODE_RANK from 0, MASTER_ADDR of the first"
 AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot": skypilot.faults}
 
 
-def faults(this: Said, form: Form) -> list[Fault]:
+def faults(this: Said, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
     if this.engine == "tensorrt_llm":
         return tensorrt_llm.faults(this)
@@ -45,7 +45,7 @@ def faults(this: Said, form: Form) -> list[Fault]:
     return found
 
 
-def render(this: Said, form: Form) -> str:
+def render(this: Said, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
     if this.engine == "tensorrt_llm":
         return commented(this, form, tensorrt_llm.notes(this)) + tensorrt_llm.render(this)
@@ -65,7 +65,7 @@ def render(this: Said, form: Form) -> str:
     return commented(this, form, _notes(this, form, program)) + body
 
 
-def _script(program: Program, engine: Engine) -> str:
+def _script(program: Program, engine: EngineExport) -> str:
     more: list[str] = []
     if program.hosts > 1:
         leader = engine.joined('"${NODE_RANK:?}"', '"${MASTER_ADDR:?}"', first=True)
@@ -89,7 +89,7 @@ def _typed(value: str) -> int | float | str:
     return value
 
 
-def _notes(this: Said, form: Form, program: Program) -> list[str]:
+def _notes(this: Said, form: Target, program: Program) -> list[str]:
     notes = list(program.notes)
     replicas, machine = this.replicas, this.on_a_machine
     if form.name == "vllm-yaml":

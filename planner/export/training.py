@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from planner.export import header
-from planner.export.faults import Fault
-from planner.export.forms import Form
+from planner.export.faults import Unsayable
+from planner.export.forms import Target
 from planner.export.said import Said
 from planner.export.trainers import accelerate, deepspeed, megatron, run, trl
 
@@ -16,19 +16,19 @@ FAULTS = {
 }
 
 
-def faults(this: Said, form: Form) -> list[Fault]:
+def faults(this: Said, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
     if not this.count("layers", 0):
         reason = f"`{this.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
-        return [Fault("model", reason, "name a model of the catalog, or one whose layers the plan states")]
+        return [Unsayable("model", reason, "name a model of the catalog, or one whose layers the plan states")]
     found = [*FAULTS[form.name](this)]
     if this.flag("expert_overlap"):
         reason = f"{form.name} has no setting for expert_overlap = true"
-        found.append(Fault("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
+        found.append(Unsayable("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
     return found
 
 
-def render(this: Said, form: Form) -> str:
+def render(this: Said, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
     notes = _notes(this, form)
     match form.name:
@@ -43,7 +43,7 @@ def render(this: Said, form: Form) -> str:
     return header.commented(this, form, notes) + body
 
 
-def _notes(this: Said, form: Form) -> list[str]:
+def _notes(this: Said, form: Target) -> list[str]:
     notes = [f"model     {this.model}; the learning rate and the data are the script's"]
     gpus, machines = this.count("gpus"), run.hosts(this)
     notes.append(f"start     {gpus} processes on {machines} machine{'s' if machines > 1 else ''}")

@@ -15,7 +15,7 @@ from planner.language.types import Env, Type, type_of, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import dimension_of, named, together
 from planner.units.quantity import DATE, show
-from planner.units.quantity import Quantity as Amount
+from planner.units.quantity import Amount as Amount
 
 
 def spoken(value: Fraction, unit: str | None) -> str:

@@ -155,7 +155,7 @@ def base_of(declaration: tree.Declaration, scope: Scope) -> tree.Declaration | N
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatedFields:
     """The fields a declaration states: values by name, sets of words, `peak` by format, and where each stands.
 
     `meant` are those that a misspelled name stands for.
@@ -168,11 +168,11 @@ class Said:
     meant: set[str]
 
 
-def read_fields(declaration: tree.Declaration, scope: Scope) -> Said:
+def read_fields(declaration: tree.Declaration, scope: Scope) -> StatedFields:
     """Return the fields of a model, GPU, offer or format as they are stated; each mistake is noted."""
     kind = declaration.kind
     table = {name: row for name, row in FIELDS_BY_KIND[kind].items() if row.role == "given"}
-    said = Said({}, {}, {}, {}, set())
+    said = StatedFields({}, {}, {}, {}, set())
     env = environment(scope)
     for relation in declaration.body:
         name = relation.target.parts[0]
@@ -207,7 +207,7 @@ def read_fields(declaration: tree.Declaration, scope: Scope) -> Said:
     return said
 
 
-def _read_field(row: Quantity, relation: tree.Relation, said: Said, env: Env) -> None:
+def _read_field(row: Quantity, relation: tree.Relation, said: StatedFields, env: Env) -> None:
     name, scope = row.name, env.scope
     if name in SETS:
         items = relation.value.items if isinstance(relation.value, tree.SetOf) else (relation.value,)

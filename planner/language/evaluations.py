@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Model
-from planner.language.declare import Said
+from planner.language.declare import StatedFields
 from planner.language.scope import Scope
 from planner.syntax import tree
 from planner.syntax.files import read as read_text
 
 if TYPE_CHECKING:
-    from planner.catalog.evaluation_results import Evaluation, Kept
+    from planner.catalog.evaluation_results import Evaluation, KeptQuality
 
 READER = "lm_eval"
 USAGE = 'quality = lm_eval("native.json", "quantized.json")'
@@ -27,7 +27,7 @@ def reader_of(declaration: tree.Declaration) -> tree.Call | None:
     return next((call for call in calls if isinstance(call, tree.Call)), None)
 
 
-def kept(call: tree.Call, scope: Scope) -> Kept | None:
+def kept(call: tree.Call, scope: Scope) -> KeptQuality | None:
     """Return what two files show; None where a finding says why not."""
     from planner.catalog.evaluation_results import kept as compared
 
@@ -63,7 +63,7 @@ def _read(name: tree.String, scope: Scope) -> Evaluation | None:
     return None
 
 
-def stated(said: Said, scope: Scope) -> Fraction | None:
+def stated(said: StatedFields, scope: Scope) -> Fraction | None:
     """Return a quality that is stated as a share; None where none is, or a finding says what it may be."""
     value = said.values.get("quality")
     if not isinstance(value, Fraction):
@@ -74,13 +74,13 @@ def stated(said: Said, scope: Scope) -> Fraction | None:
     return value
 
 
-def model_of(found: Kept, scope: Scope) -> Model | None:
+def model_of(found: KeptQuality, scope: Scope) -> Model | None:
     """Return the model of the native run, where the catalog has it."""
     known = scope.catalog.find_model(found.native) if found.native else None
     return known if isinstance(known, Model) else None
 
 
-def weights_of(found: Kept, scope: Scope) -> str:
+def weights_of(found: KeptQuality, scope: Scope) -> str:
     """Return the format of the quantized run's weights, where the catalog has its checkpoint; "" where it has not."""
     known = scope.catalog.find_model(found.quantized) if found.quantized != found.native else None
     return known.native_format if isinstance(known, Model) else ""

@@ -9,7 +9,7 @@ from math import ceil
 
 from planner.catalog.offers import IDENTIFYING, agreeing
 from planner.catalog.records import MARKETS, Gpu, Offer
-from planner.language.declare import Said, base_of, read_fields
+from planner.language.declare import StatedFields, base_of, read_fields
 from planner.language.fields import MICRO
 from planner.language.scope import Scope
 from planner.syntax import tree
@@ -19,17 +19,17 @@ PLAN = "the plan"
 PRICES = frozenset(MARKETS.values())
 
 
-def _int(said: Said, name: str, default: int, scale: int = 1) -> int:
+def _int(said: StatedFields, name: str, default: int, scale: int = 1) -> int:
     value = said.values.get(name)
     return int(value * scale) if isinstance(value, Fraction) else default
 
 
-def _str(said: Said, name: str, default: str) -> str:
+def _str(said: StatedFields, name: str, default: str) -> str:
     value = said.values.get(name)
     return value if isinstance(value, str) else default
 
 
-def _missing(declaration: tree.Declaration, said: Said, needed: tuple[str, ...], scope: Scope) -> bool:
+def _missing(declaration: tree.Declaration, said: StatedFields, needed: tuple[str, ...], scope: Scope) -> bool:
     absent = [name for name in needed if not any(spoken.partition(".")[0] == name for spoken in said.spans)]
     for name in absent:
         if name in said.meant:
@@ -156,7 +156,7 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
     _replaces(offer, origin, said, scope)
 
 
-def _replaces(offer: Offer, origin: Offer | None, said: Said, scope: Scope) -> None:
+def _replaces(offer: Offer, origin: Offer | None, said: StatedFields, scope: Scope) -> None:
     """Note the shipped offers that an own one of the same provider stands for, where it states a price.
 
     What `like` copies is stated: of a shipped row all that it says, of an own one what that says itself.
@@ -183,7 +183,7 @@ def _powered(offer: Offer, rate: Fraction, scope: Scope) -> Offer:
     )
 
 
-def _money(said: Said, name: str) -> Fraction:
+def _money(said: StatedFields, name: str) -> Fraction:
     value = said.values[name]
     assert isinstance(value, Fraction)
     return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.records import Format, Model
 from planner.language import evaluations
-from planner.language.declare import Said, read_fields
+from planner.language.declare import StatedFields, read_fields
 from planner.language.problem import Measurement, Value
 from planner.language.schema import grouped
 from planner.language.scope import Scope
@@ -18,8 +18,8 @@ from planner.syntax import tree
 from planner.syntax.files import read as read_text
 
 if TYPE_CHECKING:
-    from planner.catalog.benchmark_results import Run
-    from planner.catalog.evaluation_results import Kept
+    from planner.catalog.benchmark_results import BenchmarkRun
+    from planner.catalog.evaluation_results import KeptQuality
 
 SPEEDS = ("tpot", "ttft", "throughput")
 SERVED = (*SPEEDS, "kv_tokens", "memory")
@@ -53,7 +53,7 @@ def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
         scope.broken.add(declaration.name)
 
 
-def _runs(said: Said, declaration: tree.Declaration, scope: Scope) -> list[Run | None]:
+def _runs(said: StatedFields, declaration: tree.Declaration, scope: Scope) -> list[BenchmarkRun | None]:
     """Return the runs of the file that a block names; [None] where it states what was measured itself."""
     if "results" not in said.spans:
         stated = [name for name in MEASURED if name in said.values or (name == "quality" and name in said.spans)]
@@ -90,7 +90,7 @@ def _runs(said: Said, declaration: tree.Declaration, scope: Scope) -> list[Run |
     return []
 
 
-def _needed(declaration: tree.Declaration, said: Said, names: tuple[str, ...], scope: Scope) -> bool:
+def _needed(declaration: tree.Declaration, said: StatedFields, names: tuple[str, ...], scope: Scope) -> bool:
     absent = [name for name in names if name not in said.values and name not in said.meant]
     for name in absent:
         help = f"{name} = {'16' if name == 'concurrency' else '1024 tokens'}" if name in LOAD else f"state `{name}`"
@@ -100,7 +100,12 @@ def _needed(declaration: tree.Declaration, said: Said, names: tuple[str, ...], s
 
 
 def _measurement(
-    name: str, said: Said, run: Run | None, kept: Kept | None, declaration: tree.Declaration, scope: Scope
+    name: str,
+    said: StatedFields,
+    run: BenchmarkRun | None,
+    kept: KeptQuality | None,
+    declaration: tree.Declaration,
+    scope: Scope,
 ) -> Measurement | None:
     model = _model(said, run.model if run else kept.native if kept else "", declaration, scope)
     serves = run is not None or any(name in said.values for name in SERVED)
@@ -153,7 +158,7 @@ def _measurement(
     )
 
 
-def _weights(said: Said, kept: Kept | None, model: Model, scope: Scope) -> str:
+def _weights(said: StatedFields, kept: KeptQuality | None, model: Model, scope: Scope) -> str:
     """Return the format of the weights that were measured, "" where nobody says; files and block must agree."""
     own, stated = evaluations.weights_of(kept, scope) if kept else "", _text(said, "weights")
     if own and stated and own != stated:
@@ -162,7 +167,7 @@ def _weights(said: Said, kept: Kept | None, model: Model, scope: Scope) -> str:
     return stated or own or (model.native_format if model.original_format else "")
 
 
-def _quantized(said: Said, weights: str, model: Model, declaration: tree.Declaration, scope: Scope) -> bool:
+def _quantized(said: StatedFields, weights: str, model: Model, declaration: tree.Declaration, scope: Scope) -> bool:
     """Return whether an evaluation is of something quantized, as it must be; else note what it is to say."""
     cache = _text(said, "kv_cache")
     native = model.original_format or model.native_format
@@ -173,7 +178,7 @@ def _quantized(said: Said, weights: str, model: Model, declaration: tree.Declara
     return False
 
 
-def _model(said: Said, named: str, declaration: tree.Declaration, scope: Scope) -> Model | None:
+def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope: Scope) -> Model | None:
     """Return the model that was served; a file says it where the block does not, and may not say another one."""
     told = scope.catalog.find_model(named) if named else None
     if "model" not in said.values:
@@ -194,7 +199,7 @@ def _model(said: Said, named: str, declaration: tree.Declaration, scope: Scope) 
     return known
 
 
-def _cache(said: Said, run: Run | None, scope: Scope) -> str:
+def _cache(said: StatedFields, run: BenchmarkRun | None, scope: Scope) -> str:
     """Return the format of the cache; a file of llama.cpp says it where the block does not."""
     stated, told = _text(said, "kv_cache"), run.cache if run else ""
     found = scope.catalog.find_format(told) if told else None
@@ -206,17 +211,17 @@ def _cache(said: Said, run: Run | None, scope: Scope) -> str:
     return found.id
 
 
-def _text(said: Said, name: str) -> str:
+def _text(said: StatedFields, name: str) -> str:
     value = said.values.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _whole(said: Said, name: str, default: int) -> int:
+def _whole(said: StatedFields, name: str, default: int) -> int:
     value = said.values.get(name)
     return int(value) if isinstance(value, Fraction) else default
 
 
-def _float(said: Said, name: str) -> float | None:
+def _float(said: StatedFields, name: str) -> float | None:
     """Return a measured time or rate; nothing takes no time, so that a zero is not known."""
     value = said.values.get(name)
     return float(value) if isinstance(value, Fraction) and value > 0 else None

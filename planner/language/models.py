@@ -9,7 +9,7 @@ from typing import Any
 from planner.catalog.architecture import Attention, Experts, FeedForward, as_row
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers, Model
-from planner.language.declare import Said, read_fields
+from planner.language.declare import StatedFields, read_fields
 from planner.language.hardware import PLAN, base_row
 from planner.language.scope import Scope, near
 from planner.syntax import tree
@@ -46,12 +46,12 @@ def declare_model(declaration: tree.Declaration, scope: Scope) -> None:
     scope.models[declaration.name] = model
 
 
-def _number(said: Said, name: str, default: int = 0) -> int:
+def _number(said: StatedFields, name: str, default: int = 0) -> int:
     value = said.values.get(name)
     return int(value) if isinstance(value, Fraction) else default
 
 
-def _stated(said: Said) -> dict[str, Any]:
+def _stated(said: StatedFields) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if "max_context" in said.values:
         out["max_context"] = _number(said, "max_context")
@@ -61,7 +61,7 @@ def _stated(said: Said) -> dict[str, Any]:
     return out
 
 
-def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | None:
+def _own(declaration: tree.Declaration, said: StatedFields, scope: Scope) -> Model | None:
     shape = [name for name in PARTS if name in said.values]
     name = declaration.name
     if not shape:
@@ -104,7 +104,7 @@ def _own(declaration: tree.Declaration, said: Said, scope: Scope) -> Model | Non
     return replace(model, **_stated(said))
 
 
-def _architecture(declaration: tree.Declaration, said: Said, scope: Scope) -> Architecture | None:
+def _architecture(declaration: tree.Declaration, said: StatedFields, scope: Scope) -> Architecture | None:
     hidden, heads = _number(said, "hidden"), _number(said, "heads")
     if "head_dim" not in said.values and hidden % heads:
         scope.error(
@@ -154,7 +154,7 @@ def _counted(arch: Architecture) -> tuple[int, int]:
     return sum(parameters(arch).values()), sum(parameters(arch, active=True).values())
 
 
-def _changed(declaration: tree.Declaration, base: Model, said: Said, scope: Scope) -> Model | None:
+def _changed(declaration: tree.Declaration, base: Model, said: StatedFields, scope: Scope) -> Model | None:
     changes: dict[str, Any] = {"id": declaration.name, "aliases": (), "source": PLAN, "breakdown": {}, **_stated(said)}
     arch = base.architecture
     shape = [name for name in PARTS if name in said.values]
@@ -186,7 +186,9 @@ def _changed(declaration: tree.Declaration, base: Model, said: Said, scope: Scop
     return replace(base, **changes)
 
 
-def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, scope: Scope) -> Architecture | None:
+def _reshaped(
+    arch: Architecture, said: StatedFields, shape: list[str], base: Model, scope: Scope
+) -> Architecture | None:
     groups = list(arch.groups)
     for name in shape:
         value = said.values[name]
@@ -211,7 +213,7 @@ def _reshaped(arch: Architecture, said: Said, shape: list[str], base: Model, sco
     return replace(arch, groups=tuple(groups), **top)
 
 
-def _refuse(name: str, reason: str, said: Said, scope: Scope) -> None:
+def _refuse(name: str, reason: str, said: StatedFields, scope: Scope) -> None:
     scope.error("E0405", reason, said.spans[name], help=f"`{name}` cannot be changed by `like`")
 
 

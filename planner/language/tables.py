@@ -76,7 +76,7 @@ def kind_of(path: str) -> str | None:
 
 def _adopt(item: tree.Import, scope: Scope) -> list[tuple[Any, Span]]:
     """Add the rows of one import, and return them with where they stand."""
-    from planner.catalog.table import Table, read_sheet
+    from planner.catalog.table import RowTable, read_sheet
 
     kind = kind_of(item.path)
     if kind is None:
@@ -87,7 +87,7 @@ def _adopt(item: tree.Import, scope: Scope) -> list[tuple[Any, Span]]:
             help=f"end its name with one of {', '.join(MAKERS)}, like our_gpus.yaml",
         )
         return []
-    table: Table[Any] = Table(read_sheet(Path(item.path), kind, MAKERS[kind]), MAKERS[kind])
+    table: RowTable[Any] = RowTable(read_sheet(Path(item.path), kind, MAKERS[kind]), MAKERS[kind])
     way = f"the shipped {kind}.yaml shows the form of a row"
     scope.findings.extend(replace(finding, help=finding.help or way) for finding in table.findings)
     if table.findings and not len(table):

@@ -14,14 +14,14 @@ from planner.language.problem import Problem
 from planner.lock.lock import document
 from planner.lock.read import Lock
 from planner.record import dataclass
-from planner.solve.answer import Answer, Part, Solved
+from planner.solve.answer import Answer, ObjectivePart, Solved
 from planner.solve.candidate import Candidate
 from planner.solve.choose.goal_values import objective_of
 from planner.solve.copies import ordered, solved_together
 
 MOST = 20
 """So many differences of one lock are told one by one."""
-Place = tuple[str | int, ...]
+FigurePlace = tuple[str | int, ...]
 
 
 class Absent:
@@ -35,10 +35,10 @@ ABSENT = Absent()
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FigureDifference:
     """A place of a lock, what it says there and what is right; ABSENT where it should not be there, or is not."""
 
-    place: Place
+    place: FigurePlace
     says: Any
     right: Any
 
@@ -64,7 +64,7 @@ def answer_of(problem: Problem, lock: Lock, rows: Mapping[str, Candidate]) -> An
     return Answer("optimal" if proven else "feasible", objective, solved, (), cost, 0, reproducible=proven)
 
 
-def _bounded(part: Part, lock: Lock, index: int) -> Part:
+def _bounded(part: ObjectivePart, lock: Lock, index: int) -> ObjectivePart:
     """Return a part with the lock's bound, where that is on the right side of the value, or none was found."""
     says = lock.objective[index].get("bound", ABSENT) if index < len(lock.objective) else ABSENT
     if says is None:
@@ -76,22 +76,22 @@ def _bounded(part: Part, lock: Lock, index: int) -> Part:
     return replace(part, bound=bound) if low <= high else part
 
 
-def differences(says: Any, right: Any, place: Place = ()) -> Iterator[Difference]:
+def differences(says: Any, right: Any, place: FigurePlace = ()) -> Iterator[FigureDifference]:
     """Yield each leaf that is not what it should be, in the order of the lock."""
     if isinstance(says, dict) and isinstance(right, dict):
         for key in dict.fromkeys((*right, *says)):
             yield from differences(says.get(key, ABSENT), right.get(key, ABSENT), (*place, key))
         if list(says) != list(right) and says.keys() == right.keys():
-            yield Difference(place, ", ".join(map(str, says)), ", ".join(map(str, right)))
+            yield FigureDifference(place, ", ".join(map(str, says)), ", ".join(map(str, right)))
     elif isinstance(says, list) and isinstance(right, list):
         for index in range(max(len(says), len(right))):
             was, wanted = (items[index] if index < len(items) else ABSENT for items in (says, right))
             yield from differences(was, wanted, (*place, index))
     elif type(says) is not type(right) or says != right:
-        yield Difference(place, says, right)
+        yield FigureDifference(place, says, right)
 
 
-def told(found: list[Difference], lock: Lock, again: str) -> list[Diagnostic]:
+def told(found: list[FigureDifference], lock: Lock, again: str) -> list[Diagnostic]:
     """Return an E0805 for each difference, and how many more there are."""
     out = [
         error("E0805", _message(item), lock.span(*item.place), label=_label(item), help=again) for item in found[:MOST]
@@ -102,7 +102,7 @@ def told(found: list[Difference], lock: Lock, again: str) -> list[Diagnostic]:
     return out
 
 
-def dotted(place: Place) -> str:
+def dotted(place: FigurePlace) -> str:
     """Return a place of a lock in one word, `objective[0].value`."""
     out = ""
     for key in place:
@@ -110,7 +110,7 @@ def dotted(place: Place) -> str:
     return out
 
 
-def _message(item: Difference) -> str:
+def _message(item: FigureDifference) -> str:
     name = dotted(item.place)
     if item.says is ABSENT:
         return f"the lock lacks `{name}`"
@@ -119,7 +119,7 @@ def _message(item: Difference) -> str:
     return f"the lock says `{name}` = {shown(item.says)}; it is {shown(item.right)}"
 
 
-def _label(item: Difference) -> str:
+def _label(item: FigureDifference) -> str:
     return "remove it" if item.right is ABSENT else f"expected {shown(item.right)}"
 
 

@@ -12,7 +12,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.defaults import JUDGED
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
-from planner.lock.figures import Difference, answer_of, differences
+from planner.lock.figures import FigureDifference, answer_of, differences
 from planner.lock.lock import stated
 from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
@@ -65,7 +65,7 @@ def with_recorded_offers(problem: Problem, lock: Lock) -> Problem:
     return replace(problem, offers=problem.offers.beside(more)) if more else problem
 
 
-def contradictions(problem: Problem, lock: Lock) -> Iterator[Difference]:
+def contradictions(problem: Problem, lock: Lock) -> Iterator[FigureDifference]:
     """Yield what of a lock does not follow from what else it says, whatever rows and formulas are today.
 
     Sums of memory, headroom, costs by the recorded price, and the objective. What the plan and the catalogs have to do

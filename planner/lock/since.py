@@ -13,7 +13,7 @@ from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, warning
 from planner.language.problem import Problem
 from planner.lock.digest import declared, row_digest
-from planner.lock.figures import ABSENT, Difference, shown
+from planner.lock.figures import ABSENT, FigureDifference, shown
 from planner.lock.read import FORMATS, Lock
 from planner.lock.rows import PRICES, Facts, facts
 from planner.lock.text import number
@@ -27,7 +27,7 @@ NEWEST = max(FORMATS.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChangedRow:
     """A catalog row that is not what a lock recorded: `now` is None where it is gone."""
 
     kind: str
@@ -36,7 +36,7 @@ class Row:
     now: Facts | None
 
 
-def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate]) -> list[Row]:
+def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate]) -> list[ChangedRow]:
     """Return the rows of a lock whose digest is another now, and those that are gone."""
     first = lock.format == 1
     out = []
@@ -44,7 +44,7 @@ def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[s
         try:
             own = {key for key, _ in declared(problem, catalog, kind)}
         except KeyError:  # a kind of row that this release does not have
-            out += [Row(kind, key, was, None) for key, was in recorded.items()]
+            out += [ChangedRow(kind, key, was, None) for key, was in recorded.items()]
             continue
         for key, was in recorded.items():
             if first and key in own:
@@ -52,10 +52,10 @@ def changed_rows(problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[s
             try:
                 now = row_digest(problem, catalog, kind, key)
             except KeyError:
-                out.append(Row(kind, key, was, None))
+                out.append(ChangedRow(kind, key, was, None))
                 continue
             if now != was.get("digest"):
-                out.append(Row(kind, key, was, _facts(problem, catalog, kind, key, rows)))
+                out.append(ChangedRow(kind, key, was, _facts(problem, catalog, kind, key, rows)))
     return out
 
 
@@ -73,8 +73,8 @@ def _facts(problem: Problem, catalog: Catalog, kind: str, key: str, rows: Mappin
 
 
 def misstated(
-    problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate], changed: Iterable[Row]
-) -> list[Difference]:
+    problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate], changed: Iterable[ChangedRow]
+) -> list[FigureDifference]:
     """Return what an older lock says of rows that are unchanged since, and that they do not say; what it does not
     record, or this release no longer does, is no fault."""
     moved = {(item.kind, item.key) for item in changed}
@@ -86,10 +86,10 @@ def misstated(
                 both = [
                     name for name in was if name in now and (type(was[name]), was[name]) != (type(now[name]), now[name])
                 ]
-                out += [Difference(("used", kind, key, name), was[name], now[name]) for name in both]
+                out += [FigureDifference(("used", kind, key, name), was[name], now[name]) for name in both]
     if not {kind for kind, _ in moved} & {"engines", "gpus", "models"}:
         out += [
-            Difference(("workloads", name, "given", key), was, number(row.given[key]))
+            FigureDifference(("workloads", name, "given", key), was, number(row.given[key]))
             for name, row in rows.items()
             for key, was in lock.workloads[name].get("given", {}).items()
             if key in row.given and (type(was), was) != (type(number(row.given[key])), number(row.given[key]))
@@ -117,7 +117,7 @@ def _release(text: str) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(part or 0) for part in found.groups())
 
 
-def told_rows(changed: Iterable[Row], lock: Lock, again: str) -> list[Diagnostic]:
+def told_rows(changed: Iterable[ChangedRow], lock: Lock, again: str) -> list[Diagnostic]:
     """Return a W0804 for each changed row: what it said, and what it says now."""
     return [
         warning("W0804", _said(item), lock.span("used", item.kind, item.key), label="recorded here", help=again)
@@ -125,7 +125,7 @@ def told_rows(changed: Iterable[Row], lock: Lock, again: str) -> list[Diagnostic
     ]
 
 
-def _said(item: Row) -> str:
+def _said(item: ChangedRow) -> str:
     name = f"{item.kind}/{item.key}"
     if item.now is None:
         was = f" (it cost {_price(item.was)})" if _price(item.was) else ""

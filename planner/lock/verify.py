@@ -12,11 +12,11 @@ from planner.language.copies import block_of
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
-from planner.lock.figures import Difference, differences, expected, told
+from planner.lock.figures import FigureDifference, differences, expected, told
 from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
 from planner.lock.recompute import contradictions, recompute, value, with_recorded_offers
-from planner.lock.since import Row, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
+from planner.lock.since import ChangedRow, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
 from planner.lock.text import number
 from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
@@ -90,14 +90,14 @@ def _offers(lock: Lock) -> set[str]:
     return {str(row["choice"].get("offer")) for row in lock.workloads.values()}
 
 
-def _without_domain(found: Iterable[Difference]) -> Iterator[Difference]:
+def _without_domain(found: Iterable[FigureDifference]) -> Iterator[FigureDifference]:
     """Yield differences but for catalogs whose digest is another now: of these another finding speaks."""
     kept = list(found)
     moved = {item.place[:2] for item in kept if item.place[0] == "catalogs" and item.place[2:] in ((), ("digest",))}
     yield from (item for item in kept if item.place[:2] not in moved)
 
 
-def _unavailable(workload: Workload, lock: Lock, changed: list[Row], again: str) -> list[Diagnostic]:
+def _unavailable(workload: Workload, lock: Lock, changed: list[ChangedRow], again: str) -> list[Diagnostic]:
     """Return an E0804 where a choice cannot be computed though all that it rests on is there."""
     if any(item.now is None and item.kind in ("gpus", "models", "formats", "engines") for item in changed):
         return []

@@ -30,7 +30,7 @@ class Cells:
     value: str
     status: str
     cells: tuple[str, ...]
-    faults: tuple[phrases.Fault, ...]
+    faults: tuple[phrases.BrokenRule, ...]
 
 
 @dataclass(frozen=True, slots=True)

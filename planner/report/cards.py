@@ -24,7 +24,7 @@ ROWS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ModelCard:
     """The cheapest way to hold a model on one GPU type: bytes of the fullest GPU, micro-dollars per hour."""
 
     gpu: str
@@ -47,7 +47,7 @@ class Holding:
     concurrency: int
     engine: str
     stated: bool
-    cards: tuple[Card, ...]
+    cards: tuple[ModelCard, ...]
     unsuitable: int
     command: str
     assumed: tuple[str, ...] = ()
@@ -75,7 +75,9 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
         key=lambda row: (row.cost, row.gpus, row.gpu),
     )
     context, many = (int(Fraction(str(workload.given[key]))) for key in ("context", "concurrency"))
-    cards = tuple(Card(row.gpu, row.gpus, row.total, row.usable, row.cost, row.price_as_of, row.offer) for row in fit)
+    cards = tuple(
+        ModelCard(row.gpu, row.gpus, row.total, row.usable, row.cost, row.price_as_of, row.offer) for row in fit
+    )
     return Holding(
         model=words.model,
         params=workload.model.params,
@@ -187,7 +189,7 @@ def _default(found: Holding) -> str:
     return "" if found.stated else " (--context and --concurrency change that)"
 
 
-def _rows(cards: Sequence[Card]) -> list[tuple[str, str, str, str, str]]:
+def _rows(cards: Sequence[ModelCard]) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             f"{row.gpus} x {row.gpu}",

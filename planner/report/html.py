@@ -9,7 +9,7 @@ from html import escape
 from planner.report import figures, phrases, pictures, why
 from planner.report.bar import segments
 from planner.report.labels import LABELS
-from planner.report.sheet import Block, Option, Sheet, foremost
+from planner.report.sheet import Option, Sheet, WorkloadSheet, foremost
 from planner.report.style import STYLE
 
 HATCHED = "repeating-linear-gradient(45deg,#8d8d95 0 3px,transparent 3px 6px)"
@@ -116,7 +116,7 @@ def _summary(view: Sheet) -> list[str]:
     return out
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: WorkloadSheet) -> list[str]:
     choice = block.choice
     out = [_tag("h2", block.name), _tag("p", " · ".join(filter(None, (block.kind, block.model))), "dim")]
     out += [_tag("p", line) for line in block.doc.splitlines()]
@@ -154,7 +154,7 @@ def _block(block: Block) -> list[str]:
     return out
 
 
-def _others(block: Block) -> list[tuple[str, Option]]:
+def _others(block: WorkloadSheet) -> list[tuple[str, Option]]:
     """Return the nearest options beside the choice: three that are cheaper and break, three that fit."""
     return [("rejected", item) for item in foremost(block, 3)] + [("fits", item) for item in block.alternatives[:3]]
 
@@ -182,7 +182,7 @@ def _columns(items: tuple[tuple[str, str], ...]) -> tuple[list[str], list[list[s
     return [name for name, _ in items], [[value for _, value in items]]
 
 
-def _options(title: str, options: tuple[Option, ...], block: Block, choice: Option) -> list[str]:
+def _options(title: str, options: tuple[Option, ...], block: WorkloadSheet, choice: Option) -> list[str]:
     """Return a table of options: price with its date and against the choice, and what the plan is about."""
     if not options:
         return []

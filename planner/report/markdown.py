@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from planner.report import figures, phrases, why
-from planner.report.sheet import Block, Option, Sheet, foremost
+from planner.report.sheet import Option, Sheet, WorkloadSheet, foremost
 
 MARKED = str.maketrans(
     {"\\": "\\\\", "|": "\\|", "\n": " ", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -72,7 +72,7 @@ def _summary(view: Sheet) -> list[str]:
     return [*out, "", *([", then ".join(goals)] if goals else [])]
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: WorkloadSheet) -> list[str]:
     choice = block.choice
     memory = choice.memory
     model = f", {text(block.model)}" if block.model else ""

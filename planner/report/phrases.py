@@ -12,7 +12,7 @@ from planner.language.quantities.outcomes import RENT, STEPS
 from planner.language.schema import HOW, QUANTITIES, WHERE, grouped
 from planner.record import dataclass
 from planner.report import figures
-from planner.solve.answer import Conflict, Part
+from planner.solve.answer import Conflict, ObjectivePart
 from planner.solve.candidate import Broken, Candidate, Hint, aimed
 from planner.solve.needs import Need
 from planner.wording import said, unsupported
@@ -59,7 +59,7 @@ def moment(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class BrokenRule:
     """A broken rule: its name, what is wrong, and each change that alone makes the plan fit."""
 
     rule: str
@@ -113,7 +113,7 @@ def _runs(row: Candidate) -> list[str]:
     return known + sorted(name for name in row.choice if name not in HOW and name not in PLACE)
 
 
-def leading(objective: Sequence[Part], workload: str) -> tuple[str, ...]:
+def leading(objective: Sequence[ObjectivePart], workload: str) -> tuple[str, ...]:
     """Return what comes before money in an objective, of what a workload has part in: its options are told by that."""
     out: list[str] = []
     for part in objective:
@@ -160,12 +160,12 @@ def hint(item: Hint) -> str:
     return f"{item.quantity} {operator} {value}{also}"
 
 
-def fault(item: Broken, known: dict[str, str]) -> Fault:
+def fault(item: Broken, known: dict[str, str]) -> BrokenRule:
     """Return what a candidate breaks, and what would mend it."""
-    return Fault(item.rule, _wrong(item, known), tuple(map(hint, item.hints)))
+    return BrokenRule(item.rule, _wrong(item, known), tuple(map(hint, item.hints)))
 
 
-Of = TypeVar("Of", Conflict, Fault)
+Of = TypeVar("Of", Conflict, BrokenRule)
 
 
 def sets(conflict: Sequence[Of]) -> list[list[Of]]:
@@ -178,30 +178,30 @@ def sets(conflict: Sequence[Of]) -> list[list[Of]]:
     return list(out.values())
 
 
-def conflict(item: Conflict, known: dict[str, str]) -> Fault:
+def conflict(item: Conflict, known: dict[str, str]) -> BrokenRule:
     """Return one rule of a conflict, and the smallest changes to it that make the plan fit."""
     return replace(_conflict(item, known), of=item.of)
 
 
-def _conflict(item: Conflict, known: dict[str, str]) -> Fault:
+def _conflict(item: Conflict, known: dict[str, str]) -> BrokenRule:
     quantity = item.rule.rsplit(".", 1)[-1]
     has, relax = figures.pair(item.rule, told(item.has), told(item.relax_to), item.unit)
     operator = known.get(item.rule)
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
-        return Fault(item.rule, f"the closest candidate needs {relax} per GPU; {has} usable", tuple(remedies))
+        return BrokenRule(item.rule, f"the closest candidate needs {relax} per GPU; {has} usable", tuple(remedies))
     if quantity == SEQUENCES and operator is None and item.relax_to is not None:
         text = f"{relax} sequences need a page of recurrent state each; the cache has {has}"
-        return Fault(item.rule, text, tuple(remedies))
+        return BrokenRule(item.rule, text, tuple(remedies))
     if quantity == SHARE and operator is None and item.relax_to is not None:
-        return Fault(item.rule, f"needs {relax} outside the engine's budget; {has} left", tuple(remedies))
+        return BrokenRule(item.rule, f"needs {relax} outside the engine's budget; {has} left", tuple(remedies))
     if item.relax_to is not None and not remedies:
         remedies = [hint(Hint(quantity, operator or "=", told(item.relax_to) or "", item.unit))]
     if item.has is None:
-        return Fault(item.rule, unsatisfied("", 1).strip(), tuple(remedies))
+        return BrokenRule(item.rule, unsatisfied("", 1).strip(), tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
-        return Fault(item.rule, has, tuple(remedies))
-    return Fault(item.rule, f"must be {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
+        return BrokenRule(item.rule, has, tuple(remedies))
+    return BrokenRule(item.rule, f"must be {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
 
 
 def _wrong(item: Broken, known: dict[str, str]) -> str:

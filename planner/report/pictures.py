@@ -11,7 +11,7 @@ from planner.language.quantities.outcomes import MORE_IS_BETTER
 from planner.report import figures
 from planner.report.bar import segments
 from planner.report.front import Front
-from planner.report.sheet import Block, Option
+from planner.report.sheet import Option, WorkloadSheet
 
 FILLS = {
     "weights": "#4c78a8",
@@ -94,7 +94,7 @@ def memory(options: Sequence[tuple[str, Option]]) -> str:
     return _svg(bottom + 40, "memory of one GPU by part, against what is usable", body)
 
 
-def cost(blocks: Sequence[Block]) -> str:
+def cost(blocks: Sequence[WorkloadSheet]) -> str:
     """Return the cost of each workload per month."""
     known = [(block, block.choice.cost) for block in blocks if block.choice.cost is not None]
     most = max((amount for _, amount in known), default=0)

@@ -14,7 +14,7 @@ from planner.record import dataclass
 from planner.report import by_value, figures, phrases, why
 from planner.report.asked import asked
 from planner.report.front import Front, front
-from planner.solve.answer import Answer, Part, Solved
+from planner.solve.answer import Answer, ObjectivePart, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate, aimed
 from planner.solve.copies import is_copied
 from planner.solve.rent.sharing import amount, instances
@@ -55,7 +55,7 @@ class Option:
     quality: Fraction | None
     whole: str | None = None
     change: tuple[tuple[str, str], ...] = ()
-    faults: tuple[phrases.Fault, ...] = ()
+    faults: tuple[phrases.BrokenRule, ...] = ()
     as_of: str = ""
     part: str = ""
     known: tuple[tuple[str, Fraction], ...] = ()
@@ -76,7 +76,7 @@ class Slack:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class WorkloadSheet:
     """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best.
 
     `cheaper` is what is better by the objective; `adjective` is the word for that. `about` are the outcomes that the
@@ -99,7 +99,7 @@ class Block:
     copies: int = 1
 
 
-def foremost(block: Block, count: int) -> tuple[Option, ...]:
+def foremost(block: WorkloadSheet, count: int) -> tuple[Option, ...]:
     """Return so many of what is better and breaks a rule, in their order: what breaks the fewest rules, and of that the
     nearest in price to the choice; where the objective is not a price what fits its memory, and of that the cheapest.
     """
@@ -115,7 +115,7 @@ def foremost(block: Block, count: int) -> tuple[Option, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class SharedLimit:
     """A limit that all workloads share."""
 
     rule: str
@@ -125,7 +125,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class GoalLine:
     """A part of the objective: its value, and what is proven of it."""
 
     text: str
@@ -138,12 +138,12 @@ class Sheet:
     """The whole answer."""
 
     outcome: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[WorkloadSheet, ...]
     cost: int | None
-    goals: tuple[Goal, ...]
-    limits: tuple[Limit, ...]
+    goals: tuple[GoalLine, ...]
+    limits: tuple[SharedLimit, ...]
     wishes: tuple[tuple[str, bool], ...]
-    conflict: tuple[phrases.Fault, ...]
+    conflict: tuple[phrases.BrokenRule, ...]
     warnings: tuple[Diagnostic, ...]
     reasons: tuple[tuple[str, tuple[why.Reason, ...]], ...]
     considered: int
@@ -200,17 +200,17 @@ def sheet(
     )
 
 
-def _goal(part: Part) -> Goal:
+def _goal(part: ObjectivePart) -> GoalLine:
     value = figures.show(part.quantity, part.value, part.unit)
     if part.penalty:
         value += f" + {figures.show(part.quantity, part.penalty, part.unit)} for preferences not kept"
     over = "" if part.over == "sum" else f" ({'largest' if part.direction == 'minimize' else 'least'} of all)"
     if part.value is None:
-        return Goal(f"{part.direction} {part.quantity}{over}", value, "not known of every workload")
+        return GoalLine(f"{part.direction} {part.quantity}{over}", value, "not known of every workload")
     if part.bound is None:
-        return Goal(f"{part.direction} {part.quantity}{over}", value, "no bound found")
+        return GoalLine(f"{part.direction} {part.quantity}{over}", value, "no bound found")
     bound = "proven" if part.value == part.bound else f"bound {figures.show(part.quantity, part.bound, part.unit)}"
-    return Goal(f"{part.direction} {part.quantity}{over}", value, bound)
+    return GoalLine(f"{part.direction} {part.quantity}{over}", value, bound)
 
 
 def _limit(key: str, most: int) -> str:
@@ -330,7 +330,9 @@ def _name(row: Candidate, answer: Answer) -> str:
     return f"{row.workload} ({row.copies:_}{f' of {every:_}' if every > row.copies else ''} copies)"
 
 
-def _block(item: Solved, workloads: Mapping[str, Workload], objective: Sequence[Part], name: str) -> Block:
+def _block(
+    item: Solved, workloads: Mapping[str, Workload], objective: Sequence[ObjectivePart], name: str
+) -> WorkloadSheet:
     row = item.chosen
     workload = workloads.get(block_of(row.workload))
     goals = phrases.leading(objective, row.workload)
@@ -354,7 +356,7 @@ def _block(item: Solved, workloads: Mapping[str, Workload], objective: Sequence[
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
     slack = [_slack(entry, operators) for entry in found.values()]
-    return Block(
+    return WorkloadSheet(
         name,
         row.kind,
         workload.model.id if workload else None,
@@ -404,12 +406,12 @@ def _slack(item: Broken, operators: dict[str, str]) -> Slack:
     return Slack(item.rule, text, shown, part)
 
 
-def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
+def _limits(answer: Answer, problem: Problem | None) -> tuple[SharedLimit, ...]:
     """Return each limit that the workloads share, with what they take of it together."""
     if problem is None or not answer.workloads:
         return ()
     rows = [item.chosen for item in answer.workloads]
-    out: list[Limit] = []
+    out: list[SharedLimit] = []
     for bound in problem.fleet:
         used = amount(bound, {row.workload: row for row in rows})
         if used is None:
@@ -417,11 +419,11 @@ def _limits(answer: Answer, problem: Problem | None) -> tuple[Limit, ...]:
         quantity = "gpus" if bound.gpu else bound.quantity
         left, right = figures.pair(quantity, used, bound.value)
         part = float(used / bound.value) if bound.value and bound.operator in ("<=", "<", "=") else None
-        out.append(Limit(bound.rule, left, f"{bound.operator} {right}", part))
+        out.append(SharedLimit(bound.rule, left, f"{bound.operator} {right}", part))
     rented = instances(problem, {row.workload: row for row in rows})
     for offer in problem.offers.limited:
         if offer.available is not None:
             taken = rented.get(offer.id, 0)
             part = taken / offer.available if offer.available else None
-            out.append(Limit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
+            out.append(SharedLimit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
     return tuple(out)

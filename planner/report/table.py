@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from planner.report import figures, phrases
 from planner.report.bar import bar, legend
 from planner.report.lines import Line, Span, apart, clamp, coloured, flow, length, listed, plain, prose
-from planner.report.sheet import Block, Option, Sheet, foremost
+from planner.report.sheet import Option, Sheet, WorkloadSheet, foremost
 
 INDENT = 15
 TIGHT = 0.05
@@ -61,7 +61,7 @@ def _searched(view: Sheet, width: int, indent: int) -> list[Line]:
     return out
 
 
-def _block(block: Block, width: int, colour: bool, rows: int) -> list[Line]:
+def _block(block: WorkloadSheet, width: int, colour: bool, rows: int) -> list[Line]:
     choice = block.choice
     title: Line = ((block.name, "bold"), (f"  {block.kind}" + (f"  {block.model}" if block.model else ""), "dim"))
     price = () if choice.cost is None else ((figures.hourly(choice.cost), "bold green"), _month(choice.cost))
@@ -103,7 +103,7 @@ def _month(cost: int) -> Span:
     return f"  {figures.monthly(cost)}", "dim"
 
 
-def _slack(block: Block, width: int) -> list[Line]:
+def _slack(block: WorkloadSheet, width: int) -> list[Line]:
     out: list[Line] = []
     for index, item in enumerate(block.slack[:BINDING]):
         tight = item.share is not None and item.share < TIGHT

@@ -10,7 +10,7 @@ from planner.language.schema import WHERE
 from planner.record import dataclass
 from planner.report import figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
-from planner.report.sheet import Block, Memory, Option, Sheet
+from planner.report.sheet import Memory, Option, Sheet, WorkloadSheet
 
 CAVEAT = (
     "A rule of thumb: it knows nothing of the model's layers, of context, batch or engine. "
@@ -151,5 +151,5 @@ def render(form: str, thumb: Thumb, *, width: int = 100, colour: bool = False) -
 def _sheet(thumb: Thumb) -> Sheet:
     memory = Memory(tuple(thumb.parts.items()), thumb.total, thumb.total, None)
     option = Option("", 0, f"{thumb.total / 1e9:.1f} GB", "", f"{thumb.format} weights", None, memory, None)
-    block = Block("estimate", thumb.kind, f"{thumb.count} parameters", option, (), (), (), (), (CAVEAT,))
+    block = WorkloadSheet("estimate", thumb.kind, f"{thumb.count} parameters", option, (), (), (), (), (CAVEAT,))
     return Sheet("fixed", (block,), None, (), (), (), (), (), (), 0, True)

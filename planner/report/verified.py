@@ -8,7 +8,7 @@ from typing import Any
 from planner.diagnostics.shown import cleaned, json_text
 from planner.lock.text import number
 from planner.report import figures, markdown
-from planner.startup.compare import Row, Verified
+from planner.startup.compare import ComparedPart, Verified
 
 HEAD = ("part", "predicted", "safe end", "reported", "verdict")
 WORDS = {"fails": "DOES NOT HOLD", "beyond": "more than predicted", "unpredicted": "not predicted"}
@@ -76,7 +76,7 @@ def _unit(part: str) -> str | None:
     return None if part in ("kv_tokens", "max_concurrency") else "bytes"
 
 
-def _cells(row: Row) -> tuple[str, str, str, str, str]:
+def _cells(row: ComparedPart) -> tuple[str, str, str, str, str]:
     unit, sign = _unit(row.part), ">=" if row.bound.least else "<="
 
     def said(value: Fraction | None) -> str:

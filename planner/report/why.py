@@ -26,7 +26,7 @@ class Reason:
     hardware: str
     cost: int | None
     setup: str
-    faults: tuple[phrases.Fault, ...]
+    faults: tuple[phrases.BrokenRule, ...]
     filtered: tuple[tuple[str, int], ...]
     note: str = ""
 

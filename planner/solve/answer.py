@@ -27,7 +27,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ObjectivePart:
     """A part of the objective with its value and the proven bound, in canonical units; None where it is not known.
 
     `over` says how it goes over several workloads: their `sum`, or the `worst` of them. `penalty` is what preferences
@@ -111,7 +111,7 @@ class Answer:
     """
 
     outcome: str
-    objective: tuple[Part, ...]
+    objective: tuple[ObjectivePart, ...]
     workloads: tuple[Solved, ...]
     conflict: tuple[Conflict, ...]
     cost: int | None

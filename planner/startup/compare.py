@@ -9,7 +9,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.record import dataclass
 from planner.startup.identity import Unlike, apart, settings
-from planner.startup.predicted import Bound, Predicted
+from planner.startup.predicted import Forecast, Predicted
 from planner.startup.reported import Figure, Reported
 
 LABELS = {
@@ -21,7 +21,7 @@ LABELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedPart:
     """One part: what was predicted, the figure of the log, and a verdict.
 
     `holds`; `beyond` where a part of a sum takes more than its own safe end, which the sum may still hold; `fails`
@@ -29,7 +29,7 @@ class Row:
     """
 
     part: str
-    bound: Bound
+    bound: Forecast
     actual: Figure
     verdict: str
 
@@ -51,7 +51,7 @@ class Verified:
     workload: str
     engine: str
     version: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedPart, ...]
     apart: tuple[Unlike, ...] = ()
     changed: tuple[Unlike, ...] = ()
     failure: str = ""
@@ -136,10 +136,10 @@ def _figures(
         notes.append("nvidia-smi counts what other processes take of the GPU too")
 
 
-def _row(part: str, bound: Bound, actual: Figure, figures: dict[str, Figure]) -> Row:
+def _row(part: str, bound: Forecast, actual: Figure, figures: dict[str, Figure]) -> ComparedPart:
     """Return a part with its verdict; the cache in bytes decides where its tokens are not reported."""
     decisive = bound.decisive or (part == "kv_cache" and "kv_tokens" not in figures)
     if bound.safe is None:
-        return Row(part, bound, actual, "unpredicted")
+        return ComparedPart(part, bound, actual, "unpredicted")
     over = actual.most < bound.safe if bound.least else actual.least > bound.safe
-    return Row(part, bound, actual, ("fails" if decisive else "beyond") if over else "holds")
+    return ComparedPart(part, bound, actual, ("fails" if decisive else "beyond") if over else "holds")

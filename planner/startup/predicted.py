@@ -23,7 +23,7 @@ from planner.solve.parallelism import SPLIT, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Forecast:
     """What is expected of a figure, and its safe end: the most that it may be, or the least where `least`.
 
     A `decisive` one makes the answer false where it does not hold; the others are parts of a sum that has its own
@@ -47,7 +47,7 @@ class Predicted:
     kind: str
     choice: Mapping[str, Value]
     given: Mapping[str, Value]
-    bounds: Mapping[str, Bound]
+    bounds: Mapping[str, Forecast]
     block: int = 1
     sharers: int = 1
     needs: int = 0
@@ -63,8 +63,8 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     memory = row["memory"]
     parts = {key: int(size) for key, size in memory["parts"].items()}
     gpu = problem.gpus[str(choice["gpu"])]
-    whole = Bound(Fraction(memory["total"] - parts.get("margin", 0)), Fraction(memory["usable"]), decisive=True)
-    card = Bound(Fraction(gpu.memory), Fraction(gpu.memory), least=True)
+    whole = Forecast(Fraction(memory["total"] - parts.get("margin", 0)), Fraction(memory["usable"]), decisive=True)
+    card = Forecast(Fraction(gpu.memory), Fraction(gpu.memory), least=True)
     if workload.kind != "inference":
         return Predicted(name, workload.kind, choice, given, {"total": whole, "card": card})
     stated = {key: word for key, word in given.items() if key in workload.given}
@@ -74,13 +74,13 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     this = inference_workload.service(problem, workload, catalog)
     split = Split(*(_count(choice, key) for key in SPLIT))
     if this.model.architecture is None:
-        weights = Bound(Fraction(parts["weights"]), None)
+        weights = Forecast(Fraction(parts["weights"]), None)
         return Predicted(name, "inference", choice, given, {"weights": weights, "total": whole, "card": card})
     profile, arch = inference_workload.profile_of(this, gpu), this.model.architecture
 
-    def most(part: str, size: int, decisive: bool = False, margin: str = "") -> Bound:
+    def most(part: str, size: int, decisive: bool = False, margin: str = "") -> Forecast:
         spread = inference.margin_ppm(profile, margin or part, this.confidence) * size
-        return Bound(Fraction(size), Fraction(size) + Fraction(spread, 10**6), decisive=decisive)
+        return Forecast(Fraction(size), Fraction(size) + Fraction(spread, 10**6), decisive=decisive)
 
     peak = parts["activations"] + parts["logits"]
     captured = inference.captured_graphs(arch, profile, this.parallelism(split), this.extras)
@@ -89,13 +89,13 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     if profile.budget == "grown":
         bounds["kv_cache"] = most("kv_cache", parts["kv_cache"], True)
         held = _number(given, "concurrency") * _number(given, "context")
-        bounds["kv_tokens"] = Bound(held, held, True, True)
+        bounds["kv_tokens"] = Forecast(held, held, True, True)
         bounds |= {"total": whole, "card": card}
         return Predicted(name, "inference", choice, given, bounds, profile.block, 1, parts["kv_cache"])
     expected, safe = capacity.budgets_of(this, split, gpu, parts)
-    bounds["kv_cache"] = Bound(Fraction(expected), Fraction(safe), True)
+    bounds["kv_cache"] = Forecast(Fraction(expected), Fraction(safe), True)
     spread = inference.graph_spread(profile, captured, this.confidence)
-    bounds["graphs"] = Bound(Fraction(captured), Fraction(captured + spread))
+    bounds["graphs"] = Forecast(Fraction(captured), Fraction(captured + spread))
     if profile.budget == "utilization":
         beside = captured if profile.graphs_in_budget else 0
         bounds["non_torch"] = most("overhead", parts["overhead"] - beside)
@@ -105,17 +105,17 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         usable = inference.usable(gpu, profile)
         context = profile.context + (profile.communicators if split.gpus > 1 else 0)
         taken = usable + context + (0 if profile.graphs_in_budget else captured)
-        bounds["total"] = Bound(Fraction(taken), Fraction(min(gpu.memory, usable + outside)), decisive=True)
+        bounds["total"] = Forecast(Fraction(taken), Fraction(min(gpu.memory, usable + outside)), decisive=True)
     else:
         fixed = inference.fixed(profile, gpu, split.tensor, split.pipeline)
         bounds["before"] = most("before", fixed, margin="fixed")
-        bounds["total"] = Bound(None, Fraction(gpu.memory), decisive=True)
+        bounds["total"] = Forecast(None, Fraction(gpu.memory), decisive=True)
     for key in ("kv_tokens", "max_concurrency"):
         middle, end = (
             None if written is None else Fraction(str(written))
             for written in (outcomes.get(key), outcomes.get(f"{key}_safe", outcomes.get(key)))
         )
-        bounds[key] = Bound(middle, end, least=True, decisive=True)
+        bounds[key] = Forecast(middle, end, least=True, decisive=True)
     bounds["card"] = card
     sharers = this.sharers(split)
     return Predicted(name, "inference", choice, given, bounds, profile.block, sharers, parts["kv_cache"])

@@ -18,7 +18,7 @@ from planner.syntax import tree
 from planner.units.quantity import quantity, show
 
 Solve = Callable[[Problem], Answer]
-Lookup = Callable[[str, str], Measure | None]
+ResultLookup = Callable[[str, str], Measure | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _conflict(answer: Answer) -> str:
     return f"{', '.join(rules)} cannot be kept" + (" together" if len(rules) > 1 else "")
 
 
-def lookup(problem: Problem, answer: Answer) -> Lookup:
+def lookup(problem: Problem, answer: Answer) -> ResultLookup:
     """Return what an answer says of (workload, quantity); what the plan itself states stands beside it.
 
     `chat#3` is the third copy of `chat`, in the order of the answer's choices for them.
@@ -125,7 +125,7 @@ def lookup(problem: Problem, answer: Answer) -> Lookup:
     return find
 
 
-def _said(node: tree.Expression, look: Lookup) -> str:
+def _said(node: tree.Expression, look: ResultLookup) -> str:
     """Return what stands on both sides of a comparison, the first part of an `and` that does not hold."""
     if isinstance(node, tree.Binary) and node.operator == "and":
         return _said(node.right if holds(node.left, look) else node.left, look)

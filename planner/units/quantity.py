@@ -162,51 +162,51 @@ SPELLINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class Amount:
     """An exact value in base units (byte, second, USD, token …) and its dimension."""
 
     value: Fraction
     dimension: Dimension = NUMBER
 
-    def _same(self, other: Quantity, doing: str) -> None:
+    def _same(self, other: Amount, doing: str) -> None:
         if self.dimension != other.dimension:
             sides = f"{show(self)} ({self.dimension}) and {show(other)} ({other.dimension})"
             raise DimensionError(f"cannot {doing} {sides}")
 
-    def __add__(self, other: Quantity) -> Quantity:
+    def __add__(self, other: Amount) -> Amount:
         """Return the sum; both sides need one dimension."""
         self._same(other, "add")
-        return Quantity(self.value + other.value, self.dimension)
+        return Amount(self.value + other.value, self.dimension)
 
-    def __sub__(self, other: Quantity) -> Quantity:
+    def __sub__(self, other: Amount) -> Amount:
         """Return the difference; both sides need one dimension."""
         self._same(other, "subtract")
-        return Quantity(self.value - other.value, self.dimension)
+        return Amount(self.value - other.value, self.dimension)
 
-    def __neg__(self) -> Quantity:
+    def __neg__(self) -> Amount:
         """Return the negative."""
-        return Quantity(-self.value, self.dimension)
+        return Amount(-self.value, self.dimension)
 
-    def __mul__(self, other: Quantity) -> Quantity:
+    def __mul__(self, other: Amount) -> Amount:
         """Return the product and its dimension."""
-        return Quantity(self.value * other.value, self.dimension * other.dimension)
+        return Amount(self.value * other.value, self.dimension * other.dimension)
 
-    def __truediv__(self, other: Quantity) -> Quantity:
+    def __truediv__(self, other: Amount) -> Amount:
         """Return the ratio and its dimension; by zero raises ZeroDivisionError."""
-        return Quantity(self.value / other.value, self.dimension / other.dimension)
+        return Amount(self.value / other.value, self.dimension / other.dimension)
 
-    def compare(self, other: Quantity) -> int:
+    def compare(self, other: Amount) -> int:
         """Return -1, 0 or 1; both sides need one dimension."""
         self._same(other, "compare")
         return (self.value > other.value) - (self.value < other.value)
 
 
-def quantity(number_value: Fraction, unit: str | None) -> Quantity | None:
+def quantity(number_value: Fraction, unit: str | None) -> Amount | None:
     """Return the quantity of a number and its unit, None for an unknown unit."""
     if unit is None:
-        return Quantity(Fraction(number_value))
+        return Amount(Fraction(number_value))
     found = UNITS.get(unit)
-    return None if found is None else Quantity(number_value * found[0], found[1])
+    return None if found is None else Amount(number_value * found[0], found[1])
 
 
 def _decimal(value: Fraction, places: int = 3) -> str:
@@ -255,7 +255,7 @@ _SHOWN: dict[Dimension, tuple[tuple[tuple[str, Fraction], ...], int]] = {
 _LAST_DAY = date.max.toordinal() + 1
 
 
-def show(amount: Quantity) -> str:
+def show(amount: Amount) -> str:
     """Return the quantity for a person: `44.4 GiB`, `$1.861/h`, `250 ms`."""
     value, dimension = amount.value, amount.dimension
     if dimension == NUMBER:
@@ -275,6 +275,6 @@ def show(amount: Quantity) -> str:
     return f"{_decimal(value)} {dimension}"
 
 
-def show_percent(amount: Quantity) -> str:
+def show_percent(amount: Amount) -> str:
     """Return a plain number as a percentage: `99 %`."""
     return f"{_decimal(amount.value * 100, 2)} %"

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from planner.diagnostics import Diagnostic, Span
 from planner.language.problem import Value
-from planner.solve.answer import Answer, Conflict, Filtered, Part, Solved, Standing
+from planner.solve.answer import Answer, Conflict, Filtered, ObjectivePart, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint
 from planner.solve.needs import Note, need, note
 
@@ -107,7 +107,7 @@ TUNE = Solved(
     (),
     (),
 )  # fmt: skip
-OBJECTIVE = (Part("cost", "minimize", Fraction(1_861, 1000), Fraction(1_861, 1000), "USD/h"),)
+OBJECTIVE = (ObjectivePart("cost", "minimize", Fraction(1_861, 1000), Fraction(1_861, 1000), "USD/h"),)
 FILTERED = (
     Filtered("chat", "h100_sxm", "chat.cost", 96),
     Filtered("chat", "l4", "chat.memory", 40),
@@ -136,7 +136,7 @@ FRONT = ((CHAT.chosen,), (CHAT.alternatives[0],))
 ONE = Answer("optimal", OBJECTIVE, (CHAT,), (), 1_861_000, 2_178, FILTERED, pareto=FRONT, hardware=HARDWARE)
 FLEET = Answer(
     "feasible",
-    (Part("cost", "minimize", Fraction(25_781, 1000), Fraction(24), "USD/h"),),
+    (ObjectivePart("cost", "minimize", Fraction(25_781, 1000), Fraction(24), "USD/h"),),
     (CHAT, TUNE),
     (),
     25_781_000,

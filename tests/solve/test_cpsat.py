@@ -8,17 +8,17 @@ import random
 import pytest
 
 from planner.solve.fleet import cpsat
-from planner.solve.fleet.cpsat import INFINITY, Model
+from planner.solve.fleet.cpsat import INFINITY, IntegerModel
 
 
-def small(seed: int) -> tuple[Model, dict[int, int], int | None]:
+def small(seed: int) -> tuple[IntegerModel, dict[int, int], int | None]:
     """Return a model of two workloads and a pool, an objective, and the least that the objective can be."""
     chance = random.Random(seed)
     first, second = chance.randint(2, 8), chance.randint(2, 8)
     figures = [chance.randint(10**8, 9 * 10**8) for _ in range(first)]
     others = [chance.choice([*figures, *(chance.randint(10**8, 9 * 10**8) for _ in range(4))]) for _ in range(second)]
     gpus = {variable: chance.choice((1, 2, 4)) for variable in range(first + second)}
-    model = Model()
+    model = IntegerModel()
     for _ in range(first + second):
         model.variable(0, 1)
     pool = model.variable(0, 3)

@@ -104,9 +104,9 @@ def test_layers_of_two_kinds_take_their_own_formats() -> None:
     assert layerwise._label([0, 7, 0, 7, 0], order, columns, [2, 1, 0, 2]) == "bf16*1+int4*1+bf16*1+int4*2"
 
 
-def hard(size: int = 200) -> tuple[cpsat.Model, dict[int, int]]:
+def hard(size: int = 200) -> tuple[cpsat.IntegerModel, dict[int, int]]:
     """Return a model that CP-SAT does not finish, and its objective: many tight knapsacks at once."""
-    model = cpsat.Model()
+    model = cpsat.IntegerModel()
     variables = [model.variable(0, 1) for _ in range(size)]
     for row in range(40):
         weights = {v: (v * 7919 + row * 104729) % 1_000_003 + 1 for v in variables}

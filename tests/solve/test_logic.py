@@ -70,7 +70,7 @@ def test_rows_are_kept_where_the_condition_holds(condition: str, paid: bool) -> 
         for owner in OWNERS
     }
     for combination in product(range(3), repeat=3):
-        model = cpsat.Model()
+        model = cpsat.IntegerModel()
         rows = {owner: [(model.variable(0, 1), _reader(have)) for have in found] for owner, found in choices.items()}
         broken = model.variable(0, 1) if paid else None
         demand(model, rows, "it", node, broken)
@@ -93,9 +93,9 @@ def _reader(have: dict[str, Value | None]) -> Callable[[str], Value | None]:
     return lambda quantity: have[quantity]
 
 
-def asked(condition: str, choices: int) -> cpsat.Model:
+def asked(condition: str, choices: int) -> cpsat.IntegerModel:
     """Return the model of a condition over workloads with so many rows each, all different."""
-    model = cpsat.Model()
+    model = cpsat.IntegerModel()
     rows = {
         owner: [(model.variable(0, 1), _reader({"gpus": Fraction(n), "tpot": Fraction(n, 7)})) for n in range(choices)]
         for owner in OWNERS
@@ -134,11 +134,13 @@ def test_numbers_that_have_no_common_scale_are_refused() -> None:
     primes = [n for n in range(10_000, 20_000) if all(n % d for d in range(2, 142))]
     rows = {owner: [(n, _reader({"tpot": Fraction(1, prime)})) for n, prime in enumerate(primes)] for owner in "abc"}
     with pytest.raises(TooWide):
-        demand(cpsat.Model([(0, 1)] * len(primes)), rows, "it", rule("sum(w.tpot for w in workloads) <= 1 s"), None)
+        demand(
+            cpsat.IntegerModel([(0, 1)] * len(primes)), rows, "it", rule("sum(w.tpot for w in workloads) <= 1 s"), None
+        )
 
 
 def test_a_model_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = cpsat.Model()
+    model = cpsat.IntegerModel()
     variables = [model.variable(0, 1) for _ in range(10)]
     monkeypatch.setattr(cpsat, "TERMS", 25)
     for _ in range(2):

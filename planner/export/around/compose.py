@@ -7,19 +7,19 @@ from typing import Any
 from planner.export.around.names import label
 from planner.export.documents import yaml_text
 from planner.export.engines.program import Program
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 
 
-def faults(this: Said, program: Program) -> list[Fault]:
+def faults(this: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer Docker Compose cannot say."""
     out = []
     if program.hosts > 1:
         reason = f"Docker Compose starts one machine, and a replica spans {program.hosts}"
-        out.append(Fault("nodes", reason, "export to kubernetes, which starts several hosts as one replica"))
+        out.append(Unsayable("nodes", reason, "export to kubernetes, which starts several hosts as one replica"))
     if this.vendor not in DRIVERS:
         reason = f"Docker Compose reserves no GPUs of {this.vendor}"
-        out.append(Fault("gpu", reason, "export the command, --to vllm, and start its container by hand"))
+        out.append(Unsayable("gpu", reason, "export the command, --to vllm, and start its container by hand"))
     return out
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from planner.export.around.names import label
 from planner.export.documents import yaml_text
 from planner.export.engines.program import Option, Program
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 
 Joined = Callable[..., tuple[Option, ...]]
@@ -19,12 +19,12 @@ STARTUP = {"period": 10, "failures": 360}
 """A server is given an hour to fetch and load its weights."""
 
 
-def faults(this: Said, program: Program) -> list[Fault]:
+def faults(this: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer Kubernetes cannot say."""
     if this.vendor in RESOURCES:
         return []
     reason = f"no device plugin is known here for GPUs of {this.vendor}"
-    return [Fault("gpu", reason, f"choose a GPU of {' or '.join(RESOURCES)}")]
+    return [Unsayable("gpu", reason, f"choose a GPU of {' or '.join(RESOURCES)}")]
 
 
 def render(this: Said, program: Program, joined: Joined) -> str:

@@ -10,7 +10,7 @@ from planner.export.around.kubernetes import Joined
 from planner.export.around.names import label
 from planner.export.documents import block, yaml_text
 from planner.export.engines.program import Program
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 
 CLOUDS = ("aws", "azure", "gcp", "lambda", "nebius", "runpod", "verda")
@@ -26,7 +26,7 @@ PER_GPU = re.compile(r"1x_(.+)")
 """An instance sold by the GPU, whose name begins with how many it has."""
 
 
-def faults(this: Said, program: Program) -> list[Fault]:
+def faults(this: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer SkyPilot cannot say."""
     out, cloud = [], this.word("provider")
     if (
@@ -35,19 +35,19 @@ def faults(this: Said, program: Program) -> list[Fault]:
         or (this.sold_by == "gpu" and not PER_GPU.fullmatch(instance(this)))
     ):
         reason = f"SkyPilot does not rent `{this.word('offer')}` by a name that is known here"
-        out.append(Fault("offer", reason, f"offer a provider of {', '.join(CLOUDS)}, or export to kubernetes"))
+        out.append(Unsayable("offer", reason, f"offer a provider of {', '.join(CLOUDS)}, or export to kubernetes"))
     elif program.hosts > 1 and cloud in ONE_NODE:
         reason = f"SkyPilot starts one node on {cloud}, and a replica spans {program.hosts}"
-        out.append(Fault("nodes", reason, "set nodes = 1, or offer another provider"))
+        out.append(Unsayable("nodes", reason, "set nodes = 1, or offer another provider"))
     if this.vendor not in MAKERS:
         reason = f"no package and no image is known here for GPUs of {this.vendor}"
-        out.append(Fault("gpu", reason, f"offer GPUs of {' or '.join(MAKERS)}"))
+        out.append(Unsayable("gpu", reason, f"offer GPUs of {' or '.join(MAKERS)}"))
     if this.beside:
         reason = f"SkyPilot starts one task a machine, and `{this.name}` shares one with {', '.join(this.beside)}"
-        out.append(Fault("offer", reason, "export to compose, or offer each workload a machine of its own"))
+        out.append(Unsayable("offer", reason, "export to compose, or offer each workload a machine of its own"))
     if this.on_a_machine > 1:
         reason = f"SkyPilot starts one replica a machine, and {this.on_a_machine} share an instance"
-        out.append(Fault("replicas", reason, "export to compose, or offer an instance of a replica's GPUs"))
+        out.append(Unsayable("replicas", reason, "export to compose, or offer an instance of a replica's GPUs"))
     return out
 
 

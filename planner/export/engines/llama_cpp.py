@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.export.engines.program import Option, Program
-from planner.export.faults import Fault, drafts, is_mix
+from planner.export.faults import Unsayable, drafts, is_mix
 from planner.export.said import Said, version_of
 from planner.language.schema import grouped
 from planner.physics.inference.llama_cpp import MICRO_BATCH
@@ -21,37 +21,37 @@ FITS_ITSELF = (10434,)
 """The release that was tried: `-fit off` keeps it from changing what is said, and `-sm tensor` splits tensors."""
 
 
-def faults(this: Said) -> list[Fault]:
+def faults(this: Said) -> list[Unsayable]:
     """Return what of an answer `llama-server` cannot say."""
     return [*_faults(this)]
 
 
-def _faults(this: Said) -> Iterator[Fault]:
+def _faults(this: Said) -> Iterator[Unsayable]:
     name, weights = f"llama.cpp {this.version}", this.word("weights")
     file = this.file
     if file is None or not file.endswith(".gguf"):
-        yield Fault(
+        yield Unsayable(
             "model",
             f"llama-server loads a GGUF file, and the plan names none: `{this.model}`",
             'name the file, model = checkpoint("models/model.gguf")',
         )
     elif weights != this.native or is_mix(weights):
         reason = f"the file is in {this.native}, not in {weights}, and llama-server does not change it"
-        yield Fault("weights", reason, f"set weights = {this.native}, or name a file in {weights}")
+        yield Unsayable("weights", reason, f"set weights = {this.native}, or name a file in {weights}")
     yield from drafts(this, "llama-server")
     if version_of(this.version) < FITS_ITSELF and this.count("tensor_parallel") > 1:
         reason = f"{name} has no split of tensors that is known here"
-        yield Fault("tensor_parallel", reason, "set tensor_parallel = 1, and pipeline_parallel for the GPUs")
+        yield Unsayable("tensor_parallel", reason, "set tensor_parallel = 1, and pipeline_parallel for the GPUs")
     if version_of(this.version) < FLASH_BY_VALUE:
         reason = f"the options of llama-server before b{FLASH_BY_VALUE[0]} are not known here"
-        yield Fault("engine_version", reason, 'set engine_version = "6327" or later')
+        yield Unsayable("engine_version", reason, 'set engine_version = "6327" or later')
     for quantity in ("adapters", *grouped("offloaded")):
         if this.count(quantity, 0):
-            yield Fault(
+            yield Unsayable(
                 quantity, f"llama-server has no option for {quantity} as the plan has it", f"leave `{quantity}` out"
             )
     if this.count("nodes") > 1:
-        yield Fault("nodes", "llama-server runs on one host", "set nodes = 1")
+        yield Unsayable("nodes", "llama-server runs on one host", "set nodes = 1")
 
 
 def slots(this: Said) -> int:

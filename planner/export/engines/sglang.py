@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.export.engines.program import Option, Program
-from planner.export.faults import LONG, Fault, drafts, dtype, online_fp8, served, types
+from planner.export.faults import LONG, Unsayable, drafts, dtype, online_fp8, served, types
 from planner.export.said import Said, version_of
 
 IMAGE = "lmsysorg/sglang"
@@ -22,33 +22,35 @@ SERVE = (0, 5, 23)
 """The release whose `sglang serve` was tried; before it the module starts the server."""
 
 
-def faults(this: Said) -> list[Fault]:
+def faults(this: Said) -> list[Unsayable]:
     """Return what of an answer `sglang serve` cannot say."""
     return [*_faults(this)]
 
 
-def _faults(this: Said) -> Iterator[Fault]:
+def _faults(this: Said) -> Iterator[Unsayable]:
     name, version = f"SGLang {this.version}", version_of(this.version)
     yield from served(this, "SGLang", online=online_fp8(this))
     yield from types(this, "SGLang")
     yield from drafts(this, "SGLang")
     cache = this.word("kv_cache")
     if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
-        yield Fault("kv_cache", f"{name} has no option for a KV cache in {cache}", "set kv_cache = bf16 or fp8_e4m3")
+        yield Unsayable(
+            "kv_cache", f"{name} has no option for a KV cache in {cache}", "set kv_cache = bf16 or fp8_e4m3"
+        )
     if this.word("attention_parallel") == "data":
         reason = "SGLang divides chunks and requests over data-parallel ranks, which the formulas do not say"
-        yield Fault("attention_parallel", reason, "set attention_parallel = tensor")
+        yield Unsayable("attention_parallel", reason, "set attention_parallel = tensor")
     if this.given.get("images") is False:
-        yield Fault("images", f"{name} has no option that is known here to turn images off", "leave `images` out")
+        yield Unsayable("images", f"{name} has no option that is known here to turn images off", "leave `images` out")
     if this.count("offloaded_weights", 0) % 2**30:
         reason = "SGLang's --cpu-offload-gb takes whole GiB"
-        yield Fault("offloaded_weights", reason, "set offloaded_weights to a multiple of 1 GiB")
+        yield Unsayable("offloaded_weights", reason, "set offloaded_weights to a multiple of 1 GiB")
     if this.count("offloaded_cache", 0):
         reason = f"the size of {name}'s hierarchical cache is not known here to be what the formulas take it for"
-        yield Fault("offloaded_cache", reason, "leave `offloaded_cache` out")
+        yield Unsayable("offloaded_cache", reason, "leave `offloaded_cache` out")
     if this.vendor != "nvidia":
         reason = f"the image of {name} for GPUs of {this.vendor} is not known here"
-        yield Fault("gpu", reason, "choose a GPU of nvidia")
+        yield Unsayable("gpu", reason, "choose a GPU of nvidia")
 
 
 def program(this: Said) -> Program:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planner.export.documents import yaml_text
-from planner.export.faults import LONG, Fault, drafts, dtype, served, types
+from planner.export.faults import LONG, Unsayable, drafts, dtype, served, types
 from planner.export.said import Said
 from planner.language.schema import grouped
 
@@ -15,30 +15,32 @@ CACHES = {"fp8_e4m3": "fp8", "nvfp4": "nvfp4"}
 UNSAID = ("adapters", *grouped("offloaded"))
 
 
-def faults(this: Said) -> list[Fault]:
+def faults(this: Said) -> list[Unsayable]:
     """Return what of an answer the file cannot say."""
     return [*_faults(this)]
 
 
-def _faults(this: Said) -> Iterator[Fault]:
+def _faults(this: Said) -> Iterator[Unsayable]:
     yield from served(this, "TensorRT-LLM", online=False)
     yield from types(this, "TensorRT-LLM")
     yield from drafts(this, "TensorRT-LLM")
     cache = this.word("kv_cache")
     if cache not in LONG and cache not in CACHES:
         reason = f"TensorRT-LLM has no word that is known here for a KV cache in {cache}"
-        yield Fault("kv_cache", reason, "set kv_cache = bf16 or fp8_e4m3")
+        yield Unsayable("kv_cache", reason, "set kv_cache = bf16 or fp8_e4m3")
     for quantity in UNSAID:
         if this.count(quantity, 0):
             reason = f"the key of TensorRT-LLM for {quantity} is not known here"
-            yield Fault(quantity, reason, f"leave `{quantity}` out")
+            yield Unsayable(quantity, reason, f"leave `{quantity}` out")
     if this.given.get("images") is False:
-        yield Fault("images", "the key of TensorRT-LLM that turns images off is not known here", "leave `images` out")
+        yield Unsayable(
+            "images", "the key of TensorRT-LLM that turns images off is not known here", "leave `images` out"
+        )
     if this.word("attention_parallel") == "data":
         reason = "how TensorRT-LLM divides a batch over data-parallel ranks is not known here"
-        yield Fault("attention_parallel", reason, "set attention_parallel = tensor")
+        yield Unsayable("attention_parallel", reason, "set attention_parallel = tensor")
     if this.count("nodes") > 1:
-        yield Fault("nodes", "TensorRT-LLM starts several hosts by MPI, which this file does not", "set nodes = 1")
+        yield Unsayable("nodes", "TensorRT-LLM starts several hosts by MPI, which this file does not", "set nodes = 1")
 
 
 def render(this: Said) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from planner.export.engines.program import Option, Program
-from planner.export.faults import LONG, Fault, drafts, dtype, online_fp8, served, types
+from planner.export.faults import LONG, Unsayable, drafts, dtype, online_fp8, served, types
 from planner.export.said import Said, version_of
 
 IMAGES = {"nvidia": "vllm/vllm-openai", "amd": "vllm/vllm-openai-rocm"}
@@ -49,42 +49,42 @@ EXCHANGE = {
 """What `--all2all-backend` calls the ways to the experts."""
 
 
-def faults(this: Said) -> list[Fault]:
+def faults(this: Said) -> list[Unsayable]:
     """Return what of an answer `vllm serve` cannot say."""
     return [*_faults(this)]
 
 
-def _faults(this: Said) -> Iterator[Fault]:
+def _faults(this: Said) -> Iterator[Unsayable]:
     name, version = f"vLLM {this.version}", version_of(this.version)
     yield from served(this, "vLLM", online=online_fp8(this) and version >= FP8_ONLINE)
     yield from types(this, "vLLM")
     yield from drafts(this, "vLLM")
     cache = this.word("kv_cache")
     if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
-        yield Fault(
+        yield Unsayable(
             "kv_cache",
             f"{name} has no option for a KV cache in {cache}",
             "set kv_cache = bf16 or fp8_e4m3",
         )
     rank = this.count("adapter_rank", 16)
     if this.count("adapters", 0) and rank not in LORA_RANKS:
-        yield Fault(
+        yield Unsayable(
             "adapter_rank",
             f"{name} takes no LoRA rank {rank}; it takes {', '.join(map(str, LORA_RANKS))}",
             f"set adapter_rank = {next((item for item in LORA_RANKS if item > rank), LORA_RANKS[-1])}",
         )
     tensor, experts = this.count("tensor_parallel"), this.count("expert_parallel")
     if experts not in (1, tensor):
-        yield Fault(
+        yield Unsayable(
             "expert_parallel",
             f"vLLM has no option for {experts} expert ranks: it splits experts over all {tensor} tensor ranks",
             f"set expert_parallel = {tensor} or 1",
         )
     if this.count("nodes") > 1 and this.word("attention_parallel") == "data":
         reason = f"data-parallel attention over {this.count('nodes')} hosts needs a server on each, not one command"
-        yield Fault("attention_parallel", reason, "set nodes = 1 or attention_parallel = tensor")
+        yield Unsayable("attention_parallel", reason, "set nodes = 1 or attention_parallel = tensor")
     if this.count("nodes") > 1 and version < SEVERAL_HOSTS:
-        yield Fault("nodes", f"{name} has no options for several hosts", 'set engine_version = "0.12" or later')
+        yield Unsayable("nodes", f"{name} has no options for several hosts", 'set engine_version = "0.12" or later')
 
 
 def program(this: Said) -> Program:

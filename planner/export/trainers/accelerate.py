@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planner.export.documents import yaml_text
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.export.trainers import run
 
@@ -14,14 +14,14 @@ MIXED = {"fp32": "no", "bf16": "no", "bf16_mixed": "bf16", "fp16_mixed": "fp16"}
 """`mixed_precision` by recipe: pure bf16 is the checkpoint's type, without autocast."""
 
 
-def faults(this: Said) -> Iterator[Fault]:
+def faults(this: Said) -> Iterator[Unsayable]:
     """Yield what of an answer accelerate's configuration cannot say."""
     name = "accelerate's configuration"
     yield from run.whole_shapes(this, name)
     yield from run.only(this, name, "precision", MIXED)
     yield from run.only(this, name, "offload", ("none", "parameters"))
     if this.count("zero", 0) == 1:
-        yield Fault("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
+        yield Unsayable("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
     yield from run.all_or_none(this, name)
 
 

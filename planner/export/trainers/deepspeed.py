@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.export.trainers import run
 from planner.language.schema import grouped
@@ -20,17 +20,17 @@ ELSEWHERE = ("sequence", "tokens", "method", "checkpointing", "checkpointed_laye
 """What a script sets itself: no key of this file does."""
 
 
-def faults(this: Said) -> Iterator[Fault]:
+def faults(this: Said) -> Iterator[Unsayable]:
     """Yield what of an answer DeepSpeed's configuration cannot say."""
     yield from run.whole_shapes(this, "DeepSpeed's configuration")
     yield from run.only(this, "DeepSpeed's configuration", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
     yield from run.only(this, "DeepSpeed's configuration", "optimizer", OPTIMIZERS)
     if this.word("optimizer_kernel") == "foreach":
         reason = "DeepSpeed's configuration names its fused kernel or PyTorch's Adam, not which of PyTorch's"
-        yield Fault("optimizer_kernel", reason, "set optimizer_kernel = fused")
+        yield Unsayable("optimizer_kernel", reason, "set optimizer_kernel = fused")
     if this.word("gradient_precision") == "fp32" and this.word("precision") != "fp32":
         reason = "gradients in fp32 beside 16-bit weights have no form that is known here"
-        yield Fault("gradient_precision", reason, "leave `gradient_precision` out")
+        yield Unsayable("gradient_precision", reason, "leave `gradient_precision` out")
 
 
 def render(this: Said, head: list[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from planner.export import shell
 from planner.export.engines.program import Option
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.export.trainers import run
 
@@ -20,7 +20,7 @@ SIZES = {
 }
 
 
-def faults(this: Said) -> Iterator[Fault]:
+def faults(this: Said) -> Iterator[Unsayable]:
     """Yield what of an answer Megatron's options cannot say."""
     yield from run.only(this, "Megatron", "method", ("full",))
     yield from run.only(this, "Megatron", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
@@ -28,16 +28,16 @@ def faults(this: Said) -> Iterator[Fault]:
     yield from run.only(this, "Megatron", "offload", ("none",))
     yield from run.only(this, "Megatron", "schedule", ("one_f_one_b",))
     if this.count("zero", 0) > 1:
-        yield Fault("zero", "Megatron's distributed optimizer is ZeRO 1", "set zero = 0 or 1")
+        yield Unsayable("zero", "Megatron's distributed optimizer is ZeRO 1", "set zero = 0 or 1")
     if this.count("shard_replicas") > 1:
-        yield Fault("shard_replicas", "Megatron has no option for hybrid sharding here", "set shard_replicas = 1")
+        yield Unsayable("shard_replicas", "Megatron has no option for hybrid sharding here", "set shard_replicas = 1")
     if this.word("checkpointing") == "selective" and this.word("selective") != "attention":
         reason = f"Megatron's selective recomputation is of attention, not of {this.word('selective')}"
-        yield Fault("selective", reason, "leave `selective` out")
+        yield Unsayable("selective", reason, "leave `selective` out")
     again, layers = this.count("checkpointed_layers", 0), this.count("layers", 0)
     if this.word("checkpointing") == "full" and again != layers and this.count("pipeline_parallel") > 1:
         reason = f"Megatron counts recomputed layers by stage, and the answer recomputes {again} of {layers} in all"
-        yield Fault("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")
+        yield Unsayable("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")
 
 
 def render(this: Said) -> str:

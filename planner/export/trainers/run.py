@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.language.schema import grouped
 
@@ -79,27 +79,27 @@ def hosts(this: Said) -> int:
     return this.instances if this.sold_by == "instance" else 1
 
 
-def only(this: Said, target: str, quantity: str, words: Iterable[str]) -> Iterator[Fault]:
+def only(this: Said, target: str, quantity: str, words: Iterable[str]) -> Iterator[Unsayable]:
     """Yield that a word of an answer is none that a target can say."""
     known, has = tuple(words), this.word(quantity)
     if has not in known:
         reason = f"{target} has no setting for {quantity} = {has}"
-        yield Fault(quantity, reason, f"set {quantity} = {' or '.join(known)}")
+        yield Unsayable(quantity, reason, f"set {quantity} = {' or '.join(known)}")
 
 
-def whole_shapes(this: Said, target: str, sayable: Iterable[str] = ()) -> Iterator[Fault]:
+def whole_shapes(this: Said, target: str, sayable: Iterable[str] = ()) -> Iterator[Unsayable]:
     """Yield the sizes above 1 that a target cannot say."""
     for quantity in SHAPES:
         if quantity not in sayable and this.count(quantity) > 1:
-            yield Fault(
+            yield Unsayable(
                 quantity, f"{target} has no setting for {quantity} = {this.count(quantity)}", f"set {quantity} = 1"
             )
 
 
-def all_or_none(this: Said, target: str) -> Iterator[Fault]:
+def all_or_none(this: Said, target: str) -> Iterator[Unsayable]:
     """Yield that a target recomputes all layers or none."""
     yield from only(this, target, "checkpointing", ("none", "full"))
     layers, again = this.count("layers", 0), this.count("checkpointed_layers", 0)
     if this.word("checkpointing") == "full" and again != layers:
         reason = f"{target} recomputes all {layers} layers or none, and the answer recomputes {again}"
-        yield Fault("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")
+        yield Unsayable("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planner.export.documents import yaml_text
-from planner.export.faults import Fault
+from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.export.trainers import run
 
@@ -30,7 +30,7 @@ TARGETS = {"all_linear": ["all-linear"], "attention": ["q_proj", "k_proj", "v_pr
 ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
 
 
-def faults(this: Said) -> Iterator[Fault]:
+def faults(this: Said) -> Iterator[Unsayable]:
     """Yield what of an answer SFTConfig cannot say."""
     name = "TRL's SFTConfig"
     yield from run.whole_shapes(this, name)
@@ -43,21 +43,21 @@ def faults(this: Said) -> Iterator[Fault]:
     yield from run.all_or_none(this, name)
     if (this.word("optimizer"), this.word("optimizer_kernel")) not in OPTIMIZERS:
         reason = f"{name} has no `optim` for {this.word('optimizer')} with kernel {this.word('optimizer_kernel')}"
-        yield Fault("optimizer", reason, "set optimizer = adamw and optimizer_kernel = fused")
+        yield Unsayable("optimizer", reason, "set optimizer = adamw and optimizer_kernel = fused")
     if this.word("frozen"):
-        yield Fault(
+        yield Unsayable(
             "frozen", f"{name} has no setting for frozen parts", "leave `frozen` out, or freeze them in the script"
         )
 
 
-def _adapters(this: Said, name: str) -> Iterator[Fault]:
+def _adapters(this: Said, name: str) -> Iterator[Unsayable]:
     """Yield what of adapters TRL does otherwise: peft makes them fp32, and TRL 16 bits on a base in 4 bits."""
     method, kept = this.word("method"), this.word("lora_precision")
     if method == "lora" and kept != "fp32":
         reason = f"peft makes adapters fp32 on a base of 16 bits, and the answer counts {kept}"
-        yield Fault("lora_precision", reason, "set lora_precision = fp32")
+        yield Unsayable("lora_precision", reason, "set lora_precision = fp32")
     if method in run.ADAPTERS and this.word("precision") == "fp32":
-        yield Fault("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
+        yield Unsayable("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
 
 
 def render(this: Said) -> str:

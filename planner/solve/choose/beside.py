@@ -39,7 +39,7 @@ FOLLOWS = tuple(form for name in ("total_cost", *PER_TOKEN) for form in (name, a
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class BesideOthers:
     """A table with what each row breaks and how it ranks; `others` are the plan's other workloads as they are chosen,
     before what they share is paid together. Alone, the costs of the table are whole instances, else a share."""
 
@@ -68,7 +68,7 @@ def beside(
     ranks: RankColumns | None = None,
     most: int = MOST_CASES,
     rest: Sequence[int | None] = (),
-) -> Beside:
+) -> BesideOthers:
     """Return a workload's table beside `others`, where `broken` is what each row breaks of its own rules.
 
     `ranks` are the keys of the table by itself, where they are known. A condition over several workloads is asked of
@@ -77,7 +77,7 @@ def beside(
     """
     if not table.rows or not (others or problem.fleet):
         ranks = ranks or (keys(table, problem) if table.rows else RankColumns((), ()))
-        return Beside(problem, table, broken, ranks, {}, catalog)
+        return BesideOthers(problem, table, broken, ranks, {}, catalog)
     import numpy
 
     name = table.workload.name
@@ -97,10 +97,10 @@ def beside(
     for rule, where in _broken_beside(problem, paid, before, shared, others, most):
         if where.any():
             faults[rule] = faults[rule] | where if rule in faults else where
-    return Beside(problem, paid, faults, _ranks(problem, paid, all_cases, others, most, rest), others, catalog)
+    return BesideOthers(problem, paid, faults, _ranks(problem, paid, all_cases, others, most, rest), others, catalog)
 
 
-def judged(context: Beside, row: int) -> Candidate:
+def judged(context: BesideOthers, row: int) -> Candidate:
     """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
     clock.look()
     found = judge_row(context.problem, context.table, row, context.catalog)

@@ -21,7 +21,7 @@ from planner.solve.rules import reads, speaks_of
 
 OTHERS = f"{MARK}others"
 """Stands behind the name of a workload for its other copies, and before that of a pool for those who rent there."""
-Place = tuple[str, str, bool]
+CompanyPlace = tuple[str, str, bool]
 """An offer, the market it is bought on, and whether its instances are shared."""
 
 
@@ -41,7 +41,7 @@ class Company:
     plain: Mapping[str, Candidate]
     copies: Mapping[str, int]
     apart: frozenset[str]
-    places: Mapping[Place, Mapping[str, Fraction]]
+    places: Mapping[CompanyPlace, Mapping[str, Fraction]]
     goals: Mapping[int, Mapping[str, int]]
     sums: Mapping[int, int]
     worst: Mapping[int, tuple[tuple[int, str], ...]]
@@ -80,7 +80,7 @@ class Company:
 def company(problem: Problem, plain: Mapping[str, Candidate], copies: Mapping[str, int]) -> Company:
     """Return the workloads of an answer, added up where nothing tells them apart."""
     apart = told_apart(problem, plain)
-    places: dict[Place, dict[str, Fraction]] = {}
+    places: dict[CompanyPlace, dict[str, Fraction]] = {}
     for name, row in plain.items():
         if name not in apart:
             sums = places.setdefault(_place(row), {})
@@ -117,7 +117,7 @@ def told_apart(problem: Problem, plain: Mapping[str, Candidate]) -> frozenset[st
     return frozenset(out & plain.keys())
 
 
-def _place(row: Candidate) -> Place:
+def _place(row: Candidate) -> CompanyPlace:
     return (*pool_of(row), row.shareable)
 
 
@@ -132,7 +132,7 @@ def _summands(problem: Problem, row: Candidate, copies: int) -> dict[str, Fracti
     return sums
 
 
-def _together(problem: Problem, place: Place, sums: Mapping[str, Fraction]) -> Candidate:
+def _together(problem: Problem, place: CompanyPlace, sums: Mapping[str, Fraction]) -> Candidate:
     """Return those who rent at a place as one workload: it takes what they take."""
     offer, market, shareable = place
     outcomes: dict[str, Fraction | None] = {key: value for key, value in sums.items() if key not in COUNTED}

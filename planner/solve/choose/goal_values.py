@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from planner.language.problem import Goal, Problem
 from planner.language.quantities.outcomes import UNITS
-from planner.solve.answer import Part
+from planner.solve.answer import ObjectivePart
 from planner.solve.candidate import Candidate
 from planner.solve.fleet.audit import goal_values
 from planner.solve.objective import HUGE, is_worst, quantity_of, scale_of
@@ -24,7 +24,7 @@ def penalty_of(problem: Problem, chosen: Mapping[str, Candidate]) -> int:
     return out
 
 
-def part(goal: Goal, value: int, bound: int, problem: Problem, penalty: int) -> Part:
+def part(goal: Goal, value: int, bound: int, problem: Problem, penalty: int) -> ObjectivePart:
     """Return a goal's value and bound in canonical units; of the cost, what broken preferences add stands apart.
 
     What nobody knows of a workload has no value.
@@ -33,14 +33,14 @@ def part(goal: Goal, value: int, bound: int, problem: Problem, penalty: int) -> 
     unit = UNITS.get(quantity_of(goal), "1")
     over = "worst" if is_worst(goal, problem) else "sum"
     if value >= HUGE:
-        return Part(goal.quantity, goal.direction, None, None, unit, over)
+        return ObjectivePart(goal.quantity, goal.direction, None, None, unit, over)
     paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
     found = Fraction(value - paid, scale)
     proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
-    return Part(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
+    return ObjectivePart(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
 
 
-def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[Part, ...]:
+def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[ObjectivePart, ...]:
     """Return the parts of the objective with their values, each its own bound; None where nobody knows a figure."""
     penalty = penalty_of(problem, chosen)
     values = goal_values(problem, chosen)

@@ -19,7 +19,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
 from planner.solve.candidate import Candidate
-from planner.solve.choose.beside import Beside, beside, judged
+from planner.solve.choose.beside import BesideOthers, beside, judged
 from planner.solve.choose.company import company
 from planner.solve.columns.rules import broken_by, fault_counts, fits
 from planner.solve.columns.steps import SCALES, UNKNOWN
@@ -46,7 +46,7 @@ def hardware(table: Table) -> Column:
     return gpu << 32 | table.gpus.astype(numpy.int64)
 
 
-def alternatives(context: Beside, row: int, top: int) -> tuple[Candidate, ...]:
+def alternatives(context: BesideOthers, row: int, top: int) -> tuple[Candidate, ...]:
     """Return the next best answers on other hardware, one for each kind and number of GPUs."""
     fitting, group = fits(context.table, context.broken), hardware(context.table)
     left = fitting[group[fitting] != group[row]]
@@ -60,7 +60,7 @@ def alternatives(context: Beside, row: int, top: int) -> tuple[Candidate, ...]:
     return tuple(out)
 
 
-def best_of(context: Beside, rows: Column) -> tuple[int, Candidate | None]:
+def best_of(context: BesideOthers, rows: Column) -> tuple[int, Candidate | None]:
     """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
     table = context.table
     while len(rows):
@@ -73,7 +73,7 @@ def best_of(context: Beside, rows: Column) -> tuple[int, Candidate | None]:
     return -1, None
 
 
-def rejected(context: Beside, row: int) -> tuple[Candidate, ...]:
+def rejected(context: BesideOthers, row: int) -> tuple[Candidate, ...]:
     """Return hardware that would be better by the objective, had it not broken a rule; the cheapest first.
 
     Better is what has less of the first part of the objective that any of it improves, of those down to the first that
@@ -157,7 +157,7 @@ class Around:
     rest: tuple[int | None, ...]
     chosen: tuple[Candidate, ...]
 
-    def context(self, problem: Problem, table: Table, catalog: Catalog) -> Beside:
+    def context(self, problem: Problem, table: Table, catalog: Catalog) -> BesideOthers:
         """Return a table of the workload beside the others; `problem` is the plan as it was tabulated."""
         broken = broken_by(table, problem)
         return beside(self.problem, table, broken, self.others, catalog, most=EVERY, rest=self.rest)
@@ -196,7 +196,7 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
     return tuple(out)
 
 
-def _of_workload(context: Beside, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:
+def _of_workload(context: BesideOthers, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:
     import numpy
 
     table, name = context.table, context.table.workload.name
@@ -231,14 +231,14 @@ class Looked:
     """A table beside the other workloads: the rows that fit, and of each how many rules it breaks, by how much, and
     whether that is what nothing supports."""
 
-    context: Beside
+    context: BesideOthers
     fitting: Column
     faults: Column
     excess: Column
     lacking: Column
 
 
-def looked_at(context: Beside) -> Looked:
+def looked_at(context: BesideOthers) -> Looked:
     """Return what tells the rows of a table apart that fit, or are the nearest to it."""
     table = context.table
     faults, lacking = fault_counts(table, context.broken), unsupported(table)
@@ -260,7 +260,7 @@ def nearest_of(looked: Looked, rows: Column) -> tuple[str, Candidate]:
     return status, judged(context, int(rows[order[0]]))
 
 
-def _excess(context: Beside) -> Column:
+def _excess(context: BesideOthers) -> Column:
     """Return by how much rows break what has a size, in shares of what the rules have, added up; it only ranks."""
     import numpy
 

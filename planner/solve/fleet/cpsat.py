@@ -40,7 +40,7 @@ AT_ONCE = 500
 
 
 @dataclass(slots=True)
-class Model:
+class IntegerModel:
     """Integer variables with their ranges, and rows `low <= sum of coefficient × variable <= high`."""
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Solution:
     proven: bool
 
 
-def _text(model: Model, objective: Mapping[int, int], hint: Sequence[int] | None) -> str:
+def _text(model: IntegerModel, objective: Mapping[int, int], hint: Sequence[int] | None) -> str:
     out = [f"variables {{ domain: [{low}, {high}] }}" for low, high in model.ranges]
     for terms, low, high in clock.watched(model.rows, 10 * AT_ONCE):
         indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
@@ -187,7 +187,7 @@ def _run(text: str, settings: Mapping[str, Any]) -> Any:
 
 
 def solve(
-    model: Model,
+    model: IntegerModel,
     objective: Mapping[int, int],
     *,
     seconds: float,
@@ -209,7 +209,7 @@ def solve(
     return Solution(values, value, bound, proven)
 
 
-def infeasible(model: Model, *, seconds: float) -> bool | None:
+def infeasible(model: IntegerModel, *, seconds: float) -> bool | None:
     """Return whether no solution keeps all rows; None where that was not decided in time."""
     status = _response(model, {}, seconds, 1, None).status
     if status in _codes("INFEASIBLE"):
@@ -231,7 +231,7 @@ def _codes(*names: str) -> set[Any]:
 
 
 def _response(
-    model: Model, objective: Mapping[int, int], seconds: float, workers: int, hint: Sequence[int] | None
+    model: IntegerModel, objective: Mapping[int, int], seconds: float, workers: int, hint: Sequence[int] | None
 ) -> Any:
     settings = {
         "num_workers": workers,

@@ -18,7 +18,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.columns.steps import common
-from planner.solve.fleet.cpsat import Model
+from planner.solve.fleet.cpsat import IntegerModel
 from planner.syntax import tree
 
 CASES = 100_000
@@ -36,14 +36,14 @@ class _Asked:
     """A condition's model and rows, the name to speak of it by, and the variables there are already: of an expression
     that stands in several places (kept with it, since it is known by its identity), and of a row as it is written."""
 
-    model: Model
+    model: IntegerModel
     rows: Rows
     name: str
     known: dict[tuple[int, bool], tuple[tree.Expression, int]]
     sums: dict[object, int]
 
 
-def demand(model: Model, rows: Rows, name: str, condition: tree.Expression, broken: int | None) -> None:
+def demand(model: IntegerModel, rows: Rows, name: str, condition: tree.Expression, broken: int | None) -> None:
     """Demand a condition, or let the variable `broken` be 1 where it does not hold."""
     chosen = _implies(_Asked(model, rows, name, {}, {}), condition, True)
     model.row({chosen: 1} if broken is None else {chosen: 1, broken: 1}, low=1)
@@ -78,7 +78,7 @@ def _implied(asked: _Asked, node: tree.Expression, positive: bool) -> int:
     return _compared(asked, node, positive)
 
 
-def _joined(model: Model, inside: list[int], together: bool) -> int:
+def _joined(model: IntegerModel, inside: list[int], together: bool) -> int:
     result = model.variable(0, 1)
     if together:
         for part in inside:
@@ -142,7 +142,7 @@ def _words(node: tree.Binary) -> bool:
     return node.operator in ("==", "!=") and all(isinstance(side, tree.Name) for side in sides)
 
 
-def _same(model: Model, rows: Rows, node: tree.Binary, equal: bool, result: int) -> None:
+def _same(model: IntegerModel, rows: Rows, node: tree.Binary, equal: bool, result: int) -> None:
     """Let `result` be 1 only where two workloads have the same value of a quantity each, or only where not."""
     assert isinstance(node.left, tree.Name) and isinstance(node.right, tree.Name)
     sides: list[dict[Value | None, list[int]]] = []
@@ -301,7 +301,7 @@ def _written_out(asked: _Asked, node: tree.Expression, positive: bool, owners: l
             asked.model.row({**terms, result: 1}, high=len(owners))
 
 
-def _any_of(model: Model, variables: list[int]) -> int:
+def _any_of(model: IntegerModel, variables: list[int]) -> int:
     """Return a variable that is 1 where one of some variables is; of one, itself."""
     if len(variables) == 1:
         return variables[0]

@@ -17,9 +17,10 @@ from planner.solve.fleet.dominance import Takes, one_of_each, uncoupled, undomin
 from planner.solve.fleet.rows import add_bound, add_rule, amount_column, forbid
 from planner.solve.fleet.settled import coupled
 from planner.solve.fleet.share_rows import add_caps, split
-from planner.solve.fleet.state import Fleet, Pool
+from planner.solve.fleet.state import Fleet
 from planner.solve.objective import RankColumns
 from planner.solve.rent.share_bounds import Shares, kept_apart, limits_of, survey, without_wishes
+from planner.solve.rent.sharing import Pool
 from planner.solve.rules import reads, speaks_of
 from planner.syntax.tree import Expression
 

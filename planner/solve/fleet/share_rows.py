@@ -9,8 +9,9 @@ from planner.language.evaluate import compare
 from planner.language.evaluate import holds as true
 from planner.solve import clock
 from planner.solve.candidate import TooWide
-from planner.solve.fleet.state import Fleet, Pool, finder
+from planner.solve.fleet.state import Fleet, finder
 from planner.solve.rent.share_bounds import Cap
+from planner.solve.rent.sharing import Pool
 
 STATES = 100_000
 """The most parts into which rows are split by who shares what."""

@@ -17,13 +17,10 @@ from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.objective import RankColumns, WorstGoal
 from planner.solve.rent.share_bounds import Shares
-from planner.solve.rent.sharing import paid
+from planner.solve.rent.sharing import Pool, paid
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
-
-
-Pool = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -44,7 +41,7 @@ class Fleet:
     rows: dict[str, list[int]]
     sharing: Shares
     penalties: dict[str, Column]
-    model: cpsat.Model = field(default_factory=cpsat.Model)
+    model: cpsat.IntegerModel = field(default_factory=cpsat.IntegerModel)
     takes: dict[str, list[int]] = field(default_factory=dict)
     shares: dict[str, list[Fraction | None]] = field(default_factory=dict)
     pools: dict[Pool, int] = field(default_factory=dict)

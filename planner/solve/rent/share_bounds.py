@@ -21,6 +21,7 @@ from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
 from planner.solve.columns.table import Table
 from planner.solve.objective import quantity_of, ties
+from planner.solve.rent.sharing import Pool
 from planner.solve.rules import reads, simple, speaks_of
 from planner.syntax.tree import Expression
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 
-Pool = tuple[str, str]
-"""An offer's id and the market it is bought on."""
 BEHIND = {"total_cost": "duration", "cost_per_token": "throughput", **{name: name for name in APART}}
 """What of a row decides, with its share, an outcome that follows from the cost."""
 

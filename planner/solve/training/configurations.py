@@ -22,7 +22,7 @@ from planner.solve.training import space as training_space
 from planner.solve.training import workload as training_workload
 from planner.solve.training.parts import ConfigurationParts, Pairs, Shape
 from planner.solve.training.work import StepWork, works_of
-from planner.solve.training.workload import Recipe, Run
+from planner.solve.training.workload import Run, TrainingRecipe
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -39,7 +39,7 @@ class Configurations:
     """
 
     layouts: list[Layout]
-    recipes: list[Recipe]
+    recipes: list[TrainingRecipe]
     kinds: list[tuple[str, str]]
     modes: list[tuple[str, list[int]]]
     kind: Column
@@ -81,7 +81,7 @@ def space(run: Run, fixed: bool, apart: bool) -> Configurations:
     }
     # a shape whose layouts all leave no whole micro-batch has no pair, and its pipelines no row
     pipelines = sorted({shapes[place][1] for place in pairs.shape.tolist()})
-    sheets: list[list[Sheet]] = []
+    sheets: list[list[TotalsByMode]] = []
     made = 0
     for name, again in modes:
         sheets.append([])
@@ -122,7 +122,7 @@ def _pairs(run: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, lis
 def _states(
     run: Run,
     arch: Architecture,
-    recipes: list[Recipe],
+    recipes: list[TrainingRecipe],
     layouts: Sequence[Layout],
     each: int,
     pairs: Pairs,
@@ -212,7 +212,7 @@ WIDE = 40_000_000
 TOTALS = "layouts, micro-batches and numbers of layers"
 
 
-class Sheet(NamedTuple):
+class TotalsByMode(NamedTuple):
     """Configurations checkpointed in one way: recipe (the first of its kind unless optimizers are distinguished), pair,
     and beside each other for each number of layers the bytes, and how much further on their recipe is."""
 
@@ -237,7 +237,7 @@ def _meet(
     mode: str,
     again: list[int],
     apart: bool,
-) -> Sheet:
+) -> TotalsByMode:
     """Return what states and activations are together in pipelines of so many stages, checkpointed in one way; `made`
     are the parts of every choice at each of the `sizes` of micro-batches."""
     import numpy
@@ -273,7 +273,7 @@ def _meet(
             for at, most in clock.watched(zip(blocks, peak, strict=True), 1)
         ]
         total, lightest = (numpy.concatenate(values) for values in zip(*found, strict=True))
-        return Sheet(kinds * each, pair, total, lightest)
+        return TotalsByMode(kinds * each, pair, total, lightest)
     totals = [
         physics.totals(parts.states, optimizer, most, held[at])
         for optimizer in range(each)
@@ -281,7 +281,7 @@ def _meet(
     ]
     recipe = numpy.concatenate([kinds * each + optimizer for optimizer in range(each)])
     none = numpy.zeros((len(recipe), len(again)), dtype=numpy.int8)
-    return Sheet(recipe, numpy.tile(pair, each), numpy.concatenate(totals), none)
+    return TotalsByMode(recipe, numpy.tile(pair, each), numpy.concatenate(totals), none)
 
 
 def _joined(
@@ -290,7 +290,7 @@ def _joined(
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
     apart: bool,
-    sheets: list[list[Sheet]],
+    sheets: list[list[TotalsByMode]],
 ) -> Configurations:
     """Return the sheets as one space, in the order of shape, arithmetic, batch, mode, optimizer and layout."""
     import numpy
@@ -333,7 +333,7 @@ def _joined(
     )
 
 
-def _thumbs(run: Run, fixed: bool, layouts: list[Layout], recipes: list[Recipe]) -> Configurations:
+def _thumbs(run: Run, fixed: bool, layouts: list[Layout], recipes: list[TrainingRecipe]) -> Configurations:
     """Return what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
     import numpy
 

@@ -26,7 +26,7 @@ from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import Recipe, Run, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import Run, TrainingRecipe, fsdp_version, selective, virtual_stages
 
 
 def _spot_note(run: Run, rented: Renting) -> tuple[Note, ...]:
@@ -43,7 +43,7 @@ def judge(
 ) -> Candidate:
     """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
     run = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)
-    recipe = Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+    recipe = TrainingRecipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
     layout = Layout(
         count(choice, "data_parallel"),
         count(choice, "tensor_parallel"),

@@ -12,7 +12,7 @@ from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
-from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import Run, TrainingRecipe, adds_up, fsdp_version, selective, virtual_stages
 
 
 def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
@@ -59,9 +59,9 @@ def layout_of(choice: Mapping[str, Value]) -> Layout:
     return Layout(data, tensor, pipeline, context, expert, zero, str(choice["offload"]), copies)
 
 
-def recipe_of(choice: Mapping[str, Value]) -> Recipe:
+def recipe_of(choice: Mapping[str, Value]) -> TrainingRecipe:
     """Return the recipe of a training's choice."""
-    return Recipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+    return TrainingRecipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
 
 
 def _layout(run: Run, layout: Layout) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from planner.catalog.records import Architecture
 from planner.physics import training
 from planner.physics.training import table as physics
 from planner.record import dataclass
-from planner.solve.training.workload import Recipe
+from planner.solve.training.workload import TrainingRecipe
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -41,7 +41,7 @@ class ConfigurationParts:
     """
 
     arch: Architecture
-    recipes: list[Recipe]
+    recipes: list[TrainingRecipe]
     each: int
     shapes: list[Shape]
     pairs: Pairs

@@ -8,7 +8,7 @@ from planner.catalog.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
-from planner.solve.training.workload import Recipe, Run, adds_up, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import Run, TrainingRecipe, adds_up, fsdp_version, selective, virtual_stages
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -28,11 +28,11 @@ WITHIN_NODE = 8
 """GPUs of a node: beyond them, what is not tried unless a plan says so is named."""
 
 
-def recipes(run: Run) -> list[Recipe]:
+def recipes(run: Run) -> list[TrainingRecipe]:
     """Return what the plan offers of methods, precisions and optimizers."""
     item = run.workload
     return [
-        Recipe(method, precision, optimizer)
+        TrainingRecipe(method, precision, optimizer)
         for method in words(item, "method")
         for precision in words(item, "precision")
         for optimizer in words(item, "optimizer")

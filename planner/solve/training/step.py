@@ -11,7 +11,7 @@ from planner.physics.confidence import interpolated
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
 from planner.solve.parallelism import Layout, experts_of
-from planner.solve.training.workload import Recipe, Run, choice_of, lora_rank, selective, synced, targets
+from planner.solve.training.workload import Run, TrainingRecipe, choice_of, lora_rank, selective, synced, targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Pace:
     attention_again: Any
 
 
-def work(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
+def work(run: Run, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
     """Return what one GPU does in an optimizer step."""
     choice = choice_of(run, recipe, layout, micro_batch, mode)
     return work_of(run, choice, layout.data, layout.zero, offload=layout.offload)

@@ -22,7 +22,7 @@ from planner.solve.stated import counts, number
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """What is trained, in which formats, by which optimizer."""
 
     method: str
@@ -102,7 +102,7 @@ def frozen(run: Run) -> tuple[str, ...]:
     return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
 
 
-def states(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.States:
+def states(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -> training.States:
     """Return weights, gradients and optimizer states of one GPU."""
     key = ("states", recipe, layout, accumulate)
     if key not in run.known:
@@ -164,7 +164,7 @@ def sizes(run: Run) -> Sizes:
     return Sizes(*(number(run.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
 
 
-def state_choice(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> training.StateChoice:
+def state_choice(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -> training.StateChoice:
     """Return what the states depend on."""
     given = run.workload.given
     return training.StateChoice(
@@ -195,7 +195,9 @@ def state_choice(run: Run, recipe: Recipe, layout: Layout, accumulate: bool) -> 
     )
 
 
-def choice_of(run: Run, recipe: Recipe, layout: Layout, micro_batch: int, mode: str) -> training.ActivationChoice:
+def choice_of(
+    run: Run, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str
+) -> training.ActivationChoice:
     """Return what the activations depend on."""
     given = run.workload.given
     return training.ActivationChoice(
@@ -245,7 +247,7 @@ def overhead(run: Run, gpu: Gpu, gpus: int) -> int:
 
 
 def memory(
-    run: Run, gpu: Gpu, recipe: Recipe, layout: Layout, micro_batch: int, mode: str, again: int
+    run: Run, gpu: Gpu, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str, again: int
 ) -> training.TrainingMemory:
     """Return the memory of the fullest GPU at each moment of a step, by part."""
     model = run.model
@@ -263,7 +265,7 @@ def memory(
     return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
 
 
-def quality(recipe: Recipe) -> Fraction | None:
+def quality(recipe: TrainingRecipe) -> Fraction | None:
     """Return 1 where nothing of the model's arithmetic is given up; None where nobody measured what is."""
     kept = recipe.method == "full" and recipe.precision in ("fp32", "bf16_mixed", "fp16_mixed")
     return Fraction(1) if kept else None
