@@ -64,16 +64,16 @@ class Case:
     peak_flops: float
     part: serving_time.Part
     made: serving_time.Calls
-    reached: serving_time.Card | None
+    reached: serving_time.KernelSpeeds | None
     between: serving_time.Between
 
-    def _way(self, how: Pace | None) -> tuple[serving_time.Card, serving_time.Between]:
+    def _way(self, how: Pace | None) -> tuple[serving_time.KernelSpeeds, serving_time.Between]:
         if how is None:
             assert self.reached is not None
             return self.reached, self.between
         kernel = serving_time.Kernel(0.0, self.gpu.bandwidth * how.bandwidth, self.peak_flops * how.flops)
         link = self.gpu.link_bandwidth or 16e9
-        card = serving_time.Card(kernel, kernel, kernel, kernel, how.collective, link)
+        card = serving_time.KernelSpeeds(kernel, kernel, kernel, kernel, how.collective, link)
         return card, serving_time.Between(0.0, how.step, how.sequence, 0.0, 1.0, 0.0, 0.0)
 
     def step(self, how: Pace | None) -> float:

@@ -17,7 +17,7 @@ import numpy
 from serving_rows import CARRIED, Case, cases
 
 from planner.physics import serving_time
-from planner.physics.serving_time import Between, Calls, Card, Kernel, Part
+from planner.physics.serving_time import Between, Calls, Kernel, KernelSpeeds, Part
 
 Column = Any
 DECODE, FIRST = (10.0, 5.0), (30.0, 1.0, 2.0, 0.05)
@@ -36,7 +36,7 @@ class Table:
             Kernel(*(self.column(lambda it, at=at, field=field: it.card[at][field]) for field in range(3)))  # type: ignore[misc]
             for at in range(4)
         ]
-        self.card = Card(
+        self.card = KernelSpeeds(
             kernels[0],
             kernels[1],
             kernels[2],

@@ -33,7 +33,7 @@ class Case:
     precision: str
     row: int
     made: serving_time.Calls
-    card: serving_time.Card
+    card: serving_time.KernelSpeeds
     part: serving_time.Part
     concurrency: int
     output: int

@@ -122,10 +122,6 @@ def test_no_files_import_in_a_circle() -> None:
     assert [found for name in FILES if (found := circle(name, ()))] == []
 
 
-TWICE = {"Card", "Held", "Tensor", "Whole"}
-"""Names of two classes of the physics, or of one and of what a solve makes of it."""
-
-
 def test_a_class_name_has_one_meaning() -> None:
     found = [
         node.name
@@ -133,7 +129,7 @@ def test_a_class_name_has_one_meaning() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
-    assert {name for name in found if found.count(name) > 1} <= TWICE
+    assert {name for name in found if found.count(name) > 1} == set()
 
 
 def test_physics_knows_of_catalogs_only_records_and_counts() -> None:

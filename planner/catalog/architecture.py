@@ -251,7 +251,7 @@ Recurrent = Mamba1 | Mamba2 | GatedDeltaNet | LightningAttention | ShortConvolut
 """Mixers with a state for each sequence."""
 Mixer = SoftmaxAttention | Recurrent | NoPart
 LayerFeedForward = FeedForward | Experts | NoPart
-Part = Mixer | LayerFeedForward
+LayerPart = Mixer | LayerFeedForward
 
 _MIXERS: Final[dict[str, type[Any]]] = {
     "gqa": Attention,
@@ -290,7 +290,7 @@ def feed_forward_of(row: Mapping[str, Any] | None) -> LayerFeedForward:
     return part
 
 
-def as_row(part: Part) -> dict[str, Any]:
+def as_row(part: LayerPart) -> dict[str, Any]:
     """Return a part as catalogs write it: its kind and what it is made of, without what it does not have."""
     always = ("gated", "bias") if isinstance(part, FeedForward) else ()
     fields: Any = part.__dataclass_fields__

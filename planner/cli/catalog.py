@@ -15,7 +15,7 @@ from planner.cli.screen import say, tell
 from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:
-    from planner.catalog.architecture import Part
+    from planner.catalog.architecture import LayerPart
     from planner.catalog.catalog import Catalog
     from planner.catalog.records import Architecture, Model
     from planner.diagnostics import Diagnostic
@@ -87,7 +87,7 @@ def _architecture(arch: Architecture) -> dict[str, Any]:
     """Return an architecture with its layers as catalogs write them, keys by the alphabet."""
     from planner.catalog.architecture import as_row
 
-    def row(part: Part) -> dict[str, Any]:
+    def row(part: LayerPart) -> dict[str, Any]:
         return dict(sorted(as_row(part).items()))
 
     groups = [{**asdict(group), "mixer": row(group.mixer), "ffn": row(group.ffn)} for group in arch.groups]

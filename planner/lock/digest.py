@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
-from planner.catalog.architecture import Part, as_row
+from planner.catalog.architecture import LayerPart, as_row
 from planner.catalog.catalog import KINDS, Catalog
 from planner.language.defaults import DEFAULTS
 from planner.language.problem import Problem, Workload
@@ -153,7 +153,7 @@ def declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[st
 def _plain(value: object) -> object:
     """Return a value as digests have it; of a record only what is not as unsaid, by name, so that a field which a later
     release adds changes no digest."""
-    if isinstance(value, Part):
+    if isinstance(value, LayerPart):
         return as_row(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value)

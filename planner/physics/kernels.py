@@ -8,7 +8,7 @@ from functools import lru_cache
 from planner.catalog.architecture import CompressedAttention, LatentAttention
 from planner.catalog.engines import Engine
 from planner.catalog.records import Architecture, Format, Gpu
-from planner.physics.serving_time import Card, Kernel
+from planner.physics.serving_time import Kernel, KernelSpeeds
 
 Entries = Mapping[str, tuple[float, ...]]
 INSTEAD: dict[str, tuple[str, ...]] = {
@@ -90,10 +90,10 @@ def runs(
     return ("dense", dense), ("experts", experts), (f"{latent}cache", cache), (f"{latent}scores", cache)
 
 
-def card(engine: Engine, gpu: Gpu, ran: tuple[tuple[str, str], ...], link: int) -> Card:
+def card(engine: Engine, gpu: Gpu, ran: tuple[tuple[str, str], ...], link: int) -> KernelSpeeds:
     """Return what a GPU reaches under an engine in operations and their formats, and in sums among ranks."""
     dense, experts, cache, scores = (kernel(engine, gpu, *item) for item in ran)
-    return Card(dense, experts, cache, scores, *collective(engine, gpu, link))
+    return KernelSpeeds(dense, experts, cache, scores, *collective(engine, gpu, link))
 
 
 def _capability(gpu: Gpu) -> str:

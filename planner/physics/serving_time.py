@@ -24,7 +24,7 @@ class Kernel(NamedTuple):
     peak: Any
 
 
-class Card(NamedTuple):
+class KernelSpeeds(NamedTuple):
     """What a GPU reaches under an engine: products of dense weights and of experts, attention that reads a cache and
     over a prompt, and sums among ranks (seconds of each, bytes/s)."""
 
@@ -146,7 +146,7 @@ def touched(held: Any, chosen: Any, tokens: Any) -> Any:
     return 1 - (1 - chosen / held) ** tokens
 
 
-def passing(card: Card, between: Between, made: Calls, part: Part, tokens: Any, cache: Any, scores: Any) -> Any:
+def passing(card: KernelSpeeds, between: Between, made: Calls, part: Part, tokens: Any, cache: Any, scores: Any) -> Any:
     """Return the seconds of a pass of `tokens` on one GPU that reads `cache` bytes and computes `scores` operations of
     attention within prompts, without what an engine does once a pass."""
     dense = larger(part.dense / card.dense.bandwidth, tokens * part.dense_flops / card.dense.peak)

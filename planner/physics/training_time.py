@@ -6,7 +6,7 @@ against the bandwidth. The shares are fitted to 160 published runs of llm-foundr
 at 8c8dd48, MPT 125M to 70B on 8 to 512 A100 and H100): median error 5 %, nine of ten within 13 %, the largest 30 %.
 Communication counts where compute does not cover it.
 
-`work` is what a choice has to do on one GPU, `Card` what a GPU can; `step` divides the two. All of it is plain
+`work` is what a choice has to do on one GPU, `GpuSpeeds` what a GPU can; `step` divides the two. All of it is plain
 arithmetic, so that the fields may be numbers or arrays of numpy alike.
 """
 
@@ -103,7 +103,7 @@ class Work(NamedTuple):
     sending: Any = 0
 
 
-class Card(NamedTuple):
+class GpuSpeeds(NamedTuple):
     """What a GPU can: FLOP/s of products and of attention as they are reached, bytes/s of memory and of its link.
 
     `per_host` GPUs are joined by their links, and hosts by a network of so many bytes/s a host."""
@@ -136,13 +136,13 @@ def _share(gpu: Gpu, table: dict[str, float]) -> float:
     return next((reached for name, reached in table.items() if gpu.architecture.startswith(name)), table["Hopper"])
 
 
-def card(gpu: Gpu, peak: int, per_host: int, network: int) -> Card:
+def card(gpu: Gpu, peak: int, per_host: int, network: int) -> GpuSpeeds:
     """A GPU that computes products at `peak` (dense FLOP/s at the format computed in), attention in 16 bits.
 
     So many GPUs `per_host` are joined by a `network` of bytes/s a host.
     """
     half = gpu.flops.get("bf16") or gpu.flops.get("fp16") or peak
-    return Card(
+    return GpuSpeeds(
         peak,
         peak * _share(gpu, PRODUCTS_SHARE),
         min(peak, half) * _share(gpu, ATTENTION_SHARE),
@@ -291,7 +291,7 @@ def _least(first: Any, second: Any) -> Any:
     return (first + second - abs(first - second)) / 2
 
 
-def link(what: Card, group: Any, through: Any) -> Any:
+def link(what: GpuSpeeds, group: Any, through: Any) -> Any:
     """Bytes/s of a GPU within a group: its link; beyond a host its share of the network, which so many of the host's
     GPUs send `through` at once."""
     outside = (group > what.per_host) * 1.0
@@ -310,7 +310,7 @@ def demands(what: Work, again: Any = 0.0, attention_again: Any = 0.0) -> tuple[A
     )
 
 
-def _sendings(what: Work, on: Card) -> tuple[Any, Any, Any]:
+def _sendings(what: Work, on: GpuSpeeds) -> tuple[Any, Any, Any]:
     """Seconds of what is sent between stages, and of what is sent among copies: all along, and once."""
     # a ring enters a host once, so each host sends for as many rings as pass it: those of its tensor ranks or stages
     rings = on.per_host / _least(on.per_host / what.tensor, what.group / what.tensor)
@@ -318,7 +318,7 @@ def _sendings(what: Work, on: Card) -> tuple[Any, Any, Any]:
     return what.hops / link(on, what.gpus, what.group), what.behind / ring, what.once / ring
 
 
-def sent(what: Work, on: Card) -> Any:
+def sent(what: Work, on: GpuSpeeds) -> Any:
     """Seconds that a step takes at least by what is sent, before what a pipeline waits: all of it over one link."""
     hops, behind, once = _sendings(what, on)
     return hops + behind + once
@@ -329,7 +329,7 @@ def useful_flops(what: Work) -> Any:
     return (what.products + 2 * what.scores) * what.passes
 
 
-def step(what: Work, on: Card, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
+def step(what: Work, on: GpuSpeeds, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
     """A step's time, its tokens a second on all GPUs and its MFU; `again` are the shares of forward run twice."""
     asked = demands(what, again, attention_again)
     products, attention, traffic = asked[0] / on.products, asked[1] / on.attention, asked[2] / on.bandwidth

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from planner.language.compose import Words
     from planner.language.problem import Problem
     from planner.solve.answer import Answer
-    from planner.solve.inference.sizes import Whole
+    from planner.solve.inference.sizes import ModelSizes
 
 ROWS = 12
 """So many cards are shown: with what stands above them, one screen of 24 lines."""
@@ -42,7 +42,7 @@ class Holding:
 
     model: str
     params: int
-    sizes: Whole
+    sizes: ModelSizes
     context: int
     concurrency: int
     engine: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from planner.catalog.architecture import Part, as_row
+from planner.catalog.architecture import LayerPart, as_row
 from planner.catalog.frameworks import Framework
 from planner.catalog.records import Architecture, Gpu, Model, Offer
 from planner.diagnostics.shown import cleaned
@@ -105,7 +105,7 @@ def framework_page(row: Framework, base: Framework | None) -> str:
     return "\n".join(out)
 
 
-def part(layer_part: Part) -> str:
+def part(layer_part: LayerPart) -> str:
     """Return a mixer or feed-forward part as its kind and what it is made of."""
     fields = as_row(layer_part)
     said = [str(fields.pop("kind"))]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from planner.catalog.architecture import Experts, LatentAttention, NoPart
 from planner.catalog.records import Architecture, Format
 from planner.physics.inference.layer_bytes import quantised
-from planner.physics.inference.tensors import Tensor, layer_tensors
+from planner.physics.inference.tensors import WeightMatrix, layer_tensors
 from planner.record import dataclass
 
 DEALT = ("mxfp4",)
@@ -62,7 +62,7 @@ def cut(arch: Architecture, fmt: Format, tp: int, ep: int, attention_tp: int) ->
     return None
 
 
-def _cut(whole: Tensor, part: Tensor, form: Format, gated: bool) -> Cut | None:
+def _cut(whole: WeightMatrix, part: WeightMatrix, form: Format, gated: bool) -> Cut | None:
     names = (form.id, form.like)
     group = form.tile or form.block or 1
     if any(name in FLAT for name in names) or (part.kind == "experts" and any(name in DEALT for name in names)):

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from planner.catalog.architecture import Attention, Experts
 from planner.catalog.records import Architecture, Format
-from planner.physics.inference.tensors import Tensor, layer_tensors
+from planner.physics.inference.tensors import WeightMatrix, layer_tensors
 
 ROW: Final = 256
 """Weights of a K-quant super-block: a row must be a multiple of it."""
@@ -78,7 +78,7 @@ def _rule_name(name: str) -> str:
     }.get(name, name)
 
 
-def file_bits(arch: Architecture, tensor: Tensor, fmt: Format, index: int = 0) -> Fraction:
+def file_bits(arch: Architecture, tensor: WeightMatrix, fmt: Format, index: int = 0) -> Fraction:
     """Bits of a whole tensor of layer `index` in the file."""
     return tensor.elements * _element_bits(_traits(arch), tensor.name, tensor.columns, fmt, index)
 
@@ -136,7 +136,9 @@ def file_layers(arch: Architecture, fmt: Format) -> list[Fraction]:
     return sizes
 
 
-def layer_file_bits(arch: Architecture, index: int, found: list[Tensor], rest: dict[str, int], fmt: Format) -> Fraction:
+def layer_file_bits(
+    arch: Architecture, index: int, found: list[WeightMatrix], rest: dict[str, int], fmt: Format
+) -> Fraction:
     """Bits of the average layer of group `index`: its tensors by the file's rules, the rest in fp32."""
     before = sum(group.count for group in arch.groups[:index])
     count = arch.groups[index].count

@@ -15,7 +15,7 @@ from planner.catalog.engines import ExpertKernel
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import CLASSES, parameters
 from planner.physics.inference.gguf import file_bits, layer_file_bits
-from planner.physics.inference.tensors import Tensor, layer_tensors, outside_tensors
+from planner.physics.inference.tensors import WeightMatrix, layer_tensors, outside_tensors
 from planner.physics.remembered import remembered
 
 MIB: Final = 2**20
@@ -57,7 +57,7 @@ def class_bits(fmt: Format, native_bits: Fraction) -> dict[str, Fraction]:
     return {name: left if name in fmt.leaves else fmt.bits for name in CLASSES}
 
 
-def quantised(tensor: Tensor, fmt: Format, mixture: bool, latent: bool) -> Format | None:
+def quantised(tensor: WeightMatrix, fmt: Format, mixture: bool, latent: bool) -> Format | None:
     """Return the format a tensor is in, None for one that is left alone."""
     if tensor.kind in fmt.leaves:
         return None
@@ -77,7 +77,7 @@ def expert_kernel(kernels: tuple[ExpertKernel, ...], arch: Architecture, fmt: Fo
 
 
 def _sum(
-    found: list[Tensor],
+    found: list[WeightMatrix],
     fmt: Format,
     left: Fraction,
     mixture: bool,
@@ -137,7 +137,7 @@ def _dequantised_copy(arch: Architecture, index: int, fmt: Format, tp: int) -> i
     mixer = arch.groups[index].mixer
     if not isinstance(mixer, LatentAttention):
         return 0
-    own = quantised(Tensor("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
+    own = quantised(WeightMatrix("attn_kv_b", "attention", 1, 1), fmt, fmt.only == "experts", True)
     if own is None or own.bits >= 16:
         return 0
     return 2 * -(-mixer.heads // tp) * (mixer.nope + mixer.v_head_dim) * mixer.kv_lora_rank

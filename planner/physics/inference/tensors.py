@@ -37,7 +37,7 @@ VOCABULARY_MULTIPLE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class WeightMatrix:
     """`count` alike matrices of `rows` outputs by `columns` inputs; those of one `fused` name share an allocation.
 
     `padding` columns beside them hold no weights.
@@ -84,59 +84,59 @@ def _up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def _indexer(mixer: LatentAttention | CompressedAttention, hidden: int, rank: int) -> Iterator[Tensor]:
+def _indexer(mixer: LatentAttention | CompressedAttention, hidden: int, rank: int) -> Iterator[WeightMatrix]:
     """The indexer of sparse attention, whole on every rank (vLLM, deepseek_v2.py, Indexer: ReplicatedLinear)."""
     width, scorers = mixer.index_dim, mixer.index_heads
     if not width:
         return
-    yield Tensor("indexer_q_b", "attention", scorers * width, rank)
+    yield WeightMatrix("indexer_q_b", "attention", scorers * width, rank)
     if isinstance(mixer, LatentAttention):
-        yield Tensor("indexer_k", "attention", width, hidden)
-    yield Tensor("indexer_weights", "attention", scorers, hidden)
+        yield WeightMatrix("indexer_k", "attention", width, hidden)
+    yield WeightMatrix("indexer_weights", "attention", scorers, hidden)
 
 
-def _grouped(mixer: Attention, hidden: int, tp: int) -> Iterator[Tensor]:
+def _grouped(mixer: Attention, hidden: int, tp: int) -> Iterator[WeightMatrix]:
     """Grouped-query attention: heads are split, KV heads replicated where there are fewer than ranks."""
     head, value = mixer.head_dim, mixer.value_dim
     heads, kv_heads = _share(mixer.heads, tp), max(1, _share(mixer.kv_heads, tp))
-    yield Tensor("attn_q", "attention", heads * head * (2 if mixer.q_gate else 1), hidden, fused="qkv")
+    yield WeightMatrix("attn_q", "attention", heads * head * (2 if mixer.q_gate else 1), hidden, fused="qkv")
     if not mixer.kv_shared:
-        yield Tensor("attn_k", "attention", kv_heads * head, hidden, fused="qkv")
+        yield WeightMatrix("attn_k", "attention", kv_heads * head, hidden, fused="qkv")
         if not mixer.k_eq_v:
-            yield Tensor("attn_v", "attention", kv_heads * value, hidden, fused="qkv")
+            yield WeightMatrix("attn_v", "attention", kv_heads * value, hidden, fused="qkv")
     if mixer.index_dim:
-        yield Tensor("indexer_qk", "attention", (mixer.index_heads + 1) * mixer.index_dim, hidden)
-    yield Tensor("attn_output", "attention", hidden, heads * value)
+        yield WeightMatrix("indexer_qk", "attention", (mixer.index_heads + 1) * mixer.index_dim, hidden)
+    yield WeightMatrix("attn_output", "attention", hidden, heads * value)
 
 
-def _latent(mixer: LatentAttention, hidden: int, tp: int) -> Iterator[Tensor]:
+def _latent(mixer: LatentAttention, hidden: int, tp: int) -> Iterator[WeightMatrix]:
     """Latent attention: heads are split, latents are whole on every rank."""
     heads, latent, rank, value = _share(mixer.heads, tp), mixer.kv_lora_rank, mixer.q_lora_rank, mixer.v_head_dim
     if rank:
-        yield Tensor("attn_q_a", "attention", rank, hidden)
-        yield Tensor("attn_q_b", "attention", heads * mixer.query, rank)
+        yield WeightMatrix("attn_q_a", "attention", rank, hidden)
+        yield WeightMatrix("attn_q_b", "attention", heads * mixer.query, rank)
         yield from _indexer(mixer, hidden, rank)
     else:
-        yield Tensor("attn_q", "attention", heads * mixer.query, hidden)
-    yield Tensor("attn_kv_a", "attention", latent + mixer.rope, hidden)
-    yield Tensor("attn_kv_b", "attention", heads * (mixer.nope + value), latent)
-    yield Tensor("attn_output", "attention", hidden, heads * value)
+        yield WeightMatrix("attn_q", "attention", heads * mixer.query, hidden)
+    yield WeightMatrix("attn_kv_a", "attention", latent + mixer.rope, hidden)
+    yield WeightMatrix("attn_kv_b", "attention", heads * (mixer.nope + value), latent)
+    yield WeightMatrix("attn_output", "attention", hidden, heads * value)
 
 
-def _compressed(mixer: CompressedAttention, hidden: int, tp: int) -> Iterator[Tensor]:
+def _compressed(mixer: CompressedAttention, hidden: int, tp: int) -> Iterator[WeightMatrix]:
     """DeepSeek-V4's attention: query and output heads are split, what all heads share is whole on every rank."""
     size, rank, index = mixer.head_dim, mixer.q_lora_rank, mixer.index_dim
     heads, groups = _share(mixer.heads, tp), _share(mixer.o_groups, tp)
     out, inside = mixer.o_lora_rank, mixer.heads * size // mixer.o_groups
-    yield Tensor("attn_q_a", "attention", rank, hidden)
-    yield Tensor("attn_q_b", "attention", heads * size, rank)
-    yield Tensor("attn_kv", "attention", size, hidden)
-    yield Tensor("attn_output_a", "attention", groups * out, inside)
-    yield Tensor("attn_output_b", "attention", hidden, groups * out)
+    yield WeightMatrix("attn_q_a", "attention", rank, hidden)
+    yield WeightMatrix("attn_q_b", "attention", heads * size, rank)
+    yield WeightMatrix("attn_kv", "attention", size, hidden)
+    yield WeightMatrix("attn_output_a", "attention", groups * out, inside)
+    yield WeightMatrix("attn_output_b", "attention", hidden, groups * out)
     if mixer.rate:
-        yield Tensor("compressor", "attention", 2 * mixer.overlap * size, hidden)
+        yield WeightMatrix("compressor", "attention", 2 * mixer.overlap * size, hidden)
         if index:
-            yield Tensor("indexer_compressor", "attention", 2 * mixer.overlap * index, hidden)
+            yield WeightMatrix("indexer_compressor", "attention", 2 * mixer.overlap * index, hidden)
     yield from _indexer(mixer, hidden, rank)
 
 
@@ -167,7 +167,7 @@ def _recurrent(mixer: Recurrent, hidden: int, tp: int) -> Iterator[tuple[str, in
             assert_never(mixer)
 
 
-def _mixer(mixer: Mixer, hidden: int, tp: int) -> Iterator[Tensor]:
+def _mixer(mixer: Mixer, hidden: int, tp: int) -> Iterator[WeightMatrix]:
     match mixer:
         case Attention():
             yield from _grouped(mixer, hidden, tp)
@@ -177,23 +177,23 @@ def _mixer(mixer: Mixer, hidden: int, tp: int) -> Iterator[Tensor]:
             yield from _compressed(mixer, hidden, tp)
         case GatedDeltaNet() | Mamba1() | Mamba2() | LightningAttention() | ShortConvolution():
             for name, rows, columns in _recurrent(mixer, hidden, tp):
-                yield Tensor(name, "attention", rows, columns)
+                yield WeightMatrix(name, "attention", rows, columns)
         case NoPart():
             return
         case _:
             assert_never(mixer)
 
 
-def _dense(prefix: str, hidden: int, inter: int, gated: bool) -> Iterator[Tensor]:
+def _dense(prefix: str, hidden: int, inter: int, gated: bool) -> Iterator[WeightMatrix]:
     if gated:
-        yield Tensor(f"{prefix}_gate", "mlp", inter, hidden, 1, f"{prefix}_gate_up")
-    yield Tensor(f"{prefix}_up", "mlp", inter, hidden, 1, f"{prefix}_gate_up")
-    yield Tensor(f"{prefix}_down", "mlp", hidden, inter)
+        yield WeightMatrix(f"{prefix}_gate", "mlp", inter, hidden, 1, f"{prefix}_gate_up")
+    yield WeightMatrix(f"{prefix}_up", "mlp", inter, hidden, 1, f"{prefix}_gate_up")
+    yield WeightMatrix(f"{prefix}_down", "mlp", hidden, inter)
 
 
 def _feed_forward(
     ffn: LayerFeedForward, hidden: int, tp: int, ep: int, multiple: int, kernel: ExpertKernel | None = None
-) -> Iterator[Tensor]:
+) -> Iterator[WeightMatrix]:
     match ffn:
         case FeedForward():
             yield from _dense("ffn", hidden, _share(ffn.inter, tp), ffn.gated)
@@ -203,11 +203,11 @@ def _feed_forward(
             if kernel is not None:  # stores both matrices in its own widths, scales too
                 inter, width, multiple = _up(inter, kernel.inner), _up(width, kernel.hidden), 1
             rows = (2 if ffn.gated else 1) * inter
-            yield Tensor("experts_gate_up", "mlp", rows, width, experts, "", -width % multiple)
-            yield Tensor("experts_down", "mlp", width, inter, experts, "", -inter % multiple)
+            yield WeightMatrix("experts_gate_up", "mlp", rows, width, experts, "", -width % multiple)
+            yield WeightMatrix("experts_down", "mlp", width, inter, experts, "", -inter % multiple)
             if ffn.latent:
-                yield Tensor("latent_down", "mlp", ffn.latent, hidden)
-                yield Tensor("latent_up", "mlp", hidden, ffn.latent)
+                yield WeightMatrix("latent_down", "mlp", ffn.latent, hidden)
+                yield WeightMatrix("latent_up", "mlp", hidden, ffn.latent)
             if ffn.shared_inter:
                 yield from _dense("shared", hidden, _share(ffn.shared_inter, tp), ffn.gated)
             if ffn.plus_dense:
@@ -226,7 +226,7 @@ def layer_tensors(
     attention_tp: int | None = None,
     multiple: int = 1,
     kernel: ExpertKernel | None = None,
-) -> tuple[list[Tensor], dict[str, int]]:
+) -> tuple[list[WeightMatrix], dict[str, int]]:
     """The matrices of one layer of group `index` on one of `tp` ranks, and the numbers left over by tensor class.
 
     `ep` of the `tp` ranks hold whole experts; `attention_tp` is 1 where attention is data parallel. `multiple` is
@@ -248,7 +248,9 @@ def _rest(arch: Architecture, group: Layers, tp: int) -> dict[str, int]:
     return left
 
 
-def outside_tensors(arch: Architecture, params: int, known: int, tp: int = 1) -> tuple[list[Tensor], dict[str, int]]:
+def outside_tensors(
+    arch: Architecture, params: int, known: int, tp: int = 1
+) -> tuple[list[WeightMatrix], dict[str, int]]:
     """Embedding and head on one of `tp` ranks, and the numbers of the other classes outside the layers.
 
     `params` less `known` is what the published count has and the architecture does not; it counts as `other`, which
@@ -258,10 +260,10 @@ def outside_tensors(arch: Architecture, params: int, known: int, tp: int = 1) ->
     width = arch.embed_dim or arch.hidden
     padded = -(-arch.vocab // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
     rows = _share(padded, tp) if tp > 1 else arch.vocab
-    found = [Tensor("token_embd", "embedding", rows + _share(arch.embed_extra_rows, tp), width)]
+    found = [WeightMatrix("token_embd", "embedding", rows + _share(arch.embed_extra_rows, tp), width)]
     counts["embedding"] -= (arch.vocab + arch.embed_extra_rows) * width
     if not arch.tied:
-        found.append(Tensor("output", "head", rows, width))
+        found.append(WeightMatrix("output", "head", rows, width))
         counts["head"] -= arch.vocab * width
     counts["other"] = _share(counts["other"] + params - known, tp)
     return found, counts

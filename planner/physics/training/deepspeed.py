@@ -37,7 +37,7 @@ def straddling(found: Any, shards: Any) -> Any:
     return 2 * _most(found.inner, found.table - share(found.trained, shards)) * (shards > 1) * (1 - found.only_adapters)
 
 
-class Held(NamedTuple):
+class DividedStates(NamedTuple):
     """What divides and comes beside: `weights`, `gradients` while backward runs, `closing` those of the update,
     `buckets` for good; the rest as in States."""
 
@@ -72,7 +72,7 @@ def update(found: Any, sizes: Sizes, zero: Any, shards: Any, foreach: bool) -> A
     return (zero == 0) * 4 * found.trained + ((zero == 1) | (zero == 2)) * low + (zero == 3) * third
 
 
-def held(found: Any, choice: Any, shards: Any) -> Held:
+def held(found: Any, choice: Any, shards: Any) -> DividedStates:
     """What one GPU holds in ZeRO's stages; `found` is a Whole."""
     zero, sizes, item = choice.zero, choice.sizes, found.gradient_item
     third, low = (zero == 3) * 1, ((zero == 1) | (zero == 2)) * 1
@@ -125,7 +125,7 @@ def held(found: Any, choice: Any, shards: Any) -> Held:
     # ZeRO 3 gathers ahead until the limit of live elements is reached, and keeps what is soon used again
     gathered = [third * found.compute * limit * (place < EMBEDDING) for place in range(PLACES)]
     gathered[EMBEDDING] = third * found.compute * found.inner
-    return Held(
+    return DividedStates(
         weights,
         gradients,
         closing,

@@ -86,7 +86,7 @@ def _routed(arch: Architecture, choice: StateChoice) -> int:
     return share(sum(size * count for size, count in sizes), choice.tp)
 
 
-class Whole(NamedTuple):
+class UndividedStates(NamedTuple):
     """The states before ZeRO and offloading divide them: bytes of one tensor and pipeline part.
 
     `computed` are the weights a step computes with, `gathered` two layers of them; `largest` is the largest weight,
@@ -135,12 +135,12 @@ class Whole(NamedTuple):
     only_adapters: bool
 
 
-def whole(arch: Architecture, params: int, choice: StateChoice) -> Whole:
+def whole(arch: Architecture, params: int, choice: StateChoice) -> UndividedStates:
     """The states of one tensor and pipeline part: what ZeRO's stage and the copies of the model do not change."""
     return wholes(arch, params, choice, (choice.optimizer,))[0]
 
 
-def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Sequence[str]) -> list[Whole]:
+def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Sequence[str]) -> list[UndividedStates]:
     """The same for several optimizers."""
     counts = local_parameters(arch, params, choice.tp, choice.pp, choice.ep)
     local = sum(counts.values())
@@ -194,7 +194,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
         kept = optimizer_bytes(arch, choice, optimizer, trained, counts, state_item)
         scratch = step_bytes(arch, choice, optimizer, trained, counts, gradient_item, recipe.item, full_precision)
         out.append(
-            Whole(
+            UndividedStates(
                 weights,
                 adapter_item * trained if adapters else 0,
                 master_item * trained,

@@ -19,7 +19,7 @@ from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
 from planner.physics.training.pipeline import Layer, Stage, in_flight, stage_runs
 from planner.physics.training.shards import divided
-from planner.physics.training.states import Whole
+from planner.physics.training.states import UndividedStates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -204,7 +204,7 @@ def _stage(
     return single, between
 
 
-class Held(NamedTuple):
+class StateColumns(NamedTuple):
     """What states hold, optimizers × rows: always, and in the optimizer's step; then, a row, what their gradients grow
     by, how many parameters' wait, and in thousandths with its reserve what is gathered and buffered at each place of a
     step, and what of that is freed with each gradient."""
@@ -220,7 +220,9 @@ class Held(NamedTuple):
     beside: Integers
 
 
-def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateChoice, spare: int) -> Held:
+def held(
+    found: Sequence[Sequence[UndividedStates]], which: Sequence[int], choice: StateChoice, spare: int
+) -> StateColumns:
     """What states hold: `found` are those of each optimizer and part; a row is a part, `which` says, and a place in the
     arrays of `choice`: its dp, zero, pp, offload and accumulation.
     """
@@ -229,12 +231,12 @@ def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateCh
     rows = np.array(which, dtype=np.int64)
     columns: dict[str, Any] = {
         name: np.array([[each[place] for each in own] for own in found])[:, rows]
-        for place, name in enumerate(Whole._fields)
+        for place, name in enumerate(UndividedStates._fields)
     }
-    made: Any = divided(Whole(**columns), choice)
+    made: Any = divided(UndividedStates(**columns), choice)
     reserve = made.buckets * spare
     none = np.zeros_like(made.gradients)
-    return Held(
+    return StateColumns(
         made.standing + made.buckets,
         made.closing + made.step + reserve // MILLE,
         made.gradients[0],
@@ -252,7 +254,7 @@ def held(found: Sequence[Sequence[Whole]], which: Sequence[int], choice: StateCh
     )
 
 
-def peaks(states: Held, lives: Live, place: Integers, row: Integers) -> Integers:
+def peaks(states: StateColumns, lives: Live, place: Integers, row: Integers) -> Integers:
     """Bytes at the peak of what comes and goes, with the reserve and all gradients, for pairs of a place in `states`
     and a row of `lives`; numbers of recomputed layers beside each other."""
     import numpy as np
@@ -267,7 +269,7 @@ def peaks(states: Held, lives: Live, place: Integers, row: Integers) -> Integers
     return found
 
 
-def _growing(states: Held, lives: Live, place: Integers, row: Integers) -> Integers:
+def _growing(states: StateColumns, lives: Live, place: Integers, row: Integers) -> Integers:
     """The same in thousandths where what is held changes while a step runs."""
     import numpy as np
 
@@ -294,7 +296,7 @@ def _growing(states: Held, lives: Live, place: Integers, row: Integers) -> Integ
     return most
 
 
-def totals(states: Held, optimizer: int, peak: Integers, place: Integers) -> Integers:
+def totals(states: StateColumns, optimizer: int, peak: Integers, place: Integers) -> Integers:
     """Bytes at the peak of a step with an optimizer, with the reserve, without overhead and margin."""
     import numpy as np
 
@@ -303,7 +305,7 @@ def totals(states: Held, optimizer: int, peak: Integers, place: Integers) -> Int
     return found
 
 
-def passed_over(states: Held) -> NDArray[np.bool_]:
+def passed_over(states: StateColumns) -> NDArray[np.bool_]:
     """Where an optimizer is nowhere lighter than an earlier one, or everywhere heavier than a later one.
 
     A total is base + max(peak, closing), so that it is no lighter at any peak where base and base + closing are not.
@@ -320,7 +322,7 @@ def passed_over(states: Held) -> NDArray[np.bool_]:
 
 
 def lightest(
-    states: Held, over: NDArray[np.bool_], peak: Integers, place: Integers
+    states: StateColumns, over: NDArray[np.bool_], peak: Integers, place: Integers
 ) -> tuple[Integers, NDArray[np.int8]]:
     """The totals of the lightest optimizer but those passed `over`, and which it is: the first of those alike."""
     import numpy as np

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ModelSizes:
     """Sizes in bytes of a model that is not split, with the formats they are of.
 
     `token` is what a token costs in the layers that keep all of them, `window` in those that keep only the last ones,
@@ -35,7 +35,7 @@ class Whole:
     sequences: int | None
 
 
-def whole(problem: Problem, catalog: Catalog, row: Candidate) -> Whole:
+def whole(problem: Problem, catalog: Catalog, row: Candidate) -> ModelSizes:
     """Return the sizes of the model of a candidate, in its formats, as its engine holds them on one GPU."""
     workload = next(item for item in problem.workloads if item.name == row.workload)
     this = inference_workload.service(problem, workload, catalog)
@@ -44,9 +44,9 @@ def whole(problem: Problem, catalog: Catalog, row: Candidate) -> Whole:
     weights = inference_memory.weights_bytes(this, form, one, profile)
     arch = this.model.architecture
     if arch is None:
-        return Whole(weights, form.weights, form.kv_cache, None, None, None, None)
+        return ModelSizes(weights, form.weights, form.kv_cache, None, None, None, None)
     bits, _ = inference.format_bits(problem.formats[form.kv_cache])
-    return Whole(
+    return ModelSizes(
         weights,
         form.weights,
         form.kv_cache,

@@ -10,7 +10,7 @@ from planner.catalog.architecture import Attention, CompressedAttention, Mixer
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference, kernels, serving_time, time
 from planner.physics.confidence import interpolated
-from planner.physics.serving_time import Card
+from planner.physics.serving_time import KernelSpeeds
 from planner.record import dataclass
 from planner.solve.inference import layerwise
 from planner.solve.inference.workload import Form, Service, sixteen_bit
@@ -107,14 +107,14 @@ def _reading(this: Service, weights: Format | None) -> time.Reading:
     return found
 
 
-def _card(load: Load) -> tuple[Card, Any]:
+def _card(load: Load) -> tuple[KernelSpeeds, Any]:
     """Return the card of a load, and the share of its weights that every token passes."""
     flat = load.card
     dense, experts, cache, scores = (
         serving_time.Kernel(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, 12, 3)
     )
     link = flat[13] * (1 - load.outside) + time.lesser(flat[13], load.network) * load.outside
-    return Card(dense, experts, cache, scores, flat[12], link), flat[14]
+    return KernelSpeeds(dense, experts, cache, scores, flat[12], link), flat[14]
 
 
 def mean_share(this: Service) -> float:

@@ -154,7 +154,7 @@ def _states(
         wholes = [training.wholes(arch, run.model.params, base, optimizers) for base in clock.watched(bases)]
         found.append(_held(list(zip(*wholes, strict=True)), bases, which, common, spare))
         making.append([own[0].making for own in wholes])
-    states = physics.Held(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
+    states = physics.StateColumns(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
     traced: dict[tuple[object, ...], int] = {}
     choices: list[training.ActivationChoice] = []
     trace = numpy.zeros((len(making), len(shapes)), dtype=numpy.int64)
@@ -189,7 +189,7 @@ def _held(
     which: list[int],
     common: dict[str, Any],
     spare: int,
-) -> physics.Held:
+) -> physics.StateColumns:
     """Return what states hold of every place: those of one sharder at a time, in the order of places."""
     import numpy
 
@@ -202,7 +202,9 @@ def _held(
         pieces.append(physics.held(found, [which[place] for place in mine], base, spare))
         order += mine
     back = numpy.argsort(order)
-    return physics.Held(*(numpy.concatenate(columns, axis=-1)[..., back] for columns in zip(*pieces, strict=True)))
+    return physics.StateColumns(
+        *(numpy.concatenate(columns, axis=-1)[..., back] for columns in zip(*pieces, strict=True))
+    )
 
 
 BLOCK = 2_000_000

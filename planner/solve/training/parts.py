@@ -45,7 +45,7 @@ class ConfigurationParts:
     each: int
     shapes: list[Shape]
     pairs: Pairs
-    states: physics.Held
+    states: physics.StateColumns
     over: Column
     places: int
     choices: list[training.ActivationChoice]

@@ -273,7 +273,7 @@ def _sending_bound(inputs: GridInputs, weight: Column, cell: Column, config: Col
     """Return the least that pairs can take by what they send, whatever compute covers (see `_lower_bound`)."""
     assert inputs.space.works is not None
     work = work_at(inputs.space.works, config)
-    card = training_time.Card(*inputs.cards[inputs.space.kind[config], gpu].T)
+    card = training_time.GpuSpeeds(*inputs.cards[inputs.space.kind[config], gpu].T)
     taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / weight[config]
     return taken * card.peak if inputs.order.time == "mfu" else taken
 
@@ -348,7 +348,7 @@ def _lower_bounds(
 
     for rows in blocks(inputs, config):
         own = config[rows]
-        card = training_time.Card(*inputs.cards[inputs.space.kind[own[0]], columns].T)
+        card = training_time.GpuSpeeds(*inputs.cards[inputs.space.kind[own[0]], columns].T)
         link = training_time.link(card, inputs.cells[cell][1], 1)
         reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
         with numpy.errstate(divide="ignore", invalid="ignore"):

@@ -90,7 +90,7 @@ def cards_of(
         for _, precision in configurations.kinds
     ]
     out = numpy.array(fields, dtype=numpy.float64).reshape(
-        len(configurations.kinds), len(gpus), len(training_time.Card._fields)
+        len(configurations.kinds), len(gpus), len(training_time.GpuSpeeds._fields)
     )
     for where in refused_of(run, configurations, gpus).values():
         out[where, 0] = 0
@@ -117,7 +117,7 @@ def pace_of(run: Run, configurations: Configurations, card: Column, config: Colu
     shares = [_repeats(run, mode) for mode, _ in configurations.modes]
     columns = numpy.moveaxis(numpy.array(shares, dtype=numpy.float64)[configurations.mode[config]], -1, 0)
     base, slope, scores, scores_slope = columns
-    fields = training_time.Card(*numpy.moveaxis(card, -1, 0))
+    fields = training_time.GpuSpeeds(*numpy.moveaxis(card, -1, 0))
     return Pace(work, fields, base + slope * part, scores + scores_slope * part)
 
 

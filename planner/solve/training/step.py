@@ -19,7 +19,7 @@ class Pace:
     """What a step's time depends on: work, card, and the shares of forward that run again; numbers or arrays."""
 
     work: training_time.Work
-    card: training_time.Card
+    card: training_time.GpuSpeeds
     again: Any
     attention_again: Any
 
