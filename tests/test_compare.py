@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from command import ROOT, run
 
+from planner.language.quantities.decisions import DECISIONS
+from planner.report.compared import CHOSEN
 from planner.report.csv_ import CHOICES, HEAD, OUTCOMES
 from planner.report.json_ import KEYS
 
@@ -125,6 +127,12 @@ def test_csv_has_the_figures_of_the_json(plan: str) -> None:
         assert found == said
     broken = [row["breaks"] for row in rows if row["status"] == "breaks"]
     assert all(broken)
+
+
+def test_every_decision_has_a_column_and_a_line() -> None:
+    decisions = {row.name for row in DECISIONS}
+    assert set(CHOICES) == decisions
+    assert decisions - set(CHOSEN) == {"gpu", "gpus", "provider", "region"}  # the hardware, and what the offer says
 
 
 def test_csv_of_several_plans_has_one_head() -> None:

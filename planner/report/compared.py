@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.diagnostics.shown import cleaned, json_text
 from planner.language.quantities.outcomes import APART, OUTCOMES
+from planner.language.schema import HOW
 from planner.lock.compare import Side
 from planner.record import dataclass
 from planner.report import csv_, figures, markdown
@@ -25,11 +26,8 @@ GIVEN = (
     "global_batch",
     "tokens",
 )
-CHOSEN = (
-    "weights", "kv_cache", "activations", "method", "precision", "optimizer", "checkpointing", "micro_batch", "zero",
-    "offload", "replicas", "nodes", "tensor_parallel", "pipeline_parallel", "expert_parallel", "context_parallel",
-    "data_parallel", "offer", "market",
-)  # fmt: skip
+CHOSEN = (*HOW, "offer", "market")
+"""The decisions that have a line; GPUs and places are said with the hardware and the offer."""
 NEUTRAL = frozenset({"1", "none", "on_demand", "0"})
 """Choices that go without saying where every plan has them."""
 FIGURES = tuple(row.name for row in OUTCOMES if row.name not in ("memory", "cost", "headroom"))

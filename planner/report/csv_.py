@@ -9,16 +9,13 @@ from io import StringIO
 from typing import Any
 
 from planner.diagnostics.shown import shown
+from planner.language.schema import HOW, WHERE
 from planner.report.json_ import KEYS, plain
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate, shown_outcomes
 
-CHOICES = (
-    "gpu", "gpus", "replicas", "nodes", "tensor_parallel", "pipeline_parallel", "expert_parallel", "context_parallel",
-    "data_parallel", "weights", "kv_cache", "activations", "method", "precision", "optimizer", "micro_batch",
-    "checkpointing", "checkpointed_layers", "zero", "offload", "provider", "region", "offer", "market",
-)  # fmt: skip
-"""The decisions that have a column."""
+CHOICES = (*WHERE[:2], *HOW, *WHERE[2:])
+"""The decisions, each with a column: the hardware, how it runs, who rents it out."""
 OUTCOMES = (
     "headroom", "quality", "kv_tokens", "max_concurrency", "max_context", "tpot", "tpot_safe", "ttft", "ttft_safe",
     "throughput", "throughput_safe", "cost_per_token", "cost_per_token_safe", "step_time", "step_time_safe", "duration",

@@ -12,10 +12,17 @@ from planner.solve.needs import need
 from planner.solve.parallelism import Fault
 
 
-def number(workload: Workload, name: str, default: int) -> int:
-    """Return a given count; `default` stands for one that is not mentioned and has no default of its own."""
+def number(workload: Workload, name: str, default: int | None = None) -> int:
+    """Return a given count; `default` stands for one that is not mentioned and has no default of its own.
+
+    Raise KeyError where there is neither: a default of the table is never said again.
+    """
     value = workload.given.get(name)
-    return int(value) if isinstance(value, Fraction) else default
+    if isinstance(value, Fraction):
+        return int(value)
+    if default is None:
+        raise KeyError(name)
+    return default
 
 
 def counts(workload: Workload, name: str) -> list[int] | None:

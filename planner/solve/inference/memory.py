@@ -103,8 +103,8 @@ def sequences(this: Service, context: int, concurrency: int, profile: Profile, s
     """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
     if this.pooling:  # a request leaves with its last tokens: a batch of whole ones, and one that waits for the next
         concurrency = min(concurrency, 1 + -(-profile.max_batched_tokens // max(1, context)))
-    shared = min(number(this.workload, "shared_prefix", 0), context)
-    vision = number(this.workload, "vision_tokens", 0)
+    shared = min(number(this.workload, "shared_prefix"), context)
+    vision = number(this.workload, "vision_tokens")
     return inference.sequences(profile, context, concurrency, shared, vision, sharers)
 
 

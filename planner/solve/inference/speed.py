@@ -191,7 +191,7 @@ def speeds(this: Service, load: Load) -> Times:
     step = serving_time.passing(card, between, stage, part, batch, cache, 0.0)
     step = time.larger(step, reads / card.scores.peak)
     step = pp * (step + offloaded) + between.step + between.sequence * this.concurrency + hop * batch
-    prefix = min(number(this.workload, "shared_prefix", 0), this.prompt - 1)  # in the cache, not computed again
+    prefix = min(number(this.workload, "shared_prefix"), this.prompt - 1)  # in the cache, not computed again
     tokens = this.prompt - prefix
     passes = -(-tokens // serving_time.CHUNK)
     scores = time.attention_flops(arch, this.prompt) / 2 * this.prompt - time.attention_flops(arch, prefix) / 2 * prefix

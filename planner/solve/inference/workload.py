@@ -156,11 +156,11 @@ def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference
         if isinstance(found, Model) and found.architecture is not None:
             draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
     return inference.Extras(
-        number(workload, "adapters", 0),
-        number(workload, "adapter_rank", 0),
+        number(workload, "adapters"),
+        number(workload, "adapter_rank"),
         draft,
-        number(workload, "offloaded_weights", 0),
-        number(workload, "offloaded_cache", 0),
+        number(workload, "offloaded_weights"),
+        number(workload, "offloaded_cache"),
     )
 
 

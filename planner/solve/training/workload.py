@@ -87,7 +87,7 @@ def selective(run: Run) -> str:
 
 def lora_rank(run: Run) -> int:
     """Return the rank of LoRA's adapters."""
-    return number(run.workload, "lora_rank", 0)
+    return number(run.workload, "lora_rank")
 
 
 def targets(run: Run) -> tuple[str, ...] | str:
@@ -131,7 +131,7 @@ def fsdp_version(run: Run) -> int:
 
 def virtual_stages(run: Run) -> int:
     """Return how many parts of the model are on a stage: 1 but in interleaved pipelines."""
-    return number(run.workload, "virtual_stages", 2) if run.workload.given["schedule"] == "interleaved" else 1
+    return number(run.workload, "virtual_stages") if run.workload.given["schedule"] == "interleaved" else 1
 
 
 def spare_of(run: Run) -> int:
