@@ -18,6 +18,7 @@ BNB = f'model = "unsloth/Llama-3.3-70B-Instruct-bnb-4bit"; {SERVED}; gpus = 2; '
 STEP = 'model = "meta-llama/Llama-3.2-1B"; sequence = 1Ki tokens; global_batch = 8; gpus = 1; precision = fp16_mixed; '
 A100, H100 = "gpu = a100_sxm_80gb; ", "gpu = h100_sxm; "
 WIDE = "hardware for an fp8 cache of heads that are not 64, 128, 256 or 512 wide"
+UNKNOWN = "(none is known to run)"
 SINKS = "hardware for an fp8 cache beside attention sinks"
 IMAGES = "hardware for an fp8 cache where text attends to whole images"
 TORCH = "hardware for PyTorch on an Arm host, whose builds begin at 8.0"
@@ -67,6 +68,17 @@ SPLIT = "an engine with tensor parallelism of a checkpoint in bitsandbytes"
             "kv_cache",
             "hardware for an fp8_e4m3 cache beside attention sinks (none is known to run)",
         ),
+        (
+            f'model = "deepseek-ai/DeepSeek-V2-Lite"; {SERVED}; gpus = 1; {A100}kv_cache = fp8; engine = sglang',
+            "kv_cache",
+            "hardware for a latent cache in fp8_e4m3 (none is known to run)",
+        ),
+        (PHI + A100 + "kv_cache = fp8; engine = sglang", "kv_cache", f"{WIDE.replace('fp8', 'fp8_e4m3')} {UNKNOWN}"),
+        (
+            'model = "google/gemma-4-31B-it"; ' + SERVED + f"; gpus = 1; {A100}kv_cache = fp8; engine = sglang",
+            "kv_cache",
+            f"hardware for an fp8_e4m3 cache of this model {UNKNOWN}",
+        ),
         (GEMMA + A100 + "kv_cache = fp8", "kv_cache", IMAGES),
         (GEMMA + A100 + 'kv_cache = fp8; images = false; engine_version = "0.25.1"', "kv_cache", IMAGES),
         (PHI + "gpu = a40; kv_cache = fp8", "kv_cache", WIDE),
@@ -111,6 +123,8 @@ def test_what_no_kernel_runs_is_refused(tmp_path: Path, text: str, rule: str, ne
         GEMMA + H100 + "kv_cache = fp8",
         GEMMA + A100 + "kv_cache = fp8; images = false",
         PHI + "gpu = l4; kv_cache = fp8",
+        LLAMA + A100 + "kv_cache = fp8; engine = sglang",
+        f'model = "deepseek-ai/DeepSeek-V2-Lite"; {SERVED}; gpus = 1; {H100}kv_cache = fp8; engine = sglang',
         LLAMA + "gpu = a40; kv_cache = fp8",
         LLAMA + H100 + "kv_cache = nvfp4",
     ],
