@@ -73,6 +73,11 @@ EXPERTS: dict[str, dict[str, Any]] = {
         151424, 4096, 10944, 46, 96, 8, 65536, False, moe_intermediate_size=1408, num_experts_per_tok=8,
         n_shared_experts=1, n_routed_experts=128, first_k_dense_replace=1, attention_bias=True,
     ),
+    "glm4_moe_lite": defaults(
+        154880, 2048, 10240, 47, 20, 20, 202752, False, kv_lora_rank=512, q_lora_rank=768, qk_rope_head_dim=64,
+        v_head_dim=256, qk_nope_head_dim=192, moe_intermediate_size=1536, n_shared_experts=1, n_routed_experts=64,
+        num_experts_per_tok=4, first_k_dense_replace=1,
+    ),
     "mistral4": defaults(
         131072, 4096, 12288, 36, 32, 32, 1048576, False, kv_lora_rank=256, q_lora_rank=1024, qk_rope_head_dim=64,
         v_head_dim=128, qk_nope_head_dim=64, moe_intermediate_size=2048, n_shared_experts=1, n_routed_experts=128,
@@ -258,7 +263,7 @@ def deepseek(config: Config, kind: str) -> Architecture:
     bias = config.flag("attention_bias")
     windows: list[int | None] = [None] * count
     mixer: Attention | LatentAttention
-    if kind in ("deepseek_v2", "deepseek_v3", "kimi_k2", "mistral4"):
+    if kind in ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "kimi_k2", "mistral4"):
         mixer = latent(config, heads)
     else:
         kv = kv_heads(config, heads)
@@ -271,10 +276,11 @@ def deepseek(config: Config, kind: str) -> Architecture:
         kinds, start = config.words("layer_types", ATTENTION, count), config.whole("max_window_layers")
         windowed = every(count, kinds, None) if kinds else [index >= start for index in range(count)]
         windows = [window_of(config) if own else None for own in windowed]
+    words = config.words("mlp_layer_types", ("dense", "sparse"), count) if kind == "glm4_moe_lite" else None
     layers = (
         (
             replace(mixer, window=window) if window and isinstance(mixer, Attention) else mixer,
-            mixture(config, index),
+            mixture(config, index, words[index] == "sparse" if words else None),
             2,
             0,
         )

@@ -23,7 +23,8 @@ NEUTRAL = frozenset({
     "num_tokens_per_image", "patch_size", "image_size", "num_channels",
 })  # fmt: skip
 """Fields that look like sizes and change no count of a decoder's parameters or cache."""
-_LATENT = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25", "glm_moe_dsa", "deepseek_v4")
+_LATENT = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25", "glm4_moe_lite", "glm_moe_dsa",
+           "deepseek_v4")  # fmt: skip
 _MIXTURES = ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_vl_moe", "qwen3_5_moe", "qwen3_5_moe_text", "nemotron_h",
              "granitemoehybrid", "granitemoe", "qwen3_vl_moe_text")  # fmt: skip
 NEUTRAL_TO: Mapping[str, frozenset[str]] = {

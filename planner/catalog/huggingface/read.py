@@ -73,6 +73,7 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
         "deepseek_v3",
         "kimi_k2",
         "glm4_moe",
+        "glm4_moe_lite",
         "glm4v_moe_text",
         "mistral4",
         "dots1",
