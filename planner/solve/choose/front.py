@@ -95,6 +95,7 @@ def _fleet_front(
     fixed = len(fleet.model.rows)
     out: list[Point] = []
     while len(out) < MOST and time.monotonic() < deadline and clock.left():
+        ranges = list(fleet.model.ranges)
         try:
             found = descend(fleet, lambda: min(deadline - time.monotonic(), clock.left()))
         except (NoAnswer, clock.OutOfTime):
@@ -106,6 +107,7 @@ def _fleet_front(
         last = goal_terms(fleet, len(problem.goals) - 1)
         reached = sum(weight * found.variables[index] for index, weight in last.items())
         del fleet.model.rows[fixed:]
+        fleet.model.ranges[: len(ranges)] = ranges  # what is in no answer as good as this may be in the next
         fleet.model.row(last, high=reached - 1)
         fixed = len(fleet.model.rows)
     return tuple(out)

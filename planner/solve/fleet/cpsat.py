@@ -81,22 +81,29 @@ class Solution:
     proven: bool
 
 
-def _text(model: IntegerModel, objective: Mapping[int, int], hint: Sequence[int] | None) -> str:
-    out = [f"variables {{ domain: [{low}, {high}] }}" for low, high in model.ranges]
-    for terms, low, high in clock.watched(model.rows, 10 * AT_ONCE):
+def _text(model: IntegerModel, objective: Mapping[int, int], hint: Sequence[int] | None) -> tuple[str, list[int]]:
+    """Return a model as CP-SAT reads it, and which of its variables that has: all but those that can only be 0."""
+    live = [index for index, ends in enumerate(model.ranges) if ends != (0, 0)]
+    place = dict(zip(live, range(len(live)), strict=True))
+    out = [f"variables {{ domain: [{low}, {high}] }}" for low, high in map(model.ranges.__getitem__, live)]
+    for row, low, high in clock.watched(model.rows, 10 * AT_ONCE):
+        terms = {place[index]: weight for index, weight in row.items() if index in place}
+        if not terms and low <= 0 <= high:
+            continue
         indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
         out.append(
             f"constraints {{ linear {{ vars: [{indices}] coeffs: [{weights}] domain: [{low}, {high}] }} }}"
             if terms
             else f"constraints {{ linear {{ domain: [{low}, {high}] }} }}"
         )
-    terms = {index: weight for index, weight in objective.items() if weight}
+    terms = {place[index]: weight for index, weight in objective.items() if weight and index in place}
     indices, weights = ", ".join(map(str, terms)), ", ".join(map(str, terms.values()))
     out.append(f"objective {{ vars: [{indices}] coeffs: [{weights}] }}" if terms else "objective { }")
     if hint is not None:
-        places = ", ".join(str(index) for index in range(len(hint)))
-        out.append(f"solution_hint {{ vars: [{places}] values: [{', '.join(map(str, hint))}] }}")
-    return "\n".join(out)
+        known = [index for index in live if index < len(hint)]
+        places = ", ".join(str(place[index]) for index in known)
+        out.append(f"solution_hint {{ vars: [{places}] values: [{', '.join(str(hint[index]) for index in known)}] }}")
+    return "\n".join(out), live
 
 
 def _helper() -> Any:
@@ -199,10 +206,12 @@ def solve(
     Raise TooWide where the numbers of a model are more than the solver counts with.
     """
     scale = gcd(*objective.values()) or 1  # smaller numbers for the same order
-    response = _response(model, {index: weight // scale for index, weight in objective.items()}, seconds, workers, hint)
+    smaller = {index: weight // scale for index, weight in objective.items()}
+    response, live = _response(model, smaller, seconds, workers, hint)
     if response.status not in _codes("FEASIBLE", "OPTIMAL"):
         return None
-    values = tuple(int(value) for value in response.solution)
+    found = dict(zip(live, map(int, response.solution), strict=True))
+    values = tuple(found.get(index, 0) for index in range(len(model.ranges)))
     value = sum(weight * values[index] for index, weight in objective.items())
     proven = response.status in _codes("OPTIMAL")
     bound = value if proven else round(response.best_objective_bound) * scale
@@ -211,7 +220,7 @@ def solve(
 
 def infeasible(model: IntegerModel, *, seconds: float) -> bool | None:
     """Return whether no solution keeps all rows; None where that was not decided in time."""
-    status = _response(model, {}, seconds, 1, None).status
+    status = _response(model, {}, seconds, 1, None)[0].status
     if status in _codes("INFEASIBLE"):
         return True
     return False if status in _codes("FEASIBLE", "OPTIMAL") else None
@@ -232,17 +241,18 @@ def _codes(*names: str) -> set[Any]:
 
 def _response(
     model: IntegerModel, objective: Mapping[int, int], seconds: float, workers: int, hint: Sequence[int] | None
-) -> Any:
+) -> tuple[Any, list[int]]:
+    text, live = _text(model, objective, hint)
     settings = {
         "num_workers": workers,
         "linearization_level": 2,
         **_SOUND,
-        "cp_model_presolve": len(model.ranges) > PRESOLVED,
+        "cp_model_presolve": len(live) > PRESOLVED,
         "random_seed": 0,
         "max_memory_in_mb": MEMORY_MB,
         "max_time_in_seconds": max(0.05, min(seconds, clock.left())),
     }
-    response = _run(_text(model, objective, hint), settings)
+    response = _run(text, settings)
     if response.status in _codes("MODEL_INVALID"):
         raise TooWide("the figures of this plan add up to more than can be counted exactly; state smaller numbers")
-    return response
+    return response, live

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import gcd
 
 from planner.language.quantities.outcomes import MONEY
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
-from planner.solve.fleet import cpsat
+from planner.solve.fleet import cpsat, prices
 from planner.solve.fleet.audit import Contradiction
 from planner.solve.fleet.state import Fleet
 from planner.solve.objective import HUGE, PACE, RENTED, WorstGoal, column, quantity_of, ties, worst_places
 
 Terms = dict[int, int]
+FEW = 24
+"""A model of fewer classes is solved as it is."""
 RANK_BITS = 48
 """How many bits of ranks one sum may hold: sums stay below 2^53."""
 
@@ -42,16 +45,17 @@ class NoAnswer(Exception):
         self.proven = proven
 
 
-def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Reached:
+def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1, known: int | None = None) -> Reached:
     """Return the one best answer of a model, or the best found where time runs out; raise NoAnswer where there is none.
 
-    The rows that hold each stage stay in the model.
+    The rows that hold each stage stay in the model, and what no answer as good can have is left out of it. `known` is
+    what the first goal is in some answer, in steps.
     """
     best: list[cpsat.Solution] = []
     values: list[int] = []
     bounds: list[int] = []
     try:
-        proven = all(_descended(fleet, seconds, workers, best, values, bounds))
+        proven = all(_descended(fleet, seconds, workers, best, values, bounds, known))
     except clock.OutOfTime:
         if not best:
             raise
@@ -64,11 +68,11 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1) -> Rea
         else sum(weight * found[variable] for variable, weight in goal_terms(fleet, place).items())
         for place in range(len(fleet.problem.goals))
     ]
-    known = [*bounds, *[-cpsat.INFINITY] * len(last)][: len(last)]
+    ends = [*bounds, *[-cpsat.INFINITY] * len(last)][: len(last)]
     for place in range(min(len(bounds), len(last))):
         if place in worst:
-            known[place] = fleet.worst[place].value(known[place])
-    return Reached(found, tuple(last), tuple(known), proven)
+            ends[place] = fleet.worst[place].value(ends[place])
+    return Reached(found, tuple(last), tuple(ends), proven)
 
 
 def _descended(
@@ -78,6 +82,7 @@ def _descended(
     best: list[cpsat.Solution],
     values: list[int],
     bounds: list[int],
+    known: int | None,
 ) -> Iterator[bool]:
     """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
     left_of_one = _takes_of_one(fleet)
@@ -93,6 +98,16 @@ def _descended(
         left = max(0.05, seconds())
         above, base = _above_least(fleet, terms)
         hint = best[-1].values if best else None
+        most = known - base if known is not None and not values else None
+        reached = _narrowed(fleet, above, hint, most, left)
+        if reached is not None:
+            level, value = reached
+            values.append(value + base)
+            bounds.append(value + base)
+            if not level:
+                fleet.model.row(above, high=value)
+            yield True
+            continue
         found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
         if found is None:
             if not best:
@@ -107,10 +122,47 @@ def _descended(
         if not found.proven:
             yield False
             return
-        fleet.model.row(above, high=found.value)
+        held = _narrowed(fleet, above, found.values, None, max(0.05, seconds()))
+        if held is None or not held[0]:
+            fleet.model.row(above, high=found.value)
         if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
             left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
         yield True
+
+
+def _narrowed(
+    fleet: Fleet, above: Terms, hint: Sequence[int] | None, most: int | None, seconds: float
+) -> tuple[bool, int] | None:
+    """Leave out of a model what is in no answer that is as good as one that is known; where none can be better, return
+    its value, and whether all that are left have it.
+
+    `hint` are the variables of that answer; `most` is its value where only that is known. What none can be below is
+    proven in whole numbers (planner.solve.fleet.prices).
+    """
+    if hint is not None and max(above, default=0) < len(hint):
+        most = sum(weight * hint[variable] for variable, weight in above.items())
+    else:
+        hint = None
+    classes, step = len(fleet.many), gcd(*above.values()) or 1
+    if most is None or classes < FEW:
+        return None
+    found = prices.bound(fleet.model, classes, above)
+    if found is None:
+        return None
+    level = prices.narrow(fleet.model, classes, found, most)
+    if found.whole(step) < most:
+        dual = prices.relaxed(fleet.model, classes, above, seconds / 4)
+        found = None if not dual else prices.bound(fleet.model, classes, above, dual)
+        if found is None:
+            return None
+        prices.narrow(fleet.model, classes, found, most)
+        level = False
+    return (level, most) if hint is not None and found.whole(step) >= most else None
+
+
+def _live(fleet: Fleet, variable: int) -> bool:
+    """Return whether a variable can be anything but 0."""
+    return fleet.model.ranges[variable][1] > 0
 
 
 def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -122,8 +174,9 @@ def _taken(fleet: Fleet, values: Sequence[int]) -> Iterator[tuple[str, int]]:
 
 def _above_least(fleet: Fleet, terms: Terms) -> tuple[Terms, int]:
     """Return terms without what every row of a class weighs at least, and what that comes to: smaller numbers."""
-    out, base = dict(terms), 0
-    for name, takes in fleet.takes.items():
+    out, base = {variable: weight for variable, weight in terms.items() if fleet.model.ranges[variable] != (0, 0)}, 0
+    for name, every in fleet.takes.items():
+        takes = [take for take in every if _live(fleet, take)]
         least = min((terms.get(take, 0) for take in takes), default=0)
         base += least * fleet.many[name]
         out |= {take: terms.get(take, 0) - least for take in takes}
@@ -143,7 +196,7 @@ def _constant(fleet: Fleet, terms: Terms, left: Sequence[int] | None) -> int | N
     """
     rest, total = dict(terms), 0
     for name, takes in fleet.takes.items():
-        weights = {rest.pop(variable, 0) for variable in takes}
+        weights = {weight for variable in takes for weight in (rest.pop(variable, 0),) if _live(fleet, variable)}
         if left is not None:
             weights = {terms.get(variable, 0) for variable in left}
         if len(weights) != 1:
@@ -249,8 +302,10 @@ def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[
     bits = 0
     for name in sorted(fleet.rows):
         clock.look()
-        takes, own = fleet.takes[name], ranks(name)
-        if len(set(own)) == 1:
+        both = [pair for pair in zip(fleet.takes[name], ranks(name), strict=True) if _live(fleet, pair[0])]
+        order = {rank: place for place, rank in enumerate(sorted({rank for _, rank in both}))}
+        takes, own = [take for take, _ in both], [order[rank] for _, rank in both]
+        if len(order) == 1:
             continue
         need = max(own).bit_length()
         single = fleet.many[name] == 1
@@ -261,7 +316,7 @@ def _in_turn(fleet: Fleet, ranks: Callable[[str], list[int]], values: Callable[[
             packed.append((takes, own))
             bits += need
         else:
-            yield from _one_by_one(fleet, name, own, values)
+            yield from _one_by_one(fleet, name, takes, own, values)
     if packed:
         yield _sum_of(packed)
 
@@ -276,9 +331,18 @@ def _sum_of(packed: Sequence[tuple[list[int], list[int]]]) -> Terms:
     return out
 
 
-def _one_by_one(fleet: Fleet, name: str, ranks: Sequence[int], values: Callable[[], Sequence[int]]) -> Iterator[Terms]:
-    model, takes, left = fleet.model, fleet.takes[name], fleet.many[name]
+def _one_by_one(
+    fleet: Fleet, name: str, takes: Sequence[int], ranks: Sequence[int], values: Callable[[], Sequence[int]]
+) -> Iterator[Terms]:
+    model, left = fleet.model, fleet.many[name]
     rest = dict(zip(takes, ranks, strict=True))
+    if len(fleet.many) >= FEW:  # as many as can be of each rank in turn: no variables more, and mostly known already
+        for rank in range(max(ranks)):
+            mine = [take for take, own in rest.items() if own == rank and _live(fleet, take)]
+            if left and mine:
+                yield dict.fromkeys(mine, -1)
+                left -= sum(values()[take] for take in mine)
+        return
     while left and len(set(rest.values())) > 1:
         one = {take: model.variable(0, 1) for take in rest}
         for take, chosen in one.items():
