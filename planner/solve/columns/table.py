@@ -115,9 +115,14 @@ class Table:
         """Return rows in the alphabetical order of their names."""
         import numpy
 
-        columns = [self._order(name)[self.axes[name].index[rows]] for name in sorted(self.axes, reverse=True)]
-        found: Column = rows[numpy.lexsort(columns)]
+        columns = self.name_columns(rows)
+        found: Column = rows[numpy.lexsort(columns[::-1])] if columns else rows
         return found
+
+    def name_columns(self, rows: Column) -> list[Column]:
+        """Return what orders rows by their names, the most important first; of decisions that differ among them."""
+        columns = (self._order(name)[self.axes[name].index[rows]] for name in sorted(self.axes))
+        return [column for column in columns if len(column) and (column != column[0]).any()]
 
     def _order(self, name: str) -> Column:
         """Return the place of each value of an axis among them as text: names join these in turn."""

@@ -88,11 +88,13 @@ def one_of_each(table: Table, fitting: Column, ranks: RankColumns, takes: Takes)
     _, which = cases(group)
     columns = [values for place, values in enumerate(ranks.all) if place not in ranks.worst]
     limits = [*(ranks.all[place] for place in sorted(ranks.worst)), *takes.limits]
-    order = numpy.lexsort((*(values[fitting] for values in reversed(columns)), which))
+    by_name = table.name_columns(fitting)
+    order = numpy.lexsort((*reversed(by_name), *(values[fitting] for values in reversed(columns)), which))
     sorted_groups = which[order]
     starts = numpy.flatnonzero(numpy.concatenate(([True], sorted_groups[1:] != sorted_groups[:-1])))
     ends = numpy.append(starts[1:], len(order))
-    alone = ends - starts == 1
+    # where nothing else limits which row stands for a group, its first is the best of it
+    alone = ends - starts == 1 if limits else numpy.ones(len(starts), dtype=bool)
     kept = fitting[order[starts[alone]]].tolist()
     for place, (start, end) in enumerate(zip(starts[~alone].tolist(), ends[~alone].tolist(), strict=True)):
         if place % 1000 == 0:

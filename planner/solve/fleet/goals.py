@@ -85,7 +85,7 @@ def _descended(
     known: int | None,
 ) -> Iterator[bool]:
     """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
-    left_of_one = _takes_of_one(fleet)
+    left_of_one, least = _takes_of_one(fleet), -cpsat.INFINITY
     for terms in _stages(fleet, lambda: best[-1].values if best else ()):
         if best and (seconds() <= 0 or not clock.left()):
             yield False
@@ -99,7 +99,10 @@ def _descended(
         above, base = _above_least(fleet, terms)
         hint = best[-1].values if best else None
         most = known - base if known is not None and not values else None
+        fleet.least = -cpsat.INFINITY
         reached = _narrowed(fleet, above, hint, most, left)
+        if not values:
+            least = fleet.least = fleet.least + base
         if reached is not None:
             level, value = reached
             values.append(value + base)
@@ -118,7 +121,7 @@ def _descended(
             return
         best.append(found)
         values.append(found.value + base)
-        bounds.append(found.bound + base)
+        bounds.append(max(found.bound + base, least) if not bounds else found.bound + base)
         if not found.proven:
             yield False
             return
@@ -157,6 +160,7 @@ def _narrowed(
             return None
         prices.narrow(fleet.model, classes, found, most)
         level = False
+    fleet.least = found.whole(step)
     return (level, most) if hint is not None and found.whole(step) >= most else None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.fleet.cpsat import INFINITY, Model
+from planner.solve.fleet.cpsat import INFINITY, IntegerModel
 
 PARTS = 1 << 10
 """Prices are counted in such parts of a step."""
@@ -40,7 +40,9 @@ class Bound:
         return -(-self.least // (PARTS * step)) * step
 
 
-def bound(model: Model, classes: int, objective: Mapping[int, int], prices: Mapping[int, int] = NONE) -> Bound | None:
+def bound(
+    model: IntegerModel, classes: int, objective: Mapping[int, int], prices: Mapping[int, int] = NONE
+) -> Bound | None:
     """Return the bound by prices in parts of a step, by row; the first rows of a model are its `classes`.
 
     None where a variable without an end makes it boundless.
@@ -75,7 +77,7 @@ def bound(model: Model, classes: int, objective: Mapping[int, int], prices: Mapp
     return Bound(least, above)
 
 
-def narrow(model: Model, classes: int, found: Bound, most: int) -> bool:
+def narrow(model: IntegerModel, classes: int, found: Bound, most: int) -> bool:
     """Leave out of a model what no answer of at most so much can have, and return whether all that is left of every
     class weighs the same and nothing else adds anything."""
     spare = most * PARTS - found.least
@@ -101,7 +103,7 @@ def narrow(model: Model, classes: int, found: Bound, most: int) -> bool:
     return level
 
 
-def relaxed(model: Model, classes: int, objective: Mapping[int, int], seconds: float) -> dict[int, int] | None:
+def relaxed(model: IntegerModel, classes: int, objective: Mapping[int, int], seconds: float) -> dict[int, int] | None:
     """Return the duals of the linear relaxation as prices of rows that join classes; None where there are none."""
     from ortools.linear_solver import pywraplp
 

@@ -68,22 +68,23 @@ def terms_of(fleet: Fleet, bound: FleetBound) -> dict[int, int]:
 
 def add_bound(fleet: Fleet, bound: FleetBound) -> None:
     """Add a bound of the fleet block as a row."""
-    scale = SCALES.get(bound.quantity, 1)
+    fleet.model.row(terms_of(fleet, bound), *edges(bound, SCALES.get(bound.quantity, 1)))
+    known_only(fleet, bound)
+
+
+def edges(bound: FleetBound, scale: int) -> tuple[int, int]:
+    """Return the least and the most that a bound of the fleet block allows, in steps."""
     edge = bound.value * scale
-    low, high = -cpsat.INFINITY, cpsat.INFINITY
     match bound.operator:
         case "<=":
-            high = floor(edge)
+            return -cpsat.INFINITY, floor(edge)
         case "<":
-            high = -floor(-edge) - 1
+            return -cpsat.INFINITY, -floor(-edge) - 1
         case ">=":
-            low = -floor(-edge)
+            return -floor(-edge), cpsat.INFINITY
         case ">":
-            low = floor(edge) + 1
-        case _:
-            low, high = -floor(-edge), floor(edge)
-    fleet.model.row(terms_of(fleet, bound), low, high)
-    known_only(fleet, bound)
+            return floor(edge) + 1, cpsat.INFINITY
+    return -floor(-edge), floor(edge)
 
 
 def known_only(fleet: Fleet, bound: FleetBound) -> None:

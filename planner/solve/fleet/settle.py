@@ -18,9 +18,10 @@ from planner.solve.classes import renamed
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
-from planner.solve.fleet.audit import audit, goal_values
+from planner.solve.fleet.audit import Contradiction, audit, goal_values
 from planner.solve.fleet.dominance import least_part
 from planner.solve.fleet.goals import NoAnswer, descend
+from planner.solve.fleet.greedy import Incumbent, incumbent
 from planner.solve.fleet.model import build
 from planner.solve.fleet.settled import Settled, coupled
 from planner.solve.fleet.state import Fleet
@@ -56,23 +57,28 @@ def settle(
 
     deadline = time.monotonic() + (1 - KEPT) * min(seconds, clock.left())
     joint = coupled(problem, tables)
+    ahead = incumbent(problem, tables, fitting) if joint else None
+    known = None if ahead is None else ahead.value
+    fleet: Fleet | None = None
     try:
-        some = affordable(problem, tables, fitting, ranks, workers) if joint else fitting
+        some = affordable(problem, tables, fitting, ranks, workers, known) if joint else fitting
         first = lead(problem, tables, some, ranks, deadline)
         fleet = build(first.problem, tables, first.fitting, first.ranks)
-        found = descend(fleet, lambda: deadline - time.monotonic(), workers)
+        found = descend(fleet, lambda: deadline - time.monotonic(), workers, known)
     except clock.OutOfTime:
         if clock.stopped():
             raise
-        return fallback(problem, tables, fitting, ranks, catalog)
+        return fallback(problem, tables, fitting, ranks, catalog, ahead, fleet)
     except TooWide as reason:  # what is best apart may still keep every rule together
-        best_apart = fallback(problem, tables, fitting, ranks, catalog)
+        best_apart = fallback(problem, tables, fitting, ranks, catalog, ahead, fleet)
         if best_apart is None:
             raise
         return replace(best_apart, refusal=str(reason))
     except NoAnswer as nothing:
         if not nothing.proven:
-            return fallback(problem, tables, fitting, ranks, catalog)
+            return fallback(problem, tables, fitting, ranks, catalog, ahead, fleet)
+        if ahead is not None:
+            raise Contradiction("the solver finds no answer where there is one") from nothing
         if not all(table.thorough for table in tables.values()):
             return ()  # what is not all there does not tell which rules conflict
         from planner.solve.fleet.conflict import conflict_of
@@ -90,10 +96,23 @@ def fallback(
     fitting: Mapping[str, Column],
     ranks: Mapping[str, RankColumns],
     catalog: Catalog,
+    ahead: Incumbent | None = None,
+    fleet: Fleet | None = None,
 ) -> Settled | None:
     """Return the best choice of those for each workload apart that keeps every rule together, None where none does:
-    the best by the objective, the cheapest, and the one with the fewest GPUs."""
+    the best by the objective, the cheapest, and the one with the fewest GPUs; or the one that was known `ahead`.
+
+    `fleet` is the model, as far as it was solved: what its first goal cannot be below may be known."""
     found: list[Settled] = []
+    if ahead is not None:
+        whole, rows, chosen = candidates(problem, tables, ahead.taken, catalog)
+        values = goal_values(whole, chosen)
+        proven = -cpsat.INFINITY if fleet is None else fleet.least
+        least = max(proven, _least(problem, tables, fitting, ranks))
+        bounds = [least, *[-cpsat.INFINITY] * len(values)][: len(values)]
+        if any(row.broken for row in chosen.values()) or broken_together(whole, chosen) or values[0] != ahead.value:
+            raise Contradiction("an answer that was known is none")
+        return Settled(whole, rows, chosen, values, bounds, False)
     for order in (lambda name: (), lambda name: (tables[name].costs,), lambda name: (tables[name].gpus,)):
         rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
         if any(rows == item.rows for item in found):

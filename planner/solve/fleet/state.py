@@ -49,6 +49,8 @@ class Fleet:
     cost: dict[int, int] = field(default_factory=dict)
     money: dict[int, int] = field(default_factory=dict)
     worst: dict[int, WorstGoal] = field(default_factory=dict)
+    least: int = -cpsat.INFINITY
+    """What the first goal cannot be below, as far as prices have proven it."""
 
     def value(self, name: str, place: int, quantity: str) -> Value | Fraction | None:
         """Return what a take has of a quantity; of money what its share comes to."""

@@ -248,6 +248,15 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     own = this.formats[name].quality
     if own is not None:
         return own
+    key = ("recovery", name, quantization)
+    if key not in this.known:
+        this.known[key] = _measured_in(this, name, quantization)
+    found: Fraction | None = this.known[key]
+    return found
+
+
+def _measured_in(this: Service, name: str, quantization: str) -> Fraction | None:
+    model = this.model
     known: Fraction | None = Fraction(1)
     for step in quality.steps(model, name):
         alias = this.formats[step].like or step
@@ -279,6 +288,14 @@ def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
 
 def _cache_quality(this: Service, form: Form) -> Fraction | None:
     """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
+    key = ("cache quality", form.weights, form.kv_cache)
+    if key not in this.known:
+        this.known[key] = _cache_measured(this, form)
+    found: Fraction | None = this.known[key]
+    return found
+
+
+def _cache_measured(this: Service, form: Form) -> Fraction | None:
     model = this.model
     alone = evaluation(this, form.weights, form.kv_cache).cache
     if alone is not None:

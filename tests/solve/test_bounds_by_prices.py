@@ -8,12 +8,12 @@ import random
 import pytest
 
 from planner.solve.fleet import prices
-from planner.solve.fleet.cpsat import Model
+from planner.solve.fleet.cpsat import IntegerModel
 
 
-def drawn(chance: random.Random) -> tuple[Model, int, dict[int, int], list[tuple[int, ...]]]:
+def drawn(chance: random.Random) -> tuple[IntegerModel, int, dict[int, int], list[tuple[int, ...]]]:
     """Return a model of classes that share things, its classes, an objective, and every answer."""
-    model, classes = Model(), chance.randint(1, 3)
+    model, classes = IntegerModel(), chance.randint(1, 3)
     for _ in range(classes):
         count = chance.randint(1, 3)
         takes = [model.variable(0, count) for _ in range(chance.randint(1, 3))]
