@@ -28,7 +28,7 @@ NONE: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class PriceBound:
     """What a sum cannot be below, in parts of a step, and by how much a variable's weight is above the least of its
     class, or above nothing where it is of no class."""
 
@@ -42,7 +42,7 @@ class Bound:
 
 def bound(
     model: IntegerModel, classes: int, objective: Mapping[int, int], prices: Mapping[int, int] = NONE
-) -> Bound | None:
+) -> PriceBound | None:
     """Return the bound by prices in parts of a step, by row; the first rows of a model are its `classes`.
 
     None where a variable without an end makes it boundless.
@@ -74,10 +74,10 @@ def bound(
             if abs(end) >= INFINITY:
                 return None
             least += weight * end
-    return Bound(least, above)
+    return PriceBound(least, above)
 
 
-def narrow(model: IntegerModel, classes: int, found: Bound, most: int) -> bool:
+def narrow(model: IntegerModel, classes: int, found: PriceBound, most: int) -> bool:
     """Leave out of a model what no answer of at most so much can have, and return whether all that is left of every
     class weighs the same and nothing else adds anything."""
     spare = most * PARTS - found.least
