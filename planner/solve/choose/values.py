@@ -68,7 +68,7 @@ def _values(workload: Workload, table: Table, quantity: str) -> tuple[Value, ...
     if found is None and not table.thorough:
         found = tuple(BY_KIND[workload.kind][quantity].words)
     if found is None:
-        found = table.axes[quantity].values
+        found = table.axes[quantity].values if quantity in table.axes else ()
     return tuple(value for value in dict.fromkeys(found) if not (isinstance(value, str) and MIXED in value))
 
 
