@@ -5,7 +5,8 @@
 
 A folder is that of the package itself (`vllm/`), a file the engine's own index (`_torch/models/_arch_index.py`,
 `conversion/__init__.py`); the version is the release from which on its rows hold. Rows of an engine that is not given
-stay as they are. The models are those whose `model_type` planner/catalog/huggingface reads as a decoder.
+stay as they are. The models are those whose `model_type` planner/catalog/huggingface reads as a decoder, and those of
+models.yaml.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import yaml
 from engine_classes import Sources, literal
 
 from planner.catalog.huggingface.read import DECODERS, WRAPPERS
+from planner.catalog.load import load
 
 CATALOG = Path(__file__).parents[1] / "catalogs" / "engine_models.yaml"
 HEAD = """\
@@ -31,12 +33,15 @@ HEAD = """\
 """
 PUBLISHED = {
     "arctic": ("ArcticForCausalLM",),
+    "bailing_moe_v2": ("BailingMoeV2ForCausalLM",),
     "deepseek": ("DeepseekForCausalLM",),
     "grok-1": ("Grok1ModelForCausalLM", "Grok1ForCausalLM"),
+    "internvl_chat": ("InternVLChatModel",),
     "internlm3": ("InternLM3ForCausalLM",),
     "kimi_k2": ("DeepseekV3ForCausalLM",),
     "kimi_k25": ("KimiK25ForConditionalGeneration",),
     "mimo": ("MiMoForCausalLM",),
+    "mimo_v2": ("MiMoV2ForCausalLM",),
     "minimax": ("MiniMaxText01ForCausalLM", "MiniMaxForCausalLM"),
     "minimax_m3": ("MiniMaxM3SparseForCausalLM",),
     "mpt": ("MPTForCausalLM", "MptForCausalLM"),
@@ -61,7 +66,9 @@ LATER = {
     "llama_cpp": {
         "DeepseekV4ForCausalLM": "ggml-org/llama.cpp conversion/deepseek.py",
         "HYV3ForCausalLM": "ggml-org/llama.cpp gguf.MODEL_ARCH.HYV3",
+        "InternVLChatModel": "ggml-org/llama.cpp@00bdaa1 conversion/__init__.py MMPROJ_MODEL_MAP, InternVisionModel",
         "LagunaForCausalLM": "ggml-org/llama.cpp conversion/laguna.py",
+        "Lfm2VlForConditionalGeneration": "ggml-org/llama.cpp@00bdaa1 conversion/__init__.py MMPROJ_MODEL_MAP",
         "MiniMaxM3SparseForCausalLM": "ggml-org/llama.cpp conversion/minimax.py",
         "MiniMaxM3SparseForConditionalGeneration": "ggml-org/llama.cpp conversion/minimax.py",
         "MuseGlimmerForConditionalGeneration": "ggml-org/llama.cpp conversion/muse_glimmer.py",
@@ -89,8 +96,10 @@ def models(transformers: Path) -> dict[str, tuple[str, ...]]:
     whole = mapping("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
     plain = mapping("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
     out = {}
-    for kind in sorted({*DECODERS, *WRAPPERS} - INNER):
-        known = (whole, plain) if kind in WRAPPERS else (plain, whole)
+    rows = load()[0].models
+    listed = {row["model_type"] for row in map(rows.row, rows) if row.get("architecture")}
+    for kind in sorted({*DECODERS, *WRAPPERS, *listed} - INNER):
+        known = (plain, whole) if kind in DECODERS else (whole, plain)
         own = PUBLISHED.get(kind, ()) or tuple(table[kind] for table in known if kind in table)[:1]
         if own:
             out[kind] = own
