@@ -8,6 +8,7 @@ import pytest
 from test_support import SERVED, broken
 
 import planner
+from planner.plan import load_plan
 
 LLAMA = f'model = "meta-llama/Llama-3.2-3B"; {SERVED}; gpus = 1; '
 OSS = f'model = "openai/gpt-oss-20b"; {SERVED}; gpus = 1; '
@@ -143,3 +144,10 @@ def test_gpt_oss_runs_on_gb10_in_16_bits() -> None:
 @pytest.mark.parametrize(("gpu", "found"), [("t4", {}), ("t4g", {"gpu": TORCH})])
 def test_a_training_runs_on_no_arm_host_below_8(tmp_path: Path, gpu: str, found: dict[str, str]) -> None:
     assert broken(tmp_path, "training", f"{STEP}gpu = {gpu}") == found
+
+
+@pytest.mark.parametrize(("gpu", "help"), [("= t4", "choose a GPU with bf16"), ("in {t4, l4}", "weights = bf16")])
+def test_fp16_is_warned_of_with_a_way_out_that_is_one(gpu: str, help: str) -> None:
+    loaded = load_plan("plan.mem", text=f"edition 2026\ninference w {{ {LLAMA}gpu {gpu}; weights = fp16 }}\n")
+    (finding,) = [item for item in loaded.findings if item.code == "W0601"]
+    assert finding.help is not None and finding.help.startswith(help)

@@ -205,6 +205,21 @@ def test_table_and_single_candidates_agree(tmp_path: Path) -> None:
     assert solved.outcomes == fixed.chosen.outcomes
 
 
+@pytest.mark.parametrize("said", ["", "weights = bf16;", "weights = fp16; kv_cache = fp16;"])
+def test_what_was_measured_on_hardware_without_bf16_was_in_fp16(said: str) -> None:
+    """A table and a single candidate have it as the engine ran it, whatever the measurement says of 16 bits."""
+    at = 'model = "meta-llama/Llama-3.2-3B"; gpu = t4; concurrency = 4'
+    plan = f"""edition 2026
+inference chat {{ {at}; context = 2Ki tokens; prompt = 1Ki tokens; output = 512; gpus = 1 }}
+measurement ours {{ {at}; {said} prompt = 1Ki tokens; output = 512; tpot = 50 ms; kv_tokens = 20k tokens }}
+"""
+    loaded = load_plan("plan.mem", text=plan)
+    assert loaded.problem is not None, loaded.findings
+    rows = [found(loaded.problem, loaded.catalog).workloads[0].chosen for found in (solve, estimate)]
+    assert [row.measurements for row in rows] == [("ours",)] * 2
+    assert rows[0].outcomes == rows[1].outcomes and rows[0].choice["kv_cache"] == "fp16"
+
+
 def test_a_cache_that_is_smaller_than_thought_takes_and_a_larger_one_gives_nothing(tmp_path: Path) -> None:
     plain = chosen(tmp_path)
     tokens, safe = number(plain, "kv_tokens_expected"), number(plain, "kv_tokens")

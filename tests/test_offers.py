@@ -13,6 +13,7 @@ from planner.catalog.records import Offer
 from planner.catalog.table import Both
 from planner.plan import load_plan
 from planner.solve import solve
+from planner.solve.answer import Answer
 from planner.solve.rent import rental
 from planner.solve.rent.rental import market_of, offers_for, offers_listed, rentings
 
@@ -107,10 +108,15 @@ def test_workloads_that_share_instances_lose_nothing_with_the_offers_left_out(
         for number in range(chance.randint(2, 3))
     )
     limited = "offer ours { gpu = l4; gpus = 4; price = $0.9/h; available = 1 }\n" if seed % 2 else ""
-    loaded = load_plan("plan.mem", text=f"edition 2026\n{limited}{blocks}fleet {{ gpus <= 12 }}\nminimize cost\n")
-    assert loaded.problem is not None, loaded.findings
-    fewer = solve(loaded.problem, loaded.catalog)
+    text = f"edition 2026\n{limited}{blocks}fleet {{ gpus <= 12 }}\nminimize cost\n"
+
+    def solved() -> Answer:
+        loaded = load_plan("plan.mem", text=text)  # anew: what is made of a plan's offers is kept beside it
+        assert loaded.problem is not None, loaded.findings
+        return solve(loaded.problem, loaded.catalog)
+
+    fewer = solved()
     monkeypatch.setattr(rental, "_leading", lambda listed, reach: listed)
-    whole = solve(loaded.problem, loaded.catalog)
+    whole = solved()
     assert fewer.outcome == whole.outcome and fewer.cost == whole.cost
     assert fewer.considered < whole.considered

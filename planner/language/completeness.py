@@ -164,7 +164,9 @@ def doubts(block: Block) -> None:
             if _narrower(chosen, native):
                 reason = f"is published in {native.id}; in {chosen.id} values above {chosen.largest:.0f} overflow"
                 wide = "bf16_mixed" if name == "precision" and native.id == "bf16" else native.id
-                scope.warn("W0601", f"{model.id} {reason}", block.spans[name], help=f"{name} = {wide}")
+                none = _none_computes(block, native)
+                help = f"choose a GPU with {native.id}: `gpu` offers none" if none else f"{name} = {wide}"
+                scope.warn("W0601", f"{model.id} {reason}", block.spans[name], help=help)
     for name, narrow_ones in (("gradient_precision", ("fp16",)), ("loss_precision", ("fp16", "bf16"))):
         if given.get(name) in narrow_ones:
             what = "gradients" if name == "gradient_precision" else "a loss"
@@ -174,6 +176,13 @@ def doubts(block: Block) -> None:
                 block.spans[name],
                 help=f"{name} = fp32",
             )
+
+
+def _none_computes(block: Block, fmt: Format) -> bool:
+    """Return whether a plan offers GPUs by name, and none of them has what a format needs."""
+    scope, names = block.env.scope, [str(name) for name in block.domains.get("gpu", ())]
+    cards = [scope.gpus.get(name) or scope.catalog.gpus[name] for name in names]
+    return bool(cards and fmt.needs) and not any(need in card.native_formats for card in cards for need in fmt.needs)
 
 
 def _narrower(chosen: Format, native: Format) -> bool:

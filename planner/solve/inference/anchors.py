@@ -24,7 +24,7 @@ from planner.record import dataclass
 from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
-from planner.solve.inference.workload import Form, Service, profile_of, resolved, sixteen_bit
+from planner.solve.inference.workload import SIXTEEN, Form, Service, profile_of, resolved, sixteen_bit, sixteen_on
 from planner.solve.needs import Note, note
 from planner.solve.parallelism import Split
 
@@ -69,7 +69,9 @@ def unlike(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu)
     given = this.workload.given
     version, engine = given.get("engine_version"), this.engine
     own, other = (release(engine, text or None) for text in (str(version or ""), item.engine_version))
-    cache = item.kv_cache or this.cache_default or sixteen_bit(this.model.native_format)
+    exact, taken = resolved(this, form, gpu), sixteen_on(this, gpu)
+    weights = taken if item.weights == sixteen_bit(this.model.native_format) else item.weights
+    cache = item.kv_cache or this.cache_default or (weights if weights in SIXTEEN else taken)
     extras = this.extras
     plain = not (extras.adapters or extras.draft or extras.offloaded_weights or extras.offloaded_cache)
     checks = (
@@ -81,8 +83,8 @@ def unlike(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu)
             (item.tensor_parallel, item.pipeline_parallel, 1) == (split.tensor, split.pipeline, split.nodes),
             f"with tensor_parallel {item.tensor_parallel}, pipeline_parallel {item.pipeline_parallel}",
         ),
-        (item.weights == form.weights, f"of weights in {item.weights}"),
-        (cache == form.kv_cache, f"of a KV cache in {cache}"),
+        (weights == exact.weights, f"of weights in {item.weights}"),
+        (cache == exact.kv_cache, f"of a KV cache in {cache}"),
         (plain and not this.by_sequence and given["cuda_graphs"] is not False, "of the model alone, in CUDA graphs"),
     )
     return next((what for holds, what in checks if not holds), "")

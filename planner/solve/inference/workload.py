@@ -350,7 +350,7 @@ def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
     key = ("resolved", form, gpu.id)
     if key not in this.known:
         said, own = this.workload.domains, sixteen_bit(this.model.native_format)
-        taken = "fp16" if own == "bf16" and not computes(gpu, this.formats[own]) else own
+        taken = sixteen_on(this, gpu)
         weights = taken if "weights" not in said and form.weights == own else form.weights
         sixteen = weights if weights in SIXTEEN else taken
         cache = form.kv_cache if "kv_cache" in said or this.cache_default else sixteen
@@ -361,6 +361,12 @@ def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
         this.known[key] = Form(weights, cache, activations, form.quantization)
     whole: Form = this.known[key]
     return whole
+
+
+def sixteen_on(this: Service, gpu: Gpu) -> str:
+    """Return the type of 16 bits that an engine takes of the model by itself: fp16 where the hardware has no bf16."""
+    own = sixteen_bit(this.model.native_format)
+    return "fp16" if own == "bf16" and not computes(gpu, this.formats[own]) else own
 
 
 def computes(gpu: Gpu, fmt: Format) -> bool:
