@@ -77,11 +77,11 @@ class _Inference:
         made_by: object = None,
     ) -> Candidate:
         from planner.solve.inference.judge import judge_service
-        from planner.solve.inference.workload import Service, service
+        from planner.solve.inference.workload import InferenceWorkload, service
 
         if "total_concurrency" in workload.given:
             workload = _spread(workload, choice)
-        if isinstance(made_by, Service):
+        if isinstance(made_by, InferenceWorkload):
             return judge_service(problem, replace(made_by, workload=workload), choice)
         return judge_service(problem, service(problem, workload, catalog), choice)
 
@@ -143,9 +143,9 @@ class _Training:
         made_by: object = None,
     ) -> Candidate:
         from planner.solve.training.judge import judge
-        from planner.solve.training.workload import Run
+        from planner.solve.training.workload import TrainingWorkload
 
-        return judge(problem, workload, choice, catalog, made_by if isinstance(made_by, Run) else None)
+        return judge(problem, workload, choice, catalog, made_by if isinstance(made_by, TrainingWorkload) else None)
 
     def search_limits(self, problem: Problem, workload: Workload) -> dict[str, int]:
         from planner.solve.training.space import search_limits

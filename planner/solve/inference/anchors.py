@@ -24,7 +24,15 @@ from planner.record import dataclass
 from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import speed as inference_speed
-from planner.solve.inference.workload import SIXTEEN, Form, Service, profile_of, resolved, sixteen_bit, sixteen_on
+from planner.solve.inference.workload import (
+    SIXTEEN,
+    InferenceWorkload,
+    NumberFormats,
+    profile_of,
+    resolved,
+    sixteen_bit,
+    sixteen_on,
+)
 from planner.solve.needs import Note, note
 from planner.solve.parallelism import Split
 
@@ -52,7 +60,7 @@ class Measured:
 NOTHING = Measured(Anchor(), 0, 1.0, (), ())
 
 
-def measured(this: Service, form: Form, split: Split, gpu: Gpu) -> Measured:
+def measured(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> Measured:
     """Return what the plan's measurements say of a candidate."""
     if not any(item.gpu == gpu.id for item in this.measurements) or this.model.architecture is None:
         return NOTHING
@@ -64,7 +72,7 @@ def measured(this: Service, form: Form, split: Split, gpu: Gpu) -> Measured:
     return found
 
 
-def unlike(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> str:
+def unlike(this: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> str:
     """Return what tells a measurement of this model on this GPU from a candidate; "" where they are alike."""
     given = this.workload.given
     version, engine = given.get("engine_version"), this.engine
@@ -94,7 +102,9 @@ def _base(item: Measurement) -> str:
     return item.model.of or item.model.id
 
 
-def _measured(this: Service, like: list[Measurement], form: Form, split: Split, gpu: Gpu) -> Measured:
+def _measured(
+    this: InferenceWorkload, like: list[Measurement], form: NumberFormats, split: Split, gpu: Gpu
+) -> Measured:
     first, later, taken, caches = [], [], [], []
     names: dict[str, None] = {}
     for item in like:
@@ -121,7 +131,7 @@ def _measured(this: Service, like: list[Measurement], form: Form, split: Split, 
     )
 
 
-def _as_measured(this: Service, item: Measurement, load: bool = True) -> Service:
+def _as_measured(this: InferenceWorkload, item: Measurement, load: bool = True) -> InferenceWorkload:
     """Return the service as it was when a measurement was taken; without its `load`, with its settings alone."""
     key = ("as measured", item.id, load)
     if key not in this.known:
@@ -140,11 +150,13 @@ def _as_measured(this: Service, item: Measurement, load: bool = True) -> Service
                 demand=None,
             )
         this.known[key] = that
-    found: Service = this.known[key]
+    found: InferenceWorkload = this.known[key]
     return found
 
 
-def _ratios(that: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> tuple[float, float]:
+def _ratios(
+    that: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu
+) -> tuple[float, float]:
     """Return measured over expected time per output token and to the first one, 0 for what was not measured."""
     if not gpu.bandwidth or not (item.tpot or item.ttft or item.prefill or item.throughput):
         return 0.0, 0.0
@@ -168,7 +180,7 @@ def _ratios(that: Service, item: Measurement, form: Form, split: Split, gpu: Gpu
     return tpot, ttft
 
 
-def _margin(this: Service, name: str, ratios: Sequence[float]) -> float:
+def _margin(this: InferenceWorkload, name: str, ratios: Sequence[float]) -> float:
     """Return what measured times reach of anchored ones at most, as a factor; 0 where too few were measured."""
     table = tuple(sorted(this.engine.anchored_margins.get(name, {}).items()))
     if len(ratios) < anchors.ENOUGH or not table:
@@ -178,7 +190,9 @@ def _margin(this: Service, name: str, ratios: Sequence[float]) -> float:
     return 1 + interpolated(table, confidence) / 1e6
 
 
-def _gone(this: Service, item: Measurement, form: Form, split: Split, gpu: Gpu) -> tuple[int | None, float | None]:
+def _gone(
+    this: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu
+) -> tuple[int | None, float | None]:
     """Return the bytes that a measurement finds gone beyond the safe end, and measured over expected cache."""
     if not (item.kv_tokens or item.memory):
         return None, None
@@ -205,7 +219,9 @@ class Columns:
     cache: Column
 
 
-def columns(this: Service, pairs: Sequence[tuple[Form, Split]], gpus: Sequence[Gpu]) -> Columns | None:
+def columns(
+    this: InferenceWorkload, pairs: Sequence[tuple[NumberFormats, Split]], gpus: Sequence[Gpu]
+) -> Columns | None:
     """Return what measurements say of the rows of a table; None where the plan has none that speaks of one."""
     import numpy
 
@@ -224,7 +240,7 @@ def columns(this: Service, pairs: Sequence[tuple[Form, Split]], gpus: Sequence[G
     return Columns(times.reshape(4, -1), taken, cache)
 
 
-def notes(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[Note, ...]:
+def notes(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[Note, ...]:
     """Return how many measurements an answer is anchored on, and of those of its model and GPU that are not like it
     what tells them apart."""
     own = [item for item in this.measurements if item.gpu == gpu.id and _base(item) == (this.model.of or this.model.id)]

@@ -12,11 +12,11 @@ from planner.physics import inference
 from planner.physics.inference import Profile
 from planner.solve.columns.steps import UNKNOWN
 from planner.solve.inference.memory import fixed_bytes, margin_bytes, parts, resident, sequences, served
-from planner.solve.inference.workload import Form, Service, profile_of
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of
 from planner.solve.parallelism import Split
 
 
-def counts_pages(this: Service, profile: Profile) -> bool:
+def counts_pages(this: InferenceWorkload, profile: Profile) -> bool:
     """Return whether an engine holds its number of sequences against the pages of recurrent states."""
     arch = this.model.architecture
     if arch is None or not (profile.state_blocks and profile.full_graphs):
@@ -24,7 +24,9 @@ def counts_pages(this: Service, profile: Profile) -> bool:
     return any(isinstance(group.mixer, Recurrent) for group in arch.groups)
 
 
-def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tuple[int, int]) -> int | None:
+def state_pages(
+    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budgets: tuple[int, int]
+) -> int | None:
     """Return how many sequences an engine admits whose states share the cache's pages; None where it does not ask.
 
     vLLM since 0.20: no more than the pool has pages, where it captures full CUDA graphs. Of the cache's `budgets`,
@@ -43,13 +45,13 @@ def state_pages(this: Service, form: Form, split: Split, gpu: Gpu, budgets: tupl
     return min(least, expected * million // (million + inference.margin_ppm(profile, "pages", this.confidence)))
 
 
-def cache_budget(this: Service, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
+def cache_budget(this: InferenceWorkload, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
     """Return the bytes that the engine will give its KV cache, as expected."""
     return inference.cache_room(profile_of(this, gpu), gpu, weights, *peaks, overhead)
 
 
 def safe_budget(
-    this: Service, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
+    this: InferenceWorkload, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
 ) -> Any:
     """Return the bytes that the engine's cache has at least, at the workload's confidence."""
     activations, logits = peaks
@@ -58,12 +60,12 @@ def safe_budget(
     return left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence))
 
 
-def budgets(this: Service, form: Form, split: Split, gpu: Gpu) -> tuple[int, int]:
+def budgets(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least."""
     return budgets_of(this, split, gpu, parts(this, form, split, gpu))
 
 
-def budgets_of(this: Service, split: Split, gpu: Gpu, sizes: Mapping[str, int]) -> tuple[int, int]:
+def budgets_of(this: InferenceWorkload, split: Split, gpu: Gpu, sizes: Mapping[str, int]) -> tuple[int, int]:
     """Return the bytes of the engine's cache beside the other parts, of these `sizes`, as expected and at least."""
     if this.model.architecture is None:
         return 0, 0
@@ -74,7 +76,7 @@ def budgets_of(this: Service, split: Split, gpu: Gpu, sizes: Mapping[str, int]) 
 
 
 def capacities(
-    this: Service, form: Form, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = HELD
+    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = HELD
 ) -> dict[str, int]:
     """Return what the engine's cache holds, of these names at least."""
     if this.model.architecture is None:

@@ -12,10 +12,10 @@ from planner.physics import inference
 from planner.solve.defaults import Default, unmentioned, whole_number
 
 if TYPE_CHECKING:
-    from planner.solve.inference.workload import Service
+    from planner.solve.inference.workload import InferenceWorkload
 
 
-def of_service(this: Service, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
+def of_service(this: InferenceWorkload, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
     """Return the settings that the plan leaves to its engine: those of the release on the GPU."""
     from planner.solve.inference.workload import profile_of
 

@@ -22,7 +22,7 @@ from planner.solve.inference import space as inference_space
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
-from planner.solve.inference.workload import Form, Service
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats
 from planner.solve.parallelism import Split, divides
 from planner.solve.rent.rental import offers_for
 
@@ -70,8 +70,8 @@ class Frame:
 
     offers: dict[str, list[Offer]]
     gpus: list[Gpu]
-    pairs: list[tuple[Form, Split]]
-    forms: list[Form]
+    pairs: list[tuple[NumberFormats, Split]]
+    forms: list[NumberFormats]
     splits: list[Split]
     form: Column
     split: Column
@@ -95,7 +95,7 @@ _FRAMES: list[tuple[Problem, dict[object, Frame]]] = []
 """The frames of the plan that was asked about last."""
 
 
-def framed(problem: Problem, workload: Workload, this: Service, fixed: bool) -> Frame | None:
+def framed(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: bool) -> Frame | None:
     """Return the frame of a workload, that of an earlier one of the same plan where they differ in their load alone;
     None where nothing can run it.
 
@@ -117,12 +117,12 @@ def framed(problem: Problem, workload: Workload, this: Service, fixed: bool) -> 
     return found
 
 
-def remember(frame: Frame, this: Service) -> None:
+def remember(frame: Frame, this: InferenceWorkload) -> None:
     """Keep what a service has found that holds for all workloads of a frame."""
     frame.known.update((key, value) for key, value in this.known.items() if key[0] in KEPT)
 
 
-def frame(problem: Problem, workload: Workload, this: Service, fixed: bool) -> Frame | None:
+def frame(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: bool) -> Frame | None:
     """Return what does not depend on a workload's load; None where nothing can run it."""
     import numpy
 
@@ -175,10 +175,10 @@ def frame(problem: Problem, workload: Workload, this: Service, fixed: bool) -> F
 
 
 def _refused(
-    this: Service,
-    exact: Sequence[Sequence[Form]],
+    this: InferenceWorkload,
+    exact: Sequence[Sequence[NumberFormats]],
     gpus: Sequence[Gpu],
-    forms: Sequence[Form],
+    forms: Sequence[NumberFormats],
     splits: Sequence[Split],
     rows: tuple[Column, Column, Column],
 ) -> list[tuple[str, Column]]:
@@ -204,7 +204,7 @@ def _refused(
     return list(out.items())
 
 
-def _axis(name: str, exact: Sequence[Sequence[Form]], form: Column, gpu: Column) -> Axis:
+def _axis(name: str, exact: Sequence[Sequence[NumberFormats]], form: Column, gpu: Column) -> Axis:
     """Return the axis of a decision on formats, which follows from weights and GPU where the plan is silent."""
     import numpy
 

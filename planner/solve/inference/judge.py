@@ -23,7 +23,7 @@ from planner.solve.inference.defaults import of_service
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.served import unstaged
 from planner.solve.inference.speed import Load
-from planner.solve.inference.workload import Form, Service
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured
 from planner.solve.needs import Note, need, note
 from planner.solve.parallelism import SPLIT, Split, divides
@@ -32,10 +32,10 @@ from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 
 
-def judge_service(problem: Problem, this: Service, choice: Mapping[str, Value]) -> Candidate:
+def judge_service(problem: Problem, this: InferenceWorkload, choice: Mapping[str, Value]) -> Candidate:
     """Return a choice of an inference workload as a candidate."""
     workload = this.workload
-    form = Form(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
+    form = NumberFormats(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
     split = Split(*(count(choice, name) for name in SPLIT))
     replicas = count(choice, "replicas")
     gpus = replicas * split.gpus
@@ -155,13 +155,15 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[Note, ...]:
     return (note("busy", float(load) * 100),)
 
 
-def _budgets(this: Service, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured) -> tuple[int, int]:
+def _budgets(
+    this: InferenceWorkload, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured
+) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
     expected, safe = inference_capacity.budgets_of(this, split, gpu, parts)
     return int(expected * own.cache), max(0, safe - own.taken)
 
 
-def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
+def _held(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
     """Return the capacities of an engine's cache of so many bytes."""
     if this.model.architecture is None:
         return dict.fromkeys(HELD, UNKNOWN)
@@ -169,7 +171,7 @@ def _held(this: Service, form: Form, split: Split, gpu: Gpu, budget: int) -> dic
 
 
 def _hints(
-    this: Service, form: Form, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
+    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
 ) -> tuple[Hint, ...]:
     """Return what would fit on the same hardware, margin included: a shorter context, or fewer sequences."""
     if this.model.architecture is None:
@@ -196,8 +198,8 @@ _BESIDE = ("activations", "logits", "overhead")
 
 
 def _times(
-    this: Service,
-    form: Form,
+    this: InferenceWorkload,
+    form: NumberFormats,
     split: Split,
     gpu: Gpu,
     parts: Mapping[str, int],

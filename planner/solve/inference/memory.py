@@ -14,12 +14,12 @@ from planner.catalog.records import Format, Gpu
 from planner.physics import inference, rule_of_thumb
 from planner.physics.inference import Profile
 from planner.solve.inference import layerwise
-from planner.solve.inference.workload import Form, Service, profile_of, sixteen_bit
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.parallelism import Split
 from planner.solve.stated import number
 
 
-def served(this: Service, form: Form) -> inference.ServedModel:
+def served(this: InferenceWorkload, form: NumberFormats) -> inference.ServedModel:
     """Return the model in formats, as it is served; it must have an architecture."""
     key = ("served", form.weights, form.kv_cache)
     if key not in this.known:
@@ -41,7 +41,7 @@ def served(this: Service, form: Form) -> inference.ServedModel:
     return found
 
 
-def weight_format(this: Service, name: str) -> Format:
+def weight_format(this: InferenceWorkload, name: str) -> Format:
     """Return a format as the model's weights are in it: its checkpoint may keep tensors in 16 bit or in another."""
     key = ("format", name)
     if key not in this.known:
@@ -50,7 +50,7 @@ def weight_format(this: Service, name: str) -> Format:
     return found
 
 
-def _weight_format(this: Service, name: str) -> Format:
+def _weight_format(this: InferenceWorkload, name: str) -> Format:
     fmt, model = this.formats[name], this.model
     said = model.native_leaves or model.native_classes or model.native_partly or model.native_block
     if name != model.native_format or not said:
@@ -65,7 +65,7 @@ def _weight_format(this: Service, name: str) -> Format:
     return replace(tiled(fmt), leaves=left, classes=classes, partly=tuple(model.native_partly.items()))
 
 
-def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
+def layer_bytes(this: InferenceWorkload, kind: int, name: str, split: Split) -> int:
     """Return the bytes of one layer of a kind in a format on one GPU."""
     arch, ranks = this.model.architecture, this.parallelism(split)
     assert arch is not None
@@ -80,7 +80,7 @@ def layer_bytes(this: Service, kind: int, name: str, split: Split) -> int:
     )
 
 
-def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
+def weights_bytes(this: InferenceWorkload, form: NumberFormats, split: Split, profile: Profile) -> int:
     """Return the weights on the fullest GPU; what is offloaded lies in the same memory where host and GPU share it."""
     key = ("weights", form.weights, split, profile.loads)
     if key not in this.known:
@@ -94,12 +94,14 @@ def weights_bytes(this: Service, form: Form, split: Split, profile: Profile) -> 
     return int(this.known[key])
 
 
-def host_bytes(this: Service) -> int:
+def host_bytes(this: InferenceWorkload) -> int:
     """Return what each GPU's rank keeps in host memory: pinned weights and cache; a file's pages may be given back."""
     return this.extras.offloaded_weights + this.extras.offloaded_cache
 
 
-def sequences(this: Service, context: int, concurrency: int, profile: Profile, sharers: int = 1) -> inference.Sequences:
+def sequences(
+    this: InferenceWorkload, context: int, concurrency: int, profile: Profile, sharers: int = 1
+) -> inference.Sequences:
     """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
     if this.pooling:  # a request leaves with its last tokens: a batch of whole ones, and one that waits for the next
         concurrency = min(concurrency, 1 + -(-profile.max_batched_tokens // max(1, context)))
@@ -108,7 +110,7 @@ def sequences(this: Service, context: int, concurrency: int, profile: Profile, s
     return inference.sequences(profile, context, concurrency, shared, vision, sharers)
 
 
-def resident(this: Service, split: Split, profile: Profile) -> inference.Sequences:
+def resident(this: InferenceWorkload, split: Split, profile: Profile) -> inference.Sequences:
     """Return the sequences that must be resident on one GPU at the workload's `context` and `concurrency`."""
     sharers = this.sharers(split)
     key = ("resident", sharers, profile)
@@ -118,7 +120,7 @@ def resident(this: Service, split: Split, profile: Profile) -> inference.Sequenc
     return found
 
 
-def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
+def kv_bytes(this: InferenceWorkload, form: NumberFormats, split: Split, profile: Profile) -> int:
     """Return what `context` and `concurrency` need of the KV cache on the fullest GPU."""
     if this.model.architecture is None:
         return 0
@@ -130,7 +132,7 @@ def kv_bytes(this: Service, form: Form, split: Split, profile: Profile) -> int:
     return int(this.known[key])
 
 
-def peak_bytes(this: Service, split: Split, profile: Profile, first: bool = True) -> tuple[int, int]:
+def peak_bytes(this: InferenceWorkload, split: Split, profile: Profile, first: bool = True) -> tuple[int, int]:
     """Return the activations and the logits at the engine's peak, on a first start or a later one."""
     arch = this.model.architecture
     if arch is None:
@@ -138,13 +140,13 @@ def peak_bytes(this: Service, split: Split, profile: Profile, first: bool = True
     return inference.peaks(arch, profile, this.parallelism(split), resident(this, split, profile), first)
 
 
-def served_bytes(this: Service, profile: Profile) -> int:
+def served_bytes(this: InferenceWorkload, profile: Profile) -> int:
     """Return the logits of the workload's sequences while they are served: all that `outside` reads of its load."""
     arch = this.model.architecture
     return 0 if arch is None else inference.served_logits(arch, profile, this.concurrency)
 
 
-def outside(this: Service, split: Split, gpu: Gpu) -> tuple[int, int]:
+def outside(this: InferenceWorkload, split: Split, gpu: Gpu) -> tuple[int, int]:
     """Return what an engine needs beside the share of the GPU that is its budget, on the safe side, and what is left.
 
     Both are zero where nothing stands beside a budget.
@@ -168,13 +170,15 @@ def outside(this: Service, split: Split, gpu: Gpu) -> tuple[int, int]:
     return inference.outside(profile, gpu, this.known[key])
 
 
-def largest_share(this: Service, gpu: Gpu, short: int) -> Fraction:
+def largest_share(this: InferenceWorkload, gpu: Gpu, short: int) -> Fraction:
     """Return the largest utilization, in whole per cent, that leaves so many bytes more beside the engine's budget."""
     share = profile_of(this, gpu).utilization - Fraction(short, gpu.memory)
     return Fraction(floor(100 * share), 100)
 
 
-def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]) -> Any:
+def overhead_bytes(
+    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]
+) -> Any:
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     arch = this.model.architecture
     if arch is None:
@@ -185,14 +189,14 @@ def overhead_bytes(this: Service, form: Form, split: Split, gpu: Gpu, weights: A
     )
 
 
-def fixed_bytes(this: Service, split: Split, gpu: Gpu, profile: Profile) -> int:
+def fixed_bytes(this: InferenceWorkload, split: Split, gpu: Gpu, profile: Profile) -> int:
     """Return the share of the overhead that has a margin of its own."""
     arch = this.model.architecture
     return 0 if arch is None else inference.own_margin(arch, profile, gpu, this.parallelism(split), this.extras)
 
 
 def margin_bytes(
-    this: Service,
+    this: InferenceWorkload,
     profile: Profile,
     weights: Any,
     kv_cache: Any,
@@ -207,14 +211,14 @@ def margin_bytes(
     return inference.margin(profile, this.confidence, weights, kv_cache, activations, logits, overhead, fixed)
 
 
-def usable_bytes(this: Service, gpu: Gpu) -> int:
+def usable_bytes(this: InferenceWorkload, gpu: Gpu) -> int:
     """Return the bytes a workload may use: what a framework sees, times the engine's share of it."""
     if this.model.architecture is None:
         return gpu.memory
     return inference.usable(gpu, profile_of(this, gpu))
 
 
-def parts(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, int]:
+def parts(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> dict[str, int]:
     """Return the memory of the fullest GPU by part."""
     profile = profile_of(this, gpu)
     if this.model.architecture is None:  # the rule's fifth of the weights is for activations, as `estimate 13B` has it

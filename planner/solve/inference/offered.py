@@ -10,7 +10,7 @@ from planner.solve.inference import layerwise
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.served import unstaged
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
-from planner.solve.inference.workload import Form, Service, resolved, sixteen_bit
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, resolved, sixteen_bit
 from planner.solve.needs import need
 from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
@@ -19,10 +19,10 @@ FOLLOWING = ("kv_cache", "activations")
 """The formats that follow from the weights and the GPU where a plan does not say them."""
 
 
-def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
+def unoffered(this: InferenceWorkload, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
     offered_forms, gpu = forms(this), this.gpus.get(str(choice["gpu"]))
-    chosen = Form(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
+    chosen = NumberFormats(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
     whole = [] if gpu is None else [resolved(this, form, gpu) for form in (*offered_forms, chosen)]
     for name in ("weights", "kv_cache", "activations", "quantization"):
         offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
@@ -63,7 +63,7 @@ def unoffered(this: Service, choice: Mapping[str, Value]) -> Iterator[Fault]:
         yield Fault(name, need("left_by_plan"), Fraction(gpus if name == "gpus" else copies))
 
 
-def _mix(this: Service, label: str, offered: Collection[str]) -> Iterator[Fault]:
+def _mix(this: InferenceWorkload, label: str, offered: Collection[str]) -> Iterator[Fault]:
     """Yield why a mix of formats is none of the plan's: its layers, its formats, or how it is written."""
     try:
         names = layerwise.layers_of(label)

@@ -15,7 +15,7 @@ from planner.solve.columns.steps import SCALES, steps
 from planner.solve.columns.table import unknown
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference.speed import Load, Times
-from planner.solve.inference.workload import Service
+from planner.solve.inference.workload import InferenceWorkload
 from planner.solve.rent.rental import NETWORK
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Paces:
     `load` is None where only the model's parameters are known.
     """
 
-    this: Service
+    this: InferenceWorkload
     load: Load | None
     offers: Mapping[str, list[Offer]]
 
@@ -65,7 +65,7 @@ class Paces:
             return inference_speed.speeds(self.this, load)
 
 
-def needed(this: Service, rows: int, times: Times | None) -> Column:
+def needed(this: InferenceWorkload, rows: int, times: Times | None) -> Column:
     """Return the replicas that sustain the demand, a billion where a replica's rate is unknown (the rule of thumb)."""
     import numpy
 
@@ -77,7 +77,9 @@ def needed(this: Service, rows: int, times: Times | None) -> Column:
     return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
 
 
-def timed(this: Service, times: Times | None, replicas: Column, costs: Column) -> dict[str, Callable[[], Column]]:
+def timed(
+    this: InferenceWorkload, times: Times | None, replicas: Column, costs: Column
+) -> dict[str, Callable[[], Column]]:
     """Return times and what follows from them, expected and at the safe end, each computed when it is asked for."""
     out: dict[str, Callable[[], Column]] = {}
     for name in sorted(SERVED):
@@ -86,7 +88,9 @@ def timed(this: Service, times: Times | None, replicas: Column, costs: Column) -
     return out
 
 
-def _column(this: Service, name: str, times: Times | None, replicas: Column, costs: Column, safe: bool) -> Column:
+def _column(
+    this: InferenceWorkload, name: str, times: Times | None, replicas: Column, costs: Column, safe: bool
+) -> Column:
     import numpy
 
     if times is None or (name == "load" and this.demand is None):

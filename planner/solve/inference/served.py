@@ -11,19 +11,19 @@ from collections.abc import Iterable
 from planner.catalog.engine_models import EngineModel
 from planner.catalog.records import Format
 from planner.physics.inference.profile import version_of
-from planner.solve.inference.workload import Service
+from planner.solve.inference.workload import InferenceWorkload
 from planner.solve.needs import Need, need
 
 FP16 = "fp16"
 
 
-def _wanted(this: Service) -> tuple[int, ...]:
+def _wanted(this: InferenceWorkload) -> tuple[int, ...]:
     """Return the version that the plan states, as numbers; none where it is the newest."""
     said = this.workload.given.get("engine_version")
     return version_of(None if said is None else str(said))
 
 
-def _known(this: Service) -> EngineModel | None:
+def _known(this: InferenceWorkload) -> EngineModel | None:
     """Return the row of the class at the version, where one holds then: from the release on that its sources are of."""
     row, wanted = this.engine_model, _wanted(this)
     if row is None or not wanted or wanted >= version_of(row.release):
@@ -31,13 +31,13 @@ def _known(this: Service) -> EngineModel | None:
     return None
 
 
-def _native(this: Service) -> EngineModel | None:
+def _native(this: InferenceWorkload) -> EngineModel | None:
     """Return the row of a class that the engine has itself."""
     row = _known(this)
     return None if row is None or row.absent or row.through else row
 
 
-def refused(this: Service) -> dict[str, Need]:
+def refused(this: InferenceWorkload) -> dict[str, Need]:
     """Return, by quantity, what the engine does not do for the class whatever formats, splits and GPUs are chosen."""
     row = _gone(this)
     if row is not None and row.through:
@@ -50,7 +50,7 @@ def refused(this: Service) -> dict[str, Need]:
     return {}
 
 
-def _gone(this: Service) -> EngineModel | None:
+def _gone(this: InferenceWorkload) -> EngineModel | None:
     """Return the row of a class that the engine does not have itself at the version.
 
     One with a last release is gone in all that follow it but for its patches; of others only the release that was read
@@ -64,7 +64,7 @@ def _gone(this: Service) -> EngineModel | None:
     return _known(this)
 
 
-def refuses_format(this: Service, formats: Iterable[Format]) -> Need | None:
+def refuses_format(this: InferenceWorkload, formats: Iterable[Format]) -> Need | None:
     """Return why the class does not run in formats of weights or activations: in 16-bit floats; None where it does."""
     row = _native(this)
     if row is None or row.fp16 or all(FP16 not in (item.id, item.like) for item in formats):
@@ -72,7 +72,7 @@ def refuses_format(this: Service, formats: Iterable[Format]) -> Need | None:
     return need("engine_fp16", row.architecture)
 
 
-def unstaged(this: Service) -> str:
+def unstaged(this: InferenceWorkload) -> str:
     """Return the class that the engine does not run in stages of a pipeline; empty where it does."""
     row = _native(this)
     return row.architecture if row is not None and not row.pipeline else ""

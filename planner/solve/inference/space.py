@@ -11,7 +11,7 @@ from planner.solve.inference import layerwise
 from planner.solve.inference.memory import layer_bytes
 from planner.solve.inference.parallelism import service_faults
 from planner.solve.inference.served import unstaged
-from planner.solve.inference.workload import Form, Service, measured, sixteen_bit
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, measured, sixteen_bit
 from planner.solve.parallelism import Split, divides, experts_of, layers_of
 from planner.solve.stated import counts
 from planner.solve.stated import number as stated_number
@@ -27,7 +27,7 @@ HOSTS = 64
 """The most hosts that a replica spans: what `nodes` can be."""
 
 
-def forms(this: Service) -> list[Form]:
+def forms(this: InferenceWorkload) -> list[NumberFormats]:
     """Return the formats a plan offers; unsaid activations are empty, what they are follows from the GPU."""
     domains, native = this.workload.domains, this.model.native_format
     sixteen = sixteen_bit(native)
@@ -36,7 +36,7 @@ def forms(this: Service) -> list[Form]:
         for act in texts(domains, "activations", ""):
             for kv in texts(domains, "kv_cache", this.cache_default or sixteen):
                 for weights in texts(domains, "weights", native):
-                    out.append(Form(weights, kv, act, how))
+                    out.append(NumberFormats(weights, kv, act, how))
     return out
 
 
@@ -45,19 +45,19 @@ def texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tup
     return tuple(sorted(str(value) for value in domains.get(name, (default,))))
 
 
-def splits(this: Service, fixed: bool) -> list[Split]:
+def splits(this: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
     model, alone, own = this.model, this.engine.one_host, unstaged(this)
     return [split for split in every_split(this, fixed) if not any(service_faults(model, split, alone, own))]
 
 
-def every_split(this: Service, fixed: bool) -> list[Split]:
+def every_split(this: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return what a plan leaves of splits, whether they can be or not."""
     nodes = sorted({count for some in nodes_by_gpu(this, fixed).values() for count in some}) or [1]
     return [split if count == 1 else replace(split, nodes=count) for split in _on_gpus(this, fixed) for count in nodes]
 
 
-def nodes_by_gpu(this: Service, fixed: bool) -> dict[str, tuple[int, ...]]:
+def nodes_by_gpu(this: InferenceWorkload, fixed: bool) -> dict[str, tuple[int, ...]]:
     """Return the numbers of hosts that a replica may span, by GPU, "" for all that are not named.
 
     What the plan offers; else one, or as many as the smallest of its replicas needs of the largest hosts.
@@ -77,13 +77,13 @@ def nodes_by_gpu(this: Service, fixed: bool) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def may_span(this: Service, fixed: bool, gpu: str, nodes: int) -> bool:
+def may_span(this: InferenceWorkload, fixed: bool, gpu: str, nodes: int) -> bool:
     """Return whether a plan leaves it that a replica on a GPU spans so many hosts."""
     spans = nodes_by_gpu(this, fixed)
     return nodes in spans.get(gpu, spans[""])
 
 
-def _on_gpus(this: Service, fixed: bool) -> list[Split]:
+def _on_gpus(this: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return what a plan leaves of splits on one host."""
     workload = this.workload
     allowed = counts(workload, "gpus")
@@ -107,7 +107,7 @@ def _on_gpus(this: Service, fixed: bool) -> list[Split]:
     ]
 
 
-def replica_counts(this: Service, split: Split) -> list[int]:
+def replica_counts(this: InferenceWorkload, split: Split) -> list[int]:
     """Return the numbers of replicas a plan leaves for a split: one unless it says, any where `demand` decides."""
     said = counts(this.workload, "replicas")
     allowed = counts(this.workload, "gpus")
@@ -116,7 +116,7 @@ def replica_counts(this: Service, split: Split) -> list[int]:
     return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
 
 
-def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
+def combos(this: InferenceWorkload, fixed: bool) -> Iterator[tuple[NumberFormats, Split]]:
     """Yield every pair of formats and split."""
     every = forms(this)
     for split in splits(this, fixed):
@@ -125,7 +125,7 @@ def combos(this: Service, fixed: bool) -> Iterator[tuple[Form, Split]]:
             yield from ((form, split) for form in _mixed_forms(this, every, split))
 
 
-def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
+def _mixed_forms(this: InferenceWorkload, every: list[NumberFormats], split: Split) -> list[NumberFormats]:
     """Return the formats per layer that no others beat, beside the ones that are the same in all layers."""
     arch = this.model.architecture
     assert arch is not None
@@ -142,7 +142,7 @@ def _mixed_forms(this: Service, every: list[Form], split: Split) -> list[Form]:
         others = {(form.kv_cache, form.activations) for form in every if form.quantization == how}
         for label in labels:
             if "+" in label:
-                out += [Form(label, cache, act, how) for cache, act in sorted(others)]
+                out += [NumberFormats(label, cache, act, how) for cache, act in sorted(others)]
     return out
 
 

@@ -13,7 +13,7 @@ from planner.physics.confidence import interpolated
 from planner.physics.serving_time import KernelSpeeds
 from planner.record import dataclass
 from planner.solve.inference import layerwise
-from planner.solve.inference.workload import Form, Service, sixteen_bit
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, sixteen_bit
 from planner.solve.rent.rental import NETWORK
 from planner.solve.stated import number
 
@@ -64,7 +64,7 @@ def host_of(gpu: Gpu) -> float:
     return time.host_link(gpu.pcie)
 
 
-def fields(this: Service, form: Form, gpu: Gpu) -> tuple[float, ...]:
+def fields(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[float, ...]:
     """Return what a GPU reaches with formats: the fields of a card's kernels and sums, flat, and the dense share."""
     weights = _slowest(this, form, gpu) if layerwise.is_mix(form.weights) else form.weights
     key = ("runs", weights, weights == form.weights, form.activations, form.kv_cache)
@@ -88,14 +88,14 @@ def known(card: tuple[float, ...]) -> bool:
     return all(card[at] > 0 for at in (1, 2, 4, 5, 7, 11, 13))
 
 
-def _slowest(this: Service, form: Form, gpu: Gpu) -> str:
+def _slowest(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> str:
     """Return the format that computes slowest of a mix, and then the first."""
     acts = this.formats[form.activations]
     names = sorted(set(layerwise.layers_of(form.weights)))
     return min(names, key=lambda name: kernels.peak(gpu, kernels.product(this.formats[name], acts)))
 
 
-def _reading(this: Service, weights: Format | None) -> time.Reading:
+def _reading(this: InferenceWorkload, weights: Format | None) -> time.Reading:
     """Return what of the weights a step reads; the shares of a model's 16-bit form stand for a mix of formats."""
     key = ("reading", weights.id if weights else "")
     if key not in this.known:
@@ -117,7 +117,7 @@ def _card(load: Load) -> tuple[KernelSpeeds, Any]:
     return KernelSpeeds(dense, experts, cache, scores, flat[12], link), flat[14]
 
 
-def mean_share(this: Service) -> float:
+def mean_share(this: InferenceWorkload) -> float:
     """Return what of the cache at full `context` a step reads: that of the mean context, half of the output written."""
     key = ("mean_share",)
     if key not in this.known:
@@ -147,7 +147,7 @@ def _window(mixer: Mixer) -> int:
             return 0
 
 
-def mean_context(this: Service) -> float:
+def mean_context(this: InferenceWorkload) -> float:
     """Return the tokens of the mean context of a sequence while it is decoded."""
     return this.prompt + this.output / 2
 
@@ -173,7 +173,7 @@ class Times(NamedTuple):
         return Times(*found)
 
 
-def speeds(this: Service, load: Load) -> Times:
+def speeds(this: InferenceWorkload, load: Load) -> Times:
     """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`."""
     arch = this.model.architecture
     assert arch is not None
@@ -216,7 +216,7 @@ def _anchored(times: Times, anchor: Any) -> Times:
     )
 
 
-def safe_ends(this: Service, times: Times) -> Times:
+def safe_ends(this: InferenceWorkload, times: Times) -> Times:
     """Return times that measured ones are at or below in `time_confidence` of all cases."""
     key = ("time_margins",)
     if key not in this.known:
@@ -233,12 +233,12 @@ def safe_ends(this: Service, times: Times) -> Times:
     return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
 
 
-def request_rate(this: Service, times: Times) -> Any:
+def request_rate(this: InferenceWorkload, times: Times) -> Any:
     """Return requests a second that a replica sustains; an answer is one token where the plan says no `output`."""
     return this.concurrency / (times.ttft + max(1, this.output) * times.tpot)
 
 
-def rate(this: Service, replicas: Any, times: Times) -> Any:
+def rate(this: InferenceWorkload, replicas: Any, times: Times) -> Any:
     """Return output tokens a second of all replicas at full load: prompts count where the plan says an `output`.
 
     Without one nobody knows how many tokens a prompt is followed by, and the rate is that of decoding.
@@ -252,13 +252,13 @@ LATE = 0.05
 """The share of requests that take longer than a 95th percentile."""
 
 
-def busy(this: Service, replicas: Any, times: Times) -> Any:
+def busy(this: InferenceWorkload, replicas: Any, times: Times) -> Any:
     """Return the busy share of the replicas at the stated demand."""
     assert this.demand is not None
     return float(this.demand) / (replicas * request_rate(this, times))
 
 
-def _queue(this: Service, replicas: Any, times: Times) -> tuple[Any, Any]:
+def _queue(this: InferenceWorkload, replicas: Any, times: Times) -> tuple[Any, Any]:
     """Return the mean seconds that requests wait for one of a replica's `concurrency` places, and the 95th percentile.
 
     Arrivals are split evenly over replicas. Sakasegawa's approximation of a queue of many servers (Annals of the
@@ -292,7 +292,7 @@ def _log(value: Any) -> Any:
     return numpy.log(value)
 
 
-def outcome(this: Service, name: str, replicas: Any, times: Times, costs: Any) -> Any:
+def outcome(this: InferenceWorkload, name: str, replicas: Any, times: Times, costs: Any) -> Any:
     """Return a time of so many replicas, or what follows from it, in canonical units; `costs` in micro-dollars an hour.
 
     95th percentiles: what a request waits for others' prompts is exponential, so that it is 3.0 times its mean; the
@@ -319,7 +319,7 @@ def outcome(this: Service, name: str, replicas: Any, times: Times, costs: Any) -
             return costs / 3.6e9 / rate(this, replicas, times)
 
 
-def _token_cost(this: Service, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
+def _token_cost(this: InferenceWorkload, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
     """Return what a token of prompts or of answers costs; `costs` in dollars a second.
 
     A request costs what a replica does over the requests a second that it sustains. Of that its prompt has the share

@@ -12,7 +12,7 @@ from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
 from planner.solve.inference.served import refused, refuses_format
-from planner.solve.inference.workload import Form, Service, computes, weight_formats
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, computes, weight_formats
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 
-def lacks(this: Service) -> tuple[Lack, ...]:
+def lacks(this: InferenceWorkload) -> tuple[Lack, ...]:
     """Return what of the engine's lacks holds for the workload whatever is chosen."""
     key = ("lacks",)
     if key not in this.known:
@@ -39,7 +39,7 @@ def lacks(this: Service) -> tuple[Lack, ...]:
     return found
 
 
-def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, Need]:
+def lacking(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> dict[str, Need]:
     """Return, by quantity, what the engine would have to do and does not."""
     return refused(this) | {
         row.decision: need("hardware" if row.of_hardware else "engine", row.what)
@@ -52,7 +52,7 @@ def lacking(this: Service, form: Form, split: Split, gpu: Gpu) -> dict[str, Need
 
 
 def lacking_of(
-    this: Service, exact: Sequence[Sequence[Form]], splits: Sequence[Split], gpus: Sequence[Gpu]
+    this: InferenceWorkload, exact: Sequence[Sequence[NumberFormats]], splits: Sequence[Split], gpus: Sequence[Gpu]
 ) -> list[tuple[str, Column, Column]]:
     """Return each lack that something meets: its quantity, and which formats by GPU and which splits meet it.
 
@@ -79,7 +79,7 @@ def lacking_of(
     return out + [(name, *everywhere) for name in refused(this)]
 
 
-def cut_by(this: Service, form: Form, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
+def cut_by(this: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
     """Return why the ranks of a split cannot share weights in a format, and what would mend it; None where they can."""
     arch = this.model.architecture
     if arch is None or not this.engine.whole_blocks or split.tensor == 1:
@@ -112,7 +112,7 @@ REFUSED = ("weights", "kv_cache", "activations", "gpu")
 """The decisions that an engine or a GPU may not be able to follow."""
 
 
-def refusals(this: Service, form: Form, gpu: Gpu) -> dict[str, Need]:
+def refusals(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> dict[str, Need]:
     """Return, by decision, why the engine or the GPU cannot run its format; empty where all run."""
     out = {}
     rows = {

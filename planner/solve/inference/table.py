@@ -27,7 +27,7 @@ from planner.solve.inference.defaults import of_service
 from planner.solve.inference.frame import Frame, framed, remember
 from planner.solve.inference.paces import Paces, needed, timed
 from planner.solve.inference.speed import Load
-from planner.solve.inference.workload import Form, Service
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats
 from planner.solve.objective import quantity_of
 from planner.solve.parallelism import Split
 from planner.solve.rent.placement import Placements, place
@@ -65,7 +65,7 @@ class HeldColumns:
     fixed: Column
 
 
-def _memory(this: Service, shared: Frame, seen: anchors.Columns | None) -> MemoryColumns:
+def _memory(this: InferenceWorkload, shared: Frame, seen: anchors.Columns | None) -> MemoryColumns:
     """Return the memory of every row; each part is computed once for each case it depends on. `seen` is what the plan's
     measurements say of it."""
     import numpy
@@ -107,7 +107,7 @@ def _memory(this: Service, shared: Frame, seen: anchors.Columns | None) -> Memor
     return MemoryColumns(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 
-def _held(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+def _held(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
     """Return what no load changes, from an earlier workload of the frame where there is one of the same profile."""
     key = "held", profile, tuple(cards)
     if key not in shared.kept or inference.follows_load(profile):
@@ -116,7 +116,7 @@ def _held(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> H
     return found
 
 
-def _held_anew(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+def _held_anew(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
     import numpy
 
     pairs, gpus = shared.pairs, shared.gpus
@@ -145,7 +145,7 @@ def _held_anew(this: Service, shared: Frame, profile: Profile, cards: list[int])
     return HeldColumns(weights, peaks, above, fixed)
 
 
-def _cached(this: Service, shared: Frame, profile: Profile) -> Column:
+def _cached(this: InferenceWorkload, shared: Frame, profile: Profile) -> Column:
     """Return the KV cache of each formats × split, once for all profiles that keep it alike."""
     import numpy
 
@@ -157,7 +157,7 @@ def _cached(this: Service, shared: Frame, profile: Profile) -> Column:
     return found
 
 
-def _outside(this: Service, shared: Frame, profile: Profile, cards: list[int]) -> Column:
+def _outside(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> Column:
     """Return where what lies beside the engine's budget has no room, by split and GPU type of a profile.
 
     It depends on the load through the sequences that are served alone.
@@ -265,7 +265,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
 
 def _placed(
-    problem: Problem, workload: Workload, this: Service, shared: Frame, pace: Paces, fixed: bool
+    problem: Problem, workload: Workload, this: InferenceWorkload, shared: Frame, pace: Paces, fixed: bool
 ) -> tuple[Column, Column, Placements]:
     """Return the row of each candidate, its replicas, and where it is rented: the same for all workloads of a frame but
     where a demand, and so the times, decide how many replicas there are."""
@@ -338,7 +338,7 @@ def scaled(problem: Problem, workload: Workload) -> bool:
 
 
 def _replicated(
-    this: Service,
+    this: InferenceWorkload,
     copies: list[list[int]],
     split: Column,
     pace: Paces,
@@ -388,9 +388,9 @@ def _replicated(
 
 
 def _capacity(
-    this: Service,
+    this: InferenceWorkload,
     name: str,
-    pairs: list[tuple[Form, Split]],
+    pairs: list[tuple[NumberFormats, Split]],
     gpus: Sequence[Gpu],
     budget: Column,
     base: Column,

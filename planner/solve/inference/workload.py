@@ -28,7 +28,7 @@ from planner.solve.stated import number
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class NumberFormats:
     """The number formats of a candidate; `weights` is a format's id or a mix of them, layer by layer."""
 
     weights: str
@@ -38,7 +38,7 @@ class Form:
 
 
 @dataclass(slots=True)
-class Service:
+class InferenceWorkload:
     """An inference workload with what its engine fills in; `known` keeps parts that were computed."""
 
     workload: Workload
@@ -79,7 +79,7 @@ class Service:
         return split.tensor if self.by_sequence else 1
 
 
-def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
+def service(problem: Problem, workload: Workload, catalog: Catalog) -> InferenceWorkload:
     """Return a workload with its engine and what follows from what it says."""
     given = workload.given
     demand, confidence = given.get("demand"), given["confidence"]
@@ -87,7 +87,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Service:
     engine = str(given["engine"])
     native = problem.formats.get(workload.model.native_format)
     served = problem.engines.get(engine) or catalog.engines[engine]
-    return Service(
+    return InferenceWorkload(
         workload,
         _text_alone(workload.model) if served.encoder_apart and given["images"] is False else workload.model,
         served,
@@ -164,7 +164,7 @@ def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference
     )
 
 
-def profile_of(this: Service, gpu: Gpu) -> Profile:
+def profile_of(this: InferenceWorkload, gpu: Gpu) -> Profile:
     """Return the engine at the plan's version on a GPU, with the plan's settings."""
     key = ("profile", gpu.id)
     if key not in this.known:
@@ -184,7 +184,7 @@ def _has_images(model: Model) -> bool:
     return model.architecture is not None and inference.encoder_of(model.architecture) is not None
 
 
-def _profile(this: Service, gpu: Gpu, context: int, running: int) -> Profile:
+def _profile(this: InferenceWorkload, gpu: Gpu, context: int, running: int) -> Profile:
     """Return the engine on a GPU, where so many sequences of a context run at once.
 
     The context matters to images and to whole prompts, the sequences to an engine that limits them and is not told how.
@@ -213,13 +213,13 @@ def _profile(this: Service, gpu: Gpu, context: int, running: int) -> Profile:
     )
 
 
-def _narrow_cache(this: Service) -> bool:
+def _narrow_cache(this: InferenceWorkload) -> bool:
     """Return whether every format that a plan offers its cache has fewer than 16 bits."""
     default = this.cache_default or sixteen_bit(this.model.native_format)
     return all(this.formats[str(name)].bits < 16 for name in this.workload.domains.get("kv_cache", (default,)))
 
 
-def runs_at_once(this: Service, split: Split, gpu: Gpu) -> int | None:
+def runs_at_once(this: InferenceWorkload, split: Split, gpu: Gpu) -> int | None:
     """Return how many sequences each replica runs at once where those are fewer than must be resident, else None.
 
     An engine takes what the plan says, or by itself enough for all; ranks that have sequences of their own are each an
@@ -239,7 +239,7 @@ def sixteen_bit(native: str) -> str:
     return native if native in SIXTEEN else "bf16"
 
 
-def measured(this: Service, name: str, quantization: str) -> Fraction | None:
+def measured(this: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
     """Return the measured recovery of weights in a format; None where nobody measured it."""
     model = this.model
     alone = evaluation(this, name, sixteen_bit(model.native_format)).used
@@ -255,7 +255,7 @@ def measured(this: Service, name: str, quantization: str) -> Fraction | None:
     return found
 
 
-def _measured_in(this: Service, name: str, quantization: str) -> Fraction | None:
+def _measured_in(this: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
     model = this.model
     known: Fraction | None = Fraction(1)
     for step in quality.steps(model, name):
@@ -266,7 +266,7 @@ def _measured_in(this: Service, name: str, quantization: str) -> Fraction | None
     return known
 
 
-def evaluation(this: Service, weights: str, cache: str) -> Evaluated:
+def evaluation(this: InferenceWorkload, weights: str, cache: str) -> Evaluated:
     """Return what the plan's own evaluations say of weights and cache in these formats."""
     if not this.measurements:
         return NO_EVALUATION
@@ -277,7 +277,7 @@ def evaluation(this: Service, weights: str, cache: str) -> Evaluated:
 NO_EVALUATION = Evaluated()
 
 
-def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
+def unmeasured(this: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
     """Return the roles whose format nobody measured, with the format: `weights in nvfp4`."""
     if evaluation(this, form.weights, form.kv_cache).both is not None:
         return ()
@@ -286,7 +286,7 @@ def unmeasured(this: Service, form: Form) -> tuple[str, ...]:
     return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(this, form) is None else []))
 
 
-def _cache_quality(this: Service, form: Form) -> Fraction | None:
+def _cache_quality(this: InferenceWorkload, form: NumberFormats) -> Fraction | None:
     """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
     key = ("cache quality", form.weights, form.kv_cache)
     if key not in this.known:
@@ -295,7 +295,7 @@ def _cache_quality(this: Service, form: Form) -> Fraction | None:
     return found
 
 
-def _cache_measured(this: Service, form: Form) -> Fraction | None:
+def _cache_measured(this: InferenceWorkload, form: NumberFormats) -> Fraction | None:
     model = this.model
     alone = evaluation(this, form.weights, form.kv_cache).cache
     if alone is not None:
@@ -306,14 +306,14 @@ def _cache_measured(this: Service, form: Form) -> Fraction | None:
     return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, native, model.params)[0]
 
 
-def _served_in(this: Service) -> tuple[str, ...]:
+def _served_in(this: InferenceWorkload) -> tuple[str, ...]:
     """Return the cache formats that the engine keeps this model in on any GPU: those it was made to be served in."""
     arch = this.model.architecture
     every = () if arch is None else this.engine.cache_defaults
     return tuple(row.format for row in every if arch is not None and not row.runs_on and arch.family in row.families)
 
 
-def quality_steps(this: Service, form: Form) -> int:
+def quality_steps(this: InferenceWorkload, form: NumberFormats) -> int:
     """Return the recovery of weights and KV cache together, in steps; UNKNOWN where nobody measured it."""
     key = ("quality", form.weights, form.kv_cache, form.quantization)
     if key not in this.known:
@@ -335,13 +335,13 @@ def quality_steps(this: Service, form: Form) -> int:
     return int(this.known[key])
 
 
-def weight_formats(this: Service, form: Form) -> list[Format]:
+def weight_formats(this: InferenceWorkload, form: NumberFormats) -> list[Format]:
     """Return the formats of the weights: one, or those of a mix."""
     names = sorted(set(layerwise.layers_of(form.weights))) if layerwise.is_mix(form.weights) else [form.weights]
     return [this.formats[name] for name in names]
 
 
-def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
+def resolved(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> NumberFormats:
     """Return formats with what the plan does not say of them as the engine takes it on this GPU.
 
     It has one type of 16 bits for all that is in 16: that of the weights, else the model's, and fp16 where the hardware
@@ -358,12 +358,12 @@ def resolved(this: Service, form: Form, gpu: Gpu) -> Form:
         if not activations:
             found = {_multiplied(this, fmt, gpu, sixteen) for fmt in weight_formats(this, form)}
             activations = found.pop() if len(found) == 1 else sixteen
-        this.known[key] = Form(weights, cache, activations, form.quantization)
-    whole: Form = this.known[key]
+        this.known[key] = NumberFormats(weights, cache, activations, form.quantization)
+    whole: NumberFormats = this.known[key]
     return whole
 
 
-def sixteen_on(this: Service, gpu: Gpu) -> str:
+def sixteen_on(this: InferenceWorkload, gpu: Gpu) -> str:
     """Return the type of 16 bits that an engine takes of the model by itself: fp16 where the hardware has no bf16."""
     own = sixteen_bit(this.model.native_format)
     return "fp16" if own == "bf16" and not computes(gpu, this.formats[own]) else own
@@ -374,7 +374,7 @@ def computes(gpu: Gpu, fmt: Format) -> bool:
     return not fmt.needs or any(need in gpu.native_formats for need in fmt.needs)
 
 
-def narrowed(this: Service, form: Form, gpu: Gpu) -> bool:
+def narrowed(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> bool:
     """Return whether the hardware makes the engine take fp16 of a model in bf16, which a plan did not say."""
     said = this.workload.domains
     unsaid = ("weights", "kv_cache", "activations")
@@ -390,7 +390,7 @@ ACTIVATIONS = {"fp8_e4m3": "fp8_e4m3", "int8": "int8", "fp4": "nvfp4"}
 (vllm/model_executor/layers/quantization/mxfp4.py) where the hardware computes in 4 bits."""
 
 
-def _multiplied(this: Service, fmt: Format, gpu: Gpu, sixteen: str) -> str:
+def _multiplied(this: InferenceWorkload, fmt: Format, gpu: Gpu, sixteen: str) -> str:
     """Return the activations of weights in a format; an engine without such kernels, or on hardware that does not
     multiply the two, unpacks all to 16 bits."""
     low = "mxfp8" if "mxfp4" in (fmt.id, fmt.like) else ACTIVATIONS.get(fmt.computes_as, "")

@@ -18,7 +18,7 @@ from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations, recipe_at
 from planner.solve.training.speed import layers_again
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -35,7 +35,7 @@ def numbers(values: Column) -> Axis:
 
 
 def outcomes_of(
-    run: Run,
+    run: TrainingWorkload,
     configurations: Configurations,
     gpus: Sequence[Gpu],
     config: Column,

@@ -22,7 +22,7 @@ from planner.solve.training import space as training_space
 from planner.solve.training import workload as training_workload
 from planner.solve.training.parts import ConfigurationParts, Pairs, Shape
 from planner.solve.training.work import StepWork, works_of
-from planner.solve.training.workload import Run, TrainingRecipe
+from planner.solve.training.workload import TrainingRecipe, TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -61,7 +61,7 @@ def recipe_at(configurations: Configurations, config: Column, place: Column) -> 
     return which
 
 
-def space(run: Run, fixed: bool, apart: bool) -> Configurations:
+def space(run: TrainingWorkload, fixed: bool, apart: bool) -> Configurations:
     """Return all configurations; `apart` keeps optimizers apart."""
     layouts, recipes = training_space.layouts(run, fixed), training_space.recipes(run)
     arch = run.model.architecture
@@ -93,7 +93,9 @@ def space(run: Run, fixed: bool, apart: bool) -> Configurations:
     return _joined(run, parts, layouts, modes, apart, sheets)
 
 
-def _pairs(run: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, list[Shape], list[tuple[int, bool]]]:
+def _pairs(
+    run: TrainingWorkload, layouts: Sequence[Layout], fixed: bool
+) -> tuple[Pairs, list[Shape], list[tuple[int, bool]]]:
     """Return layouts with micro-batches, the shapes of layouts, and what states are asked of: layouts and whether
     gradients accumulate."""
     import numpy
@@ -120,7 +122,7 @@ def _pairs(run: Run, layouts: Sequence[Layout], fixed: bool) -> tuple[Pairs, lis
 
 
 def _states(
-    run: Run,
+    run: TrainingWorkload,
     arch: Architecture,
     recipes: list[TrainingRecipe],
     layouts: Sequence[Layout],
@@ -231,7 +233,7 @@ def _sized(parts: ConfigurationParts, sizes: list[int], mode: str) -> list[train
 
 
 def _meet(
-    run: Run,
+    run: TrainingWorkload,
     parts: ConfigurationParts,
     sizes: list[int],
     made: Sequence[training.Parts],
@@ -287,7 +289,7 @@ def _meet(
 
 
 def _joined(
-    run: Run,
+    run: TrainingWorkload,
     parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],
@@ -335,7 +337,7 @@ def _joined(
     )
 
 
-def _thumbs(run: Run, fixed: bool, layouts: list[Layout], recipes: list[TrainingRecipe]) -> Configurations:
+def _thumbs(run: TrainingWorkload, fixed: bool, layouts: list[Layout], recipes: list[TrainingRecipe]) -> Configurations:
     """Return what is known of a model whose parameters alone are: the rule of thumb, split evenly."""
     import numpy
 

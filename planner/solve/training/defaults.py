@@ -11,10 +11,10 @@ from planner.solve.defaults import Default, unmentioned, whole_number
 from planner.solve.training.workload import SIZES
 
 if TYPE_CHECKING:
-    from planner.solve.training.workload import Run
+    from planner.solve.training.workload import TrainingWorkload
 
 
-def of_run(run: Run) -> dict[str, Default]:
+def of_run(run: TrainingWorkload) -> dict[str, Default]:
     """Return what a training's framework and its layout leave no choice about."""
     from planner.physics.training import StateChoice, gradient_format
     from planner.solve.parallelism import Layout

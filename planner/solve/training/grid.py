@@ -25,7 +25,7 @@ from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations
 from planner.solve.training.speed import cards_of, keeps, lightest_of_all, limit_of, pace_of, refused_of, sheets
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -108,7 +108,7 @@ class GridInputs:
     `lightest` are each configuration's fewest bytes and their place.
     """
 
-    run: Run
+    run: TrainingWorkload
     workload: str
     space: Configurations
     order: CellOrder
@@ -141,7 +141,7 @@ class Grid(NamedTuple):
 
 
 def grid_inputs(
-    run: Run,
+    run: TrainingWorkload,
     workload: Workload,
     space: Configurations,
     gpus: Sequence[Gpu],

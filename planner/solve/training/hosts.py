@@ -10,7 +10,7 @@ from planner.solve import stated
 from planner.solve.parallelism import Layout
 from planner.solve.training import workload as training_workload
 from planner.solve.training.configurations import Configurations, recipe_at
-from planner.solve.training.workload import Run, TrainingRecipe
+from planner.solve.training.workload import TrainingRecipe, TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -22,7 +22,7 @@ def offloads(workload: Workload) -> bool:
     return moved or any(word.startswith("paged_") for word in stated.words(workload, "optimizer"))
 
 
-def rank_bytes(run: Run, recipe: TrainingRecipe, layout: Layout) -> int:
+def rank_bytes(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout) -> int:
     """Return the bytes of host memory of one rank, 0 where nothing is offloaded or the model is a rule of thumb's."""
     if run.model.architecture is None or (layout.offload == "none" and not recipe.optimizer.startswith("paged_")):
         return 0
@@ -34,12 +34,14 @@ def rank_bytes(run: Run, recipe: TrainingRecipe, layout: Layout) -> int:
     return found
 
 
-def host_memory(run: Run, recipe: TrainingRecipe, layout: Layout, per_host: int) -> int:
+def host_memory(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, per_host: int) -> int:
     """Return the bytes that the busiest of a workload's hosts must hold."""
     return rank_bytes(run, recipe, layout) * min(layout.gpus, per_host)
 
 
-def column(run: Run, configurations: Configurations, config: Column, place: Column, per_host: Column) -> Column:
+def column(
+    run: TrainingWorkload, configurations: Configurations, config: Column, place: Column, per_host: Column
+) -> Column:
     """Return `host_memory` of configurations at a number of layers."""
     import numpy
 

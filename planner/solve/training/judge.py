@@ -26,10 +26,10 @@ from planner.solve.training.defaults import of_run
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import Run, TrainingRecipe, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import TrainingRecipe, TrainingWorkload, fsdp_version, selective, virtual_stages
 
 
-def _spot_note(run: Run, rented: Renting) -> tuple[Note, ...]:
+def _spot_note(run: TrainingWorkload, rented: Renting) -> tuple[Note, ...]:
     """Return how interruptions count in the time of a run on spot."""
     if rented.market != "spot" or not run.tokens or run.model.architecture is None:
         return ()
@@ -39,7 +39,11 @@ def _spot_note(run: Run, rented: Renting) -> tuple[Note, ...]:
 
 
 def judge(
-    problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog, run: Run | None = None
+    problem: Problem,
+    workload: Workload,
+    choice: Mapping[str, Value],
+    catalog: Catalog,
+    run: TrainingWorkload | None = None,
 ) -> Candidate:
     """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
     run = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)

@@ -12,10 +12,17 @@ from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
-from planner.solve.training.workload import Run, TrainingRecipe, adds_up, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import (
+    TrainingRecipe,
+    TrainingWorkload,
+    adds_up,
+    fsdp_version,
+    selective,
+    virtual_stages,
+)
 
 
-def unoffered(run: Run, choice: Mapping[str, Value]) -> Iterator[Fault]:
+def unoffered(run: TrainingWorkload, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
     every = recipes(run)
     for name in ("method", "precision", "optimizer"):
@@ -64,7 +71,7 @@ def recipe_of(choice: Mapping[str, Value]) -> TrainingRecipe:
     return TrainingRecipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
 
 
-def _layout(run: Run, layout: Layout) -> Iterator[Fault]:
+def _layout(run: TrainingWorkload, layout: Layout) -> Iterator[Fault]:
     """Yield which part of a layout the search does not try; layouts of other numbers of GPUs are left out."""
     domains = {**run.workload.domains, "gpus": (Fraction(layout.gpus),)}
     every = list(every_layout(replace(run, workload=replace(run.workload, domains=domains)), False))

@@ -8,7 +8,14 @@ from planner.catalog.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
-from planner.solve.training.workload import Run, TrainingRecipe, adds_up, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import (
+    TrainingRecipe,
+    TrainingWorkload,
+    adds_up,
+    fsdp_version,
+    selective,
+    virtual_stages,
+)
 
 GPUS_UNSAID = (1, 2, 4, 8, 16, 32, 64, 128)
 """The numbers of GPUs that are tried where the plan does not say `gpus`: whole nodes of eight, doubled."""
@@ -28,7 +35,7 @@ WITHIN_NODE = 8
 """GPUs of a node: beyond them, what is not tried unless a plan says so is named."""
 
 
-def recipes(run: Run) -> list[TrainingRecipe]:
+def recipes(run: TrainingWorkload) -> list[TrainingRecipe]:
     """Return what the plan offers of methods, precisions and optimizers."""
     item = run.workload
     return [
@@ -50,18 +57,18 @@ def tensors(framework: Framework) -> tuple[int, ...]:
     return TENSORS if framework.pipelines else (1,)
 
 
-def _faults(run: Run, layout: Layout) -> Iterator[Fault]:
+def _faults(run: TrainingWorkload, layout: Layout) -> Iterator[Fault]:
     """Yield the rules that a layout breaks for what a plan offers."""
     yield from training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run))
     yield from quantized_faults(run.framework, words(run.workload, "method"), layout)
 
 
-def layouts(run: Run, fixed: bool) -> list[Layout]:
+def layouts(run: TrainingWorkload, fixed: bool) -> list[Layout]:
     """Return the ways a step may lie on GPUs; with `fixed`, all of a plan's GPUs see different data."""
     return [item for item in every_layout(run, fixed) if not any(_faults(run, item))]
 
 
-def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
+def every_layout(run: TrainingWorkload, fixed: bool) -> Iterator[Layout]:
     """Yield what a plan leaves of layouts, whether they can be or not."""
     item = run.workload
     allowed = counts(item, "gpus")
@@ -82,7 +89,7 @@ def every_layout(run: Run, fixed: bool) -> Iterator[Layout]:
                                 yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
 
 
-def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
+def split_faults(run: TrainingWorkload) -> Iterator[Iterator[Fault]]:
     """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch.
 
     Where the framework can be told none of the recomputation that is offered, yield the rules of that alone.
@@ -101,7 +108,7 @@ def split_faults(run: Run) -> Iterator[Iterator[Fault]]:
             yield from (batch_faults(run.global_batch, item, size, False) for size in sizes)
 
 
-def micro_batches(run: Run, layout: Layout, fixed: bool) -> list[int]:
+def micro_batches(run: TrainingWorkload, layout: Layout, fixed: bool) -> list[int]:
     """Return the micro-batches that divide the global batch, where there is one."""
     sizes = counts(run.workload, "micro_batch") or list((1,) if fixed else MICRO_BATCHES)
     if not run.global_batch:
@@ -109,7 +116,7 @@ def micro_batches(run: Run, layout: Layout, fixed: bool) -> list[int]:
     return [size for size in sizes if not any(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))]
 
 
-def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
+def modes(run: TrainingWorkload, fixed: bool) -> Iterator[tuple[str, list[int]]]:
     """Yield each way of checkpointing with the numbers of layers that it may recompute.
 
     By the rule of thumb none of them changes anything, so that only what the plan says is tried.
@@ -137,7 +144,7 @@ def modes(run: Run, fixed: bool) -> Iterator[tuple[str, list[int]]]:
             yield mode, again
 
 
-def search_limits(run: Run) -> dict[str, int]:
+def search_limits(run: TrainingWorkload) -> dict[str, int]:
     """Return the limits of what is searched: of what a plan leaves open, and could be larger where the plan said so."""
     out: dict[str, int] = {}
     workload, framework = run.workload, run.framework

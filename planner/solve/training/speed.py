@@ -19,7 +19,7 @@ from planner.solve.training import support as training_support
 from planner.solve.training.configurations import Configurations
 from planner.solve.training.step import Pace
 from planner.solve.training.work import work_at
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -51,7 +51,7 @@ def layers_again(configurations: Configurations, config: Column, place: Column) 
     return layers
 
 
-def refused_of(run: Run, configurations: Configurations, gpus: Sequence[Gpu]) -> dict[str, Column]:
+def refused_of(run: TrainingWorkload, configurations: Configurations, gpus: Sequence[Gpu]) -> dict[str, Column]:
     """Return, by quantity, the kinds of arithmetic that cannot run on a GPU type because of it, kind × GPU."""
     import numpy
 
@@ -66,7 +66,7 @@ def refused_of(run: Run, configurations: Configurations, gpus: Sequence[Gpu]) ->
 
 
 def cards_of(
-    run: Run, configurations: Configurations, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()
+    run: TrainingWorkload, configurations: Configurations, gpus: Sequence[Gpu], reach: Sequence[tuple[int, int]] = ()
 ) -> Column:
     """Return what each GPU type can in each kind of arithmetic: the fields of a card, kind × GPU × field; its peak is 0
     where the kind cannot run.
@@ -106,7 +106,9 @@ def joined(card: Column, per_host: Column, network: Column) -> Column:
     return out
 
 
-def pace_of(run: Run, configurations: Configurations, card: Column, config: Column, place: Column) -> Pace | None:
+def pace_of(
+    run: TrainingWorkload, configurations: Configurations, card: Column, config: Column, place: Column
+) -> Pace | None:
     """Return what the time of rows depends on, None by the rule of thumb; `card` has its fields last."""
     import numpy
 
@@ -121,7 +123,7 @@ def pace_of(run: Run, configurations: Configurations, card: Column, config: Colu
     return Pace(work, fields, base + slope * part, scores + scores_slope * part)
 
 
-def _repeats(run: Run, mode: str) -> tuple[float, ...]:
+def _repeats(run: TrainingWorkload, mode: str) -> tuple[float, ...]:
     """Return the shares of forward that run again without any layer, and what all layers add."""
     none, every = training_step.recomputed(run, mode, 0.0), training_step.recomputed(run, mode, 1.0)
     return none[0], every[0] - none[0], none[1], every[1] - none[1]
@@ -184,7 +186,7 @@ def _first_minimum(sizes: Column) -> Column:
 
 
 def roomiest(
-    run: Run,
+    run: TrainingWorkload,
     configurations: Configurations,
     card: Column,
     config: Column,
@@ -221,7 +223,7 @@ def roomiest(
     return numpy.where(fits, numpy.maximum(most, low), most)
 
 
-def in_time(run: Run, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
+def in_time(run: TrainingWorkload, pace: Pace, costs: Column, bounds: Sequence[Bound]) -> Column:
     """Return where the bounds on time hold."""
     import numpy
 

@@ -11,7 +11,15 @@ from planner.physics.confidence import interpolated
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
 from planner.solve.parallelism import Layout, experts_of
-from planner.solve.training.workload import Run, TrainingRecipe, choice_of, lora_rank, selective, synced, targets
+from planner.solve.training.workload import (
+    TrainingRecipe,
+    TrainingWorkload,
+    choice_of,
+    lora_rank,
+    selective,
+    synced,
+    targets,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +32,21 @@ class Pace:
     attention_again: Any
 
 
-def work(run: Run, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str) -> training_time.Work:
+def work(
+    run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str
+) -> training_time.Work:
     """Return what one GPU does in an optimizer step."""
     choice = choice_of(run, recipe, layout, micro_batch, mode)
     return work_of(run, choice, layout.data, layout.zero, offload=layout.offload)
 
 
 def work_of(
-    run: Run, choice: training.ActivationChoice, data: Any, zero: Any, kept: Any = None, offload: Any = "none"
+    run: TrainingWorkload,
+    choice: training.ActivationChoice,
+    data: Any,
+    zero: Any,
+    kept: Any = None,
+    offload: Any = "none",
 ) -> training_time.Work:
     """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
     arch = run.model.architecture
@@ -52,13 +67,13 @@ def work_of(
     )
 
 
-def recomputed(run: Run, mode: str, part: Any) -> tuple[Any, Any]:
+def recomputed(run: TrainingWorkload, mode: str, part: Any) -> tuple[Any, Any]:
     """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
     choice = training.ActivationChoice(run.sequence, checkpointing=mode, selective=selective(run))
     return training_time.recomputed(choice, part)
 
 
-def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
+def outcome_numbers(run: TrainingWorkload, pace: Pace, cost: Any) -> dict[str, Any]:
     """Return the outcomes of time in canonical units, at the safe end and expected; `cost` in micro-dollars an hour."""
     step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
     confidence = run.workload.given["time_confidence"]
@@ -74,7 +89,7 @@ def outcome_numbers(run: Run, pace: Pace, cost: Any) -> dict[str, Any]:
     return out
 
 
-def _mixed(run: Run) -> bool:
+def _mixed(run: TrainingWorkload) -> bool:
     """Return whether a mixture of experts is trained by another than Megatron-LM."""
     return run.framework.trainer != "megatron" and bool(experts_of(run.model))
 

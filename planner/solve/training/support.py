@@ -6,10 +6,10 @@ from planner.catalog.frameworks import TrainerLack
 from planner.catalog.records import Gpu
 from planner.language.schema import COMPUTED
 from planner.solve.needs import Need, need
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 
-def refusal(run: Run, gpu: Gpu, method: str, precision: str) -> tuple[str, Need, str] | None:
+def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tuple[str, Need, str] | None:
     """Return what keeps a recipe from running on a GPU, None where nothing does: the quantity of the plan that is
     refused, what is needed, and who has it not."""
     framework, kernel = run.framework, str(run.workload.given["attention"])
@@ -39,7 +39,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
-def computes(run: Run, gpu: Gpu, precision: str) -> int:
+def computes(run: TrainingWorkload, gpu: Gpu, precision: str) -> int:
     """Return the dense peak of what a recipe computes in, 0 where the GPU has none or the framework does not run on
     it."""
     return (gpu.flops.get(COMPUTED[precision]) or 0) if gpu.vendor in run.framework.vendors else 0

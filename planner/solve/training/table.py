@@ -44,7 +44,7 @@ from planner.solve.training.speed import (
     roomiest,
     sheets,
 )
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -84,7 +84,7 @@ class TableInputs:
 
     problem: Problem
     workload: Workload
-    run: Run
+    run: TrainingWorkload
     space: Configurations
     gpus: list[Gpu]
     offers: Mapping[str, list[Offer]]
@@ -333,7 +333,7 @@ def _lightest(inputs: TableInputs, totals: Column, fits: Column, weights: Column
     return keep, weights
 
 
-def _overheads(run: Run, gpus: Sequence[Gpu], totals: Column) -> Column:
+def _overheads(run: TrainingWorkload, gpus: Sequence[Gpu], totals: Column) -> Column:
     """Return the overhead of each configuration on each GPU type, computed once for each number of GPUs."""
     import numpy
 

@@ -9,7 +9,7 @@ from planner.physics import training_time
 from planner.solve.parallelism import Layout
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
-from planner.solve.training.workload import Run
+from planner.solve.training.workload import TrainingWorkload
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -33,7 +33,7 @@ def work_at(works: StepWork, config: Column) -> training_time.Work:
 
 
 def works_of(
-    run: Run,
+    run: TrainingWorkload,
     parts: ConfigurationParts,
     layouts: list[Layout],
     modes: list[tuple[str, list[int]]],

@@ -31,7 +31,7 @@ class TrainingRecipe:
 
 
 @dataclass(slots=True)
-class Run:
+class TrainingWorkload:
     """A training workload with what its framework fills in; `known` keeps what was computed."""
 
     workload: Workload
@@ -53,11 +53,11 @@ class Run:
         return float(1 - often * lost / 86_400)
 
 
-def run_of(problem: Problem, workload: Workload) -> Run:
+def run_of(problem: Problem, workload: Workload) -> TrainingWorkload:
     """Return a workload with its framework and what follows from what it says."""
     confidence = workload.given["confidence"]
     assert isinstance(confidence, Fraction)
-    return Run(
+    return TrainingWorkload(
         workload,
         workload.model,
         resolved(problem.frameworks, str(workload.given["framework"])),
@@ -68,41 +68,41 @@ def run_of(problem: Problem, workload: Workload) -> Run:
     )
 
 
-def accumulation(run: Run, layout: Layout, micro_batch: int) -> int:
+def accumulation(run: TrainingWorkload, layout: Layout, micro_batch: int) -> int:
     """Return how many micro-batches a GPU runs before the optimizer steps."""
     return max(1, run.global_batch // (layout.data * micro_batch)) if run.global_batch else 1
 
 
-def in_flight(run: Run, layout: Layout, micro_batch: int) -> int:
+def in_flight(run: TrainingWorkload, layout: Layout, micro_batch: int) -> int:
     """Return the micro-batches of a step as far as they matter to a stage: 1F1B never holds more than its stages."""
     rounds = accumulation(run, layout, micro_batch)
     most = {"one_f_one_b": layout.pipeline, "interleaved": 2 * layout.pipeline}
     return min(rounds, most.get(str(run.workload.given["schedule"]), rounds))
 
 
-def selective(run: Run) -> str:
+def selective(run: TrainingWorkload) -> str:
     """Return what selective checkpointing keeps or makes again: what the plan says, or the framework means by it."""
     return str(run.workload.given.get("selective", run.framework.selective))
 
 
-def lora_rank(run: Run) -> int:
+def lora_rank(run: TrainingWorkload) -> int:
     """Return the rank of LoRA's adapters."""
     return number(run.workload, "lora_rank")
 
 
-def targets(run: Run) -> tuple[str, ...] | str:
+def targets(run: TrainingWorkload) -> tuple[str, ...] | str:
     """Return what LoRA adapts: one of the two groups, or projections by name."""
     said = str(run.workload.given["lora_targets"])
     return said if said in ("all_linear", "attention") else tuple(part.strip() for part in said.split(","))
 
 
-def frozen(run: Run) -> tuple[str, ...]:
+def frozen(run: TrainingWorkload) -> tuple[str, ...]:
     """Return the parts of the model that are not trained."""
     said = str(run.workload.given["frozen"])
     return tuple(sorted(part.strip() for part in said.split(",") if part.strip()))
 
 
-def states(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -> training.States:
+def states(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -> training.States:
     """Return weights, gradients and optimizer states of one GPU."""
     key = ("states", recipe, layout, accumulate)
     if key not in run.known:
@@ -113,7 +113,7 @@ def states(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -
     return found
 
 
-def sharder(run: Run, layout: Layout) -> str:
+def sharder(run: TrainingWorkload, layout: Layout) -> str:
     """Return who shards: the Trainer of transformers trains by DDP, and from ZeRO 2 on by accelerate's FSDP; FSDP1 is
     known as accelerate sets it up."""
     trainer = run.framework.trainer
@@ -124,23 +124,23 @@ def sharder(run: Run, layout: Layout) -> str:
     return trainer
 
 
-def fsdp_version(run: Run) -> int:
+def fsdp_version(run: TrainingWorkload) -> int:
     """Return which FSDP shards: what the plan says, else the framework's own default."""
     return number(run.workload, "fsdp_version", run.framework.fsdp_version)
 
 
-def virtual_stages(run: Run) -> int:
+def virtual_stages(run: TrainingWorkload) -> int:
     """Return how many parts of the model are on a stage: 1 but in interleaved pipelines."""
     return number(run.workload, "virtual_stages") if run.workload.given["schedule"] == "interleaved" else 1
 
 
-def spare_of(run: Run) -> int:
+def spare_of(run: TrainingWorkload) -> int:
     """Return what the allocator holds in reserve at the safe end, in thousandths of what comes and goes."""
     exchanged = max(counts(run.workload, "expert_parallel") or [1]) > 1
     return training.spare(run.framework.trainer, run.confidence, exchanged)
 
 
-def synced(run: Run) -> bool:
+def synced(run: TrainingWorkload) -> bool:
     """Return whether every micro-batch reduces its gradients: what the plan says; else what the framework does.
 
     FSDP1 is known as accelerate sets it up, which enters `no_sync` before the last micro-batch.
@@ -149,14 +149,14 @@ def synced(run: Run) -> bool:
     return bool(run.workload.given.get("sync_each_batch", own))
 
 
-def adds_up(run: Run, layout: Layout) -> bool:
+def adds_up(run: TrainingWorkload, layout: Layout) -> bool:
     """Return whether gradients of several micro-batches add up: FSDP1 that offloads replaces what it has by what it
     reduced (torch 2.13, FullyShardedDataParallel: no accumulation outside `no_sync` with CPU offloading)."""
     own = layout.offload == "parameters" and sharder(run, layout) == "accelerate" and fsdp_version(run) == 1
     return not (own and synced(run))
 
 
-def sizes(run: Run) -> Sizes:
+def sizes(run: TrainingWorkload) -> Sizes:
     """Return DeepSpeed's sizes: what the plan says, else the release's defaults or the Trainer's `auto` values."""
     known = DEFAULTS
     if run.workload.given["deepspeed_sizes"] == "auto" and run.model.architecture is not None:
@@ -164,7 +164,9 @@ def sizes(run: Run) -> Sizes:
     return Sizes(*(number(run.workload, name, size) for name, size in zip(SIZES, known, strict=True)))
 
 
-def state_choice(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: bool) -> training.StateChoice:
+def state_choice(
+    run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, accumulate: bool
+) -> training.StateChoice:
     """Return what the states depend on."""
     given = run.workload.given
     return training.StateChoice(
@@ -196,7 +198,7 @@ def state_choice(run: Run, recipe: TrainingRecipe, layout: Layout, accumulate: b
 
 
 def choice_of(
-    run: Run, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str
+    run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str
 ) -> training.ActivationChoice:
     """Return what the activations depend on."""
     given = run.workload.given
@@ -230,7 +232,7 @@ def choice_of(
     )
 
 
-def points(run: Run, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
+def points(run: TrainingWorkload, choice: training.ActivationChoice, again: int) -> tuple[training.Point, ...]:
     """Return the places of a step among which its peak is."""
     key = ("points", choice, again)
     if key not in run.known:
@@ -241,13 +243,13 @@ def points(run: Run, choice: training.ActivationChoice, again: int) -> tuple[tra
     return found
 
 
-def overhead(run: Run, gpu: Gpu, gpus: int) -> int:
+def overhead(run: TrainingWorkload, gpu: Gpu, gpus: int) -> int:
     """Return what no tensor of the program accounts for."""
     return training.overhead(gpu, run.framework.trainer, gpus)
 
 
 def memory(
-    run: Run, gpu: Gpu, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str, again: int
+    run: TrainingWorkload, gpu: Gpu, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str, again: int
 ) -> training.TrainingMemory:
     """Return the memory of the fullest GPU at each moment of a step, by part."""
     model = run.model
