@@ -289,3 +289,12 @@ def test_a_plan_that_trains_reads_none() -> None:
     found = load_plan("t.mem", shipped=(catalog, ()), text=text).problem
     assert found is not None and solve(found, catalog).outcome == "optimal"
     assert "engine_models" not in vars(catalog)
+
+
+def test_a_model_by_its_name_says_which_engine_serves_it() -> None:
+    told = CliRunner().invoke(app, ["estimate", "mosaicml/mpt-7b"]).stdout
+    assert "vllm does not support MPTForCausalLM: the last release with it is 0.28.0" in told
+    assert "next: planner estimate mosaicml/mpt-7b --engine llama_cpp" in told
+    assert "none holds it" not in told
+    markdown = CliRunner().invoke(app, ["estimate", "mosaicml/mpt-7b", "--format", "markdown"]).stdout
+    assert "- vllm does not support MPTForCausalLM" in markdown

@@ -11,6 +11,8 @@ from planner.language.compose import option
 from planner.record import dataclass
 from planner.report import csv_, figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
+from planner.solve.needs import Need
+from planner.wording import said
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -38,7 +40,7 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A model, what it takes, and the cards that hold it; `question` is what it was asked about, in words."""
+    """A model, what it takes, and the cards that hold it; `refused` is why its engine does not run it on any."""
 
     model: str
     params: int
@@ -51,6 +53,7 @@ class Holding:
     unsuitable: int
     command: str
     assumed: tuple[str, ...] = ()
+    refused: str = ""
 
     @property
     def asked(self) -> str:
@@ -78,6 +81,8 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
     cards = tuple(
         ModelCard(row.gpu, row.gpus, row.total, row.usable, row.cost, row.price_as_of, row.offer) for row in fit
     )
+    refused = next((item for item in answer.conflict if item.rule == f"{workload.name}.engine"), None)
+    other = next((item.value for item in refused.hints), None) if refused is not None else None
     return Holding(
         model=words.model,
         params=workload.model.params,
@@ -88,20 +93,23 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
         stated=words.context is not None and words.concurrency is not None,
         cards=cards,
         unsuitable=len(answer.hardware) - len(cards),
-        command=_command(words, bool(cards)),
+        command=_command(words, bool(cards), None if other is None else str(other)),
         assumed=workload.model.assumed,
+        refused=said(refused.has) if refused is not None and isinstance(refused.has, Need) else "",
     )
 
 
-def _command(words: Words, held: bool) -> str:
-    """Return what to type next: the answer with its proof, or the same model in a smaller format."""
+def _command(words: Words, held: bool, engine: str | None) -> str:
+    """Return what to type next: the answer with its proof, or the model with another engine or in a smaller format."""
     from shlex import quote
 
     fields = ("context", "concurrency", "gpus", "weights", "kv_cache", "engine")
-    said = {name: str(getattr(words, name)) for name in fields if getattr(words, name) is not None}
-    if not held:
-        said["weights"] = "int4" if said.get("weights") == "fp8" else "fp8"
-    options = "".join(f" {option(name)} {quote(value)}" for name, value in said.items())
+    stated = {name: str(getattr(words, name)) for name in fields if getattr(words, name) is not None}
+    if engine is not None:
+        stated["engine"] = engine
+    elif not held:
+        stated["weights"] = "int4" if stated.get("weights") == "fp8" else "fp8"
+    options = "".join(f" {option(name)} {quote(value)}" for name, value in stated.items())
     options += " --approximate" if words.approximate else ""
     return f"planner {'solve --model' if held else 'estimate'} {quote(words.model)}{options}"
 
@@ -212,7 +220,8 @@ def _lines(found: Holding, width: int, most: int) -> list[Line]:
     out += prose("weights", f"{figures.size(found.sizes.weights)} in {found.sizes.weights_format}", width, 12)
     out += prose("KV cache", _cache(found), width, 12)
     if not found.cards:
-        out += prose("cards", f"none holds it with {found.asked}{_default(found)}", width, 12, "bold red")
+        why = found.refused or f"none holds it with {found.asked}{_default(found)}"
+        out += prose("cards", why, width, 12, "bold red")
         return [*out, *_next(found, width, 0)]
     out += prose("", f"the cheapest cards of each type that hold it with {found.asked}{_default(found)}:", width, 2)
     rows = _rows(found.cards[:most])
@@ -238,6 +247,7 @@ def _markdown(found: Holding) -> list[str]:
         f"- weights: {figures.size(found.sizes.weights)} in {found.sizes.weights_format}",
         f"- KV cache: {_cache(found)}",
         *(f"- approximate: {markdown.text(text)}" for text in found.assumed),
+        *([f"- {markdown.text(found.refused)}"] if found.refused else []),
         "",
     ]
     out += [f"Cards that hold it with {found.asked}:", ""]
