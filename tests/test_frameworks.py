@@ -8,6 +8,7 @@ import pytest
 
 from planner.catalog.frameworks import Framework, build_framework, resolved
 from planner.catalog.load import load
+from planner.export.forms import FORMS
 from planner.language.problem import Problem
 from planner.language.schema import BY_KIND
 from planner.physics.training.frameworks import RESERVED
@@ -155,3 +156,10 @@ def test_a_row_has_what_the_row_it_runs_on_has() -> None:
     row, base = resolved(FRAMEWORKS, "trl"), FRAMEWORKS["transformers"]
     assert (row.id, row.trainer, row.zero, row.fsdp_version) == ("trl", "transformers", base.zero, 1)
     assert len(row.lacks) == len(base.lacks) + 1
+
+
+def test_exports_are_of_frameworks_that_there_are() -> None:
+    """What runs the Trainer of transformers by TRL's own options is written as TRL and accelerate read it."""
+    targets = {form.name: form.programs for form in FORMS if form.kind == "training"}
+    assert {name for programs in targets.values() for name in programs} <= {*OWN, *BUILT}
+    assert [name for name, programs in targets.items() if "trl" in programs] == ["trl", "accelerate"]

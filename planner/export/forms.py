@@ -33,7 +33,9 @@ FORMS: tuple[Target, ...] = (
     Target("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
     Target("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
     Target("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers", "trl")),
-    Target("accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers",)),
+    Target(
+        "accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers", "trl")
+    ),
     Target("deepspeed", "training", ".deepspeed.json", "DeepSpeed's configuration", ("deepspeed",)),
     Target("megatron", "training", ".megatron.sh", "Megatron-LM's options, unchecked", ("megatron",)),
 )
