@@ -88,3 +88,16 @@ def test_every_form_has_the_tables(form: str) -> None:
     done = run("why", "examples/chat.mem", "--format", form)
     assert "chat: by weights" in done.stdout
     assert "chat: by kv_cache" in done.stdout
+
+
+@pytest.mark.parametrize("more", ["", "; checkpointing in {none, full}"])
+def test_a_plan_without_a_candidate_has_no_values_to_tell_apart(more: str) -> None:
+    text = (
+        'edition 2026\ntraining w { model = "Qwen/Qwen2.5-0.5B"; sequence = 2Ki tokens; gpu = l4; gpus = 1\n'
+        f"checkpointed_layers = 3{more} }}\n"
+    )
+    problem = load_plan("w.mem", text=text).problem
+    assert problem is not None
+    answer = answered(problem, hardware=True, values=True)
+    assert answer.outcome == "infeasible"
+    assert all(item.best is None for item in answer.by_value)
