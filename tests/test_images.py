@@ -13,8 +13,10 @@ import planner
 from planner.catalog.catalog import Catalog
 from planner.catalog.huggingface import read_config
 from planner.catalog.records import Architecture
+from planner.language.defaults import changed
 from planner.physics import inference
 from planner.physics.inference import vision
+from planner.plan import load_plan
 
 CATALOG = Catalog(Path(__file__).parents[1] / "catalogs")
 VLLM = CATALOG.engines["vllm"]
@@ -178,3 +180,13 @@ def test_llama_cpp_loads_an_encoder_only_where_images_are_served() -> None:
         sizes.append(chosen.parts["weights"] + chosen.parts["activations"])
     opaque = arch("google/gemma-3-27b-pt").opaque_params
     assert sizes[0] == sizes[1] < sizes[2] - opaque
+
+
+def test_another_engine_serves_images_again() -> None:
+    """What llama.cpp sets is not what an engine that is tried instead of it does."""
+    text = 'edition 2026\ninference w { model = "google/gemma-3-27b-it"; context = 4Ki tokens; concurrency = 1; '
+    problem = load_plan("plan.mem", text=f"{text}engine = llama_cpp }}\n").problem
+    assert problem is not None
+    (workload,) = problem.workloads
+    assert workload.given["images"] is False and changed(workload, "concurrency", Fraction(2)).given["images"] is False
+    assert changed(workload, "engine", "vllm").given["images"] is True

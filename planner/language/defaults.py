@@ -46,9 +46,11 @@ def filled(kind: str, said: Mapping[str, Value], sets: Mapping[str, Value] | Non
 
 
 def changed(workload: Workload, quantity: str, value: Value) -> Workload:
-    """Return a workload whose plan says another value of a given quantity; what follows from it follows."""
+    """Return a workload whose plan says another value of a given quantity; what follows from it follows, but what
+    another engine or framework sets, which is not known here: then the table's defaults hold."""
     said = {name: known for name, known in workload.given.items() if name in workload.said}
-    return replace(workload, given=filled(workload.kind, {**said, quantity: value}, workload.sets))
+    sets = {} if quantity in ("engine", "framework") else workload.sets
+    return replace(workload, given=filled(workload.kind, {**said, quantity: value}, sets), sets=sets)
 
 
 def valueless(workload: Workload, quantity: str) -> bool:
