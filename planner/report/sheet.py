@@ -233,6 +233,8 @@ def _searched(answer: Answer) -> tuple[str, ...]:
 def _offers(answer: Answer) -> tuple[str, ...]:
     """Return which shipped offers the plan's own replace, and how many are left out because their price is old."""
     out = [f"{name} replaces {', '.join(ids)}" for name, ids in answer.replaced.items()]
+    if answer.brief:
+        out.append(f"alternatives of {len(answer.workloads):_} workloads are not listed: `--top 4` looks for them")
     groups: dict[int, list[str]] = {}
     for name, count in answer.left_out.items():
         groups.setdefault(count, []).append(name)

@@ -107,7 +107,8 @@ class Answer:
     of what a workload leaves open: a proof speaks of no more than that. `hardware` is where every GPU type stands for
     each workload, `by_value` where each value of some decisions does, where that was asked for. `left_out` counts by
     workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
-    are the shipped offers that each of the plan's own stands for.
+    are the shipped offers that each of the plan's own stands for. A `brief` answer, of very many workloads, has no
+    alternatives: they were not looked for.
     """
 
     outcome: str
@@ -126,6 +127,7 @@ class Answer:
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hardware: tuple[Standing, ...] = ()
     by_value: tuple[ByValue, ...] = ()
+    brief: bool = False
 
     def __repr__(self) -> str:
         cost = "" if self.cost is None else f", ${self.cost / 1e6:g}/h"

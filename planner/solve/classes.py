@@ -55,8 +55,12 @@ def renamed(table: Table, workload: Workload) -> Table:
     """Return a table for another workload of the same class."""
     if table.workload.name == workload.name:
         return table
-    broken = {own(rule, table.workload.name, workload.name): where for rule, where in table.broken.items()}
-    return replace(table, workload=workload, broken=broken)
+    before = table.workload.name
+    broken = {own(rule, before, workload.name): where for rule, where in table.broken.items()}
+    counted = table.filtered
+    if counted is not None:
+        counted = {own(rule, before, workload.name): counts for rule, counts in counted.items()}
+    return replace(table, workload=workload, broken=broken, filtered=counted)
 
 
 def own(rule: str, before: str, after: str) -> str:

@@ -5,9 +5,10 @@ A room is imported when a plan first has a workload of its kind: a plan of infer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from planner.language.copies import block_of
@@ -188,11 +189,23 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
         raise TooWide(f"a figure of `{workload.name}` is beyond 2^63; state smaller numbers") from reason
 
 
-def tables_of(problem: Problem, catalog: Catalog, fixed: bool = False, rows: str = "all") -> dict[str, Table]:
-    """Return the table of every workload; workloads that are alike but for their names share one."""
+def tables_of(
+    problem: Problem,
+    catalog: Catalog,
+    fixed: bool = False,
+    rows: str = "all",
+    less: Callable[[Table, Callable[[], Table]], Table] | None = None,
+) -> dict[str, Table]:
+    """Return the table of every workload; workloads that are alike but for their names share one.
+
+    Of each that is made `less` is kept, where that is said; it is also told how to make the whole of it again.
+    """
     known = {item.name: item for item in problem.workloads}
     first = {name: block_of(twin) for name, twin in alike(problem).items()}  # rules read all of a block alike
-    tables = {name: table_of(problem, known[name], catalog, fixed, rows) for name in sorted(set(first.values()))}
+    tables = {}
+    for name in sorted(set(first.values())):
+        again = partial(table_of, problem, known[name], catalog, fixed, rows)
+        tables[name] = again() if less is None else less(again(), again)
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
 
 

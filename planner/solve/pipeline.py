@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from planner.catalog.catalog import Catalog
@@ -23,6 +24,9 @@ from planner.solve.kinds import judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import slack
+
+TOP = 3
+"""How many alternatives are named unless a number is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,28 @@ def tabulate(made: Solving) -> Solving:
     """Make the tables of candidates; without a front, only of what can be best."""
     made.report("enumerating candidates")
     rows = "fitting" if made.pareto else "best"
-    return replace(made, tables=tables_of(made.problem, made.catalog, rows=rows))
+    less = None
+    if not made.pareto and _is_brief(made.problem, made.top):
+        from planner.solve.fleet.lean import lean, may_lean
+
+        less = partial(lean, made.problem) if may_lean(made.problem) else None
+    return replace(made, tables=tables_of(made.problem, made.catalog, rows=rows, less=less))
+
+
+def _is_brief(problem: Problem, top: int) -> bool:
+    """Return whether a plan has so many workloads that no alternatives are looked for unless more are asked for."""
+    if len(problem.workloads) <= TOP or top > TOP:
+        return False
+    from planner.solve.fleet.lean import is_many
+
+    return is_many(problem)
 
 
 def decide(made: Solving) -> Solving:
     """Choose the optimum with its proof."""
     made.report(f"choosing among {sum(table.candidates for table in made.tables.values()):_} candidates")
-    found = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers)
+    brief = _is_brief(made.problem, made.top)
+    found = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers, brief)
     return replace(made, answer=found)
 
 
@@ -120,7 +139,7 @@ STAGES: Final = (tabulate, decide, explain_infeasible, trade, limit)
 def solve(
     problem: Problem,
     catalog: Catalog,
-    top: int = 3,
+    top: int = TOP,
     time_limit: float = 30.0,
     workers: int = 1,
     pareto: tuple[str, ...] = (),
@@ -145,7 +164,7 @@ def solve(
             found = made.answer
             if gpu:
                 found = _on_gpu(problem, catalog, found, gpu)
-            elif hardware:
+            elif hardware and (values or not found.brief):
                 found = _with_hardware(problem, catalog, found, made.tables, values)
             return answered(found)
     except clock.OutOfTime:

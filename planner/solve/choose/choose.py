@@ -34,9 +34,18 @@ if TYPE_CHECKING:
 
 
 def choose(
-    problem: Problem, tables: Mapping[str, Table], catalog: Catalog, top: int, seconds: float, workers: int
+    problem: Problem,
+    tables: Mapping[str, Table],
+    catalog: Catalog,
+    top: int,
+    seconds: float,
+    workers: int,
+    brief: bool = False,
 ) -> Answer:
-    """Return the proven answer, or the conflict that leaves none: none is named where tables lack what does not fit."""
+    """Return the proven answer, or the conflict that leaves none: none is named where tables lack what does not fit.
+
+    A `brief` answer is without alternatives and what is cheaper.
+    """
     thorough = all(table.thorough for table in tables.values())
     considered = sum(table.candidates for table in tables.values())
     broken = {name: broken_by(table, problem) for name, table in tables.items()}
@@ -74,7 +83,9 @@ def choose(
     for name in ordered(every):
         table, row, chosen = every[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
-        if key not in found:
+        if brief:
+            found[key] = (), ()
+        elif key not in found:
             others, rest = around.others(name), around.rest(name)
             try:
                 context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
@@ -93,7 +104,7 @@ def choose(
     )
     same_again = (settled.proven or bool(settled.refusal)) and not late
     found_all = Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, same_again)
-    return replace(found_all, refusal=settled.refusal)
+    return replace(found_all, refusal=settled.refusal, brief=brief)
 
 
 def as_of(row: Candidate, workload: str) -> Candidate:
