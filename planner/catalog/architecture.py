@@ -367,7 +367,13 @@ class Architecture:
     vision: Vision | None = None
 
     def __hash__(self) -> int:
-        return hash((self.family, self.hidden, self.vocab, self.opaque_params))  # of few models, looked up often
+        # Looked up often: the sizes that most often tell models apart stand for all, those that plans vary too.
+        first = self.groups[0] if self.groups else Layers(0, NoPart(), NoPart(), 0)
+        mixer, ffn = first.mixer, first.ffn
+        heads, kv_heads = getattr(mixer, "heads", 0), getattr(mixer, "kv_heads", 0)
+        seen, width = getattr(mixer, "window", 0), getattr(ffn, "inter", 0)
+        outside = self.family, self.hidden, self.vocab, len(self.groups)
+        return hash((outside, first.count, heads, kv_heads, seen, width))
 
     @property
     def layers(self) -> int:
