@@ -47,6 +47,7 @@ PUBLISHED = {
     "mpt": ("MPTForCausalLM", "MptForCausalLM"),
     "nemotron-nas": ("DeciLMForCausalLM",),
     "openelm": ("OpenELMForCausalLM",),
+    "phi4mm": ("Phi4MMForCausalLM",),
     "phimoe": ("PhiMoEForCausalLM",),
     "step3p5": ("Step3p5ForCausalLM",),
     "exaone_moe": ("ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"),
@@ -103,6 +104,8 @@ def models(transformers: Path) -> dict[str, tuple[str, ...]]:
         own = PUBLISHED.get(kind, ()) or tuple(table[kind] for table in known if kind in table)[:1]
         if own:
             out[kind] = own
+        elif not kind.endswith(("_text", "_text_model")):
+            raise SystemExit(f"`{kind}` has no class in transformers: add that of its published config to PUBLISHED")
     return out
 
 
