@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.catalog import build
-from planner.catalog.build_engines import build_engine
 from planner.catalog.checkpoints import Checkpoint, build_checkpoint
-from planner.catalog.engines import Engine
 from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
 from planner.catalog.table import Make, RowTable, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
     from planner.catalog.engine_models import EngineModel
+    from planner.catalog.engines import Engine
     from planner.catalog.frameworks import Framework
 
 __all__ = ["KINDS", "Catalog", "RowTable", "folded"]
@@ -68,6 +67,8 @@ class Catalog:
     @cached_property
     def engines(self) -> RowTable[Engine]:
         """The serving engines by id."""
+        from planner.catalog.build_engines import build_engine
+
         return self._table("engines", build_engine)
 
     @cached_property

@@ -7,7 +7,6 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.catalog.engines import Engine
 from planner.catalog.offers import Offers
 from planner.catalog.records import Format, Gpu, Model, Recovery
 from planner.diagnostics import Span
@@ -15,6 +14,7 @@ from planner.record import dataclass
 from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
+    from planner.catalog.engines import Engine
     from planner.catalog.frameworks import Framework
 
 Value = Fraction | str | bool

@@ -9,7 +9,6 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.catalog.engines import Engine
 from planner.catalog.offers import Listing, Offers
 from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
 from planner.diagnostics import Diagnostic, Span
@@ -20,6 +19,7 @@ from planner.syntax import tree
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
+    from planner.catalog.engines import Engine
 
 SHOWN = 12
 """The longest list of choices that a help line names in full."""
