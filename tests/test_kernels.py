@@ -151,3 +151,17 @@ def test_fp16_is_warned_of_with_a_way_out_that_is_one(gpu: str, help: str) -> No
     loaded = load_plan("plan.mem", text=f"edition 2026\ninference w {{ {LLAMA}gpu {gpu}; weights = fp16 }}\n")
     (finding,) = [item for item in loaded.findings if item.code == "W0601"]
     assert finding.help is not None and finding.help.startswith(help)
+
+
+def test_a_plan_says_that_its_own_hosts_are_arm() -> None:
+    plan = """edition 2026
+gpu ours like t4 { cpu = "arm" }
+offer rack { gpu = ours; gpus = 1; price = $1/h }
+inference w { model = "meta-llama/Llama-3.2-3B"; context = 4Ki tokens; concurrency = 1; gpus = 1; gpu WHICH }
+"""
+    own = planner.solve(planner.load("plan.mem", text=plan.replace("WHICH", "= ours")))
+    assert not own.fits and "on an Arm host" in own.render("text")
+    any_arm = planner.solve(planner.load("plan.mem", text=plan.replace("WHICH", 'in any where cpu == "arm"')))[
+        "w"
+    ].chosen
+    assert any_arm is not None and any_arm.gpu.startswith("g")

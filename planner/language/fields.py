@@ -54,6 +54,7 @@ FIELDS: tuple[Quantity, ...] = (
     _text("vendor", "gpu", "Who makes it."),
     _text("architecture", "gpu", "Its generation."),
     _text("pcie", "gpu", "Its host link."),
+    _text("cpu", "gpu", "Its host's processor, where it comes with one kind alone: `arm`."),
     _text("confidence", "gpu", "How far its row is measured.", "outcome"),
     _set("native_formats", "gpu", "The number formats its hardware computes."),
     _id("offer"),

@@ -71,7 +71,7 @@ def declare_gpu(declaration: tree.Declaration, scope: Scope) -> None:
         return
     start = base if isinstance(base, Gpu) else _blank(declaration.name, tuple(said.peaks))
     changes: dict[str, object] = {
-        name: _str(said, name, "") for name in ("vendor", "architecture", "pcie") if name in said.values
+        name: _str(said, name, "") for name in ("vendor", "architecture", "pcie", "cpu") if name in said.values
     }
     sizes = ("memory", "device_memory", "max_gpus_per_node", "release_year")
     changes |= {name: _int(said, name, 0) for name in sizes if name in said.values}

@@ -255,7 +255,7 @@ def _hardware(computed: str, catalog: Catalog) -> str:
 def _gpu(row: Gpu) -> list[str]:
     peaks = {f"peak {name}": f"{value / 1e12:g} TFLOPS" for name, value in row.flops.items()}
     sizes = {"usable": f"{row.memory / 2**30:.2f} GiB", "device": f"{row.device_memory / 2**30:.2f} GiB"}
-    last = {"confidence": row.confidence, "source": row.source}
+    last = {"host": row.cpu, "confidence": row.confidence, "source": row.source}
     speed = {"bandwidth": f"{row.bandwidth / 1e9:g} GB/s"}
     return _lines(f"{row.id}: {row.name}", {**sizes, **speed, **peaks, **last})
 
