@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import typer
 
+from planner.cli.apart import each
 from planner.cli.files import orphans, plans
-from planner.cli.plan import load_plan, shipped_catalog
+from planner.cli.plan import Shipped, load_plan, shipped_catalog
 from planner.cli.screen import colourful, say, tell
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import warning
@@ -28,11 +30,9 @@ def check(
     files = plans(paths)
     worst = 0
     shipped = shipped_catalog()
-    for path in files:
-        loaded = load_plan(path, shipped=shipped)
-        found = review(path, loaded, locked, texts)
+    for found, read in each(partial(_reviewed, shipped, locked), files, MANY):
         findings |= dict.fromkeys(found)
-        texts |= loaded.texts
+        texts |= read
         if any(item.is_error and item.code.startswith("E00") for item in found):
             worst = 2
         elif any(item.is_error for item in found):
@@ -47,6 +47,18 @@ def check(
         say(shown, styled=colour, commands=format == "github")
     tell(_summary(len(files), tuple(findings)))
     raise typer.Exit(worst)
+
+
+MANY = 40
+"""From so many plans on they are checked in several processes: two of these start in the time of ten plans."""
+
+
+def _reviewed(shipped: Shipped, locked: bool, path: str) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+    """Return what is wrong with a plan, and the texts that this is shown in."""
+    texts: dict[str, str] = {}
+    loaded = load_plan(path, shipped=shipped)
+    found = review(path, loaded, locked, texts)
+    return found, texts | loaded.texts if found else {}
 
 
 def _summary(plans: int, findings: tuple[Diagnostic, ...]) -> str:

@@ -13,6 +13,8 @@ from planner.diagnostics.shown import shown
 
 PATIENCE = 1.0
 """Seconds before anything is shown."""
+QUIET: list[bool] = []
+"""Not empty in a process that works beside others: what they do is shown by the one that started them."""
 EVERY = 5.0
 """Seconds between two lines where stderr is no terminal."""
 Report = Callable[..., None]
@@ -23,6 +25,9 @@ Report = Callable[..., None]
 def progress() -> Iterator[Report]:
     """Give a function that work calls with its stage and counts; a spinner on a terminal, lines elsewhere."""
     watch = _Watch()
+    if QUIET:
+        yield watch.report
+        return
     watch.start()
     try:
         yield watch.report

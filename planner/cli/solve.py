@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli import interrupts, options, screen
+from planner.cli import apart, interrupts, options, screen
 from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
-from planner.cli.progress import progress
+from planner.cli.progress import QUIET, progress
 from planner.cli.screen import tell
 from planner.language.compose import Words, option
 from planner.record import dataclass
@@ -68,11 +70,56 @@ def solve(
         raise typer.BadParameter("name a plan, or a model: --model ORG/MODEL", param_hint="PLAN...")
     held: list[str] | None = [] if len(plans) > 1 else None
     worst = 0
-    for plan in plans:
-        worst = max(worst, _one(plan, wanted, held))
+    for code in _several(plans, wanted, held) if held is not None else [_one(plans[0], wanted, None)]:
+        worst = max(worst, code)
     if held is not None:
         screen.show_held(format, held)
     raise typer.Exit(worst)
+
+
+def _several(plans: Sequence[str], wanted: Wanted, held: list[str]) -> Iterator[int]:
+    """Solve several plans, as many at once as there are cores, and yield the exit code of each in their order."""
+    from planner.syntax.files import STDIN
+
+    if apart.cores() < 2 or any(plan in STDIN for plan in plans) or len(set(plans)) < len(plans):
+        yield from (_one(plan, wanted, held) for plan in plans)
+        return
+    for found in _watched(apart.each(partial(_tried, wanted), plans), len(plans)):
+        if isinstance(found, str):
+            yield _one(found, wanted, held)
+            continue
+        code, printed, shown = found
+        if shown and not held:  # the first answer has no empty line before it
+            at = next((place for place, (err, text) in enumerate(printed) if not err and text.startswith("\n")), None)
+            if at is not None:
+                printed[at] = False, printed[at][1][1:]
+        apart.shown(printed)
+        held += shown
+        yield code
+
+
+def _watched(results: Iterator[Tried], count: int) -> Iterator[Tried]:
+    """Yield results, saying while each is awaited how many have come."""
+    for done in range(count):
+        with progress() as stage:
+            stage("solving plans", done, count)
+            found = next(results)
+        yield found
+
+
+Tried = tuple[int, apart.Printed, list[str]] | str
+
+
+def _tried(wanted: Wanted, plan: str) -> Tried:
+    """Return the exit code of a plan, what is printed and the answer that is held; in a process of its own. The plan
+    where it is to be solved again, for a fault or a mistake of the command line to be told."""
+    held = [""]
+    QUIET.append(True)
+    try:
+        code, printed = apart.printing(lambda: _one(plan, wanted, held))
+    except (Exception, SystemExit):
+        return plan
+    return code, printed, held[1:]
 
 
 @dataclass(frozen=True, slots=True)

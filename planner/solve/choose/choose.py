@@ -48,8 +48,17 @@ def choose(
     """
     thorough = all(table.thorough for table in tables.values())
     considered = sum(table.candidates for table in tables.values())
-    broken = {name: broken_by(table, problem) for name, table in tables.items()}
-    fitting = {name: fits(table, broken[name]) for name, table in tables.items()}
+    twins = alike(problem)
+    broken: dict[str, Mapping[str, Column]] = {}
+    fitting: dict[str, Column] = {}
+    for name in sorted(tables):  # what identical workloads have in common is there once
+        twin = twins[name]
+        if twin == name or twin not in broken:
+            broken[name] = broken_by(tables[name], problem)
+            fitting[name] = fits(tables[name], broken[name])
+        else:
+            broken[name] = {own(rule, twin, name): where for rule, where in broken[twin].items()}
+            fitting[name] = fitting[twin]
     removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
     sharing = survey(problem, tables)
     shared = alone_or_shared(tables, broken, sharing)
@@ -65,7 +74,8 @@ def choose(
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
     wished = without_wishes(problem, sharing)
-    ranks = {name: keys(table, wished) for name, table in tables.items()}
+    ranks = {name: keys(tables[name], wished) for name in sorted(set(twins.values()))}
+    ranks |= {name: ranks[twin] for name, twin in twins.items()}
     settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
     if settled is None:
         return Answer("unknown", (), (), (), None, considered, removed, (), False)
