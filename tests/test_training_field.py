@@ -27,3 +27,9 @@ def test_a_full_fine_tune_that_ran_is_said_to_fit():
     """Llama-2-70B by the Trainer and FSDP on sixteen A100, the one of the reports that is asked most."""
     (row,) = (row for row in STATED if row["id"] == "FT03")
     assert field.verdict(row).right
+
+
+def test_nine_of_ten_verdicts_are_right():
+    """Of the reports stated with high or medium confidence."""
+    found = [each for each in field.verdicts() if each.confidence != "low"]
+    assert sum(each.right for each in found) >= 0.9 * len(found) > 40
