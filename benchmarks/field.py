@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 ROWS = Path(__file__).parents[1] / "tests" / "truth" / "training_field.jsonl"
 GIB = 2**30
 OTHERWISE = {
-    "FT17": "ran on axolotl's rewrite of the model with a linear layer for each expert (axolotl-ai-cloud/axolotl#2502), "
-    "which bitsandbytes quantizes; transformers has fused experts, which it does not (#3439: a peak of 127 GiB, 23 with "
-    "them quantized)",
+    "FT17": "ran on axolotl's rewrite of the model with a linear layer for each expert (axolotl-ai-cloud/axolotl#2502) "
+    "that bitsandbytes quantizes; transformers has fused experts, which it does not (#3439: a peak of 127 GiB, 23 "
+    "with them quantized)",
 }
 """Reports of something else than their plan says, and why: they are not judged."""
 EXPLAINED = {

@@ -56,7 +56,7 @@ def _described(block: Block) -> None:
     if model is None:
         return
     if model.architecture is None:
-        if model.model_type:
+        if model.model_type and model.stored_bytes is None:  # of a file the bytes count, and a note says so
             work = "keep for backward" if block.kind == "training" else "hold beside its weights"
             _unsupported(
                 block, model, f"it is not a decoder alone, and what a `{model.model_type}` must {work} is unknown"

@@ -302,9 +302,9 @@ def test_an_answer_says_how_far_was_searched(tmp_path: Path) -> None:
         (service % "gpus in 1..8", {}),
         (service % "gpus in 8..16 step 8; tensor_parallel in {8, 16}", {"a": {"pipeline_parallel": 8}}),
         (training % "framework = fsdp", {"t": {"gpus": 128, **parallel, "context_parallel": 1}}),
-        (training % "", {"t": {"gpus": 128, **parallel, "pipeline_parallel": 1, "context_parallel": 1}}),
+        (training % "", {"t": {"gpus": 128, "tensor_parallel": 1, "pipeline_parallel": 1, "context_parallel": 1}}),
         (training % "gpus = 2; framework = fsdp", {}),
-        (training % "gpus = 2", {"t": {"pipeline_parallel": 1}}),
+        (training % "gpus = 2", {"t": {"tensor_parallel": 1, "pipeline_parallel": 1}}),
     ):
         answer = answer_of(text, tmp_path)
         assert answer.searched == limits, text

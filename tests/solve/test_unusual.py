@@ -80,11 +80,10 @@ def test_what_nobody_knows_keeps_no_fleet_bound() -> None:
     assert [(item.rule, item.relax_to) for item in found.conflict] == [("fleet.total_cost", None)]
 
 
-@pytest.mark.parametrize("model", ["google/vit-large-patch16-224", "house"])
-def test_a_demand_on_a_model_whose_time_is_unknown_cannot_be_shown_to_be_met(model: str) -> None:
+def test_a_demand_on_a_model_whose_time_is_unknown_cannot_be_shown_to_be_met() -> None:
     found = answered(
         "model house { parameters = 1B }\n"
-        f'inference chat {{ model = "{model}"; context = 64; concurrency = 2; output = 8; gpu = l4\n'
+        "inference chat { model = house; context = 64; concurrency = 2; output = 8; gpu = l4\n"
         "demand = 1 req/s }\n"
     )
     assert [item.rule for item in found.conflict] == ["chat.demand"]
