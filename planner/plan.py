@@ -59,7 +59,6 @@ def load_plan(
 ) -> Loaded:
     """Read and resolve a plan; `settings` are `workload.quantity=value` overrides, `text` stands for the file's."""
     from planner.language.imports import load, load_text
-    from planner.language.resolve import resolve
     from planner.lint.allow import allowed
 
     catalog, broken = shipped or shipped_catalog()
@@ -70,13 +69,39 @@ def load_plan(
         file, mistakes = _override(file, settings)
         findings = (*findings, *mistakes)
         texts |= {f"--set {setting}": setting for setting in settings}
-    problem, more = resolve(file, catalog, texts=texts)
+    problem, more = _resolved(file, catalog, texts)
     found = (*broken, *findings, *_of_their_own(more, findings, file, texts))
     if any(item.is_error for item in found):
         problem = None
     kept, _ = allowed(found, texts)
     shown = set(kept)
     return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in shown))
+
+
+def _resolved(file: File, catalog: Catalog, texts: dict[str, str]) -> tuple[Problem | None, tuple[Diagnostic, ...]]:
+    """Return the problem that a file states; where it offers several models, with the other problems beside it."""
+    from planner.language.resolve import resolve
+
+    if not _offers_models(file):
+        return resolve(file, catalog, texts=texts)
+    from planner.language.offered import between_models, together, written_apart
+
+    files, found = written_apart(file)
+    every = [resolve(one, catalog, texts=texts) for one in files]
+    more = tuple(dict.fromkeys((*found, *(item for _, findings in every for item in findings))))
+    problems = [problem for problem, _ in every if problem is not None]
+    if len(problems) < len(every) or found:
+        return None, more
+    whole = together(problems)
+    return whole, (*more, *between_models(whole))
+
+
+def _offers_models(file: File) -> bool:
+    """Return whether a block says `model in`."""
+    from planner.syntax.tree import Declaration
+
+    bodies = (item.body for item in file.items if isinstance(item, Declaration))
+    return any(line.operator == "in" and line.target.text == "model" for body in bodies for line in body)
 
 
 def _of_their_own(

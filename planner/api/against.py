@@ -131,6 +131,7 @@ def verify(plan: Where, *logs: Where, workload: str | None = None) -> Verificati
     from planner.diagnostics.diagnostic import error
     from planner.lock.lock import path_for
     from planner.lock.read import read
+    from planner.lock.verify import as_locked
     from planner.lock.verify import verify as faults_of
     from planner.startup.block import measurement
     from planner.startup.compare import compare as compared
@@ -151,8 +152,9 @@ def verify(plan: Where, *logs: Where, workload: str | None = None) -> Verificati
     name = workload if workload in lock.workloads else names[0] if len(names) == 1 and workload is None else ""
     if not name:
         raise ValueError(f"name the workload: {', '.join(names)}")
-    said = predicted(loaded.problem, loaded.catalog, lock, name)
-    found = compared(loaded.problem, loaded.catalog, said, log, cards)
+    problem = as_locked(loaded.problem, lock)
+    said = predicted(problem, loaded.catalog, lock, name)
+    found = compared(problem, loaded.catalog, said, log, cards)
     block = "" if found.apart or found.changed else measurement(said, log, cards)
     return Verification(found, lock.path, block)
 

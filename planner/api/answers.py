@@ -67,8 +67,15 @@ def solve(
 
     found, path = stated(plan, text, set)
     assert found.problem is not None
-    answer = answer_of(found.problem, found.catalog, top, time_limit, workers)
-    return Result(known(answer, found, time_limit), found, path)
+    answer = known(answer_of(found.problem, found.catalog, top, time_limit, workers), found, time_limit)
+    return Result(answer, with_models(found, answer), path)
+
+
+def with_models(plan: Plan, answer: Answer) -> Plan:
+    """Return a plan with the models of its answer, where it offers several."""
+    from planner.language.offered import of_models
+
+    return replace(plan, problem=of_models(plan.problem, answer.models)) if plan.problem and answer.models else plan
 
 
 def known(answer: Answer, plan: Plan, time_limit: float) -> Answer:
@@ -107,7 +114,7 @@ def why(
     if gpu and gpu not in found.problem.gpus:
         raise ValueError(f"no GPU is called `{gpu}`")
     answer = answer_of(found.problem, found.catalog, EVERY, time_limit, hardware=True, values=True, gpu=gpu)
-    return Reasons(known(answer, found, time_limit), found, path)
+    return Reasons(known(answer, found, time_limit), with_models(found, answer), path)
 
 
 def estimate(
@@ -174,10 +181,14 @@ def parameters(text: str) -> int | None:
 def left_open(plan: Plan) -> tuple[Diagnostic, ...]:
     """Return an E0404 for each quantity that `estimate` needs to be fixed and the plan leaves open."""
     from planner.diagnostics.diagnostic import error
+    from planner.language.offered import offered_in
 
-    out = []
-    for item in plan.problem.workloads if plan.problem is not None else ():
-        names = [name for name, values in item.domains.items() if len(values) > 1]
+    if plan.problem is None:
+        return ()
+    out, several = [], offered_in(plan.problem)
+    for item in plan.problem.workloads:
+        names = ["model"] if item.name in several else []
+        names += [name for name, values in item.domains.items() if len(values) > 1]
         names += [] if "gpu" in item.domains else ["gpu"]
         for name in names:
             message = f"{item.name}.{name} is left open"

@@ -85,12 +85,14 @@ def _idle(options: Mapping[str, object], why: str) -> None:
 
 def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
     """Print the memory of a plan with nothing left open."""
+    from planner.language.offered import offered_in
     from planner.solve import estimate as answer_of
     from planner.solve.candidate import TooWide
     from planner.solve.rent import owned
 
     assert loaded.problem is not None
-    open_ = [
+    open_ = [f"{name}.model" for name in offered_in(loaded.problem)]
+    open_ += [
         f"{item.name}.{name}"
         for item in loaded.problem.workloads
         for name, values in item.domains.items()

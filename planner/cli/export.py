@@ -53,7 +53,7 @@ def export(
     if workload is None and len(names) > 1 and not folder:
         tell(f"error[E0301]: {plan} has several workloads; name one of {', '.join(names)}, or a folder with -o DIR")
         raise typer.Exit(2)
-    lock = locked(plan, loaded)
+    lock, loaded = locked(plan, loaded)
     asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
     answered = [name for block in asked or names for name in ordered(lock.workloads) if block_of(name) == block]
     if len(answered) > 1 and not folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,12 +56,15 @@ def unanswered(answer: Answer) -> int:
     return 0
 
 
-def locked(plan: str, loaded: Loaded) -> Lock:
-    """Return the plan's lock; exit where it is missing, broken, out of date, or does not fit."""
+def locked(plan: str, loaded: Loaded) -> tuple[Lock, Loaded]:
+    """Return the plan's lock, and the plan with the models that it says.
+
+    Exit where it is missing, broken, out of date, or does not fit.
+    """
     from planner.diagnostics.diagnostic import error
     from planner.lock.lock import path_for
     from planner.lock.read import read
-    from planner.lock.verify import verify
+    from planner.lock.verify import as_locked, verify
 
     assert loaded.problem is not None
     where = path_for(plan)
@@ -75,7 +79,15 @@ def locked(plan: str, loaded: Loaded) -> Lock:
     report(faults, {**loaded.texts, str(where): lock.text})
     if faults:
         raise typer.Exit(1)
-    return lock
+    return lock, replace(loaded, problem=as_locked(loaded.problem, lock))
+
+
+def answered_by(answer: Answer, loaded: Loaded) -> Loaded:
+    """Return a plan with the models of its answer, where it offers several."""
+    from planner.language.offered import of_models
+
+    assert loaded.problem is not None
+    return replace(loaded, problem=of_models(loaded.problem, answer.models)) if answer.models else loaded
 
 
 def seconds(text: str) -> float:

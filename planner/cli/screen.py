@@ -90,6 +90,16 @@ def show(
         held.append(text)
 
 
+def show_values(answer: Answer, problem: Problem) -> None:
+    """Print where each value of the decisions stands that were looked at: none where that was not asked for."""
+    from planner.report import by_value, phrases
+
+    tables = by_value.values(answer, phrases.operators(problem))
+    if tables:
+        colour = colourful(sys.stdout)
+        say("\n" + by_value.render(tables, width=width(sys.stdout), colour=colour), styled=colour)
+
+
 def show_held(form: str, held: Sequence[str]) -> None:
     """Print the answers of several plans that are to be one document."""
     from planner.report.answer import WHOLE, joined

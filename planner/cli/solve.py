@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from planner.cli import apart, interrupts, options, screen
-from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
+from planner.cli.plan import Loaded, answered_by, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import QUIET, progress
 from planner.cli.screen import tell
 from planner.language.compose import Words, option
@@ -218,12 +218,16 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
             stage,
             hardware=wanted.format != "table",
         )
+    loaded = answered_by(answer, loaded)
+    assert loaded.problem is not None
     if interrupts.came and answer.outcome == "unknown":
         tell("interrupted: no answer was found yet")
         raise typer.Exit(interrupts.INTERRUPTED)
     doubts = (*_doubts(answer, loaded), *infeasible(answer, loaded.problem))
     report(doubts, loaded.texts)
     screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
+    if wanted.format == "table":
+        screen.show_values(answer, loaded.problem)
     if interrupts.came:
         best = "the best answer found so far" if answer.outcome == "feasible" else f"the answer, {answer.outcome}"
         tell(f"interrupted: this is {best}; no lock is written")

@@ -50,7 +50,8 @@ def verify(
         tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     log, cards = _read(logs)
-    lock = locked(plan, loaded)
+    lock, loaded = locked(plan, loaded)
+    assert loaded.problem is not None
     name = workload or _meant(lock, log)
     said = predicted(loaded.problem, loaded.catalog, lock, name)
     found = compare(loaded.problem, loaded.catalog, said, log, cards)

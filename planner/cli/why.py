@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 
 from planner.cli import screen
-from planner.cli.plan import Loaded, load_plan, report, seconds, unanswered, unreadable
+from planner.cli.plan import Loaded, answered_by, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import progress
 from planner.cli.screen import say, tell
 
@@ -48,6 +48,8 @@ def why(
         )
     if code := unanswered(answer):
         raise typer.Exit(code)
+    loaded = answered_by(answer, loaded)
+    assert loaded.problem is not None
     if workload is not None:
         answer = replace(
             answer,
@@ -60,7 +62,7 @@ def why(
     report(outcome, loaded.texts)
     screen.show(format, answer, loaded.problem, (*loaded.findings, *outcome), plan)
     if format == "table":
-        from planner.report import by_value, phrases
+        from planner.report import phrases
         from planner.report import why as reasons
 
         known = phrases.operators(loaded.problem)
@@ -69,9 +71,7 @@ def why(
         if not answer.hardware:
             tell("warning: time is out before every GPU type was tried; raise --time-limit")
         say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
-        tables = by_value.values(answer, known)
-        if tables:
-            say("\n" + by_value.render(tables, width=columns, colour=colour), styled=colour)
+        screen.show_values(answer, loaded.problem)
     if card:
         _unoffered(card, loaded, workload)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

@@ -185,7 +185,8 @@ class Problem:
 
     `gpus`, `formats` and `offers` are all there are, shipped and declared; `engines` and `quality` are those that
     imported catalogs add to the shipped ones, `measurements` those of the plan and of files that it names,
-    `frameworks` the shipped ones where something is trained.
+    `frameworks` the shipped ones where something is trained. `others` are the same plan
+    with the other models that it offers.
     """
 
     path: str
@@ -204,6 +205,7 @@ class Problem:
     quality: tuple[Recovery, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     frameworks: Mapping[str, Framework] = field(default_factory=dict)
+    others: tuple[Problem, ...] = ()
 
     @property
     def count(self) -> int:

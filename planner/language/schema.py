@@ -12,7 +12,9 @@ from planner.language.quantities.quantity import BOTH, Group, Quantity
 from planner.language.quantities.training import TRAINED
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("model", BOTH, "given", "model", "The model: a catalog id in quotes, or a declared model."),
+    Quantity(
+        "model", BOTH, "given", "model", "The model: an id in quotes, or a declared one; `in` offers several."
+    ),
     *SERVED,
     *TRAINED,
     Quantity(

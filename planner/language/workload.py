@@ -115,7 +115,10 @@ def _read_model(block: Block, relations: list[tree.Relation] | tuple[tree.Relati
             rest.append(relation)
         elif relation.operator != "=" or isinstance(relation.value, tree.SetOf | tree.AnyOf | tree.Filter):
             scope.error(
-                "E0402", "`model` is given: it takes `=` and one model", relation.span, help='model = "owner/name"'
+                "E0402",
+                "`model` is given: it takes `=` and one model, or `in` and a set of them",
+                relation.span,
+                help='model = "owner/name", or model in {"owner/name", "owner/other"}',
             )
         elif _first_time(block, "model", relation):
             found = _named(relation.value, scope)

@@ -103,7 +103,10 @@ def compare(plan: str, against: str, before: Side | None, after: Side) -> Differ
 def _compared(name: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Compared:
     if before is None or after is None:
         return Compared(name, before, after, (), ())
+    models = [{"model": row["given"]["model"]} for row in (before, after) if "model" in row.get("given", {})]
     choices = _changes(before["choice"], after["choice"], FROM_OFFER)
+    if len(models) == 2:  # earlier locks do not say it
+        choices = (*_changes(models[0], models[1], frozenset()), *choices)
     memory = _changes(before["memory"], after["memory"], frozenset({"parts", "peak_moment"}))
     parts = _changes(before["memory"]["parts"], after["memory"]["parts"], frozenset())
     outcomes = _changes(before["outcomes"], after["outcomes"], frozenset({"memory", "cost"}))

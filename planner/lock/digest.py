@@ -74,7 +74,7 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
     The optimum depends on what was not chosen too: a cheaper offer elsewhere makes another answer.
     """
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
-    for workload in problem.workloads:
+    for workload in (item for one in (problem, *problem.others) for item in one.workloads):
         found["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
         found["offers"] |= {item.id for item in offers_listed(problem, workload)}
         found["models"].add(workload.model.id)
@@ -146,7 +146,7 @@ def declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[st
         case "quality":
             yield from ((row.id, row) for row in problem.quality)
         case "models":
-            models = (item.model for item in problem.workloads)
+            models = (item.model for one in (problem, *problem.others) for item in one.workloads)
             yield from ((model.id, model) for model in models if model.id not in shipped)
 
 

@@ -37,6 +37,7 @@ def verify(
     a rule.
     """
     again = f"run `planner solve {problem.path}` and review the new lock"
+    problem = as_locked(problem, lock)
     stale = _stale(problem, texts, lock, again) or _said(problem, lock, again)
     if stale:
         return stale, {}
@@ -79,6 +80,16 @@ def verify(
     if not any(item.is_error for item in found):
         found += _domain(problem, catalog, lock, again)
     return _once(found), kept
+
+
+def as_locked(problem: Problem, lock: Lock) -> Problem:
+    """Return the problem of the models that a lock says, where the plan offers several."""
+    if not problem.others:
+        return problem
+    from planner.language.offered import of_models
+
+    rows = lock.document["workloads"].items()
+    return of_models(problem, {block_of(name): row.get("given", {}).get("model") for name, row in rows})
 
 
 def _once(found: Iterable[Diagnostic]) -> list[Diagnostic]:

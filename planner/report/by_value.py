@@ -17,6 +17,8 @@ WHOLE = {"inference": "cost_per_token", "training": "total_cost"}
 """What a candidate costs beside its price per hour."""
 FIRST_TO_GO = ("cost_per_token", "per hour")
 """The columns that a narrow screen goes without, in this order."""
+OF_MODELS = ("cost_per_token", "memory per GPU", "per hour")
+"""The same where models are compared, which differ in what they cost first."""
 UNKNOWN = "unknown"
 LEFT = frozenset({"status", "candidate"})
 """The columns of words, beside the first."""
@@ -96,7 +98,7 @@ def _cells(item: ByValue, time: str, whole: str, known: dict[str, str]) -> Cells
         _outcome(row, whole),
         memory,
         _outcome(row, time),
-        _outcome(row, "quality"),
+        _outcome(row, "quality") if item.quantity != "model" else "",  # each model's own, and no comparison
     )
     return Cells(value, item.status, cells, tuple(phrases.fault(fault, known) for fault in row.broken))
 
@@ -115,7 +117,7 @@ def render(tables: tuple[Values, ...], *, width: int = 100, colour: bool = False
 
 def _narrowed(item: Values, width: int) -> Values:
     """Return a table without what is the first to go where a line is narrower than it."""
-    for name in FIRST_TO_GO:
+    for name in OF_MODELS if item.quantity == "model" else FIRST_TO_GO:
         rows = [item.head, *(row.cells for row in item.rows)]
         needs = sum(max(len(cells[place]) for cells in rows) + 2 for place in range(len(item.head)))
         if needs <= width or name not in item.head:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
 from planner.language.copies import block_of
+from planner.language.offered import models_of, offered_in
 from planner.language.problem import Problem
 from planner.report import phrases
 from planner.solve.answer import Answer
@@ -27,6 +28,9 @@ def infeasible(answer: Answer, problem: Problem) -> tuple[Diagnostic, ...]:
     )
     if not rules:
         message = "nothing fits; which rules conflict was not found within the time limit"
+    if problem.others:
+        models = dict.fromkeys(models_of(problem)[name] for name in offered_in(problem))
+        message += f" by {' and '.join(models)}, nor by any other model that is offered"
     places = spans(problem)
     known = phrases.operators(problem)
     marked = [(places[rule], rule) for rule in rules if rule in places]

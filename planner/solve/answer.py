@@ -109,6 +109,8 @@ class Answer:
     workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
     are the shipped offers that each of the plan's own stands for. A `brief` answer, of very many workloads, has no
     alternatives: they were not looked for.
+    are the shipped offers that each of the plan's own stands for. `models` are those of each block where the plan
+    offers several: the answer is of the problem that has them (planner.language.offered.of_models).
     """
 
     outcome: str
@@ -128,6 +130,7 @@ class Answer:
     hardware: tuple[Standing, ...] = ()
     by_value: tuple[ByValue, ...] = ()
     brief: bool = False
+    models: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         cost = "" if self.cost is None else f", ${self.cost / 1e6:g}/h"

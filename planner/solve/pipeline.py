@@ -147,20 +147,31 @@ def solve(
     hardware: bool = False,
     values: bool = False,
     gpu: str = "",
+    reasons: bool = True,
 ) -> Answer:
     """Return the cheapest answer with its proof, or the rules that conflict.
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is called with each stage.
     With `hardware` the answer also says where every GPU type stands, with `values` where each value of some decisions
     does; of a `gpu` that is named only where that stands, whether or not the plan offers it.
+    Without `reasons` it does not say which rules conflict where nothing fits.
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
+    if problem.others:
+        from planner.solve.offered import best_of
+
+        def one(alone: Problem, seconds: float, whole: bool, near: bool) -> Answer:
+            if whole:
+                return solve(alone, catalog, top, seconds, workers, pareto, report, hardware, values, gpu)
+            return solve(alone, catalog, 0, seconds, workers, report=report, hardware=near, reasons=False)
+
+        return best_of(problem, time_limit, one, values)
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
     made = Solving(problem, catalog, top, time_limit, workers, pareto, report, {}, nothing)
     try:
         with clock.limited(time_limit):
             for stage in STAGES:
-                made = stage(made)
+                made = stage(made) if reasons or stage is not explain_infeasible else made
             found = made.answer
             if gpu:
                 found = _on_gpu(problem, catalog, found, gpu)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.language.copies import block_of, each
 from planner.language.evaluate import evaluate, holds, stated
+from planner.language.offered import of_models
 from planner.language.problem import Expectation, Measure, Problem, Trial
 from planner.language.schema import BY_KIND
 from planner.record import dataclass
@@ -39,6 +41,7 @@ class Verdict:
 def run(trial: Trial, solve: Solve) -> Verdict:
     """Return the verdict on a test; `solve` answers its problem."""
     answer = solve(trial.problem)
+    trial = replace(trial, problem=of_models(trial.problem, answer.models))
     failures = tuple(item for expect in trial.expects for item in _failures(expect, trial, answer))
     if answer.outcome == "infeasible" and not any(expect.infeasible for expect in trial.expects):
         message = f'"{trial.name}" expects an answer, and nothing fits'
