@@ -12,9 +12,7 @@ from planner.language.quantities.quantity import BOTH, Group, Quantity
 from planner.language.quantities.training import TRAINED
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity(
-        "model", BOTH, "given", "model", "The model: an id in quotes, or a declared one; `in` offers several."
-    ),
+    Quantity("model", BOTH, "given", "model", "The model: an id in quotes, or a declared one; `in` offers several."),
     *SERVED,
     *TRAINED,
     Quantity(
