@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalog.catalog import Catalog
+from planner.language.offered import of_models
 from planner.language.problem import Problem
 from planner.lock.digest import catalog_digests, import_digests, plan_digest
 from planner.lock.rows import used
@@ -39,6 +40,7 @@ def checksum(body: str) -> str:
 
 def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[str, str]) -> dict[str, Any]:
     """Return what a lock says, all but its checksum; `texts` are the plan's and its imports' texts by path."""
+    problem = of_models(problem, answer.models)
     return {
         "schema": SCHEMA,
         "planner": __version__,

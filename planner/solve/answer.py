@@ -108,9 +108,8 @@ class Answer:
     each workload, `by_value` where each value of some decisions does, where that was asked for. `left_out` counts by
     workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
     are the shipped offers that each of the plan's own stands for. A `brief` answer, of very many workloads, has no
-    alternatives: they were not looked for.
-    are the shipped offers that each of the plan's own stands for. `models` are those of each block where the plan
-    offers several: the answer is of the problem that has them (planner.language.offered.of_models).
+    alternatives: they were not looked for. `models` are those of each block where the plan offers several: the answer
+    is of the problem that has them (planner.language.offered.of_models).
     """
 
     outcome: str

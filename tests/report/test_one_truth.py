@@ -107,7 +107,8 @@ def of_markdown(text: str) -> set[Fact]:
     name = ""
     for line in text.replace("\\*", "*").splitlines():
         if line.startswith("<details>"):
-            name = line.removeprefix("<details><summary>").removesuffix(f"{BEHIND}</summary>")
+            of_gpus = line.endswith(f"{BEHIND}</summary>")
+            name = line.removeprefix("<details><summary>").removesuffix(f"{BEHIND}</summary>") if of_gpus else ""
         elif line == "</details>":
             name = ""
         elif name and line.startswith("| ") and not line.startswith(("| GPU |", "| ---")):

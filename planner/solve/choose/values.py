@@ -63,8 +63,13 @@ def _narrow(problem: Problem, workload: Workload, quantity: str, value: Value, c
 
 
 def _values(workload: Workload, table: Table, quantity: str) -> tuple[Value, ...]:
-    """Return the values of a decision that the plan offers, or leaves open, in its order."""
+    """Return the values of a decision that the plan offers, or leaves open, in its order.
+
+    A format that it does not mention is not open: what else the table has of it is what hardware without bf16 takes.
+    """
     found = workload.domains.get(quantity)
+    if found is None and workload.kind == "inference" and BY_KIND[workload.kind][quantity].type == "format":
+        return ()
     if found is None and not table.thorough:
         found = tuple(BY_KIND[workload.kind][quantity].words)
     if found is None:
