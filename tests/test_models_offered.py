@@ -10,8 +10,9 @@ from command import run
 
 import planner
 from planner.plan import load_plan
-from planner.solve import pipeline
+from planner.solve import clock, pipeline
 from planner.solve.answer import Answer
+from planner.solve.choose import choose as choosing
 
 MODELS = ("meta-llama/Llama-3.1-70B", "mine", "Qwen/Qwen3-8B")
 PLAN = """\
@@ -185,12 +186,12 @@ def test_the_library_offers_models_too() -> None:
 
 
 def test_time_that_runs_out_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pipeline.choose
+    real = choosing.choose
 
     def choose(problem: object, *rest: object) -> object:
         slow = problem.workloads[0].written == "Qwen/Qwen3-8B"  # type: ignore[attr-defined]
         if slow:
-            raise pipeline.clock.OutOfTime
+            raise clock.OutOfTime
         return real(problem, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pipeline, "choose", choose)
