@@ -31,7 +31,19 @@ SOLVE = (
         "objective",
         "rent",
     ),
-    *("judging", "parallelism", "stated", "inference", "training", "kinds", "fleet", "choose", "pipeline", "__init__"),
+    *(
+        "judging",
+        "parallelism",
+        "stated",
+        "inference",
+        "training",
+        "kinds",
+        "fleet",
+        "choose",
+        "offered",
+        "pipeline",
+        "__init__",
+    ),
 )
 """The rooms of a solve likewise. Neither kind of workload imports the other."""
 HEAVY = ("ortools", "numpy", "pandas", "rich", "pydantic")
