@@ -33,13 +33,13 @@ def export(
     files: dict[str, str] = {}
     found: list[Diagnostic] = []
     for name in names:
-        this = of_lock(lock, PurePath(plan).name, name)
+        answer = of_lock(lock, PurePath(plan).name, name)
         room = serving if form.kind == "inference" else training
-        faults = list(_unsaid(this, form, lock, plan)) or room.faults(this, form)
+        faults = list(_unsaid(answer, form, lock, plan)) or room.faults(answer, form)
         if faults:
-            found += [_told(this, fault, places, published) for fault in faults]
+            found += [_told(answer, fault, places, published) for fault in faults]
         else:
-            files[f"{file_name(name)}{form.suffix}"] = room.render(this, form)
+            files[f"{file_name(name)}{form.suffix}"] = room.render(answer, form)
     return files, tuple(found)
 
 
@@ -48,17 +48,17 @@ def file_name(workload: str) -> str:
     return workload.replace(os.sep, "_").replace(MARK, "-")
 
 
-def _unsaid(this: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
+def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
     """Yield why a workload is none of the form's, or its lock says too little."""
-    if not this.given:
+    if not answer.given:
         reason = f"{lock.path} is of a format that did not say every setting yet"
         yield Unsayable("", reason, f"run `planner solve {plan}`, and review the new lock")
         return
-    program = this.engine or this.word("framework")
+    program = answer.engine or answer.word("framework")
     if program in form.programs:
         return
     others = [item.name for item in FORMS if program in item.programs]
-    setting = "engine" if this.kind == "inference" else "framework"
+    setting = "engine" if answer.kind == "inference" else "framework"
     reason = f"`{form.name}` is {form.doc}, and the answer is of {setting} = {program}"
     if others:
         yield Unsayable(setting, reason, f"export it --to {', '.join(others)}")
@@ -67,11 +67,11 @@ def _unsaid(this: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayab
 
 
 def _told(
-    this: Said, fault: Unsayable, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
+    answer: Said, fault: Unsayable, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
 ) -> Diagnostic:
-    block = block_of(this.name)
+    block = block_of(answer.name)
     span = places.get(f"{block}.{fault.quantity}", places.get(block))
-    subject = f"{this.name}.{fault.quantity}" if fault.quantity else this.name
-    names = published(this.name, this.word("weights")) if fault.quantity == "weights" else ()
+    subject = f"{answer.name}.{fault.quantity}" if fault.quantity else answer.name
+    names = published(answer.name, answer.word("weights")) if fault.quantity == "weights" else ()
     help = f'{fault.help}: model = "{names[0]}"' if names else fault.help
     return error("E0806", f"{subject}: {fault.reason}", span, help=help)

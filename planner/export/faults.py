@@ -26,16 +26,16 @@ def is_mix(weights: str) -> bool:
     return "+" in weights or "*" in weights
 
 
-def loads_elsewhere(this: Said, engine: str) -> Iterator[Unsayable]:
+def loads_elsewhere(answer: Said, engine: str) -> Iterator[Unsayable]:
     """Yield why an engine would not load the bytes that were proved: no checkpoint is named, or it has others.
 
     A checkpoint serves in its own format, and one of 16 or 32 bits in any other of these.
     """
-    weights = this.word("weights")
-    if this.repository is None:
+    weights = answer.word("weights")
+    if answer.repository is None:
         yield Unsayable(
             "model",
-            f"the plan names no checkpoint that {engine} could load: `{this.model}` has no weights",
+            f"the plan names no checkpoint that {engine} could load: `{answer.model}` has no weights",
             'name a repository of the catalog, such as model = "Qwen/Qwen3-8B"',
         )
     if is_mix(weights):
@@ -44,28 +44,28 @@ def loads_elsewhere(this: Said, engine: str) -> Iterator[Unsayable]:
             f"{engine} has no option for a format per layer: {weights}",
             "offer formats for the whole model, without `per layer`",
         )
-    elif weights != this.native and not (weights in LONG and this.native in LONG):
+    elif weights != answer.native and not (weights in LONG and answer.native in LONG):
         yield Unsayable(
             "weights",
-            f"{this.model} is published in {this.native}, and the plan names no checkpoint in {weights}",
-            f"set weights = {this.native}, or name a model that is published in {weights}",
+            f"{answer.model} is published in {answer.native}, and the plan names no checkpoint in {weights}",
+            f"set weights = {answer.native}, or name a model that is published in {weights}",
         )
 
 
-def online_fp8(this: Said) -> bool:
+def online_fp8(answer: Said) -> bool:
     """Return whether the engine makes the weights itself, from a checkpoint of 16 bits."""
-    return this.word("weights") == "fp8_e4m3" and this.native in SIXTEEN
+    return answer.word("weights") == "fp8_e4m3" and answer.native in SIXTEEN
 
 
-def served(this: Said, engine: str, *, online: bool) -> Iterator[Unsayable]:
+def served(answer: Said, engine: str, *, online: bool) -> Iterator[Unsayable]:
     """Yield why an engine would not load what was proved; of weights that it makes `online` only the model counts."""
-    found = loads_elsewhere(this, engine)
+    found = loads_elsewhere(answer, engine)
     yield from (item for item in found if item.quantity == "model") if online else found
 
 
-def types(this: Said, engine: str) -> Iterator[Unsayable]:
+def types(answer: Said, engine: str) -> Iterator[Unsayable]:
     """Yield why one type for the whole program cannot say weights, activations and cache."""
-    weights, activations, cache = (this.word(name) for name in ("weights", "activations", "kv_cache"))
+    weights, activations, cache = (answer.word(name) for name in ("weights", "activations", "kv_cache"))
     computed = weights if weights in LONG else activations
     if weights in LONG and activations != weights:
         yield Unsayable(
@@ -81,16 +81,16 @@ def types(this: Said, engine: str) -> Iterator[Unsayable]:
         )
 
 
-def dtype(this: Said) -> str:
+def dtype(answer: Said) -> str:
     """Return the type that the program computes in, by PyTorch's name: the weights' where they have 16 or 32 bits, else
     the activations', else the cache's, else the 16-bit one that quantized checkpoints multiply in."""
-    names = (this.word("weights"), this.word("activations"), this.word("kv_cache"))
+    names = (answer.word("weights"), answer.word("activations"), answer.word("kv_cache"))
     return LONG[next((name for name in names if name in LONG), SIXTEEN[0])]
 
 
-def drafts(this: Said, engine: str) -> Iterator[Unsayable]:
+def drafts(answer: Said, engine: str) -> Iterator[Unsayable]:
     """Yield that a draft model needs a number of tokens that no plan states."""
-    if this.word("draft_model"):
+    if answer.word("draft_model"):
         yield Unsayable(
             "draft_model",
             f"{engine} asks how many tokens the draft model proposes, which a plan does not state",

@@ -34,35 +34,35 @@ RANKS = "NODE_RANK from 0, MASTER_ADDR of the first"
 AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot": skypilot.faults}
 
 
-def faults(this: Said, form: Target) -> list[Unsayable]:
+def faults(answer: Said, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
-    if this.engine == "tensorrt_llm":
-        return tensorrt_llm.faults(this)
-    engine = ENGINES[this.engine]
-    found = engine.faults(this)
+    if answer.engine == "tensorrt_llm":
+        return tensorrt_llm.faults(answer)
+    engine = ENGINES[answer.engine]
+    found = engine.faults(answer)
     if not found and form.name in AROUND:
-        found = AROUND[form.name](this, engine.program(this))
+        found = AROUND[form.name](answer, engine.program(answer))
     return found
 
 
-def render(this: Said, form: Target) -> str:
+def render(answer: Said, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
-    if this.engine == "tensorrt_llm":
-        return commented(this, form, tensorrt_llm.notes(this)) + tensorrt_llm.render(this)
-    engine = ENGINES[this.engine]
-    program = engine.program(this)
+    if answer.engine == "tensorrt_llm":
+        return commented(answer, form, tensorrt_llm.notes(answer)) + tensorrt_llm.render(answer)
+    engine = ENGINES[answer.engine]
+    program = engine.program(answer)
     match form.name:
         case "compose":
-            body = compose.render(this, program)
+            body = compose.render(answer, program)
         case "kubernetes":
-            body = kubernetes.render(this, program, engine.joined)
+            body = kubernetes.render(answer, program, engine.joined)
         case "skypilot":
-            body = skypilot.render(this, program, engine.joined)
+            body = skypilot.render(answer, program, engine.joined)
         case "vllm-yaml":
             body = _config(program)
         case _:
             body = _script(program, engine)
-    return commented(this, form, _notes(this, form, program)) + body
+    return commented(answer, form, _notes(answer, form, program)) + body
 
 
 def _script(program: Program, engine: EngineExport) -> str:
@@ -89,18 +89,20 @@ def _typed(value: str) -> int | float | str:
     return value
 
 
-def _notes(this: Said, form: Target, program: Program) -> list[str]:
+def _notes(answer: Said, form: Target, program: Program) -> list[str]:
     notes = list(program.notes)
-    replicas, machine = this.replicas, this.on_a_machine
+    replicas, machine = answer.replicas, answer.on_a_machine
     if form.name == "vllm-yaml":
         variables = " ".join(f"{name}={value}" for name, value in program.environment)
         notes.append(f"start     {variables} vllm serve --config FILE")
     if form.name == "skypilot":
         verb = "sky serve up" if replicas > 1 else "sky launch"
         notes.append(f"start     {verb} --secret HF_TOKEN FILE")
-    if this.beside and form.name not in AROUND:
-        gpus = ",".join(str(this.first + number) for number in range(program.gpus))
-        notes.append(f"beside    {', '.join(this.beside)} on the same machine: set CUDA_VISIBLE_DEVICES={gpus}, --port")
+    if answer.beside and form.name not in AROUND:
+        gpus = ",".join(str(answer.first + number) for number in range(program.gpus))
+        notes.append(
+            f"beside    {', '.join(answer.beside)} on the same machine: set CUDA_VISIBLE_DEVICES={gpus}, --port"
+        )
     if program.hosts > 1 and form.name not in AROUND:
         how = "--node-rank, --master-addr, and --headless on all but the first" if form.name == "vllm-yaml" else RANKS
         notes.append(f"hosts     {program.hosts}, this on each of them: {how}")

@@ -16,40 +16,40 @@ FAULTS = {
 }
 
 
-def faults(this: Said, form: Target) -> list[Unsayable]:
+def faults(answer: Said, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
-    if not this.count("layers", 0):
-        reason = f"`{this.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
+    if not answer.count("layers", 0):
+        reason = f"`{answer.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
         return [Unsayable("model", reason, "name a model of the catalog, or one whose layers the plan states")]
-    found = [*FAULTS[form.name](this)]
-    if this.flag("expert_overlap"):
+    found = [*FAULTS[form.name](answer)]
+    if answer.flag("expert_overlap"):
         reason = f"{form.name} has no setting for expert_overlap = true"
         found.append(Unsayable("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
     return found
 
 
-def render(this: Said, form: Target) -> str:
+def render(answer: Said, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
-    notes = _notes(this, form)
+    notes = _notes(answer, form)
     match form.name:
         case "deepspeed":
-            return deepspeed.render(this, header.lines(this, form, notes))
+            return deepspeed.render(answer, header.lines(answer, form, notes))
         case "megatron":
-            body = megatron.render(this)
+            body = megatron.render(answer)
         case "trl":
-            body = trl.render(this)
+            body = trl.render(answer)
         case _:
-            body = accelerate.render(this)
-    return header.commented(this, form, notes) + body
+            body = accelerate.render(answer)
+    return header.commented(answer, form, notes) + body
 
 
-def _notes(this: Said, form: Target) -> list[str]:
-    notes = [f"model     {this.model}; the learning rate and the data are the script's"]
-    gpus, machines = this.count("gpus"), run.hosts(this)
+def _notes(answer: Said, form: Target) -> list[str]:
+    notes = [f"model     {answer.model}; the learning rate and the data are the script's"]
+    gpus, machines = answer.count("gpus"), run.hosts(answer)
     notes.append(f"start     {gpus} processes on {machines} machine{'s' if machines > 1 else ''}")
     if form.name == "accelerate":
-        notes += [f"elsewhere {line}" for line in run.elsewhere(this, accelerate.said(this))]
-    if form.name == "trl" and this.word("method") in run.ADAPTERS:
+        notes += [f"elsewhere {line}" for line in run.elsewhere(answer, accelerate.said(answer))]
+    if form.name == "trl" and answer.word("method") in run.ADAPTERS:
         notes.append("read by   `trl sft --config` (ScriptArguments, SFTConfig, ModelConfig)")
     if form.name == "trl" and gpus > 1:
         notes.append("launch    with the configuration of `planner export --to accelerate`")

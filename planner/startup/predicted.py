@@ -71,19 +71,19 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     if "total_concurrency" in workload.given:  # a lock states what each replica holds
         stated["concurrency"] = given.get("concurrency", Fraction(1))
     workload = replace(workload, given={**workload.given, **stated})
-    this = inference_workload.service(problem, workload, catalog)
+    service = inference_workload.service(problem, workload, catalog)
     split = Split(*(_count(choice, key) for key in SPLIT))
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         weights = Forecast(Fraction(parts["weights"]), None)
         return Predicted(name, "inference", choice, given, {"weights": weights, "total": whole, "card": card})
-    profile, arch = inference_workload.profile_of(this, gpu), this.model.architecture
+    profile, arch = inference_workload.profile_of(service, gpu), service.model.architecture
 
     def most(part: str, size: int, decisive: bool = False, margin: str = "") -> Forecast:
-        spread = inference.margin_ppm(profile, margin or part, this.confidence) * size
+        spread = inference.margin_ppm(profile, margin or part, service.confidence) * size
         return Forecast(Fraction(size), Fraction(size) + Fraction(spread, 10**6), decisive=decisive)
 
     peak = parts["activations"] + parts["logits"]
-    captured = inference.captured_graphs(arch, profile, this.parallelism(split), this.extras)
+    captured = inference.captured_graphs(arch, profile, service.parallelism(split), service.extras)
     bounds = {"weights": most("weights", parts["weights"], True), "activations": most("activations", peak)}
     outcomes = row["outcomes"]
     if profile.budget == "grown":
@@ -92,16 +92,16 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         bounds["kv_tokens"] = Forecast(held, held, True, True)
         bounds |= {"total": whole, "card": card}
         return Predicted(name, "inference", choice, given, bounds, profile.block, 1, parts["kv_cache"])
-    expected, safe = capacity.budgets_of(this, split, gpu, parts)
+    expected, safe = capacity.budgets_of(service, split, gpu, parts)
     bounds["kv_cache"] = Forecast(Fraction(expected), Fraction(safe), True)
-    spread = inference.graph_spread(profile, captured, this.confidence)
+    spread = inference.graph_spread(profile, captured, service.confidence)
     bounds["graphs"] = Forecast(Fraction(captured), Fraction(captured + spread))
     if profile.budget == "utilization":
         beside = captured if profile.graphs_in_budget else 0
         bounds["non_torch"] = most("overhead", parts["overhead"] - beside)
         if profile.graphs_in_budget:
             bounds["graph_estimate"] = most("overhead", captured)
-        outside, _ = inference_memory.outside(this, split, gpu)
+        outside, _ = inference_memory.outside(service, split, gpu)
         usable = inference.usable(gpu, profile)
         context = profile.context + (profile.communicators if split.gpus > 1 else 0)
         taken = usable + context + (0 if profile.graphs_in_budget else captured)
@@ -117,7 +117,7 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         )
         bounds[key] = Forecast(middle, end, least=True, decisive=True)
     bounds["card"] = card
-    sharers = this.sharers(split)
+    sharers = service.sharers(split)
     return Predicted(name, "inference", choice, given, bounds, profile.block, sharers, parts["kv_cache"])
 
 

@@ -11,14 +11,14 @@ from planner.export.faults import Unsayable
 from planner.export.said import Said
 
 
-def faults(this: Said, program: Program) -> list[Unsayable]:
+def faults(answer: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer Docker Compose cannot say."""
     out = []
     if program.hosts > 1:
         reason = f"Docker Compose starts one machine, and a replica spans {program.hosts}"
         out.append(Unsayable("nodes", reason, "export to kubernetes, which starts several hosts as one replica"))
-    if this.vendor not in DRIVERS:
-        reason = f"Docker Compose reserves no GPUs of {this.vendor}"
+    if answer.vendor not in DRIVERS:
+        reason = f"Docker Compose reserves no GPUs of {answer.vendor}"
         out.append(Unsayable("gpu", reason, "export the command, --to vllm, and start its container by hand"))
     return out
 
@@ -27,24 +27,24 @@ DRIVERS = ("nvidia",)
 """Makers whose devices a reservation can name; AMD's are mounted by path, which differs between hosts."""
 
 
-def render(this: Said, program: Program) -> str:
+def render(answer: Said, program: Program) -> str:
     """Return the file of one machine: each of its replicas has GPUs and a port of its own."""
-    several = this.on_a_machine > 1
+    several = answer.on_a_machine > 1
     services = {
-        f"{label(this.name)}-{number + 1}" if several else label(this.name): _service(this, program, number)
-        for number in range(this.on_a_machine)
+        f"{label(answer.name)}-{number + 1}" if several else label(answer.name): _service(answer, program, number)
+        for number in range(answer.on_a_machine)
     }
-    return yaml_text([{"name": label(this.name), "services": services}])
+    return yaml_text([{"name": label(answer.name), "services": services}])
 
 
-def _service(this: Said, program: Program, number: int) -> dict[str, Any]:
-    first, port = this.first + number * program.gpus, program.port
+def _service(answer: Said, program: Program, number: int) -> dict[str, Any]:
+    first, port = answer.first + number * program.gpus, program.port
     return {
         "image": program.image,
         "entrypoint": list(program.entry),
         "command": [_literal(word) for word in program.arguments()],
         "environment": {"HF_TOKEN": "${HF_TOKEN:-}", **{name: _literal(value) for name, value in program.environment}},
-        "ports": [f"{port + this.first + number}:{port}"],
+        "ports": [f"{port + answer.first + number}:{port}"],
         "ipc": "host",
         "restart": "unless-stopped",
         "deploy": {

@@ -19,23 +19,23 @@ STARTUP = {"period": 10, "failures": 360}
 """A server is given an hour to fetch and load its weights."""
 
 
-def faults(this: Said, program: Program) -> list[Unsayable]:
+def faults(answer: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer Kubernetes cannot say."""
-    if this.vendor in RESOURCES:
+    if answer.vendor in RESOURCES:
         return []
-    reason = f"no device plugin is known here for GPUs of {this.vendor}"
+    reason = f"no device plugin is known here for GPUs of {answer.vendor}"
     return [Unsayable("gpu", reason, f"choose a GPU of {' or '.join(RESOURCES)}")]
 
 
-def render(this: Said, program: Program, joined: Joined) -> str:
+def render(answer: Said, program: Program, joined: Joined) -> str:
     """Return both documents; the GPUs are asked for by number, a node of the right type is the cluster's to give."""
-    name = label(this.name)
+    name = label(answer.name)
     chosen = {"app.kubernetes.io/name": name}
     if program.hosts > 1:
         chosen = {**chosen, "role": "leader"}
-        whole = _group(this, program, joined, name)
+        whole = _group(answer, program, joined, name)
     else:
-        whole = _deployment(this, program, name, chosen)
+        whole = _deployment(answer, program, name, chosen)
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -45,21 +45,21 @@ def render(this: Said, program: Program, joined: Joined) -> str:
     return yaml_text([whole, service])
 
 
-def _deployment(this: Said, program: Program, name: str, labels: dict[str, str]) -> dict[str, Any]:
+def _deployment(answer: Said, program: Program, name: str, labels: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "replicas": this.replicas,
+            "replicas": answer.replicas,
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(this, program, program.arguments(), True)},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(answer, program, program.arguments(), True)},
         },
     }
 
 
-def _group(this: Said, program: Program, joined: Joined, name: str) -> dict[str, Any]:
+def _group(answer: Said, program: Program, joined: Joined, name: str) -> dict[str, Any]:
     """Return a LeaderWorkerSet (lws.sigs.k8s.io): it gives each pod its rank and the leader's address."""
     address = "$(LWS_LEADER_ADDRESS)"
     leader = program.arguments(joined("0", address, first=True))
@@ -70,24 +70,24 @@ def _group(this: Said, program: Program, joined: Joined, name: str) -> dict[str,
         "kind": "LeaderWorkerSet",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "replicas": this.replicas,
+            "replicas": answer.replicas,
             "leaderWorkerTemplate": {
                 "size": program.hosts,
                 "restartPolicy": "RecreateGroupOnPodRestart",
                 "leaderTemplate": {
                     "metadata": {"labels": {**labels, "role": "leader"}},
-                    "spec": _pod(this, program, leader, True),
+                    "spec": _pod(answer, program, leader, True),
                 },
                 "workerTemplate": {
                     "metadata": {"labels": {**labels, "role": "worker"}},
-                    "spec": _pod(this, program, worker, False),
+                    "spec": _pod(answer, program, worker, False),
                 },
             },
         },
     }
 
 
-def _pod(this: Said, program: Program, arguments: list[str], serves: bool) -> dict[str, Any]:
+def _pod(answer: Said, program: Program, arguments: list[str], serves: bool) -> dict[str, Any]:
     token = {"secretKeyRef": {"name": "huggingface", "key": "token", "optional": True}}
     health = {"httpGet": {"path": "/health", "port": program.port}}
     container: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _pod(this: Said, program: Program, arguments: list[str], serves: bool) -> di
             {"name": "HF_TOKEN", "valueFrom": token},
             *({"name": name, "value": value} for name, value in program.environment),
         ],
-        "resources": {"limits": {RESOURCES[this.vendor]: str(program.gpus_per_host)}},
+        "resources": {"limits": {RESOURCES[answer.vendor]: str(program.gpus_per_host)}},
         "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
     }
     if serves:

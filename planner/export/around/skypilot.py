@@ -26,51 +26,51 @@ PER_GPU = re.compile(r"1x_(.+)")
 """An instance sold by the GPU, whose name begins with how many it has."""
 
 
-def faults(this: Said, program: Program) -> list[Unsayable]:
+def faults(answer: Said, program: Program) -> list[Unsayable]:
     """Return what of an answer SkyPilot cannot say."""
-    out, cloud = [], this.word("provider")
+    out, cloud = [], answer.word("provider")
     if (
         cloud not in CLOUDS
-        or "+" in instance(this)
-        or (this.sold_by == "gpu" and not PER_GPU.fullmatch(instance(this)))
+        or "+" in instance(answer)
+        or (answer.sold_by == "gpu" and not PER_GPU.fullmatch(instance(answer)))
     ):
-        reason = f"SkyPilot does not rent `{this.word('offer')}` by a name that is known here"
+        reason = f"SkyPilot does not rent `{answer.word('offer')}` by a name that is known here"
         out.append(Unsayable("offer", reason, f"offer a provider of {', '.join(CLOUDS)}, or export to kubernetes"))
     elif program.hosts > 1 and cloud in ONE_NODE:
         reason = f"SkyPilot starts one node on {cloud}, and a replica spans {program.hosts}"
         out.append(Unsayable("nodes", reason, "set nodes = 1, or offer another provider"))
-    if this.vendor not in MAKERS:
-        reason = f"no package and no image is known here for GPUs of {this.vendor}"
+    if answer.vendor not in MAKERS:
+        reason = f"no package and no image is known here for GPUs of {answer.vendor}"
         out.append(Unsayable("gpu", reason, f"offer GPUs of {' or '.join(MAKERS)}"))
-    if this.beside:
-        reason = f"SkyPilot starts one task a machine, and `{this.name}` shares one with {', '.join(this.beside)}"
+    if answer.beside:
+        reason = f"SkyPilot starts one task a machine, and `{answer.name}` shares one with {', '.join(answer.beside)}"
         out.append(Unsayable("offer", reason, "export to compose, or offer each workload a machine of its own"))
-    if this.on_a_machine > 1:
-        reason = f"SkyPilot starts one replica a machine, and {this.on_a_machine} share an instance"
+    if answer.on_a_machine > 1:
+        reason = f"SkyPilot starts one replica a machine, and {answer.on_a_machine} share an instance"
         out.append(Unsayable("replicas", reason, "export to compose, or offer an instance of a replica's GPUs"))
     return out
 
 
-def instance(this: Said) -> str:
+def instance(answer: Said) -> str:
     """Return the instance type of the offer."""
-    return this.word("offer").rpartition("/")[2]
+    return answer.word("offer").rpartition("/")[2]
 
 
-def render(this: Said, program: Program, joined: Joined) -> str:
+def render(answer: Said, program: Program, joined: Joined) -> str:
     """Return the task; a service of SkyServe where there are several replicas."""
-    cloud, region, kind = this.word("provider"), this.word("region"), instance(this)
-    if this.sold_by == "gpu":
+    cloud, region, kind = answer.word("provider"), answer.word("region"), instance(answer)
+    if answer.sold_by == "gpu":
         kind = PER_GPU.sub(rf"{program.gpus}x_\1", kind)
     # what PyPI has is built for CUDA; elsewhere the task runs in the release's image for that maker
-    wheel = this.vendor == MAKERS[0]
+    wheel = answer.vendor == MAKERS[0]
     where = cloud if region in NOWHERE.get(cloud, ()) else f"{cloud}/{region}"
     task: dict[str, Any] = {
-        "name": label(this.name),
+        "name": label(answer.name),
         "resources": {
             "infra": where,
             "instance_type": kind,
             **({} if wheel else {"image_id": f"docker:{program.image}"}),
-            "use_spot": this.word("market") == "spot",
+            "use_spot": answer.word("market") == "spot",
             "ports": program.port,
         },
         "num_nodes": program.hosts,
@@ -82,9 +82,9 @@ def render(this: Said, program: Program, joined: Joined) -> str:
         ),
         "run": block(_script(program, joined)),
     }
-    if this.replicas > 1:
+    if answer.replicas > 1:
         probe = {"path": "/health", "initial_delay_seconds": 3600}
-        task = {"name": task.pop("name"), "service": {"readiness_probe": probe, "replicas": this.replicas}, **task}
+        task = {"name": task.pop("name"), "service": {"readiness_probe": probe, "replicas": answer.replicas}, **task}
     return yaml_text([task])
 
 

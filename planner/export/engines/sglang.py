@@ -22,50 +22,50 @@ SERVE = (0, 5, 23)
 """The release whose `sglang serve` was tried; before it the module starts the server."""
 
 
-def faults(this: Said) -> list[Unsayable]:
+def faults(answer: Said) -> list[Unsayable]:
     """Return what of an answer `sglang serve` cannot say."""
-    return [*_faults(this)]
+    return [*_faults(answer)]
 
 
-def _faults(this: Said) -> Iterator[Unsayable]:
-    name, version = f"SGLang {this.version}", version_of(this.version)
-    yield from served(this, "SGLang", online=online_fp8(this))
-    yield from types(this, "SGLang")
-    yield from drafts(this, "SGLang")
-    cache = this.word("kv_cache")
+def _faults(answer: Said) -> Iterator[Unsayable]:
+    name, version = f"SGLang {answer.version}", version_of(answer.version)
+    yield from served(answer, "SGLang", online=online_fp8(answer))
+    yield from types(answer, "SGLang")
+    yield from drafts(answer, "SGLang")
+    cache = answer.word("kv_cache")
     if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
         yield Unsayable(
             "kv_cache", f"{name} has no option for a KV cache in {cache}", "set kv_cache = bf16 or fp8_e4m3"
         )
-    if this.word("attention_parallel") == "data":
+    if answer.word("attention_parallel") == "data":
         reason = "SGLang divides chunks and requests over data-parallel ranks, which the formulas do not say"
         yield Unsayable("attention_parallel", reason, "set attention_parallel = tensor")
-    if this.given.get("images") is False:
+    if answer.given.get("images") is False:
         yield Unsayable("images", f"{name} has no option that is known here to turn images off", "leave `images` out")
-    if this.count("offloaded_weights", 0) % 2**30:
+    if answer.count("offloaded_weights", 0) % 2**30:
         reason = "SGLang's --cpu-offload-gb takes whole GiB"
         yield Unsayable("offloaded_weights", reason, "set offloaded_weights to a multiple of 1 GiB")
-    if this.count("offloaded_cache", 0):
+    if answer.count("offloaded_cache", 0):
         reason = f"the size of {name}'s hierarchical cache is not known here to be what the formulas take it for"
         yield Unsayable("offloaded_cache", reason, "leave `offloaded_cache` out")
-    if this.vendor != "nvidia":
-        reason = f"the image of {name} for GPUs of {this.vendor} is not known here"
+    if answer.vendor != "nvidia":
+        reason = f"the image of {name} for GPUs of {answer.vendor} is not known here"
         yield Unsayable("gpu", reason, "choose a GPU of nvidia")
 
 
-def program(this: Said) -> Program:
+def program(answer: Said) -> Program:
     """Return the server of one replica; `faults` must be empty."""
-    entry = ("sglang", "serve") if version_of(this.version) >= SERVE else ("python3", "-m", "sglang.launch_server")
+    entry = ("sglang", "serve") if version_of(answer.version) >= SERVE else ("python3", "-m", "sglang.launch_server")
     return Program(
-        f"{IMAGE}:v{this.version}" if this.version.count(".") > 1 else f"{IMAGE}:v{this.version}.0",
+        f"{IMAGE}:v{answer.version}" if answer.version.count(".") > 1 else f"{IMAGE}:v{answer.version}.0",
         entry,
         (),
-        tuple(_options(this)),
+        tuple(_options(answer)),
         (),
         PORT,
-        this.per_replica,
-        this.count("nodes"),
-        tuple(_notes(this)),
+        answer.per_replica,
+        answer.count("nodes"),
+        tuple(_notes(answer)),
         "sglang",
     )
 
@@ -76,39 +76,39 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return (("--node-rank", rank), ("--dist-init-addr", address))
 
 
-def _options(this: Said) -> Iterator[Option]:
-    yield "--model-path", str(this.repository)
-    yield "--dtype", dtype(this)
-    if online_fp8(this):
+def _options(answer: Said) -> Iterator[Option]:
+    yield "--model-path", str(answer.repository)
+    yield "--dtype", dtype(answer)
+    if online_fp8(answer):
         yield "--quantization", "fp8"
-    word, since = CACHES.get(this.word("kv_cache"), ("auto", (0,)))
-    yield "--kv-cache-dtype", word if version_of(this.version) >= since else "auto"
-    yield "--context-length", str(this.count("context"))
-    yield "--max-running-requests", str(this.count("max_sequences"))
-    yield "--chunked-prefill-size", str(this.count("max_batched_tokens"))
-    yield "--mem-fraction-static", this.share("gpu_memory_utilization")
-    yield "--tp-size", str(this.count("tensor_parallel"))
-    yield "--pp-size", str(this.count("pipeline_parallel"))
-    yield "--ep-size", str(this.count("expert_parallel"))
-    if this.count("nodes") > 1:
-        yield "--nnodes", str(this.count("nodes"))
-    if this.given.get("cuda_graphs") is False:
+    word, since = CACHES.get(answer.word("kv_cache"), ("auto", (0,)))
+    yield "--kv-cache-dtype", word if version_of(answer.version) >= since else "auto"
+    yield "--context-length", str(answer.count("context"))
+    yield "--max-running-requests", str(answer.count("max_sequences"))
+    yield "--chunked-prefill-size", str(answer.count("max_batched_tokens"))
+    yield "--mem-fraction-static", answer.share("gpu_memory_utilization")
+    yield "--tp-size", str(answer.count("tensor_parallel"))
+    yield "--pp-size", str(answer.count("pipeline_parallel"))
+    yield "--ep-size", str(answer.count("expert_parallel"))
+    if answer.count("nodes") > 1:
+        yield "--nnodes", str(answer.count("nodes"))
+    if answer.given.get("cuda_graphs") is False:
         yield "--disable-cuda-graph", None
-    if this.word("sampler") == "flashinfer":
+    if answer.word("sampler") == "flashinfer":
         yield "--sampling-backend", "flashinfer"
-    if this.count("adapters", 0):
+    if answer.count("adapters", 0):
         yield "--enable-lora", None
-        yield "--max-loras-per-batch", str(this.count("adapters"))
-        yield "--max-lora-rank", str(this.count("adapter_rank"))
+        yield "--max-loras-per-batch", str(answer.count("adapters"))
+        yield "--max-lora-rank", str(answer.count("adapter_rank"))
         yield "--lora-target-modules", "all"
-    if this.count("offloaded_weights", 0):
-        yield "--cpu-offload-gb", str(this.count("offloaded_weights") // 2**30)
+    if answer.count("offloaded_weights", 0):
+        yield "--cpu-offload-gb", str(answer.count("offloaded_weights") // 2**30)
     yield "--host", "0.0.0.0"
     yield "--port", str(PORT)
 
 
-def _notes(this: Said) -> Iterator[str]:
-    if this.native not in LONG:
-        yield f"weights   the checkpoint is in {this.native} and says so itself"
-    elif online_fp8(this):
-        yield f"weights   SGLang quantizes the {this.native} checkpoint to fp8 while it loads"
+def _notes(answer: Said) -> Iterator[str]:
+    if answer.native not in LONG:
+        yield f"weights   the checkpoint is in {answer.native} and says so itself"
+    elif online_fp8(answer):
+        yield f"weights   SGLang quantizes the {answer.native} checkpoint to fp8 while it loads"

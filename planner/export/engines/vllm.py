@@ -49,56 +49,56 @@ EXCHANGE = {
 """What `--all2all-backend` calls the ways to the experts."""
 
 
-def faults(this: Said) -> list[Unsayable]:
+def faults(answer: Said) -> list[Unsayable]:
     """Return what of an answer `vllm serve` cannot say."""
-    return [*_faults(this)]
+    return [*_faults(answer)]
 
 
-def _faults(this: Said) -> Iterator[Unsayable]:
-    name, version = f"vLLM {this.version}", version_of(this.version)
-    yield from served(this, "vLLM", online=online_fp8(this) and version >= FP8_ONLINE)
-    yield from types(this, "vLLM")
-    yield from drafts(this, "vLLM")
-    cache = this.word("kv_cache")
+def _faults(answer: Said) -> Iterator[Unsayable]:
+    name, version = f"vLLM {answer.version}", version_of(answer.version)
+    yield from served(answer, "vLLM", online=online_fp8(answer) and version >= FP8_ONLINE)
+    yield from types(answer, "vLLM")
+    yield from drafts(answer, "vLLM")
+    cache = answer.word("kv_cache")
     if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
         yield Unsayable(
             "kv_cache",
             f"{name} has no option for a KV cache in {cache}",
             "set kv_cache = bf16 or fp8_e4m3",
         )
-    rank = this.count("adapter_rank", 16)
-    if this.count("adapters", 0) and rank not in LORA_RANKS:
+    rank = answer.count("adapter_rank", 16)
+    if answer.count("adapters", 0) and rank not in LORA_RANKS:
         yield Unsayable(
             "adapter_rank",
             f"{name} takes no LoRA rank {rank}; it takes {', '.join(map(str, LORA_RANKS))}",
             f"set adapter_rank = {next((item for item in LORA_RANKS if item > rank), LORA_RANKS[-1])}",
         )
-    tensor, experts = this.count("tensor_parallel"), this.count("expert_parallel")
+    tensor, experts = answer.count("tensor_parallel"), answer.count("expert_parallel")
     if experts not in (1, tensor):
         yield Unsayable(
             "expert_parallel",
             f"vLLM has no option for {experts} expert ranks: it splits experts over all {tensor} tensor ranks",
             f"set expert_parallel = {tensor} or 1",
         )
-    if this.count("nodes") > 1 and this.word("attention_parallel") == "data":
-        reason = f"data-parallel attention over {this.count('nodes')} hosts needs a server on each, not one command"
+    if answer.count("nodes") > 1 and answer.word("attention_parallel") == "data":
+        reason = f"data-parallel attention over {answer.count('nodes')} hosts needs a server on each, not one command"
         yield Unsayable("attention_parallel", reason, "set nodes = 1 or attention_parallel = tensor")
-    if this.count("nodes") > 1 and version < SEVERAL_HOSTS:
+    if answer.count("nodes") > 1 and version < SEVERAL_HOSTS:
         yield Unsayable("nodes", f"{name} has no options for several hosts", 'set engine_version = "0.12" or later')
 
 
-def program(this: Said) -> Program:
+def program(answer: Said) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     return Program(
-        f"{IMAGES.get(this.vendor, IMAGES['nvidia'])}:{tag(this.version)}",
+        f"{IMAGES.get(answer.vendor, IMAGES['nvidia'])}:{tag(answer.version)}",
         ("vllm", "serve"),
-        (str(this.repository),),
-        tuple(_options(this)),
-        (("VLLM_USE_FLASHINFER_SAMPLER", "1" if this.word("sampler") == "flashinfer" else "0"),),
+        (str(answer.repository),),
+        tuple(_options(answer)),
+        (("VLLM_USE_FLASHINFER_SAMPLER", "1" if answer.word("sampler") == "flashinfer" else "0"),),
         PORT,
-        this.per_replica,
-        this.count("nodes"),
-        tuple(_notes(this)),
+        answer.per_replica,
+        answer.count("nodes"),
+        tuple(_notes(answer)),
         "vllm",
     )
 
@@ -122,56 +122,56 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return more if first else (*more, ("--headless", None))
 
 
-def _options(this: Said) -> Iterator[Option]:
-    yield "--dtype", dtype(this)
-    if this.given.get("task", "generate") != "generate":
+def _options(answer: Said) -> Iterator[Option]:
+    yield "--dtype", dtype(answer)
+    if answer.given.get("task", "generate") != "generate":
         yield "--runner", "pooling"
-        yield "--convert", "embed" if this.given["task"] == "embed" else "classify"
-    if online_fp8(this):
+        yield "--convert", "embed" if answer.given["task"] == "embed" else "classify"
+    if online_fp8(answer):
         yield "--quantization", "fp8"
-    yield "--kv-cache-dtype", _cache(this)
-    yield "--max-model-len", str(this.count("context"))
-    yield "--max-num-seqs", str(this.count("max_sequences"))
-    yield "--max-num-batched-tokens", str(this.count("max_batched_tokens"))
-    yield "--gpu-memory-utilization", this.share("gpu_memory_utilization")
-    if this.count("nodes") > 1:
-        yield "--nnodes", str(this.count("nodes"))
-    tensor, by_sequence = this.count("tensor_parallel"), this.word("attention_parallel") == "data"
+    yield "--kv-cache-dtype", _cache(answer)
+    yield "--max-model-len", str(answer.count("context"))
+    yield "--max-num-seqs", str(answer.count("max_sequences"))
+    yield "--max-num-batched-tokens", str(answer.count("max_batched_tokens"))
+    yield "--gpu-memory-utilization", answer.share("gpu_memory_utilization")
+    if answer.count("nodes") > 1:
+        yield "--nnodes", str(answer.count("nodes"))
+    tensor, by_sequence = answer.count("tensor_parallel"), answer.word("attention_parallel") == "data"
     yield "--tensor-parallel-size", "1" if by_sequence else str(tensor)
-    yield "--pipeline-parallel-size", str(this.count("pipeline_parallel"))
+    yield "--pipeline-parallel-size", str(answer.count("pipeline_parallel"))
     if by_sequence:
         yield "--data-parallel-size", str(tensor)
-        yield "--all2all-backend", EXCHANGE[this.word("all_to_all")]
-    if this.count("expert_parallel") > 1:
+        yield "--all2all-backend", EXCHANGE[answer.word("all_to_all")]
+    if answer.count("expert_parallel") > 1:
         yield "--enable-expert-parallel", None
-    if this.given.get("cuda_graphs") is False:
+    if answer.given.get("cuda_graphs") is False:
         yield "--enforce-eager", None
-    if this.given.get("images") is False:
+    if answer.given.get("images") is False:
         yield "--limit-mm-per-prompt", json.dumps({"image": 0, "video": 0})
-    if this.count("shared_prefix", 0):
+    if answer.count("shared_prefix", 0):
         yield "--enable-prefix-caching", None
-    if this.count("adapters", 0):
+    if answer.count("adapters", 0):
         yield "--enable-lora", None
-        yield "--max-loras", str(this.count("adapters"))
-        yield "--max-lora-rank", str(this.count("adapter_rank"))
-    if this.count("offloaded_weights", 0):
-        yield "--cpu-offload-gb", f"{this.count('offloaded_weights') / 2**30:.12g}"
-    if this.count("offloaded_cache", 0):
-        yield "--kv-offloading-size", f"{this.count('offloaded_cache') * this.per_replica / 2**30:.12g}"
+        yield "--max-loras", str(answer.count("adapters"))
+        yield "--max-lora-rank", str(answer.count("adapter_rank"))
+    if answer.count("offloaded_weights", 0):
+        yield "--cpu-offload-gb", f"{answer.count('offloaded_weights') / 2**30:.12g}"
+    if answer.count("offloaded_cache", 0):
+        yield "--kv-offloading-size", f"{answer.count('offloaded_cache') * answer.per_replica / 2**30:.12g}"
         yield "--kv-offloading-backend", "native"
 
 
-def _cache(this: Said) -> str:
+def _cache(answer: Said) -> str:
     """Return what `--kv-cache-dtype` says: the name of the layout that was planned."""
-    version, name = version_of(this.version), this.word("kv_cache")
-    if name == "fp8_e4m3" and this.flag("sparse_latents") and this.vendor == "nvidia" and version >= PACKED:
+    version, name = version_of(answer.version), answer.word("kv_cache")
+    if name == "fp8_e4m3" and answer.flag("sparse_latents") and answer.vendor == "nvidia" and version >= PACKED:
         name = "fp8_ds_mla"
     word, since = CACHES.get(name, ("auto", (0,)))
     return word if version >= since else "auto"
 
 
-def _notes(this: Said) -> Iterator[str]:
-    if this.native not in LONG:
-        yield f"weights   the checkpoint is in {this.native} and says so itself"
-    elif online_fp8(this):
-        yield f"weights   vLLM quantizes the {this.native} checkpoint to fp8 while it loads"
+def _notes(answer: Said) -> Iterator[str]:
+    if answer.native not in LONG:
+        yield f"weights   the checkpoint is in {answer.native} and says so itself"
+    elif online_fp8(answer):
+        yield f"weights   vLLM quantizes the {answer.native} checkpoint to fp8 while it loads"

@@ -20,50 +20,50 @@ SIZES = {
 }
 
 
-def faults(this: Said) -> Iterator[Unsayable]:
+def faults(answer: Said) -> Iterator[Unsayable]:
     """Yield what of an answer Megatron's options cannot say."""
-    yield from run.only(this, "Megatron", "method", ("full",))
-    yield from run.only(this, "Megatron", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
-    yield from run.only(this, "Megatron", "optimizer", ("adam", "adamw", "sgd"))
-    yield from run.only(this, "Megatron", "offload", ("none",))
-    yield from run.only(this, "Megatron", "schedule", ("one_f_one_b",))
-    if this.count("zero", 0) > 1:
+    yield from run.only(answer, "Megatron", "method", ("full",))
+    yield from run.only(answer, "Megatron", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
+    yield from run.only(answer, "Megatron", "optimizer", ("adam", "adamw", "sgd"))
+    yield from run.only(answer, "Megatron", "offload", ("none",))
+    yield from run.only(answer, "Megatron", "schedule", ("one_f_one_b",))
+    if answer.count("zero", 0) > 1:
         yield Unsayable("zero", "Megatron's distributed optimizer is ZeRO 1", "set zero = 0 or 1")
-    if this.count("shard_replicas") > 1:
+    if answer.count("shard_replicas") > 1:
         yield Unsayable("shard_replicas", "Megatron has no option for hybrid sharding here", "set shard_replicas = 1")
-    if this.word("checkpointing") == "selective" and this.word("selective") != "attention":
-        reason = f"Megatron's selective recomputation is of attention, not of {this.word('selective')}"
+    if answer.word("checkpointing") == "selective" and answer.word("selective") != "attention":
+        reason = f"Megatron's selective recomputation is of attention, not of {answer.word('selective')}"
         yield Unsayable("selective", reason, "leave `selective` out")
-    again, layers = this.count("checkpointed_layers", 0), this.count("layers", 0)
-    if this.word("checkpointing") == "full" and again != layers and this.count("pipeline_parallel") > 1:
+    again, layers = answer.count("checkpointed_layers", 0), answer.count("layers", 0)
+    if answer.word("checkpointing") == "full" and again != layers and answer.count("pipeline_parallel") > 1:
         reason = f"Megatron counts recomputed layers by stage, and the answer recomputes {again} of {layers} in all"
         yield Unsayable("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")
 
 
-def render(this: Said) -> str:
+def render(answer: Said) -> str:
     """Return the options as a shell array, to stand behind those of the model and its data."""
-    lines = ["options=(", *(f"  {line}" for line in shell.options(_options(this))), ")"]
+    lines = ["options=(", *(f"  {line}" for line in shell.options(_options(answer))), ")"]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _options(this: Said) -> Iterator[Option]:
+def _options(answer: Said) -> Iterator[Option]:
     for name, quantity in SIZES.items():
-        yield name, str(this.count(quantity))
-    yield "--global-batch-size", str(run.batch(this))
-    found = run.steps(this)
+        yield name, str(answer.count(quantity))
+    yield "--global-batch-size", str(run.batch(answer))
+    found = run.steps(answer)
     if found is not None:
         yield "--train-iters", str(found)
-    precision = this.word("precision")
+    precision = answer.word("precision")
     if precision != "fp32":
         yield f"--{precision.removesuffix('_mixed')}", None
-    yield "--optimizer", "sgd" if this.word("optimizer") == "sgd" else "adam"
-    if this.count("zero", 0):
+    yield "--optimizer", "sgd" if answer.word("optimizer") == "sgd" else "adam"
+    if answer.count("zero", 0):
         yield "--use-distributed-optimizer", None
-    match this.word("checkpointing"):
+    match answer.word("checkpointing"):
         case "selective":
             yield "--recompute-granularity", "selective"
         case "full":
-            stage = -(-this.count("layers", 0) // this.count("pipeline_parallel"))
+            stage = -(-answer.count("layers", 0) // answer.count("pipeline_parallel"))
             yield "--recompute-granularity", "full"
             yield "--recompute-method", "block"
-            yield "--recompute-num-layers", str(min(stage, this.count("checkpointed_layers", 0)))
+            yield "--recompute-num-layers", str(min(stage, answer.count("checkpointed_layers", 0)))

@@ -30,77 +30,79 @@ TARGETS = {"all_linear": ["all-linear"], "attention": ["q_proj", "k_proj", "v_pr
 ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
 
 
-def faults(this: Said) -> Iterator[Unsayable]:
+def faults(answer: Said) -> Iterator[Unsayable]:
     """Yield what of an answer SFTConfig cannot say."""
     name = "TRL's SFTConfig"
-    yield from run.whole_shapes(this, name)
-    yield from run.only(this, name, "method", ("full", *run.ADAPTERS))
-    yield from _adapters(this, name)
-    yield from run.only(this, name, "precision", DTYPES)
-    yield from run.only(this, name, "preference", ("none",))
-    yield from run.only(this, name, "offload", ("none",))
-    yield from run.only(this, name, "loss", ("standard", "fused"))
-    yield from run.all_or_none(this, name)
-    if (this.word("optimizer"), this.word("optimizer_kernel")) not in OPTIMIZERS:
-        reason = f"{name} has no `optim` for {this.word('optimizer')} with kernel {this.word('optimizer_kernel')}"
+    yield from run.whole_shapes(answer, name)
+    yield from run.only(answer, name, "method", ("full", *run.ADAPTERS))
+    yield from _adapters(answer, name)
+    yield from run.only(answer, name, "precision", DTYPES)
+    yield from run.only(answer, name, "preference", ("none",))
+    yield from run.only(answer, name, "offload", ("none",))
+    yield from run.only(answer, name, "loss", ("standard", "fused"))
+    yield from run.all_or_none(answer, name)
+    if (answer.word("optimizer"), answer.word("optimizer_kernel")) not in OPTIMIZERS:
+        reason = f"{name} has no `optim` for {answer.word('optimizer')} with kernel {answer.word('optimizer_kernel')}"
         yield Unsayable("optimizer", reason, "set optimizer = adamw and optimizer_kernel = fused")
-    if this.word("frozen"):
+    if answer.word("frozen"):
         yield Unsayable(
             "frozen", f"{name} has no setting for frozen parts", "leave `frozen` out, or freeze them in the script"
         )
 
 
-def _adapters(this: Said, name: str) -> Iterator[Unsayable]:
+def _adapters(answer: Said, name: str) -> Iterator[Unsayable]:
     """Yield what of adapters TRL does otherwise: peft makes them fp32, and TRL 16 bits on a base in 4 bits."""
-    method, kept = this.word("method"), this.word("lora_precision")
+    method, kept = answer.word("method"), answer.word("lora_precision")
     if method == "lora" and kept != "fp32":
         reason = f"peft makes adapters fp32 on a base of 16 bits, and the answer counts {kept}"
         yield Unsayable("lora_precision", reason, "set lora_precision = fp32")
-    if method in run.ADAPTERS and this.word("precision") == "fp32":
+    if method in run.ADAPTERS and answer.word("precision") == "fp32":
         yield Unsayable("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
 
 
-def render(this: Said) -> str:
+def render(answer: Said) -> str:
     """Return the file."""
-    precision, adapters = this.word("precision"), this.word("method") in run.ADAPTERS
-    sharded = run.sharded(this)
-    dtype = run.sixteen(this) if adapters else DTYPES[precision]
+    precision, adapters = answer.word("precision"), answer.word("method") in run.ADAPTERS
+    sharded = run.sharded(answer)
+    dtype = run.sixteen(answer) if adapters else DTYPES[precision]
     document: dict[str, Any] = {
-        "per_device_train_batch_size": this.count("micro_batch"),
-        "gradient_accumulation_steps": run.accumulation(this),
-        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": this.flag("sync_each_batch")}},
-        "max_length": this.count("sequence"),
-        "packing": this.flag("packing"),
-        "optim": OPTIMIZERS[this.word("optimizer"), this.word("optimizer_kernel")],
+        "per_device_train_batch_size": answer.count("micro_batch"),
+        "gradient_accumulation_steps": run.accumulation(answer),
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": answer.flag("sync_each_batch")}},
+        "max_length": answer.count("sequence"),
+        "packing": answer.flag("packing"),
+        "optim": OPTIMIZERS[answer.word("optimizer"), answer.word("optimizer_kernel")],
         "bf16": precision == "bf16_mixed" or (precision == "bf16" and not sharded and not adapters),
         "fp16": precision == "fp16_mixed",
         "model_init_kwargs": {
             "dtype": dtype,
-            "attn_implementation": ATTENTION[this.word("attention")],
+            "attn_implementation": ATTENTION[answer.word("attention")],
         },
-        "activation_checkpointing": this.word("checkpointing") == "full" and not sharded,  # else FSDP's own does
-        "activation_offloading": this.flag("offload_activations"),
-        "use_liger_kernel": this.word("loss") == "fused",
+        "activation_checkpointing": answer.word("checkpointing") == "full" and not sharded,  # else FSDP's own does
+        "activation_offloading": answer.flag("offload_activations"),
+        "use_liger_kernel": answer.word("loss") == "fused",
     }
-    found = run.steps(this)
+    found = run.steps(answer)
     if found is not None:
         document["max_steps"] = found
-    return yaml_text([{**document, **(_model(this, dtype) if adapters else {})}])
+    return yaml_text([{**document, **(_model(answer, dtype) if adapters else {})}])
 
 
-def _model(this: Said, dtype: str) -> dict[str, Any]:
+def _model(answer: Said, dtype: str) -> dict[str, Any]:
     """Return what ModelConfig says of adapters and their base; its `dtype` is what a base in 4 bits is computed in."""
-    targets = TARGETS.get(this.word("lora_targets")) or [part.strip() for part in this.word("lora_targets").split(",")]
+    targets = TARGETS.get(answer.word("lora_targets")) or [
+        part.strip() for part in answer.word("lora_targets").split(",")
+    ]
     document: dict[str, Any] = {
-        **({"model_name_or_path": this.repository} if this.repository else {}),
+        **({"model_name_or_path": answer.repository} if answer.repository else {}),
         "dtype": dtype,
         "use_peft": True,
-        "lora_r": this.count("lora_rank"),
-        "lora_dropout": float(this.share("lora_dropout") or 0),
+        "lora_r": answer.count("lora_rank"),
+        "lora_dropout": float(answer.share("lora_dropout") or 0),
         "lora_target_modules": targets,
     }
-    if this.word("method") == "qlora":
-        known = run.quantization(this)
+    if answer.word("method") == "qlora":
+        known = run.quantization(answer)
         document |= {name: known[name] for name in ("load_in_4bit", "bnb_4bit_quant_type", "bnb_4bit_quant_storage")}
         document["use_bnb_nested_quant"] = known["bnb_4bit_use_double_quant"]
     return document

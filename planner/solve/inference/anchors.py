@@ -60,31 +60,31 @@ class Measured:
 NOTHING = Measured(Anchor(), 0, 1.0, (), ())
 
 
-def measured(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> Measured:
+def measured(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> Measured:
     """Return what the plan's measurements say of a candidate."""
-    if not any(item.gpu == gpu.id for item in this.measurements) or this.model.architecture is None:
+    if not any(item.gpu == gpu.id for item in service.measurements) or service.model.architecture is None:
         return NOTHING
     key = ("measured", form, split, gpu.id)
-    if key not in this.known:
-        like = [item for item in this.measurements if not unlike(this, item, form, split, gpu)]
-        this.known[key] = _measured(this, like, resolved(this, form, gpu), split, gpu) if like else NOTHING
-    found: Measured = this.known[key]
+    if key not in service.known:
+        like = [item for item in service.measurements if not unlike(service, item, form, split, gpu)]
+        service.known[key] = _measured(service, like, resolved(service, form, gpu), split, gpu) if like else NOTHING
+    found: Measured = service.known[key]
     return found
 
 
-def unlike(this: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> str:
+def unlike(service: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> str:
     """Return what tells a measurement of this model on this GPU from a candidate; "" where they are alike."""
-    given = this.workload.given
-    version, engine = given.get("engine_version"), this.engine
+    given = service.workload.given
+    version, engine = given.get("engine_version"), service.engine
     own, other = (release(engine, text or None) for text in (str(version or ""), item.engine_version))
-    exact, taken = resolved(this, form, gpu), sixteen_on(this, gpu)
-    weights = taken if item.weights == sixteen_bit(this.model.native_format) else item.weights
-    cache = item.kv_cache or this.cache_default or (weights if weights in SIXTEEN else taken)
-    extras = this.extras
+    exact, taken = resolved(service, form, gpu), sixteen_on(service, gpu)
+    weights = taken if item.weights == sixteen_bit(service.model.native_format) else item.weights
+    cache = item.kv_cache or service.cache_default or (weights if weights in SIXTEEN else taken)
+    extras = service.extras
     plain = not (extras.adapters or extras.draft or extras.offloaded_weights or extras.offloaded_cache)
     checks = (
         (item.gpu == gpu.id, f"on {item.gpu}"),
-        (_base(item) == (this.model.of or this.model.id), f"of {item.model.id}"),
+        (_base(item) == (service.model.of or service.model.id), f"of {item.model.id}"),
         (item.engine == engine.id, f"under {item.engine}"),
         (own is other, f"of {item.engine} {item.engine_version or 'in its newest release'}"),
         (
@@ -93,7 +93,7 @@ def unlike(this: InferenceWorkload, item: Measurement, form: NumberFormats, spli
         ),
         (weights == exact.weights, f"of weights in {item.weights}"),
         (cache == exact.kv_cache, f"of a KV cache in {cache}"),
-        (plain and not this.by_sequence and given["cuda_graphs"] is not False, "of the model alone, in CUDA graphs"),
+        (plain and not service.by_sequence and given["cuda_graphs"] is not False, "of the model alone, in CUDA graphs"),
     )
     return next((what for holds, what in checks if not holds), "")
 
@@ -103,23 +103,26 @@ def _base(item: Measurement) -> str:
 
 
 def _measured(
-    this: InferenceWorkload, like: list[Measurement], form: NumberFormats, split: Split, gpu: Gpu
+    service: InferenceWorkload, like: list[Measurement], form: NumberFormats, split: Split, gpu: Gpu
 ) -> Measured:
     first, later, taken, caches = [], [], [], []
     names: dict[str, None] = {}
     for item in like:
-        tpot, ttft = _ratios(_as_measured(this, item), item, form, split, gpu)
-        if anchors.near(item.concurrency, this.concurrency) and (tpot or ttft):
+        tpot, ttft = _ratios(_as_measured(service, item), item, form, split, gpu)
+        if anchors.near(item.concurrency, service.concurrency) and (tpot or ttft):
             first += [ttft] if ttft else []
             later += [tpot] if tpot else []
             names[item.id] = None
-        if profile_of(_as_measured(this, item, False), gpu) is profile_of(this, gpu) and item.model.id == this.model.id:
-            gone, share = _gone(this, item, form, split, gpu)
+        if (
+            profile_of(_as_measured(service, item, False), gpu) is profile_of(service, gpu)
+            and item.model.id == service.model.id
+        ):
+            gone, share = _gone(service, item, form, split, gpu)
             taken += [] if gone is None else [gone]
             caches += [] if share is None else [share]
             names |= {} if gone is None else {item.id: None}
     times = Anchor(
-        anchors.factor(later), anchors.factor(first), _margin(this, "tpot", later), _margin(this, "ttft", first)
+        anchors.factor(later), anchors.factor(first), _margin(service, "tpot", later), _margin(service, "ttft", first)
     )
     counts = {"tpot": len(later), "ttft": len(first), "kv_tokens": len(caches), "memory": len(taken) - len(caches)}
     return Measured(
@@ -131,12 +134,12 @@ def _measured(
     )
 
 
-def _as_measured(this: InferenceWorkload, item: Measurement, load: bool = True) -> InferenceWorkload:
+def _as_measured(service: InferenceWorkload, item: Measurement, load: bool = True) -> InferenceWorkload:
     """Return the service as it was when a measurement was taken; without its `load`, with its settings alone."""
     key = ("as measured", item.id, load)
-    if key not in this.known:
-        given = {name: value for name, value in this.workload.given.items() if name not in SETTINGS} | item.settings
-        that = replace(this, workload=replace(this.workload, given=given), known={}, measurements=())
+    if key not in service.known:
+        given = {name: value for name, value in service.workload.given.items() if name not in SETTINGS} | item.settings
+        that = replace(service, workload=replace(service.workload, given=given), known={}, measurements=())
         if load:
             context = item.prompt + item.output
             counts = {"concurrency": item.concurrency, "prompt": item.prompt, "output": item.output, "context": context}
@@ -149,8 +152,8 @@ def _as_measured(this: InferenceWorkload, item: Measurement, load: bool = True) 
                 output=item.output,
                 demand=None,
             )
-        this.known[key] = that
-    found: InferenceWorkload = this.known[key]
+        service.known[key] = that
+    found: InferenceWorkload = service.known[key]
     return found
 
 
@@ -180,31 +183,33 @@ def _ratios(
     return tpot, ttft
 
 
-def _margin(this: InferenceWorkload, name: str, ratios: Sequence[float]) -> float:
+def _margin(service: InferenceWorkload, name: str, ratios: Sequence[float]) -> float:
     """Return what measured times reach of anchored ones at most, as a factor; 0 where too few were measured."""
-    table = tuple(sorted(this.engine.anchored_margins.get(name, {}).items()))
+    table = tuple(sorted(service.engine.anchored_margins.get(name, {}).items()))
     if len(ratios) < anchors.ENOUGH or not table:
         return 0.0
-    confidence = this.workload.given["time_confidence"]
+    confidence = service.workload.given["time_confidence"]
     assert isinstance(confidence, Fraction)
     return 1 + interpolated(table, confidence) / 1e6
 
 
 def _gone(
-    this: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu
+    service: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu
 ) -> tuple[int | None, float | None]:
     """Return the bytes that a measurement finds gone beyond the safe end, and measured over expected cache."""
     if not (item.kv_tokens or item.memory):
         return None, None
     gone, share = 0, None
     if item.kv_tokens:
-        expected, safe = inference_capacity.budgets(this, form, split, gpu)
-        tokens = inference_capacity.capacities(this, form, split, gpu, expected, ("kv_tokens",)) if expected > 0 else {}
+        expected, safe = inference_capacity.budgets(service, form, split, gpu)
+        tokens = (
+            inference_capacity.capacities(service, form, split, gpu, expected, ("kv_tokens",)) if expected > 0 else {}
+        )
         if tokens.get("kv_tokens"):
             share = item.kv_tokens / tokens["kv_tokens"]
             gone = max(gone, safe - int(expected * share))
     if item.memory:
-        parts = inference_memory.parts(_as_measured(this, item), form, split, gpu)
+        parts = inference_memory.parts(_as_measured(service, item), form, split, gpu)
         gone = max(gone, item.memory - sum(parts.values()))
     return gone, share
 
@@ -220,13 +225,13 @@ class Columns:
 
 
 def columns(
-    this: InferenceWorkload, pairs: Sequence[tuple[NumberFormats, Split]], gpus: Sequence[Gpu]
+    service: InferenceWorkload, pairs: Sequence[tuple[NumberFormats, Split]], gpus: Sequence[Gpu]
 ) -> Columns | None:
     """Return what measurements say of the rows of a table; None where the plan has none that speaks of one."""
     import numpy
 
-    cards = [at for at, gpu in enumerate(gpus) if any(item.gpu == gpu.id for item in this.measurements)]
-    if not cards or this.model.architecture is None:
+    cards = [at for at, gpu in enumerate(gpus) if any(item.gpu == gpu.id for item in service.measurements)]
+    if not cards or service.model.architecture is None:
         return None
     shape = len(pairs), len(gpus)
     times = numpy.empty((4, *shape))
@@ -234,19 +239,23 @@ def columns(
     taken, cache = numpy.zeros(shape, dtype=numpy.int64), numpy.ones(shape)
     for row, (form, split) in enumerate(pairs):
         for card in cards:
-            found = measured(this, form, split, gpus[card])
+            found = measured(service, form, split, gpus[card])
             times[:, row, card] = found.times
             taken[row, card], cache[row, card] = found.taken, found.cache
     return Columns(times.reshape(4, -1), taken, cache)
 
 
-def notes(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[Note, ...]:
+def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[Note, ...]:
     """Return how many measurements an answer is anchored on, and of those of its model and GPU that are not like it
     what tells them apart."""
-    own = [item for item in this.measurements if item.gpu == gpu.id and _base(item) == (this.model.of or this.model.id)]
+    own = [
+        item
+        for item in service.measurements
+        if item.gpu == gpu.id and _base(item) == (service.model.of or service.model.id)
+    ]
     if not own:
         return ()
-    found = measured(this, form, split, gpu)
+    found = measured(service, form, split, gpu)
     out = []
     if found.names:
         factors = {"tpot": found.times.tpot, "ttft": found.times.ttft, "kv_tokens": found.cache}
@@ -254,8 +263,8 @@ def notes(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) 
         out.append(note("anchored", len(found.names), told))
     apart: dict[str, list[str]] = {}
     for item in own:
-        why = unlike(this, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
-            not anchors.near(item.concurrency, this.concurrency)
+        why = unlike(service, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
+            not anchors.near(item.concurrency, service.concurrency)
         )
         if why and item.id not in found.names:
             apart.setdefault(why, []).append(item.id)

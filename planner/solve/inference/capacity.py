@@ -16,16 +16,16 @@ from planner.solve.inference.workload import InferenceWorkload, NumberFormats, p
 from planner.solve.parallelism import Split
 
 
-def counts_pages(this: InferenceWorkload, profile: Profile) -> bool:
+def counts_pages(service: InferenceWorkload, profile: Profile) -> bool:
     """Return whether an engine holds its number of sequences against the pages of recurrent states."""
-    arch = this.model.architecture
+    arch = service.model.architecture
     if arch is None or not (profile.state_blocks and profile.full_graphs):
         return False
     return any(isinstance(group.mixer, Recurrent) for group in arch.groups)
 
 
 def state_pages(
-    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budgets: tuple[int, int]
+    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budgets: tuple[int, int]
 ) -> int | None:
     """Return how many sequences an engine admits whose states share the cache's pages; None where it does not ask.
 
@@ -33,61 +33,63 @@ def state_pages(
     expected and at least, it is the smaller number at the workload's confidence: the pages of the second, and those
     of the first less the share by which reports had fewer.
     """
-    profile, arch = profile_of(this, gpu), this.model.architecture
-    if arch is None or not counts_pages(this, profile):
+    profile, arch = profile_of(service, gpu), service.model.architecture
+    if arch is None or not counts_pages(service, profile):
         return None
-    ranks = this.parallelism(split)
-    groups = inference.cache_groups(arch, this.formats[form.kv_cache], profile, ranks.heads, ranks.pipeline)
+    ranks = service.parallelism(split)
+    groups = inference.cache_groups(arch, service.formats[form.kv_cache], profile, ranks.heads, ranks.pipeline)
     expected, least = (inference.pages(budget, groups, profile.state_pages) for budget in budgets)
     if expected is None or least is None:
         return None
     million = 10**6
-    return min(least, expected * million // (million + inference.margin_ppm(profile, "pages", this.confidence)))
+    return min(least, expected * million // (million + inference.margin_ppm(profile, "pages", service.confidence)))
 
 
-def cache_budget(this: InferenceWorkload, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
+def cache_budget(service: InferenceWorkload, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
     """Return the bytes that the engine will give its KV cache, as expected."""
-    return inference.cache_room(profile_of(this, gpu), gpu, weights, *peaks, overhead)
+    return inference.cache_room(profile_of(service, gpu), gpu, weights, *peaks, overhead)
 
 
 def safe_budget(
-    this: InferenceWorkload, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
+    service: InferenceWorkload, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
 ) -> Any:
     """Return the bytes that the engine's cache has at least, at the workload's confidence."""
     activations, logits = peaks
-    left = budget - margin_bytes(this, profile, weights, 0, activations, logits, overhead, fixed)
+    left = budget - margin_bytes(service, profile, weights, 0, activations, logits, overhead, fixed)
     left, million = (left + abs(left)) // 2, 10**6
-    return left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence))
+    return left * million // (million + inference.margin_ppm(profile, "kv_cache", service.confidence))
 
 
-def budgets(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[int, int]:
+def budgets(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least."""
-    return budgets_of(this, split, gpu, parts(this, form, split, gpu))
+    return budgets_of(service, split, gpu, parts(service, form, split, gpu))
 
 
-def budgets_of(this: InferenceWorkload, split: Split, gpu: Gpu, sizes: Mapping[str, int]) -> tuple[int, int]:
+def budgets_of(service: InferenceWorkload, split: Split, gpu: Gpu, sizes: Mapping[str, int]) -> tuple[int, int]:
     """Return the bytes of the engine's cache beside the other parts, of these `sizes`, as expected and at least."""
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         return 0, 0
-    profile, peaks = profile_of(this, gpu), (sizes["activations"], sizes["logits"])
-    expected = int(cache_budget(this, gpu, sizes["weights"], peaks, sizes["overhead"]))
-    fixed = fixed_bytes(this, split, gpu, profile)
-    return expected, int(safe_budget(this, profile, expected, sizes["weights"], peaks, sizes["overhead"], fixed))
+    profile, peaks = profile_of(service, gpu), (sizes["activations"], sizes["logits"])
+    expected = int(cache_budget(service, gpu, sizes["weights"], peaks, sizes["overhead"]))
+    fixed = fixed_bytes(service, split, gpu, profile)
+    return expected, int(safe_budget(service, profile, expected, sizes["weights"], peaks, sizes["overhead"], fixed))
 
 
 def capacities(
-    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = HELD
+    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int, names: tuple[str, ...] = HELD
 ) -> dict[str, int]:
     """Return what the engine's cache holds, of these names at least."""
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         return dict.fromkeys(names, UNKNOWN)
-    profile = profile_of(this, gpu)
-    found: dict[str, int] = this.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
+    profile = profile_of(service, gpu)
+    found: dict[str, int] = service.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
     missing = [name for name in names if name not in found]
     if missing:
-        groups = inference.cache_groups_beside(served(this, form), this.parallelism(split), this.extras, profile)
-        sharers = this.sharers(split)
-        alone = sequences(this, this.context, 1, profile)
+        groups = inference.cache_groups_beside(
+            served(service, form), service.parallelism(split), service.extras, profile
+        )
+        sharers = service.sharers(split)
+        alone = sequences(service, service.context, 1, profile)
     for name in missing:
         if name == "kv_tokens":
             one = alone if profile.by_request and len(groups) > 1 else None
@@ -96,7 +98,7 @@ def capacities(
             most = inference.most_sequences(budget, groups, alone, profile.block)
             found[name] = UNKNOWN if most is None else max(0, most) * sharers
         else:
-            wanted = resident(this, split, profile)
-            limit = this.model.max_context or 1 << 20
+            wanted = resident(service, split, profile)
+            limit = service.model.max_context or 1 << 20
             found[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
     return found

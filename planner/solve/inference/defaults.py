@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from planner.solve.inference.workload import InferenceWorkload
 
 
-def of_service(this: InferenceWorkload, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
+def of_service(service: InferenceWorkload, gpus: Mapping[str, Gpu]) -> dict[str, Default]:
     """Return the settings that the plan leaves to its engine: those of the release on the GPU."""
     from planner.solve.inference.workload import profile_of
 
-    newest = ".".join(map(str, this.engine.releases[-1].since))
+    newest = ".".join(map(str, service.engine.releases[-1].since))
 
     def profile(choice: Mapping[str, Value]) -> inference.Profile:
-        return profile_of(this, gpus[str(choice["gpu"])])
+        return profile_of(service, gpus[str(choice["gpu"])])
 
     def utilization(choice: Mapping[str, Value]) -> Value:
         tensor, stages = (whole_number(choice, name) for name in ("tensor_parallel", "pipeline_parallel"))
-        found, arch = profile(choice), this.model.architecture
+        found, arch = profile(choice), service.model.architecture
         plain = stages == 1 and (arch is None or inference.towers(arch, found) == 1)
-        own = tensor if this.by_sequence else 1
+        own = tensor if service.by_sequence else 1
         return inference.utilization(found, gpus[str(choice["gpu"])], tensor * stages, own, plain)
 
     split = ("gpu", "tensor_parallel", "pipeline_parallel")
     return unmentioned(
-        this.workload,
+        service.workload,
         {
             "engine_version": Default((), lambda choice: newest),
             "gpu_memory_utilization": Default(split, utilization),

@@ -95,34 +95,34 @@ _FRAMES: list[tuple[Problem, dict[object, Frame]]] = []
 """The frames of the plan that was asked about last."""
 
 
-def framed(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: bool) -> Frame | None:
+def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fixed: bool) -> Frame | None:
     """Return the frame of a workload, that of an earlier one of the same plan where they differ in their load alone;
     None where nothing can run it.
 
     What the frame's workloads remember is put into what this service knows.
     """
     if not any(item is workload for item in problem.workloads):
-        return frame(problem, workload, this, fixed)
+        return frame(problem, workload, service, fixed)
     if not _FRAMES or _FRAMES[0][0] is not problem:
         _FRAMES[:] = [(problem, {})]
     frames = _FRAMES[0][1]
     key = fixed, likeness(problem, workload, LOAD)
     found = frames.get(key)
     if found is None:
-        made = frame(problem, workload, this, fixed)
+        made = frame(problem, workload, service, fixed)
         if made is None:
             return None
         found = frames[key] = made
-    this.known.update(found.known)
+    service.known.update(found.known)
     return found
 
 
-def remember(frame: Frame, this: InferenceWorkload) -> None:
+def remember(frame: Frame, service: InferenceWorkload) -> None:
     """Keep what a service has found that holds for all workloads of a frame."""
-    frame.known.update((key, value) for key, value in this.known.items() if key[0] in KEPT)
+    frame.known.update((key, value) for key, value in service.known.items() if key[0] in KEPT)
 
 
-def frame(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: bool) -> Frame | None:
+def frame(problem: Problem, workload: Workload, service: InferenceWorkload, fixed: bool) -> Frame | None:
     """Return what does not depend on a workload's load; None where nothing can run it."""
     import numpy
 
@@ -130,7 +130,7 @@ def frame(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: 
     wanted = workload.domains.get("gpu")
     gpus = [problem.gpus[name] for name in sorted(offers) if name in problem.gpus and (not wanted or name in wanted)]
     pairs = []
-    for pair in clock.watched(inference_space.combos(this, fixed)):
+    for pair in clock.watched(inference_space.combos(service, fixed)):
         pairs.append(pair)
         bounded(len(pairs) * len(gpus), "formats, splits and GPU types")
     if not pairs or not gpus:
@@ -144,11 +144,12 @@ def frame(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: 
     form = numpy.repeat(array([form_at[f] for f, _ in pairs]), len(gpus))
     split = numpy.repeat(array([split_at[s] for _, s in pairs]), len(gpus))
     gpu = numpy.tile(numpy.arange(len(gpus)), len(pairs))
-    exact = [[inference_workload.resolved(this, f, g) for g in gpus] for f in clock.watched(forms)]
+    exact = [[inference_workload.resolved(service, f, g) for g in gpus] for f in clock.watched(forms)]
     reached = None
-    if workload.model.architecture is not None and not this.pooling:
+    if workload.model.architecture is not None and not service.pooling:
         cards = [
-            [inference_speed.fields(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
+            [inference_speed.fields(service, f, g) for f, g in zip(row, gpus, strict=True)]
+            for row in clock.watched(exact)
         ]
         reached = array(cards)[form, gpu].T
     return Frame(
@@ -165,17 +166,17 @@ def frame(problem: Problem, workload: Workload, this: InferenceWorkload, fixed: 
         array([s.per_node for s in splits]),
         array([s.nodes for s in splits]),
         {name: _axis(name, exact, form, gpu) for name in FORMATS},
-        _refused(this, exact, gpus, forms, splits, (form, split, gpu)),
+        _refused(service, exact, gpus, forms, splits, (form, split, gpu)),
         reached,
         array([inference_speed.link_of(g) for g in gpus])[gpu],
         array([inference_speed.host_of(g) for g in gpus])[gpu],
-        array([[inference_workload.quality_steps(this, f) for f in row] for row in clock.watched(exact)])[form, gpu],
+        array([[inference_workload.quality_steps(service, f) for f in row] for row in clock.watched(exact)])[form, gpu],
         array([g.power_w for g in gpus]),
     )
 
 
 def _refused(
-    this: InferenceWorkload,
+    service: InferenceWorkload,
     exact: Sequence[Sequence[NumberFormats]],
     gpus: Sequence[Gpu],
     forms: Sequence[NumberFormats],
@@ -188,17 +189,18 @@ def _refused(
     form, split, gpu = rows
     out: dict[str, Column] = {}
     reasons = [
-        [inference_support.refusals(this, f, g) for f, g in zip(row, gpus, strict=True)] for row in clock.watched(exact)
+        [inference_support.refusals(service, f, g) for f, g in zip(row, gpus, strict=True)]
+        for row in clock.watched(exact)
     ]
     for name in inference_support.REFUSED:
         where = numpy.array([[name in item for item in row] for row in reasons])
         if where.any():
             out[name] = where[form, gpu]
-    for name, of_formats, of_split in inference_support.lacking_of(this, exact, splits, gpus):
+    for name, of_formats, of_split in inference_support.lacking_of(service, exact, splits, gpus):
         where = of_formats[form, gpu] & of_split[split]
         out[name] = out[name] | where if name in out else where
-    splitting = numpy.array([not divides(this.model, s.tensor) for s in splits])
-    cut = numpy.array([[bool(inference_support.cut_by(this, f, s)[0]) for s in splits] for f in forms])
+    splitting = numpy.array([not divides(service.model, s.tensor) for s in splits])
+    cut = numpy.array([[bool(inference_support.cut_by(service, f, s)[0]) for s in splits] for f in forms])
     uneven = splitting[split] | cut[form, split]
     out["tensor_parallel"] = out["tensor_parallel"] | uneven if "tensor_parallel" in out else uneven
     return list(out.items())

@@ -32,79 +32,79 @@ from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
 
 
-def judge_service(problem: Problem, this: InferenceWorkload, choice: Mapping[str, Value]) -> Candidate:
+def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[str, Value]) -> Candidate:
     """Return a choice of an inference workload as a candidate."""
-    workload = this.workload
+    workload = service.workload
     form = NumberFormats(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
     split = Split(*(count(choice, name) for name in SPLIT))
     replicas = count(choice, "replicas")
     gpus = replicas * split.gpus
     gpu, rented = hardware(problem, choice, gpus, split.per_node, split.nodes)
     whole = placed(choice, rented.offer, gpus)
-    own = measured(this, form, split, gpu)
-    parts = inference_memory.parts(this, form, split, gpu)
+    own = measured(service, form, split, gpu)
+    parts = inference_memory.parts(service, form, split, gpu)
     parts["margin"] += own.taken
-    usable = inference_memory.usable_bytes(this, gpu)
+    usable = inference_memory.usable_bytes(service, gpu)
     total = sum(parts.values())
-    quality = inference_workload.quality_steps(this, form)
+    quality = inference_workload.quality_steps(service, form)
     outcomes: dict[str, Outcome] = {
         "memory": Fraction(total),
         "headroom": headroom(total, usable),
         "cost": Fraction(rented.cost, SCALES["cost"]),
         "quality": value("quality", quality),
         "power": Fraction(gpu.power_w * gpus),
-        "host_memory": Fraction(inference_memory.host_bytes(this) * min(gpus, rented.per_host)),
+        "host_memory": Fraction(inference_memory.host_bytes(service) * min(gpus, rented.per_host)),
     }
-    budgets = _budgets(this, split, gpu, parts, own)
+    budgets = _budgets(service, split, gpu, parts, own)
     for budget, ending in zip(budgets, (EXPECTED, ""), strict=True):
-        held = _held(this, form, split, gpu, budget)
+        held = _held(service, form, split, gpu, budget)
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in HELD}
-    times, enough = _times(this, form, split, gpu, parts, replicas, rented, own)
+    times, enough = _times(service, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
-    faults = service_faults(this.model, split, this.engine.one_host, unstaged(this))
+    faults = service_faults(service.model, split, service.engine.one_host, unstaged(service))
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
-        hints = _hints(this, form, split, gpu, parts, usable - own.taken)
+        hints = _hints(service, form, split, gpu, parts, usable - own.taken)
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes", hints))
     on_host, has_ram = outcomes["host_memory"], ram(rented.offer, min(gpus, rented.per_host))
     if on_host is not None and on_host > has_ram:
         broken.append(Broken(f"{workload.name}.host_memory", on_host, Fraction(has_ram), "bytes"))
-    needs, left = inference_memory.outside(this, split, gpu)
+    needs, left = inference_memory.outside(service, split, gpu)
     if needs > left:
-        share = inference_memory.largest_share(this, gpu, needs - left)
+        share = inference_memory.largest_share(service, gpu, needs - left)
         hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
         rule = f"{workload.name}.gpu_memory_utilization"
         broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
-    at_once = inference_workload.runs_at_once(this, split, gpu)
+    at_once = inference_workload.runs_at_once(service, split, gpu)
     if at_once is not None:
-        hints = (Hint("max_sequences", "=", Fraction(-(-this.concurrency // this.sharers(split)))),)
+        hints = (Hint("max_sequences", "=", Fraction(-(-service.concurrency // service.sharers(split)))),)
         limit = need("at_once", at_once)
-        broken.append(Broken(f"{workload.name}.concurrency", limit, Fraction(this.concurrency), hints=hints))
-    pages = inference_capacity.state_pages(this, form, split, gpu, budgets)
-    most = inference_workload.profile_of(this, gpu).max_sequences
+        broken.append(Broken(f"{workload.name}.concurrency", limit, Fraction(service.concurrency), hints=hints))
+    pages = inference_capacity.state_pages(service, form, split, gpu, budgets)
+    most = inference_workload.profile_of(service, gpu).max_sequences
     if pages is not None and most > pages:
         hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()
         rule = f"{workload.name}.max_sequences"
         broken.append(Broken(rule, Fraction(most), Fraction(pages), None, hints))
-    refused = inference_support.lacking(this, form, split, gpu) | inference_support.refusals(this, form, gpu)
+    refused = inference_support.lacking(service, form, split, gpu) | inference_support.refusals(service, form, gpu)
     for name, reason in refused.items():
-        has = gpu.id if reason.of_hardware else this.engine.id
+        has = gpu.id if reason.of_hardware else service.engine.id
         broken.append(Broken(f"{workload.name}.{name}", reason, has))
-    if not divides(this.model, split.tensor):
+    if not divides(service.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     elif not any(item.rule == f"{workload.name}.tensor_parallel" for item in broken):
-        uncut, mending = inference_support.cut_by(this, form, split)
+        uncut, mending = inference_support.cut_by(service, form, split)
         if uncut is not None:
             rule = f"{workload.name}.tensor_parallel"
             broken.append(Broken(rule, uncut, Fraction(split.tensor), hints=mending))
-    if this.demand is not None and replicas < enough:
-        sustained = None if enough >= 10**9 else this.demand * replicas / enough
-        broken.append(Broken(f"{workload.name}.demand", sustained, this.demand, "req/s"))
-    lossy = " and ".join(inference_workload.unmeasured(this, form))
-    evaluation = inference_workload.evaluation(this, form.weights, form.kv_cache)
-    thumb = (note("rule_of_thumb"),) if this.model.architecture is None else ()
-    unsaid = values(of_service(this, problem.gpus), whole)
+    if service.demand is not None and replicas < enough:
+        sustained = None if enough >= 10**9 else service.demand * replicas / enough
+        broken.append(Broken(f"{workload.name}.demand", sustained, service.demand, "req/s"))
+    lossy = " and ".join(inference_workload.unmeasured(service, form))
+    evaluation = inference_workload.evaluation(service, form.weights, form.kv_cache)
+    thumb = (note("rule_of_thumb"),) if service.model.architecture is None else ()
+    unsaid = values(of_service(service, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
     return Candidate(
@@ -125,14 +125,14 @@ def judge_service(problem: Problem, this: InferenceWorkload, choice: Mapping[str
         outcomes,
         tuple(broken + more),
         (
-            *approximations(this.model),
+            *approximations(service.model),
             *unmeasured(workload, outcomes, lossy),
             *thumb,
             *hosts_note(rented, split.nodes),
             *_busy_note(outcomes),
-            *((note("narrowed", gpu.id),) if inference_workload.narrowed(this, form, gpu) else ()),
-            *anchors.notes(this, form, split, gpu),
-            *evaluations.notes(evaluation, this.measurements, this.model),
+            *((note("narrowed", gpu.id),) if inference_workload.narrowed(service, form, gpu) else ()),
+            *anchors.notes(service, form, split, gpu),
+            *evaluations.notes(evaluation, service.measurements, service.model),
         ),
         defaults=unsaid,
         shareable=rented.slots > 0,
@@ -156,40 +156,40 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[Note, ...]:
 
 
 def _budgets(
-    this: InferenceWorkload, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured
+    service: InferenceWorkload, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured
 ) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
-    expected, safe = inference_capacity.budgets_of(this, split, gpu, parts)
+    expected, safe = inference_capacity.budgets_of(service, split, gpu, parts)
     return int(expected * own.cache), max(0, safe - own.taken)
 
 
-def _held(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
+def _held(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
     """Return the capacities of an engine's cache of so many bytes."""
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         return dict.fromkeys(HELD, UNKNOWN)
-    return inference_capacity.capacities(this, form, split, gpu, budget) if budget > 0 else dict.fromkeys(HELD, 0)
+    return inference_capacity.capacities(service, form, split, gpu, budget) if budget > 0 else dict.fromkeys(HELD, 0)
 
 
 def _hints(
-    this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
+    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
 ) -> tuple[Hint, ...]:
     """Return what would fit on the same hardware, margin included: a shorter context, or fewer sequences."""
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         return ()
-    profile = inference_workload.profile_of(this, gpu)
+    profile = inference_workload.profile_of(service, gpu)
     rest = {name: size for name, size in parts.items() if name not in ("kv_cache", "margin")}
-    beside = (*(rest[name] for name in _BESIDE), inference_memory.fixed_bytes(this, split, gpu, profile))
-    spare = inference_memory.margin_bytes(this, profile, rest["weights"], 0, *beside)
+    beside = (*(rest[name] for name in _BESIDE), inference_memory.fixed_bytes(service, split, gpu, profile))
+    spare = inference_memory.margin_bytes(service, profile, rest["weights"], 0, *beside)
     left = usable - sum(rest.values()) - int(spare)
     million = 10**6
-    budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", this.confidence)) - 1
+    budget = left * million // (million + inference.margin_ppm(profile, "kv_cache", service.confidence)) - 1
     if budget <= 0:
         return ()
-    held = inference_capacity.capacities(this, form, split, gpu, budget)
+    held = inference_capacity.capacities(service, form, split, gpu, budget)
     out = []
     if held["max_context"] > 0:
         out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))
-    if held["max_concurrency"] > 0 and "total_concurrency" not in this.workload.given:
+    if held["max_concurrency"] > 0 and "total_concurrency" not in service.workload.given:
         out.append(Hint("concurrency", "<=", Fraction(held["max_concurrency"])))
     return tuple(out)
 
@@ -198,7 +198,7 @@ _BESIDE = ("activations", "logits", "overhead")
 
 
 def _times(
-    this: InferenceWorkload,
+    service: InferenceWorkload,
     form: NumberFormats,
     split: Split,
     gpu: Gpu,
@@ -209,32 +209,32 @@ def _times(
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
     empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(SERVED) for ending in ("", EXPECTED))
-    if this.model.architecture is None or not gpu.bandwidth or this.pooling:
-        return empty, 0 if this.demand is None else 10**9
+    if service.model.architecture is None or not gpu.bandwidth or service.pooling:
+        return empty, 0 if service.demand is None else 10**9
     load = Load(
         parts["weights"],
         parts["kv_cache"],
         split.tensor,
         split.pipeline,
-        inference_speed.fields(this, form, gpu),
+        inference_speed.fields(service, form, gpu),
         inference_speed.link_of(gpu),
         inference_speed.host_of(gpu),
         split.nodes,
         rented.network,
-        own.times if this.measurements else None,
+        own.times if service.measurements else None,
     )
     if not inference_speed.known(load.card):
-        return empty, 0 if this.demand is None else 10**9
-    times = inference_speed.speeds(this, load)
-    safe = inference_speed.safe_ends(this, times)
+        return empty, 0 if service.demand is None else 10**9
+    times = inference_speed.speeds(service, load)
+    safe = inference_speed.safe_ends(service, times)
     numbers = {
-        f"{name}{ending}": steps(name, inference_speed.outcome(this, name, replicas, ends, rented.cost))
+        f"{name}{ending}": steps(name, inference_speed.outcome(service, name, replicas, ends, rented.cost))
         for name in sorted(SERVED)
-        if name != "load" or this.demand is not None
+        if name != "load" or service.demand is not None
         for ending, ends in ((EXPECTED, times), ("", safe))
     }
     enough = 0
-    if this.demand is not None:
-        sustained = steps("throughput", inference_speed.request_rate(this, safe))
-        enough = -(-int(this.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
+    if service.demand is not None:
+        sustained = steps("throughput", inference_speed.request_rate(service, safe))
+        enough = -(-int(service.demand * SCALES["throughput"]) // sustained) if sustained > 0 else 10**9
     return empty | {name: value(name, number) for name, number in numbers.items()}, enough

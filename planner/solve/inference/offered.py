@@ -19,27 +19,27 @@ FOLLOWING = ("kv_cache", "activations")
 """The formats that follow from the weights and the GPU where a plan does not say them."""
 
 
-def unoffered(this: InferenceWorkload, choice: Mapping[str, Value]) -> Iterator[Fault]:
+def unoffered(service: InferenceWorkload, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
-    offered_forms, gpu = forms(this), this.gpus.get(str(choice["gpu"]))
+    offered_forms, gpu = forms(service), service.gpus.get(str(choice["gpu"]))
     chosen = NumberFormats(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
-    whole = [] if gpu is None else [resolved(this, form, gpu) for form in (*offered_forms, chosen)]
+    whole = [] if gpu is None else [resolved(service, form, gpu) for form in (*offered_forms, chosen)]
     for name in ("weights", "kv_cache", "activations", "quantization"):
         offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
-        if name == "weights" and name not in this.workload.domains:
+        if name == "weights" and name not in service.workload.domains:
             offered = dict.fromkeys([*offered, *(form.weights for form in whole[:-1])])
         if (
-            name in FOLLOWING and name not in this.workload.domains
+            name in FOLLOWING and name not in service.workload.domains
         ):  # locks of earlier releases have the model's 16 bits
             follows = [str(getattr(form, name)) for form in whole if form.weights == chosen.weights]
-            offered = dict.fromkeys([*filter(None, offered), *follows, sixteen_bit(this.model.native_format)])
+            offered = dict.fromkeys([*filter(None, offered), *follows, sixteen_bit(service.model.native_format)])
         if name == "weights" and layerwise.is_mix(str(choice[name])):
-            yield from _mix(this, str(choice[name]), offered)
+            yield from _mix(service, str(choice[name]), offered)
         else:
             yield from one_of(name, str(choice[name]), offered)
     split = Split(*(chosen_count(choice, name) for name in SPLIT))
-    faults = list(service_faults(this.model, split, this.engine.one_host, unstaged(this)))
-    if not divides(this.model, split.tensor):
+    faults = list(service_faults(service.model, split, service.engine.one_host, unstaged(service)))
+    if not divides(service.model, split.tensor):
         faults.append(Fault("tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     yield from faults
     gpus, copies = chosen_count(choice, "gpus"), chosen_count(choice, "replicas")
@@ -47,7 +47,7 @@ def unoffered(this: InferenceWorkload, choice: Mapping[str, Value]) -> Iterator[
         needs = need("product", "replicas × tensor_parallel × pipeline_parallel", copies * split.gpus)
         yield Fault("gpus", needs, Fraction(gpus))
         return
-    every = every_split(this, False)
+    every = every_split(service, False)
     if not faults and split not in every:
         yield from first_of(
             ("tensor_parallel", split.tensor, [item.tensor for item in every]),
@@ -55,23 +55,25 @@ def unoffered(this: InferenceWorkload, choice: Mapping[str, Value]) -> Iterator[
             ("expert_parallel", split.expert, [item.expert for item in every if item.tensor == split.tensor]),
             ("nodes", split.nodes, [item.nodes for item in every if item.gpus == split.gpus]),
         )
-    elif not may_span(this, False, str(choice["gpu"]), split.nodes):
-        spans = nodes_by_gpu(this, False)
+    elif not may_span(service, False, str(choice["gpu"]), split.nodes):
+        spans = nodes_by_gpu(service, False)
         yield from one_of("nodes", split.nodes, spans.get(str(choice["gpu"]), spans[""]))
-    if copies not in replica_counts(this, split):
-        name = "gpus" if "gpus" in this.workload.domains and "replicas" not in this.workload.domains else "replicas"
+    if copies not in replica_counts(service, split):
+        name = (
+            "gpus" if "gpus" in service.workload.domains and "replicas" not in service.workload.domains else "replicas"
+        )
         yield Fault(name, need("left_by_plan"), Fraction(gpus if name == "gpus" else copies))
 
 
-def _mix(this: InferenceWorkload, label: str, offered: Collection[str]) -> Iterator[Fault]:
+def _mix(service: InferenceWorkload, label: str, offered: Collection[str]) -> Iterator[Fault]:
     """Yield why a mix of formats is none of the plan's: its layers, its formats, or how it is written."""
     try:
         names = layerwise.layers_of(label)
     except ValueError:
         yield Fault("weights", need("mix"), label)
         return
-    arch = this.model.architecture
-    if "weights" not in this.workload.per_layer or arch is None:
+    arch = service.model.architecture
+    if "weights" not in service.workload.per_layer or arch is None:
         yield Fault("weights", need("one_format"), label)
     elif len(names) != arch.layers or layerwise.label_of(names) != label:
         yield Fault("weights", need("format_each", arch.layers), label)

@@ -29,7 +29,7 @@ class Paces:
     `load` is None where only the model's parameters are known.
     """
 
-    this: InferenceWorkload
+    service: InferenceWorkload
     load: Load | None
     offers: Mapping[str, list[Offer]]
 
@@ -62,40 +62,40 @@ class Paces:
         if load is None:
             return None
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            return inference_speed.speeds(self.this, load)
+            return inference_speed.speeds(self.service, load)
 
 
-def needed(this: InferenceWorkload, rows: int, times: Times | None) -> Column:
+def needed(service: InferenceWorkload, rows: int, times: Times | None) -> Column:
     """Return the replicas that sustain the demand, a billion where a replica's rate is unknown (the rule of thumb)."""
     import numpy
 
-    assert this.demand is not None
+    assert service.demand is not None
     if times is None:
         return numpy.full(rows, 10**9)
-    rate = steps("throughput", inference_speed.request_rate(this, inference_speed.safe_ends(this, times)))
-    wanted = int(this.demand * SCALES["throughput"])
+    rate = steps("throughput", inference_speed.request_rate(service, inference_speed.safe_ends(service, times)))
+    wanted = int(service.demand * SCALES["throughput"])
     return numpy.where(rate > 0, -(-wanted // numpy.maximum(rate, 1)), 10**9)
 
 
 def timed(
-    this: InferenceWorkload, times: Times | None, replicas: Column, costs: Column
+    service: InferenceWorkload, times: Times | None, replicas: Column, costs: Column
 ) -> dict[str, Callable[[], Column]]:
     """Return times and what follows from them, expected and at the safe end, each computed when it is asked for."""
     out: dict[str, Callable[[], Column]] = {}
     for name in sorted(SERVED):
         for ending in (EXPECTED, ""):
-            out[f"{name}{ending}"] = partial(_column, this, name, times, replicas, costs, ending == "")
+            out[f"{name}{ending}"] = partial(_column, service, name, times, replicas, costs, ending == "")
     return out
 
 
 def _column(
-    this: InferenceWorkload, name: str, times: Times | None, replicas: Column, costs: Column, safe: bool
+    service: InferenceWorkload, name: str, times: Times | None, replicas: Column, costs: Column, safe: bool
 ) -> Column:
     import numpy
 
-    if times is None or (name == "load" and this.demand is None):
+    if times is None or (name == "load" and service.demand is None):
         return unknown(len(replicas))
-    ends = inference_speed.safe_ends(this, times) if safe else times
+    ends = inference_speed.safe_ends(service, times) if safe else times
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        found: Column = steps(name, inference_speed.outcome(this, name, replicas, ends, costs))
+        found: Column = steps(name, inference_speed.outcome(service, name, replicas, ends, costs))
     return found

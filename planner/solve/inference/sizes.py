@@ -38,11 +38,11 @@ class ModelSizes:
 def whole(problem: Problem, catalog: Catalog, row: Candidate) -> ModelSizes:
     """Return the sizes of the model of a candidate, in its formats, as its engine holds them on one GPU."""
     workload = next(item for item in problem.workloads if item.name == row.workload)
-    this = inference_workload.service(problem, workload, catalog)
+    service = inference_workload.service(problem, workload, catalog)
     form = NumberFormats(*(str(row.choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
-    one, profile = Split(1, 1), inference_workload.profile_of(this, problem.gpus[row.gpu])
-    weights = inference_memory.weights_bytes(this, form, one, profile)
-    arch = this.model.architecture
+    one, profile = Split(1, 1), inference_workload.profile_of(service, problem.gpus[row.gpu])
+    weights = inference_memory.weights_bytes(service, form, one, profile)
+    arch = service.model.architecture
     if arch is None:
         return ModelSizes(weights, form.weights, form.kv_cache, None, None, None, None)
     bits, _ = inference.format_bits(problem.formats[form.kv_cache])
@@ -53,5 +53,5 @@ def whole(problem: Problem, catalog: Catalog, row: Candidate) -> ModelSizes:
         inference.kv_bytes_per_token(arch, bits),
         inference.window_bytes_per_token(arch, bits),
         inference.state_bytes(arch, state_bits=inference.state_bits(arch, profile)),
-        inference_memory.kv_bytes(this, form, one, profile),
+        inference_memory.kv_bytes(service, form, one, profile),
     )

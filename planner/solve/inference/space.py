@@ -27,14 +27,14 @@ HOSTS = 64
 """The most hosts that a replica spans: what `nodes` can be."""
 
 
-def forms(this: InferenceWorkload) -> list[NumberFormats]:
+def forms(service: InferenceWorkload) -> list[NumberFormats]:
     """Return the formats a plan offers; unsaid activations are empty, what they are follows from the GPU."""
-    domains, native = this.workload.domains, this.model.native_format
+    domains, native = service.workload.domains, service.model.native_format
     sixteen = sixteen_bit(native)
     out = []
-    for how in texts(domains, "quantization", STATED[this.workload.kind]["quantization"]):
+    for how in texts(domains, "quantization", STATED[service.workload.kind]["quantization"]):
         for act in texts(domains, "activations", ""):
-            for kv in texts(domains, "kv_cache", this.cache_default or sixteen):
+            for kv in texts(domains, "kv_cache", service.cache_default or sixteen):
                 for weights in texts(domains, "weights", native):
                     out.append(NumberFormats(weights, kv, act, how))
     return out
@@ -45,59 +45,61 @@ def texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tup
     return tuple(sorted(str(value) for value in domains.get(name, (default,))))
 
 
-def splits(this: InferenceWorkload, fixed: bool) -> list[Split]:
+def splits(service: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
-    model, alone, own = this.model, this.engine.one_host, unstaged(this)
-    return [split for split in every_split(this, fixed) if not any(service_faults(model, split, alone, own))]
+    model, alone, own = service.model, service.engine.one_host, unstaged(service)
+    return [split for split in every_split(service, fixed) if not any(service_faults(model, split, alone, own))]
 
 
-def every_split(this: InferenceWorkload, fixed: bool) -> list[Split]:
+def every_split(service: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return what a plan leaves of splits, whether they can be or not."""
-    nodes = sorted({count for some in nodes_by_gpu(this, fixed).values() for count in some}) or [1]
-    return [split if count == 1 else replace(split, nodes=count) for split in _on_gpus(this, fixed) for count in nodes]
+    nodes = sorted({count for some in nodes_by_gpu(service, fixed).values() for count in some}) or [1]
+    return [
+        split if count == 1 else replace(split, nodes=count) for split in _on_gpus(service, fixed) for count in nodes
+    ]
 
 
-def nodes_by_gpu(this: InferenceWorkload, fixed: bool) -> dict[str, tuple[int, ...]]:
+def nodes_by_gpu(service: InferenceWorkload, fixed: bool) -> dict[str, tuple[int, ...]]:
     """Return the numbers of hosts that a replica may span, by GPU, "" for all that are not named.
 
     What the plan offers; else one, or as many as the smallest of its replicas needs of the largest hosts.
     """
     key = ("nodes", fixed)
-    if key not in this.known:
-        said, spans = counts(this.workload, "nodes"), {}
-        if said is None and {"gpus", "tensor_parallel", "pipeline_parallel"} & this.workload.domains.keys():
-            left = _on_gpus(this, fixed)
-            if "gpus" in this.workload.domains:
-                left = [split for split in left if replica_counts(this, split)]
+    if key not in service.known:
+        said, spans = counts(service.workload, "nodes"), {}
+        if said is None and {"gpus", "tensor_parallel", "pipeline_parallel"} & service.workload.domains.keys():
+            left = _on_gpus(service, fixed)
+            if "gpus" in service.workload.domains:
+                left = [split for split in left if replica_counts(service, split)]
             least = min((split.gpus for split in left), default=1)
-            needed = {gpu: -(-least // most) for gpu, most in this.hosts().items()} if least > 1 else {}
+            needed = {gpu: -(-least // most) for gpu, most in service.hosts().items()} if least > 1 else {}
             spans = {gpu: (count,) for gpu, count in needed.items() if count <= HOSTS}
-        this.known[key] = {"": tuple(said or [1]), **spans}
-    found: dict[str, tuple[int, ...]] = this.known[key]
+        service.known[key] = {"": tuple(said or [1]), **spans}
+    found: dict[str, tuple[int, ...]] = service.known[key]
     return found
 
 
-def may_span(this: InferenceWorkload, fixed: bool, gpu: str, nodes: int) -> bool:
+def may_span(service: InferenceWorkload, fixed: bool, gpu: str, nodes: int) -> bool:
     """Return whether a plan leaves it that a replica on a GPU spans so many hosts."""
-    spans = nodes_by_gpu(this, fixed)
+    spans = nodes_by_gpu(service, fixed)
     return nodes in spans.get(gpu, spans[""])
 
 
-def _on_gpus(this: InferenceWorkload, fixed: bool) -> list[Split]:
+def _on_gpus(service: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return what a plan leaves of splits on one host."""
-    workload = this.workload
+    workload = service.workload
     allowed = counts(workload, "gpus")
     most = max(allowed) if allowed else GPUS_UNSAID
     copies = counts(workload, "replicas") or [1]
     said = counts(workload, "tensor_parallel")
     if said is None:
         said = sorted({max(1, total // each) for total in allowed for each in copies}) if fixed and allowed else None
-    tensors = said or [tp for tp in range(1, min(WITHIN_NODE, most) + 1) if divides(this.model, tp)]
+    tensors = said or [tp for tp in range(1, min(WITHIN_NODE, most) + 1) if divides(service.model, tp)]
     stages = counts(workload, "pipeline_parallel")
-    layers = layers_of(this.model) or STAGES
+    layers = layers_of(service.model) or STAGES
     pipelines = stages or ([1] if fixed else list(range(1, min(STAGES, most, layers) + 1)))
     experts = counts(workload, "expert_parallel")
-    mixed = bool(experts_of(this.model))
+    mixed = bool(experts_of(service.model))
     return [
         Split(tp, pp, ep)
         for tp in tensors
@@ -107,38 +109,38 @@ def _on_gpus(this: InferenceWorkload, fixed: bool) -> list[Split]:
     ]
 
 
-def replica_counts(this: InferenceWorkload, split: Split) -> list[int]:
+def replica_counts(service: InferenceWorkload, split: Split) -> list[int]:
     """Return the numbers of replicas a plan leaves for a split: one unless it says, any where `demand` decides."""
-    said = counts(this.workload, "replicas")
-    allowed = counts(this.workload, "gpus")
-    if said is None and this.demand is not None:
+    said = counts(service.workload, "replicas")
+    allowed = counts(service.workload, "gpus")
+    if said is None and service.demand is not None:
         said = list(range(1, (max(allowed) if allowed else GPUS_DEMANDED) // split.gpus + 1))
     return [copies for copies in said or [1] if allowed is None or copies * split.gpus in allowed]
 
 
-def combos(this: InferenceWorkload, fixed: bool) -> Iterator[tuple[NumberFormats, Split]]:
+def combos(service: InferenceWorkload, fixed: bool) -> Iterator[tuple[NumberFormats, Split]]:
     """Yield every pair of formats and split."""
-    every = forms(this)
-    for split in splits(this, fixed):
+    every = forms(service)
+    for split in splits(service, fixed):
         yield from ((form, split) for form in every)
-        if "weights" in this.workload.per_layer and this.model.architecture is not None:
-            yield from ((form, split) for form in _mixed_forms(this, every, split))
+        if "weights" in service.workload.per_layer and service.model.architecture is not None:
+            yield from ((form, split) for form in _mixed_forms(service, every, split))
 
 
-def _mixed_forms(this: InferenceWorkload, every: list[NumberFormats], split: Split) -> list[NumberFormats]:
+def _mixed_forms(service: InferenceWorkload, every: list[NumberFormats], split: Split) -> list[NumberFormats]:
     """Return the formats per layer that no others beat, beside the ones that are the same in all layers."""
-    arch = this.model.architecture
+    arch = service.model.architecture
     assert arch is not None
     out = []
     for how in sorted({form.quantization for form in every}):
         names = sorted({form.weights for form in every if form.quantization == how})
-        known = {name: measured(this, name, how) for name in names}
+        known = {name: measured(service, name, how) for name in names}
         sizes = {
-            (kind, name): layer_bytes(this, kind, name, split)
+            (kind, name): layer_bytes(service, kind, name, split)
             for kind in set(layerwise.groups_of(arch))
             for name in names
         }
-        labels = layerwise.mixes(arch, [this.formats[name] for name in names], sizes, known)
+        labels = layerwise.mixes(arch, [service.formats[name] for name in names], sizes, known)
         others = {(form.kv_cache, form.activations) for form in every if form.quantization == how}
         for label in labels:
             if "+" in label:

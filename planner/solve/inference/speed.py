@@ -64,23 +64,23 @@ def host_of(gpu: Gpu) -> float:
     return time.host_link(gpu.pcie)
 
 
-def fields(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[float, ...]:
+def fields(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[float, ...]:
     """Return what a GPU reaches with formats: the fields of a card's kernels and sums, flat, and the dense share."""
-    weights = _slowest(this, form, gpu) if layerwise.is_mix(form.weights) else form.weights
+    weights = _slowest(service, form, gpu) if layerwise.is_mix(form.weights) else form.weights
     key = ("runs", weights, weights == form.weights, form.activations, form.kv_cache)
-    if key not in this.known:
-        arch, formats = this.model.architecture, this.formats
+    if key not in service.known:
+        arch, formats = service.model.architecture, service.formats
         assert arch is not None
         low = formats[form.kv_cache].bits < 16
-        ran = kernels.runs(arch, formats[weights], formats[form.activations], low, this.model.native_format)
-        read = _reading(this, formats[weights] if weights == form.weights else None)
-        this.known[key] = ran, read.dense / read.total
-    ran, share = this.known[key]
+        ran = kernels.runs(arch, formats[weights], formats[form.activations], low, service.model.native_format)
+        read = _reading(service, formats[weights] if weights == form.weights else None)
+        service.known[key] = ran, read.dense / read.total
+    ran, share = service.known[key]
     card = ("card", ran, gpu.id)
-    if card not in this.known:
-        found = kernels.card(this.engine, gpu, ran, link_of(gpu))
-        this.known[card] = (*(value for kernel in found[:4] for value in kernel), found.collective, found.link)
-    return (*this.known[card], share)
+    if card not in service.known:
+        found = kernels.card(service.engine, gpu, ran, link_of(gpu))
+        service.known[card] = (*(value for kernel in found[:4] for value in kernel), found.collective, found.link)
+    return (*service.known[card], share)
 
 
 def known(card: tuple[float, ...]) -> bool:
@@ -88,22 +88,22 @@ def known(card: tuple[float, ...]) -> bool:
     return all(card[at] > 0 for at in (1, 2, 4, 5, 7, 11, 13))
 
 
-def _slowest(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> str:
+def _slowest(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> str:
     """Return the format that computes slowest of a mix, and then the first."""
-    acts = this.formats[form.activations]
+    acts = service.formats[form.activations]
     names = sorted(set(layerwise.layers_of(form.weights)))
-    return min(names, key=lambda name: kernels.peak(gpu, kernels.product(this.formats[name], acts)))
+    return min(names, key=lambda name: kernels.peak(gpu, kernels.product(service.formats[name], acts)))
 
 
-def _reading(this: InferenceWorkload, weights: Format | None) -> time.Reading:
+def _reading(service: InferenceWorkload, weights: Format | None) -> time.Reading:
     """Return what of the weights a step reads; the shares of a model's 16-bit form stand for a mix of formats."""
     key = ("reading", weights.id if weights else "")
-    if key not in this.known:
-        arch = this.model.architecture
+    if key not in service.known:
+        arch = service.model.architecture
         assert arch is not None
-        fmt = weights or this.formats[sixteen_bit(this.model.native_format)]
-        this.known[key] = time.reading(arch, this.model.params, fmt)
-    found: time.Reading = this.known[key]
+        fmt = weights or service.formats[sixteen_bit(service.model.native_format)]
+        service.known[key] = time.reading(arch, service.model.params, fmt)
+    found: time.Reading = service.known[key]
     return found
 
 
@@ -117,22 +117,22 @@ def _card(load: Load) -> tuple[KernelSpeeds, Any]:
     return KernelSpeeds(dense, experts, cache, scores, flat[12], link), flat[14]
 
 
-def mean_share(this: InferenceWorkload) -> float:
+def mean_share(service: InferenceWorkload) -> float:
     """Return what of the cache at full `context` a step reads: that of the mean context, half of the output written."""
     key = ("mean_share",)
-    if key not in this.known:
-        arch = this.model.architecture
+    if key not in service.known:
+        arch = service.model.architecture
         assert arch is not None
         each, windowed = inference.kv_bytes_per_token(arch), inference.window_bytes_per_token(arch)
         windows = [_window(group.mixer) for group in arch.groups]
-        window, state = max(windows, default=0) or this.context, inference.state_bytes(arch)
+        window, state = max(windows, default=0) or service.context, inference.state_bytes(arch)
 
         def held(tokens: float) -> float:
             return each * tokens + windowed * min(tokens, window) + state
 
-        mean = min(mean_context(this), this.context)
-        this.known[key] = held(mean) / held(this.context) if held(this.context) else 1.0
-    found: float = this.known[key]
+        mean = min(mean_context(service), service.context)
+        service.known[key] = held(mean) / held(service.context) if held(service.context) else 1.0
+    found: float = service.known[key]
     return found
 
 
@@ -147,9 +147,9 @@ def _window(mixer: Mixer) -> int:
             return 0
 
 
-def mean_context(this: InferenceWorkload) -> float:
+def mean_context(service: InferenceWorkload) -> float:
     """Return the tokens of the mean context of a sequence while it is decoded."""
-    return this.prompt + this.output / 2
+    return service.prompt + service.output / 2
 
 
 class Times(NamedTuple):
@@ -173,32 +173,35 @@ class Times(NamedTuple):
         return Times(*found)
 
 
-def speeds(this: InferenceWorkload, load: Load) -> Times:
+def speeds(service: InferenceWorkload, load: Load) -> Times:
     """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`."""
-    arch = this.model.architecture
+    arch = service.model.architecture
     assert arch is not None
-    between, made, active = serving_time.between(this.engine), serving_time.calls(arch), this.model.active_params
+    between, made, active = serving_time.between(service.engine), serving_time.calls(arch), service.model.active_params
     tp, pp = load.tensor, load.pipeline
     card, dense = _card(load)
-    whole = serving_time.part(arch, active, _reading(this, None), tp, pp, load.weights)
+    whole = serving_time.part(arch, active, _reading(service, None), tp, pp, load.weights)
     part = whole._replace(dense=load.weights * dense, experts=load.weights * (1 - dense) * (whole.held > 1))
     stage = serving_time.Calls(*(count / pp for count in made))
-    batch = this.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
-    cache = load.kv_cache / pp * mean_share(this)
-    reads = time.attention_flops(arch, int(mean_context(this))) * batch / (tp * pp)
+    batch = service.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
+    cache = load.kv_cache / pp * mean_share(service)
+    reads = time.attention_flops(arch, int(mean_context(service))) * batch / (tp * pp)
     hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
-    offloaded = this.extras.offloaded_weights / load.host
+    offloaded = service.extras.offloaded_weights / load.host
     step = serving_time.passing(card, between, stage, part, batch, cache, 0.0)
     step = time.larger(step, reads / card.scores.peak)
-    step = pp * (step + offloaded) + between.step + between.sequence * this.concurrency + hop * batch
-    prefix = min(number(this.workload, "shared_prefix"), this.prompt - 1)  # in the cache, not computed again
-    tokens = this.prompt - prefix
+    step = pp * (step + offloaded) + between.step + between.sequence * service.concurrency + hop * batch
+    prefix = min(number(service.workload, "shared_prefix"), service.prompt - 1)  # in the cache, not computed again
+    tokens = service.prompt - prefix
     passes = -(-tokens // serving_time.CHUNK)
-    scores = time.attention_flops(arch, this.prompt) / 2 * this.prompt - time.attention_flops(arch, prefix) / 2 * prefix
+    scores = (
+        time.attention_flops(arch, service.prompt) / 2 * service.prompt
+        - time.attention_flops(arch, prefix) / 2 * prefix
+    )
     once = serving_time.passing(card, between, stage, part, tokens / passes, 0.0, scores / passes / (tp * pp))
     prefill = pp * passes * once + hop * tokens
-    tpot = step + (this.concurrency - 1) / this.output * prefill if this.output else step
-    ttft = serving_time.first_token(between, this.concurrency, prefill, tpot)
+    tpot = step + (service.concurrency - 1) / service.output * prefill if service.output else step
+    ttft = serving_time.first_token(between, service.concurrency, prefill, tpot)
     found = Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
     return found if load.anchor is None else _anchored(found, load.anchor)
 
@@ -216,15 +219,15 @@ def _anchored(times: Times, anchor: Any) -> Times:
     )
 
 
-def safe_ends(this: InferenceWorkload, times: Times) -> Times:
+def safe_ends(service: InferenceWorkload, times: Times) -> Times:
     """Return times that measured ones are at or below in `time_confidence` of all cases."""
     key = ("time_margins",)
-    if key not in this.known:
-        confidence = this.workload.given["time_confidence"]
+    if key not in service.known:
+        confidence = service.workload.given["time_confidence"]
         assert isinstance(confidence, Fraction)
-        tables = (tuple(sorted(this.engine.time_margins.get(name, {}).items())) for name in ("tpot", "ttft"))
-        this.known[key] = tuple(1 + interpolated(table, confidence) / 1e6 for table in tables)
-    one, first = this.known[key]
+        tables = (tuple(sorted(service.engine.time_margins.get(name, {}).items())) for name in ("tpot", "ttft"))
+        service.known[key] = tuple(1 + interpolated(table, confidence) / 1e6 for table in tables)
+    one, first = service.known[key]
     if times.margins is not None:
         one, first = (
             own + (own == 0) * usual
@@ -233,47 +236,47 @@ def safe_ends(this: InferenceWorkload, times: Times) -> Times:
     return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
 
 
-def request_rate(this: InferenceWorkload, times: Times) -> Any:
+def request_rate(service: InferenceWorkload, times: Times) -> Any:
     """Return requests a second that a replica sustains; an answer is one token where the plan says no `output`."""
-    return this.concurrency / (times.ttft + max(1, this.output) * times.tpot)
+    return service.concurrency / (times.ttft + max(1, service.output) * times.tpot)
 
 
-def rate(this: InferenceWorkload, replicas: Any, times: Times) -> Any:
+def rate(service: InferenceWorkload, replicas: Any, times: Times) -> Any:
     """Return output tokens a second of all replicas at full load: prompts count where the plan says an `output`.
 
     Without one nobody knows how many tokens a prompt is followed by, and the rate is that of decoding.
     """
-    if not this.output:
-        return replicas * this.concurrency / times.tpot
-    return replicas * this.concurrency * this.output / (times.ttft + this.output * times.tpot)
+    if not service.output:
+        return replicas * service.concurrency / times.tpot
+    return replicas * service.concurrency * service.output / (times.ttft + service.output * times.tpot)
 
 
 LATE = 0.05
 """The share of requests that take longer than a 95th percentile."""
 
 
-def busy(this: InferenceWorkload, replicas: Any, times: Times) -> Any:
+def busy(service: InferenceWorkload, replicas: Any, times: Times) -> Any:
     """Return the busy share of the replicas at the stated demand."""
-    assert this.demand is not None
-    return float(this.demand) / (replicas * request_rate(this, times))
+    assert service.demand is not None
+    return float(service.demand) / (replicas * request_rate(service, times))
 
 
-def _queue(this: InferenceWorkload, replicas: Any, times: Times) -> tuple[Any, Any]:
+def _queue(service: InferenceWorkload, replicas: Any, times: Times) -> tuple[Any, Any]:
     """Return the mean seconds that requests wait for one of a replica's `concurrency` places, and the 95th percentile.
 
     Arrivals are split evenly over replicas. Sakasegawa's approximation of a queue of many servers (Annals of the
     Institute of Statistical Mathematics 29, 1977), times half of 1 + `burstiness`, the squared coefficient of variation
     of the gaps (Allen and Cunneen; service times vary as exponential ones). Of those who wait the wait is exponential.
     """
-    if this.demand is None:
+    if service.demand is None:
         return 0.0, 0.0
-    burstiness = this.workload.given["burstiness"]
+    burstiness = service.workload.given["burstiness"]
     assert isinstance(burstiness, Fraction)
-    load, places = busy(this, replicas, times), this.concurrency
+    load, places = busy(service, replicas, times), service.concurrency
     idle = time.larger(1 - load, 0 * load)
     some = time.lesser(load, 0 * load + 1) ** (sqrt(2 * (places + 1)) - 1)
-    service = times.ttft + max(1, this.output) * times.tpot
-    each = _over(service / places * (1 + float(burstiness)) / 2, idle)
+    service_time = times.ttft + max(1, service.output) * times.tpot
+    each = _over(service_time / places * (1 + float(burstiness)) / 2, idle)
     return some * each, each * _log(time.larger(some / LATE, 0 * load + 1))
 
 
@@ -292,7 +295,7 @@ def _log(value: Any) -> Any:
     return numpy.log(value)
 
 
-def outcome(this: InferenceWorkload, name: str, replicas: Any, times: Times, costs: Any) -> Any:
+def outcome(service: InferenceWorkload, name: str, replicas: Any, times: Times, costs: Any) -> Any:
     """Return a time of so many replicas, or what follows from it, in canonical units; `costs` in micro-dollars an hour.
 
     95th percentiles: what a request waits for others' prompts is exponential, so that it is 3.0 times its mean; the
@@ -302,35 +305,40 @@ def outcome(this: InferenceWorkload, name: str, replicas: Any, times: Times, cos
         case "tpot":
             return times.tpot
         case "tpot_p95":
-            others = this.concurrency - 1
-            more = Z95 * sqrt(others) / this.output if this.output else 0.0
+            others = service.concurrency - 1
+            more = Z95 * sqrt(others) / service.output if service.output else 0.0
             return times.tpot + more * times.prefill
         case "ttft":
-            return times.ttft + _queue(this, replicas, times)[0]
+            return times.ttft + _queue(service, replicas, times)[0]
         case "ttft_p95":
-            return times.alone + (times.ttft - times.alone) * log(1 / LATE) + _queue(this, replicas, times)[1]
+            return times.alone + (times.ttft - times.alone) * log(1 / LATE) + _queue(service, replicas, times)[1]
         case "load":
-            return busy(this, replicas, times)
+            return busy(service, replicas, times)
         case "throughput":
-            return rate(this, replicas, times)
+            return rate(service, replicas, times)
         case "cost_per_input_token" | "cost_per_output_token":
-            return _token_cost(this, name == "cost_per_input_token", replicas, times, costs / 3.6e9)
+            return _token_cost(service, name == "cost_per_input_token", replicas, times, costs / 3.6e9)
         case _:
-            return costs / 3.6e9 / rate(this, replicas, times)
+            return costs / 3.6e9 / rate(service, replicas, times)
 
 
-def _token_cost(this: InferenceWorkload, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
+def _token_cost(service: InferenceWorkload, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
     """Return what a token of prompts or of answers costs; `costs` in dollars a second.
 
     A request costs what a replica does over the requests a second that it sustains. Of that its prompt has the share
     that the seconds of a prompt alone are of those and of the answer's part in decoding steps, which all sequences
     share: prompt x input + output x output is all that is paid. Without an `output` a replica does either alone.
     """
-    prompt, answer = times.prefill, max(1, this.output) * times.step / this.concurrency
-    if not this.output:
-        return costs / replicas * (prompt / this.prompt if of_prompt else answer)
-    request = costs / (replicas * request_rate(this, times))
-    return request * (prompt if of_prompt else answer) / (prompt + answer) / (this.prompt if of_prompt else this.output)
+    prompt, answer = times.prefill, max(1, service.output) * times.step / service.concurrency
+    if not service.output:
+        return costs / replicas * (prompt / service.prompt if of_prompt else answer)
+    request = costs / (replicas * request_rate(service, times))
+    return (
+        request
+        * (prompt if of_prompt else answer)
+        / (prompt + answer)
+        / (service.prompt if of_prompt else service.output)
+    )
 
 
 Z95 = 1.645

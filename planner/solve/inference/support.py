@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 
-def lacks(this: InferenceWorkload) -> tuple[Lack, ...]:
+def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
     """Return what of the engine's lacks holds for the workload whatever is chosen."""
     key = ("lacks",)
-    if key not in this.known:
-        given = this.workload.given
+    if key not in service.known:
+        given = service.workload.given
         version = given.get("engine_version")
-        this.known[key] = inference.lacks(
-            this.engine,
+        service.known[key] = inference.lacks(
+            service.engine,
             None if version is None else str(version),
-            this.model.architecture,
-            this.by_sequence,
+            service.model.architecture,
+            service.by_sequence,
             str(given["all_to_all"]),
             str(given["task"]),
             given["images"] is not False,
         )
-    found: tuple[Lack, ...] = this.known[key]
+    found: tuple[Lack, ...] = service.known[key]
     return found
 
 
-def lacking(this: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> dict[str, Need]:
+def lacking(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> dict[str, Need]:
     """Return, by quantity, what the engine would have to do and does not."""
-    return refused(this) | {
+    return refused(service) | {
         row.decision: need("hardware" if row.of_hardware else "engine", row.what)
-        for row in reversed(lacks(this))
+        for row in reversed(lacks(service))
         if inference.met_by_gpu(row, gpu)
         and inference.met_by_split(row, split.tensor, split.expert)
-        and inference.met_by_weights(row, weight_formats(this, form), this.model.native_format)
-        and inference.met_by_cache(row, this.formats[form.kv_cache])
+        and inference.met_by_weights(row, weight_formats(service, form), service.model.native_format)
+        and inference.met_by_cache(row, service.formats[form.kv_cache])
     }
 
 
 def lacking_of(
-    this: InferenceWorkload, exact: Sequence[Sequence[NumberFormats]], splits: Sequence[Split], gpus: Sequence[Gpu]
+    service: InferenceWorkload, exact: Sequence[Sequence[NumberFormats]], splits: Sequence[Split], gpus: Sequence[Gpu]
 ) -> list[tuple[str, Column, Column]]:
     """Return each lack that something meets: its quantity, and which formats by GPU and which splits meet it.
 
@@ -63,11 +63,11 @@ def lacking_of(
     forms = {form: at for at, form in enumerate(dict.fromkeys(form for row in exact for form in row))}
     places = numpy.array([[forms[form] for form in row] for row in exact])
     out = []
-    for row in lacks(this):
+    for row in lacks(service):
         of_form = numpy.array(
             [
-                inference.met_by_weights(row, weight_formats(this, form), this.model.native_format)
-                and inference.met_by_cache(row, this.formats[form.kv_cache])
+                inference.met_by_weights(row, weight_formats(service, form), service.model.native_format)
+                and inference.met_by_cache(row, service.formats[form.kv_cache])
                 for form in forms
             ]
         )
@@ -76,17 +76,20 @@ def lacking_of(
         if of_form.any() and of_split.any() and of_gpu.any():
             out.append((row.decision, of_form[places] & of_gpu, of_split))
     everywhere = numpy.ones(places.shape, bool), numpy.ones(len(splits), bool)
-    return out + [(name, *everywhere) for name in refused(this)]
+    return out + [(name, *everywhere) for name in refused(service)]
 
 
-def cut_by(this: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
+def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
     """Return why the ranks of a split cannot share weights in a format, and what would mend it; None where they can."""
-    arch = this.model.architecture
-    if arch is None or not this.engine.whole_blocks or split.tensor == 1:
+    arch = service.model.architecture
+    if arch is None or not service.engine.whole_blocks or split.tensor == 1:
         return None, ()
     key = ("cut", form.weights, split.tensor, split.expert)
-    if key not in this.known:
-        rows, ranks = [weight_format(this, row.id) for row in weight_formats(this, form)], this.parallelism(split).heads
+    if key not in service.known:
+        rows, ranks = (
+            [weight_format(service, row.id) for row in weight_formats(service, form)],
+            service.parallelism(split).heads,
+        )
 
         def found(expert: int) -> inference.Cut | None:
             every = (inference.cut(arch, row, split.tensor, expert, ranks) for row in rows)
@@ -95,11 +98,14 @@ def cut_by(this: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[
         item = found(split.expert)
         cut = None if item is None else need("whole_blocks", item.block, item.what, item.size)
         whole = (
-            split.expert < split.tensor and experts_of(this.model) and item is not None and found(split.tensor) is None
+            split.expert < split.tensor
+            and experts_of(service.model)
+            and item is not None
+            and found(split.tensor) is None
         )
         hints = (Hint("expert_parallel", "=", Fraction(split.tensor)),) if whole else ()
-        this.known[key] = cut, hints
-    known: tuple[Need | None, tuple[Hint, ...]] = this.known[key]
+        service.known[key] = cut, hints
+    known: tuple[Need | None, tuple[Hint, ...]] = service.known[key]
     return known
 
 
@@ -112,30 +118,30 @@ REFUSED = ("weights", "kv_cache", "activations", "gpu")
 """The decisions that an engine or a GPU may not be able to follow."""
 
 
-def refusals(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> dict[str, Need]:
+def refusals(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> dict[str, Need]:
     """Return, by decision, why the engine or the GPU cannot run its format; empty where all run."""
     out = {}
     rows = {
-        "weights": weight_formats(this, form),
-        "kv_cache": [this.formats[form.kv_cache]],
-        "activations": [this.formats[form.activations]],
+        "weights": weight_formats(service, form),
+        "kv_cache": [service.formats[form.kv_cache]],
+        "activations": [service.formats[form.activations]],
     }
     for name, formats in rows.items():
         for row in formats:
             if not computes(gpu, row):
                 out[name] = need("hardware", row.id)
-            elif name == "weights" and not loads(this.engine, row):
+            elif name == "weights" and not loads(service.engine, row):
                 out[name] = need("engine_loads", row.id)
-            elif name == "kv_cache" and this.engine.kv_formats and not _keeps(this.engine, row):
+            elif name == "kv_cache" and service.engine.kv_formats and not _keeps(service.engine, row):
                 out[name] = need("engine_cache", row.id)
             elif name == "kv_cache" and row.kv_needs and not any(name in gpu.native_formats for name in row.kv_needs):
                 out[name] = need("hardware_cache", row.id)
             elif name == "activations" and row.bits < 16 and not gpu.flops.get(row.computes_as):
                 out[name] = need("hardware_computing", row.id)
-        unfit = refuses_format(this, formats) if name != "kv_cache" and name not in out else None
+        unfit = refuses_format(service, formats) if name != "kv_cache" and name not in out else None
         if unfit is not None:
             out[name] = unfit
-    if not inference.runs_on(this.engine, gpu):
+    if not inference.runs_on(service.engine, gpu):
         out["gpu"] = need("engine_runs_on", gpu.id)
     return out
 

@@ -65,7 +65,7 @@ class HeldColumns:
     fixed: Column
 
 
-def _memory(this: InferenceWorkload, shared: Frame, seen: anchors.Columns | None) -> MemoryColumns:
+def _memory(service: InferenceWorkload, shared: Frame, seen: anchors.Columns | None) -> MemoryColumns:
     """Return the memory of every row; each part is computed once for each case it depends on. `seen` is what the plan's
     measurements say of it."""
     import numpy
@@ -74,53 +74,53 @@ def _memory(this: InferenceWorkload, shared: Frame, seen: anchors.Columns | None
     shape = (len(pairs), len(gpus))
     outside, crowded = numpy.zeros(shape, dtype=bool), numpy.zeros(shape, dtype=bool)
     weights, kv_cache, total, budget = (numpy.zeros(shape, dtype=numpy.int64) for _ in range(4))
-    known = this.model.architecture is not None
+    known = service.model.architecture is not None
     kinds: dict[Profile, list[int]] = {}
     for place_, gpu in enumerate(gpus):
-        kinds.setdefault(inference_workload.profile_of(this, gpu), []).append(place_)
+        kinds.setdefault(inference_workload.profile_of(service, gpu), []).append(place_)
     split_of = shared.split[:: len(gpus)]
     for profile, cards in kinds.items():
         clock.look()
-        held = _held(this, shared, profile, cards)
+        held = _held(service, shared, profile, cards)
         own, above, (activations, logits) = held.weights[:, None], held.above, held.peaks
-        kept = _cached(this, shared, profile)[:, None]
+        kept = _cached(service, shared, profile)[:, None]
         weights[:, cards], kv_cache[:, cards] = own, kept
-        spare = inference_memory.margin_bytes(this, profile, own, kept, activations, logits, above, held.fixed)
+        spare = inference_memory.margin_bytes(service, profile, own, kept, activations, logits, above, held.fixed)
         total[:, cards] = own + kept + activations + logits + above + spare
         if seen is not None:
             total[:, cards] += seen.taken[:, cards]
         if not known:
             continue
-        outside[:, cards] = _outside(this, shared, profile, cards)[split_of]
-        usable = numpy.array([inference_memory.usable_bytes(this, gpus[card]) for card in cards])
+        outside[:, cards] = _outside(service, shared, profile, cards)[split_of]
+        usable = numpy.array([inference_memory.usable_bytes(service, gpus[card]) for card in cards])
         most = usable - own - activations - logits - above
-        budget[:, cards] = inference_capacity.safe_budget(this, profile, most, own, held.peaks, above, held.fixed)
+        budget[:, cards] = inference_capacity.safe_budget(service, profile, most, own, held.peaks, above, held.fixed)
         if seen is not None:
             budget[:, cards] = numpy.maximum(0, budget[:, cards] - seen.taken[:, cards])
             most = (most * seen.cache[:, cards]).astype(numpy.int64)
-        if inference_capacity.counts_pages(this, profile):
+        if inference_capacity.counts_pages(service, profile):
             for row, (form, split) in enumerate(clock.watched(pairs)):
                 for column, card in enumerate(cards):
                     both = int(most[row, column]), int(budget[row, card])
-                    pages = inference_capacity.state_pages(this, form, split, gpus[card], both)
+                    pages = inference_capacity.state_pages(service, form, split, gpus[card], both)
                     crowded[row, card] = pages is not None and profile.max_sequences > pages
     return MemoryColumns(*(item.reshape(-1) for item in (weights, kv_cache, total, budget, outside, crowded)))
 
 
-def _held(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+def _held(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
     """Return what no load changes, from an earlier workload of the frame where there is one of the same profile."""
     key = "held", profile, tuple(cards)
     if key not in shared.kept or inference.follows_load(profile):
-        shared.kept[key] = _held_anew(this, shared, profile, cards)
+        shared.kept[key] = _held_anew(service, shared, profile, cards)
     found: HeldColumns = shared.kept[key]
     return found
 
 
-def _held_anew(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
+def _held_anew(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
     import numpy
 
     pairs, gpus = shared.pairs, shared.gpus
-    weights = numpy.array([inference_memory.weights_bytes(this, *pair, profile) for pair in clock.watched(pairs)])
+    weights = numpy.array([inference_memory.weights_bytes(service, *pair, profile) for pair in clock.watched(pairs)])
     above, fixed = (numpy.zeros((len(pairs), len(cards)), dtype=numpy.int64) for _ in range(2))
     peaks = numpy.zeros((2, len(pairs), 1), dtype=numpy.int64)
     members: dict[Split, list[int]] = {}
@@ -128,36 +128,36 @@ def _held_anew(this: InferenceWorkload, shared: Frame, profile: Profile, cards: 
         members.setdefault(split, []).append(index)
     for split, rows in members.items():
         clock.look()
-        peak = inference_memory.peak_bytes(this, split, profile)
+        peak = inference_memory.peak_bytes(service, split, profile)
         peaks[:, rows, 0] = numpy.array(peak)[:, None]
         for column, card in enumerate(cards):
             gpu = gpus[card]
-            fixed[rows, column] = inference_memory.fixed_bytes(this, split, gpu, profile)
-            if this.model.architecture is not None:
+            fixed[rows, column] = inference_memory.fixed_bytes(service, split, gpu, profile)
+            if service.model.architecture is not None:
                 above[rows, column] = inference_memory.overhead_bytes(
-                    this, pairs[rows[0]][0], split, gpu, weights[rows], peak
+                    service, pairs[rows[0]][0], split, gpu, weights[rows], peak
                 )
             else:
                 above[rows, column] = [
-                    inference_memory.overhead_bytes(this, pairs[row][0], split, gpu, 0, peak)
+                    inference_memory.overhead_bytes(service, pairs[row][0], split, gpu, 0, peak)
                     for row in clock.watched(rows)
                 ]
     return HeldColumns(weights, peaks, above, fixed)
 
 
-def _cached(this: InferenceWorkload, shared: Frame, profile: Profile) -> Column:
+def _cached(service: InferenceWorkload, shared: Frame, profile: Profile) -> Column:
     """Return the KV cache of each formats × split, once for all profiles that keep it alike."""
     import numpy
 
     key = "kv_cache", profile.keeps, profile.max_batched_tokens, profile.in_flight, profile.block, profile.engine
-    if key not in this.known:
-        sizes = [inference_memory.kv_bytes(this, *pair, profile) for pair in clock.watched(shared.pairs)]
-        this.known[key] = numpy.array(sizes)
-    found: Column = this.known[key]
+    if key not in service.known:
+        sizes = [inference_memory.kv_bytes(service, *pair, profile) for pair in clock.watched(shared.pairs)]
+        service.known[key] = numpy.array(sizes)
+    found: Column = service.known[key]
     return found
 
 
-def _outside(this: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> Column:
+def _outside(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> Column:
     """Return where what lies beside the engine's budget has no room, by split and GPU type of a profile.
 
     It depends on the load through the sequences that are served alone.
@@ -166,12 +166,12 @@ def _outside(this: InferenceWorkload, shared: Frame, profile: Profile, cards: li
 
     if profile.budget != "utilization":
         return numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
-    key = "outside", profile, tuple(cards), inference_memory.served_bytes(this, profile)
+    key = "outside", profile, tuple(cards), inference_memory.served_bytes(service, profile)
     if key not in shared.kept:
         found = numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
         for row, split in enumerate(clock.watched(shared.splits)):
             for column, card in enumerate(cards):
-                needs, left = inference_memory.outside(this, split, shared.gpus[card])
+                needs, left = inference_memory.outside(service, split, shared.gpus[card])
                 found[row, column] = needs > left
         shared.kept[key] = found
     where: Column = shared.kept[key]
@@ -182,8 +182,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     """Return every candidate of an inference workload as columns."""
     import numpy
 
-    this = inference_workload.service(problem, workload, catalog)
-    shared = framed(problem, workload, this, fixed)
+    service = inference_workload.service(problem, workload, catalog)
+    shared = framed(problem, workload, service, fixed)
     if shared is None:
         return empty(workload)
     gpus, pairs, split, gpu = shared.gpus, shared.pairs, shared.split, shared.gpu
@@ -192,11 +192,11 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         return numpy.array(values)
 
     clock.look()
-    own = anchors.columns(this, pairs, gpus) if this.measurements else None
-    memory = _memory(this, shared, own)
+    own = anchors.columns(service, pairs, gpus) if service.measurements else None
+    memory = _memory(service, shared, own)
     clock.look()
     total = memory.total
-    usable = array([inference_memory.usable_bytes(this, g) for g in gpus])[gpu]
+    usable = array([inference_memory.usable_bytes(service, g) for g in gpus])[gpu]
     load = None
     if shared.reached is not None:
         load = Load(
@@ -210,8 +210,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             shared.nodes[split],
             anchor=None if own is None else own.times,
         )
-    pace = Paces(this, load, shared.offers)
-    base, replicas, placed = _placed(problem, workload, this, shared, pace, fixed)
+    pace = Paces(service, load, shared.offers)
+    base, replicas, placed = _placed(problem, workload, service, shared, pace, fixed)
     total_gpus = replicas * (shared.tensor * shared.pipeline)[split][base]
     times = pace.of(base, placed.network)
     outcomes: dict[str, Callable[[], Column]] = {
@@ -222,19 +222,21 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         "power": lambda: shared.power[gpu[base]] * total_gpus,
     }
     ranks = numpy.minimum(total_gpus, placed.per_host)
-    on_host = inference_memory.host_bytes(this) * ranks
+    on_host = inference_memory.host_bytes(service) * ranks
     outcomes["host_memory"] = lambda: on_host
-    outcomes |= timed(this, times, replicas, placed.costs)
+    outcomes |= timed(service, times, replicas, placed.costs)
     for name in HELD:
-        outcomes[name] = partial(_capacity, this, name, pairs, gpus, memory.budget, base)
+        outcomes[name] = partial(_capacity, service, name, pairs, gpus, memory.budget, base)
     broken = {f"{workload.name}.memory": (total > usable)[base]}
     if on_host.any():
         exceeds = beyond(on_host, placed.pool, placed.pools, problem.offers, ranks)
         broken[f"{workload.name}.host_memory"] = exceeds
     if memory.outside.any():
         broken[f"{workload.name}.gpu_memory_utilization"] = memory.outside[base]
-    limits = this.by_sequence or "max_sequences" in workload.given
-    waiting = [[inference_workload.runs_at_once(this, s, g) is not None for g in gpus] for s in shared.splits if limits]
+    limits = service.by_sequence or "max_sequences" in workload.given
+    waiting = [
+        [inference_workload.runs_at_once(service, s, g) is not None for g in gpus] for s in shared.splits if limits
+    ]
     if any(map(any, waiting)):
         broken[f"{workload.name}.concurrency"] = array(waiting)[split, gpu][base]
     if memory.crowded.any():
@@ -242,9 +244,9 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     for name, where in shared.refused:
         rule = f"{workload.name}.{name}"
         broken[rule] = broken[rule] | where[base] if rule in broken else where[base]
-    if this.demand is not None:
-        broken[f"{workload.name}.demand"] = replicas < needed(this, len(base), times)
-    remember(shared, this)
+    if service.demand is not None:
+        broken[f"{workload.name}.demand"] = replicas < needed(service, len(base), times)
+    remember(shared, service)
     return Table(
         workload,
         len(base),
@@ -259,13 +261,13 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.prices,
         placed.instances,
         placed.slots,
-        made_by=this,
-        defaults=of_service(this, problem.gpus),
+        made_by=service,
+        defaults=of_service(service, problem.gpus),
     )
 
 
 def _placed(
-    problem: Problem, workload: Workload, this: InferenceWorkload, shared: Frame, pace: Paces, fixed: bool
+    problem: Problem, workload: Workload, service: InferenceWorkload, shared: Frame, pace: Paces, fixed: bool
 ) -> tuple[Column, Column, Placements]:
     """Return the row of each candidate, its replicas, and where it is rented: the same for all workloads of a frame but
     where a demand, and so the times, decide how many replicas there are."""
@@ -275,11 +277,11 @@ def _placed(
         found: tuple[Column, Column, Placements] = shared.kept["placed"]
         return found
     split, gpu, splits, gpus = shared.split, shared.gpu, shared.splits, shared.gpus
-    copies = [inference_space.replica_counts(this, s) for s in splits]
-    base, replicas = _replicated(this, copies, split, pace, scaled(problem, workload))
+    copies = [inference_space.replica_counts(service, s) for s in splits]
+    base, replicas = _replicated(service, copies, split, pace, scaled(problem, workload))
     spans = bool((shared.nodes > 1).any())
     if spans:
-        left = numpy.array([[inference_space.may_span(this, fixed, g.id, s.nodes) for g in gpus] for s in splits])
+        left = numpy.array([[inference_space.may_span(service, fixed, g.id, s.nodes) for g in gpus] for s in splits])
         left = left[split, gpu]
         base, replicas = base[left[base]], replicas[left[base]]
     total_gpus = replicas * (shared.tensor * shared.pipeline)[split][base]
@@ -287,7 +289,7 @@ def _placed(
     unit, nodes = shared.unit[split][base], shared.nodes[split][base]
     placed = place(gpus, shared.offers, market, gpu[base], total_gpus, unit, nodes=nodes)
     found = base[placed.row], replicas[placed.row], placed
-    if this.demand is None:
+    if service.demand is None:
         shared.kept["placed"] = found
     return found
 
@@ -338,7 +340,7 @@ def scaled(problem: Problem, workload: Workload) -> bool:
 
 
 def _replicated(
-    this: InferenceWorkload,
+    service: InferenceWorkload,
     copies: list[list[int]],
     split: Column,
     pace: Paces,
@@ -353,7 +355,7 @@ def _replicated(
     """
     import numpy
 
-    if this.demand is None:
+    if service.demand is None:
         lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
         repeat = lengths[split]
         bounded(int(repeat.sum()), "numbers of replicas")
@@ -362,8 +364,8 @@ def _replicated(
         start = (numpy.cumsum(lengths) - lengths)[split]
         within = numpy.arange(len(base)) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         return base, flat[numpy.repeat(start, repeat) + within] if len(base) else base
-    need = needed(this, len(split), pace.fastest())
-    most_needed = needed(this, len(split), pace.slowest()) if pace.spans else need
+    need = needed(service, len(split), pace.fastest())
+    most_needed = needed(service, len(split), pace.slowest()) if pace.spans else need
     base_parts, replica_parts = [], []
     for number, offered in enumerate(copies):
         rows = numpy.flatnonzero(split == number)
@@ -373,7 +375,7 @@ def _replicated(
         first = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
         last = numpy.minimum(numpy.searchsorted(listed, most_needed[rows]), len(listed) - 1) if pace.spans else first
         if told:
-            most = stated.counts(this.workload, "replicas") or stated.counts(this.workload, "gpus")
+            most = stated.counts(service.workload, "replicas") or stated.counts(service.workload, "gpus")
             beyond = len(listed) - 1 if most else numpy.minimum(first + numpy.maximum(FEW, first // 2), len(listed) - 1)
             usual = numpy.searchsorted(listed, inference_space.GPUS_UNSAID, side="right") - 1
             last = numpy.maximum(last, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
@@ -388,7 +390,7 @@ def _replicated(
 
 
 def _capacity(
-    this: InferenceWorkload,
+    service: InferenceWorkload,
     name: str,
     pairs: list[tuple[NumberFormats, Split]],
     gpus: Sequence[Gpu],
@@ -398,13 +400,13 @@ def _capacity(
     """Return a capacity, computed once for each row that a candidate came from."""
     import numpy
 
-    if this.model.architecture is None:
+    if service.model.architecture is None:
         return unknown(len(base))
     rows, which = numpy.unique(base, return_inverse=True)
     values = []
     for row, left in clock.watched(zip(rows.tolist(), budget[rows].tolist(), strict=True)):
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
-        values.append(inference_capacity.capacities(this, form, split, gpu, left, (name,))[name] if left > 0 else 0)
+        values.append(inference_capacity.capacities(service, form, split, gpu, left, (name,))[name] if left > 0 else 0)
     found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
     return found

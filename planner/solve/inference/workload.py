@@ -164,18 +164,18 @@ def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference
     )
 
 
-def profile_of(this: InferenceWorkload, gpu: Gpu) -> Profile:
+def profile_of(service: InferenceWorkload, gpu: Gpu) -> Profile:
     """Return the engine at the plan's version on a GPU, with the plan's settings."""
     key = ("profile", gpu.id)
-    if key not in this.known:
+    if key not in service.known:
         usual = ("usual", gpu.id)
-        if usual not in this.known:
-            this.known[usual] = _profile(this, gpu, 0, 0)
-        made: Profile = this.known[usual]
-        running = 0 if this.by_sequence else this.concurrency
-        read = _has_images(this.model) or made.whole_prompt or (running > made.max_sequences > 1)
-        this.known[key] = _profile(this, gpu, this.context, running) if read else made
-    found: Profile = this.known[key]
+        if usual not in service.known:
+            service.known[usual] = _profile(service, gpu, 0, 0)
+        made: Profile = service.known[usual]
+        running = 0 if service.by_sequence else service.concurrency
+        read = _has_images(service.model) or made.whole_prompt or (running > made.max_sequences > 1)
+        service.known[key] = _profile(service, gpu, service.context, running) if read else made
+    found: Profile = service.known[key]
     return found
 
 
@@ -184,51 +184,51 @@ def _has_images(model: Model) -> bool:
     return model.architecture is not None and inference.encoder_of(model.architecture) is not None
 
 
-def _profile(this: InferenceWorkload, gpu: Gpu, context: int, running: int) -> Profile:
+def _profile(service: InferenceWorkload, gpu: Gpu, context: int, running: int) -> Profile:
     """Return the engine on a GPU, where so many sequences of a context run at once.
 
     The context matters to images and to whole prompts, the sequences to an engine that limits them and is not told how.
     """
-    given = this.workload.given
+    given = service.workload.given
     share = given.get("gpu_memory_utilization")
     version = given.get("engine_version")
     return inference.profile(
-        this.engine,
+        service.engine,
         None if version is None else str(version),
         gpu,
         utilization=share if isinstance(share, Fraction) else None,
-        max_sequences=number(this.workload, "max_sequences", 0) or None,
-        max_batched_tokens=number(this.workload, "max_batched_tokens", 0) or None,
+        max_sequences=number(service.workload, "max_sequences", 0) or None,
+        max_batched_tokens=number(service.workload, "max_batched_tokens", 0) or None,
         context=context,
         running=running,
         light_sampler=given["sampler"] == "flashinfer",
         eager=given["cuda_graphs"] is False,
         images=given["images"] is not False,
         all_to_all=str(given["all_to_all"]),
-        adapters=this.extras.adapters,
-        mixers=inference.traits(this.model.architecture),
-        family=this.model.architecture.family if this.model.architecture is not None else "",
-        narrow_cache=_narrow_cache(this),
-        pooling=this.pooling,
+        adapters=service.extras.adapters,
+        mixers=inference.traits(service.model.architecture),
+        family=service.model.architecture.family if service.model.architecture is not None else "",
+        narrow_cache=_narrow_cache(service),
+        pooling=service.pooling,
     )
 
 
-def _narrow_cache(this: InferenceWorkload) -> bool:
+def _narrow_cache(service: InferenceWorkload) -> bool:
     """Return whether every format that a plan offers its cache has fewer than 16 bits."""
-    default = this.cache_default or sixteen_bit(this.model.native_format)
-    return all(this.formats[str(name)].bits < 16 for name in this.workload.domains.get("kv_cache", (default,)))
+    default = service.cache_default or sixteen_bit(service.model.native_format)
+    return all(service.formats[str(name)].bits < 16 for name in service.workload.domains.get("kv_cache", (default,)))
 
 
-def runs_at_once(this: InferenceWorkload, split: Split, gpu: Gpu) -> int | None:
+def runs_at_once(service: InferenceWorkload, split: Split, gpu: Gpu) -> int | None:
     """Return how many sequences each replica runs at once where those are fewer than must be resident, else None.
 
     An engine takes what the plan says, or by itself enough for all; ranks that have sequences of their own are each an
     engine with a limit of its own.
     """
-    if not (this.by_sequence or "max_sequences" in this.workload.given):
+    if not (service.by_sequence or "max_sequences" in service.workload.given):
         return None
-    most = profile_of(this, gpu).max_sequences * this.sharers(split)
-    return most if most < this.concurrency else None
+    most = profile_of(service, gpu).max_sequences * service.sharers(split)
+    return most if most < service.concurrency else None
 
 
 SIXTEEN = ("bf16", "fp16")
@@ -239,134 +239,134 @@ def sixteen_bit(native: str) -> str:
     return native if native in SIXTEEN else "bf16"
 
 
-def measured(this: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
+def measured(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
     """Return the measured recovery of weights in a format; None where nobody measured it."""
-    model = this.model
-    alone = evaluation(this, name, sixteen_bit(model.native_format)).used
+    model = service.model
+    alone = evaluation(service, name, sixteen_bit(model.native_format)).used
     if alone:
         return evaluations.recovery(alone[0])
-    own = this.formats[name].quality
+    own = service.formats[name].quality
     if own is not None:
         return own
     key = ("recovery", name, quantization)
-    if key not in this.known:
-        this.known[key] = _measured_in(this, name, quantization)
-    found: Fraction | None = this.known[key]
+    if key not in service.known:
+        service.known[key] = _measured_in(service, name, quantization)
+    found: Fraction | None = service.known[key]
     return found
 
 
-def _measured_in(this: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
-    model = this.model
+def _measured_in(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
+    model = service.model
     known: Fraction | None = Fraction(1)
     for step in quality.steps(model, name):
-        alias = this.formats[step].like or step
-        rows = this.measured("weights", alias)
+        alias = service.formats[step].like or step
+        rows = service.measured("weights", alias)
         found = quality.recovery(rows, alias, "weights", model.of or model.id, quantization, params=model.params)[0]
         known = quality.combined(known, found)
     return known
 
 
-def evaluation(this: InferenceWorkload, weights: str, cache: str) -> Evaluated:
+def evaluation(service: InferenceWorkload, weights: str, cache: str) -> Evaluated:
     """Return what the plan's own evaluations say of weights and cache in these formats."""
-    if not this.measurements:
+    if not service.measurements:
         return NO_EVALUATION
-    plain = (sixteen_bit(this.model.native_format), *_served_in(this))
-    return evaluations.evaluated(this.measurements, this.model, weights, cache, plain)
+    plain = (sixteen_bit(service.model.native_format), *_served_in(service))
+    return evaluations.evaluated(service.measurements, service.model, weights, cache, plain)
 
 
 NO_EVALUATION = Evaluated()
 
 
-def unmeasured(this: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
+def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
     """Return the roles whose format nobody measured, with the format: `weights in nvfp4`."""
-    if evaluation(this, form.weights, form.kv_cache).both is not None:
+    if evaluation(service, form.weights, form.kv_cache).both is not None:
         return ()
-    names = [fmt.id for fmt in weight_formats(this, form)]
-    out = [f"weights in {name}" for name in names if measured(this, name, form.quantization) is None]
-    return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(this, form) is None else []))
+    names = [fmt.id for fmt in weight_formats(service, form)]
+    out = [f"weights in {name}" for name in names if measured(service, name, form.quantization) is None]
+    return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(service, form) is None else []))
 
 
-def _cache_quality(this: InferenceWorkload, form: NumberFormats) -> Fraction | None:
+def _cache_quality(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
     """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
     key = ("cache quality", form.weights, form.kv_cache)
-    if key not in this.known:
-        this.known[key] = _cache_measured(this, form)
-    found: Fraction | None = this.known[key]
+    if key not in service.known:
+        service.known[key] = _cache_measured(service, form)
+    found: Fraction | None = service.known[key]
     return found
 
 
-def _cache_measured(this: InferenceWorkload, form: NumberFormats) -> Fraction | None:
-    model = this.model
-    alone = evaluation(this, form.weights, form.kv_cache).cache
+def _cache_measured(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
+    model = service.model
+    alone = evaluation(service, form.weights, form.kv_cache).cache
     if alone is not None:
         return evaluations.recovery(alone)
-    alias = this.formats[form.kv_cache].like or form.kv_cache
-    native = alias if alias in _served_in(this) else sixteen_bit(model.native_format)
-    rows = this.measured("kv_cache", alias)
+    alias = service.formats[form.kv_cache].like or form.kv_cache
+    native = alias if alias in _served_in(service) else sixteen_bit(model.native_format)
+    rows = service.measured("kv_cache", alias)
     return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, native, model.params)[0]
 
 
-def _served_in(this: InferenceWorkload) -> tuple[str, ...]:
+def _served_in(service: InferenceWorkload) -> tuple[str, ...]:
     """Return the cache formats that the engine keeps this model in on any GPU: those it was made to be served in."""
-    arch = this.model.architecture
-    every = () if arch is None else this.engine.cache_defaults
+    arch = service.model.architecture
+    every = () if arch is None else service.engine.cache_defaults
     return tuple(row.format for row in every if arch is not None and not row.runs_on and arch.family in row.families)
 
 
-def quality_steps(this: InferenceWorkload, form: NumberFormats) -> int:
+def quality_steps(service: InferenceWorkload, form: NumberFormats) -> int:
     """Return the recovery of weights and KV cache together, in steps; UNKNOWN where nobody measured it."""
     key = ("quality", form.weights, form.kv_cache, form.quantization)
-    if key not in this.known:
-        model = this.model
-        together = evaluation(this, form.weights, form.kv_cache).both
+    if key not in service.known:
+        model = service.model
+        together = evaluation(service, form.weights, form.kv_cache).both
         if together is not None:
-            this.known[key] = int(evaluations.recovery(together) * SCALES["quality"])
-            return int(this.known[key])
+            service.known[key] = int(evaluations.recovery(together) * SCALES["quality"])
+            return int(service.known[key])
         if layerwise.is_mix(form.weights):
             assert model.architecture is not None
             names = layerwise.layers_of(form.weights)
-            known = {name: measured(this, name, form.quantization) for name in set(names)}
+            known = {name: measured(service, name, form.quantization) for name in set(names)}
             weights = layerwise.recovery(model.architecture, names, known)
         else:
-            weights = measured(this, form.weights, form.quantization)
-        cache = _cache_quality(this, form)
+            weights = measured(service, form.weights, form.quantization)
+        cache = _cache_quality(service, form)
         both = quality.combined(weights, cache)
-        this.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
-    return int(this.known[key])
+        service.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
+    return int(service.known[key])
 
 
-def weight_formats(this: InferenceWorkload, form: NumberFormats) -> list[Format]:
+def weight_formats(service: InferenceWorkload, form: NumberFormats) -> list[Format]:
     """Return the formats of the weights: one, or those of a mix."""
     names = sorted(set(layerwise.layers_of(form.weights))) if layerwise.is_mix(form.weights) else [form.weights]
-    return [this.formats[name] for name in names]
+    return [service.formats[name] for name in names]
 
 
-def resolved(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> NumberFormats:
+def resolved(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> NumberFormats:
     """Return formats with what the plan does not say of them as the engine takes it on this GPU.
 
     It has one type of 16 bits for all that is in 16: that of the weights, else the model's, and fp16 where the hardware
     has no bf16. Activations are what it multiplies these weights in, 16 bits where it unpacks them first.
     """
     key = ("resolved", form, gpu.id)
-    if key not in this.known:
-        said, own = this.workload.domains, sixteen_bit(this.model.native_format)
-        taken = sixteen_on(this, gpu)
+    if key not in service.known:
+        said, own = service.workload.domains, sixteen_bit(service.model.native_format)
+        taken = sixteen_on(service, gpu)
         weights = taken if "weights" not in said and form.weights == own else form.weights
         sixteen = weights if weights in SIXTEEN else taken
-        cache = form.kv_cache if "kv_cache" in said or this.cache_default else sixteen
+        cache = form.kv_cache if "kv_cache" in said or service.cache_default else sixteen
         activations = form.activations
         if not activations:
-            found = {_multiplied(this, fmt, gpu, sixteen) for fmt in weight_formats(this, form)}
+            found = {_multiplied(service, fmt, gpu, sixteen) for fmt in weight_formats(service, form)}
             activations = found.pop() if len(found) == 1 else sixteen
-        this.known[key] = NumberFormats(weights, cache, activations, form.quantization)
-    whole: NumberFormats = this.known[key]
+        service.known[key] = NumberFormats(weights, cache, activations, form.quantization)
+    whole: NumberFormats = service.known[key]
     return whole
 
 
-def sixteen_on(this: InferenceWorkload, gpu: Gpu) -> str:
+def sixteen_on(service: InferenceWorkload, gpu: Gpu) -> str:
     """Return the type of 16 bits that an engine takes of the model by itself: fp16 where the hardware has no bf16."""
-    own = sixteen_bit(this.model.native_format)
-    return "fp16" if own == "bf16" and not computes(gpu, this.formats[own]) else own
+    own = sixteen_bit(service.model.native_format)
+    return "fp16" if own == "bf16" and not computes(gpu, service.formats[own]) else own
 
 
 def computes(gpu: Gpu, fmt: Format) -> bool:
@@ -374,13 +374,13 @@ def computes(gpu: Gpu, fmt: Format) -> bool:
     return not fmt.needs or any(need in gpu.native_formats for need in fmt.needs)
 
 
-def narrowed(this: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> bool:
+def narrowed(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> bool:
     """Return whether the hardware makes the engine take fp16 of a model in bf16, which a plan did not say."""
-    said = this.workload.domains
+    said = service.workload.domains
     unsaid = ("weights", "kv_cache", "activations")
     return (
-        sixteen_bit(this.model.native_format) == "bf16"
-        and not computes(gpu, this.formats["bf16"])
+        sixteen_bit(service.model.native_format) == "bf16"
+        and not computes(gpu, service.formats["bf16"])
         and any(name not in said and getattr(form, name) == "fp16" for name in unsaid)
     )
 
@@ -390,9 +390,9 @@ ACTIVATIONS = {"fp8_e4m3": "fp8_e4m3", "int8": "int8", "fp4": "nvfp4"}
 (vllm/model_executor/layers/quantization/mxfp4.py) where the hardware computes in 4 bits."""
 
 
-def _multiplied(this: InferenceWorkload, fmt: Format, gpu: Gpu, sixteen: str) -> str:
+def _multiplied(service: InferenceWorkload, fmt: Format, gpu: Gpu, sixteen: str) -> str:
     """Return the activations of weights in a format; an engine without such kernels, or on hardware that does not
     multiply the two, unpacks all to 16 bits."""
     low = "mxfp8" if "mxfp4" in (fmt.id, fmt.like) else ACTIVATIONS.get(fmt.computes_as, "")
-    both = low and gpu.flops.get(fmt.computes_as) and gpu.flops.get(this.formats[low].computes_as)
-    return low if both and fmt.bits < 16 and this.engine.kernels else sixteen
+    both = low and gpu.flops.get(fmt.computes_as) and gpu.flops.get(service.formats[low].computes_as)
+    return low if both and fmt.bits < 16 and service.engine.kernels else sixteen
