@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from planner.language.fields import FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.quantities.outcomes import GOALS
 from planner.language.quantities.quantity import Quantity
 from planner.language.rules import OF_ALL

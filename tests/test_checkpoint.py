@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import planner
-from planner.catalog import checkpoint, gguf_header
-from planner.catalog.checkpoint import FORMATS as CHECKPOINT
-from planner.catalog.checkpoint import read_checkpoint, read_tensors
-from planner.catalog.gguf import FORMATS as GGUF
 from planner.catalog.huggingface import ConfigError, native
 from planner.catalog.load import load as load_catalog
+from planner.catalog.stored import checkpoint, gguf_header
+from planner.catalog.stored.checkpoint import FORMATS as CHECKPOINT
+from planner.catalog.stored.checkpoint import read_checkpoint, read_tensors
+from planner.catalog.stored.gguf import FORMATS as GGUF
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 100,

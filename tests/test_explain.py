@@ -8,7 +8,7 @@ import pytest
 
 from planner.catalog.load import load as load_catalog
 from planner.diagnostics.codes import CODES
-from planner.language.fields import FIELDS, FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS, FIELDS_BY_KIND
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, QUANTITIES
 from planner.plan import load_plan

@@ -16,8 +16,9 @@ from command import Done, run
 from server import Answer, Site, serving
 from test_checkpoint import CONFIG, SHAPES, gguf_file, header, split_gguf
 
-from planner.catalog import fetch, network
-from planner.catalog.checkpoint import read_checkpoint
+from planner.catalog import fetch
+from planner.catalog.prices import network
+from planner.catalog.stored.checkpoint import read_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLANNER = Path(__file__).parents[1] / "planner"
@@ -67,6 +68,10 @@ def sharded() -> dict[str, bytes]:
 
 def ask(site: Site, cwd: Path, *words: str) -> Done:
     return run("catalog", "fetch", "org/Model-1B", "--endpoint", site.url, *words, cwd=cwd)
+
+
+NETWORK = ("planner.catalog.prices.network", "planner.catalog.fetch", "planner.catalog.stored.published")
+"""What connects, and only when it is asked to."""
 
 
 def test_headers_are_read_by_range_and_the_plan_counts_with_them(site: Site, tmp_path: Path) -> None:
@@ -243,7 +248,7 @@ def test_only_one_module_opens_connections_and_only_two_verbs_use_it() -> None:
     """What a plan means depends on no network: all but `catalog fetch` and `import --fetch` stays offline."""
     connecting = ("urllib.request", "http.client", "socket", "requests", "httpx", "huggingface_hub", "ssl", "ftplib")
     allowed = {
-        "planner/catalog/network.py": {"urllib.request", "http.client"},
+        "planner/catalog/prices/network.py": {"urllib.request", "http.client"},
         "planner/catalog/fetch.py": {"huggingface_hub"},
     }
     users = set()
@@ -255,8 +260,12 @@ def test_only_one_module_opens_connections_and_only_two_verbs_use_it() -> None:
             for module in modules:
                 hit = next((each for each in connecting if module == each or module.startswith(each + ".")), None)
                 assert hit is None or hit in allowed.get(name, set()), (name, module)
-                if module in ("planner.catalog.network", "planner.catalog.fetch", "planner.catalog.published"):
+                if module in (
+                    "planner.catalog.prices.network",
+                    "planner.catalog.fetch",
+                    "planner.catalog.stored.published",
+                ):
                     users.add(name)
-    assert users <= {"planner/catalog/fetch.py", "planner/catalog/published.py", "planner/cli/fetch.py",
+    assert users <= {"planner/catalog/fetch.py", "planner/catalog/stored/published.py", "planner/cli/fetch.py",
                      "planner/cli/catalog.py", "planner/cli/import_.py"}  # fmt: skip
     assert os.sep

@@ -13,7 +13,7 @@ import pytest
 from planner.catalog import load as catalogs
 from planner.catalog.load import load as load_catalog
 from planner.catalog.records import Model
-from planner.language.fields import FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.schema import QUANTITIES
 
 PLANS, MUTATED, EACH = 3000, 10_000, 100

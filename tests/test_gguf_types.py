@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from test_huggingface import BUILT, ROWS, kind, write
 
-from planner.catalog.checkpoint import read_checkpoint
-from planner.catalog.gguf import TYPES
 from planner.catalog.huggingface import ConfigError, read_config
+from planner.catalog.stored.checkpoint import read_checkpoint
+from planner.catalog.stored.gguf import TYPES
 
 KEYS = {
     "block_count": ("num_hidden_layers", "n_layer"),

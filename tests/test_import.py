@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from planner.catalog.difference import RowChange, difference, render
-from planner.catalog.gpuhunt import read_gpuhunt
 from planner.catalog.load import load
-from planner.catalog.pricelist import chips, memory_of, repaired
-from planner.catalog.skypilot import host_gpus, read_skypilot
+from planner.catalog.prices.difference import RowChange, difference, render
+from planner.catalog.prices.gpuhunt import read_gpuhunt
+from planner.catalog.prices.pricelist import chips, memory_of, repaired
+from planner.catalog.prices.skypilot import host_gpus, read_skypilot
 from planner.cli import catalog as cli
 
 GCP = """\

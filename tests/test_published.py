@@ -116,7 +116,7 @@ def test_nothing_is_fetched_without_being_asked(site: Site, tmp_path: Path) -> N
 
 
 def test_a_large_archive_is_not_unpacked(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.catalog.published.MAX_BYTES", 100)
+    monkeypatch.setattr("planner.catalog.stored.published.MAX_BYTES", 100)
     code, said = ask(site, tmp_path, "--from", "gpuhunt", "runpod")
     assert code == 2 and "runpod.csv" in said and "is over" in said
 

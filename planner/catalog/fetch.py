@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from urllib.parse import quote
 
-from planner.catalog import gguf_header
-from planner.catalog.checkpoint import MAX_HEADER, MAX_SHARDS
 from planner.catalog.huggingface.config import MAX_BYTES
-from planner.catalog.network import NetworkError, get
+from planner.catalog.prices.network import NetworkError, get
+from planner.catalog.stored import gguf_header
+from planner.catalog.stored.checkpoint import MAX_HEADER, MAX_SHARDS
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")

@@ -224,9 +224,9 @@ def diff(
     form: str = typer.Option("table", "--format", help="table or json."),
 ) -> None:
     """Show how a catalog's rows differ from the shipped ones, or from another file's."""
-    from planner.catalog.difference import KINDS as OWN_KINDS
-    from planner.catalog.difference import difference, kind_of, render
     from planner.catalog.load import load
+    from planner.catalog.prices.difference import KINDS as OWN_KINDS
+    from planner.catalog.prices.difference import difference, kind_of, render
 
     _form(form)
     kind = kind_of(path)

@@ -13,7 +13,7 @@ import typer
 from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
-    from planner.catalog.pricelist import PriceImport, Reader
+    from planner.catalog.prices.pricelist import PriceImport, Reader
     from planner.catalog.table import RowTable
 
 
@@ -42,11 +42,11 @@ def import_(
 ) -> None:
     """Turn a price list into a catalog of offers: the difference first, then the file. --fetch uses the network."""
     from planner.catalog.dates import first_day
-    from planner.catalog.difference import difference, kind_of, render
-    from planner.catalog.gpuhunt import read_gpuhunt
     from planner.catalog.load import load
-    from planner.catalog.pricelist import text
-    from planner.catalog.skypilot import read_skypilot
+    from planner.catalog.prices.difference import difference, kind_of, render
+    from planner.catalog.prices.gpuhunt import read_gpuhunt
+    from planner.catalog.prices.pricelist import text
+    from planner.catalog.prices.skypilot import read_skypilot
     from planner.diagnostics.concise import render as said
 
     readers: dict[str, Reader] = {"skypilot": read_skypilot, "gpuhunt": read_gpuhunt}
@@ -104,8 +104,8 @@ def _listed(file: str, source: str, fetch: bool, url: str) -> Iterator[_List]:
             raise _fail(f"`{file}` cannot be imported: {getattr(problem, 'strerror', None) or problem}") from None
         yield _List(path, path.name, day, path.resolve().parent.name if source == "skypilot" else path.stem)
         return
-    from planner.catalog.network import NetworkError
-    from planner.catalog.published import published
+    from planner.catalog.prices.network import NetworkError
+    from planner.catalog.stored.published import published
 
     try:
         found = published(source, file, url)

@@ -9,7 +9,7 @@ from typing import Literal
 from planner.catalog.records import Format
 from planner.language.comprehend import has_room, more_of
 from planner.language.copies import block_of, each_of
-from planner.language.fields import FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.schema import BY_KIND
 from planner.language.scope import SHOWN, Scope, choices, near
 from planner.language.synonyms import OTHER_WORDS, meant

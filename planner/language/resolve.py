@@ -11,7 +11,7 @@ from planner.catalog.table import Both
 from planner.diagnostics import Diagnostic, Span
 from planner.language.choices import environment
 from planner.language.copies import MOST_APART, is_related, written_out
-from planner.language.declare import collect, compute_lets
+from planner.language.declared.declare import collect, compute_lets
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules, check_values
 from planner.language.schema import WORKLOADS
@@ -134,15 +134,15 @@ def _declare(item: tree.Declaration, scope: Scope) -> None:
     """Add a declared row to the scope; each kind is imported when a plan first has one, for `check` to start soon."""
     match item.kind:
         case "format":
-            from planner.language.formats import declare_format as declare
+            from planner.language.declared.formats import declare_format as declare
         case "model":
-            from planner.language.models import declare_model as declare
+            from planner.language.declared.models import declare_model as declare
         case "gpu":
-            from planner.language.hardware import declare_gpu as declare
+            from planner.language.declared.hardware import declare_gpu as declare
         case "measurement":
-            from planner.language.measurements import declare_measurement as declare
+            from planner.language.declared.measurements import declare_measurement as declare
         case _:
-            from planner.language.hardware import declare_offer as declare
+            from planner.language.declared.hardware import declare_offer as declare
     declare(item, scope)
 
 

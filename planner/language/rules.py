@@ -10,9 +10,9 @@ from planner.catalog.records import Gpu
 from planner.diagnostics import Span
 from planner.language.choices import environment, one
 from planner.language.copies import block_of
+from planner.language.declared.fields import FIELDS_BY_KIND, MICRO
 from planner.language.defaults import valueless
 from planner.language.evaluate import evaluate, names
-from planner.language.fields import FIELDS_BY_KIND, MICRO
 from planner.language.lower import constant, truth
 from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload, by_run
 from planner.language.quantities.outcomes import GOALS, PER_TOKEN

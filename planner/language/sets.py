@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.records import Format, Gpu, Offer
+from planner.language.declared.fields import FIELDS_BY_KIND, ask, members
 from planner.language.evaluate import evaluate, names
-from planner.language.fields import FIELDS_BY_KIND, ask, members
 from planner.language.problem import Measure
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import FROM_OFFER

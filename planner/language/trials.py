@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from planner.diagnostics import Span
-from planner.language.fields import FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.override import override
 from planner.language.problem import Expectation, Problem, Trial
 from planner.language.rules import check_values, condition_of

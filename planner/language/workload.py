@@ -12,7 +12,7 @@ from planner.language import synonyms
 from planner.language.block import Block
 from planner.language.choices import environment, many, one, spoken
 from planner.language.completeness import check_interruptions, check_lengths, check_task, complete, doubts
-from planner.language.declare import base_of
+from planner.language.declared.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
 from planner.language.problem import Bound, Value, Workload
@@ -134,7 +134,7 @@ def _named(value: tree.Expression, scope: Scope) -> object:
     """Return the model that a name, a text or a call like `config("…")` means; the call is its id."""
     if not isinstance(value, tree.Call):
         return scope.find("model", value)
-    from planner.language.models import read
+    from planner.language.declared.models import read
 
     paths = [item.text for item in value.arguments if isinstance(item, tree.String)]
     return read(f'{value.function}("{paths[0] if paths else ""}")', value, scope)

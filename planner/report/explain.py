@@ -24,7 +24,7 @@ SHOWN = 12
 def lines_for(what: str, catalog: Catalog) -> list[str]:
     """Return the lines that explain something by its name; none where nothing has it."""
     from planner.diagnostics.codes import CODES
-    from planner.language.fields import FIELDS, FIELDS_BY_KIND
+    from planner.language.declared.fields import FIELDS, FIELDS_BY_KIND
     from planner.language.schema import BY_KIND, QUANTITIES
 
     code = CODES.get(what.upper())
@@ -68,7 +68,7 @@ def near(what: str, catalog: Catalog) -> str | None:
     from difflib import get_close_matches
 
     from planner.diagnostics.codes import CODES
-    from planner.language.fields import FIELDS, FIELDS_BY_KIND
+    from planner.language.declared.fields import FIELDS, FIELDS_BY_KIND
     from planner.language.schema import BY_KIND, QUANTITIES
     from planner.syntax.words import WORDS
     from planner.units.quantity import UNITS

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.language.copies import block_of
-from planner.language.fields import FIELDS_BY_KIND
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.problem import Goal, Problem, by_run
 from planner.language.quantities.outcomes import RENT
 from planner.language.schema import BY_KIND

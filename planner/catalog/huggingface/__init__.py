@@ -12,7 +12,7 @@ __all__ = ["MODEL_TYPES", "ConfigError", "read_checkpoint", "read_config"]
 
 
 def read_checkpoint(path: Path, approximate: bool = False) -> Model:
-    """Return the model of a checkpoint; see `planner.catalog.checkpoint.read_checkpoint`."""
-    from planner.catalog import checkpoint
+    """Return the model of a checkpoint; see `planner.catalog.stored.checkpoint.read_checkpoint`."""
+    from planner.catalog.stored import checkpoint
 
     return checkpoint.read_checkpoint(path, approximate)

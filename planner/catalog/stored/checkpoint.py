@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from planner.catalog.huggingface.config import ConfigError
 from planner.catalog.huggingface.read import read_config
 from planner.catalog.records import Model
-from planner.catalog.tensors import StoredTensor, StoredTensors
+from planner.catalog.stored.tensors import StoredTensor, StoredTensors
 from planner.regular import opened, read_bytes
 
 MAX_HEADER = 100_000_000
@@ -38,7 +38,7 @@ def read_tensors(path: Path) -> StoredTensors:
     if path.name.endswith(".json"):
         return StoredTensors(path, tuple(_indexed(path)))
     if path.suffix == ".gguf":
-        from planner.catalog.gguf import read_gguf
+        from planner.catalog.stored.gguf import read_gguf
 
         return StoredTensors(path, read_gguf(path)[0])
     return StoredTensors(path, tuple(_safetensors(path)[0]))
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path, approximate: bool = False) -> Model:
         path = next((path / name for name in ("model.safetensors.index.json", "model.safetensors")
                      if (path / name).is_file()), path)  # fmt: skip
     if path.suffix == ".gguf":
-        from planner.catalog.gguf import gguf_model
+        from planner.catalog.stored.gguf import gguf_model
 
         return gguf_model(path)
     config = path.parent / "config.json"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.records import Format
-from planner.language.declare import read_fields
-from planner.language.hardware import PLAN, base_row
+from planner.language.declared.declare import read_fields
+from planner.language.declared.hardware import PLAN, base_row
 from planner.language.scope import Scope
 from planner.syntax import tree
 

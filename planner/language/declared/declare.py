@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from planner.diagnostics import Span
 from planner.language.choices import environment, one
+from planner.language.declared.fields import FIELDS_BY_KIND, SETS
 from planner.language.evaluate import parts
-from planner.language.fields import FIELDS_BY_KIND, SETS
 from planner.language.lower import constant
 from planner.language.problem import Value
 from planner.language.quantities.quantity import BOTH, Quantity

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planner.catalog.network import get
-from planner.catalog.pricelist import MAX_BYTES
+from planner.catalog.prices.network import get
+from planner.catalog.prices.pricelist import MAX_BYTES
 
 ADDRESSES = {
     "skypilot": "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs/v8",

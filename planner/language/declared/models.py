@@ -9,8 +9,8 @@ from typing import Any
 from planner.catalog.architecture import Attention, Experts, FeedForward, as_row
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Layers, Model
-from planner.language.declare import StatedFields, read_fields
-from planner.language.hardware import PLAN, base_row
+from planner.language.declared.declare import StatedFields, read_fields
+from planner.language.declared.hardware import PLAN, base_row
 from planner.language.scope import Scope, near
 from planner.syntax import tree
 
@@ -244,6 +244,6 @@ def read(name: str, value: tree.Expression, scope: Scope) -> Model | None:
         way = f'{value.function}("path"), or {value.function}("path", approximate)'
         scope.error("E0402", f"`{value.function}` takes one path", value.span, help=way)
         return None
-    from planner.language.files import read_model
+    from planner.language.declared.files import read_model
 
     return read_model(name, value.function, path, READERS[value.function], scope, bool(rest))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Model
-from planner.language.declare import StatedFields
+from planner.language.declared.declare import StatedFields
 from planner.language.scope import Scope
 from planner.syntax import tree
 from planner.syntax.files import read as read_text

@@ -6,7 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.catalog.pricelist import Price, PriceImport, chips, lines, missing, number, repaired, short_row, take
+from planner.catalog.prices.pricelist import (
+    Price,
+    PriceImport,
+    chips,
+    lines,
+    missing,
+    number,
+    repaired,
+    short_row,
+    take,
+)
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Format, Model
-from planner.language import evaluations
-from planner.language.declare import StatedFields, read_fields
+from planner.language.declared import evaluations
+from planner.language.declared.declare import StatedFields, read_fields
 from planner.language.problem import Measurement, Value
 from planner.language.schema import grouped
 from planner.language.scope import Scope

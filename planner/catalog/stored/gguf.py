@@ -9,12 +9,12 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from planner.catalog.gguf_header import BrokenHeader, Header, Short, parse
 from planner.catalog.huggingface.config import Config, ConfigError
 from planner.catalog.huggingface.read import DECODERS
 from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Model
-from planner.catalog.tensors import StoredTensor, StoredTensors
+from planner.catalog.stored.gguf_header import BrokenHeader, Header, Short, parse
+from planner.catalog.stored.tensors import StoredTensor, StoredTensors
 from planner.regular import opened
 
 MAX_HEADER = 100_000_000

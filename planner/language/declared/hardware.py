@@ -9,8 +9,8 @@ from math import ceil
 
 from planner.catalog.offers import IDENTIFYING, agreeing
 from planner.catalog.records import MARKETS, Gpu, Offer
-from planner.language.declare import StatedFields, base_of, read_fields
-from planner.language.fields import MICRO
+from planner.language.declared.declare import StatedFields, base_of, read_fields
+from planner.language.declared.fields import MICRO
 from planner.language.scope import Scope
 from planner.syntax import tree
 

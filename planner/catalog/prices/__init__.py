@@ -1,0 +1,1 @@
+"""Price lists as providers and other tools publish them: read, compared and taken over."""

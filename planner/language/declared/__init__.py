@@ -1,0 +1,1 @@
+"""What a plan declares of its own: models, GPUs, offers, formats, measurements."""
