@@ -10,6 +10,7 @@ import typer
 
 from planner.cli.plan import load_plan, locked, report, unreadable
 from planner.cli.screen import say, tell
+from planner.language.copies import block_of
 
 if TYPE_CHECKING:
     from planner.lock.read import Lock
@@ -46,13 +47,16 @@ def verify(
         report(loaded.findings, loaded.texts)
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = [item.name for item in loaded.problem.workloads]
-    if workload is not None and workload not in names:
+    if workload is not None and block_of(workload) not in names:
         tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     log, cards = _read(logs)
     lock, loaded = locked(plan, loaded)
     assert loaded.problem is not None
     name = workload or _meant(lock, log)
+    if name not in lock.workloads:
+        tell(f"error[E0301]: the lock has no workload `{name}`; available: {', '.join(lock.workloads)}")
+        raise typer.Exit(2)
     said = predicted(loaded.problem, loaded.catalog, lock, name)
     found = compare(loaded.problem, loaded.catalog, said, log, cards)
     block = "" if found.apart or found.changed else measurement(said, log, cards)

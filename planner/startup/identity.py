@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from planner.catalog.catalog import Catalog
 from planner.catalog.meant import pieces, release
 from planner.catalog.records import Gpu, Model
+from planner.language.copies import block_of
 from planner.language.problem import Problem
 from planner.language.schema import grouped
 from planner.lock.text import number
@@ -97,7 +98,7 @@ def _model(
     problem: Problem, catalog: Catalog, lock: Predicted, written: str, out: list[Unlike], notes: list[str]
 ) -> None:
     """Add that a log is of another model, or that its name could not be told."""
-    model = next(item.model for item in problem.workloads if item.name == lock.workload)
+    model = next(item.model for item in problem.workloads if item.name == block_of(lock.workload))
     said = str(lock.given.get("model", model.id))
     base = model.of or model.id
     for name in _names(written):

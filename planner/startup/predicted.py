@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from planner.catalog.catalog import Catalog
+from planner.language.copies import block_of
 from planner.language.problem import Problem, Value
 from planner.lock.read import Lock
 from planner.lock.recompute import value
@@ -57,7 +58,7 @@ class Predicted:
 def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Predicted:
     """Return what a workload of a lock is expected to report. The lock is of this plan and its catalog has its rows."""
     row = lock.workloads[name]
-    workload = next(item for item in problem.workloads if item.name == name)
+    workload = next(item for item in problem.workloads if item.name == block_of(name))
     choice = {key: value(written) for key, written in row["choice"].items()}
     given = {key: value(written) for key, written in row.get("given", {}).items()}
     memory = row["memory"]

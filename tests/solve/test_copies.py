@@ -93,3 +93,17 @@ def test_too_many_to_write_out_is_said(tmp_path: Path) -> None:
     done = run("solve", str(plan), "--format", "json")
     assert done.returncode == 0, done.stderr
     assert sum(row["copies"] for row in json.loads(done.stdout)["workloads"]) == 2000
+
+
+def test_a_start_of_a_copy_is_held_against_its_lock(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    plan = tmp_path / "started.mem"
+    text = (examples / "started.mem").read_text()
+    head = "inference "
+    plan.write_text(text.replace(text[text.index("{", text.index(head))], "{\n  copies = 2\n", 1))
+    done = run("solve", str(plan))
+    assert done.returncode == 0, done.stderr
+    alone = run("verify", str(examples / "started.mem"), str(examples / "started.log"))
+    done = run("verify", str(plan), str(examples / "started.log"))
+    assert done.returncode == alone.returncode
+    assert "E9901" not in done.stderr
