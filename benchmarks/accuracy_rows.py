@@ -19,8 +19,8 @@ from planner.catalog.build import build_model
 from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Gpu, Model
 from planner.physics import inference
-from planner.physics.inference.layer_bytes import EXACT
 from planner.physics.inference.weights import weights_per_gpu
+from planner.physics.inference.weights_of_layers import EXACT
 
 ROOT = Path(__file__).parents[1]
 TRUTH = ROOT / "tests" / "truth"

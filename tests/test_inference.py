@@ -15,8 +15,8 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.records import Architecture, Layers
 from planner.physics import inference, kernels, serving_time, time
 from planner.physics.architecture import parameters
-from planner.physics.inference import layer_bytes, memory
-from planner.physics.inference.layer_bytes import EXACT, allocated
+from planner.physics.inference import memory, weights_of_layers
+from planner.physics.inference.weights_of_layers import EXACT, allocated
 from planner.plan import load_plan
 from planner.solve.kinds import table_of
 
@@ -458,7 +458,7 @@ def test_workloads_of_one_model_share_what_is_computed_of_its_layers(monkeypatch
     def computed(*words: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(layer_bytes, "layer_tensors", computed)
+    monkeypatch.setattr(weights_of_layers, "layer_tensors", computed)
     monkeypatch.setattr(memory, "layer_caches", computed)
     assert len(table_of(plan.problem, second, plan.catalog).axes["gpu"].index)
 

@@ -22,7 +22,7 @@ from planner.physics.training import (
     table,
     wholes,
 )
-from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
+from planner.physics.training.deepspeed_bytes import DEFAULTS, Sizes, automatic
 
 MODELS = sorted(architectures())
 METHODS = ["full", "lora", "qlora", "qat"]

@@ -24,7 +24,7 @@ from planner.plan import load_plan
 from planner.solve import estimate
 from planner.solve.candidate import Candidate
 from planner.solve.parallelism import Layout
-from planner.solve.training.parallelism import training_faults
+from planner.solve.training.framework_rules import training_faults
 
 MPT = {
     "125m": (12, 768, 12),

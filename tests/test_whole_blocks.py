@@ -8,7 +8,7 @@ import pytest
 
 import planner
 from planner.plan import load_plan
-from planner.report.outcome import infeasible
+from planner.report.nothing_fits import infeasible
 from planner.solve import solve
 
 PLAN = """edition 2026

@@ -20,7 +20,7 @@ from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture
 from planner.physics import training
 from planner.physics.architecture import parameters
-from planner.physics.training.deepspeed import DEFAULTS, Sizes
+from planner.physics.training.deepspeed_bytes import DEFAULTS, Sizes
 
 PHASES = {"forward": "fwd", "optimizer": "opt"}
 HELD_OUT = 3

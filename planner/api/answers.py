@@ -154,7 +154,7 @@ def estimate(
         answer = answer_of(found.problem, found.catalog)
         missing = _unanswered(found.problem, answer)
     if missing:
-        from planner.report.outcome import nowhere
+        from planner.report.nothing_fits import nowhere
 
         assert found.problem is not None
         raise PlanError(nowhere(found.problem, missing, found.catalog), found.texts)

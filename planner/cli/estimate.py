@@ -124,7 +124,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
         raise typer.Exit(code)
     assert loaded.problem is not None
     if missing:
-        from planner.report.outcome import nowhere
+        from planner.report.nothing_fits import nowhere
 
         report(nowhere(loaded.problem, missing, loaded.catalog), loaded.texts)
         raise typer.Exit(1)

@@ -90,7 +90,7 @@ def _published(loaded: Loaded, name: str, weights: str) -> list[str]:
 
 
 def _places(loaded: Loaded) -> dict[str, Span]:
-    from planner.report.outcome import spans
+    from planner.report.nothing_fits import spans
 
     assert loaded.problem is not None
     return {item.name: item.span for item in loaded.problem.workloads} | spans(loaded.problem)

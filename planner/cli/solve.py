@@ -192,7 +192,7 @@ def _of_model(words: Words, wanted: Wanted) -> int:
 def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = None) -> int:
     from planner.language.copies import block_of
     from planner.lock import lock
-    from planner.report.outcome import infeasible
+    from planner.report.nothing_fits import infeasible
     from planner.solve import solve as answer_of
     from planner.syntax.files import STDIN
 

@@ -27,7 +27,7 @@ def why(
 ) -> None:
     """Say why the answer is what it is: of each GPU type and format the nearest choice, what it costs and breaks."""
     from planner.language.copies import block_of
-    from planner.report.outcome import infeasible
+    from planner.report.nothing_fits import infeasible
     from planner.solve import solve as answer_of
 
     screen.known_format(format)

@@ -8,7 +8,7 @@ from typing import Any
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import layer_parameters
-from planner.physics.inference.layer_bytes import EXACT, layer_weights, outside_weights
+from planner.physics.inference.weights_of_layers import EXACT, layer_weights, outside_weights
 from planner.record import dataclass
 
 

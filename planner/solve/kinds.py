@@ -92,7 +92,7 @@ class _Inference:
         return search_limits(workload)
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
-        from planner.solve.inference.parallelism import service_faults
+        from planner.solve.inference.engine_rules import service_faults
         from planner.solve.inference.served import unstaged
         from planner.solve.inference.space import every_split
         from planner.solve.inference.workload import service

@@ -1,6 +1,6 @@
 """How a workload lies on GPUs, and what any split of a model must keep, whatever hardware and formats are chosen.
 
-What an engine or a framework adds to these rules stands in `inference/parallelism.py` and `training/parallelism.py`.
+What engines and frameworks add to these stands in `inference/engine_rules.py` and `training/framework_rules.py`.
 The search asks them of every split that it enumerates, and judging one choice (of a lock, say) asks the same ones.
 """
 

@@ -90,7 +90,7 @@ def explain_infeasible(made: Solving) -> Solving:
     """Where nothing fits, name a minimal set of rules that conflict and what would resolve each."""
     if made.answer.outcome != "infeasible":
         return made
-    from planner.solve.choose.infeasible import alone, ways_out  # most plans have an answer
+    from planner.solve.choose.ways_out import alone, ways_out  # most plans have an answer
 
     problem, catalog, answer = made.problem, made.catalog, made.answer
     try:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from planner.solve.fleet import prices
+from planner.solve.fleet import duals
 from planner.solve.fleet.cpsat import IntegerModel
 
 
@@ -45,27 +45,27 @@ def test_no_answer_is_below_a_bound_and_none_as_good_is_left_out(first: int) -> 
         chance = random.Random(seed)
         model, classes, objective, every = drawn(chance)
         some = {place: chance.randint(-5000, 5000) for place in range(classes, len(model.rows))}
-        dual = prices.relaxed(model, classes, objective, 5.0) if every else None
-        for put in (prices.NONE, some, dual or prices.NONE):
-            found = prices.bound(model, classes, objective, put)
+        dual = duals.relaxed(model, classes, objective, 5.0) if every else None
+        for put in (duals.NONE, some, dual or duals.NONE):
+            found = duals.bound(model, classes, objective, put)
             assert found is not None
             worth = [sum(weight * values[at] for at, weight in objective.items()) for values in every]
             if not every:
                 continue
             seen += 1
-            assert found.least <= min(worth) * prices.PARTS
+            assert found.least <= min(worth) * duals.PARTS
             assert found.whole(1) <= min(worth)
             most = chance.choice(worth)
             before = list(model.ranges)
-            level = prices.narrow(model, classes, found, most)
+            level = duals.narrow(model, classes, found, most)
             for values, value in zip(every, worth, strict=True):
                 if value <= most:
                     assert all(low <= own <= high for own, (low, high) in zip(values, model.ranges, strict=True))
                 if (
                     level
-                    and put is prices.NONE
+                    and put is duals.NONE
                     and all(low <= own <= high for own, (low, high) in zip(values, model.ranges, strict=True))
                 ):
-                    assert value * prices.PARTS == found.least
+                    assert value * duals.PARTS == found.least
             model.ranges[:] = before
     assert seen > 20

@@ -11,7 +11,7 @@ import pytest
 from planner.catalog.load import load
 from planner.plan import load_plan
 from planner.report.answer import render
-from planner.report.outcome import infeasible
+from planner.report.nothing_fits import infeasible
 from planner.solve import solve
 from planner.solve.answer import Answer, Conflict
 from planner.solve.columns.rules import headroom

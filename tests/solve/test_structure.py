@@ -13,12 +13,12 @@ from planner.catalog.frameworks import resolved
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem, Value, Workload
+from planner.solve.inference.engine_rules import service_faults
 from planner.solve.inference.layerwise import is_mix
-from planner.solve.inference.parallelism import service_faults
 from planner.solve.judging import Unknown
 from planner.solve.kinds import judge, table_of, unoffered
 from planner.solve.parallelism import Layout, Split
-from planner.solve.training.parallelism import training_faults
+from planner.solve.training.framework_rules import training_faults
 
 PLANS = {
     "dense": 'inference w { model = "meta-llama/Llama-3.1-8B"; context = 4Ki tokens; concurrency = 4; '

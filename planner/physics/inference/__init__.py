@@ -66,7 +66,6 @@ from planner.physics.inference.kv_cache import (
     state_bytes,
     window_bytes_per_token,
 )
-from planner.physics.inference.layer_bytes import class_bits, layer_weights, outside_weights, rope_cache
 from planner.physics.inference.memory import (
     LARGEST,
     PARTS,
@@ -106,6 +105,7 @@ from planner.physics.inference.support import (
 )
 from planner.physics.inference.vision import encoder_of, images, towers
 from planner.physics.inference.weights import adapters, any_layer, mixed_weights, weights_per_gpu
+from planner.physics.inference.weights_of_layers import class_bits, layer_weights, outside_weights, rope_cache
 
 __all__ = [
     "GRAPH_START",

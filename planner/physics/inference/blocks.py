@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from planner.catalog.architecture import Experts, LatentAttention, NoPart
 from planner.catalog.records import Architecture, Format
-from planner.physics.inference.layer_bytes import quantised
 from planner.physics.inference.tensors import WeightMatrix, layer_tensors
+from planner.physics.inference.weights_of_layers import quantised
 from planner.record import dataclass
 
 DEALT = ("mxfp4",)

@@ -10,8 +10,8 @@ from math import ceil
 from planner.catalog.engines import ExpertKernel
 from planner.catalog.records import Architecture, Format
 from planner.physics.inference.gguf import file_layers
-from planner.physics.inference.layer_bytes import CUDA, expert_kernel, layer_weights, outside_weights, rope_cache
 from planner.physics.inference.tensors import layer_tensors
+from planner.physics.inference.weights_of_layers import CUDA, expert_kernel, layer_weights, outside_weights, rope_cache
 from planner.physics.remembered import remembered
 from planner.record import dataclass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from planner.physics.training import deepspeed
+from planner.physics.training import deepspeed_bytes
 from planner.physics.training.recipe import AUTOCAST, Recipe, recipe_for
 from planner.record import dataclass
 
@@ -50,7 +50,7 @@ class StateChoice:
     replicas: int = 1
     fsdp: int = 2
     synced: bool = True
-    sizes: deepspeed.Sizes = deepspeed.DEFAULTS
+    sizes: deepspeed_bytes.Sizes = deepspeed_bytes.DEFAULTS
     overlap: bool = False
     products: str = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from planner.physics.training import deepspeed, fsdp
+from planner.physics.training import deepspeed_bytes, fsdp
 from planner.physics.training.fsdp import EMBEDDING, REDUCE, Beside, Unit, even
 from planner.physics.training.recipe import share
 from planner.record import dataclass
@@ -75,11 +75,11 @@ def _parted(size: Any, spread: Any, shards: Any) -> Any:
 
 
 def _stages(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
-    """DeepSpeed's ZeRO (deepspeed.py)."""
+    """DeepSpeed's ZeRO (deepspeed_bytes.py)."""
     first = (choice.zero >= 1) * 1
     stays = 1 - first * (choice.offload != "none")
     state_shards = 1 + first * (shards - 1)
-    own = deepspeed.held(found, choice, shards)
+    own = deepspeed_bytes.held(found, choice, shards)
     full = found.full_precision * 1
     return States(
         own.weights,

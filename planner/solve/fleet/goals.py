@@ -14,7 +14,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
-from planner.solve.fleet import cpsat, prices
+from planner.solve.fleet import cpsat, duals
 from planner.solve.fleet.audit import Contradiction
 from planner.solve.fleet.state import Fleet
 from planner.solve.objective import HUGE, PACE, RENTED, WorstGoal, column, quantity_of, ties, worst_places
@@ -140,7 +140,7 @@ def _narrowed(
     its value, and whether all that are left have it.
 
     `hint` are the variables of that answer; `most` is its value where only that is known. What none can be below is
-    proven in whole numbers (planner.solve.fleet.prices).
+    proven in whole numbers (planner.solve.fleet.duals).
     """
     if hint is not None and max(above, default=0) < len(hint):
         most = sum(weight * hint[variable] for variable, weight in above.items())
@@ -149,16 +149,16 @@ def _narrowed(
     classes, step = len(fleet.many), gcd(*above.values()) or 1
     if most is None or classes < FEW:
         return None
-    found = prices.bound(fleet.model, classes, above)
+    found = duals.bound(fleet.model, classes, above)
     if found is None:
         return None
-    level = prices.narrow(fleet.model, classes, found, most)
+    level = duals.narrow(fleet.model, classes, found, most)
     if found.whole(step) < most:
-        dual = prices.relaxed(fleet.model, classes, above, seconds / 4)
-        found = None if not dual else prices.bound(fleet.model, classes, above, dual)
+        dual = duals.relaxed(fleet.model, classes, above, seconds / 4)
+        found = None if not dual else duals.bound(fleet.model, classes, above, dual)
         if found is None:
             return None
-        prices.narrow(fleet.model, classes, found, most)
+        duals.narrow(fleet.model, classes, found, most)
         level = False
     fleet.least = found.whole(step)
     return (level, most) if hint is not None and found.whole(step) >= most else None

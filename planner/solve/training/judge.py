@@ -19,12 +19,12 @@ from planner.solve.parallelism import Layout
 from planner.solve.rent.ram import ram
 from planner.solve.rent.rental import Renting, hosts_note
 from planner.solve.rules import broken_bounds, broken_rules
+from planner.solve.training import recipe_support as training_support
 from planner.solve.training import step as training_step
-from planner.solve.training import support as training_support
 from planner.solve.training import workload as training_workload
 from planner.solve.training.defaults import of_run
+from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.hosts import host_memory
-from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import TrainingRecipe, TrainingWorkload, fsdp_version, selective, virtual_stages
 

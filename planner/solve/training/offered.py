@@ -10,7 +10,7 @@ from planner.language.problem import Value
 from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
-from planner.solve.training.parallelism import batch_faults, checkpointing_faults, quantized_faults, training_faults
+from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
 from planner.solve.training.workload import (
     TrainingRecipe,

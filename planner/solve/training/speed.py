@@ -14,8 +14,8 @@ from planner.physics import training_time
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps
 from planner.solve.rent.rental import NETWORK, ONE_HOST
+from planner.solve.training import recipe_support as training_support
 from planner.solve.training import step as training_step
-from planner.solve.training import support as training_support
 from planner.solve.training.configurations import Configurations
 from planner.solve.training.step import Pace
 from planner.solve.training.work import work_at

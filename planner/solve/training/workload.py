@@ -14,7 +14,7 @@ from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
 from planner.language.schema import grouped
 from planner.physics import rule_of_thumb, training
-from planner.physics.training.deepspeed import DEFAULTS, Sizes, automatic
+from planner.physics.training.deepspeed_bytes import DEFAULTS, Sizes, automatic
 from planner.physics.training.moments import PARTS
 from planner.record import dataclass
 from planner.solve.parallelism import Layout

@@ -1,4 +1,7 @@
-"""Why a plan has no answer: the workloads that nothing fits even alone, and changes after which the plan has one."""
+"""Why a plan has no answer: the workloads that nothing fits even alone, and changes after which the plan has one.
+
+What is said of it stands in `report/nothing_fits.py` and `report/phrases.py`.
+"""
 
 from __future__ import annotations
 
