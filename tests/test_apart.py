@@ -73,7 +73,7 @@ def test_an_interrupt_ends_all(tmp_path: Path) -> None:
     for name in ("a", "b"):
         blocks = "".join(
             f'inference w{place} {{ model = "Qwen/Qwen2.5-7B"; context = {4000 + place}; concurrency = 9 }}\n'
-            for place in range(150)
+            for place in range(900)
         )
         (tmp_path / f"{name}.mem").write_text(blocks + "fleet { gpus <= 400 }\n")
     code = "from planner.__main__ import main; main()"

@@ -166,6 +166,8 @@ def test_the_remedy_that_a_refusal_names_works_where_it_is_said(tmp_path: Path, 
     (tmp_path / "p.mem").write_text(PLAN.replace(", approximate", ""))
     for words in (("catalog", "show", "config.json"), ("estimate", "config.json"), ("estimate", "."),
                   ("solve", "--model", "config.json"), ("init", "--model", "config.json", "new.mem")):  # fmt: skip
+        if name == "doubted" and words[0] != "catalog":  # vLLM has no Phi any more
+            words = (*words, "--engine", "sglang")
         done = run(*words, cwd=tmp_path)
         assert done.returncode == 2, words
         remedy = re.search(r"(--\w+) accepts an approximate description", done.stdout + done.stderr)
