@@ -14,7 +14,7 @@ from planner.language.schema import BY_KIND
 from planner.physics.training.frameworks import RESERVED
 from planner.plan import load_plan
 from planner.report.phrases import told
-from planner.solve import solve
+from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 
 CATALOG = load()[0]
@@ -163,3 +163,28 @@ def test_exports_are_of_frameworks_that_there_are() -> None:
     targets = {form.name: form.programs for form in FORMS if form.kind == "training"}
     assert {name for programs in targets.values() for name in programs} <= {*OWN, *BUILT}
     assert [name for name, programs in targets.items() if "trl" in programs] == ["trl", "accelerate"]
+
+
+@pytest.mark.parametrize(
+    ("model", "framework", "method", "trains"),
+    [
+        ("openai/gpt-oss-20b", "transformers", "qlora", False),
+        ("Qwen/Qwen3-32B-FP8", "transformers", "lora", False),
+        ("Qwen/Qwen3-32B-FP8", "trl", "full", False),
+        ("Qwen/Qwen3-32B", "transformers", "qlora", True),
+        ("deepseek-ai/DeepSeek-V3", "megatron", "full", True),
+    ],
+)
+def test_what_is_published_in_8_or_4_bits_is_not_trained_by_transformers(
+    model: str, framework: str, method: str, trains: bool, tmp_path: Path
+) -> None:
+    """transformers 5.20: merge_quantization_configs raises beside bitsandbytes, and is_trainable is False."""
+    path = tmp_path / "plan.mem"
+    path.write_text(
+        f'edition 2026\ntraining t {{ model = "{model}"; sequence = 2Ki; global_batch = 8; framework = {framework}\n'
+        f"  method = {method}; gpu = h200_sxm; gpus = 8 }}\n"
+    )
+    loaded = load_plan(str(path))
+    assert loaded.problem is not None
+    found = estimate(loaded.problem, loaded.catalog).workloads[0].chosen
+    assert ("t.method" not in {item.rule for item in found.broken}) is trains

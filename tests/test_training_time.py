@@ -312,7 +312,14 @@ def deepseek(gpus, overlap):
         schedule="interleaved",
     )
     work = training_time.work(
-        model.architecture, model.active_params, choice, dp=128, zero=1, global_batch=15360, overlap=overlap
+        model.architecture,
+        model.active_params,
+        choice,
+        dp=128,
+        zero=1,
+        global_batch=15360,
+        overlap=overlap,
+        params=model.params,
     )
     step = training_time.step(work, cluster(gpus["h800_sxm"], gpus["h800_sxm"].flops["fp8_e4m3"]))
     return 14.8e12 / step.throughput * 2048 / 3600
@@ -392,7 +399,7 @@ training pre {{
   pipeline_parallel = 16
   schedule = interleaved
   virtual_stages = 8
-  zero = 2
+  zero = 1
 }}
 """,
     )
@@ -447,3 +454,24 @@ def test_more_work_takes_no_less_time(gpus):
             for start in range(0, len(found), 5):
                 row = found[start : start + 5]
                 assert all(more >= less * (1 - 1e-9) for less, more in pairwise(row)), (zero, network, row)
+
+
+def test_what_a_mixture_gathers_and_reduces_is_all_of_it(gpus):
+    """Where the network decides, ZeRO 3 takes a time in proportion to all parameters; with experts split over ranks to
+    those of a rank."""
+    found = {}
+    for name in ("Qwen/Qwen3-32B", "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1"):
+        model = load()[0].find_model(name)
+        assert isinstance(model, Model)
+        assert model.architecture is not None
+        for ep in (1, 8):
+            choice = ActivationChoice(4096, framework="deepspeed", attention="flash", checkpointing="full", ep=ep)
+            work = training_time.work(
+                model.architecture, model.active_params, choice, dp=64, zero=3, params=model.params, global_batch=64
+            )
+            slow = training_time.card(gpus["h200_sxm"], gpus["h200_sxm"].flops["bf16"], 8, 10**9)
+            found[name, ep] = training_time.step(work, slow).seconds / model.params
+    dense = found["Qwen/Qwen3-32B", 1]
+    for name in ("Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1"):
+        assert found[name, 1] == pytest.approx(dense, rel=0.02)
+        assert found[name, 8] < found[name, 1]

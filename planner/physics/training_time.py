@@ -182,8 +182,12 @@ def work(
     offload: Any = "none",
     overlap: bool = False,
     synced: bool = True,
+    params: int = 0,
 ) -> Work:
     """A step of `global_batch` sequences (one micro-batch for each copy where it is 0) on dp × tp × pp × cp GPUs.
+
+    A token computes with `active_params`; gathered, reduced, updated and moved to the host are all `params` (the same
+    where it is 0), of routed experts those of a rank.
 
     `global_batch` is a multiple of dp × micro-batch; `trained_params` are those of adapters where only they are
     trained, `kept` is what `kept_for_backward` returns; with `overlap` experts' traffic runs behind compute; `synced`
@@ -197,8 +201,9 @@ def work(
     gpus = dp * split * choice.cp
     local = tokens / gpus
     adapters = choice.method in ("lora", "qlora")
-    params = active_params / split
-    gradients = trained_params / split if trained_params else params
+    routed = sum(group.count * routed_parameters(arch, group) for group in arch.groups) if params else 0
+    held = (max(params, active_params) - routed + routed / choice.ep) / split
+    gradients = trained_params / split if trained_params else held
     stage = choice.micro_batch * rounds * choice.sequence / choice.cp
     layers = arch.layers / choice.pp
     # two all-reduces of 16-bit activations a layer (arXiv 1909.08053), each 2 (p - 1) / p of the tensor
@@ -213,7 +218,7 @@ def work(
     gathers = 1 + sharded * (rounds - 1) if choice.framework in FRAMEWORKS else 1
     torch = choice.framework in FRAMEWORKS
     every = rounds if synced or not torch else 0 * rounds
-    moved = sharded * every * 4 * gradients + 2 * params * ((sharded - parted) * gathers + parted * rounds * 2)
+    moved = sharded * every * 4 * gradients + 2 * held * ((sharded - parted) * gathers + parted * rounds * 2)
     if torch and synced:
         moved = moved + (1 - sharded) * (rounds - 1) * 4 * gradients * 2
     behind = moved * (copies - 1) / copies
@@ -225,7 +230,7 @@ def work(
     owners = (zero > 0) * (dp - 1) + 1
     again = rounds - 1 if synced or not torch else 0 * rounds
     bus = away * 2 * (gradients * (1 + sharded * again) + gradients) / owners
-    bus = bus + gone * 2 * 2 * rounds * params / ((zero > 0) * (copies - 1) + 1)
+    bus = bus + gone * 2 * 2 * rounds * held / ((zero > 0) * (copies - 1) + 1)
     return Work(
         2.0 * active_params * local,
         attention_flops(arch, choice.sequence) / 2 * local,

@@ -149,7 +149,8 @@ def test_a_dense_model_has_no_experts_to_split() -> None:
     [
         ("deepspeed", Layout(2, 1, 2, 1, 1, 3), ["zero"]),
         ("deepspeed", Layout(4, 1, 1, 1, 1, 3), []),
-        ("megatron", Layout(2, 1, 2, 1, 1, 3), []),
+        ("megatron", Layout(2, 1, 2, 1, 1, 1), []),
+        ("megatron", Layout(2, 1, 2, 1, 1, 3), ["zero"]),
         ("megatron", Layout(1, 3, 1, 1, 1, 0), ["tensor_parallel"]),
         ("megatron", Layout(4, 1, 1, 1, 8, 0), ["expert_parallel"]),
         ("megatron", Layout(16, 1, 1, 1, 16, 0), ["expert_parallel"]),

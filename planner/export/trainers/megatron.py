@@ -20,6 +20,10 @@ SIZES = {
 }
 
 
+BACKENDS = {"flash": "flash", "eager": "unfused"}
+"""Megatron's names of attention kernels; where a plan says neither, it picks one that keeps no scores."""
+
+
 def faults(answer: Said) -> Iterator[Unsayable]:
     """Yield what of an answer Megatron's options cannot say."""
     yield from run.only(answer, "Megatron", "method", ("full",))
@@ -49,6 +53,10 @@ def render(answer: Said) -> str:
 def _options(answer: Said) -> Iterator[Option]:
     for name, quantity in SIZES.items():
         yield name, str(answer.count(quantity))
+    if answer.count("tensor_parallel") > 1:
+        yield "--sequence-parallel", None  # what is between the products is split too: counted so, and off by default
+    if answer.word("attention") in BACKENDS:
+        yield "--attention-backend", BACKENDS[answer.word("attention")]
     yield "--global-batch-size", str(run.batch(answer))
     found = run.steps(answer)
     if found is not None:

@@ -8,11 +8,21 @@ from planner.language.schema import COMPUTED
 from planner.solve.needs import Need, need
 from planner.solve.training.workload import TrainingWorkload
 
+SIXTEEN = ("bf16", "fp16", "fp32", "")
+"""What a model is published in that is trained. transformers does not quantize to 4 bits what is quantized already
+(quantizers/auto.py, merge_quantization_configs, 5.20: FP8 and MXFP4 beside bitsandbytes are a ValueError), and its FP8
+and MXFP4 weights take no gradients (quantizer_finegrained_fp8.py, quantizer_mxfp4.py: is_trainable is False); what it
+holds of weights that are dequantized as they load is not modelled."""
+
 
 def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tuple[str, Need, str] | None:
     """Return what keeps a recipe from running on a GPU, None where nothing does: the quantity of the plan that is
     refused, what is needed, and who has it not."""
     framework, kernel = run.framework, str(run.workload.given["attention"])
+    native = run.model.native_format
+    loads_its_own = framework.trainer == "megatron" or (framework.trainer == "fsdp" and method not in ("lora", "qlora"))
+    if native not in SIXTEEN and not loads_its_own:
+        return "method", need("trains", f"{method} of a checkpoint that is published in {native}"), framework.id
     met = [row for row in framework.lacks if _meets(row, gpu, method, precision, kernel)]
     for row in met:
         if not row.of_hardware:

@@ -64,6 +64,7 @@ def work_of(
         offload=offload,
         overlap=run.workload.given["expert_overlap"] is True,
         synced=synced(run),
+        params=run.model.params,
     )
 
 

@@ -12,6 +12,7 @@ options=(
   --pipeline-model-parallel-size 1
   --context-parallel-size 1
   --expert-model-parallel-size 1
+  --sequence-parallel
   --global-batch-size 16
   --train-iters 763
   --bf16
