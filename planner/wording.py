@@ -18,7 +18,7 @@ def _among(*values: object) -> str:
 
 
 def _piped(name: object, stages: Iterable[int], above: Iterable[int]) -> str:
-    return f"{_or(stages)}: {name} has no pipelines beside ZeRO {' and '.join(map(str, above))}"
+    return f"{_or(stages)}: {name} does not support pipelines with ZeRO {_or(above)}"
 
 
 def _or(values: Iterable[object]) -> str:
@@ -94,12 +94,12 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "multiple_or_divisor": "a multiple or divisor of {} = {}",
     "product": "{} = {}",
     "one_process": "1, the engine's one process",
-    "hybrid": "1: hybrid sharding is FSDP's, with zero 2 or 3",
+    "hybrid": "1: hybrid sharding needs FSDP with zero 2 or 3",
     "piped": _piped,
-    "stages": lambda name, stages: f"{_or(stages)}: {name} has no setting for the other",
+    "stages": lambda name, stages: f"{_or(stages)}: {name} has no setting for the others",
     "no_pipelines": "1: {} has no pipelines",
-    "unsharded": "1 without FSDP: {} has it beside zero 2 and 3",
-    "joint": lambda name, version: f"1, or fsdp_version = {version}: {name} has it beside FSDP{version} alone",
+    "unsharded": "1 without FSDP: {} supports more only with zero 2 or 3",
+    "joint": lambda name, version: f"1, or fsdp_version = {version}: {name} supports more only with FSDP{version}",
     "adds_nothing_up": "{}: FSDP1 that offloads adds no gradients up with sync_each_batch",
     "recomputes_none": "0 without checkpointing",
     "recomputes": _recomputed,
@@ -117,8 +117,8 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "unfit": _unfit,
     "offered": offered,
     "unrented": _unrented,
-    "no_product": "data, tensor, pipeline and context parallelism, as far as they are said, do not multiply to it",
-    "nowhere": "no offer rents such hardware, or none of it can be split so",
+    "no_product": "data, tensor, pipeline and context parallelism, as far as they are stated, do not multiply to it",
+    "nowhere": "no offer rents such hardware, or none of it can be split this way",
 }
 """By kind: a text with a place for each thing that it is of, or what makes one of them."""
 

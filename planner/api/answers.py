@@ -205,7 +205,7 @@ def _thumb(count: int, weights: str, training: bool, optimizer: str) -> Thumb:
         raise ValueError(f"no format is called `{weights}`")
     optimizers = BY_KIND["training"]["optimizer"].words
     if optimizer not in optimizers:
-        raise ValueError(f"no optimizer is called `{optimizer}`; there are {', '.join(optimizers)}")
+        raise ValueError(f"no optimizer is called `{optimizer}`; available: {', '.join(optimizers)}")
     size = row.bits / 8
     parts = rule_of_thumb.training(count, size, optimizer) if training else rule_of_thumb.inference(count, size)
     return Thumb(

@@ -195,7 +195,7 @@ def _thumb(params: int, weights: str, training: bool, optimizer: str, format: st
         raise typer.Exit(2)
     optimizers = BY_KIND["training"]["optimizer"].words
     if optimizer not in optimizers:
-        tell(f"error[E0301]: no optimizer is called `{optimizer}`; there are {', '.join(optimizers)}")
+        tell(f"error[E0301]: no optimizer is called `{optimizer}`; available: {', '.join(optimizers)}")
         raise typer.Exit(2)
     size = row.bits / 8
     parts = rule_of_thumb.training(params, size, optimizer) if training else rule_of_thumb.inference(params, size)

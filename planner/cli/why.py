@@ -38,7 +38,7 @@ def why(
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     if workload is not None and workload not in names:
-        tell(f"error[E0301]: no workload is called `{workload}`; there are {', '.join(names)}")
+        tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     card = _card(gpu, loaded) if gpu is not None else ""
     with progress() as stage:

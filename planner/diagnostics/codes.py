@@ -214,7 +214,7 @@ _ROWS = (
     ("E0806", "no form in the target of an export",
      "The locked answer has a setting that the target cannot say, or needs a checkpoint that the plan does not name. Nothing is written: what would start is not what was proved.",
      "planner export chat.mem --to vllm, of weights in int4 with a model published in bf16", "Change the setting that the message names, solve again, or export to another form."),
-    ("E0807", "log of something else than the lock",
+    ("E0807", "log does not match the lock",
      "The start-up log is of another engine, model, GPU, split or format than the locked answer. Nothing is compared: a figure of another configuration says nothing of this one.",
      "planner verify chat.mem sglang.log, of a lock for vLLM", "Name the log of what `planner export` wrote, or the workload with --workload."),
     ("E0808", "machine does not hold the lock",

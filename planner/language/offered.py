@@ -116,8 +116,8 @@ def between_models(problem: Problem) -> tuple[Diagnostic, ...]:
         [goal.quantity for goal in one.goals] != [goal.quantity for goal in problem.goals] for one in problem.others
     ):
         span = _span(problem, blocks[0])
-        message = "what the plan minimizes is another for each model that it offers"
-        out.append(error("E0405", message, span, help="say it: `minimize cost`"))
+        message = "the default objective differs between the models that the plan offers"
+        out.append(error("E0405", message, span, help="state it: `minimize cost`"))
     return tuple(out)
 
 

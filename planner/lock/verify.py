@@ -194,7 +194,7 @@ def _searched(problem: Problem, catalog: Catalog, lock: Lock, gone: set[str], ag
         out += [
             error(
                 "E0804",
-                f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} cannot be: "
+                f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} is not possible: "
                 f"expected {said(fault.needs)}",
                 lock.span("workloads", workload.name, "choice", fault.quantity),
                 help=again,

@@ -46,7 +46,7 @@ def _title(found: Verified, lock: str) -> str:
 def verdict(found: Verified) -> str:
     """Return the whole in one line."""
     if found.apart:
-        return "nothing is compared: the log is of something else than the lock"
+        return "nothing is compared: the log does not match the lock"
     if found.holds:
         return f"holds: {len(found.rows)} figures compared"
     return "does not hold" if found.rows or found.failure else "nothing is compared: no figure has a prediction"

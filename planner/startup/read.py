@@ -41,7 +41,7 @@ def read(text: str) -> Reported:
     failed = next((one for one in every if one.failure and one.model), None)
     if failed is not None:
         return failed
-    raise Unread("no line of a start-up of vLLM, SGLang or llama.cpp is in it, nor the head of a table of nvidia-smi")
+    raise Unread("it has no start-up line of vLLM, SGLang or llama.cpp, and no header of an nvidia-smi table")
 
 
 def _last_start(begins: str, reader: Callable[[str], Reported], text: str) -> Reported:
