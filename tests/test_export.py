@@ -401,6 +401,49 @@ def test_two_workloads_of_one_machine_have_gpus_of_their_own(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (1, "")
 
 
+BOX = """
+offer box { gpu = l40s; gpus = 8; price = $8/h; available = %d }
+inference embed { copies = %d; gpus = 2; offer = box; context = 4Ki tokens; concurrency = 4; model = "Qwen/Qwen3-4B" }
+inference small { gpus = 2; offer = box; context = 4Ki tokens; concurrency = 4; model = "Qwen/Qwen3-4B" }
+"""
+
+
+def test_copies_that_share_a_machine_with_others_have_gpus_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "box.mem").write_text(BOX % (1, 3))
+    assert run("solve", "box.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "box.mem", "--to", "compose", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    services = [
+        service
+        for path in sorted((tmp_path / "out").iterdir())
+        for service in yaml.safe_load(path.read_text())["services"].values()
+    ]
+    assert [devices(service) for service in services] == [["0", "1"], ["2", "3"], ["4", "5"], ["6", "7"]]
+    assert len({service["ports"][0] for service in services}) == 4
+    assert "3: 3 a machine, this file on 1" in (tmp_path / "out/embed.compose.yaml").read_text()
+    text = run("export", "box.mem", "embed", "--to", "vllm", cwd=tmp_path).stdout
+    assert "CUDA_VISIBLE_DEVICES=0,1 for the first, 2,3; 4,5 for the next, --port" in text
+    assert "CUDA_VISIBLE_DEVICES=6,7," in run("export", "box.mem", "small", "--to", "vllm", cwd=tmp_path).stdout
+
+
+def test_devices_that_do_not_follow_from_the_lock_are_not_made_up(tmp_path: Path) -> None:
+    (tmp_path / "box.mem").write_text(BOX % (2, 5))
+    assert run("solve", "box.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "box.mem", "small", "--to", "compose", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "`small` may share a machine with embed, and its GPUs there are not locked" in done.stderr
+    text = run("export", "box.mem", "small", "--to", "vllm", cwd=tmp_path).stdout
+    assert "embed may be on the same machine: set CUDA_VISIBLE_DEVICES to GPUs of it that nothing else has" in text
+
+
+def test_copies_alone_fill_their_machines(tmp_path: Path) -> None:
+    (tmp_path / "box.mem").write_text("\n".join((BOX % (2, 6)).splitlines()[:-1]))
+    assert run("solve", "box.mem", cwd=tmp_path).returncode == 0
+    text = run("export", "box.mem", "embed", "--to", "compose", cwd=tmp_path).stdout
+    assert [devices(one)[0] for one in yaml.safe_load(text)["services"].values()] == ["0", "2", "4", "6"]
+    assert "6: 4 a machine, this file on 2" in text
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     for name in ("chat.mem", "chat.mem.lock"):

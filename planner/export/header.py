@@ -25,15 +25,18 @@ def lines(answer: Said, form: Target, notes: Iterable[str]) -> list[str]:
             f"lock      {answer.checksum} (planner {answer.planner})",
             f"for       {release} on {hardware}",
             f"offer     {answer.word('offer')}, {answer.word('market')}, {answer.instances} of it",
-            *([f"copies    {answer.copies:_}: start it so many times{_apart(answer)}"] if answer.copies > 1 else []),
+            *([f"copies    {answer.copies:_}: {_copies(answer, form)}"] if answer.copies > 1 else []),
             *notes,
         )
     ]
 
 
-def _apart(answer: Said) -> str:
-    """Return what copies that share a machine must not share."""
-    return ", each with GPUs and a port of its own where they share a machine" if answer.beside else ""
+def _copies(answer: Said, form: Target) -> str:
+    """Return how often a file of several copies is started, and what those that share a machine must not share."""
+    if form.name == "compose" and answer.together > 1:
+        return f"{answer.together:_} a machine, this file on {-(-answer.copies // answer.together):_}"
+    apart = ", each with GPUs and a port of its own where they share a machine" if answer.beside else ""
+    return f"start it so many times{apart}"
 
 
 def commented(answer: Said, form: Target, notes: Iterable[str]) -> str:

@@ -22,8 +22,10 @@ class Said:
     `gpus` are all it uses, `instances` what is rented of `offer`; `sold_by` is gpu or instance, `offered` the GPUs of
     one instance, both empty where the lock does not record the offer. `native` is the format of the model's checkpoint,
     `vendor` who makes the GPUs. Where workloads share a machine, `beside` are the others and `first` is the GPU of it
-    that this one begins at: they take its GPUs in the order of their names. `kv_tokens` are those that the cache
-    holds at least. `copies` identical workloads run so; where several fit a machine, `beside` has them too.
+    that this one begins at: they take its GPUs in the order of their names, all copies of one before the next.
+    `kv_tokens` are those that the cache holds at least. `copies` identical workloads run so; `together` of them share
+    a machine, and `beside` has them too. Not `placed` are workloads that may share one of several machines: which of
+    its GPUs they have does not follow from the lock.
     """
 
     plan: str
@@ -42,6 +44,8 @@ class Said:
     beside: tuple[str, ...] = ()
     kv_tokens: int = 0
     copies: int = 1
+    together: int = 1
+    placed: bool = True
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
@@ -114,6 +118,7 @@ def of_lock(lock: Lock, plan: str, name: str) -> Said:
     row = lock.workloads[name]
     choice, given = row["choice"], row.get("given", {})
     offer = lock.used.get("offers", {}).get(str(choice.get("offer")), {})
+    first, beside, together, placed = _shared(lock, name, offer)
     return Said(
         plan,
         name,
@@ -127,23 +132,39 @@ def of_lock(lock: Lock, plan: str, name: str) -> Said:
         str(offer.get("sold_by", "")),
         offer["gpus"] if isinstance(offer.get("gpus"), int) else 0,
         str(lock.used.get("gpus", {}).get(str(choice.get("gpu")), {}).get("vendor", "nvidia")),
-        *_shared(lock, name, offer),
+        first,
+        beside,
         int(row["outcomes"].get("kv_tokens_safe") or 0),
         lock.copies[name],
+        together,
+        placed,
     )
 
 
-def _shared(lock: Lock, name: str, offer: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
-    """Return the first GPU of a workload on its machine, and who else is there: workloads of one offer that is sold
-    whole, whose GPUs one instance has."""
+def _shared(lock: Lock, name: str, offer: Mapping[str, Any]) -> tuple[int, tuple[str, ...], int, bool]:
+    """Return the first GPU of a workload on its machine, who else is there, how many of its copies are, and whether
+    that follows from the lock: of workloads of one offer that is sold whole, where one instance has the GPUs of all, or
+    where they are copies of one alone."""
     rows = {key: row["choice"] for key, row in sorted(lock.workloads.items())}
-    if lock.copies[name] > 1 and offer.get("sold_by") == "instance":
-        several = 2 * rows[name].get("gpus", 0) <= offer.get("gpus", 0)
-        return 0, (f"other copies of {block_of(name)}",) if several else ()
-    mine = {key: row.get("gpus", 0) for key, row in rows.items() if row.get("offer") == rows[name].get("offer")}
-    if offer.get("sold_by") != "instance" or len(mine) < 2 or sum(mine.values()) > offer.get("gpus", 0):
-        return 0, ()
-    return sum(gpus for key, gpus in mine.items() if key < name), tuple(key for key in mine if key != name)
+    size, own, copies = offer.get("gpus", 0), rows[name].get("gpus", 0), lock.copies
+    if offer.get("sold_by") != "instance" or not size or not own % size:  # whole machines have nobody beside
+        return 0, (), 1, True
+    rented = rows[name].get("offer"), rows[name].get("market")
+    sharing = {
+        key: row.get("gpus", 0)
+        for key, row in rows.items()
+        if (row.get("offer"), row.get("market")) == rented and row.get("gpus", 0) % size
+    }
+    others = tuple(key for key in sharing if key != name)
+    several = (f"other copies of {block_of(name)}",) if copies[name] > 1 else ()
+    if sum(gpus * copies[key] for key, gpus in sharing.items()) <= size:
+        first = sum(gpus * copies[key] for key, gpus in sharing.items() if key < name)
+        return first, (*several, *others), copies[name], True
+    if not others and (size % own == 0 or 2 * own > size):
+        fitting = max(1, min(size // own, copies[name]))
+        return 0, several if fitting > 1 else (), fitting, True
+    beside = (*(several if 2 * own <= size else ()), *(key for key in others if own + sharing[key] <= size))
+    return 0, beside, 1, not beside
 
 
 def version_of(text: str) -> tuple[int, ...]:

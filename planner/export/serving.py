@@ -99,15 +99,29 @@ def _notes(answer: Said, form: Target, program: Program) -> list[str]:
         verb = "sky serve up" if replicas > 1 else "sky launch"
         notes.append(f"start     {verb} --secret HF_TOKEN FILE")
     if answer.beside and form.name not in AROUND:
-        gpus = ",".join(str(answer.first + number) for number in range(program.gpus))
-        notes.append(
-            f"beside    {', '.join(answer.beside)} on the same machine: set CUDA_VISIBLE_DEVICES={gpus}, --port"
-        )
+        notes.append(f"beside    {', '.join(answer.beside)} {_devices(answer, program)}, --port")
     if program.hosts > 1 and form.name not in AROUND:
         how = "--node-rank, --master-addr, and --headless on all but the first" if form.name == "vllm-yaml" else RANKS
         notes.append(f"hosts     {program.hosts}, this on each of them: {how}")
-    if replicas > 1 and form.name == "compose":
+    if replicas > 1 and form.name == "compose" and answer.together > 1:
+        notes.append(f"replicas  {replicas} of each copy, all in this file")
+    elif replicas > 1 and form.name == "compose":
         notes.append(f"replicas  {replicas}: {machine} a machine, this file on {-(-replicas // machine)}")
     if replicas > 1 and form.name not in AROUND:
-        notes.append(f"replicas  {replicas}: start this for each, on {program.gpus} GPUs of its own")
+        notes.append(f"replicas  {replicas}: start this for each, on {_gpus(program.gpus)} of its own")
     return notes
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'s' if count != 1 else ''}"
+
+
+def _devices(answer: Said, program: Program) -> str:
+    """Return which GPUs each server has of a machine that others are on too."""
+    if not answer.placed:
+        return "may be on the same machine: set CUDA_VISIBLE_DEVICES to GPUs of it that nothing else has"
+    starts = (answer.first + number * program.gpus for number in range(answer.together * answer.on_a_machine))
+    each = [",".join(map(str, range(start, start + program.gpus))) for start in starts]
+    return f"on the same machine: set CUDA_VISIBLE_DEVICES={each[0]}" + (
+        f" for the first, {'; '.join(each[1:])} for the next" if len(each) > 1 else ""
+    )

@@ -46,7 +46,8 @@ def render(answer: Said, form: Target) -> str:
 def _notes(answer: Said, form: Target) -> list[str]:
     notes = [f"model     {answer.model}; the learning rate and the data are the script's"]
     gpus, machines = answer.count("gpus"), run.hosts(answer)
-    notes.append(f"start     {gpus} processes on {machines} machine{'s' if machines > 1 else ''}")
+    started = f"{gpus} process{'es' if gpus != 1 else ''}"
+    notes.append(f"start     {started} on {machines} machine{'s' if machines > 1 else ''}")
     if form.name == "accelerate":
         notes += [f"elsewhere {line}" for line in run.elsewhere(answer, accelerate.said(answer))]
     if form.name == "trl" and answer.word("method") in run.ADAPTERS:

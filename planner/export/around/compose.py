@@ -20,6 +20,11 @@ def faults(answer: Said, program: Program) -> list[Unsayable]:
     if answer.vendor not in DRIVERS:
         reason = f"Docker Compose reserves no GPUs of {answer.vendor}"
         out.append(Unsayable("gpu", reason, "export the command, --to vllm, and start its container by hand"))
+    if not answer.placed:
+        reason = (
+            f"`{answer.name}` may share a machine with {', '.join(answer.beside)}, and its GPUs there are not locked"
+        )
+        out.append(Unsayable("offer", reason, "export to kubernetes, or offer each workload machines of its own"))
     return out
 
 
@@ -28,11 +33,11 @@ DRIVERS = ("nvidia",)
 
 
 def render(answer: Said, program: Program) -> str:
-    """Return the file of one machine: each of its replicas has GPUs and a port of its own."""
-    several = answer.on_a_machine > 1
+    """Return the file of one machine: each replica of each copy has GPUs and a port of its own."""
+    servers = answer.together * answer.on_a_machine
     services = {
-        f"{label(answer.name)}-{number + 1}" if several else label(answer.name): _service(answer, program, number)
-        for number in range(answer.on_a_machine)
+        f"{label(answer.name)}-{number + 1}" if servers > 1 else label(answer.name): _service(answer, program, number)
+        for number in range(servers)
     }
     return yaml_text([{"name": label(answer.name), "services": services}])
 
