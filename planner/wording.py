@@ -18,7 +18,7 @@ def _among(*values: object) -> str:
 
 
 def _piped(name: object, stages: Iterable[int], above: Iterable[int]) -> str:
-    return f"{_or(stages)}: {name} does not support pipelines with ZeRO {_or(above)}"
+    return f"{_or(stages)}: {name} has no pipelines with ZeRO {_or(above)}"
 
 
 def _or(values: Iterable[object]) -> str:
