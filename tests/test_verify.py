@@ -222,6 +222,34 @@ def test_a_log_of_something_else_is_said_so_and_not_compared(chat: Path, old: st
     assert "E0807" in done.stderr
 
 
+def test_a_cache_that_follows_the_checkpoint_is_told_by_the_bytes_of_a_token(chat: Path) -> None:
+    """23.9 GiB in 391,568 tokens are fp8; in half the tokens they are 16 bit, and no measurement of fp8."""
+    auto = CHAT.replace("kv_cache_dtype=fp8_e4m3", "kv_cache_dtype=auto")
+    assert verify(chat, stdin=auto).returncode == 0
+    wide = auto.replace("391,568", "195,784").replace("47.80x", "23.90x")
+    done = verify(chat, "-", "--json", stdin=wide)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["parts"], document["measurement"]) == (1, [], None)
+    (found,) = document["apart"]
+    assert (found["quantity"], found["log"], found["lock"][:8]) == (
+        "kv_cache",
+        "auto, 131_075 bytes a token",
+        "fp8_e4m3",
+    )
+    assert "E0807" in done.stderr
+    untold = "".join(line for line in auto.splitlines(True) if "KV cache memory" not in line and "GiB)" not in line)
+    said = verify(chat, stdin=untold)
+    assert "whether it is fp8_e4m3 is not known" in said.stdout
+    assert "measurement" not in said.stdout
+
+
+def test_a_cache_that_is_too_small_is_less_than_predicted(chat: Path) -> None:
+    done = verify(chat, stdin=CHAT.replace("23.9 GiB", "20.1 GiB"))
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("KV cache") and ">=" in line]
+    assert line.endswith("less than predicted")
+    assert "more than predicted" not in done.stdout
+
+
 @pytest.mark.parametrize("written", ["/models/Llama-3.1-8B-Instruct", "Llama-3.1-8B-Instruct/",
                                      "meta-llama/Llama-3.1-8B",
                                      "/root/.cache/hub/models--meta-llama--Llama-3.1-8B-Instruct/snapshots/0e9e39f",

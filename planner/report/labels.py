@@ -49,6 +49,7 @@ LABELS = {
     "total used": "All that is taken of the fullest GPU, by whichever process.",
     "reported": "What the engine's log says, as precisely as it prints it.",
     "more than predicted": "A part is above its own safe end; the cache that is left decides whether the answer holds.",
+    "less than predicted": "The cache has fewer bytes than its safe end; its tokens decide whether the answer holds.",
     "peak": "The moment of a training step at which the memory is largest.",
 }
 """By label, those of earlier releases among them."""

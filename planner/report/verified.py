@@ -83,7 +83,14 @@ def _cells(row: ComparedPart) -> tuple[str, str, str, str, str]:
         return "-" if value is None else _show(row.part, value, unit)
 
     safe = "-" if row.bound.safe is None else f"{sign} {said(row.bound.safe)}"
-    return row.label, said(row.bound.expected), safe, said(row.actual.value), WORDS.get(row.verdict, row.verdict)
+    return row.label, said(row.bound.expected), safe, said(row.actual.value), word(row)
+
+
+def word(row: ComparedPart) -> str:
+    """Return a part's verdict in words: a part that is beyond its safe end is below it where that is the least."""
+    if row.verdict == "beyond" and row.bound.least:
+        return "less than predicted"
+    return WORDS.get(row.verdict, row.verdict)
 
 
 def _show(part: str, value: Fraction, unit: str | None) -> str:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from planner.language.schema import grouped
 from planner.lock.text import number
+from planner.startup.identity import WIDE, bytes_of_a_token
 from planner.startup.predicted import Predicted
 from planner.startup.reported import Reported
 
@@ -59,6 +60,9 @@ def _measured(lock: Predicted, log: Reported, cards: Reported | None) -> list[tu
         return [("concurrency", many), ("prompt", prompt), ("output", output), ("memory", memory)]
     if lock.sharers > 1:
         return []  # a measurement is of ranks that share their sequences
+    followed = log.formats.get("kv_cache") == "auto" and lock.choice["kv_cache"] not in WIDE
+    if followed and bytes_of_a_token(lock, log) is None:
+        return []  # it states the format of the cache, which is not known
     held = min((one.value for one in log.tokens), default=None)
     if held is None and log.blocks:
         held = min(one.value for one in log.blocks) * lock.block

@@ -31,7 +31,9 @@ QUANTIZED = {
 CACHES = {"fp8": "fp8_e4m3", "bfloat16": "bf16", "float16": "fp16", "f16": "fp16", "f32": "fp32"} | {
     name: name for name in ("fp8_e4m3", "fp8_e5m2", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
 }
-"""What engines call the format of a cache; `auto` follows the checkpoint, and is not looked at."""
+"""What engines call the format of a cache; `auto` follows the checkpoint, and is told by the bytes of a token."""
+SAME = Fraction(7, 5)
+"""Less than so many times the bytes of a token are of one format of cache: formats differ by twice, scales by less."""
 _FILE = re.compile(r"(?:[-.](?:[iI]?Q\d\w*|BF16|F16|F32|MXFP4\w*|UD|i1|\d{5}-of-\d{5}))*\.gguf\Z", re.IGNORECASE)
 
 
@@ -68,7 +70,27 @@ def apart(problem: Problem, catalog: Catalog, lock: Predicted, log: Reported) ->
     word = log.formats.get("kv_cache", "")
     if word in CACHES and cache != CACHES[word]:
         out.append(Unlike("kv_cache", CACHES[word], cache))
+    elif word == "auto":
+        said, locked = bytes_of_a_token(lock, log), _locked_bytes(lock)
+        if said is None or not locked:
+            if cache not in WIDE:
+                notes.append(f"the log's format of the KV cache is `auto`: whether it is {cache} is not known")
+        elif not 1 / SAME < said / locked < SAME:
+            out.append(Unlike("kv_cache", f"auto, {round(said):_} bytes a token", f"{cache}, {round(locked):_}"))
     return out, notes
+
+
+def bytes_of_a_token(lock: Predicted, log: Reported) -> Fraction | None:
+    """Return what a token takes of the cache of a rank, None where a log does not say both."""
+    held = [one.value for one in log.tokens] or [one.value * lock.block for one in log.blocks]
+    cache, tokens = log.smallest("kv_cache"), min(held, default=Fraction(0))
+    return cache.value / tokens if cache is not None and tokens > 0 else None
+
+
+def _locked_bytes(lock: Predicted) -> Fraction:
+    """Return what a token takes of the cache of a GPU in the lock, 0 where that is not known."""
+    cache, tokens = (lock.bounds[part].expected if part in lock.bounds else None for part in ("kv_cache", "kv_tokens"))
+    return cache * lock.sharers / tokens if cache and tokens else Fraction(0)
 
 
 def settings(problem: Problem, catalog: Catalog, lock: Predicted, log: Reported) -> Iterator[Unlike]:
