@@ -209,7 +209,8 @@ def graph_sizes(row: Release, sequences: int, batched: int) -> tuple[int, int]:
 
 
 def prefill_graphs(row: Release, gpu: Gpu | None, mixers: frozenset[str]) -> int:
-    """MiB that SGLang keeps free for graphs of its prefill chunks: on CUDA alone, not for every mixer."""
+    """MiB that SGLang keeps free for graphs of its prefill chunks: on CUDA alone, not for every mixer, nor
+    in every release beside adapters."""
     if gpu is None or gpu.vendor != "nvidia" or mixers & set(row.prefill_graphs_never):
         return 0
     if row.prefill_graphs and "mla" in mixers:
@@ -377,7 +378,7 @@ def profile(
         compressed_pool=row.compressed_pool,
         fused=narrow_cache or (gpu.vendor if gpu is not None else "nvidia") not in row.scores_kept_on,
         outputs_by_sequence=row.outputs_by_sequence,
-        prefill_graphs=0 if adapters or eager else prefill_graphs(row, gpu, mixers),
+        prefill_graphs=0 if eager else prefill_graphs(row, gpu, mixers | {"adapters"} if adapters else mixers),
         graph_batches=row.graph_batches,
         warm_up_bytes_per_logit=Fraction(0) if pooling else row.warm_up_bytes_per_logit if second else Fraction(4),
         counts_tokens=second and not pooling,
