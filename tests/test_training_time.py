@@ -475,3 +475,23 @@ def test_what_a_mixture_gathers_and_reduces_is_all_of_it(gpus):
     for name in ("Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1"):
         assert found[name, 1] == pytest.approx(dense, rel=0.02)
         assert found[name, 8] < found[name, 1]
+
+
+def test_a_window_is_a_mask_to_pytorch_s_own_attention(gpus):
+    """Beside a mask all of a sequence is computed; flash attention computes what a window holds."""
+    model = load()[0].find_model("mistralai/Mistral-7B-v0.1")
+    assert isinstance(model, Model)
+    arch = model.architecture
+    assert arch is not None
+
+    def attention(sequence, kernel):
+        choice = ActivationChoice(sequence, attention=kernel)
+        work = training_time.work(arch, model.active_params, choice)
+        step = training_time.step(work, cluster(gpus["h200_sxm"], gpus["h200_sxm"].flops["bf16"]))
+        return step.attention / sequence, step.mfu * step.seconds / sequence
+
+    assert attention(4096, "sdpa") == attention(4096, "flash"), "no longer than the window"
+    long, flash = attention(32768, "sdpa"), attention(32768, "flash")
+    assert long[0] == pytest.approx(16 * attention(4096, "sdpa")[0]), "all of eight times the length, not half of it"
+    assert flash[0] == pytest.approx((2 - 1 / 8) * attention(4096, "flash")[0])
+    assert long[1] == pytest.approx(flash[1]), "MFU counts the same"

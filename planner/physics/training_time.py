@@ -75,7 +75,8 @@ class Work(NamedTuple):
     `once` those sent at the end of a step, behind the `last` share of its compute; `bubble` the share a pipeline
     waits; `tokens` those of all GPUs; `bus` bytes cross between GPU and host, and `updated` parameters step there.
     `unpacked` are bytes of weights that become 16 bits in a forward pass, `experts` those of expert parallelism in it
-    that run behind compute, from which `sending` takes that share of the GPU.
+    that run behind compute, from which `sending` takes that share of the GPU. `counted` are the scores that MFU counts,
+    where windows and masks make other ones.
     """
 
     products: Any
@@ -101,6 +102,7 @@ class Work(NamedTuple):
     unpacked: Any = 0
     experts: Any = 0
     sending: Any = 0
+    counted: Any = None
 
 
 class GpuSpeeds(NamedTuple):
@@ -233,7 +235,7 @@ def work(
     bus = bus + gone * 2 * 2 * rounds * held / ((zero > 0) * (copies - 1) + 1)
     return Work(
         2.0 * active_params * local,
-        attention_flops(arch, choice.sequence) / 2 * local,
+        _scores(arch, choice) * local,
         2.0 if adapters else 3.0,
         6.0 * trained_params * local,
         (kept_for_backward(arch, choice) if kept is None else kept) * local,
@@ -259,7 +261,27 @@ def work(
         UNPACKED * _quantized(arch) / split * rounds if choice.method == "qlora" else 0,
         experts if overlap else 0,
         COMMUNICATING * (choice.ep > 1) if overlap else 0,
+        attention_flops(arch, choice.sequence) / 2 * local,
     )
+
+
+def _scores(arch: Architecture, choice: ActivationChoice) -> float:
+    """Operations of a token's scores and values in one forward pass: half of a sequence, that is before it, or of a
+    window what it holds.
+
+    PyTorch's own kernel takes a window as a mask, beside which it computes all of a sequence (transformers 5.20,
+    masking_utils.py, `_ignore_causal_mask_sdpa`: no mask is left out where a sequence is longer than the window).
+    """
+    total = attention_flops(arch, choice.sequence) / 2
+    for group in arch.groups:
+        mixer = group.mixer
+        reach = (mixer.window or mixer.chunk) if isinstance(mixer, Attention) else 0
+        if not isinstance(mixer, Attention) or not 0 < reach < choice.sequence:
+            continue
+        each = group.count * 4 * mixer.widths[0]
+        seen = choice.sequence if choice.attention == "sdpa" else reach - reach * reach / (2 * choice.sequence)
+        total += each * (seen - reach / 2)
+    return total
 
 
 def _quantized(arch: Architecture) -> int:
@@ -331,7 +353,8 @@ def sent(what: Work, on: GpuSpeeds) -> Any:
 
 def useful_flops(what: Work) -> Any:
     """FLOPs of a step as PaLM counts them: all scores of a sequence, of which the mask leaves half."""
-    return (what.products + 2 * what.scores) * what.passes
+    scores = what.scores if what.counted is None else what.counted
+    return (what.products + 2 * scores) * what.passes
 
 
 def step(what: Work, on: GpuSpeeds, again: Any = 0.0, attention_again: Any = 0.0) -> StepTime:
