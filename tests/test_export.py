@@ -594,3 +594,18 @@ def test_hardware_without_bf16_is_told_fp16(tmp_path: Path) -> None:
     assert run("check", "w.mem", cwd=tmp_path).returncode == 0
     done = run("export", "w.mem", "--to", "vllm", cwd=tmp_path)
     assert "--dtype float16" in done.stdout and "--kv-cache-dtype float16" in done.stdout
+
+
+def test_a_service_of_transformers_has_no_form(tmp_path: Path) -> None:
+    """Trainers' forms are of trainings: they were named as a way out, and then called the model a rule of thumb."""
+    path = tmp_path / "plan.mem"
+    path.write_text(
+        'edition 2026\ninference a { model = "Qwen/Qwen3-8B"; context = 4Ki; concurrency = 2; engine = transformers\n'
+        "  gpu = l4; gpus = 1 }\n"
+    )
+    assert run("solve", str(path)).returncode == 0
+    for form in ("vllm", "trl"):
+        done = run("export", str(path), "--to", form)
+        assert done.returncode == 1
+        assert "no form is there for transformers yet" in done.stderr
+        assert "rule of thumb" not in done.stderr

@@ -55,11 +55,12 @@ def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsay
         yield Unsayable("", reason, f"run `planner solve {plan}`, and review the new lock")
         return
     program = answer.engine or answer.word("framework")
-    if program in form.programs:
+    if program in form.programs and answer.kind == form.kind:
         return
-    others = [item.name for item in FORMS if program in item.programs]
+    others = [item.name for item in FORMS if program in item.programs and item.kind == answer.kind]
     setting = "engine" if answer.kind == "inference" else "framework"
-    reason = f"`{form.name}` is {form.doc}, and the answer is of {setting} = {program}"
+    work = "" if answer.kind == form.kind or program not in form.programs else f"an {answer.kind} by "
+    reason = f"`{form.name}` is {form.doc}, and the answer is of {work or f'{setting} = '}{program}"
     if others:
         yield Unsayable(setting, reason, f"export it --to {', '.join(others)}")
     else:
