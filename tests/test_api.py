@@ -107,6 +107,12 @@ def test_settings_are_written_as_a_plan_does(settings: dict[str, object], writte
         (lambda: planner.solve(CHAT, set={"chat.gpuz": 2}), planner.PlanError),
         (lambda: planner.why(CHAT, gpu="nothing"), ValueError),
         (lambda: planner.compare(CHAT), ValueError),
+        (lambda: planner.solve(CHAT, time_limit="10 parsecs"), ValueError),
+        (lambda: planner.why(CHAT, time_limit="0s"), ValueError),
+        (lambda: planner.solve(CHAT, time_limit=None), ValueError),  # type: ignore[arg-type]
+        (lambda: planner.diff(CHAT).render("csv"), ValueError),
+        (lambda: planner.compare(CHAT, CHAT).render("html"), ValueError),
+        (lambda: planner.estimate("13B").render("csv"), ValueError),
         (lambda: planner.diff(CHAT, against="no-such-revision"), ValueError),
         (lambda: planner.verify(CHAT, "no\nlog"), ValueError),
         (lambda: planner.verify(CHAT, "nosuch.log"), FileNotFoundError),
@@ -193,6 +199,24 @@ def test_an_answer_is_what_the_command_line_prints() -> None:
     assert "chat.mem, optimal, $" in repr(result)
     with pytest.raises(KeyError):
         result["nothing"]
+
+
+def test_an_answer_goes_over_the_names_of_its_workloads() -> None:
+    result = planner.solve(ROOT / "examples/fleet.mem", top=0, time_limit="30s")
+    assert list(result) == [item.chosen.workload for item in result.answer.workloads]
+    assert all(name in result and result[name].chosen.workload == name for name in result)
+    assert "nobody" not in result
+    assert 0 not in result
+
+
+def test_a_form_that_is_none_is_refused_by_the_names_of_all() -> None:
+    with pytest.raises(ValueError, match="no form is called `pdf`; there are table, json, markdown, html, csv"):
+        planner.solve(CHAT).render("pdf")
+
+
+def test_a_plan_that_was_read_is_held_against_its_lock() -> None:
+    assert not planner.diff(planner.load(CHAT)).changed
+    assert planner.diff(planner.load(CHAT, set={"chat.concurrency": 4}), time_limit="20s").changed
 
 
 def test_a_plan_with_errors() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from os import fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from planner.api.answers import known
-from planner.api.plans import Plan, PlanError, Settings, Where, load, stated
+from planner.api.plans import Limit, Plan, PlanError, Settings, Where, limit, load, stated
 from planner.api.results import Changes, Comparison, Tests, Verification
 from planner.lock.compare import Side, of_answer, of_lock
 from planner.solve.answer import Answer
@@ -18,7 +17,7 @@ def compare(
     *plans: Where,
     fresh: bool = False,
     set: Settings | None = None,
-    time_limit: float = 30.0,
+    time_limit: Limit = 30.0,
 ) -> Comparison:
     """Return the answers of plans side by side, each from its lock where that is up to date, else solved.
 
@@ -33,15 +32,15 @@ def compare(
 
     if len(plans) < 2:
         raise ValueError("name two plans, or more")
-    columns = []
+    columns, most = [], limit(time_limit)
     for plan in plans:
         loaded, path = stated(plan, None, set)
-        found = answered(loaded, path, time_limit, fresh or bool(set))
+        found = answered(loaded, path, most, fresh or bool(set))
         columns.append(Column(path, found.source, found.side, found.refusal))
     return Comparison(tuple(columns))
 
 
-def diff(plan: Where, *, against: str | None = None, time_limit: float = 30.0) -> Changes:
+def diff(plan: Plan | Where, *, against: str | None = None, time_limit: Limit = 30.0) -> Changes:
     """Return what a plan's answer is now against its lock, or with `against` against a revision of git.
 
     Raise PlanError for a plan with errors or a broken lock, ValueError for no such revision.
@@ -51,16 +50,15 @@ def diff(plan: Where, *, against: str | None = None, time_limit: float = 30.0) -
     """
     from planner.lock import compare as sides
 
-    path = fspath(plan)
-    after = _answered(path, time_limit)
-    before, name = (_revision(path, against, time_limit), against) if against else _locked(path)
+    most, (loaded, path) = limit(time_limit), stated(plan)
+    after = _answered(loaded, most)
+    before, name = (_revision(path, against, most), against) if against else _locked(path)
     return Changes(sides.compare(path, name, before, of_answer(after)))
 
 
-def _answered(path: str, time_limit: float) -> Answer:
+def _answered(loaded: Plan, time_limit: float) -> Answer:
     from planner.solve import solve
 
-    loaded, _ = stated(path)
     assert loaded.problem is not None
     return known(solve(loaded.problem, loaded.catalog, 0, time_limit), loaded, time_limit)
 
@@ -84,9 +82,10 @@ def _revision(path: str, revision: str, time_limit: float) -> Side | None:
             old = extract(path, revision, Path(folder))
         except NoRevision as reason:
             raise ValueError(str(reason)) from None
-        if old is None or load(old).problem is None:
+        loaded = None if old is None else load(old)
+        if loaded is None or loaded.problem is None:
             return None
-        return of_answer(_answered(str(old), time_limit))
+        return of_answer(_answered(loaded, time_limit))
 
 
 def test(
@@ -95,7 +94,7 @@ def test(
     text: str | None = None,
     set: Settings | None = None,
     pick: str = "",
-    time_limit: float = 120.0,
+    time_limit: Limit = 120.0,
 ) -> Tests:
     """Return the verdicts on a plan's tests, those whose name has `pick`; `time_limit` is in seconds for all of them.
 
@@ -110,7 +109,7 @@ def test(
 
     loaded, path = stated(plan, text, set)
     assert loaded.problem is not None
-    end = time.monotonic() + time_limit
+    end = time.monotonic() + limit(time_limit)
 
     def answer(problem: Problem) -> Answer:
         return solve(problem, loaded.catalog, 0, max(0.0, end - time.monotonic()))

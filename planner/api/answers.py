@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from planner.api.plans import Plan, PlanError, Settings, Where, read_plan, refused, stated
+from planner.api.plans import Limit, Plan, PlanError, Settings, Where, limit, read_plan, refused, stated
 from planner.api.results import Estimate, Reasons, Result, Review
 from planner.diagnostics import Diagnostic
 from planner.language.problem import Problem
@@ -42,7 +42,7 @@ def solve(
     text: str | None = None,
     set: Settings | None = None,
     top: int = 3,
-    time_limit: float = 30.0,
+    time_limit: Limit = 30.0,
     workers: int = 1,
 ) -> Result:
     """Return the cheapest answer with its proof, or the rules that conflict; writes nothing.
@@ -50,7 +50,8 @@ def solve(
     Raise PlanError where the plan has errors, where the search space is too large (E0703), and where the time limit
     passed before anything was found (E0702): a result always has workloads or a conflict.
     The plan is a path, one that `load` returned, or a `text`; `set` overrides it: `{"chat.gpus": [1, 2]}`.
-    `time_limit` is in seconds for the whole solve; the answer is the same for any number of `workers`.
+    `time_limit` is in seconds, or a text like "10s", for the whole solve; the answer is the same for any number of
+    `workers`.
 
     >>> result = solve("examples/chat.mem")
     >>> result.outcome, result.fits
@@ -67,7 +68,8 @@ def solve(
 
     found, path = stated(plan, text, set)
     assert found.problem is not None
-    answer = known(answer_of(found.problem, found.catalog, top, time_limit, workers), found, time_limit)
+    most = limit(time_limit)
+    answer = known(answer_of(found.problem, found.catalog, top, most, workers), found, most)
     return Result(answer, with_models(found, answer), path)
 
 
@@ -94,7 +96,7 @@ def why(
     text: str | None = None,
     set: Settings | None = None,
     gpu: str = "",
-    time_limit: float = 30.0,
+    time_limit: Limit = 30.0,
 ) -> Reasons:
     """Return why the answer is what it is: where every GPU type stands, and each format or way of checkpointing.
 
@@ -113,8 +115,9 @@ def why(
     assert found.problem is not None
     if gpu and gpu not in found.problem.gpus:
         raise ValueError(f"no GPU is called `{gpu}`")
-    answer = answer_of(found.problem, found.catalog, EVERY, time_limit, hardware=True, values=True, gpu=gpu)
-    return Reasons(known(answer, found, time_limit), with_models(found, answer), path)
+    most = limit(time_limit)
+    answer = answer_of(found.problem, found.catalog, EVERY, most, hardware=True, values=True, gpu=gpu)
+    return Reasons(known(answer, found, most), with_models(found, answer), path)
 
 
 def estimate(

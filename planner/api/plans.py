@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import isnan
+from numbers import Real
 from os import PathLike, fspath
 
 from planner.diagnostics import Diagnostic
@@ -13,9 +15,11 @@ from planner.language.schema import QUANTITIES
 from planner.plan import Loaded as Plan
 from planner.plan import load_plan
 
-__all__ = ["Plan", "PlanError", "Settings", "Where", "load", "read_plan", "refused", "stated"]
+__all__ = ["Limit", "Plan", "PlanError", "Settings", "Where", "limit", "load", "read_plan", "refused", "stated"]
 
 Where = str | PathLike[str]
+Limit = float | str
+"""A time limit: seconds, or a text as the command line takes it, `"10s"`."""
 Settings = Mapping[str, object]
 """Values by `workload.quantity`: a text as a plan writes it, a number, a bool, or a collection of those."""
 QUOTED = frozenset(row.name for row in QUANTITIES if row.type in ("model", "text", "offer"))
@@ -106,6 +110,17 @@ def stated(plan: Plan | Where | None, text: str | None = None, settings: Setting
     if found.problem is None:
         raise PlanError(found.findings, found.texts)
     return found, path
+
+
+def limit(time_limit: Limit) -> float:
+    """Return a time limit in seconds; raise ValueError for a text that is none and for what is no number."""
+    if isinstance(time_limit, str):
+        from planner.units.quantity import duration
+
+        return duration(time_limit)
+    if isinstance(time_limit, bool) or not isinstance(time_limit, Real) or isnan(time_limit):
+        raise ValueError(f'`time_limit` is in seconds, or a text like "30s"; {time_limit!r} is neither')
+    return float(time_limit)
 
 
 def refused(plan: Plan, code: str, message: str, help: str, workload: str = "") -> PlanError:

@@ -81,10 +81,21 @@ class Result:
                 return item
         raise KeyError(workload)
 
-    def render(self, form: str = "table") -> str:
-        """Return the answer as table, json, markdown or html, as `planner solve --format` prints it."""
-        from planner.report.answer import render
+    def __iter__(self) -> Iterator[str]:
+        """Go over the names of the workloads that are answered, by which each is had: `result[name]`."""
+        return (item.chosen.workload for item in self.answer.workloads)
 
+    def __contains__(self, workload: object) -> bool:
+        return workload in tuple(self)
+
+    def render(self, form: str = "table") -> str:
+        """Return the answer as table, json, markdown, html or csv, as `planner solve --format` prints it.
+
+        Raise ValueError for another form.
+        """
+        from planner.report.answer import FORMATS, render
+
+        form = form_of(form, FORMATS)
         answer = self.answer if form == "table" else self._detailed()
         return render(form, answer, self.plan.problem, self.plan.findings, title=self.path)
 
@@ -146,6 +157,7 @@ class Reasons:
         """Return it as table, json, markdown, html or csv; the table is what stands below the answer."""
         from planner.report import answer, by_value, phrases, why
 
+        form = form_of(form, answer.FORMATS)
         if form != "table":
             return answer.render(form, self.answer, self.plan.problem, self.plan.findings, title=self.path)
         known = phrases.operators(self.plan.problem)
@@ -184,7 +196,7 @@ class Changes:
         """Return it as table, json, markdown or html."""
         from planner.report.difference import render
 
-        return render(form, [self.difference])
+        return render(form_of(form, ("table", "json", "markdown", "html")), [self.difference])
 
     def __str__(self) -> str:
         return self.render()
@@ -262,9 +274,9 @@ class Verification:
 
     def render(self, form: str = "table") -> str:
         """Return it as table, json or markdown."""
-        from planner.report.verified import render
+        from planner.report.verified import FORMATS, render
 
-        return render(form, self.verified, self.lock, self.measurement)
+        return render(form_of(form, FORMATS), self.verified, self.lock, self.measurement)
 
     def __bool__(self) -> bool:
         return self.holds
@@ -289,9 +301,9 @@ class Comparison:
 
     def render(self, form: str = "table") -> str:
         """Return it as table, json, markdown or csv."""
-        from planner.report.compared import render
+        from planner.report.compared import FORMATS, render
 
-        return render(form, self.columns)
+        return render(form_of(form, FORMATS), self.columns)
 
     def document(self) -> dict[str, Any]:
         """Return it as data, the keys of `--format json`."""
@@ -338,7 +350,7 @@ class Estimate:
         """Return it as table, json, markdown or html."""
         from planner.report.thumb import render
 
-        return render(form, self.thumb)
+        return render(form_of(form, ("table", "json", "markdown", "html")), self.thumb)
 
     def __str__(self) -> str:
         return self.render()
@@ -351,6 +363,13 @@ class Estimate:
 
     def _repr_markdown_(self) -> str:
         return self.render("markdown")
+
+
+def form_of(form: str, forms: tuple[str, ...]) -> str:
+    """Return a form that is one of these; raise ValueError, which names them."""
+    if form not in forms:
+        raise ValueError(f"no form is called `{form}`; there are {', '.join(forms)}")
+    return form
 
 
 def preformatted(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,18 +91,12 @@ def answered_by(answer: Answer, loaded: Loaded) -> Loaded:
 
 def seconds(text: str) -> float:
     """Return a time limit like `30s`, `500ms` or `2min` in seconds; raise typer.BadParameter."""
-    from planner.units.quantity import UNITS
+    from planner.units.quantity import duration
 
-    for unit in ("ms", "us", "min", "s", "h"):
-        if text.endswith(unit):
-            try:
-                found = float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
-                if found > 0:
-                    return found
-                break
-            except (ValueError, ZeroDivisionError):
-                break
-    raise typer.BadParameter(f"invalid duration `{text}` (example: 30s)")
+    try:
+        return duration(text)
+    except ValueError as reason:
+        raise typer.BadParameter(str(reason)) from None
 
 
 def exists(name: str) -> bool:

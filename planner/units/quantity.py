@@ -278,3 +278,17 @@ def show(amount: Amount) -> str:
 def show_percent(amount: Amount) -> str:
     """Return a plain number as a percentage: `99 %`."""
     return f"{_decimal(amount.value * 100, 2)} %"
+
+
+def duration(text: str) -> float:
+    """Return a time like `30s`, `500ms` or `2min` in seconds; raise ValueError for what is none, or not positive."""
+    for unit in ("ms", "us", "min", "s", "h"):
+        if text.endswith(unit):
+            try:
+                found = float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
+            except (ValueError, ZeroDivisionError, OverflowError):
+                break
+            if found > 0:
+                return found
+            break
+    raise ValueError(f"invalid duration `{text}` (example: 30s)")
