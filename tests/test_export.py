@@ -609,3 +609,8 @@ def test_a_service_of_transformers_has_no_form(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "no form is there for transformers yet" in done.stderr
         assert "rule of thumb" not in done.stderr
+
+
+def test_one_gpu_is_no_plural() -> None:
+    this = said("chat", 1, "instance", 8, tensor_parallel=1, replicas=4, gpus=4)
+    assert "replicas  4: start this for each, on 1 GPU of its own" in str(rendered(this, "vllm"))

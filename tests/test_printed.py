@@ -21,6 +21,7 @@ from planner.diagnostics.formats import FORMATS, render
 from planner.diagnostics.shown import cleaned, json_text, lines, shown
 from planner.lock.lock import sealed
 from planner.lock.text import load
+from planner.report import phrases
 from planner.report.markdown import code, table, text
 
 ROOT = Path(__file__).parents[1]
@@ -373,3 +374,11 @@ def test_one_place_prints() -> None:
 def test_findings_are_made_in_one_place() -> None:
     makers = {file.name for file, text in SOURCES.items() if re.search(r"(?<!class )\bDiagnostic\(", text)}
     assert makers == {"diagnostic.py"}
+
+
+def test_one_candidate_is_no_plural() -> None:
+    assert [phrases.considered(count) for count in (1, 2, 1000)] == [
+        "1 candidate considered",
+        "2 candidates considered",
+        "1_000 candidates considered",
+    ]

@@ -105,9 +105,7 @@ def _summary(view: Sheet) -> list[str]:
         ]
     said = ("minimize cost", "" if view.cost is None else figures.hourly(view.cost))
     sums += [(goal.value, f"{goal.text}, {goal.proof}") for goal in view.goals if (goal.text, goal.value) != said]
-    sums.append(
-        (view.outcome, f"{view.considered:_} candidates considered" if view.considered else "no decision left open")
-    )
+    sums.append((view.outcome, phrases.considered(view.considered) if view.considered else "no decision left open"))
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in sums)
     out = [f'<div class="sums">{cells}</div>']
     out += _searched(view)

@@ -51,7 +51,7 @@ def render(view: Sheet, title: str = "The plan") -> str:
         out += [f"- `{item.code}` {text(item.message)}" for item in view.warnings]
     out += _reasons(view)
     if view.outcome != "fixed":
-        out += ["", f"{view.outcome}, {view.considered:_} candidates considered"]
+        out += ["", f"{view.outcome}, {phrases.considered(view.considered)}"]
         out += [line for item in view.offers for line in ("", f"Offers: {text(item)}.")]
         out += [line for item in view.searched for line in ("", f"Searched where the plan does not say: {text(item)}.")]
         if not view.reproducible:

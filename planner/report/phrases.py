@@ -48,6 +48,11 @@ def conflicting(count: int) -> str:
     return unsatisfied("These constraints" if count > 1 else "This constraint", count)
 
 
+def considered(count: int) -> str:
+    """Return how many candidates were considered."""
+    return f"{count:_} candidate{'s' if count != 1 else ''} considered"
+
+
 def told(value: Value | Need | None) -> Value | None:
     """Return a value, or a need in words."""
     return said(value) if isinstance(value, Need) else value

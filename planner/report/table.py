@@ -47,7 +47,7 @@ def _infeasible(view: Sheet, width: int) -> list[Line]:
         out.append((("Nothing fits. ", "bold red"), ("Which rules conflict was not found in time.", "bold")))
     if any(item.remedies for item in view.conflict):
         out.append((("Each change alone is enough; the rest of the plan stays.", "dim"),))
-    out.append(((f"infeasible, {view.considered:_} candidates considered", "dim"),))
+    out.append(((f"infeasible, {phrases.considered(view.considered)}", "dim"),))
     return out + _searched(view, width, 0)
 
 
@@ -173,6 +173,6 @@ def _whole(view: Sheet, width: int) -> list[Line]:
         out.append((("  ", ""), (f"{goal.text}: ", "dim"), (goal.value, "bold"), (f" ({goal.proof})", style)))
     if view.outcome != "fixed":
         again = "" if view.reproducible else "; a time limit decided, so another run may answer otherwise"
-        out += prose("", f"{view.outcome}, {view.considered:_} candidates considered{again}", width, 2, "dim")
+        out += prose("", f"{view.outcome}, {phrases.considered(view.considered)}{again}", width, 2, "dim")
         out += _searched(view, width, 2)
     return out
