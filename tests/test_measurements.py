@@ -170,7 +170,7 @@ def test_what_is_not_like_it_changes_nothing(change: str, tmp_path: Path) -> Non
     assert row.measurements == ()
     assert row.outcomes == plain.outcomes and row.parts == plain.parts and row.choice == plain.choice
     said = [note for note in map(noted, row.notes) if note.startswith("not like it: ours ")]
-    assert bool(said) == (name not in ("gpu", "model"))
+    assert bool(said) == (name != "gpu")
 
 
 def test_throughput_alone_and_files_anchor_too(tmp_path: Path) -> None:
@@ -182,6 +182,13 @@ def test_throughput_alone_and_files_anchor_too(tmp_path: Path) -> None:
     assert number(row, "ttft_expected") == number(stated, "ttft_expected")
     slow = ours(tpot="", ttft="", throughput="300 tok/s")
     assert number(chosen(tmp_path, slow), "tpot_expected") > 1.5 * number(row, "tpot_expected")
+
+
+def test_results_of_a_model_that_no_workload_has_are_said_to_be_unlike(tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text(json.dumps({**VLLM, "model_id": "Qwen/Qwen3-8B"}))
+    row = chosen(tmp_path, 'measurement ours { gpu = l40s; weights = fp8; results = "bench.json" }')
+    assert row.measurements == ()
+    assert "not like it: ours of Qwen/Qwen3-8B" in map(noted, row.notes)
 
 
 def test_a_file_of_results_is_named_as_it_is_so_that_a_lock_rests_on_it(tmp_path: Path) -> None:

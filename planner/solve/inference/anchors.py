@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.records import Gpu
-from planner.language.problem import Measurement
+from planner.language.problem import Measurement, Problem
 from planner.language.schema import grouped
 from planner.physics import anchors
 from planner.physics.anchors import Anchor
@@ -243,6 +243,16 @@ def columns(
             times[:, row, card] = found.times
             taken[row, card], cache[row, card] = found.taken, found.cache
     return Columns(times.reshape(4, -1), taken, cache)
+
+
+def of_no_model(problem: Problem) -> tuple[Note, ...]:
+    """Return which measurements are of a model that no workload of the problem has: they speak of none of them."""
+    served = {item.model.of or item.model.id for item in problem.workloads}
+    apart: dict[str, list[str]] = {}
+    for item in problem.measurements:
+        if _base(item) not in served:
+            apart.setdefault(item.model.id, []).append(item.id)
+    return tuple(note("unlike", tuple(names), f"of {model}") for model, names in apart.items())
 
 
 def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[Note, ...]:

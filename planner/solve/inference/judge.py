@@ -132,6 +132,7 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
             *_busy_note(outcomes),
             *((note("narrowed", gpu.id),) if inference_workload.narrowed(service, form, gpu) else ()),
             *anchors.notes(service, form, split, gpu),
+            *anchors.of_no_model(problem),
             *evaluations.notes(evaluation, service.measurements, service.model),
         ),
         defaults=unsaid,
