@@ -444,6 +444,17 @@ def test_copies_alone_fill_their_machines(tmp_path: Path) -> None:
     assert "6: 4 a machine, this file on 2" in text
 
 
+def test_copies_of_three_gpus_have_machines_of_their_own(tmp_path: Path) -> None:
+    text = "\n".join((BOX % (2, 2)).splitlines()[:-1]).replace(
+        "gpus = 2", "gpus = 3; tensor_parallel = 1; pipeline_parallel = 3"
+    )
+    (tmp_path / "box.mem").write_text(text)
+    done = run("solve", "box.mem", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    written = yaml.safe_load(run("export", "box.mem", "embed", "--to", "compose", cwd=tmp_path).stdout)["services"]
+    assert [devices(one) for one in written.values()] == [["0", "1", "2"]]
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     for name in ("chat.mem", "chat.mem.lock"):

@@ -147,24 +147,33 @@ def _shared(lock: Lock, name: str, offer: Mapping[str, Any]) -> tuple[int, tuple
     where they are copies of one alone."""
     rows = {key: row["choice"] for key, row in sorted(lock.workloads.items())}
     size, own, copies = offer.get("gpus", 0), rows[name].get("gpus", 0), lock.copies
-    if offer.get("sold_by") != "instance" or not size or not own % size:  # whole machines have nobody beside
+    if offer.get("sold_by") != "instance" or not size or not _shares(rows[name], size):
         return 0, (), 1, True
     rented = rows[name].get("offer"), rows[name].get("market")
     sharing = {
         key: row.get("gpus", 0)
         for key, row in rows.items()
-        if (row.get("offer"), row.get("market")) == rented and row.get("gpus", 0) % size
+        if (row.get("offer"), row.get("market")) == rented and _shares(row, size)
     }
     others = tuple(key for key in sharing if key != name)
     several = (f"other copies of {block_of(name)}",) if copies[name] > 1 else ()
-    if sum(gpus * copies[key] for key, gpus in sharing.items()) <= size:
+    whole = sum(gpus * copies[key] for key, gpus in sharing.items())
+    if -(-whole // size) == sum(-(-gpus // size) * copies[key] for key, gpus in sharing.items()):
+        return 0, (), 1, True  # together they rent no less than alone: each has machines of its own
+    if whole <= size:
         first = sum(gpus * copies[key] for key, gpus in sharing.items() if key < name)
         return first, (*several, *others), copies[name], True
-    if not others and (size % own == 0 or 2 * own > size):
-        fitting = max(1, min(size // own, copies[name]))
-        return 0, several if fitting > 1 else (), fitting, True
-    beside = (*(several if 2 * own <= size else ()), *(key for key in others if own + sharing[key] <= size))
-    return 0, beside, 1, not beside
+    if not others and size % own == 0:
+        return 0, several, min(size // own, copies[name]), True
+    return 0, (*several, *others), 1, False
+
+
+def _shares(choice: Mapping[str, Any], size: int) -> bool:
+    """Return whether a machine of so many GPUs has others beside a choice: where that leaves GPUs free, and those that
+    stay together are a power of two that divides it (as planner/solve/rent/rental.py packs them)."""
+    gpus = choice.get("gpus", 0)
+    unit = gpus // max(1, choice.get("replicas", 1)) // max(1, choice.get("nodes", 1))
+    return bool(gpus % size and unit and not unit & (unit - 1) and not size % unit)
 
 
 def version_of(text: str) -> tuple[int, ...]:
