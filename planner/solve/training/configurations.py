@@ -16,7 +16,7 @@ from planner.physics import training
 from planner.physics.training import table as physics
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.columns.size import bounded
+from planner.solve.columns.size import MOST, bounded
 from planner.solve.parallelism import Layout
 from planner.solve.training import space as training_space
 from planner.solve.training import workload as training_workload
@@ -61,8 +61,9 @@ def recipe_at(configurations: Configurations, config: Column, place: Column) -> 
     return which
 
 
-def space(run: TrainingWorkload, fixed: bool, apart: bool) -> Configurations:
-    """Return all configurations; `apart` keeps optimizers apart."""
+def space(run: TrainingWorkload, fixed: bool, apart: bool, width: int = 0) -> Configurations:
+    """Return all configurations; `apart` keeps optimizers apart. Where a table will have a row of each on so many GPU
+    types (`width`), raise TooWide before what is too much is joined."""
     layouts, recipes = training_space.layouts(run, fixed), training_space.recipes(run)
     arch = run.model.architecture
     if arch is None:
@@ -90,6 +91,7 @@ def space(run: TrainingWorkload, fixed: bool, apart: bool) -> Configurations:
             sheets[-1].append(sheet)
             made += sheet.bytes.size
             bounded(made, TOTALS, WIDE)
+    bounded(sum(len(sheet.pair) for mode in sheets for sheet in mode) * width, ON_GPUS, 5 * MOST)
     return _joined(run, parts, layouts, modes, apart, sheets)
 
 
@@ -213,6 +215,7 @@ BLOCK = 2_000_000
 """So many totals are worked out between two looks at the clock."""
 WIDE = 40_000_000
 """The most totals of all configurations: nine bytes each are kept."""
+ON_GPUS = "configurations and GPU types"
 TOTALS = "layouts, micro-batches and numbers of layers"
 
 

@@ -27,7 +27,7 @@ from planner.solve.rent.rental import Market, Renting, market_of, offers_for
 from planner.solve.rules import reads
 from planner.solve.training import workload as training_workload
 from planner.solve.training.columns import axes_of, numbers, outcomes_of
-from planner.solve.training.configurations import Configurations, space
+from planner.solve.training.configurations import ON_GPUS, Configurations, space
 from planner.solve.training.defaults import of_run
 from planner.solve.training.distinct import telling
 from planner.solve.training.grid import ALIKE, CellOrder, grid_inputs, grids_of, order_of
@@ -65,7 +65,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     bounds = bounds_of(workload, problem)
     # optimizers differ in host memory too, which the best of a GPU type is not chosen by
     moved = offloads(workload)
-    configurations = space(run, fixed, moved or told_apart(problem, workload, "optimizer"))
+    apart = moved or told_apart(problem, workload, "optimizer")
+    configurations = space(run, fixed, apart, len(gpus) if moved and rows != "telling" else 0)
     if not len(configurations.kind) or not gpus:
         return empty(workload)
     inputs = TableInputs(problem, workload, run, configurations, gpus, offers, market_of(problem, workload), bounds)
@@ -288,7 +289,7 @@ def _fitting(inputs: TableInputs, everything: bool, some: Column | None = None) 
 
     found, gpus = inputs.space, inputs.gpus
     config = numpy.arange(len(found.kind)) if some is None else some
-    bounded(len(config) * len(gpus), "configurations and GPU types", 5 * MOST)
+    bounded(len(config) * len(gpus), ON_GPUS, 5 * MOST)
     totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout[config]]
     above = _overheads(inputs.run, gpus, totals)
     room = numpy.array([limit_of(item.memory, inputs.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
