@@ -39,8 +39,8 @@ BLOCKS = {
     "training": [
         TRAINING,
         *(
-            f"{TRAINING}; framework = {name}; precision = {precision}"
-            for name in ("fsdp", "deepspeed", "megatron")
+            f"{TRAINING.replace('zero = 3', f'zero = {zero}')}; framework = {name}; precision = {precision}"
+            for name, zero in (("fsdp", 3), ("deepspeed", 3), ("megatron", 1))
             for precision in ("bf16", "fp16_mixed")
         ),
         f"{TRAINING}; method = lora; lora_precision = bf16",

@@ -160,7 +160,7 @@ offer rack { gpu = ours; gpus = 1; price = $1/h }
 inference w { model = "meta-llama/Llama-3.2-3B"; context = 4Ki tokens; concurrency = 1; gpus = 1; gpu WHICH }
 """
     own = planner.solve(planner.load("plan.mem", text=plan.replace("WHICH", "= ours")))
-    assert not own.fits and "on an Arm host" in own.render("text")
+    assert not own.fits and "on an Arm host" in own.render("table")
     any_arm = planner.solve(planner.load("plan.mem", text=plan.replace("WHICH", 'in any where cpu == "arm"')))[
         "w"
     ].chosen

@@ -47,7 +47,7 @@ def broken(model: str, tensor: int, expert: int, engine: str = "vllm", weights: 
     text = PLAN.format(model=json.dumps(model), tensor=tensor, expert=expert, engine=engine, weights=weights, stages=1)
     if weights == "native":
         text = text.replace("  weights = native\n", "")
-    return planner.solve(planner.load("plan.mem", text=text)).render("text")
+    return planner.solve(planner.load("plan.mem", text=text)).render("table")
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

@@ -90,7 +90,7 @@ def every_layout(run: TrainingWorkload, fixed: bool) -> Iterator[Layout]:
 
 
 def split_faults(run: TrainingWorkload) -> Iterator[Iterator[Fault]]:
-    """Yield the rules of structure that a layout breaks, or each micro-batch in it.
+    """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch.
 
     Where the framework can be told none of the recomputation that is offered, yield the rules of that alone.
     """
@@ -102,11 +102,10 @@ def split_faults(run: TrainingWorkload) -> Iterator[Iterator[Fault]]:
     for item in every_layout(run, False):
         faults = list(_faults(run, item))
         sizes = counts(run.workload, "micro_batch") or list(MICRO_BATCHES)
-        if faults:
+        if faults or adds_up(run, item):
             yield iter(faults)
         else:
-            together = adds_up(run, item)
-            yield from (batch_faults(run.global_batch, item, size, together) for size in sizes)
+            yield from (batch_faults(run.global_batch, item, size, False) for size in sizes)
 
 
 def micro_batches(run: TrainingWorkload, layout: Layout, fixed: bool) -> list[int]:
