@@ -1,6 +1,6 @@
 """Many plans at once: work on each of them in processes, as many as there are cores; results in the order of the plans.
 
-What a process cannot give (a fault, a mistake of the command line) is done again here, where it is told as ever.
+What a process cannot give (a fault, a mistake of the command line) is done again here, and reported as usual.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ QUANTIZED = {
 CACHES = {"fp8": "fp8_e4m3", "bfloat16": "bf16", "float16": "fp16", "f16": "fp16", "f32": "fp32"} | {
     name: name for name in ("fp8_e4m3", "fp8_e5m2", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl")
 }
-"""What engines call the format of a cache; `auto` follows the checkpoint, and is told by the bytes of a token."""
+"""What engines call the format of a cache; `auto` follows the checkpoint; the bytes of a token show which it is."""
 SAME = Fraction(7, 5)
 """Less than so many times the bytes of a token are of one format of cache: formats differ by twice, scales by less."""
 _FILE = re.compile(r"(?:[-.](?:[iI]?Q\d\w*|BF16|F16|F32|MXFP4\w*|UD|i1|\d{5}-of-\d{5}))*\.gguf\Z", re.IGNORECASE)
