@@ -82,9 +82,18 @@ class _Layout:
                 self.report("E0104", message, token.span, "too deep here")
             self.too_deep = self.now.bad = True
 
+    def row(self, at: int) -> list[str]:
+        """Return the types of three tokens from here on; "" for those that the line no longer holds."""
+        kinds = [self.tokens[at].type]
+        for token in self.tokens[at + 1 : at + 3]:
+            if token.first:
+                break
+            kinds.append(token.type)
+        return [*kinds, "", ""][:3]
+
     def starts_statement(self, at: int) -> bool:
         """Whether a line that begins here can only be a new statement, whatever is still open before it."""
-        kinds = [token.type for token in self.tokens[at : at + 3]] + ["", "", ""]
+        kinds = self.row(at)
         if kinds[0] in _STARTS:
             return True
         if kinds[0] != "NAME":
@@ -93,7 +102,7 @@ class _Layout:
             return True
         while kinds[1] == "DOT" and kinds[2] == "NAME":
             at += 2
-            kinds = [token.type for token in self.tokens[at : at + 3]] + ["", "", ""]
+            kinds = self.row(at)
         if kinds[1] == "EQUAL":
             return True
         now = self.now.tokens
@@ -108,7 +117,7 @@ class _Layout:
         token = self.tokens[at]
         if not token.first or token.span.column != 1 or not self.blocks:
             return False
-        kinds = [item.type for item in self.tokens[at : at + 3]] + ["", "", ""]
+        kinds = self.row(at)
         if token.type in _TOP:
             return True
         return kinds[0] == kinds[1] == "NAME" and kinds[2] in {"LBRACE", "LIKE", "EQUAL"}
