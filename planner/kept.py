@@ -26,8 +26,8 @@ _SAFE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 def _home(variable: str, default: str) -> Path:
     base = os.environ.get(variable)
-    found = Path(base) if base else Path("~", *default.split("/")).expanduser()
-    return found / "planner"
+    home = Path(base) if base else Path("~", *default.split("/")).expanduser()
+    return home / "planner"
 
 
 def folder() -> Path:
@@ -101,18 +101,18 @@ def _own_folder(place: Path, make: bool = False) -> bool:
     return _own(own) and above.st_uid in (0, os.geteuid()) and not above.st_mode & stat.S_IWOTH
 
 
-def _own(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def _own(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _read(path: Path) -> bytes | None:
     """Return the bytes of a regular file of the user's own that is no link; raise OSError where there is none."""
     handle = os.open(path, _SAFE)
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
             return None
-        if hasattr(os, "geteuid") and not _own(found):
+        if hasattr(os, "geteuid") and not _own(status):
             return None
         return file.read(MOST_BYTES)
 
@@ -121,8 +121,8 @@ def _read(path: Path) -> bytes | None:
 def _known(path: Path) -> bytes | None:
     if not _own_folder(path.parent):
         return None
-    found = _read(path)
-    return found if found is not None and len(found) == _KEY else None
+    secret = _read(path)
+    return secret if secret is not None and len(secret) == _KEY else None
 
 
 def _secret() -> bytes | None:
@@ -139,8 +139,8 @@ def _new_secret() -> bytes | None:
     if not _own_folder(path.parent, make=True):
         return None
     if os.path.lexists(path):
-        found = _read(path)
-        if found is None or len(found) == _KEY:
+        secret = _read(path)
+        if secret is None or len(secret) == _KEY:
             return None  # not the user's alone, or made just now; one that was cut off is made anew
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:

@@ -70,12 +70,12 @@ def load_plan(
         findings = (*findings, *mistakes)
         texts |= {f"--set {setting}": setting for setting in settings}
     problem, more = _resolved(file, catalog, texts)
-    found = (*broken, *findings, *_of_their_own(more, findings, file, texts))
-    if any(item.is_error for item in found):
+    reported = (*broken, *findings, *_of_their_own(more, findings, file, texts))
+    if any(item.is_error for item in reported):
         problem = None
-    kept, _ = allowed(found, texts)
+    kept, _ = allowed(reported, texts)
     shown = set(kept)
-    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in found if item not in shown))
+    return Loaded(problem, catalog, kept, texts, file, tuple(item for item in reported if item not in shown))
 
 
 def _resolved(file: File, catalog: Catalog, texts: dict[str, str]) -> tuple[Problem | None, tuple[Diagnostic, ...]]:
@@ -86,11 +86,11 @@ def _resolved(file: File, catalog: Catalog, texts: dict[str, str]) -> tuple[Prob
         return resolve(file, catalog, texts=texts)
     from planner.language.offered import between_models, together, written_apart
 
-    files, found = written_apart(file)
+    files, apart = written_apart(file)
     every = [resolve(one, catalog, texts=texts) for one in files]
-    more = tuple(dict.fromkeys((*found, *(item for _, findings in every for item in findings))))
+    more = tuple(dict.fromkeys((*apart, *(item for _, findings in every for item in findings))))
     problems = [problem for problem, _ in every if problem is not None]
-    if len(problems) < len(every) or found:
+    if len(problems) < len(every) or apart:
         return None, more
     whole = together(problems)
     return whole, (*more, *between_models(whole))
@@ -105,7 +105,7 @@ def _offers_models(file: File) -> bool:
 
 
 def _of_their_own(
-    found: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File, texts: Mapping[str, str]
+    findings: tuple[Diagnostic, ...], before: tuple[Diagnostic, ...], file: File, texts: Mapping[str, str]
 ) -> tuple[Diagnostic, ...]:
     """Return the findings that no other mistake explains: what is missing may stand in what could not be read."""
     from bisect import bisect_left
@@ -121,7 +121,7 @@ def _of_their_own(
 
     places = [item.span for item in file.items if hurt(item.span)]
     kinds = {item.kind_span: item.name for item in file.items if isinstance(item, Declaration)}
-    unread = file.unread.union(*(_unread(item, kinds, file) for item in found if item.span is not None))
+    unread = file.unread.union(*(_unread(item, kinds, file) for item in findings if item.span is not None))
 
     def explained(item: Diagnostic) -> bool:
         if item.span is None:
@@ -136,7 +136,7 @@ def _of_their_own(
         nothing = item.span.end == 0  # the plan has no workload
         return bool(broken) if nothing else any(span.start <= item.span.start <= span.end for span in places)
 
-    return tuple(item for item in found if not explained(item))
+    return tuple(item for item in findings if not explained(item))
 
 
 def _unread(item: Diagnostic, kinds: Mapping[Span, str], file: File) -> frozenset[str]:

@@ -44,10 +44,10 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     A longer answer says that the file is too large. No size is believed: files of /proc have none and go on.
     """
     with opened(path) as file:
-        found = file.read(most + 1)
-    if found is None:  # nothing can be read without waiting
+        data = file.read(most + 1)
+    if data is None:  # nothing can be read without waiting
         raise NotRegularError(EINVAL, "it cannot be read to its end", str(path))
-    return found
+    return data
 
 
 def _refuse_other(path: str | Path, mode: int) -> None:

@@ -43,12 +43,12 @@ def review(
 
     if loaded.file is None:
         return loaded.findings
-    found = [*loaded.findings, *loaded.allowed]
+    findings = [*loaded.findings, *loaded.allowed]
     source = Source(path, loaded.file, loaded.texts, loaded.problem, loaded.catalog)
     if is_library(loaded.file):  # what plans import needs no workload and has no answer
-        found = [item for item in found if not (item.code == "E0404" and item.span and item.span.start == 0)]
-        return tuple(allowed((*found, *_lints(source, found)), loaded.texts)[0])
-    found += _lints(source, found)
+        findings = [item for item in findings if not (item.code == "E0404" and item.span and item.span.start == 0)]
+        return tuple(allowed((*findings, *_lints(source, findings)), loaded.texts)[0])
+    findings += _lints(source, findings)
     unjudged = set(OF_LOCKS)
     if locked is not None and path not in STDIN:
         verdict, rows, lock = _lock(path, loaded, locked, {} if texts is None else texts)
@@ -57,19 +57,19 @@ def review(
             share = row.outcomes.get("headroom")
             if share is not None:
                 least[block_of(name)] = min(share, least.get(block_of(name), share))
-        found += [*verdict, *headroom(source, least)]
+        findings += [*verdict, *headroom(source, least)]
         if lock is not None and not any(item.is_error for item in verdict):
-            found += _aged(loaded, rows, lock)
+            findings += _aged(loaded, rows, lock)
         unjudged = OF_ANSWERS if lock is None else set()
-    kept, unused = allowed(found, loaded.texts, unjudged)
+    kept, unused = allowed(findings, loaded.texts, unjudged)
     return kept if any(item.is_error for item in kept) else (*kept, *unused)
 
 
-def _lints(source: Source, found: list[Diagnostic]) -> list[Diagnostic]:
+def _lints(source: Source, findings: list[Diagnostic]) -> list[Diagnostic]:
     """Return what the lints find, without what only seems missing or unused because its statement could not be read."""
     from planner.lint.lints import lint
 
-    unread = any(item.is_error and item.code[:3] in ("E01", "E02") for item in found)
+    unread = any(item.is_error and item.code[:3] in ("E01", "E02") for item in findings)
     return [item for item in lint(source) if not unread or item.code not in ("W0610", "W0614")]
 
 
@@ -81,16 +81,16 @@ def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> Ver
     if loaded.problem is None:
         return [], {}, None
     where = path_for(path)
-    found, broken = read(where, path)
+    lock, broken = read(where, path)
     if broken is not None:
         return [broken], {}, None
-    if found is None:
+    if lock is None:
         again = f"run `planner solve {path}` and check the lock in"
         span = Span(str(where), 0, 0, 1, 1)
         make, code = (error, "E0801") if locked else (warning, "W0801")
         return [make(code, f"{where} is missing", span, help=again)], {}, None
-    texts[str(where)] = found.text
-    return *verify(loaded.problem, loaded.catalog, loaded.texts, found), found
+    texts[str(where)] = lock.text
+    return *verify(loaded.problem, loaded.catalog, loaded.texts, lock), lock
 
 
 def _aged(loaded: Loaded, rows: dict[str, Candidate], lock: Lock) -> list[Diagnostic]:

@@ -16,14 +16,14 @@ from planner.record import dataclass
 class Answered:
     """A plan with its answer, None where there is none, and why; `source` is `lock` or `solved`.
 
-    `found` is what is wrong with a lock that was not taken.
+    `faults` is what is wrong with a lock that was not taken.
     """
 
     plan: str
     source: str
     side: Side | None
     refusal: str = ""
-    found: tuple[Diagnostic, ...] = field(default_factory=tuple)
+    faults: tuple[Diagnostic, ...] = field(default_factory=tuple)
 
 
 def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False) -> Answered:
@@ -32,22 +32,22 @@ def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False
     The plan was read without settings of the command line: a lock answers the plan alone.
     """
     assert loaded.problem is not None
-    found: tuple[Diagnostic, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
     if not fresh:
         lock, broken = read(path_for(path), path)
         if lock is not None:
             from planner.lock.verify import verify
 
             faults, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
-            found = tuple(item for item in faults if item.is_error)
-            if not found:
+            findings = tuple(item for item in faults if item.is_error)
+            if not findings:
                 return Answered(path, "lock", of_lock(lock))
         elif broken is not None:
-            found = (broken,)
+            findings = (broken,)
     from planner.solve import solve
 
     answer = solve(loaded.problem, loaded.catalog, 0, limit)
     if answer.outcome == "unknown":
         why = answer.refusal and f"search space too large: {answer.refusal}"
-        return Answered(path, "solved", None, why or "nothing was found within the time limit", found)
-    return Answered(path, "solved", of_answer(answer), "", found)
+        return Answered(path, "solved", None, why or "nothing was found within the time limit", findings)
+    return Answered(path, "solved", of_answer(answer), "", findings)

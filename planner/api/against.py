@@ -35,8 +35,8 @@ def compare(
     columns, most = [], limit(time_limit)
     for plan in plans:
         loaded, path = stated(plan, None, set)
-        found = answered(loaded, path, most, fresh or bool(set))
-        columns.append(Column(path, found.source, found.side, found.refusal))
+        result = answered(loaded, path, most, fresh or bool(set))
+        columns.append(Column(path, result.source, result.side, result.refusal))
     return Comparison(tuple(columns))
 
 
@@ -153,9 +153,9 @@ def verify(plan: Where, *logs: Where, workload: str | None = None) -> Verificati
         raise ValueError(f"name the workload: {', '.join(names)}")
     problem = as_locked(loaded.problem, lock)
     said = predicted(problem, loaded.catalog, lock, name)
-    found = compared(problem, loaded.catalog, said, log, cards)
-    block = "" if found.apart or found.changed else measurement(said, log, cards)
-    return Verification(found, lock.path, block)
+    verified = compared(problem, loaded.catalog, said, log, cards)
+    block = "" if verified.apart or verified.changed else measurement(said, log, cards)
+    return Verification(verified, lock.path, block)
 
 
 def _bytes(log: Where) -> bytes:

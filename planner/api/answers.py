@@ -31,9 +31,9 @@ def check(plan: Plan | Where, *, locked: bool = False) -> Review:
     """
     from planner.review import review
 
-    found, path = read_plan(plan, None, None)
-    texts = dict(found.texts)
-    return Review(review(path, found, locked, texts), texts)
+    loaded, path = read_plan(plan, None, None)
+    texts = dict(loaded.texts)
+    return Review(review(path, loaded, locked, texts), texts)
 
 
 def solve(
@@ -66,11 +66,11 @@ def solve(
     """
     from planner.solve import solve as answer_of
 
-    found, path = stated(plan, text, set)
-    assert found.problem is not None
+    stated_plan, path = stated(plan, text, set)
+    assert stated_plan.problem is not None
     most = limit(time_limit)
-    answer = known(answer_of(found.problem, found.catalog, top, most, workers), found, most)
-    return Result(answer, with_models(found, answer), path)
+    answer = known(answer_of(stated_plan.problem, stated_plan.catalog, top, most, workers), stated_plan, most)
+    return Result(answer, with_models(stated_plan, answer), path)
 
 
 def with_models(plan: Plan, answer: Answer) -> Plan:
@@ -103,21 +103,21 @@ def why(
     With a `gpu` (its id) only where that stands, whether or not the plan offers it. Raise PlanError as `solve` does,
     and ValueError for a GPU that is not known.
 
-    >>> found = why("examples/chat.mem")
-    >>> [(item.value, item.status) for item in found.by_value if item.quantity == "weights"]
+    >>> reasons = why("examples/chat.mem")
+    >>> [(item.value, item.status) for item in reasons.by_value if item.quantity == "weights"]
     [('bf16', 'chosen'), ('fp8_e4m3', 'fits'), ('int4', 'breaks')]
     >>> why("examples/chat.mem", gpu="h100_sxm").gpus[0].status
     'fits'
     """
     from planner.solve import solve as answer_of
 
-    found, path = stated(plan, text, set)
-    assert found.problem is not None
-    if gpu and gpu not in found.problem.gpus:
+    stated_plan, path = stated(plan, text, set)
+    assert stated_plan.problem is not None
+    if gpu and gpu not in stated_plan.problem.gpus:
         raise ValueError(f"no GPU is called `{gpu}`")
     most = limit(time_limit)
-    answer = answer_of(found.problem, found.catalog, EVERY, most, hardware=True, values=True, gpu=gpu)
-    return Reasons(known(answer, found, most), with_models(found, answer), path)
+    answer = answer_of(stated_plan.problem, stated_plan.catalog, EVERY, most, hardware=True, values=True, gpu=gpu)
+    return Reasons(known(answer, stated_plan, most), with_models(stated_plan, answer), path)
 
 
 def estimate(
@@ -140,28 +140,28 @@ def estimate(
     from planner.solve import estimate as answer_of
     from planner.solve.rent import owned
 
-    found, path = stated(what)
-    assert found.problem is not None
-    left = left_open(found)
+    loaded, path = stated(what)
+    assert loaded.problem is not None
+    left = left_open(loaded)
     if left:
-        raise PlanError(left, found.texts)
+        raise PlanError(left, loaded.texts)
     try:
-        answer = answer_of(found.problem, found.catalog)
+        answer = answer_of(loaded.problem, loaded.catalog)
     except TooWide as reason:
-        raise refused(found, "E0703", f"search space too large: {reason}", "state smaller numbers") from None
-    missing = _unanswered(found.problem, answer)
-    unrented = owned.unrented(found.problem, missing)
+        raise refused(loaded, "E0703", f"search space too large: {reason}", "state smaller numbers") from None
+    missing = _unanswered(loaded.problem, answer)
+    unrented = owned.unrented(loaded.problem, missing)
     if unrented:
-        found = replace(found, problem=owned.with_own(found.problem, unrented))
-        assert found.problem is not None
-        answer = answer_of(found.problem, found.catalog)
-        missing = _unanswered(found.problem, answer)
+        loaded = replace(loaded, problem=owned.with_own(loaded.problem, unrented))
+        assert loaded.problem is not None
+        answer = answer_of(loaded.problem, loaded.catalog)
+        missing = _unanswered(loaded.problem, answer)
     if missing:
         from planner.report.nothing_fits import nowhere
 
-        assert found.problem is not None
-        raise PlanError(nowhere(found.problem, missing, found.catalog), found.texts)
-    return Result(answer, found, path)
+        assert loaded.problem is not None
+        raise PlanError(nowhere(loaded.problem, missing, loaded.catalog), loaded.texts)
+    return Result(answer, loaded, path)
 
 
 def _unanswered(problem: Problem, answer: Answer) -> list[str]:

@@ -106,10 +106,10 @@ def read_plan(plan: Plan | Where | None, text: str | None, settings: Settings | 
 
 def stated(plan: Plan | Where | None, text: str | None = None, settings: Settings | None = None) -> tuple[Plan, str]:
     """Return a plan as `read_plan` does; raise PlanError where it has errors."""
-    found, path = read_plan(plan, text, settings)
-    if found.problem is None:
-        raise PlanError(found.findings, found.texts)
-    return found, path
+    loaded, path = read_plan(plan, text, settings)
+    if loaded.problem is None:
+        raise PlanError(loaded.findings, loaded.texts)
+    return loaded, path
 
 
 def limit(time_limit: Limit) -> float:

@@ -45,12 +45,12 @@ class BenchmarkRun:
 
 def read(text: str) -> list[BenchmarkRun]:
     """Return the runs of a file; raise ValueError where it is none of a tool that is known, or says too little."""
-    found = [_within(_run(item)) for item in _documents(text)]
-    if not found:
+    runs = [_within(_run(item)) for item in _documents(text)]
+    if not runs:
         raise ValueError("it holds no run")
-    if len(found) > MOST:
+    if len(runs) > MOST:
         raise ValueError(f"it holds more than {MOST} runs")
-    return found
+    return runs
 
 
 def _within(run: BenchmarkRun) -> BenchmarkRun:

@@ -98,10 +98,10 @@ def _code() -> str:
 
     try:
         with os.scandir(Path(__file__).parent) as files:
-            found = sorted((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file())
+            stamps = sorted((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file())
     except OSError:
-        found = []
-    return f"{__version__} {found}"
+        stamps = []
+    return f"{__version__} {stamps}"
 
 
 def read(key: str, path: Path) -> KeptRows | None:

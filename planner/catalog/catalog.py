@@ -151,9 +151,9 @@ class Catalog:
 
         A checkpoint's name means its model as the checkpoint stores it.
         """
-        found = _find(self.models, text) or _short(self.models, text)
-        if found is not None:
-            return found
+        model = _find(self.models, text) or _short(self.models, text)
+        if model is not None:
+            return model
         held = _find(self.checkpoints, text) or _short(self.checkpoints, text)
         if held is None:
             return None

@@ -13,10 +13,10 @@ def first_day(as_of: str) -> date | None:
     """
     days = []
     for text in as_of.split("/"):
-        found = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?|-H([12]))?", text.strip())
-        if found is None:
+        match = re.fullmatch(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?|-H([12]))?", text.strip())
+        if match is None:
             return None
-        year, month, day, half = found.groups()
+        year, month, day, half = match.groups()
         number = int(month) if month else 6 * int(half) - 5 if half else 1
         try:
             days.append(date(int(year), number, int(day or 1)))

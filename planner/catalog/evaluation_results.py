@@ -69,9 +69,9 @@ def read(text: str) -> Evaluation:
         raise ValueError(f"it has more than {MOST} tasks")
     parts = _parts(whole)
     scores = {
-        str(task): found
+        str(task): by_metric
         for task, row in results.items()
-        if task not in parts and isinstance(row, dict) and (found := dict(_scores(row, whole, str(task))))
+        if task not in parts and isinstance(row, dict) and (by_metric := dict(_scores(row, whole, str(task))))
     }
     if not scores:
         raise ValueError("none of its tasks has a score that is better the higher it is")

@@ -84,9 +84,9 @@ def fetch(
         raise FetchError(f"`{repository[:200]}` is no repository; write ORG/MODEL")
     if not REVISION.fullmatch(revision) or ".." in revision:
         raise FetchError(f"`{revision[:200]}` is no revision: a branch, a tag or a commit")
-    found = _found(repository, revision, endpoint)
+    opened = _found(repository, revision, endpoint)
     try:
-        return _read(found, file, say)
+        return _read(opened, file, say)
     except NetworkError as problem:
         if problem.status in (401, 403):
             raise FetchError(_gated(repository)) from None
@@ -133,110 +133,114 @@ def _found(repository: str, revision: str, endpoint: str) -> _Repository:
     return _Repository(repository, commit, frozenset(filter(SAFE.fullmatch, names)), address, headers)
 
 
-def _read(found: _Repository, file: str, say: Callable[[str], None]) -> Fetched:
+def _read(repository: _Repository, file: str, say: Callable[[str], None]) -> Fetched:
     files: dict[str, bytes] = {}
     for name in CONFIGS:
-        if name in found.names and not file:
+        if name in repository.names and not file:
             say(name)
-            files[name] = found.whole(name, MAX_BYTES)
-    weights = _weights(found, file, files, say)
+            files[name] = repository.whole(name, MAX_BYTES)
+    weights = _weights(repository, file, files, say)
     left = MAX_HEADER
     for name in weights:
         say(f"the header of {name}")
-        files[name] = _gguf(found, name, left) if name.endswith(".gguf") else _safetensors(found, name, left)
+        files[name] = _gguf(repository, name, left) if name.endswith(".gguf") else _safetensors(repository, name, left)
         left -= len(files[name])
     entry = INDEX if INDEX in files else weights[0] if weights else "config.json"
     if entry not in files:
-        raise FetchError(f"{found.name} has neither a config.json nor weights that can be read")
+        raise FetchError(f"{repository.name} has neither a config.json nor weights that can be read")
     sums = {name: hashlib.sha256(raw).hexdigest() for name, raw in sorted(files.items())}
-    record = {"repository": found.name, "revision": found.commit, "headers_only": weights, "sha256": sums}
+    record = {"repository": repository.name, "revision": repository.commit, "headers_only": weights, "sha256": sums}
     files[RECORD] = (json.dumps(record, indent=1) + "\n").encode()
-    return Fetched(found.name, found.commit, files, "config" if entry == "config.json" else "checkpoint", entry)
+    return Fetched(
+        repository.name, repository.commit, files, "config" if entry == "config.json" else "checkpoint", entry
+    )
 
 
-def _weights(found: _Repository, file: str, files: dict[str, bytes], say: Callable[[str], None]) -> list[str]:
+def _weights(repository: _Repository, file: str, files: dict[str, bytes], say: Callable[[str], None]) -> list[str]:
     """Return the files of weights whose headers are read; an index is added to the files."""
     if file:
-        if file not in found.names or not file.endswith((".gguf", ".safetensors")):
-            raise FetchError(f"{found.name} has no file of weights `{file[:200]}`{_among(found)}")
-        return _parts(found, file)
-    if INDEX in found.names:
+        if file not in repository.names or not file.endswith((".gguf", ".safetensors")):
+            raise FetchError(f"{repository.name} has no file of weights `{file[:200]}`{_among(repository)}")
+        return _parts(repository, file)
+    if INDEX in repository.names:
         say(INDEX)
-        files[INDEX] = found.whole(INDEX, 2 * MAX_BYTES)
+        files[INDEX] = repository.whole(INDEX, 2 * MAX_BYTES)
         try:
             shards = sorted(set(json.loads(files[INDEX])["weight_map"].values()))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise FetchError(f"{INDEX} of {found.name} is no index") from None
-        strange = next((name for name in shards if not isinstance(name, str) or name not in found.names), None)
+            raise FetchError(f"{INDEX} of {repository.name} is no index") from None
+        strange = next((name for name in shards if not isinstance(name, str) or name not in repository.names), None)
         if strange is not None or len(shards) > MAX_SHARDS:
-            raise FetchError(f"{INDEX} of {found.name} names `{str(strange)[:200]}`, which is not beside it")
+            raise FetchError(f"{INDEX} of {repository.name} names `{str(strange)[:200]}`, which is not beside it")
         return shards
-    if ONE in found.names:
+    if ONE in repository.names:
         return [ONE]
     if "config.json" in files:
         return []
-    groups = sorted({tuple(_parts(found, name)) for name in _ggufs(found)})
+    groups = sorted({tuple(_parts(repository, name)) for name in _ggufs(repository)})
     if len(groups) != 1:
-        raise FetchError(f"{found.name} has {len(groups) or 'no'} models as GGUF and no config.json{_among(found)}")
+        raise FetchError(
+            f"{repository.name} has {len(groups) or 'no'} models as GGUF and no config.json{_among(repository)}"
+        )
     return list(groups[0])
 
 
-def _ggufs(found: _Repository) -> list[str]:
-    return sorted(name for name in found.names if name.endswith(".gguf") and not name.startswith("mmproj"))
+def _ggufs(repository: _Repository) -> list[str]:
+    return sorted(name for name in repository.names if name.endswith(".gguf") and not name.startswith("mmproj"))
 
 
-def _among(found: _Repository) -> str:
-    names = _ggufs(found)
+def _among(repository: _Repository) -> str:
+    names = _ggufs(repository)
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return f"; name one with --file: {shown}" if names else ""
 
 
-def _parts(found: _Repository, name: str) -> list[str]:
+def _parts(repository: _Repository, name: str) -> list[str]:
     """Return all files of the model that one file belongs to."""
     split = _SPLIT.fullmatch(name)
     if split is None:
         return [name]
     names = [f"{split[1]}-{number:05}-of-{split[2]}.gguf" for number in range(1, min(int(split[2]), MAX_SHARDS) + 1)]
-    absent = next((each for each in names if each not in found.names), None)
+    absent = next((each for each in names if each not in repository.names), None)
     if absent is not None:
-        raise FetchError(f"{found.name} lacks `{absent}`, one of the files of `{name}`")
+        raise FetchError(f"{repository.name} lacks `{absent}`, one of the files of `{name}`")
     return names
 
 
-def _safetensors(found: _Repository, name: str, most: int) -> bytes:
+def _safetensors(repository: _Repository, name: str, most: int) -> bytes:
     """Return the header of a safetensors file, which counts as one whose data is elsewhere."""
-    raw = found.part(name, 0, FIRST - 1)
+    raw = repository.part(name, 0, FIRST - 1)
     length = 8 + int.from_bytes(raw[:8], "little")
     if len(raw) < 8 or length > most:
-        raise FetchError(f"{name} of {found.name} states a header of {length} bytes; {most} can be read")
+        raise FetchError(f"{name} of {repository.name} states a header of {length} bytes; {most} can be read")
     if length > len(raw):
-        raw += _rest(found, name, len(raw), length)
+        raw += _rest(repository, name, len(raw), length)
     return raw[:length]
 
 
-def _gguf(found: _Repository, name: str, most: int) -> bytes:
+def _gguf(repository: _Repository, name: str, most: int) -> bytes:
     """Return the header of a GGUF file without its vocabulary."""
     raw, wanted = b"", FIRST
     while True:
-        more = found.part(name, len(raw), wanted - 1)
+        more = repository.part(name, len(raw), wanted - 1)
         raw += more
         try:
             return gguf_header.alone(raw, gguf_header.parse(raw, 2**62))
         except gguf_header.Short:
             if len(raw) < wanted or wanted >= most:
                 raise FetchError(
-                    f"{name} of {found.name} ends within its header, or that is over {most} bytes"
+                    f"{name} of {repository.name} ends within its header, or that is over {most} bytes"
                 ) from None
             wanted = min(most, 4 * wanted)
         except gguf_header.BrokenHeader as problem:
             field = f"`{problem.field}` " if problem.field else ""
-            raise FetchError(f"{name} of {found.name}: {field}{problem.reason}") from None
+            raise FetchError(f"{name} of {repository.name}: {field}{problem.reason}") from None
 
 
-def _rest(found: _Repository, name: str, first: int, end: int) -> bytes:
-    raw = found.part(name, first, end - 1)
+def _rest(repository: _Repository, name: str, first: int, end: int) -> bytes:
+    raw = repository.part(name, first, end - 1)
     if len(raw) != end - first:
-        raise FetchError(f"{name} of {found.name} ends within its header")
+        raise FetchError(f"{name} of {repository.name} ends within its header")
     return raw
 
 

@@ -52,10 +52,10 @@ def medians(offers: Iterable[Offer]) -> dict[str, float]:
         if price and not offer.marketplace and not offer.flags:
             prices.setdefault(offer.gpu, {}).setdefault(offer.provider, []).append(price)
     out: dict[str, float] = {}
-    for gpu, found in prices.items():
-        own = {provider: _median(each) for provider, each in found.items()}
-        out |= {f"{gpu} of {provider}": own[provider] for provider, each in found.items() if len(each) >= FEW}
-        if sum(map(len, found.values())) >= FEW:
+    for gpu, by_day in prices.items():
+        own = {provider: _median(each) for provider, each in by_day.items()}
+        out |= {f"{gpu} of {provider}": own[provider] for provider, each in by_day.items() if len(each) >= FEW}
+        if sum(map(len, by_day.values())) >= FEW:
             out[gpu] = _median(list(own.values()))
     return out
 

@@ -73,17 +73,17 @@ def meant(text: str, catalog: Catalog) -> Meant:
 
 def _named(base: str, catalog: Catalog) -> tuple[str, ...]:
     """Return the names of the models that a name means as it is."""
-    found = catalog.find_model(base)
-    rows = found if isinstance(found, tuple) else (found,) if found is not None else ()
+    model = catalog.find_model(base)
+    rows = model if isinstance(model, tuple) else (model,) if model is not None else ()
     return tuple(base if "/" in base else row.id for row in rows)[:MOST]
 
 
 def release(text: str) -> tuple[str, str]:
     """Return a name without the end that says the format of its weights, and that format; "" where it says none."""
     for pattern, weights in RELEASES:
-        found = re.fullmatch(rf"(.+?)[-_.](?:{pattern})", text, re.IGNORECASE)
-        if found is not None:
-            return found[1], weights
+        match = re.fullmatch(rf"(.+?)[-_.](?:{pattern})", text, re.IGNORECASE)
+        if match is not None:
+            return match[1], weights
     return text, ""
 
 

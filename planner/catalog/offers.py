@@ -61,17 +61,17 @@ class Offers:
 
         told = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
         usd, hosts = joint(*(f"{field}_usd_h" for field in MARKETS.values())), joint("ram_gib", "network_gbit_s")
-        found = []
+        rows = []
         for key, day, (provider, region, gpu, market, flags, left, gpus, sold_by), prices, host in zip(
             shipped, dates, told, usd, hosts, strict=True
         ):
             if key in own:
-                found.append(_listing(own[key], key in gone))
+                rows.append(_listing(own[key], key in gone))
                 continue
             doubtful, limited, old = bool(market or flags), left is not None, day in stale
             known = (provider, region, gpu, doubtful, limited, old, key in gone)
-            found.append(Listing(key, *known, gpus, sold_by, prices, host))
-        return (*found, *(_listing(offer) for key, offer in own.items() if key not in shipped))
+            rows.append(Listing(key, *known, gpus, sold_by, prices, host))
+        return (*rows, *(_listing(offer) for key, offer in own.items() if key not in shipped))
 
     @property
     def day(self) -> str:
@@ -143,8 +143,8 @@ def agreeing(offer: Offer, stated: frozenset[str], shipped: RowTable[Offer]) -> 
     same = (offer.provider, offer.gpu, offer.gpus)
     return tuple(
         key
-        for key, *found in zip(shipped, *columns, strict=True)
-        if tuple(found) == same and key != offer.id and _agrees(shipped[key], offer, stated)
+        for key, *cells in zip(shipped, *columns, strict=True)
+        if tuple(cells) == same and key != offer.id and _agrees(shipped[key], offer, stated)
     )
 
 

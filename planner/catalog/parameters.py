@@ -208,15 +208,15 @@ def parameters(arch: Architecture, active: bool = False) -> dict[str, int]:
 
 def tensors(arch: Architecture, params_total: int) -> dict[str, int]:
     """The parameters by class, adding up to the published total: the unknown is in `other`."""
-    found = parameters(arch)
-    found["other"] += params_total - sum(found.values())
-    return found
+    counts = parameters(arch)
+    counts["other"] += params_total - sum(counts.values())
+    return counts
 
 
 def classes_of(arch: Architecture) -> frozenset[str]:
     """The classes of tensors an architecture has, by which a checkpoint may keep its formats apart."""
-    found = {"embedding", "head", "norm"}.union(*map(layer_classes, arch.groups))
-    return frozenset(found | ({"other"} if arch.opaque_params else set()))
+    classes = {"embedding", "head", "norm"}.union(*map(layer_classes, arch.groups))
+    return frozenset(classes | ({"other"} if arch.opaque_params else set()))
 
 
 def layer_classes(group: Layers) -> frozenset[str]:

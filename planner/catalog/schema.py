@@ -38,8 +38,8 @@ def schema(kind: str) -> Schema:
 
 def _form(form: Any, defined: dict[str, Schema]) -> Schema:
     inner, limit = parts(form)
-    found = [_one(kind, defined) for kind in options(inner)]
-    made: Schema = found[0] if len(found) == 1 else {"anyOf": found}
+    choices = [_one(kind, defined) for kind in options(inner)]
+    made: Schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
     if limit.least is not None:
         made = {**made, **({"minLength": int(limit.least)} if inner is str else {"minimum": limit.least})}
     if limit.pattern is not None:

@@ -25,20 +25,20 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _amount(name: str, text: str) -> Fraction | None:
-    found = re.fullmatch(r"\$?(\d[\d_]*(?:\.\d+)?)\s*([a-z/]*)", text.lower())
-    if found is None or found[2] not in _UNITS:
+    match = re.fullmatch(r"\$?(\d[\d_]*(?:\.\d+)?)\s*([a-z/]*)", text.lower())
+    if match is None or match[2] not in _UNITS:
         return None
     scale = 10**6 if name in MARKETS.values() else 1  # offers keep micro-dollars
-    return Fraction(found[1].replace("_", "")) * _UNITS[found[2]] * scale
+    return Fraction(match[1].replace("_", "")) * _UNITS[match[2]] * scale
 
 
 def test(text: str, kind: type) -> Callable[[Any], bool]:
     """Return what a filter asks of a record; raise ValueError where it makes no sense for the kind."""
-    found = _TEST.fullmatch(text)
+    match = _TEST.fullmatch(text)
     names = [item.name for item in fields(kind)]
-    if found is None:
+    if match is None:
         raise ValueError(f"invalid filter `{text}`; write FIELD=VALUE, FIELD>=NUMBER or the like")
-    name, sign, wanted = found.groups()
+    name, sign, wanted = match.groups()
     if name not in names:
         raise ValueError(f"unknown field `{name}`; available: {', '.join(names)}")
     day = first_day(wanted) if name == "as_of" else None

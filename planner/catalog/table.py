@@ -147,11 +147,11 @@ def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> KeptRows:
     good: dict[str, tuple[dict[str, Any], RowPlace]] = {}
     form = ROWS.get(kind)
     for row, place, node in rows:
-        found = list(_mistakes(row, good, form, make))
+        mistakes = list(_mistakes(row, good, form, make))
         findings += [
-            _refuse(path, f"{path.name}: {message}", place_of(node, way) or place) for way, message in found[:MOST]
+            _refuse(path, f"{path.name}: {message}", place_of(node, way) or place) for way, message in mistakes[:MOST]
         ]
-        if not found:
+        if not mistakes:
             good[row["id"]] = (row, place)
     return cache.pack(path, as_of, list(good.values()), _names(good), tuple(findings), COLUMNS.get(kind, ()))
 
@@ -193,10 +193,10 @@ def _mistakes(
 
 
 def _names(rows: Mapping[str, tuple[dict[str, Any], RowPlace]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    ids_by_name: dict[str, list[str]] = {}
     for key, (row, _) in rows.items():
         aliases = row.get("aliases")
         others = aliases if isinstance(aliases, list) else ()
         for text in {folded(str(item)) for item in (*others, key)}:
-            found.setdefault(text, []).append(key)
-    return {text: tuple(keys) for text, keys in found.items()}
+            ids_by_name.setdefault(text, []).append(key)
+    return {text: tuple(keys) for text, keys in ids_by_name.items()}

@@ -43,8 +43,8 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], least: int = 2) 
         size = max(1, min(32, len(items) // (4 * several)))
         parts = [items[start : start + size] for start in range(0, len(items), size)]
         waiting = [pool.apply_async(_tried, (work, part)) for part in parts]
-        for part, found in zip(parts, waiting, strict=True):
-            for item, (done, result) in zip(part, found.get(), strict=True):
+        for part, outcome in zip(parts, waiting, strict=True):
+            for item, (done, result) in zip(part, outcome.get(), strict=True):
                 yield result if done else work(item)
     finally:
         # those that still work have heard Ctrl-C too
@@ -100,8 +100,8 @@ def printing(work: Callable[[], Result]) -> tuple[Result, Printed]:
     out: Any = _Stream(sys.stdout, False, printed)
     err: Any = _Stream(sys.stderr, True, printed)
     with redirect_stdout(out), redirect_stderr(err):
-        found = work()
-    return found, printed
+        result = work()
+    return result, printed
 
 
 def shown(printed: Printed) -> None:

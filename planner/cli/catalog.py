@@ -105,9 +105,9 @@ def _file(path: Path, approximate: bool) -> Model:
             return read_checkpoint(path, approximate)
         return read_config(config, approximate)
     except ConfigError as problem:
-        found = problem.diagnostic()
+        finding = problem.diagnostic()
         way = "; --approximate accepts an approximate description, and says what it assumes"
-        raise _refuse(replace(found, message=found.message + way) if problem.approximable else found) from None
+        raise _refuse(replace(finding, message=finding.message + way) if problem.approximable else finding) from None
 
 
 def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
@@ -116,7 +116,7 @@ def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
     path = Path(text)
     if path.is_file() or (path.is_dir() and catalog.find_model(text) is None):
         return _file(path, approximate)
-    found: dict[str, Any] = {}
+    whole_record: dict[str, Any] = {}
     for result in (
         catalog.find_model(text),
         catalog.find_gpu(text),
@@ -125,14 +125,14 @@ def _record(catalog: Catalog, text: str, approximate: bool) -> Any:
     ):
         for record in result if isinstance(result, tuple) else (result,):
             if record is not None:
-                found[record.id] = record
-    if len(found) > 1:
-        raise _fail(f"`{text}` is ambiguous: {', '.join(found)}")
-    if not found:
+                whole_record[record.id] = record
+    if len(whole_record) > 1:
+        raise _fail(f"`{text}` is ambiguous: {', '.join(whole_record)}")
+    if not whole_record:
         near = get_close_matches(text, [*catalog.models, *catalog.gpus, *catalog.formats, *catalog.frameworks], 1)
         way = f"; did you mean `{near[0]}`?" if near else ""
         raise _fail(f"no model, GPU, format or framework `{text}`, nor a file of that name{way}")
-    return next(iter(found.values()))
+    return next(iter(whole_record.values()))
 
 
 @app.command("list")
@@ -183,11 +183,11 @@ def show(
 
     _form(form)
     catalog = load()[0]
-    found = [_record(catalog, text, approximate) for text in ids]
+    records = [_record(catalog, text, approximate) for text in ids]
     if form == "json":
-        _json([_model(record) if isinstance(record, Model) else asdict(record) for record in found])
+        _json([_model(record) if isinstance(record, Model) else asdict(record) for record in records])
         return
-    for number, record in enumerate(found):
+    for number, record in enumerate(records):
         if number:
             say("")
         match record:

@@ -30,12 +30,12 @@ def check(
     files = plans(paths)
     worst = 0
     shipped = shipped_catalog()
-    for found, read in each(partial(_reviewed, shipped, locked), files, MANY):
-        findings |= dict.fromkeys(found)
+    for reviewed, read in each(partial(_reviewed, shipped, locked), files, MANY):
+        findings |= dict.fromkeys(reviewed)
         texts |= read
-        if any(item.is_error and item.code.startswith("E00") for item in found):
+        if any(item.is_error and item.code.startswith("E00") for item in reviewed):
             worst = 2
-        elif any(item.is_error for item in found):
+        elif any(item.is_error for item in reviewed):
             worst = max(worst, 1)
     for lock in orphans(paths):
         findings[
@@ -57,8 +57,8 @@ def _reviewed(shipped: Shipped, locked: bool, path: str) -> tuple[tuple[Diagnost
     """Return what is wrong with a plan, and the texts that this is shown in."""
     texts: dict[str, str] = {}
     loaded = load_plan(path, shipped=shipped)
-    found = review(path, loaded, locked, texts)
-    return found, texts | loaded.texts if found else {}
+    findings = review(path, loaded, locked, texts)
+    return findings, texts | loaded.texts if findings else {}
 
 
 def _summary(plans: int, findings: tuple[Diagnostic, ...]) -> str:

@@ -37,10 +37,10 @@ def compare(
             raise typer.Exit(2 if unreadable(loaded) else 1)
         with progress() as stage:
             stage(f"solving {plan}")
-            found = answered(loaded, plan, limit, fresh or plan in STDIN)
-        if found.found:
-            tell(f"note: the lock of {plan} is not taken: {found.found[0].message}")
-        columns.append(Column(plan, found.source, found.side, found.refusal))
-        worst = max(worst, int(found.side is None or found.side.outcome == "infeasible"))
+            result = answered(loaded, plan, limit, fresh or plan in STDIN)
+        if result.faults:
+            tell(f"note: the lock of {plan} is not taken: {result.faults[0].message}")
+        columns.append(Column(plan, result.source, result.side, result.refusal))
+        worst = max(worst, int(result.side is None or result.side.outcome == "infeasible"))
     say(render(format, columns))
     raise typer.Exit(worst)

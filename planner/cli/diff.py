@@ -32,16 +32,16 @@ def diff(
 
     screen.known_format(format, "csv")
     limit, shipped = seconds(time_limit), shipped_catalog()
-    found, worst = [], 0
+    differences, worst = [], 0
     for path in plans(paths):
         if path in STDIN:
             raise typer.BadParameter("a plan on standard input has neither a lock nor a revision; name a file")
         item, code = _one(path, against, limit, shipped)
-        found += [item] if item is not None else []
+        differences += [item] if item is not None else []
         worst = max(worst, code)
-    if found:
-        say(render(format, found))
-    if not worst and exit_code and any(item.changed for item in found):
+    if differences:
+        say(render(format, differences))
+    if not worst and exit_code and any(item.changed for item in differences):
         worst = 1
     raise typer.Exit(worst)
 

@@ -160,22 +160,22 @@ def _model(words: Words, limit: float, format: str) -> None:
         answer = answer_of(loaded.problem, loaded.catalog, top=0, time_limit=limit, hardware=True)
     if code := unanswered(answer):
         raise typer.Exit(code)
-    found = holding(answer, loaded.problem, loaded.catalog, words)
-    if found is None:
+    held = holding(answer, loaded.problem, loaded.catalog, words)
+    if held is None:
         tell(f"error[E0503]: no offer of the catalogs rents what `{words.model}` asks for")
         raise typer.Exit(1)
     columns, colour = screen.width(sys.stdout), screen.colourful(sys.stdout)
-    say(render(format, found, width=columns, colour=colour), styled=colour)
-    if not found.cards:
+    say(render(format, held, width=columns, colour=colour), styled=colour)
+    if not held.cards:
         raise typer.Exit(1)
 
 
 def counted(text: str) -> str | None:
     """Return a count of parameters as `parameters` reads it where a text looks like one: 70B for 70b, 13B for 13GB."""
-    found = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
-    if found is not None:
-        scale = {"g": "B"}.get(found[2], found[2] if found[2] == "k" else found[2].upper())
-        return f"{found[1]}{scale}"
+    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
+    if match is not None:
+        scale = {"g": "B"}.get(match[2], match[2] if match[2] == "k" else match[2].upper())
+        return f"{match[1]}{scale}"
     power = re.fullmatch(r"(\d+(?:\.\d+)?)e\+?(\d{1,2})", text.lower())
     if power is None:
         return None

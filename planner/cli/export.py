@@ -59,9 +59,9 @@ def export(
     if len(answered) > 1 and not folder:
         tell(f"error[E0301]: the copies of `{answered[0]}` have several choices; name a folder with -o DIR")
         raise typer.Exit(2)
-    texts, found = files_of(lock, plan, answered, form, _places(loaded), lambda *item: _published(loaded, *item))
-    report(found, loaded.texts)
-    if found:
+    texts, findings = files_of(lock, plan, answered, form, _places(loaded), lambda *item: _published(loaded, *item))
+    report(findings, loaded.texts)
+    if findings:
         raise typer.Exit(1)
     if check:
         raise typer.Exit(_stale(Path(folder), texts))

@@ -33,15 +33,15 @@ def fetch(
         tell(f"error[E0207]: `{folder}` is there and was not fetched; name another folder with --output")
         raise typer.Exit(2)
     try:
-        found = read(repository, revision, file, endpoint, lambda name: tell(f"reading {name}"))
+        fetched = read(repository, revision, file, endpoint, lambda name: tell(f"reading {name}"))
     except FetchError as problem:
         tell(f"error[E0207]: {problem}")
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         tell("interrupted: nothing was written")
         raise typer.Exit(130) from None
-    _write(folder, found)
-    _said(folder, found)
+    _write(folder, fetched)
+    _said(folder, fetched)
 
 
 def _ours(folder: Path) -> bool:
@@ -51,14 +51,14 @@ def _ours(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and ((folder / RECORD).is_file() or not any(folder.iterdir()))
 
 
-def _write(folder: Path, found: Fetched) -> None:
+def _write(folder: Path, fetched: Fetched) -> None:
     """Put the files in place as a whole: where something fails the folder stays as it was."""
     parent = folder.resolve().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
         try:
-            for name, raw in found.files.items():
+            for name, raw in fetched.files.items():
                 (new / name).write_bytes(raw)
             os.chmod(new, 0o755)
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent)) / "old" if folder.exists() else None
@@ -80,14 +80,14 @@ def _write(folder: Path, found: Fetched) -> None:
         raise typer.Exit(2) from None
 
 
-def _said(folder: Path, found: Fetched) -> None:
+def _said(folder: Path, fetched: Fetched) -> None:
     """Print what was written, and the line of a plan that reads it."""
     from planner.catalog.fetch import names_of
     from planner.language.compose import quoted
 
-    name = re.sub(r"\W+", "_", found.repository.rpartition("/")[2].lower()).strip("_")
+    name = re.sub(r"\W+", "_", fetched.repository.rpartition("/")[2].lower()).strip("_")
     name = f"m_{name}" if not name[:1].isalpha() else name
-    tell(f"wrote {folder}: {names_of(found.files)} of {found.repository} at {found.revision}")
+    tell(f"wrote {folder}: {names_of(fetched.files)} of {fetched.repository} at {fetched.revision}")
     tell("a plan beside it reads it so:")
-    path = (folder / found.entry).as_posix()
-    say(f"model {name} = {found.call}({quoted(path)})  # {found.repository} at {found.revision[:12]}")
+    path = (folder / fetched.entry).as_posix()
+    say(f"model {name} = {fetched.call}({quoted(path)})  # {fetched.repository} at {fetched.revision[:12]}")

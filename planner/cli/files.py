@@ -18,11 +18,13 @@ def plans(paths: Iterable[str], suffix: str = ".mem") -> list[str]:
         if not os.path.isdir(path):
             out[path] = None
             continue
-        found = []
+        plan_paths = []
         for folder, inner, names in os.walk(path):
             inner[:] = [name for name in inner if not name.startswith(".")]
-            found += [str(Path(folder) / name) for name in names if name.endswith(suffix) and not name.startswith(".")]
-        out |= dict.fromkeys(sorted(found))
+            plan_paths += [
+                str(Path(folder) / name) for name in names if name.endswith(suffix) and not name.startswith(".")
+            ]
+        out |= dict.fromkeys(sorted(plan_paths))
     return list(out)
 
 

@@ -51,8 +51,8 @@ def _mend(path: str, loaded: Loaded, shipped: Shipped, unsafe: bool) -> tuple[st
     """
     text, done, now = loaded.texts[path], [], loaded
     for _ in range(ROUNDS):
-        found = review(path, now)
-        for some in (found, *((item,) for item in found if item.fix)):
+        findings = review(path, now)
+        for some in (findings, *((item,) for item in findings if item.fix)):
             step = _step(path, text, some, loaded, shipped, unsafe)
             if step is not None:
                 break

@@ -23,14 +23,14 @@ def fmt(
     """Lay plans out in the one layout; comments stay in place, and what a plan says never changes."""
     if "-" in paths and len(paths) > 1:
         raise typer.BadParameter("`-` stands alone")
-    found = paths if paths == ["-"] else plans(paths)
+    files = paths if paths == ["-"] else plans(paths)
     codes, changed = [], 0
-    for path in found:
+    for path in files:
         code = _one(path, check, diff)
         codes.append(code)
         changed += code == -1
     if paths != ["-"]:
-        tell(_summary(len(found), changed, check or diff, sum(code > 0 for code in codes)))
+        tell(_summary(len(files), changed, check or diff, sum(code > 0 for code in codes)))
     worst = max([code for code in codes if code > 0], default=0)
     raise typer.Exit(worst or int(bool(changed) and (check or diff)))
 

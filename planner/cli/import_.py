@@ -62,27 +62,28 @@ def import_(
     with _listed(file, source, fetch, url) as taken:
         name, day = cloud or taken.cloud, as_of or taken.day
         try:
-            found = readers[source](taken.path, catalog, name, day, region or None)
+            price_import = readers[source](taken.path, catalog, name, day, region or None)
         except (OSError, ValueError) as problem:
             reason = getattr(problem, "strerror", None) or problem
             raise _fail(f"`{taken.called}` cannot be imported: {reason}") from None
-        if found.findings:
-            say(said(_placed(found, taken)), err=True)
-    if not found.rows:
+        if price_import.findings:
+            say(said(_placed(price_import, taken)), err=True)
+    if not price_import.rows:
         raise _fail(f"`{taken.called}` has no offer that can be taken" + (f" in {region}" if region else ""))
     table: Any = table_of(output, "offers") if output.is_file() else catalog.offers
     rows = {key: table.row(key) for key in table}
     if not output.is_file():  # of the shipped rows, those the list could have said again
         rows = {key: row for key, row in rows.items() if row["provider"] == name and region in ("", row["region"])}
-    changes = difference(rows, {row["id"]: row for row in found.rows})
+    changes = difference(rows, {row["id"]: row for row in price_import.rows})
     say(render(changes))
     tell(
-        f"{len(found.rows)} offers of {name} as of {day}, {found.skipped} lines left out, sha256 {found.digest}",
+        f"{len(price_import.rows)} offers of {name} as of {day}, {price_import.skipped} lines left out,"
+        f" sha256 {price_import.digest}",
         err=False,
     )
     if not dry_run:
-        about = f"Offers of {name}, from {source} {taken.called}, sha256 {found.digest}"
-        _write(output, text(found.rows, day, about))
+        about = f"Offers of {name}, from {source} {taken.called}, sha256 {price_import.digest}"
+        _write(output, text(price_import.rows, day, about))
 
 
 def _fail(message: str) -> typer.Exit:
@@ -108,23 +109,23 @@ def _listed(file: str, source: str, fetch: bool, url: str) -> Iterator[_List]:
     from planner.catalog.stored.published import published
 
     try:
-        found = published(source, file, url)
+        published_list = published(source, file, url)
     except (NetworkError, ValueError) as problem:
         raise _fail(f"error[E0207]: {problem}") from None
     with TemporaryDirectory(prefix="planner-") as folder:
-        path = Path(folder) / found.name
-        path.write_bytes(found.raw)
-        yield _List(path, found.address, found.day or datetime.now(UTC).date().isoformat(), file)
+        path = Path(folder) / published_list.name
+        path.write_bytes(published_list.raw)
+        yield _List(path, published_list.address, published_list.day or datetime.now(UTC).date().isoformat(), file)
 
 
-def _placed(found: PriceImport, taken: _List) -> tuple[Any, ...]:
+def _placed(price_import: PriceImport, taken: _List) -> tuple[Any, ...]:
     """Return the findings about a list under its own name."""
     named = str(taken.path)
     return tuple(
         replace(item, span=replace(item.span, path=taken.called if item.span.path == named else item.span.path))
         if item.span is not None and taken.called != taken.path.name
         else item
-        for item in found.findings
+        for item in price_import.findings
     )
 
 

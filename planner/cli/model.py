@@ -38,16 +38,16 @@ def sized(words: Words) -> tuple[Words, str]:
 
     In all else it is like the catalog's card with the nearest memory, which is said: memory follows what is stated.
     """
-    found = _SIZE.fullmatch((words.gpu or "").strip())
-    if found is None:
+    match = _SIZE.fullmatch((words.gpu or "").strip())
+    if match is None:
         return words, ""
-    unit = "GB" if found[2].lower() == "gb" else "GiB"
-    size = Fraction(found[1]) * (10**9 if unit == "GB" else 2**30)
+    unit = "GB" if match[2].lower() == "gb" else "GiB"
+    size = Fraction(match[1]) * (10**9 if unit == "GB" else 2**30)
     gpus = shipped_catalog()[0].gpus
     like = min(gpus, key=lambda name: (gpus[name].vendor != "nvidia", abs(gpus[name].memory - size), name))
-    name = f"own_{found[1].replace('.', '_')}{unit.lower()}"
-    tell(f"warning: a GPU of {found[1]} {unit} as frameworks see it; its speed and all else are those of {like}")
-    return replace(words, gpu=name), f"gpu {name} like {like} {{ memory = {found[1]} {unit} }}\n"
+    name = f"own_{match[1].replace('.', '_')}{unit.lower()}"
+    tell(f"warning: a GPU of {match[1]} {unit} as frameworks see it; its speed and all else are those of {like}")
+    return replace(words, gpu=name), f"gpu {name} like {like} {{ memory = {match[1]} {unit} }}\n"
 
 
 def composed(words: Words, *, name: str, objective: bool = True, seen_from: Path = Path(), more: str = "") -> str:
@@ -100,15 +100,15 @@ def _known(text: str, catalog: Catalog) -> int | None:
     """Return the longest context of a catalog model; exit where no row has the name, saying what may be meant."""
     from planner.catalog.meant import meant
 
-    found = catalog.find_model(text)
-    if isinstance(found, tuple):
-        tell(f"error[E0305]: `{text}` is ambiguous: it can be {', '.join(sorted(row.id for row in found))}")
+    model = catalog.find_model(text)
+    if isinstance(model, tuple):
+        tell(f"error[E0305]: `{text}` is ambiguous: it can be {', '.join(sorted(row.id for row in model))}")
         raise typer.Exit(2)
-    if found is None:
+    if model is None:
         way = meant(text, catalog).question or "`planner catalog list models` shows them; a config.json is read too"
         tell(f"error[E0301]: unknown model `{text}`, and there is no file of that name; {way}")
         raise typer.Exit(2)
-    return found.max_context or None
+    return model.max_context or None
 
 
 def _file(text: str) -> tuple[str, str]:

@@ -73,8 +73,8 @@ def locked(plan: str, loaded: Loaded) -> tuple[Lock, Loaded]:
         missing = error("E0801", f"{where} is missing", help=again)
         report((broken or missing,), loaded.texts)
         raise typer.Exit(1)
-    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
-    faults = tuple(item for item in found if item.is_error)
+    findings, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+    faults = tuple(item for item in findings if item.is_error)
     report(faults, {**loaded.texts, str(where): lock.text})
     if faults:
         raise typer.Exit(1)

@@ -84,11 +84,11 @@ def _several(plans: Sequence[str], wanted: Wanted, held: list[str]) -> Iterator[
     if apart.cores() < 2 or any(plan in STDIN for plan in plans) or len(set(plans)) < len(plans):
         yield from (_one(plan, wanted, held) for plan in plans)
         return
-    for found in _watched(apart.each(partial(_tried, wanted), plans), len(plans)):
-        if isinstance(found, str):
-            yield _one(found, wanted, held)
+    for tried in _watched(apart.each(partial(_tried, wanted), plans), len(plans)):
+        if isinstance(tried, str):
+            yield _one(tried, wanted, held)
             continue
-        code, printed, shown = found
+        code, printed, shown = tried
         if shown and not held:  # the first answer has no empty line before it
             at = next((place for place, (err, text) in enumerate(printed) if not err and text.startswith("\n")), None)
             if at is not None:
@@ -103,8 +103,8 @@ def _watched(results: Iterator[Tried], count: int) -> Iterator[Tried]:
     for done in range(count):
         with progress() as stage:
             stage("solving plans", done, count)
-            found = next(results)
-        yield found
+            tried = next(results)
+        yield tried
 
 
 Tried = tuple[int, apart.Printed, list[str]] | str
@@ -174,8 +174,8 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     )
     peers = [each for card in dict.fromkeys(offer.gpu for offer in offers) for each in problem.offers.of(card)]
     shipped = [offer for offer in peers if offer.source != "the plan"]
-    found = (*findings(offers, peers=shipped, gpus=gpus), *(item for item in old if item))
-    return allowed(found, loaded.texts)[0]
+    doubts = (*findings(offers, peers=shipped, gpus=gpus), *(item for item in old if item))
+    return allowed(doubts, loaded.texts)[0]
 
 
 def _of_model(words: Words, wanted: Wanted) -> int:
@@ -273,14 +273,14 @@ def _compare(plan: str, answer: Answer, loaded: Loaded) -> int:
 
     assert loaded.problem is not None
     path = lock.path_for(plan)
-    found, broken = read(path, plan)
+    written, broken = read(path, plan)
     if broken is not None:
         report((broken,), {})
         return 1
-    if found is None:
+    if written is None:
         tell(f"error[E0801]: {path} is missing; run `planner solve {plan}`")
         return 1
-    other = other_parts(found, lock.document(answer, loaded.problem, loaded.catalog, loaded.texts))
+    other = other_parts(written, lock.document(answer, loaded.problem, loaded.catalog, loaded.texts))
     if other:
         message = f"{path} is not the answer to this plan ({', '.join(other)}); run `planner solve {plan}`"
         tell(f"error[E0802]: {message}")

@@ -40,8 +40,8 @@ def test(
     names: list[str] = []
     worst = 0
     for path in plans(paths):
-        found, code = _one(path, pick, limit, shipped, texts, names)
-        verdicts += [(path, verdict) for verdict in found]
+        results, code = _one(path, pick, limit, shipped, texts, names)
+        verdicts += [(path, verdict) for verdict in results]
         worst = max(worst, code)
     _print(verdicts, texts, format)
     failed = sum(not verdict.passed for _, verdict in verdicts)

@@ -58,13 +58,13 @@ def verify(
         tell(f"error[E0301]: the lock has no workload `{name}`; available: {', '.join(lock.workloads)}")
         raise typer.Exit(2)
     said = predicted(loaded.problem, loaded.catalog, lock, name)
-    found = compare(loaded.problem, loaded.catalog, said, log, cards)
-    block = "" if found.apart or found.changed else measurement(said, log, cards)
-    say(render(format, found, lock.path, block))
-    if not found.holds:
+    verified = compare(loaded.problem, loaded.catalog, said, log, cards)
+    block = "" if verified.apart or verified.changed else measurement(said, log, cards)
+    say(render(format, verified, lock.path, block))
+    if not verified.holds:
         place = lock.span("workloads", name)
-        code = "E0807" if found.apart else "E0808"
-        faults = tuple(error(code, f"{name}: {reason}", place) for reason in reasons(found))
+        code = "E0807" if verified.apart else "E0808"
+        faults = tuple(error(code, f"{name}: {reason}", place) for reason in reasons(verified))
         report(faults, {**loaded.texts, lock.path: lock.text}, "concise")
         raise typer.Exit(1)
 
@@ -94,14 +94,14 @@ def _read(paths: list[str]) -> tuple[Reported | None, Reported | None]:
             tell(f"error[{'E0001' if missing else 'E0004'}]: {path} cannot be read: {why}")
             raise typer.Exit(2) from None
         try:
-            found = read(decoded(data))
+            reported = read(decoded(data))
         except Unread as reason:
             tell(f"error[E0809]: {path}: {reason}")
             raise typer.Exit(2) from None
-        if (log if found.engine else cards) is not None:
-            tell(f"error[E0809]: {path} is a second {'log' if found.engine else 'table of GPUs'}; name one of each")
+        if (log if reported.engine else cards) is not None:
+            tell(f"error[E0809]: {path} is a second {'log' if reported.engine else 'table of GPUs'}; name one of each")
             raise typer.Exit(2)
-        log, cards = (found, cards) if found.engine else (log, found)
+        log, cards = (reported, cards) if reported.engine else (log, reported)
     return log, cards
 
 

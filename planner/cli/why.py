@@ -82,17 +82,17 @@ def _card(text: str, loaded: Loaded) -> str:
     assert loaded.problem is not None
     if text in loaded.problem.gpus:
         return text
-    found = loaded.catalog.find_gpu(text)
-    if found is None or isinstance(found, tuple):
+    gpu = loaded.catalog.find_gpu(text)
+    if gpu is None or isinstance(gpu, tuple):
         from planner.language.scope import nearest
 
-        if found:
-            tell(f"error[E0301]: `{text}` is ambiguous; choose from {', '.join(row.id for row in found)}")
+        if gpu:
+            tell(f"error[E0301]: `{text}` is ambiguous; choose from {', '.join(row.id for row in gpu)}")
             raise typer.Exit(2)
         near = nearest(text, loaded.problem.gpus)
         tell(f"error[E0301]: unknown GPU `{text}`" + (f"; did you mean `{near}`?" if near else ""))
         raise typer.Exit(2)
-    return found.id
+    return gpu.id
 
 
 def _unoffered(card: str, loaded: Loaded, name: str | None) -> None:

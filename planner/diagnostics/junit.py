@@ -68,9 +68,9 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str], files: I
     for item in diagnostics:
         by_file.setdefault(relative(item.span.path) if item.span else "planner", []).append(item)
     cases = []
-    for file, found in by_file.items():
-        failures = tuple((item.code, item.message, _text(item)) for item in found if item.is_error)
-        warnings = "\n".join(_text(item) for item in found if not item.is_error)
+    for file, findings in by_file.items():
+        failures = tuple((item.code, item.message, _text(item)) for item in findings if item.is_error)
+        warnings = "\n".join(_text(item) for item in findings if not item.is_error)
         cases.append(JunitCase("planner check", file, failures, warnings))
     return document("planner check", cases)
 

@@ -17,15 +17,15 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 def _rule(code: str) -> dict[str, Any]:
     level = "error" if code.startswith("E") else "warning"
-    found = CODES.get(code)
-    if found is None:
+    explanation = CODES.get(code)
+    if explanation is None:
         return {"id": code, "defaultConfiguration": {"level": level}}
-    help = f"{found.why}\n\nExample: {found.example}\n\nInstead: {found.instead}"
+    help = f"{explanation.why}\n\nExample: {explanation.example}\n\nInstead: {explanation.instead}"
     return {
         "id": code,
-        "name": "".join(word.capitalize() for word in found.title.split()),
-        "shortDescription": {"text": found.title},
-        "fullDescription": {"text": found.why},
+        "name": "".join(word.capitalize() for word in explanation.title.split()),
+        "shortDescription": {"text": explanation.title},
+        "fullDescription": {"text": explanation.why},
         "help": {"text": help},
         "defaultConfiguration": {"level": level},
     }

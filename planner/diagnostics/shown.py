@@ -27,7 +27,7 @@ def shown(text: str) -> str:
     """Return a text as part of one line: `\\x1b` for an escape, `\\n` for a line end, `\\u202e` for an override."""
     text = str(text)
     if not text.isprintable():
-        text = _ODD.sub(lambda found: _escape(found[0]), text)
+        text = _ODD.sub(lambda match: _escape(match[0]), text)
     return _COMMAND.sub(r"#\\#", text) if "##" in text else text
 
 
@@ -81,7 +81,7 @@ def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """Return a value as indented JSON in which such characters are escaped as JSON has it."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=default)
     if not text.replace("\n", "").isprintable():
-        text = _ODD.sub(lambda found: _escape_json(found[0]), text)
+        text = _ODD.sub(lambda match: _escape_json(match[0]), text)
     return _COMMAND.sub(r"\\u0023#", text)
 
 

@@ -31,16 +31,16 @@ def export(
     format, for the help of a finding.
     """
     files: dict[str, str] = {}
-    found: list[Diagnostic] = []
+    findings: list[Diagnostic] = []
     for name in names:
         answer = of_lock(lock, PurePath(plan).name, name)
         room = serving if form.kind == "inference" else training
         faults = list(_unsaid(answer, form, lock, plan)) or room.faults(answer, form)
         if faults:
-            found += [_told(answer, fault, places, published) for fault in faults]
+            findings += [_told(answer, fault, places, published) for fault in faults]
         else:
             files[f"{file_name(name)}{form.suffix}"] = room.render(answer, form)
-    return files, tuple(found)
+    return files, tuple(findings)
 
 
 def file_name(workload: str) -> str:

@@ -59,8 +59,8 @@ def online_fp8(answer: Said) -> bool:
 
 def served(answer: Said, engine: str, *, online: bool) -> Iterator[Unsayable]:
     """Yield why an engine would not load what was proved; of weights that it makes `online` only the model counts."""
-    found = loads_elsewhere(answer, engine)
-    yield from (item for item in found if item.quantity == "model") if online else found
+    refusals = loads_elsewhere(answer, engine)
+    yield from (item for item in refusals if item.quantity == "model") if online else refusals
 
 
 def types(answer: Said, engine: str) -> Iterator[Unsayable]:

@@ -49,13 +49,13 @@ class Said:
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
-        found = self.choice.get(name, self.given.get(name, unsaid))
-        return int(found) if isinstance(found, int | float | Fraction) and not isinstance(found, bool) else unsaid
+        value = self.choice.get(name, self.given.get(name, unsaid))
+        return int(value) if isinstance(value, int | float | Fraction) and not isinstance(value, bool) else unsaid
 
     def word(self, name: str) -> str:
         """Return a word of the choice or of what is given, empty where there is none."""
-        found = self.choice.get(name, self.given.get(name, ""))
-        return found if isinstance(found, str) else ""
+        value = self.choice.get(name, self.given.get(name, ""))
+        return value if isinstance(value, str) else ""
 
     def flag(self, name: str) -> bool:
         """Return whether a setting that is given is true."""
@@ -63,9 +63,9 @@ class Said:
 
     def share(self, name: str) -> str:
         """Return a number that may have a fraction, as it is typed: the shortest text that reads back the same."""
-        found = self.given.get(name)
-        number = isinstance(found, int | float | Fraction) and not isinstance(found, bool)
-        return f"{float(found):.12g}" if number and found is not None else ""
+        value = self.given.get(name)
+        number = isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+        return f"{float(value):.12g}" if number and value is not None else ""
 
     @property
     def model(self) -> str:
@@ -83,8 +83,8 @@ class Said:
     @property
     def file(self) -> str | None:
         """The checkpoint that the plan reads the model from, by its path from the plan's folder."""
-        found = _FILE.match(self.model)
-        return found[1] if found else None
+        match = _FILE.match(self.model)
+        return match[1] if match else None
 
     @property
     def engine(self) -> str:

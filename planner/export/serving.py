@@ -39,10 +39,10 @@ def faults(answer: Said, form: Target) -> list[Unsayable]:
     if answer.engine == "tensorrt_llm":
         return tensorrt_llm.faults(answer)
     engine = ENGINES[answer.engine]
-    found = engine.faults(answer)
-    if not found and form.name in AROUND:
-        found = AROUND[form.name](answer, engine.program(answer))
-    return found
+    refusals = engine.faults(answer)
+    if not refusals and form.name in AROUND:
+        refusals = AROUND[form.name](answer, engine.program(answer))
+    return refusals
 
 
 def render(answer: Said, form: Target) -> str:

@@ -21,11 +21,11 @@ def faults(answer: Said, form: Target) -> list[Unsayable]:
     if not answer.count("layers", 0):
         reason = f"`{answer.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
         return [Unsayable("model", reason, "name a model of the catalog, or one whose layers the plan states")]
-    found = [*FAULTS[form.name](answer)]
+    refusals = [*FAULTS[form.name](answer)]
     if answer.flag("expert_overlap"):
         reason = f"{form.name} has no setting for expert_overlap = true"
-        found.append(Unsayable("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
-    return found
+        refusals.append(Unsayable("expert_overlap", reason, "leave `expert_overlap` out, or set it by hand"))
+    return refusals
 
 
 def render(answer: Said, form: Target) -> str:

@@ -74,8 +74,8 @@ def _worded(quantity: Quantity, wanted: Type, value: Value, node: tree.Expressio
     if isinstance(node, tree.Name) and node.text in env.scope.let_nodes:
         from planner.language.names import word
 
-        found = word(node, env, wanted)  # a `let` holds a text: what it means is known only here
-        return found.node.text if found and isinstance(found.node, tree.String) else None
+        typed = word(node, env, wanted)  # a `let` holds a text: what it means is known only here
+        return typed.node.text if typed and isinstance(typed.node, tree.String) else None
     return value
 
 

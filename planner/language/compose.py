@@ -77,12 +77,12 @@ def spelled(value: int) -> str:
 
 def count(text: str, name: str) -> str:
     """Return a count as a plan writes it: `128K` tokens are 128Ki, as serving engines read it; raise ValueError."""
-    found = _COUNT.fullmatch(text.strip())
-    if found is None:
+    match = _COUNT.fullmatch(text.strip())
+    if match is None:
         example = "8Ki" if name == "context" else "2"
         raise ValueError(f"--{name}", f"invalid count `{text}` (example: {example})")
-    scale = found[2] or ""
-    return found[1] + ("Ki" if scale == "K" and name == "context" else "k" if scale == "K" else scale)
+    scale = match[2] or ""
+    return match[1] + ("Ki" if scale == "K" and name == "context" else "k" if scale == "K" else scale)
 
 
 def _name(text: str) -> str:

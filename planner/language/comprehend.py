@@ -109,22 +109,22 @@ def more_of(env: Env) -> int:
 
 
 def _owners(source: tree.Expression, env: Env) -> list[str] | None:
-    found = _blocks(source, env)
-    if found is None:
+    names = _blocks(source, env)
+    if names is None:
         return None
-    every = sum(env.copies.get(block, 1) for block in found)
-    if isinstance(source, tree.SetOf) and every > len(found) and not has_room(every - len(found), source, env):
+    every = sum(env.copies.get(block, 1) for block in names)
+    if isinstance(source, tree.SetOf) and every > len(names) and not has_room(every - len(names), source, env):
         return None
-    return [one for block in found for one in each_of(block, env.copies.get(block, 1))]
+    return [one for block in names for one in each_of(block, env.copies.get(block, 1))]
 
 
 def _blocks(source: tree.Expression, env: Env) -> list[str] | None:
     if isinstance(source, tree.Name) and source.text == "workloads":
         return sorted(env.workloads)
     if isinstance(source, tree.SetOf):
-        found = [item.text for item in source.items if isinstance(item, tree.Name) and item.text in env.workloads]
-        if len(found) == len(source.items):
-            return list(dict.fromkeys(found))
+        names = [item.text for item in source.items if isinstance(item, tree.Name) and item.text in env.workloads]
+        if len(names) == len(source.items):
+            return list(dict.fromkeys(names))
         for item in source.items:
             if not (isinstance(item, tree.Name) and item.text in env.workloads):
                 help = near(item.text, env.workloads) if isinstance(item, tree.Name) else None

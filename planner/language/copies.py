@@ -78,7 +78,7 @@ def regrouped(problem: Problem, sizes: Mapping[str, Sequence[int]]) -> Problem:
 def _each(item: Stated, members: Mapping[str, Sequence[str]]) -> list[Stated]:
     """Return a rule for each workload of the blocks that it names."""
     first = {owner: block_of(owner) for owner, _ in names(item.condition) if owner.endswith(f"{MARK}1")}
-    return [replace(item, condition=renamed(found, first)) for found in each(item.condition, members)]
+    return [replace(item, condition=renamed(rule, first)) for rule in each(item.condition, members)]
 
 
 def each(condition: tree.Expression, members: Mapping[str, Sequence[str]]) -> list[tree.Expression]:

@@ -33,8 +33,8 @@ def compare(operator: str, a: Value, b: Value) -> bool:
 
 def holds(node: tree.Expression, lookup: Lookup) -> bool:
     """Return whether a condition is true; what depends on an unknown outcome is not."""
-    found = evaluate(node, lookup)
-    return found is not None and found.value is True
+    measure = evaluate(node, lookup)
+    return measure is not None and measure.value is True
 
 
 def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
@@ -43,11 +43,11 @@ def evaluate(node: tree.Expression, lookup: Lookup) -> Measure | None:
         case tree.Number():
             return Measure(node.value, node.unit)
         case tree.Name():
-            found = lookup(node.parts[0], node.parts[1])
-            if found is not None and found.unit is None and isinstance(found.value, Fraction):
+            measure = lookup(node.parts[0], node.parts[1])
+            if measure is not None and measure.unit is None and isinstance(measure.value, Fraction):
                 unit = UNITS.get(node.parts[1])  # a lookup may leave the unit to the table
-                return found if unit is None else Measure(found.value, unit)
-            return found
+                return measure if unit is None else Measure(measure.value, unit)
+            return measure
         case tree.String():
             return Measure(node.text)
         case tree.Boolean():
@@ -113,7 +113,7 @@ def _binary(node: tree.Binary, lookup: Lookup) -> Measure | None:
 
 
 def _call(node: tree.Call, lookup: Lookup) -> Measure | None:
-    found: list[Measure] = []
+    measures: list[Measure] = []
     unknown = False
     for item in node.arguments:
         if isinstance(item, tree.Call) and item.function == "when":
@@ -126,24 +126,24 @@ def _call(node: tree.Call, lookup: Lookup) -> Measure | None:
         if value is None:
             unknown = True
         else:
-            found.append(value)
+            measures.append(value)
     if node.function in ("any", "all"):
         decisive = node.function == "any"
-        if any(item.value is decisive for item in found):
+        if any(item.value is decisive for item in measures):
             return Measure(decisive)
         return None if unknown else Measure(not decisive)
     if unknown:
         return None
     if node.function == "count":
-        return Measure(Fraction(sum(item.value is not False for item in found)))
-    numbers = [item.value for item in found if isinstance(item.value, Fraction)]
+        return Measure(Fraction(sum(item.value is not False for item in measures)))
+    numbers = [item.value for item in measures if isinstance(item.value, Fraction)]
     if node.function == "sum":
-        unit = next((item.unit for item in found if item.unit), None)
+        unit = next((item.unit for item in measures if item.unit), None)
         return Measure(sum(numbers, Fraction(0)), unit)
     if not numbers:
         return None
     least = node.function == "min"
-    return min(found, key=lambda item: item.value) if least else max(found, key=lambda item: item.value)
+    return min(measures, key=lambda item: item.value) if least else max(measures, key=lambda item: item.value)
 
 
 _KEPT = 10_000
@@ -159,21 +159,21 @@ def names(node: tree.Expression) -> tuple[tuple[str, str], ...]:
         return kept[1]
     if len(_read) >= _KEPT:
         _read.clear()
-    found = _names(node)
-    _read[id(node)] = node, found
-    return found
+    pairs = _names(node)
+    _read[id(node)] = node, pairs
+    return pairs
 
 
 def _names(node: tree.Expression) -> tuple[tuple[str, str], ...]:
-    found: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     pending: list[tree.Expression] = [node]
     while pending:
         item = pending.pop()
         if isinstance(item, tree.Name):
-            found.add((item.parts[0], item.parts[1]))
+            pairs.add((item.parts[0], item.parts[1]))
         else:
             pending += parts(item)
-    return tuple(sorted(found))
+    return tuple(sorted(pairs))
 
 
 def parts(node: tree.Expression) -> tuple[tree.Expression, ...]:

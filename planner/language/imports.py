@@ -216,14 +216,14 @@ def _called(item: tree.Item, new: dict[str, str], alias: str | None = None) -> t
 
 def _needed(wanted: tuple[str, ...], have: dict[str, tree.Declaration | tree.Let]) -> set[str]:
     """Return the names on a list and all that these read."""
-    found: set[str] = set()
+    names: set[str] = set()
     pending = [name for name in wanted if name in have]
     while pending:
         name = pending.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             pending += _names_in(have[name], have)
-    return found
+    return names
 
 
 def _names_in(item: tree.Declaration | tree.Let, have: dict[str, tree.Declaration | tree.Let]) -> list[str]:

@@ -49,16 +49,16 @@ def conjuncts(node: tree.Expression) -> tuple[tree.Expression, ...]:
     They are joined by `and` or `all`; `max(…) <= x` and `min(…) >= x` join a comparison for each of their items, and
     `if` joins what holds where its condition does with what holds where it does not.
     """
-    found: list[tree.Expression] = []
+    parts: list[tree.Expression] = []
     pending = [node]
     while pending:
         item = pending.pop()
         joined = _joined(item)
         if joined is None:
-            found.append(item)
+            parts.append(item)
         else:
             pending += reversed(joined)
-    return tuple(found)
+    return tuple(parts)
 
 
 def _joined(node: tree.Expression) -> list[tree.Expression] | None:
@@ -236,13 +236,13 @@ def addends(node: tree.Expression, factor: Fraction) -> list[tuple[tree.Expressi
         case tree.Unary(operator="-"):
             return addends(node.operand, -factor)
         case tree.Call(function="sum"):
-            found = []
+            terms = []
             for item in node.arguments:
                 if _conditional(item):
-                    found.append((_otherwise_zero(item, item.arguments[1]), factor))  # type: ignore[union-attr]
+                    terms.append((_otherwise_zero(item, item.arguments[1]), factor))  # type: ignore[union-attr]
                 else:
-                    found += addends(item, factor)
-            return found
+                    terms += addends(item, factor)
+            return terms
         case tree.Call(function="count"):
             return [(_counted(item), factor) for item in node.arguments]
     return [(node, factor)]

@@ -83,16 +83,16 @@ def constant(node: tree.Expression, env: Env, expected: Type | None = None) -> M
             help="relate quantities of workloads in a `require`",
         )
         return None
-    found = evaluate(typed.node, lambda *_: None)
-    if found is None:
+    measure = evaluate(typed.node, lambda *_: None)
+    if measure is None:
         env.scope.error("E0403", "this has no value: it divides by zero", node.span, "divide by something else")
-    return found
+    return measure
 
 
 def fold(node: tree.Expression) -> bool | None:
     """Return the truth of a condition that needs no workload's value, else None."""
-    found = evaluate(node, lambda *_: None)
-    return found.value if found is not None and isinstance(found.value, bool) else None
+    measure = evaluate(node, lambda *_: None)
+    return measure.value if measure is not None and isinstance(measure.value, bool) else None
 
 
 def _number(node: tree.Number, env: Env) -> Typed | None:
@@ -206,10 +206,10 @@ def _binary(node: tree.Binary, env: Env) -> Typed | None:
 
 def _bounded(typed: Typed, env: Env) -> Typed | None:
     """Return arithmetic whose numbers stay short enough to be computed exactly, or None after a finding."""
-    found: Magnitude = magnitude(typed.node)
-    if not found.too_large:
+    size: Magnitude = magnitude(typed.node)
+    if not size.too_large:
         return typed
-    most = WIDEST if found.reads else LONGEST
+    most = WIDEST if size.reads else LONGEST
     message = f"this number is too large: exact arithmetic ends at {most:_} bits ({most * 301 // 1000:_} digits)"
     env.scope.error("E0406", message, typed.node.span, help="round it, or use smaller factors")
     return None
@@ -217,8 +217,8 @@ def _bounded(typed: Typed, env: Env) -> Typed | None:
 
 def _is_zero(node: tree.Expression) -> bool:
     """Return whether an expression is zero whatever the workloads are."""
-    found = None if names(node) else evaluate(node, lambda *_: None)
-    return found is not None and found.value == 0 and found.value is not False
+    value = None if names(node) else evaluate(node, lambda *_: None)
+    return value is not None and value.value == 0 and value.value is not False
 
 
 def _units_differ(node: tree.Binary, left: Type, right: Type, env: Env) -> None:
@@ -294,9 +294,9 @@ def _items(right: tree.Expression, left: Typed, env: Env) -> tree.Expression | N
             if not right.items:
                 env.scope.error("E0501", "nothing is in an empty set", right.span, help="name at least one value")
                 return None
-            found = [_items(item, left, env) for item in right.items]
-            good = [item for item in found if item is not None]
-            return tree.Call("any", tuple(good), right.span) if len(good) == len(found) else None
+            items = [_items(item, left, env) for item in right.items]
+            good = [item for item in items if item is not None]
+            return tree.Call("any", tuple(good), right.span) if len(good) == len(items) else None
         case tree.Range():
             return _in_range(right, left, env)
         case tree.AnyOf():
@@ -340,9 +340,9 @@ def _call(node: tree.Call, env: Env) -> Typed | None:
     if not node.arguments:
         env.scope.error("E0402", f"`{node.function}` of nothing", node.span, help=f"{node.function}(a, b)")
         return None
-    found = [lower(item, env) for item in node.arguments]
-    items = [item for item in found if item is not None]
-    return gather(node, items, env) if len(items) == len(found) else None
+    typed = [lower(item, env) for item in node.arguments]
+    items = [item for item in typed if item is not None]
+    return gather(node, items, env) if len(items) == len(typed) else None
 
 
 def gather(node: tree.Call | tree.Comprehension, items: list[Typed], env: Env) -> Typed | None:

@@ -137,10 +137,14 @@ def _field(node: tree.Name, env: Env) -> Typed | Refused:
     name, type_ = node.parts[0], env.fields[node.parts[0]]
     rest = node.parts[1:]
     if name == "peak":
-        found = env.scope.find("format", tree.Name(rest, node.span)) if rest else None
+        number_format = env.scope.find("format", tree.Name(rest, node.span)) if rest else None
         if not rest:
             env.scope.error("E0303", "`peak` is one of a format", node.span, help="peak.bf16")
-        return Typed(tree.Name(("peak", found.id), node.span), type_) if isinstance(found, Format) else REFUSED
+        return (
+            Typed(tree.Name(("peak", number_format.id), node.span), type_)
+            if isinstance(number_format, Format)
+            else REFUSED
+        )
     if rest:
         env.scope.error("E0303", f"`{name}` has no `{'.'.join(rest)}`", node.span, help=f"write `{name}` alone")
         return REFUSED
@@ -225,8 +229,8 @@ def describe(node: tree.Expression, env: Env) -> str:
         case tree.String():
             return "a text"
         case tree.Name():
-            found = env.scope.lets.get(node.text)
-            return f"`{node.text}`" if found is None or isinstance(found.value, str) else "a number"
+            measure = env.scope.lets.get(node.text)
+            return f"`{node.text}`" if measure is None or isinstance(measure.value, str) else "a number"
     return "a calculation"
 
 

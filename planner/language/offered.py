@@ -33,15 +33,15 @@ def written_apart(file: tree.File) -> tuple[tuple[tree.File, ...], tuple[Diagnos
     }
     if not offered:
         return (file,), ()
-    found: tuple[Diagnostic, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
     count = prod(len(models) for _, models in offered.values())
     if count > MOST:
         span = next(iter(offered.values()))[0].span
         message = f"the plan offers {count} choices of models: each is solved by itself"
-        found = (error("E0406", message, span, help=f"offer {MOST} or fewer, or solve the workloads apart"),)
+        findings = (error("E0406", message, span, help=f"offer {MOST} or fewer, or solve the workloads apart"),)
     every = product(*(models for _, models in offered.values()))
-    choices = [next(every)] if found else list(every)
-    return tuple(_with(file, offered, choice) for choice in choices), found
+    choices = [next(every)] if findings else list(every)
+    return tuple(_with(file, offered, choice) for choice in choices), findings
 
 
 def _models(item: tree.Declaration, file: tree.File) -> Iterator[tree.Relation]:
@@ -98,11 +98,11 @@ def of_models(problem: Problem, models: Mapping[str, object]) -> Problem:
     if not problem.others:
         return problem
     every = (problem, *problem.others)
-    found = next((one for one in every if all(models.get(key) == name for key, name in models_of(one).items())), None)
-    if found is None or found is problem:
+    chosen = next((one for one in every if all(models.get(key) == name for key, name in models_of(one).items())), None)
+    if chosen is None or chosen is problem:
         return problem
-    rest = tuple(replace(one, others=(), trials=()) for one in every if one is not found)
-    return replace(found, others=rest, trials=problem.trials)
+    rest = tuple(replace(one, others=(), trials=()) for one in every if one is not chosen)
+    return replace(chosen, others=rest, trials=problem.trials)
 
 
 def between_models(problem: Problem) -> tuple[Diagnostic, ...]:

@@ -18,10 +18,10 @@ WRITTEN = "WORKLOAD.QUANTITY=VALUE"
 def read_setting(setting: str) -> tuple[tree.Relation | None, tuple[Diagnostic, ...]]:
     """Return the relation of a `--set` text, or why it is none; its spans are in the text named `--set SETTING`."""
     path = f"--set {setting}"
-    file, found = parse(f'test "" {{ {setting} }}', path)
+    file, findings = parse(f'test "" {{ {setting} }}', path)
     items = file.items[0].items if file.items and isinstance(file.items[0], tree.Test) else ()
-    if found or len(file.items) != 1 or len(items) != 1 or not isinstance(items[0], tree.Relation):
-        reason = found[0].message if found else "it is no relation"
+    if findings or len(file.items) != 1 or len(items) != 1 or not isinstance(items[0], tree.Relation):
+        reason = findings[0].message if findings else "it is no relation"
         span = Span(path, 0, len(setting), 1, 1) if setting else None
         message = f"`--set {setting}` is not {WRITTEN}: {reason}"
         return None, (error("E0402", message, span, help="--set chat.gpus=2"),)

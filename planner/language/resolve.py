@@ -44,10 +44,10 @@ def _whole(
 
         trials = build_trials(file, problem, scope, env, lambda other: _resolve(other, catalog, digest, every))
         problem = replace(problem, trials=trials)
-    found = _once(scope.findings)
-    if any(finding.is_error for finding in found):
+    findings = _once(scope.findings)
+    if any(finding.is_error for finding in findings):
         problem = None
-    return problem, found
+    return problem, findings
 
 
 def _resolve(

@@ -228,10 +228,10 @@ def fleet_bound(relation: tree.Relation, scope: Scope) -> FleetBound | None:
         if len(target.parts) == 1:
             scope.error("E0303", "`available` is of one GPU type", target.span, help="available.h100_sxm <= 16")
             return None
-        found = scope.find("gpu", tree.Name(target.parts[1:], target.span))
-        if not isinstance(found, Gpu):
+        gpu_row = scope.find("gpu", tree.Name(target.parts[1:], target.span))
+        if not isinstance(gpu_row, Gpu):
             return None
-        gpu = found.id
+        gpu = gpu_row.id
     allowed = ("<=", "<") if gpu else DIRECTIONS
     if relation.operator not in allowed or relation.per_layer:
         scope.error(

@@ -27,8 +27,8 @@ SHOWN = 12
 
 def near(word: str, known: Iterable[str]) -> str | None:
     """Return "did you mean …" for the nearest known word, or None."""
-    found = nearest(word, known)
-    return None if found is None else f"did you mean `{found}`?"
+    close = nearest(word, known)
+    return None if close is None else f"did you mean `{close}`?"
 
 
 COMPARED = 50_000
@@ -62,11 +62,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     if spent is not None:
         spent[0] += len(choices)
     cutoff = 0.5 if len(word) <= 3 else 0.6
-    found = get_close_matches(word, choices, n=1, cutoff=cutoff)
-    if not found:
+    close = get_close_matches(word, choices, n=1, cutoff=cutoff)
+    if not close:
         low = {choice.casefold(): choice for choice in choices}
-        found = [low[item] for item in get_close_matches(word.casefold(), low, n=1, cutoff=0.6)]
-    return found[0] if found else None
+        close = [low[item] for item in get_close_matches(word.casefold(), low, n=1, cutoff=0.6)]
+    return close[0] if close else None
 
 
 def choices(word: str, known: Iterable[str]) -> str | None:
@@ -183,25 +183,25 @@ class Scope:
             return own
         if word in self.broken and word in self.declared and self.declared[word].kind == kind:
             return None
-        found: object
+        row: object
         match kind:
             case "gpu":
-                found = self.catalog.find_gpu(word)
+                row = self.catalog.find_gpu(word)
             case "format":
-                found = self.catalog.find_format(word)
+                row = self.catalog.find_format(word)
             case "model":
-                found = self.catalog.find_model(word)
+                row = self.catalog.find_model(word)
             case _:
-                found = self.catalog.offers.get(word)
-        if isinstance(found, tuple):
-            ids = ", ".join(sorted(row.id for row in found))
+                row = self.catalog.offers.get(word)
+        if isinstance(row, tuple):
+            ids = ", ".join(sorted(each.id for each in row))
             self.error("E0305", f"`{word}` is ambiguous: it can be {ids}", node.span, help="name one of them")
             return None
-        if found is None:
+        if row is None:
             self._missing(kind, word, node)
             return None
-        assert isinstance(found, Gpu | Format | Model | Offer)
-        return found
+        assert isinstance(row, Gpu | Format | Model | Offer)
+        return row
 
     def _missing(self, kind: str, word: str, node: tree.Expression) -> None:
         other = next((k for k in ("gpu", "format", "model") if k != kind and self._has(k, word)), None)

@@ -83,10 +83,10 @@ def filtered(type_: Type, node: tree.Filter, env: Env, truth: Truth) -> list[str
     else:
         wanted = quantity or Quantity(type_.words, (), "decision", type_.words, "")
         assert env.members is not None
-        found = env.members(wanted, node.source, env)
-        if found is None:
+        values = env.members(wanted, node.source, env)
+        if values is None:
             return None
-        ids = [str(item) for item in found]
+        ids = [str(item) for item in values]
     rows = [_look(type_.words, scope)(key) for key in ids]
     condition = truth(node.condition, _asking(type_.words, env))
     if condition is None:
@@ -133,11 +133,11 @@ def _words(kind: str, name: str, several: bool, scope: Scope) -> frozenset[str]:
     if key not in scope.words:
         rows = [_look(kind, scope)(item) for item in scope.every(kind)]
         if several:
-            found = {word for row in rows if not isinstance(row, Offer) for word in members(row, name)}
+            words = {word for row in rows if not isinstance(row, Offer) for word in members(row, name)}
         else:
             answers = (ask(row, name) for row in rows)
-            found = {str(item.value) for item in answers if item is not None}
-        scope.words[key] = frozenset(found)
+            words = {str(item.value) for item in answers if item is not None}
+        scope.words[key] = frozenset(words)
     return scope.words[key]
 
 

@@ -115,7 +115,7 @@ OTHER_WORDS: dict[str, dict[str, str]] = {
 
 def meant(name: str, kind: str) -> tuple[str, str]:
     """Return the quantity of a kind of workload that another name means, and a note; empty where there is none."""
-    found = OTHER_NAMES.get(name.casefold())
-    if found is None:
+    other = OTHER_NAMES.get(name.casefold())
+    if other is None:
         return "", ""
-    return (found.inference if kind == "inference" else found.training), found.note
+    return (other.inference if kind == "inference" else other.training), other.note

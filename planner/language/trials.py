@@ -60,8 +60,8 @@ def _trial(file: tree.File, test: tree.Test, problem: Problem, scope: Scope, env
         other, mistakes = override(file, relations)
         scope.findings.extend(mistakes)
         if not mistakes:
-            changed, found, inner = again(other)
-            scope.findings.extend(item for item in found.findings if item not in scope.findings)
+            changed, rescoped, inner = again(other)
+            scope.findings.extend(item for item in rescoped.findings if item not in scope.findings)
     if changed is not None:
         changed = _dropped(changed, drops, scope)
     looked = tuple(_expectation(item, changed or problem, scope, replace(inner, scope=scope)) for item in expects)

@@ -99,12 +99,12 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
 def _sets(block: Block) -> dict[str, Value]:
     """Return what the framework or the engine of a workload takes of given quantities, where the plan names one that
     sets any."""
-    catalog, found = block.env.scope.catalog, {}
+    catalog, sets = block.env.scope.catalog, {}
     if "framework" in block.given:
-        found = catalog.frameworks[str(block.given["framework"])].sets
+        sets = catalog.frameworks[str(block.given["framework"])].sets
     elif str(block.given.get("engine")) in catalog.engines:
-        found = catalog.engines[str(block.given["engine"])].sets
-    return {name: value if isinstance(value, str | bool) else Fraction(str(value)) for name, value in found.items()}
+        sets = catalog.engines[str(block.given["engine"])].sets
+    return {name: value if isinstance(value, str | bool) else Fraction(str(value)) for name, value in sets.items()}
 
 
 def _read_model(block: Block, relations: list[tree.Relation] | tuple[tree.Relation, ...]) -> list[tree.Relation]:
@@ -121,8 +121,8 @@ def _read_model(block: Block, relations: list[tree.Relation] | tuple[tree.Relati
                 help='model = "owner/name", or model in {"owner/name", "owner/other"}',
             )
         elif _first_time(block, "model", relation):
-            found = _named(relation.value, scope)
-            block.model = found if isinstance(found, Model) else None
+            model = _named(relation.value, scope)
+            block.model = model if isinstance(model, Model) else None
             block.written = _written(relation.value, block.model, scope)
         block.spans.setdefault("model", relation.span) if relation.target.text == "model" else None
     if block.model is not None:
@@ -256,9 +256,9 @@ def _offer(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
 
 def _fix(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
     if quantity.type == "words":
-        found = _words(quantity, relation.value, block.env)
-        if found is not None:
-            block.given[quantity.name] = found
+        words = _words(quantity, relation.value, block.env)
+        if words is not None:
+            block.given[quantity.name] = words
         return
     value = one(quantity, relation.value, block.env)
     if value is None:
@@ -278,8 +278,8 @@ def _words(quantity: Quantity, node: tree.Expression, env: Env) -> str | None:
     if not items:
         env.scope.error("E0501", f"`{quantity.name}` is given nothing", node.span, help="name at least one")
         return None
-    found = [word(item, env, type_) for item in items]
-    texts = [item.node.text for item in found if item is not None and isinstance(item.node, tree.String)]
+    typed = [word(item, env, type_) for item in items]
+    texts = [item.node.text for item in typed if item is not None and isinstance(item.node, tree.String)]
     return ",".join(sorted(set(texts))) if len(texts) == len(items) else None
 
 

@@ -42,13 +42,13 @@ def allowances(text: str, path: str) -> list[Allowance]:
     """
     if "planner:" not in text:
         return []
-    found = tokenize(text, path)
-    top, _ = statements(found.tokens)
-    first_of_line = {token.span.line: token for token in reversed(found.tokens)}
+    tokens = tokenize(text, path)
+    top, _ = statements(tokens.tokens)
+    first_of_line = {token.span.line: token for token in reversed(tokens.tokens)}
     spans = dict(_spans(top))
-    comments = {span.line for span, _ in found.comments if span.line not in first_of_line}
+    comments = {span.line for span, _ in tokens.comments if span.line not in first_of_line}
     out = []
-    for span, comment in found.comments:
+    for span, comment in tokens.comments:
         match = _ALLOW.match(comment)
         if match is None:
             continue

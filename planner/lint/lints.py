@@ -20,5 +20,5 @@ LINTS: tuple[Lint, ...] = (quality, units, rules, prompts, names, spot, edition,
 
 def lint(source: Source) -> list[Diagnostic]:
     """Return what the lints find in a plan's own text, in the order of the text."""
-    found = [item for one in LINTS for item in one(source)]
-    return sorted(found, key=lambda item: (item.span.start if item.span else 0, item.code))
+    findings = [item for one in LINTS for item in one(source)]
+    return sorted(findings, key=lambda item: (item.span.start if item.span else 0, item.code))

@@ -152,7 +152,7 @@ def _imported(source: Source, tokens: list[Lexeme], used: set[str]) -> Iterator[
         listed = [token for token in tokens[2:end] if token.type == "NAME"]
         unused = [token for token in listed if token.text not in used]
         for token in unused:
-            found = _unused(source, token.text, "is imported and never used", token.span, whole)
+            finding = _unused(source, token.text, "is imported and never used", token.span, whole)
             if len(listed) > 1:  # the others stay: taking one out of the list is left to the author
-                found = warning("W0610", found.message, found.span, help=found.help)
-            yield found
+                finding = warning("W0610", finding.message, finding.span, help=finding.help)
+            yield finding

@@ -49,17 +49,17 @@ def _literals(value: tree.Expression) -> list[tree.Number]:
 
 
 def _thousands(number: tree.Number) -> Iterator[Diagnostic]:
-    found = _THOUSANDS.match(number.text)
-    if found is None or found.group(1) not in TWOS:
+    match = _THOUSANDS.match(number.text)
+    if match is None or match.group(1) not in TWOS:
         return
-    count = int(found.group(1))
+    count = int(match.group(1))
     yield warning(
         "W0606",
         f"`{count}k` is {count * 1000:_}, `{count}Ki` is {count * 1024:_}",
         number.span,
         label="powers of 1000",
         help=f"write `{count}Ki`, or `{count}_000` where that is meant",
-        fix=Fix(f"write `{count}Ki`", ((_inside(number, found.end() - 1, found.end()), "Ki"),), safe=False),
+        fix=Fix(f"write `{count}Ki`", ((_inside(number, match.end() - 1, match.end()), "Ki"),), safe=False),
     )
 
 

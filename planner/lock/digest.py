@@ -73,16 +73,16 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
 
     The optimum depends on what was not chosen too: a cheaper offer elsewhere makes another answer.
     """
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    named: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for workload in (item for one in (problem, *problem.others) for item in one.workloads):
-        found["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
-        found["offers"] |= {item.id for item in offers_listed(problem, workload)}
-        found["models"].add(workload.model.id)
-        found["engines"] |= {name for name in _engines(workload) if name in catalog.engines}
-        found["formats"] |= _formats(workload) & set(problem.formats)
+        named["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
+        named["offers"] |= {item.id for item in offers_listed(problem, workload)}
+        named["models"].add(workload.model.id)
+        named["engines"] |= {name for name in _engines(workload) if name in catalog.engines}
+        named["formats"] |= _formats(workload) & set(problem.formats)
     measured = zip(catalog.quality, catalog.quality.column("format"), strict=True)
-    found["quality"] = {key for key, name in measured if name in found["formats"]}
-    return {kind: frozenset(ids) for kind, ids in found.items()}
+    named["quality"] = {key for key, name in measured if name in named["formats"]}
+    return {kind: frozenset(ids) for kind, ids in named.items()}
 
 
 def _engines(workload: Workload) -> set[str]:

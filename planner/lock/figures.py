@@ -91,13 +91,13 @@ def differences(says: Any, right: Any, place: FigurePlace = ()) -> Iterator[Figu
         yield FigureDifference(place, says, right)
 
 
-def told(found: list[FigureDifference], lock: Lock, again: str) -> list[Diagnostic]:
+def told(unlike: list[FigureDifference], lock: Lock, again: str) -> list[Diagnostic]:
     """Return an E0805 for each difference, and how many more there are."""
     out = [
-        error("E0805", _message(item), lock.span(*item.place), label=_label(item), help=again) for item in found[:MOST]
+        error("E0805", _message(item), lock.span(*item.place), label=_label(item), help=again) for item in unlike[:MOST]
     ]
-    if len(found) > MOST:
-        more = f"{len(found) - MOST} more figures of {lock.path} do not follow from its choices"
+    if len(unlike) > MOST:
+        more = f"{len(unlike) - MOST} more figures of {lock.path} do not follow from its choices"
         out.append(error("E0805", more, lock.span("workloads"), help=again))
     return out
 

@@ -48,8 +48,7 @@ def document(answer: Answer, problem: Problem, catalog: Catalog, texts: Mapping[
         "plan": plan_digest(texts.get(problem.path, "")),
         "imports": import_digests(problem.path, texts),
         "catalogs": {
-            kind: {"rows": found.rows, "digest": found.digest}
-            for kind, found in catalog_digests(problem, catalog).items()
+            kind: {"rows": rows.rows, "digest": rows.digest} for kind, rows in catalog_digests(problem, catalog).items()
         },
         "used": used({item.chosen.workload: item.chosen for item in answer.workloads}, problem, catalog),
     }

@@ -134,8 +134,8 @@ def parse(text: str, path: str, again: str) -> tuple[Lock | None, Diagnostic | N
     body = text[: end.start()]
     if checksum(body) != end.group(1):
         return broken("was edited or merged by hand: its checksum does not match", again, end.start(), end.end() - 1)
-    found = _SCHEMA.search(body)
-    schema = found.group(1) if found else None
+    match = _SCHEMA.search(body)
+    schema = match.group(1) if match else None
     if schema not in FORMATS:
         newer = schema is not None and re.fullmatch(r"planner\.lock/\d{1,6}", schema)
         hint = "update planner, or " + again if newer else again
@@ -184,10 +184,10 @@ def _yaml(text: str) -> dict[str, Any] | None:
                     return None
         if too_many(text.encode()):
             return None
-        found = yaml.load(text, Loader=loader)
+        document = yaml.load(text, Loader=loader)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 PARTS = ("planner", "edition", "outcome", "cost_usd_per_hour", "objective", "workloads", "plan", "imports", "catalogs")
@@ -227,14 +227,14 @@ def _is_workload(row: object) -> bool:
     return all(type(size) is int for size in sizes) and isinstance(memory.get("parts"), dict)
 
 
-def json_safe(found: Any) -> bool:
+def json_safe(tree: Any) -> bool:
     """Return whether there are texts, numbers, lists and mappings by text alone."""
-    if isinstance(found, dict):
-        return all(isinstance(key, str) and json_safe(value) for key, value in found.items())
-    if isinstance(found, list):
-        return all(map(json_safe, found))
+    if isinstance(tree, dict):
+        return all(isinstance(key, str) and json_safe(value) for key, value in tree.items())
+    if isinstance(tree, list):
+        return all(map(json_safe, tree))
     try:
-        json.dumps(found)
+        json.dumps(tree)
     except (TypeError, ValueError):
         return False
     return True

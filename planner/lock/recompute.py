@@ -74,8 +74,8 @@ def contradictions(problem: Problem, lock: Lock) -> Iterator[FigureDifference]:
     rows = {item.name: _recorded(problem, item, lock) for item in problem.workloads}
     if any(row is None for row in rows.values()):
         return
-    found = settle_costs(problem, {name: row for name, row in rows.items() if row is not None})
-    right = stated(answer_of(problem, lock, found))
+    settled = settle_costs(problem, {name: row for name, row in rows.items() if row is not None})
+    right = stated(answer_of(problem, lock, settled))
     if lock.format == 1:
         right["proof"] = lock.document.get("proof")  # with how many candidates were looked at
     digits = 9 if lock.format == 1 else 15
@@ -116,7 +116,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
     if usable > 0:
         outcomes["headroom"] = headroom(total, usable)
     _, penalty = broken_rules(problem, workload, choice, outcomes)
-    found = Candidate(
+    candidate = Candidate(
         workload.name,
         workload.kind,
         choice,
@@ -135,7 +135,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
         (),
         given=_given(workload, row, lock),
     )
-    return times(found, workload.copies)
+    return times(candidate, workload.copies)
 
 
 def _given(workload: Workload, row: Mapping[str, Any], lock: Lock) -> dict[str, Value]:

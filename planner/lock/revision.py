@@ -37,10 +37,10 @@ def extract(plan: str, revision: str, folder: Path) -> Path | None:
     Raise NoRevision. Only files of the repository are read; a missing one stays missing and is a finding later.
     """
     here = Path(os.path.realpath(plan)).parent
-    found = _git(here, "rev-parse", "--show-toplevel")
-    if found.returncode:
+    root = _git(here, "rev-parse", "--show-toplevel")
+    if root.returncode:
         raise NoRevision(f"{plan} lies in no git repository")
-    top = Path(os.path.realpath(_line(found)))
+    top = Path(os.path.realpath(_line(root)))
     commit = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit.returncode:
         raise NoRevision(f"git knows no revision `{revision}`")

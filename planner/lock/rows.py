@@ -26,19 +26,19 @@ PRICES = {market: f"{market}_usd_per_hour" for market in MARKETS}
 
 def used(rows: Mapping[str, Candidate], problem: Problem, catalog: Catalog) -> dict[str, dict[str, Facts]]:
     """Return what is recorded of each row that an answer rests on, by catalog and id."""
-    found: dict[str, dict[str, Facts]] = {}
+    by_kind: dict[str, dict[str, Facts]] = {}
     workloads = {block_of(item.name): item for item in problem.workloads}
     for name in sorted(rows):
         workload, row = workloads[block_of(name)], rows[name]
         for kind, key in _ids(workload, row, problem, catalog):
-            own = found.setdefault(kind, {}).setdefault(key, {})
+            own = by_kind.setdefault(kind, {}).setdefault(key, {})
             more = facts(problem, catalog, kind, key, row, workload)
             if kind == "engines" and own.get("release", more.get("release")) != more.get("release"):
                 more["release"] = ", ".join(sorted({*own["release"].split(", "), more["release"]}))
             own |= more
     return {
         kind: {key: {**own[key], "digest": row_digest(problem, catalog, kind, key)} for key in sorted(own)}
-        for kind, own in sorted(found.items())
+        for kind, own in sorted(by_kind.items())
     }
 
 
@@ -62,8 +62,8 @@ def _evaluated(workload: Workload, row: Candidate, problem: Problem) -> frozense
     known = {item.id: item for item in problem.measurements if item.quality is not None}
     used = [known[name] for name in row.measurements if name in known]
     weights, model = str(row.choice.get("weights", "")), workload.model
-    found = {"weights" for item in used if item.weights == weights and quality.steps(model, weights)}
-    return frozenset(found | {"kv_cache" for item in used if item.kv_cache == str(row.choice.get("kv_cache", ""))})
+    roles = {"weights" for item in used if item.weights == weights and quality.steps(model, weights)}
+    return frozenset(roles | {"kv_cache" for item in used if item.kv_cache == str(row.choice.get("kv_cache", ""))})
 
 
 def _formats(row: Candidate) -> dict[str, list[str]]:
@@ -90,9 +90,9 @@ def _measured(
             continue
         known = [shipped[key] for key, its in zip(shipped, shipped.column("role"), strict=True) if its == role]
         known += [item for item in problem.quality if item.role == role]
-        found, _ = quality.deciding(known, fmt.like or name, role, model.of or model.id, how, model.params)
-        if found is not None:
-            yield found.id
+        recovery, _ = quality.deciding(known, fmt.like or name, role, model.of or model.id, how, model.params)
+        if recovery is not None:
+            yield recovery.id
 
 
 def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidate, workload: Workload) -> Facts:

@@ -113,8 +113,8 @@ def newer_release(lock: Lock) -> list[Diagnostic]:
 
 
 def _release(text: str) -> tuple[int, ...] | None:
-    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:[.+-]?[a-z0-9.]{1,40})?", text)
-    return None if found is None else tuple(int(part or 0) for part in found.groups())
+    match = re.fullmatch(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:[.+-]?[a-z0-9.]{1,40})?", text)
+    return None if match is None else tuple(int(part or 0) for part in match.groups())
 
 
 def told_rows(changed: Iterable[ChangedRow], lock: Lock, again: str) -> list[Diagnostic]:

@@ -72,35 +72,35 @@ def locate(text: str, keys: tuple[str | int, ...]) -> tuple[int, int]:
     seen = -1
     for line in text.splitlines(keepends=True):
         here, place = place, place + len(line)
-        found = _LINE.match(line.rstrip("\r\n"))
-        if found is None or not left:
+        match = _LINE.match(line.rstrip("\r\n"))
+        if match is None or not left:
             continue
-        spaces = len(found[1])
+        spaces = len(match[1])
         if isinstance(left[0], int):
-            if spaces < depth or (spaces == depth and not found[2]):
+            if spaces < depth or (spaces == depth and not match[2]):
                 break
-            if found[2] and spaces == depth:
+            if match[2] and spaces == depth:
                 seen += 1
                 if seen == left[0]:
                     left.pop(0)
                     start, end, depth = here + spaces, here + len(line.rstrip("\r\n")), depth + 2
                     wanted = next(iter(left), None)
-                    if wanted == _key(found[3]):
+                    if wanted == _key(match[3]):
                         return start + 2, end
                 elif seen > left[0]:
                     break
             continue
-        if spaces < depth or (spaces == depth - 2 and found[2]):
+        if spaces < depth or (spaces == depth - 2 and match[2]):
             break  # past what its parent holds
-        if spaces == depth and not found[2] and _key(found[3]) == left[0]:
+        if spaces == depth and not match[2] and _key(match[3]) == left[0]:
             left.pop(0)
             start, end = here + spaces, here + len(line.rstrip("\r\n"))
             depth, seen = (depth if left and isinstance(left[0], int) else depth + 2), -1
     return start, end
 
 
-def _mapping(found: Mapping[str, Any], indent: str, sizes: bool) -> Iterator[str]:
-    for key, value in found.items():
+def _mapping(values: Mapping[str, Any], indent: str, sizes: bool) -> Iterator[str]:
+    for key, value in values.items():
         name = f"{indent}{_string(str(key))}:"
         if isinstance(value, Mapping) and value:
             yield name
@@ -157,7 +157,7 @@ def _key(written: str) -> str:
 def _unquoted(written: str) -> str:
     if len(written) < 2 or not written.endswith('"'):
         raise ValueError(written)
-    return _ESCAPE.sub(lambda found: found[1] or chr(int(found[2] or found[3], 16)), written[1:-1])
+    return _ESCAPE.sub(lambda match: match[1] or chr(int(match[2] or match[3], 16)), written[1:-1])
 
 
 def _read(lines: list[str], at: int, depth: int, level: int) -> tuple[dict[str, Any], int]:
@@ -165,23 +165,23 @@ def _read(lines: list[str], at: int, depth: int, level: int) -> tuple[dict[str, 
     out: dict[str, Any] = {}
     first = True
     while at < len(lines):
-        found = _LINE.match(lines[at])
-        if found is None or level > DEEPEST:
+        match = _LINE.match(lines[at])
+        if match is None or level > DEEPEST:
             raise NotWritten(at + 1)
-        spaces, item = len(found[1]), found[2] is not None
+        spaces, item = len(match[1]), match[2] is not None
         if spaces < depth - 2 * item or (item and not (first and spaces == depth - 2)):
             break
         if spaces != depth - 2 * item:
             raise NotWritten(at + 1)
         try:
-            key = _key(found[3])
-            value = None if found[4] is None else _value(found[4])
+            key = _key(match[3])
+            value = None if match[4] is None else _value(match[4])
         except ValueError:
             raise NotWritten(at + 1) from None
         if key in out:
             raise NotWritten(at + 1)
         at, first = at + 1, False
-        if found[4] is None:
+        if match[4] is None:
             value, at = _inner(lines, at, depth, level + 1)
         out[key] = value
     return out, at
@@ -194,10 +194,10 @@ def _inner(lines: list[str], at: int, depth: int, level: int) -> tuple[Any, int]
             row, at = _read(lines, at, depth + 2, level)
             rows.append(row)
         return rows, at
-    found, end = _read(lines, at, depth + 2, level)
-    if not found:
+    values, end = _read(lines, at, depth + 2, level)
+    if not values:
         raise NotWritten(at + 1)
-    return found, end
+    return values, end
 
 
 def _value(written: str) -> Any:

@@ -45,9 +45,9 @@ def verify(
     problem, lock = whole, replace(lock, of=of)
     today = with_recorded_offers(problem, lock)
     gone = {offer for offer in _offers(lock) if problem.offers.get(offer) is None}
-    found = _searched(problem, catalog, lock, gone, again)
-    if found:
-        return found, {}
+    findings = _searched(problem, catalog, lock, gone, again)
+    if findings:
+        return findings, {}
     rows: dict[str, Candidate] = {}
     for workload in today.workloads:
         row = recompute(today, workload, lock.workloads[workload.name]["choice"], catalog)
@@ -55,31 +55,31 @@ def verify(
             rows[workload.name] = row
     rows = settle_costs(today, rows)
     changed = changed_rows(problem, catalog, lock, rows)
-    found += newer_release(lock)
+    findings += newer_release(lock)
     aged = is_older(lock) or bool(changed)
     for workload in today.workloads:
         if workload.name not in rows:
-            found += _unavailable(workload, lock, changed, again)
+            findings += _unavailable(workload, lock, changed, again)
         else:
-            found += _broken(workload, rows[workload.name], lock, again)
+            findings += _broken(workload, rows[workload.name], lock, again)
     if len(rows) == len(today.workloads):
-        found += _shared(today, rows, lock, again)
+        findings += _shared(today, rows, lock, again)
     kept, _ = folded(rows)
-    if not any(item.is_error for item in found):
-        found += told_rows(changed, lock, again)
+    if not any(item.is_error for item in findings):
+        findings += told_rows(changed, lock, again)
         if not aged:
             wanted = expected(today, catalog, texts, lock, rows)
-            found += told(list(_without_domain(differences(lock.document, wanted))), lock, again)
+            findings += told(list(_without_domain(differences(lock.document, wanted))), lock, again)
         else:
             wrong = [*contradictions(today, lock), *misstated(today, catalog, lock, rows, changed)]
-            found += told(wrong, lock, again)
+            findings += told(wrong, lock, again)
             for name, row in kept.items():
                 locked = lock.document["workloads"].get(name)
                 if locked is not None:
-                    found += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
-    if not any(item.is_error for item in found):
-        found += _domain(problem, catalog, lock, again)
-    return _once(found), kept
+                    findings += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
+    if not any(item.is_error for item in findings):
+        findings += _domain(problem, catalog, lock, again)
+    return _once(findings), kept
 
 
 def as_locked(problem: Problem, lock: Lock) -> Problem:
@@ -92,18 +92,18 @@ def as_locked(problem: Problem, lock: Lock) -> Problem:
     return of_models(problem, {block_of(name): row.get("given", {}).get("model") for name, row in rows})
 
 
-def _once(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+def _once(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return findings, those of several copies that the lock answers for as one only once."""
-    return list({(item.code, item.message, item.span): item for item in found}.values())
+    return list({(item.code, item.message, item.span): item for item in findings}.values())
 
 
 def _offers(lock: Lock) -> set[str]:
     return {str(row["choice"].get("offer")) for row in lock.workloads.values()}
 
 
-def _without_domain(found: Iterable[FigureDifference]) -> Iterator[FigureDifference]:
+def _without_domain(unlike: Iterable[FigureDifference]) -> Iterator[FigureDifference]:
     """Yield differences but for catalogs whose digest is another now: of these another finding speaks."""
-    kept = list(found)
+    kept = list(unlike)
     moved = {item.place[:2] for item in kept if item.place[0] == "catalogs" and item.place[2:] in ((), ("digest",))}
     yield from (item for item in kept if item.place[:2] not in moved)
 

@@ -98,8 +98,8 @@ def card(engine: Engine, gpu: Gpu, ran: tuple[tuple[str, str], ...], link: int) 
 
 def _capability(gpu: Gpu) -> str:
     """Return a compute capability as the tables have it; UNSTATED for what has none, or a name of another vendor's."""
-    found = gpu.compute_capability or ""
-    return found if found.replace(".", "").isdigit() else UNSTATED
+    capability = gpu.compute_capability or ""
+    return capability if capability.replace(".", "").isdigit() else UNSTATED
 
 
 def _entry(formats: Mapping[str, Entries], word: str, capability: str) -> tuple[float, ...]:

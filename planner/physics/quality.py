@@ -28,8 +28,8 @@ _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 
 def is_small(model: str) -> bool:
     """Return whether the name of a measured model states a size below SMALL; of a mixture the whole counts."""
-    found = _SIZE.search(model.lower())
-    return found is not None and float(found[1]) * (1e9 if found[2] == "b" else 1e6) < SMALL
+    match = _SIZE.search(model.lower())
+    return match is not None and float(match[1]) * (1e9 if match[2] == "b" else 1e6) < SMALL
 
 
 FILE_SUFFIXES = ("_s", "_m", "_l", "_xs")

@@ -306,12 +306,12 @@ def _keys_and_values(arch: Architecture) -> int:
 
 def kept_for_backward(arch: Architecture, choice: ActivationChoice) -> float:
     """Bytes kept for each token over all layers and the loss, as if one GPU held them all."""
-    found = traces(arch, choice)
+    held = traces(arch, choice)
     tokens = share(choice.sequence, choice.cp)
-    inside: float = sum(region.kept.each * group.count for region, group in zip(found.groups, arch.groups, strict=True))
+    inside: float = sum(region.kept.each * group.count for region, group in zip(held.groups, arch.groups, strict=True))
     if choice.checkpointing == "selective" and choice.selective == "products":
         inside = inside * (TRAFFIC + 1) / TRAFFIC  # all but the products' outputs is made again; all counts
-    return choice.tp * (inside + found.head.kept.each + 3 * found.head.kept.logits) / tokens
+    return choice.tp * (inside + held.head.kept.each + 3 * held.head.kept.logits) / tokens
 
 
 def _least(first: Any, second: Any) -> Any:

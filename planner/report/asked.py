@@ -22,12 +22,12 @@ def asked(workload: Workload) -> tuple[tuple[str, str], ...]:
     ]
     stated += [f"{name} {_shown(name, values)}" for name, values in workload.domains.items() if len(values) == 1]
     offered = [f"{name} {_shown(name, values)}" for name, values in workload.domains.items() if len(values) > 1]
-    found = (
+    groups = (
         ("states", [f"model {workload.written or workload.model.id}", *stated]),
         ("offers", offered),
         ("must hold", list(_bounds(workload))),
     )
-    return tuple((label, "; ".join(items)) for label, items in found if items)
+    return tuple((label, "; ".join(items)) for label, items in groups if items)
 
 
 def _bounds(workload: Workload) -> Iterator[str]:

@@ -60,13 +60,13 @@ def values(answer: Answer, known: Mapping[str, str]) -> tuple[Values, ...]:
     groups: dict[tuple[str, str], list[ByValue]] = {}
     for item in answer.by_value:
         groups.setdefault((item.workload, item.quantity), []).append(item)
-    return tuple(_table(name, quantity, found, dict(known)) for (name, quantity), found in groups.items())
+    return tuple(_table(name, quantity, rows, dict(known)) for (name, quantity), rows in groups.items())
 
 
-def _table(name: str, quantity: str, found: list[ByValue], known: dict[str, str]) -> Values:
-    kind = next((item.best.kind for item in found if item.best is not None), "inference")
+def _table(name: str, quantity: str, entries: list[ByValue], known: dict[str, str]) -> Values:
+    kind = next((item.best.kind for item in entries if item.best is not None), "inference")
     time, whole = TIMES[kind], WHOLE[kind]
-    copies = any(item.best is not None and item.best.copies > 1 for item in found)
+    copies = any(item.best is not None and item.best.copies > 1 for item in entries)
     head = (
         quantity,
         "status",
@@ -77,7 +77,7 @@ def _table(name: str, quantity: str, found: list[ByValue], known: dict[str, str]
         time,
         "quality",
     )
-    rows = tuple(_cells(item, time, whole, known) for item in found)
+    rows = tuple(_cells(item, time, whole, known) for item in entries)
     told = [place for place in range(len(head)) if any(row.cells[place] not in ("", UNKNOWN) for row in rows)]
     kept = [replace(row, cells=tuple(row.cells[place] for place in told)) for row in rows]
     return Values(name, quantity, tuple(head[place] for place in told), tuple(kept))
@@ -104,8 +104,8 @@ def _cells(item: ByValue, time: str, whole: str, known: dict[str, str]) -> Cells
 
 
 def _outcome(row: Candidate, name: str) -> str:
-    found = row.outcomes.get(aimed(name), row.outcomes.get(name))
-    return figures.show(name, found) if isinstance(found, Fraction) else UNKNOWN
+    value = row.outcomes.get(aimed(name), row.outcomes.get(name))
+    return figures.show(name, value) if isinstance(value, Fraction) else UNKNOWN
 
 
 def render(tables: tuple[Values, ...], *, width: int = 100, colour: bool = False) -> str:

@@ -114,56 +114,56 @@ def _command(words: Words, held: bool, engine: str | None) -> str:
     return f"planner {'solve --model' if held else 'estimate'} {quote(words.model)}{options}"
 
 
-def render(form: str, found: Holding, *, width: int = 100, colour: bool = False) -> str:
+def render(form: str, answer: Holding, *, width: int = 100, colour: bool = False) -> str:
     """Return what was found as table, json, markdown, html or csv."""
-    found = cleaned(found)
+    answer = cleaned(answer)
     match form:
         case "json":
-            return json_text(document(found))
+            return json_text(document(answer))
         case "csv":
-            return csv_.text([CSV_HEAD, *_csv(found)])
+            return csv_.text([CSV_HEAD, *_csv(answer)])
         case "markdown":
-            return "\n".join(_markdown(found))
+            return "\n".join(_markdown(answer))
         case "html":
             from html import escape
 
-            body = escape(plain(_lines(found, clamp(width), len(found.cards))))
-            title = escape(f"{found.model}: cards that hold it")
+            body = escape(plain(_lines(answer, clamp(width), len(answer.cards))))
+            title = escape(f"{answer.model}: cards that hold it")
             head = f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>'
             return f"{head}\n<pre>{body}</pre></html>"
         case _:
             width = clamp(width)
-            lines = _lines(found, width, ROWS)
+            lines = _lines(answer, width, ROWS)
             return coloured(lines, width) if colour else plain(lines)
 
 
 CSV_HEAD = ("model", "gpu", "gpus", "memory_total", "memory_usable", "cost_usd_per_hour", "price_as_of", "offer")
 
 
-def _csv(found: Holding) -> Iterator[tuple[Any, ...]]:
-    for row in found.cards:
+def _csv(answer: Holding) -> Iterator[tuple[Any, ...]]:
+    for row in answer.cards:
         sizes = (row.total, row.usable, row.cost / 1e6)
-        yield (found.model, row.gpu, row.gpus, *sizes, row.price_as_of or None, row.offer)
+        yield (answer.model, row.gpu, row.gpus, *sizes, row.price_as_of or None, row.offer)
 
 
-def document(found: Holding) -> dict[str, Any]:
+def document(answer: Holding) -> dict[str, Any]:
     """Return the JSON document: sizes in bytes, money in USD."""
     return {
         "schema": "planner.cards/1",
-        "model": found.model,
-        "params": found.params,
-        "engine": found.engine,
-        "context": found.context,
-        "concurrency": found.concurrency,
-        "weights": {"format": found.sizes.weights_format, "bytes": found.sizes.weights},
+        "model": answer.model,
+        "params": answer.params,
+        "engine": answer.engine,
+        "context": answer.context,
+        "concurrency": answer.concurrency,
+        "weights": {"format": answer.sizes.weights_format, "bytes": answer.sizes.weights},
         "kv_cache": {
-            "format": found.sizes.kv_format,
-            "bytes_per_token": found.sizes.token,
-            "window_bytes_per_token": found.sizes.window,
-            "state_bytes": found.sizes.state,
-            "bytes": found.sizes.sequences,
+            "format": answer.sizes.kv_format,
+            "bytes_per_token": answer.sizes.token,
+            "window_bytes_per_token": answer.sizes.window,
+            "state_bytes": answer.sizes.state,
+            "bytes": answer.sizes.sequences,
         },
-        "approximate": list(found.assumed),
+        "approximate": list(answer.assumed),
         "cards": [
             {
                 "gpu": row.gpu,
@@ -173,28 +173,28 @@ def document(found: Holding) -> dict[str, Any]:
                 "price_as_of": row.price_as_of or None,
                 "offer": row.offer,
             }
-            for row in found.cards
+            for row in answer.cards
         ],
     }
 
 
-def _cache(found: Holding) -> str:
+def _cache(answer: Holding) -> str:
     """Return what the KV cache takes, in words."""
-    if found.sizes.token is None:
+    if answer.sizes.token is None:
         return "unknown: the architecture is not known, only the number of parameters"
-    parts = [f"{_small(found.sizes.token)} per token"] if found.sizes.token or not found.sizes.window else []
-    parts += [f"{_small(found.sizes.window)} per token of a window"] if found.sizes.window else []
-    parts += [f"{_small(found.sizes.state)} per sequence"] if found.sizes.state else []
-    whole = "" if found.sizes.sequences is None else f"; {figures.size(found.sizes.sequences)} for {found.asked}"
-    return f"{' and '.join(parts)} in {found.sizes.kv_format}{whole}"
+    parts = [f"{_small(answer.sizes.token)} per token"] if answer.sizes.token or not answer.sizes.window else []
+    parts += [f"{_small(answer.sizes.window)} per token of a window"] if answer.sizes.window else []
+    parts += [f"{_small(answer.sizes.state)} per sequence"] if answer.sizes.state else []
+    whole = "" if answer.sizes.sequences is None else f"; {figures.size(answer.sizes.sequences)} for {answer.asked}"
+    return f"{' and '.join(parts)} in {answer.sizes.kv_format}{whole}"
 
 
 def _small(amount: int) -> str:
     return f"{amount / 1024:_.0f} KiB" if amount < 2**20 else f"{amount / 2**20:_.1f} MiB"
 
 
-def _default(found: Holding) -> str:
-    return "" if found.stated else " (--context and --concurrency change that)"
+def _default(answer: Holding) -> str:
+    return "" if answer.stated else " (--context and --concurrency change that)"
 
 
 def _rows(cards: Sequence[ModelCard]) -> list[tuple[str, str, str, str, str]]:
@@ -213,43 +213,43 @@ def _rows(cards: Sequence[ModelCard]) -> list[tuple[str, str, str, str, str]]:
 HEAD = ("cards", "memory per GPU", "price", "as of", "rented from")
 
 
-def _lines(found: Holding, width: int, most: int) -> list[Line]:
-    out: list[Line] = [((found.model, "bold"), (f"  {found.params / 1e9:_.2f}B parameters, {found.engine}", "dim"))]
-    for index, text in enumerate(found.assumed):
+def _lines(answer: Holding, width: int, most: int) -> list[Line]:
+    out: list[Line] = [((answer.model, "bold"), (f"  {answer.params / 1e9:_.2f}B parameters, {answer.engine}", "dim"))]
+    for index, text in enumerate(answer.assumed):
         out += prose("" if index else "approximate", text, width, 14, "yellow", "yellow")
-    out += prose("weights", f"{figures.size(found.sizes.weights)} in {found.sizes.weights_format}", width, 12)
-    out += prose("KV cache", _cache(found), width, 12)
-    if not found.cards:
-        why = found.refused or f"none holds it with {found.asked}{_default(found)}"
+    out += prose("weights", f"{figures.size(answer.sizes.weights)} in {answer.sizes.weights_format}", width, 12)
+    out += prose("KV cache", _cache(answer), width, 12)
+    if not answer.cards:
+        why = answer.refused or f"none holds it with {answer.asked}{_default(answer)}"
         out += prose("cards", why, width, 12, "bold red")
-        return [*out, *_next(found, width, 0)]
-    out += prose("", f"the cheapest cards of each type that hold it with {found.asked}{_default(found)}:", width, 2)
-    rows = _rows(found.cards[:most])
+        return [*out, *_next(answer, width, 0)]
+    out += prose("", f"the cheapest cards of each type that hold it with {answer.asked}{_default(answer)}:", width, 2)
+    rows = _rows(answer.cards[:most])
     wide = [max(len(row[place]) for row in (HEAD, *rows)) for place in range(4)]
     for number, row in enumerate((HEAD, *rows)):
         cells = [row[0].ljust(wide[0]), row[1].rjust(wide[1]), row[2].rjust(wide[2]), row[3].ljust(wide[3]), row[4]]
         text = "    " + "  ".join(cells)
         text = text if len(text) <= width else text[: width - 1] + "…"
         out.append(((text.rstrip(), "" if number else "dim"),))
-    return [*out, *_next(found, width, max(0, len(found.cards) - most))]
+    return [*out, *_next(answer, width, max(0, len(answer.cards) - most))]
 
 
-def _next(found: Holding, width: int, more: int) -> list[Line]:
+def _next(answer: Holding, width: int, more: int) -> list[Line]:
     left = [f"{more} dearer types hold it too"] if more else []
-    left += [f"{found.unsuitable} types do not, or nobody rents them"] if found.unsuitable else []
+    left += [f"{answer.unsuitable} types do not, or nobody rents them"] if answer.unsuitable else []
     out = prose("", "; ".join(left), width, 2, "dim") if left else []
-    return [*out, *prose("", f"next: {found.command}", width, 2, "dim")]
+    return [*out, *prose("", f"next: {answer.command}", width, 2, "dim")]
 
 
-def _markdown(found: Holding) -> list[str]:
-    out = [f"## {markdown.text(found.model)}", ""]
+def _markdown(answer: Holding) -> list[str]:
+    out = [f"## {markdown.text(answer.model)}", ""]
     out += [
-        f"- weights: {figures.size(found.sizes.weights)} in {found.sizes.weights_format}",
-        f"- KV cache: {_cache(found)}",
-        *(f"- approximate: {markdown.text(text)}" for text in found.assumed),
-        *([f"- {markdown.text(found.refused)}"] if found.refused else []),
+        f"- weights: {figures.size(answer.sizes.weights)} in {answer.sizes.weights_format}",
+        f"- KV cache: {_cache(answer)}",
+        *(f"- approximate: {markdown.text(text)}" for text in answer.assumed),
+        *([f"- {markdown.text(answer.refused)}"] if answer.refused else []),
         "",
     ]
-    out += [f"Cards that hold it with {found.asked}:", ""]
-    cells = [tuple(map(markdown.text, row)) for row in _rows(found.cards)]
+    out += [f"Cards that hold it with {answer.asked}:", ""]
+    cells = [tuple(map(markdown.text, row)) for row in _rows(answer.cards)]
     return [*out, *markdown.table(HEAD, cells, frozenset({1, 2}))]

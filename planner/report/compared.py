@@ -115,12 +115,12 @@ def _workload(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Iterator[L
     alike = len({row.get("given", {}).get("model") for row in known}) < 2
     loaded = any(row["outcomes"].get("load") is not None for row in known)
     for key in FIGURES:
-        found, safe = ([_figure(row, form) for row in rows] for form in (key, f"{key}_safe"))
-        if not any(found) or (key.endswith("_p95") and not loaded) or key in APART:
+        expected, safe = ([_figure(row, form) for row in rows] for form in (key, f"{key}_safe"))
+        if not any(expected) or (key.endswith("_p95") and not loaded) or key in APART:
             continue
-        ends = [None if end == value else end for value, end in zip(found, safe, strict=True)]
-        cells = tuple(map(partial(_both, key), found, ends))
-        yield Line(name, key, cells, tuple(found), tuple(safe) if any(ends) else (), alike or key != "quality")
+        ends = [None if end == value else end for value, end in zip(expected, safe, strict=True)]
+        cells = tuple(map(partial(_both, key), expected, ends))
+        yield Line(name, key, cells, tuple(expected), tuple(safe) if any(ends) else (), alike or key != "quality")
 
 
 def _hardware(row: Mapping[str, Any] | None) -> str:
@@ -140,8 +140,8 @@ def _both(name: str, value: Fraction | None, safe: Fraction | None) -> str:
     return figures.show(name, value) + (f" (safe {figures.show(name, safe)})" if safe is not None else "")
 
 
-def _words(workload: str, name: str, found: Sequence[Any]) -> Iterator[Line]:
-    cells = tuple(MISSING if value in (None, "") else _word(name, value) for value in found)
+def _words(workload: str, name: str, values: Sequence[Any]) -> Iterator[Line]:
+    cells = tuple(MISSING if value in (None, "") else _word(name, value) for value in values)
     if set(cells) != {MISSING} and not set(cells) <= NEUTRAL | {MISSING}:
         yield Line(workload, name, cells, (None,) * len(cells))
 
@@ -162,15 +162,15 @@ def render(form: str, columns: Sequence[Column]) -> str:
     if form == "json":
         return json_text(document(columns))
     columns = [cleaned(item) for item in columns]
-    found = lines(columns)
+    compared = lines(columns)
     if form == "csv":
         head = ("workload", "name", *(item.plan for item in columns))
-        rows = [(line.workload, line.name, *_plain(line, line.values)) for line in found]
-        ends = [(line.workload, f"{line.name}_safe", *_plain(line, line.safe)) for line in found if line.safe]
+        rows = [(line.workload, line.name, *_plain(line, line.values)) for line in compared]
+        ends = [(line.workload, f"{line.name}_safe", *_plain(line, line.safe)) for line in compared if line.safe]
         return csv_.text([head, *rows, *ends])
     two = len(columns) == 2
     rows = [("", "answer", *(f"{item.side.outcome if item.side else 'none'} ({item.source})" for item in columns), "")]
-    rows += [(line.workload, line.name, *line.cells, line.change if two else "") for line in found]
+    rows += [(line.workload, line.name, *line.cells, line.change if two else "") for line in compared]
     head = ("workload", "", *(item.plan for item in columns), "change" if two else "")
     notes = _notes(columns)
     if form == "markdown":

@@ -81,13 +81,13 @@ def _line(
     start = [plan, answer.outcome, workload, row.kind if row is not None else "", role, quantity, value, status]
     if row is None:
         return [*start, *[None] * (len(HEAD) - len(start))]
-    found = shown_outcomes(row.outcomes)
+    outcomes = shown_outcomes(row.outcomes)
     together = None if row.together is None else row.together / 1e6
     return [
         *start,
         *(plain(row.choice.get(name)) for name in CHOICES),
         *(row.instances, row.price_as_of, row.cost / 1e6, together, row.total, row.usable or None),
-        *(_number(found.get(name)) for name in OUTCOMES),
+        *(_number(outcomes.get(name)) for name in OUTCOMES),
         "; ".join(fault.rule for fault in row.broken),
     ]
 

@@ -77,11 +77,11 @@ def near(what: str, catalog: Catalog) -> str | None:
     known += [word for row in QUANTITIES for word in row.words]
     known += LABELS
     known += [*catalog.formats, *catalog.gpus, *catalog.models, *catalog.engines, *catalog.frameworks, *catalog.offers]
-    found = get_close_matches(what, known, 1)
-    if not found:
+    close = get_close_matches(what, known, 1)
+    if not close:
         low = {name.casefold(): name for name in known}
-        found = [low[name] for name in get_close_matches(what.casefold(), low, 1)]
-    return found[0] if found else None
+        close = [low[name] for name in get_close_matches(what.casefold(), low, 1)]
+    return close[0] if close else None
 
 
 def _lines(title: str, rows: dict[str, object]) -> list[str]:
@@ -92,9 +92,9 @@ def _lines(title: str, rows: dict[str, object]) -> list[str]:
 
 def _some(names: Iterable[str]) -> str:
     """Return names as a list, the first of them where they are many."""
-    found = list(dict.fromkeys(names))
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(found[:SHOWN]) + more
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
+    return ", ".join(unique[:SHOWN]) + more
 
 
 def unmentioned(row: Quantity) -> str:
@@ -226,11 +226,11 @@ def _words(name: str) -> list[str]:
     return lines
 
 
-def _rows(what: str, kind: str, found: Any, page: Callable[[Any], list[str]]) -> list[str]:
+def _rows(what: str, kind: str, rows: Any, page: Callable[[Any], list[str]]) -> list[str]:
     """Return the page of a row, or the ids of the rows that a name could mean."""
-    if not isinstance(found, tuple):
-        return [] if found is None else page(found)
-    ids = {row.id: getattr(row, "name", "") for row in found}
+    if not isinstance(rows, tuple):
+        return [] if rows is None else page(rows)
+    ids = {row.id: getattr(row, "name", "") for row in rows}
     return _lines(f"{what}: ambiguous, it names {len(ids)} {kind}; say which: {', '.join(ids)}", dict(ids))
 
 
@@ -296,9 +296,9 @@ def _rented(what: str, catalog: Catalog) -> list[str]:
         if row.id.casefold() == word:
             return _offer(row)
     for field in ("instance_type", "provider", "region"):
-        found = [row for row in offers if getattr(row, field).casefold() == word]
-        if found:
-            return _offers(getattr(found[0], field), field.replace("_", " "), found)
+        rented = [row for row in offers if getattr(row, field).casefold() == word]
+        if rented:
+            return _offers(getattr(rented[0], field), field.replace("_", " "), rented)
     for field, kind in (("vendor", "a vendor"), ("architecture", "a generation of GPUs")):
         gpus = [row for row in catalog.gpus.values() if f"{getattr(row, field)} ".casefold().startswith(f"{word} ")]
         if gpus:
@@ -348,10 +348,10 @@ def _unit(name: str) -> list[str]:
     from planner.units.canonical import unit_of
     from planner.units.quantity import UNITS
 
-    found = []
+    lines = []
     if name in SCALES:
         attached = f"13{name}" if name in ("k", "M", "B", "T") else f"8{name} tokens"
-        found += _lines(f"{name}: a scale of numbers", {"times": f"{SCALES[name]:_}", "example": attached})
+        lines += _lines(f"{name}: a scale of numbers", {"times": f"{SCALES[name]:_}", "example": attached})
     key = name.replace("$", "USD")
     if key in UNITS:
         factor, dimension = UNITS[key]
@@ -359,8 +359,8 @@ def _unit(name: str) -> list[str]:
         value = factor if canonical is None else factor / UNITS[canonical][0]
         others = [unit.replace("USD", "$") for unit, (_, same) in UNITS.items() if same == dimension and unit != key]
         is_ = f"{_number(value)} {(canonical or '').replace('USD', '$')}".rstrip()
-        found += _lines(f"{name}: a unit of {dimension}", {"is": is_, "others": ", ".join(others)})
-    return found
+        lines += _lines(f"{name}: a unit of {dimension}", {"is": is_, "others": ", ".join(others)})
+    return lines
 
 
 def _number(value: Fraction) -> str:
@@ -370,5 +370,5 @@ def _number(value: Fraction) -> str:
 def _word(name: str) -> list[str]:
     from planner.syntax.words import WORDS
 
-    found = WORDS.get(name)
-    return [] if found is None else _lines(f"{name}: a word of the language", {"does": found[0], "example": found[1]})
+    word = WORDS.get(name)
+    return [] if word is None else _lines(f"{name}: a word of the language", {"does": word[0], "example": word[1]})

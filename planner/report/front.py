@@ -30,8 +30,8 @@ def front(answer: Answer, quantities: Sequence[str]) -> Front | None:
         return None
     numbers = tuple(tuple(values(point, name) for name in quantities) for point in answer.pareto)
     rows = tuple(
-        (*(_cell(name, value) for name, value in zip(quantities, found, strict=True)), _told(point))
-        for point, found in zip(answer.pareto, numbers, strict=True)
+        (*(_cell(name, value) for name, value in zip(quantities, values_of_point, strict=True)), _told(point))
+        for point, values_of_point in zip(answer.pareto, numbers, strict=True)
     )
     return Front(tuple(quantities), rows, numbers)
 
@@ -43,9 +43,9 @@ def values(point: Sequence[Candidate], quantity: str) -> Fraction | None:
     """
     owner, _, name = quantity.rpartition(".")
     rows = [row for row in point if owner in ("", block_of(row.workload)) and name in BY_KIND[row.kind]]
-    found = [row.outcome(aimed(name) if aimed(name) in row.outcomes else name) for row in rows]
-    numbers = [value for value in found if isinstance(value, Fraction)]
-    if not numbers or len(numbers) < len(found):
+    candidates = [row.outcome(aimed(name) if aimed(name) in row.outcomes else name) for row in rows]
+    numbers = [value for value in candidates if isinstance(value, Fraction)]
+    if not numbers or len(numbers) < len(candidates):
         return None
     if name in SUMMED:
         return sum((value * row.copies for value, row in zip(numbers, rows, strict=True)), Fraction(0))

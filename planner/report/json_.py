@@ -59,8 +59,8 @@ def _memory(row: Candidate) -> dict[str, Any]:
 
 
 def _outcomes(row: Candidate) -> dict[str, Any]:
-    found = shown_outcomes(row.outcomes)
-    return {KEYS.get(key, key): _outcome(key, value) for key, value in found.items() if key != "memory"}
+    outcomes = shown_outcomes(row.outcomes)
+    return {KEYS.get(key, key): _outcome(key, value) for key, value in outcomes.items() if key != "memory"}
 
 
 def _outcome(name: str, value: Value | None) -> Any:

@@ -162,11 +162,11 @@ def scatter(options: Sequence[tuple[str, Option]], about: Sequence[str] = ("qual
     return _svg(high + 44, f"options by cost and {axis}", body)
 
 
-def front(found: Front) -> str:
+def front(pareto_front: Front) -> str:
     """Return the points of a front in its first two quantities, joined from the best in the first on."""
     points = [
         (float(row[0]), float(row[1]), words)
-        for row, words in zip(found.numbers, found.rows, strict=True)
+        for row, words in zip(pareto_front.numbers, pareto_front.rows, strict=True)
         if row[0] is not None and row[1] is not None
     ]
     if len(points) < 2:
@@ -185,8 +185,10 @@ def front(found: Front) -> str:
     for (x, y), words in ((places[0], first), (places[-1], last)):
         body.append(_text(left - 12, y + 4, words[1], "tick", "end"))
         body.append(_text(x, high + 28, words[0], "tick", "middle"))
-    body.append(_text(right, high + 46, f"{found.quantities[0]} against {found.quantities[1]}", "tick", "end"))
-    return _svg(high + 54, f"the front of {' and '.join(found.quantities)}", body)
+    body.append(
+        _text(right, high + 46, f"{pareto_front.quantities[0]} against {pareto_front.quantities[1]}", "tick", "end")
+    )
+    return _svg(high + 54, f"the front of {' and '.join(pareto_front.quantities)}", body)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -343,10 +343,10 @@ def _block(
     architecture = workload.model.architecture if workload else None
 
     def shown(other: Candidate) -> Option:
-        found = option(other, row, operators, architecture.layers if architecture else None, goals)
+        chosen = option(other, row, operators, architecture.layers if architecture else None, goals)
         if row.copies == 1 or other is row:
-            return found
-        return replace(found, whole=", ".join(filter(None, ("one copy", found.whole))))
+            return chosen
+        return replace(chosen, whole=", ".join(filter(None, ("one copy", chosen.whole))))
 
     aims = [part.quantity.rpartition(".")[2] for part in objective]
     shown_names = [
@@ -356,8 +356,8 @@ def _block(
     if row.copies > 1 and row.outcomes.get("cost") is not None:
         outcomes = (("cost of a copy", figures.show("cost", row.outcomes["cost"])), *outcomes)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
-    found = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
-    slack = [_slack(entry, operators) for entry in found.values()]
+    entries = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
+    slack = [_slack(entry, operators) for entry in entries.values()]
     return WorkloadSheet(
         name,
         row.kind,

@@ -15,61 +15,64 @@ WORDS = {"fails": "DOES NOT HOLD", "beyond": "more than predicted", "unpredicted
 FORMATS = ("table", "json", "markdown")
 
 
-def render(form: str, found: Verified, lock: str, block: str) -> str:
+def render(form: str, verified: Verified, lock: str, block: str) -> str:
     """Return it in one of FORMATS; `lock` is the lock's path, `block` a measurement to paste, empty for none."""
     if form == "json":
-        return json_text(document(found, lock, block))
-    found = cleaned(found)
-    rows = [_cells(row) for row in found.rows]
+        return json_text(document(verified, lock, block))
+    verified = cleaned(verified)
+    rows = [_cells(row) for row in verified.rows]
     if form == "markdown":
-        out = [f"## {markdown.text(_title(found, lock))}", ""]
+        out = [f"## {markdown.text(_title(verified, lock))}", ""]
         out += markdown.table(HEAD, [tuple(map(markdown.text, row)) for row in rows], frozenset({1, 2, 3}))
-        out += ["", *(f"- {markdown.text(line)}" for line in (*reasons(found), *_notes(found)))]
-        out += ["", f"**{markdown.text(verdict(found))}**"]
+        out += ["", *(f"- {markdown.text(line)}" for line in (*reasons(verified), *_notes(verified)))]
+        out += ["", f"**{markdown.text(verdict(verified))}**"]
         return "\n".join([*out, "", "```mem", block.rstrip(), "```"] if block else out)
-    out = [_title(found, lock)]
+    out = [_title(verified, lock)]
     wide = [max(len(row[place]) for row in (HEAD, *rows)) for place in range(5)]
     for row in (HEAD, *rows) if rows else ():
         cells = [row[0].ljust(wide[0]), *(row[at].rjust(wide[at]) for at in (1, 2, 3)), row[4]]
         out.append(f"  {'  '.join(cells)}".rstrip())
-    out += [f"  {line}" for line in (*reasons(found), *_notes(found))]
-    out.append(verdict(found))
+    out += [f"  {line}" for line in (*reasons(verified), *_notes(verified))]
+    out.append(verdict(verified))
     if block:
         out += ["", "## To paste into the plan: what this machine reported.", block.rstrip()]
     return "\n".join(out)
 
 
-def _title(found: Verified, lock: str) -> str:
-    return f"{found.workload}: {' '.join(filter(None, (found.engine, found.version)))} against {lock}"
+def _title(verified: Verified, lock: str) -> str:
+    return f"{verified.workload}: {' '.join(filter(None, (verified.engine, verified.version)))} against {lock}"
 
 
-def verdict(found: Verified) -> str:
+def verdict(verified: Verified) -> str:
     """Return the whole in one line."""
-    if found.apart:
+    if verified.apart:
         return "nothing is compared: the log does not match the lock"
-    if found.holds:
-        return f"holds: {len(found.rows)} figures compared"
-    return "does not hold" if found.rows or found.failure else "nothing is compared: no figure has a prediction"
+    if verified.holds:
+        return f"holds: {len(verified.rows)} figures compared"
+    return "does not hold" if verified.rows or verified.failure else "nothing is compared: no figure has a prediction"
 
 
-def reasons(found: Verified) -> list[str]:
+def reasons(verified: Verified) -> list[str]:
     """Return each place where the machine is not what is locked, in words."""
-    out = [f"{item.quantity}: the log has {item.log}, the lock {item.lock}" for item in (*found.apart, *found.changed)]
-    if found.failure:
-        out.append(f"the engine did not start: {found.failure}")
-    for row in found.rows:
+    out = [
+        f"{item.quantity}: the log has {item.log}, the lock {item.lock}"
+        for item in (*verified.apart, *verified.changed)
+    ]
+    if verified.failure:
+        out.append(f"the engine did not start: {verified.failure}")
+    for row in verified.rows:
         if row.verdict == "fails":
             least = "at least" if row.bound.least else "at most"
             said, safe = figures.pair(row.part, row.actual.value, row.bound.safe, _unit(row.part))
             out.append(f"{row.label}: {said} reported, {least} {safe} proved")
-    if found.short:
-        out.append(f"KV cache: {figures.size(found.short)} short of what context and concurrency need")
+    if verified.short:
+        out.append(f"KV cache: {figures.size(verified.short)} short of what context and concurrency need")
     return out
 
 
-def _notes(found: Verified) -> list[str]:
-    missing = [f"not in the log: {', '.join(found.unreported)}"] if found.unreported and found.rows else []
-    return [*missing, *found.notes]
+def _notes(verified: Verified) -> list[str]:
+    missing = [f"not in the log: {', '.join(verified.unreported)}"] if verified.unreported and verified.rows else []
+    return [*missing, *verified.notes]
 
 
 def _unit(part: str) -> str | None:
@@ -99,19 +102,19 @@ def _show(part: str, value: Fraction, unit: str | None) -> str:
     return f"{float(value):_.2f}" if value.denominator != 1 else f"{int(value):_}"
 
 
-def document(found: Verified, lock: str, block: str) -> dict[str, Any]:
+def document(verified: Verified, lock: str, block: str) -> dict[str, Any]:
     """Return the JSON document: sizes in bytes, counts plain."""
     return {
         "schema": "planner.verified/1",
         "lock": lock,
-        "workload": found.workload,
-        "engine": found.engine,
-        "engine_version": found.version,
-        "holds": found.holds,
-        "apart": [_unlike(item) for item in found.apart],
-        "changed": [_unlike(item) for item in found.changed],
-        "failure": found.failure or None,
-        "kv_cache_short": found.short,
+        "workload": verified.workload,
+        "engine": verified.engine,
+        "engine_version": verified.version,
+        "holds": verified.holds,
+        "apart": [_unlike(item) for item in verified.apart],
+        "changed": [_unlike(item) for item in verified.changed],
+        "failure": verified.failure or None,
+        "kv_cache_short": verified.short,
         "parts": [
             {
                 "part": row.part,
@@ -122,10 +125,10 @@ def document(found: Verified, lock: str, block: str) -> dict[str, Any]:
                 "reported": _plain(row.actual.value),
                 "verdict": row.verdict,
             }
-            for row in found.rows
+            for row in verified.rows
         ],
-        "unreported": list(found.unreported),
-        "notes": list(found.notes),
+        "unreported": list(verified.unreported),
+        "notes": list(verified.notes),
         "measurement": block or None,
     }
 

@@ -46,7 +46,7 @@ def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Rea
         own = counts.get(stand.workload, {}).get(stand.gpu, {})
         goals = phrases.leading(answer.objective, stand.workload)
         rows.setdefault(stand.workload, []).append(_reason(stand, own, known, goals, _beyond(stand, paid, answer.cost)))
-    return tuple((name, tuple(found)) for name, found in rows.items())
+    return tuple((name, tuple(grouped)) for name, grouped in rows.items())
 
 
 def _listed(answer: Answer) -> Iterator[Standing]:

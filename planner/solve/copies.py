@@ -139,8 +139,8 @@ def answered(answer: Answer) -> Answer:
         if any(MARK in item.rule or MARK in item.of for item in answer.conflict)
         else answer.conflict,
         filtered=tuple(item for item in answer.filtered if MARK not in item.workload),
-        searched={name: found for name, found in answer.searched.items() if MARK not in name},
-        left_out={name: found for name, found in answer.left_out.items() if MARK not in name},
+        searched={name: counts for name, counts in answer.searched.items() if MARK not in name},
+        left_out={name: counts for name, counts in answer.left_out.items() if MARK not in name},
         hardware=tuple(item for item in answer.hardware if MARK not in item.workload),
         by_value=tuple(item for item in answer.by_value if MARK not in item.workload),
         pareto=tuple(tuple(folded({row.workload: row for row in point})[0].values()) for point in answer.pareto),

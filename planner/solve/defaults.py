@@ -40,13 +40,13 @@ def picks(arch: Architecture | None) -> bool:
 
 def whole_number(choice: Mapping[str, Value], name: str) -> int:
     """Return a decision that is a whole number, 1 where a choice has none (as judges take it)."""
-    found = choice.get(name)
-    return int(found) if isinstance(found, Fraction) else 1
+    value = choice.get(name)
+    return int(value) if isinstance(value, Fraction) else 1
 
 
-def unmentioned(workload: Workload, found: dict[str, Default]) -> dict[str, Default]:
+def unmentioned(workload: Workload, defaults: dict[str, Default]) -> dict[str, Default]:
     """Return the defaults of quantities that the plan does not mention."""
-    return {name: item for name, item in found.items() if name not in workload.given}
+    return {name: item for name, item in defaults.items() if name not in workload.given}
 
 
 def values(defaults: Mapping[str, Default], choice: Mapping[str, Value]) -> dict[str, Value]:

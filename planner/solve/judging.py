@@ -30,12 +30,12 @@ def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
     """Return a decision that is a whole number."""
-    found = choice.get(name)
-    if found is None:
+    value = choice.get(name)
+    if value is None:
         return default
-    if not isinstance(found, Fraction) or found.denominator != 1:
-        raise Unknown(f"`{name}` is no whole number: {found}")
-    return int(found)
+    if not isinstance(value, Fraction) or value.denominator != 1:
+        raise Unknown(f"`{name}` is no whole number: {value}")
+    return int(value)
 
 
 def hardware(
@@ -50,10 +50,10 @@ def hardware(
         raise Unknown(f"there is no offer `{choice.get('offer')}`")
     if offer.gpu != gpu.id:
         raise Unknown(f"`{offer.id}` has no {gpu.id}")
-    found = renting(offer, str(choice.get("market", "on_demand")), gpus, unit, nodes)
-    if found is None:
+    rental = renting(offer, str(choice.get("market", "on_demand")), gpus, unit, nodes)
+    if rental is None:
         raise Unknown(f"`{offer.id}` does not rent {gpus} GPUs in groups of {unit} that way")
-    return gpu, found
+    return gpu, rental
 
 
 def placed(choice: Mapping[str, Value], offer: Offer, gpus: int) -> dict[str, Value]:

@@ -223,27 +223,27 @@ def judge_row(problem: Problem, table: Table, row: int, catalog: Catalog) -> Can
 def search_limits(problem: Problem) -> dict[str, dict[str, int]]:
     """Return, by workload and decision, the largest number that was tried, where a plan that said so could have more:
     a proof speaks of no more than that."""
-    found = {item.name: KINDS[item.kind].search_limits(problem, item) for item in problem.workloads}
-    return {name: limits for name, limits in found.items() if limits}
+    per_workload = {item.name: KINDS[item.kind].search_limits(problem, item) for item in problem.workloads}
+    return {name: limits for name, limits in per_workload.items() if limits}
 
 
 def unoffered(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> list[Fault]:
     """Return why the search would not enumerate a whole choice: rules of structure that it breaks, and values that
     neither the plan nor its defaults offer. Empty where it is one of the search's."""
-    found = fractional(choice)
-    if found:
-        return found
-    found = list(KINDS[workload.kind].unoffered(problem, workload, choice, catalog))
-    found += one_of("market", str(choice["market"]), market_of(problem, workload).markets)
+    faults = fractional(choice)
+    if faults:
+        return faults
+    faults = list(KINDS[workload.kind].unoffered(problem, workload, choice, catalog))
+    faults += one_of("market", str(choice["market"]), market_of(problem, workload).markets)
     if not allows(problem, workload, str(choice["offer"])):
-        found.append(Fault("offer", need("rentable"), str(choice["offer"])))
-    return found
+        faults.append(Fault("offer", need("rentable"), str(choice["offer"])))
+    return faults
 
 
 def nothing_splits(problem: Problem, workload: Workload, catalog: Catalog) -> tuple[str, Need]:
     """Return the quantity, and why, of a workload that has no candidate at all."""
     kind = KINDS[workload.kind]
-    faults = [list(found) for found in kind.split_faults(problem, workload, catalog)]
+    faults = [list(reasons) for reasons in kind.split_faults(problem, workload, catalog)]
     whole = kind.no_split()
     if not faults and whole is not None:
         return "gpus", whole

@@ -149,16 +149,16 @@ def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> C
         return numpy.full(table.rows, -HUGE if worst else 0, dtype=numpy.int64)
     sign = 1 if goal.direction == "minimize" else -1
     if name == "cost":
-        found = table.costs
+        values = table.costs
     elif name in table.outcomes:
-        found = table.outcome(aimed(name) if aimed(name) in table.outcomes else name)
+        values = table.outcome(aimed(name) if aimed(name) in table.outcomes else name)
     elif name in table.axes:
         axis = table.axes[name]
         numbers = [int(value) if isinstance(value, Fraction) else index for index, value in enumerate(axis.values)]
-        found = numpy.array(numbers, dtype=numpy.int64)[axis.index]
+        values = numpy.array(numbers, dtype=numpy.int64)[axis.index]
     else:
         return numpy.full(table.rows, HUGE, dtype=numpy.int64)
-    ranked = numpy.where(found == UNKNOWN, HUGE, numpy.clip(sign * found, -HUGE, HUGE))
+    ranked = numpy.where(values == UNKNOWN, HUGE, numpy.clip(sign * values, -HUGE, HUGE))
     return ranked + penalties(table, problem) if name == "cost" and sign == 1 else ranked
 
 
@@ -191,10 +191,10 @@ def _figure(candidate: Candidate, goal: Goal, worst: bool) -> int:
     sign = 1 if goal.direction == "minimize" else -1
     if name == "gpus":
         return sign * candidate.gpus
-    found = candidate.outcome(aimed(name) if aimed(name) in candidate.outcomes else name)
-    if not isinstance(found, Fraction):
+    value = candidate.outcome(aimed(name) if aimed(name) in candidate.outcomes else name)
+    if not isinstance(value, Fraction):
         return HUGE
-    return max(-HUGE, min(HUGE, sign * int(found * SCALES.get(name, 1))))
+    return max(-HUGE, min(HUGE, sign * int(value * SCALES.get(name, 1))))
 
 
 def decisive(problem: Problem) -> int:

@@ -82,8 +82,8 @@ def decide(made: Solving) -> Solving:
     """Choose the optimum with its proof."""
     made.report(f"choosing among {sum(table.candidates for table in made.tables.values()):_} candidates")
     brief = _is_brief(made.problem, made.top)
-    found = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers, brief)
-    return replace(made, answer=found)
+    solved = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers, brief)
+    return replace(made, answer=solved)
 
 
 def explain_infeasible(made: Solving) -> Solving:
@@ -103,8 +103,8 @@ def explain_infeasible(made: Solving) -> Solving:
                 every = tables_of(problem, catalog)
                 answer = choose(problem, every, catalog, made.top, made.time_limit, made.workers)
         made.report("looking for ways out")
-        found, complete = ways_out(problem, catalog, answer.conflict)
-        answer = replace(answer, conflict=found, reproducible=answer.reproducible and complete)
+        ways, complete = ways_out(problem, catalog, answer.conflict)
+        answer = replace(answer, conflict=ways, reproducible=answer.reproducible and complete)
     except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
         answer = replace(answer, reproducible=False)
     return replace(made, answer=answer)
@@ -118,8 +118,8 @@ def trade(made: Solving) -> Solving:
 
     made.report(f"trading {' against '.join(made.pareto)}")
     with suppress(clock.OutOfTime, TooWide):
-        found = front(made.problem, made.tables, made.catalog, made.pareto, made.time_limit)
-        return replace(made, answer=replace(made.answer, pareto=found))
+        fronts = front(made.problem, made.tables, made.catalog, made.pareto, made.time_limit)
+        return replace(made, answer=replace(made.answer, pareto=fronts))
     return made
 
 
@@ -172,12 +172,12 @@ def solve(
         with clock.limited(time_limit):
             for stage in STAGES:
                 made = stage(made) if reasons or stage is not explain_infeasible else made
-            found = made.answer
+            solved = made.answer
             if gpu:
-                found = _on_gpu(problem, catalog, found, gpu)
-            elif hardware and (values or not found.brief):
-                found = _with_hardware(problem, catalog, found, made.tables, values)
-            return answered(found)
+                solved = _on_gpu(problem, catalog, solved, gpu)
+            elif hardware and (values or not solved.brief):
+                solved = _with_hardware(problem, catalog, solved, made.tables, values)
+            return answered(solved)
     except clock.OutOfTime:
         return nothing
     except TooWide as reason:
@@ -194,8 +194,8 @@ def _on_gpu(problem: Problem, catalog: Catalog, answer: Answer, gpu: str) -> Ans
     """Return an answer with where one GPU type stands, and each value of some decisions on it."""
     from planner.solve.choose.values import on_gpu
 
-    found = _with_hardware(on_gpu(problem, gpu), catalog, answer, {}, True, gpu)
-    return replace(found, hardware=tuple(item for item in found.hardware if item.gpu == gpu))
+    hypothetical = _with_hardware(on_gpu(problem, gpu), catalog, answer, {}, True, gpu)
+    return replace(hypothetical, hardware=tuple(item for item in hypothetical.hardware if item.gpu == gpu))
 
 
 def _with_hardware(

@@ -57,8 +57,8 @@ def quantity(
         return outcomes[name]
     if name in choice:
         return choice[name]
-    found = stated(workload, name)
-    return None if found is None else found.value
+    value = stated(workload, name)
+    return None if value is None else value.value
 
 
 def measure(

@@ -57,9 +57,9 @@ def chosen_count(choice: Mapping[str, Value], name: str) -> int:
 
 def first_of(*axes: tuple[str, int | str, list[int] | list[str]]) -> Iterator[Fault]:
     """Yield the first quantity whose value is not among those tried; of all together, where each is tried alone."""
-    found = [fault for name, value, tried in axes for fault in one_of(name, value, dict.fromkeys(tried))]
-    if found:
-        yield found[0]
+    faults = [fault for name, value, tried in axes for fault in one_of(name, value, dict.fromkeys(tried))]
+    if faults:
+        yield faults[0]
     else:
         name, value, _ = axes[0]
         yield Fault(name, need("searched"), Fraction(value) if isinstance(value, int) else value)

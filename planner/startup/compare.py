@@ -75,8 +75,8 @@ def compare(
     unlike: dict[str, Unlike] = {}
     notes = list(main.notes)
     for said in filter(None, (log, cards)):
-        found, unknown = apart(problem, catalog, lock, said)
-        unlike |= {item.quantity: item for item in found}
+        differing, unknown = apart(problem, catalog, lock, said)
+        unlike |= {item.quantity: item for item in differing}
         notes += unknown
     version = main.version or str(lock.given.get("engine_version", ""))
     name = main.engine or str(lock.given.get("engine", ""))

@@ -126,8 +126,8 @@ def _model(
     for name in _names(written):
         if name.casefold() in (said.casefold(), model.id.casefold()):
             return
-        found = catalog.find_model(name) or catalog.find_model(release(name)[0])
-        rows = found if isinstance(found, tuple) else (found,) if isinstance(found, Model) else ()
+        cataloged = catalog.find_model(name) or catalog.find_model(release(name)[0])
+        rows = cataloged if isinstance(cataloged, tuple) else (cataloged,) if isinstance(cataloged, Model) else ()
         if rows and base in catalog.models:
             if all((row.of or row.id) != base for row in rows):
                 out.append(Unlike("model", written, said))
@@ -156,7 +156,7 @@ def _names(written: str) -> Iterator[str]:
 def _cards(catalog: Catalog, gpu: Gpu, log: Reported) -> Iterator[Unlike]:
     """Yield that a log is of another GPU, by its name, or where that says nothing by its memory."""
     named = [catalog.find_gpu(name) for name in log.gpus]
-    rows = [found if isinstance(found, tuple) else (found,) for found in named if found is not None]
+    rows = [named_gpu if isinstance(named_gpu, tuple) else (named_gpu,) for named_gpu in named if named_gpu is not None]
     if rows and not any(gpu.id in {row.id for row in some} for some in rows):
         yield Unlike("gpu", ", ".join(log.gpus), gpu.id)
         return

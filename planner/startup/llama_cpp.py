@@ -71,8 +71,8 @@ def _breakdown(text: str, ranks: dict[str, dict[str, Figure]]) -> list[str]:
     """
     names = []
     row = r"memory_breakdown_print: \|\s+- (\w{1,30}) \(([^|\n]{1,80})\)\s*\|\s*(\d{1,9}) =\s*(\d{1,9}) \+ \("
-    for found in re.finditer(row, text):
-        device, name, total, free = found.groups()
+    for match in re.finditer(row, text):
+        device, name, total, free = match.groups()
         if HOST.search(device) is None:
             parts = ranks.setdefault(device, {})
             parts["card"] = figure(total, "MiB")

@@ -53,8 +53,8 @@ def read(text: str) -> Reported:
 
 def _size(cell: str, head: list[str], plain: list[str], column: str) -> Figure | None:
     """Return a cell's bytes; its unit stands behind it, or in the head."""
-    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(?: (\w{1,5}))?", cell)
-    if found is None or column not in plain:
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(?: (\w{1,5}))?", cell)
+    if match is None or column not in plain:
         return None
     stated = _UNIT.search(head[plain.index(column)])
-    return figure(found[1], found[2] or (stated[1] if stated else "MiB"))
+    return figure(match[1], match[2] or (stated[1] if stated else "MiB"))

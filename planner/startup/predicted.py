@@ -123,10 +123,10 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
 
 
 def _count(choice: Mapping[str, Value], name: str) -> int:
-    found = choice.get(name)
-    return int(found) if isinstance(found, Fraction) else 1
+    number = choice.get(name)
+    return int(number) if isinstance(number, Fraction) else 1
 
 
 def _number(given: Mapping[str, Value], name: str) -> Fraction:
-    found = given.get(name)
-    return found if isinstance(found, Fraction) else Fraction(0)
+    number = given.get(name)
+    return number if isinstance(number, Fraction) else Fraction(0)

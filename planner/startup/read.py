@@ -35,9 +35,9 @@ def read(text: str) -> Reported:
             raise Unread(str(reason)) from None
     text = cleaned(text)
     every = [_last_start(reader.STARTS, reader.read, text) for reader in READERS]
-    found = max(every, key=lambda one: one.found)
-    if found.found:
-        return found
+    report = max(every, key=lambda one: one.figures)
+    if report.figures:
+        return report
     failed = next((one for one in every if one.failure and one.model), None)
     if failed is not None:
         return failed
@@ -46,11 +46,11 @@ def read(text: str) -> Reported:
 
 def _last_start(begins: str, reader: Callable[[str], Reported], text: str) -> Reported:
     """Return what the last start of a log says that says anything."""
-    places = [text.rfind("\n", 0, found.start()) + 1 for found in re.finditer(begins, text)]
+    places = [text.rfind("\n", 0, match.start()) + 1 for match in re.finditer(begins, text)]
     for place in dict.fromkeys(reversed(places[1:])):
-        found = reader(text[place:])
-        if (found.found or found.failure) and reader(text[:place]).found:
-            return replace(found, notes=("the log has several starts; the last one is read", *found.notes))
+        last = reader(text[place:])
+        if (last.figures or last.failure) and reader(text[:place]).figures:
+            return replace(last, notes=("the log has several starts; the last one is read", *last.notes))
     return reader(text)
 
 
@@ -59,10 +59,10 @@ def of_one_start(texts: Iterable[bytes]) -> tuple[Reported | None, Reported | No
     neither, or where two are of one kind."""
     log = cards = None
     for data in texts:
-        found = read(decoded(data))
-        if (log if found.engine else cards) is not None:
-            raise Unread(f"it is a second {'log' if found.engine else 'table of GPUs'}; name one of each")
-        log, cards = (found, cards) if found.engine else (log, found)
+        report = read(decoded(data))
+        if (log if report.engine else cards) is not None:
+            raise Unread(f"it is a second {'log' if report.engine else 'table of GPUs'}; name one of each")
+        log, cards = (report, cards) if report.engine else (log, report)
     return log, cards
 
 

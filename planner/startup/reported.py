@@ -100,7 +100,7 @@ class Reported:
     notes: tuple[str, ...] = ()
 
     @property
-    def found(self) -> int:
+    def figures(self) -> int:
         """How many figures were found."""
         return sum(len(parts) for parts in self.ranks.values()) + len(self.tokens) + len(self.blocks)
 
@@ -125,8 +125,8 @@ def cleaned(text: str) -> str:
 def last(pattern: str, text: str) -> str:
     """Return the first group of the last place that a pattern is found at, empty where there is none."""
     out = ""
-    for found in re.finditer(pattern, text):
-        out = next((group for group in found.groups() if group is not None), "")
+    for match in re.finditer(pattern, text):
+        out = next((group for group in match.groups() if group is not None), "")
     return out
 
 
@@ -147,5 +147,5 @@ def counts(pairs: Iterable[tuple[str, str]], text: str) -> dict[str, Fraction]:
 
 def plain_version(text: str) -> str:
     """Return a release without what a build adds to it: `0.26.1` of `0.26.1rc1.dev156+g0eec856cc`."""
-    found = _VERSION.match(text.removeprefix("v"))
-    return found[0] if found else ""
+    match = _VERSION.match(text.removeprefix("v"))
+    return match[0] if match else ""

@@ -33,9 +33,9 @@ def read(text: str) -> Reported:
     ranks: dict[str, dict[str, Figure]] = {}
 
     def add(part: str, pattern: str) -> None:
-        for found in re.finditer(pattern, text):
-            parts = ranks.setdefault(_rank(line_of(text, found.end())), {})
-            size = figure(found[1], found[2])
+        for match in re.finditer(pattern, text):
+            parts = ranks.setdefault(_rank(line_of(text, match.end())), {})
+            size = figure(match[1], match[2])
             parts[part] = parts[part] + size if part in parts else size
 
     add("weights", rf"Load weight end\.[^\n]{{0,400}}?mem usage={NUMBER}{UNIT}")
@@ -44,13 +44,13 @@ def read(text: str) -> Reported:
         ("before", rf"Load weight begin\. avail mem={NUMBER}{UNIT}"),
         ("free", rf"available_gpu_mem={NUMBER}{UNIT}"),
     ):
-        for found in re.finditer(pattern, text):
-            parts = ranks.setdefault(_rank(line_of(text, found.start())), {})
+        for match in re.finditer(pattern, text):
+            parts = ranks.setdefault(_rank(line_of(text, match.start())), {})
             if part != "before" or part not in parts:  # a draft model is loaded beside the first
-                parts[part] = figure(found[1], found[2])
-    for found in re.finditer(r"(?:KV|Mamba) Cache is allocated\.[^\n]{0,400}", text):
-        parts = ranks.setdefault(_rank(line_of(text, found.start())), {})
-        for written, unit in re.findall(rf"size: {NUMBER}{UNIT}", found[0]):
+                parts[part] = figure(match[1], match[2])
+    for match in re.finditer(r"(?:KV|Mamba) Cache is allocated\.[^\n]{0,400}", text):
+        parts = ranks.setdefault(_rank(line_of(text, match.start())), {})
+        for written, unit in re.findall(rf"size: {NUMBER}{UNIT}", match[0]):
             size = figure(written, unit)
             parts["kv_cache"] = parts["kv_cache"] + size if "kv_cache" in parts else size
     running = last(r"max_total_num_tokens=\d+[^\n]{0,300}?max_running_requests=(\d+)", text)
@@ -61,21 +61,21 @@ def read(text: str) -> Reported:
         settings=counts(SETTINGS, text),
         formats=_formats(text),
         ranks={rank: parts for rank, parts in ranks.items() if parts},
-        tokens=tuple(figure(found) for found in re.findall(r"max_total_num_tokens=(\d{1,15})", text)),
+        tokens=tuple(figure(match) for match in re.findall(r"max_total_num_tokens=(\d{1,15})", text)),
         running=int(running) if running and len(running) < 12 else None,
         failure=next(filter(None, (last(item, text) for item in FAILURES)), "").strip(),
     )
 
 
 def _rank(before: str) -> str:
-    found = _RANK.search(before)
-    return found[1].strip() if found is not None else ""
+    match = _RANK.search(before)
+    return match[1].strip() if match is not None else ""
 
 
 def _formats(text: str) -> dict[str, str]:
-    found = {
+    words = {
         "dtype": last(r"\bdtype=torch\.(\w{1,20})", text),
         "quantization": last(r"\bquantization=(?:'([\w-]{1,40})'|(None))", text),
         "kv_cache": last(r"\bkv_cache_dtype='(\w{1,40})'", text),
     }
-    return {name: word for name, word in found.items() if word}
+    return {name: word for name, word in words.items() if word}

@@ -85,15 +85,15 @@ def read(text: str) -> Reported:
     ranks: dict[str, dict[str, Figure]] = {}
     for part, pattern in LINES:
         seen: dict[str, Figure] = {}
-        for found in re.finditer(pattern, text):
-            written, unit = found.groups()[-2:]
-            seen[_rank(line_of(text, found.start()))] = figure(written, unit)  # a rank's last word
+        for match in re.finditer(pattern, text):
+            written, unit = match.groups()[-2:]
+            seen[_rank(line_of(text, match.start()))] = figure(written, unit)  # a rank's last word
         for rank, size in seen.items():
             ranks.setdefault(rank, {}).setdefault(part, size)
     for parts in ranks.values():
         _derive(parts)
-    many = [figure(found[1]) for found in re.finditer(rf"GPU KV cache size: {NUMBER} tokens", text)]
-    blocks = [figure(found[1]) for found in re.finditer(rf"# (?:GPU|CUDA|cuda) blocks: {NUMBER}", text)]
+    many = [figure(match[1]) for match in re.finditer(rf"GPU KV cache size: {NUMBER} tokens", text)]
+    blocks = [figure(match[1]) for match in re.finditer(rf"# (?:GPU|CUDA|cuda) blocks: {NUMBER}", text)]
     concurrency = re.findall(rf"Maximum concurrency for {NUMBER} tokens per request: {NUMBER}x", text)
     return Reported(
         "vllm",
@@ -112,9 +112,9 @@ def read(text: str) -> Reported:
 
 def _rank(before: str) -> str:
     """Return the worker that a line is of, by what stands before its message; a lone engine has none."""
-    found = _RANK.search(before)
-    if found is not None:
-        return " ".join(filter(None, found.groups()))
+    match = _RANK.search(before)
+    if match is not None:
+        return " ".join(filter(None, match.groups()))
     engine = _ENGINE.search(before)
     return engine[1] if engine is not None else ""
 
@@ -132,10 +132,10 @@ def _derive(parts: dict[str, Figure]) -> None:
 
 
 def _formats(text: str) -> dict[str, str]:
-    found = {
+    words = {
         "dtype": last(r"\bdtype=torch\.(\w{1,20})", text),
         "quantization": last(r"\bquantization=([\w-]{1,40})", text),
         "kv_cache": last(r"\bkv_cache_dtype=(?:torch\.)?'?([\w]{1,40})", text),
         "eager": last(r"\benforce_eager=(True|False)", text),
     }
-    return {name: word for name, word in found.items() if word}
+    return {name: word for name, word in words.items() if word}

@@ -68,10 +68,10 @@ def _words(file: tree.File) -> list[str]:
 
 
 def _layout(text: str, path: str) -> str:
-    found = tokenize(text, path)
-    top, _ = statements(found.tokens)
-    braces = [token for token in found.tokens if token.type == "LBRACE"]
-    printer = _Printer(found.comments, braces)
+    tokens = tokenize(text, path)
+    top, _ = statements(tokens.tokens)
+    braces = [token for token in tokens.tokens if token.type == "LBRACE"]
+    printer = _Printer(tokens.comments, braces)
     rows = _join(printer.body(top, len(text), 0), 0)
     return "".join(f"{row}\n" for row in rows)
 

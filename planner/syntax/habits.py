@@ -133,10 +133,10 @@ def _touch(*tokens: Lexeme) -> bool:
 def _open(tokens: list[Lexeme]) -> str:
     """Return the bracket that is open after these tokens, "" for none."""
     closes = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
-    found: list[str] = []
+    opened: list[str] = []
     for token in tokens:
         if token.type in closes.values():
-            found.append(token.type)
-        elif token.type in closes and found:
-            found.pop()
-    return found[-1] if found else ""
+            opened.append(token.type)
+        elif token.type in closes and opened:
+            opened.pop()
+    return opened[-1] if opened else ""

@@ -88,7 +88,7 @@ class _Reader:
     def tree_of(self, tokens: list[Lexeme], start: str) -> Any:
         whole = join(tokens[0].span, tokens[-1].span)
         try:
-            found = _parser().parse(tokens, start=start)
+            parsed = _parser().parse(tokens, start=start)
         except UnexpectedToken as problem:
             self.unfinished = not isinstance(getattr(problem.token, "value", None), Lexeme)
             self.out.append(_unexpected(problem, tokens, start))
@@ -101,13 +101,13 @@ class _Reader:
             known = cause.diagnostic if isinstance(cause, Mistake) else None
             self.out.append(known or error("E0102", "this statement cannot be read", whole, help="see `planner init`"))
             return None
-        if _depth(found) > MAX_DEPTH + 4:
+        if _depth(parsed) > MAX_DEPTH + 4:
             message = f"nested more than {MAX_DEPTH} deep"
             self.out.append(error("E0104", message, whole, help="name parts of it with `let`"))
             return None
-        if dataclasses.is_dataclass(found) and not isinstance(found, type) and hasattr(found, "span"):
-            return dataclasses.replace(found, span=whole)
-        return found
+        if dataclasses.is_dataclass(parsed) and not isinstance(parsed, type) and hasattr(parsed, "span"):
+            return dataclasses.replace(parsed, span=whole)
+        return parsed
 
     def doc(self, item: Any, first: Lexeme) -> Any:
         before = self.text[first.span.start - first.span.column + 1 : first.span.start]
@@ -240,9 +240,9 @@ def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
     """Return the tree of a plan and every syntax mistake in it, in the order of the file; never raises."""
     if (foreign := other_language(text, path)) is not None:
         return tree.File(path, text, (), (), frozenset({""})), (foreign,)
-    found = tokenize(text, path)
-    cut, problems = closed(*statements(found.tokens))
-    reader = _Reader(text, _docs(found.comments, text))
+    tokens = tokenize(text, path)
+    cut, problems = closed(*statements(tokens.tokens))
+    reader = _Reader(text, _docs(tokens.comments, text))
     items = []
     unread: set[str] = set()
     for statement in reader.each(cut, "item"):
@@ -251,12 +251,12 @@ def parse(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
             items.append(item)
         else:
             unread.update(_name_of(statement.tokens))
-    everything = found.diagnostics + problems + reader.out
+    everything = tokens.diagnostics + problems + reader.out
     everything.sort(key=lambda d: (d.span.start if d.span else 0, d.code))
-    lexed = {d.span.line for d in found.diagnostics if d.span}
-    first = {id(d) for d in found.diagnostics}
+    lexed = {d.span.line for d in tokens.diagnostics if d.span}
+    first = {id(d) for d in tokens.diagnostics}
     kept = [d for d in everything if id(d) in first or not d.span or d.span.line not in lexed]
-    return tree.File(path, text, tuple(items), tuple(found.comments), frozenset(unread)), tuple(kept)
+    return tree.File(path, text, tuple(items), tuple(tokens.comments), frozenset(unread)), tuple(kept)
 
 
 def _name_of(tokens: list[Lexeme]) -> tuple[str, ...]:

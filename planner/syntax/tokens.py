@@ -114,7 +114,7 @@ class Tokens:
 def tokenize(text: str, path: str) -> Tokens:
     """Cut a text into tokens; total: what is no token is skipped with E0101, a bad number has E0105."""
     lines = _Lines(text, path)
-    found = Tokens([], [], [])
+    tokens = Tokens([], [], [])
     position, first, skipped = 0, True, -1
     while position < len(text):
         char = text[position]
@@ -125,12 +125,12 @@ def tokenize(text: str, path: str) -> Tokens:
             position = match.end()
             continue
         if match := _COMMENT.match(text, position):
-            found.comments.append((lines.span(position, match.end()), match.group().rstrip("\r")))
+            tokens.comments.append((lines.span(position, match.end()), match.group().rstrip("\r")))
             position = match.end()
             continue
         if char == "/" and (match := _SLASHES.match(text, position)):
             where = lines.span(position, match.end())
-            found.diagnostics.append(
+            tokens.diagnostics.append(
                 error(
                     "E0101", f"`{match.group()[:2]}` does not begin a comment", where, help="a comment begins with `#`"
                 )
@@ -139,15 +139,15 @@ def tokenize(text: str, path: str) -> Tokens:
             continue
         if char == "'" and (match := _QUOTED.match(text, position)):
             where, inside = lines.span(position, match.end()), match.group()[1:-1]
-            found.diagnostics.append(error("E0101", "a text stands in double quotes", where, help=f'write "{inside}"'))
-            found.tokens.append(Lexeme("STRING", f'"{inside}"', where, first=first))
+            tokens.diagnostics.append(error("E0101", "a text stands in double quotes", where, help=f'write "{inside}"'))
+            tokens.tokens.append(Lexeme("STRING", f'"{inside}"', where, first=first))
             position, first = match.end(), False
             continue
-        if _names_model(found.tokens) and (match := _UNQUOTED.match(text, position)):
+        if _names_model(tokens.tokens) and (match := _UNQUOTED.match(text, position)):
             where = lines.span(position, match.end())
             message = f"`{match.group()}` is not a name of letters, digits and `_`"
-            found.diagnostics.append(error("E0101", message, where, help=f'write "{match.group()}"'))
-            found.tokens.append(Lexeme("STRING", f'"{match.group()}"', where, first=first))
+            tokens.diagnostics.append(error("E0101", message, where, help=f'write "{match.group()}"'))
+            tokens.tokens.append(Lexeme("STRING", f'"{match.group()}"', where, first=first))
             position, first = match.end(), False
             continue
         if char == '"':
@@ -156,19 +156,19 @@ def tokenize(text: str, path: str) -> Tokens:
                 match = _OPEN_STRING.match(text, position)
                 assert match is not None
                 where = lines.span(position, match.end())
-                found.diagnostics.append(
+                tokens.diagnostics.append(
                     error(
                         "E0101", "this text is not closed", where, label='no `"` on this line', help='close it with `"`'
                     )
                 )
             token = Lexeme("STRING", match.group(), lines.span(position, match.end()), first=first)
         elif match := _DATE.match(text, position):
-            token = _date(match, lines, first, found.diagnostics)
+            token = _date(match, lines, first, tokens.diagnostics)
         elif match := _NUMBER.match(text, position):
-            token = _number(text, match, lines, first, found.diagnostics)
+            token = _number(text, match, lines, first, tokens.diagnostics)
         elif match := _WORD.match(text, position):
             word = match.group()
-            dotted = bool(found.tokens) and found.tokens[-1].type == "DOT"
+            dotted = bool(tokens.tokens) and tokens.tokens[-1].type == "DOT"
             kind = word.upper() if word in RESERVED and not dotted else "NAME"
             token = Lexeme(kind, word, lines.span(position, match.end()), first=first)
         elif match := _SYMBOL.match(text, position):
@@ -177,7 +177,7 @@ def tokenize(text: str, path: str) -> Tokens:
         else:
             if skipped != position:
                 message = f"unexpected `{char}`" if char.isprintable() else "an unprintable character"
-                found.diagnostics.append(
+                tokens.diagnostics.append(
                     error(
                         "E0101",
                         message,
@@ -189,10 +189,10 @@ def tokenize(text: str, path: str) -> Tokens:
             position += 1
             skipped = position
             continue
-        found.tokens.append(token)
+        tokens.tokens.append(token)
         first = False
         position = token.span.end
-    return found
+    return tokens
 
 
 def _names_model(tokens: list[Lexeme]) -> bool:

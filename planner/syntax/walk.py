@@ -43,9 +43,9 @@ def rename(node: T, new: Mapping[str, str]) -> T:
         if not isinstance(item, tree.Name):
             return item
         for length in range(len(item.parts), 0, -1):
-            found = new.get(".".join(item.parts[:length]))
-            if found is not None:
-                return tree.Name((*found.split("."), *item.parts[length:]), item.span)
+            renamed = new.get(".".join(item.parts[:length]))
+            if renamed is not None:
+                return tree.Name((*renamed.split("."), *item.parts[length:]), item.span)
         return item
 
     renamed: T = _map(node, change)
@@ -54,12 +54,12 @@ def rename(node: T, new: Mapping[str, str]) -> T:
 
 def names_in(node: object) -> set[str]:
     """Return every name of a tree, and every beginning of one: `a.b` is `a` and `a.b`."""
-    found: set[str] = set()
+    names: set[str] = set()
 
     def note(item: Any) -> Any:
         if isinstance(item, tree.Name):
-            found.update(".".join(item.parts[:length]) for length in range(1, len(item.parts) + 1))
+            names.update(".".join(item.parts[:length]) for length in range(1, len(item.parts) + 1))
         return item
 
     _map(node, note)
-    return found
+    return names

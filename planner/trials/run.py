@@ -137,12 +137,12 @@ def _said(node: tree.Expression, look: ResultLookup) -> str:
     return "it is false" if evaluate(node, look) is not None else "it depends on what is not known"
 
 
-def _shown(found: Measure | None) -> str:
-    if found is None:
+def _shown(measure: Measure | None) -> str:
+    if measure is None:
         return "unknown"
-    if isinstance(found.value, bool):
-        return str(found.value).lower()
-    if not isinstance(found.value, Fraction):
-        return str(found.value)
-    amount = quantity(found.value, found.unit)
-    return show(amount) if amount is not None else str(found.value)
+    if isinstance(measure.value, bool):
+        return str(measure.value).lower()
+    if not isinstance(measure.value, Fraction):
+        return str(measure.value)
+    amount = quantity(measure.value, measure.unit)
+    return show(amount) if amount is not None else str(measure.value)

@@ -205,8 +205,8 @@ def quantity(number_value: Fraction, unit: str | None) -> Amount | None:
     """Return the quantity of a number and its unit, None for an unknown unit."""
     if unit is None:
         return Amount(Fraction(number_value))
-    found = UNITS.get(unit)
-    return None if found is None else Amount(number_value * found[0], found[1])
+    unit_row = UNITS.get(unit)
+    return None if unit_row is None else Amount(number_value * unit_row[0], unit_row[1])
 
 
 def _decimal(value: Fraction, places: int = 3) -> str:
@@ -285,10 +285,10 @@ def duration(text: str) -> float:
     for unit in ("ms", "us", "min", "s", "h"):
         if text.endswith(unit):
             try:
-                found = float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
+                seconds = float(Fraction(text[: -len(unit)].strip()) * UNITS[unit][0])
             except (ValueError, ZeroDivisionError, OverflowError):
                 break
-            if found > 0:
-                return found
+            if seconds > 0:
+                return seconds
             break
     raise ValueError(f"invalid duration `{text}` (example: 30s)")

@@ -124,15 +124,15 @@ def only_a_decoder(kind: str, whole: Config) -> None:
 
 def _renamed(config: Config) -> Config:
     """Return the sizes under the names that most configs have; two names of one size must agree."""
-    found: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for name, names in SIZES.items():
         said = [(alias, config.data[alias]) for alias in names if config.data.get(alias) is not None]
         for alias, value in said:
             if value != said[0][1]:
                 raise config.refuse(alias, f"differs from `{said[0][0]}`")
         if said:
-            found[name] = said[0][1]
-    return config.at(found, {})
+            renamed[name] = said[0][1]
+    return config.at(renamed, {})
 
 
 _KNOWN = frozenset(alias for names in SIZES.values() for alias in names) | HARMLESS | BLOCKS | {*POSITIONS, *ROTARY}

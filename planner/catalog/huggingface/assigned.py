@@ -72,7 +72,7 @@ def _names(family: str) -> dict[str, tuple[str, ...]]:
 def modules(arch: Architecture) -> tuple[Module, ...]:
     """Return the linear modules of an architecture, the first of each layer's experts for all of them."""
     known = _names(arch.family)
-    found = [Module(("lm_head", "language_model.lm_head"), "head", -1)]
+    every_module = [Module(("lm_head", "language_model.lm_head"), "head", -1)]
     layer = 0
     for group in arch.groups:
         kinds = layer_classes(group)
@@ -80,9 +80,11 @@ def modules(arch: Architecture) -> tuple[Module, ...]:
             for kind in sorted(kinds & known.keys()):
                 latent = kind == "attention" and isinstance(group.mixer, LatentAttention)
                 for name in known["latent" if latent else kind]:
-                    found.append(Module(tuple(f"{start}layers.{layer}.{name}" for start in PREFIXES), kind, layer))
+                    every_module.append(
+                        Module(tuple(f"{start}layers.{layer}.{name}" for start in PREFIXES), kind, layer)
+                    )
             layer += 1
-    return tuple(found)
+    return tuple(every_module)
 
 
 def is_pattern(name: str) -> bool:
@@ -114,9 +116,9 @@ def found_by(names: Iterable[str], arch: Architecture, part: Config, field: str)
     for name in names:
         if is_pattern(name):
             fits = matcher(name, part, field)
-            found = [module for module in mods if fits(module)]
-            if found:
-                yield name, found
+            matching = [module for module in mods if fits(module)]
+            if matching:
+                yield name, matching
 
 
 def widest(forms: Iterable[str]) -> str:

@@ -112,10 +112,10 @@ class Config:
         """Return the error about a field, with its place."""
         start = 0
         if self.inside:
-            found = re.search(rf'"{re.escape(self.inside.rpartition(".")[2])}"\s*:', self.text)
-            start = found.start() if found else 0
-        found = re.search(rf'"{re.escape(field)}"\s*:', self.text[start:])
-        offset = start + found.start() if found else start
+            match = re.search(rf'"{re.escape(self.inside.rpartition(".")[2])}"\s*:', self.text)
+            start = match.start() if match else 0
+        match = re.search(rf'"{re.escape(field)}"\s*:', self.text[start:])
+        offset = start + match.start() if match else start
         line = self.text.count("\n", 0, offset) + 1
         column = offset - self.text.rfind("\n", 0, offset)
         name = f"{self.inside}.{field}" if self.inside and field else field or self.inside
@@ -213,11 +213,11 @@ class Config:
 
     def words(self, field: str, known: tuple[str, ...], count: int | None = None) -> list[str] | None:
         """Return a list of known words, or None where it is absent."""
-        found = self.items(field, count)
-        for item in found or ():
+        items = self.items(field, count)
+        for item in items or ():
             if item not in known:
                 raise self.refuse(field, f"has `{str(item)[:60]}`; known are {', '.join(known)}")
-        return found
+        return items
 
     def divided(self, field: str, whole: int, by: int) -> int:
         """Return whole / by, which the field named must divide."""

@@ -85,10 +85,10 @@ def _spread(config: Config, field: str, count: int) -> list[int]:
     """Return a whole number for each block, which a config may state once for all."""
     if not isinstance(config.value(field), list):
         return [config.some(field)] * count
-    found = config.items(field, count) or []
-    if not all(isinstance(item, int) and not isinstance(item, bool) and 0 < item < 2**24 for item in found):
+    sizes = config.items(field, count) or []
+    if not all(isinstance(item, int) and not isinstance(item, bool) and 0 < item < 2**24 for item in sizes):
         raise config.refuse(field, "must be whole numbers, one for each block")
-    return found
+    return sizes
 
 
 def _unet(config: Config) -> Parts:

@@ -34,19 +34,19 @@ def run_length(layers: Iterable[One]) -> tuple[Layers, ...]:
 
 def kv_heads(config: Config, heads: int) -> int:
     """Return the KV heads, which default to the heads and must divide them."""
-    found = config.maybe("num_key_value_heads")
-    if found is None:
+    kv_count = config.maybe("num_key_value_heads")
+    if kv_count is None:
         return heads
-    if found < 1 or heads % found:
-        raise config.refuse("num_key_value_heads", f"is {found}, which does not divide the {heads} heads")
-    return found
+    if kv_count < 1 or heads % kv_count:
+        raise config.refuse("num_key_value_heads", f"is {kv_count}, which does not divide the {heads} heads")
+    return kv_count
 
 
 def head_dim(config: Config, heads: int, hidden: int) -> int:
     """Return the head size, which defaults to hidden / heads."""
-    found = config.maybe("head_dim")
-    if found is not None and found:
-        return found
+    dim = config.maybe("head_dim")
+    if dim is not None and dim:
+        return dim
     return config.divided("num_attention_heads", hidden, heads)
 
 
@@ -59,5 +59,5 @@ def every(count: int, layer_types: list[str] | None, pattern: int | None) -> lis
 
 def window_of(config: Config) -> int | None:
     """Return the sliding window, None where there is none."""
-    found = config.maybe("sliding_window")
-    return found or None
+    window = config.maybe("sliding_window")
+    return window or None

@@ -38,4 +38,4 @@ def class_of(name: str) -> str:
         return ""
     if text in ("head.", "output."):
         return "head"
-    return next((found for words, found in _WORDS if any(word in text for word in words)), "")
+    return next((term for words, term in _WORDS if any(word in text for word in words)), "")

@@ -30,10 +30,10 @@ def sixteen(config: Config) -> tuple[str, str]:
         name = config.data.get(field)
         if name is None:
             continue
-        found = DTYPES.get(str(name).removeprefix("torch."))
-        if found is None:
+        dtype = DTYPES.get(str(name).removeprefix("torch."))
+        if dtype is None:
             raise config.refuse(field, f"is `{str(name)[:40]}`; known are {', '.join(DTYPES)}")
-        return found, ""
+        return dtype, ""
     return "", "the config states no dtype: the library builds it in fp32"
 
 
@@ -75,23 +75,23 @@ def _assigned(config: Config, part: Config, arch: Architecture) -> Native:
     experts = config.value("expert_dtype")
     if experts is None:
         experts = part.value("expert_dtype")
-    found = _format(part, arch)
-    if isinstance(found, Native):
+    spread_form = _format(part, arch)
+    if isinstance(spread_form, Native):
         everywhere, somewhere = _left_alone(part, arch)
-        if found.format and (everywhere or somewhere):
-            left = {*everywhere, *(kind for kind, _ in somewhere if dict(found.classes).get(kind))}
-            kept = tuple((kind, form) for kind, form in found.classes if kind not in left)
-            more = dict(somewhere) | dict(found.partly)
+        if spread_form.format and (everywhere or somewhere):
+            left = {*everywhere, *(kind for kind, _ in somewhere if dict(spread_form.classes).get(kind))}
+            kept = tuple((kind, form) for kind, form in spread_form.classes if kind not in left)
+            more = dict(somewhere) | dict(spread_form.partly)
             partly = tuple(sorted((kind, count) for kind, count in more.items() if kind not in left))
-            return replace(found, leaves=tuple(sorted({*found.leaves, *left})), classes=kept, partly=partly)
-        return found
-    if experts == "fp4" and found == "fp8_e4m3":  # DeepSeek-V4: experts in MXFP4, compressors in 16 bit
+            return replace(spread_form, leaves=tuple(sorted({*spread_form.leaves, *left})), classes=kept, partly=partly)
+        return spread_form
+    if experts == "fp4" and spread_form == "fp8_e4m3":  # DeepSeek-V4: experts in MXFP4, compressors in 16 bit
         rest = ("attention", "dense", "indexer", "shared_expert")
-        return Native("mxfp4", ("compressor",), tuple((name, found) for name in rest))
+        return Native("mxfp4", ("compressor",), tuple((name, spread_form) for name in rest))
     if experts not in (None, "fp8"):
         config.doubt("expert_dtype", f"is `{str(experts)[:20]}`; fp4 and fp8 are known")
     everywhere, somewhere = _left_alone(part, arch)
-    return Native(found, everywhere, partly=somewhere)
+    return Native(spread_form, everywhere, partly=somewhere)
 
 
 BESIDE = (("hf_quant_config.json", "modelopt"), ("quantize_config.json", "gptq"), ("quant_config.json", "awq"))
@@ -126,12 +126,12 @@ def _format(part: Config, arch: Architecture) -> str | Native:
         case "mxfp4":
             return "mxfp4"
         case "gptq" | "gptq-marlin":
-            found = _gptq(part)
+            form = _gptq(part)
             ruled = bool(part.data.get("dynamic")) or part.flag("lm_head")
-            return schemes.gptq(part, arch, found, _gptq) if ruled else found
+            return schemes.gptq(part, arch, form, _gptq) if ruled else form
         case "auto-round" | "intel/auto-round" | "autoround":
-            found = _gptq(part)
-            return schemes.autoround(part, arch, found, _gptq) if part.data.get("extra_config") else found
+            form = _gptq(part)
+            return schemes.autoround(part, arch, form, _gptq) if part.data.get("extra_config") else form
         case "quark":
             return schemes.quark(part, arch, _gptq)
         case "torchao":
@@ -192,7 +192,7 @@ def _compressed(part: Config, arch: Architecture) -> str | Native:
         return _two_of_four(part, groups)
     if groups is not None and _by_pattern(groups):
         return _grouped(part, groups, arch)
-    found: dict[str, str] = {}
+    forms: dict[str, str] = {}
     everything = ""
     for key in groups.data if groups is not None else ():
         assert groups is not None
@@ -207,16 +207,16 @@ def _compressed(part: Config, arch: Architecture) -> str | Native:
             if str(target) == "Linear":
                 everything = _same(part, "config_groups", "Linear", everything, form)
             elif kind:
-                found[kind] = _same(part, "config_groups", kind, found.get(kind, ""), form)
+                forms[kind] = _same(part, "config_groups", kind, forms.get(kind, ""), form)
             else:
                 part.doubt("config_groups", f"targets `{str(target)[:60]}`, whose part of the model is not known")
-    formats = {everything, *found.values()} - {""}
+    formats = {everything, *forms.values()} - {""}
     if not formats:
         raise part.refuse("config_groups", "does not say the format of any weights")
     if len(formats) == 1 and everything:
         return everything
     everywhere, somewhere = _left_alone(part, arch)
-    return _native(found, everything, tuple(sorted({*everywhere, *(kind for kind, _ in somewhere)})))
+    return _native(forms, everything, tuple(sorted({*everywhere, *(kind for kind, _ in somewhere)})))
 
 
 def _by_pattern(groups: Config) -> bool:
@@ -257,10 +257,10 @@ def _grouped(part: Config, groups: Config, arch: Architecture) -> Native:
             return ""
         return next((form for fits, form in rules if fits(module)), "" if module.kind in ALONE else everything)
 
-    found = spread(arch, form_of)
-    if not found.format:
+    native = spread(arch, form_of)
+    if not native.format:
         raise part.refuse("config_groups", "matches no module of this model")
-    return found
+    return native
 
 
 def _weights(weights: Config, group: Config) -> str:
@@ -287,17 +287,17 @@ def _same(part: Config, field: str, kind: str, before: str, now: str) -> str:
     return before or now
 
 
-def _native(found: Mapping[str, str], everything: str, left: tuple[str, ...]) -> Native:
+def _native(form_of: Mapping[str, str], everything: str, left: tuple[str, ...]) -> Native:
     """Return the format of the experts, else of the dense parts, as the main one, and the classes in others.
 
     A class that no format is given to is left alone unless there is one for everything.
     """
-    main = found.get("experts") or found.get("dense") or everything or next(iter(found.values()))
-    forms = {kind: found.get(kind) or everything for kind in LINEAR if kind not in left or kind in found}
+    main = form_of.get("experts") or form_of.get("dense") or everything or next(iter(form_of.values()))
+    forms = {kind: form_of.get(kind) or everything for kind in LINEAR if kind not in left or kind in form_of}
     own = () if everything else tuple(kind for kind in LINEAR if not forms.get(kind))
     others = {kind: form for kind, form in forms.items() if form and form != main and kind not in ALONE}
-    others |= {kind: form for kind, form in found.items() if kind in ALONE}
-    leaves = {*(kind for kind in left if kind not in found), *(kind for kind in own if kind not in ALONE)}
+    others |= {kind: form for kind, form in form_of.items() if kind in ALONE}
+    leaves = {*(kind for kind in left if kind not in form_of), *(kind for kind in own if kind not in ALONE)}
     return Native(main, tuple(sorted(leaves)), tuple(sorted(others.items())))
 
 
@@ -311,9 +311,9 @@ def _algorithm(part: Config, name: str) -> str:
         raise part.refuse(
             "quant_algo", "is mixed; hf_quant_config.json, which lists the layers, must lie beside the file"
         )
-    for word, found in _MODELOPT:
+    for word, algorithm in _MODELOPT:
         if word in name.upper():
-            return found
+            return algorithm
     raise part.refuse("quant_algo", f"is `{name[:40]}`, whose format is not known")
 
 
@@ -329,7 +329,7 @@ def _by_layer(part: Config) -> Native:
     method = str(part.value("quant_method") or "modelopt")
     if method not in ("modelopt", "modelopt_mixed", "nvfp4"):
         part.doubt("quantized_layers", f"stands beside `{method[:40]}`: what is not listed may be in either")
-    found: dict[str, str] = {}
+    forms: dict[str, str] = {}
     layers: dict[str, set[str]] = {}
     for name, rule in listed.items():
         kind = class_of(name)
@@ -338,12 +338,12 @@ def _by_layer(part: Config) -> Native:
             continue
         algorithm = rule.get("quant_algo") if isinstance(rule, Mapping) else None
         form = _algorithm(part, str(algorithm or ""))
-        found[kind] = _same(part, "quantized_layers", kind, found.get(kind, ""), form)
+        forms[kind] = _same(part, "quantized_layers", kind, forms.get(kind, ""), form)
         if (number := _LAYER.search(name)) is not None:
             layers.setdefault(kind, set()).add(number[1])
-    if not found:
+    if not forms:
         raise part.refuse("quantized_layers", "names no part of the model")
-    return replace(_native(found, "", ()), layers=tuple((kind, len(numbers)) for kind, numbers in layers.items()))
+    return replace(_native(forms, "", ()), layers=tuple((kind, len(numbers)) for kind, numbers in layers.items()))
 
 
 _LAYERED = ("attention", "dense", "experts", "gates", "recurrent", "shared_expert")

@@ -58,15 +58,15 @@ def _mllama(config: Config) -> Architecture:
 
 
 def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
-    found: dict[str, tuple[Mapping[str, Any], Describe]] = {
+    decoders: dict[str, tuple[Mapping[str, Any], Describe]] = {
         kind: (rule.defaults, partial(describe, rule=rule)) for kind, rule in DENSE.items()
     }
-    found |= {
+    decoders |= {
         kind: (experts.EXPERTS[kind], partial(experts.simple, rule=rule)) for kind, rule in experts.SIMPLE.items()
     }
-    found |= {kind: (rule.defaults, partial(mixtures.listed, rule=rule)) for kind, rule in mixtures.MIXTURES.items()}
+    decoders |= {kind: (rule.defaults, partial(mixtures.listed, rule=rule)) for kind, rule in mixtures.MIXTURES.items()}
     for kind in ("qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text"):
-        found[kind] = (experts.EXPERTS[kind], partial(experts.qwen_moe, kind=kind))
+        decoders[kind] = (experts.EXPERTS[kind], partial(experts.qwen_moe, kind=kind))
     for kind in (
         "deepseek",
         "deepseek_v2",
@@ -78,11 +78,11 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
         "mistral4",
         "dots1",
     ):
-        found[kind] = (experts.EXPERTS[kind], partial(experts.deepseek, kind=kind))
+        decoders[kind] = (experts.EXPERTS[kind], partial(experts.deepseek, kind=kind))
     for kind in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"):
-        found[kind] = (recurrent.RECURRENT[kind], partial(recurrent.qwen_linear, kind=kind))
+        decoders[kind] = (recurrent.RECURRENT[kind], partial(recurrent.qwen_linear, kind=kind))
     for kind in ("gpt2", "gpt_bigcode", "gptj"):
-        found[kind] = (classic.CLASSIC[kind], partial(classic.gpt, kind=kind))
+        decoders[kind] = (classic.CLASSIC[kind], partial(classic.gpt, kind=kind))
     others: dict[str, tuple[Mapping[str, Mapping[str, Any]], Describe]] = {
         "gpt_neo": (classic.CLASSIC, classic.gpt_neo),
         "opt": (classic.CLASSIC, classic.opt),
@@ -115,14 +115,14 @@ def _decoders() -> dict[str, tuple[Mapping[str, Any], Describe]]:
         "step3p5": (mixed.MIXED, mixed.step3),
         "mllama_text_model": ({"mllama_text_model": _MLLAMA}, _mllama),
     }
-    found |= {kind: (table[kind], make) for kind, (table, make) in others.items()}
+    decoders |= {kind: (table[kind], make) for kind, (table, make) in others.items()}
     qwen2 = {**DENSE["qwen2"].defaults, "vocab_size": 152064, "hidden_size": 8192, "intermediate_size": 29568,
              "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
              "max_window_layers": 80}  # fmt: skip
     for kind in ("qwen2_vl_text", "qwen2_5_vl_text"):
-        found[kind] = (qwen2, found["qwen2"][1])
-    found["qwen3_vl_text"] = ({**DENSE["qwen3"].defaults, "max_position_embeddings": 128000}, found["qwen3"][1])
-    return found
+        decoders[kind] = (qwen2, decoders["qwen2"][1])
+    decoders["qwen3_vl_text"] = ({**DENSE["qwen3"].defaults, "max_position_embeddings": 128000}, decoders["qwen3"][1])
+    return decoders
 
 
 DECODERS = _decoders()
@@ -188,11 +188,11 @@ def read_config(path: Path, approximate: bool = False) -> Model:
         architecture, decoder = _assumed(kind, whole)
     else:
         raise whole.refuse("model_type", f"is `{kind[:60]}`, which is not known", approximable=True)
-    found = _model(kind, whole, decoder, architecture)
+    model = _model(kind, whole, decoder, architecture)
     if kind not in (*WRAPPERS, *DECODERS):  # what an approximate description does not know it has refused by itself
-        return found
+        return model
     refuse_overlooked(kind, whole, decoder)
-    return replace(found, verified="approximate", assumed=tuple(whole.assumed)) if whole.assumed else found
+    return replace(model, verified="approximate", assumed=tuple(whole.assumed)) if whole.assumed else model
 
 
 def _assumed(kind: str, whole: Config) -> tuple[Architecture, Config]:
@@ -226,7 +226,7 @@ def _model(kind: str, whole: Config, decoder: Config, architecture: Architecture
     ahead = decoder.maybe("num_nextn_predict_layers") or 0
     stored = "1 layer of multi-token prediction is" if ahead == 1 else f"{ahead} layers of multi-token prediction are"
     mtp = f"{stored} stored beside the model and not counted" if ahead else ""
-    longest = next((found for name in _LENGTHS if (found := decoder.maybe(name)) is not None), None)
+    longest = next((value for name in _LENGTHS if (value := decoder.maybe(name)) is not None), None)
     return Model(
         id=str(whole.path),
         params=sum(counts.values()),

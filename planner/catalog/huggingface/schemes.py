@@ -163,11 +163,11 @@ def mlx(part: Config, arch: Architecture) -> Native:
         if "." in name or name == "lm_head"
         if "embed" not in name
     ]
-    found = _given(arch, default, rules, ())
+    native = _given(arch, default, rules, ())
     named = [own for name, own in part.data.items() if "embed" in name]
     kept = _mlx(part, named[0]) if named and isinstance(named[0], Mapping) else "" if named else default
-    classes = {**dict(found.classes), **({"embedding": kept} if kept else {})}
-    return Native(found.format, found.leaves, tuple(sorted(classes.items())), partly=found.partly)
+    classes = {**dict(native.classes), **({"embedding": kept} if kept else {})}
+    return Native(native.format, native.leaves, tuple(sorted(classes.items())), partly=native.partly)
 
 
 def _mlx(part: Config, said: Mapping[str, Any]) -> str:

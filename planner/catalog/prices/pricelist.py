@@ -100,10 +100,10 @@ def memory_of(info: str) -> float | None:
 def chips(name: str) -> tuple[str, int] | None:
     """Return the GPU id and how many chips a TPU slice has: v2 to v4 and v5p count two cores a chip."""
     low = name.lower()
-    if (found := _CORES.fullmatch(low)) is not None:
-        return f"tpu_v{found[1]}", max(1, int(found[2]) // 2)
-    if (found := _CHIPS.fullmatch(low)) is not None:
-        return {"5litepod": "tpu_v5e", "5e": "tpu_v5e", "6e": "tpu_v6e", "7x": "tpu_v7"}[found[1]], int(found[2])
+    if (match := _CORES.fullmatch(low)) is not None:
+        return f"tpu_v{match[1]}", max(1, int(match[2]) // 2)
+    if (match := _CHIPS.fullmatch(low)) is not None:
+        return {"5litepod": "tpu_v5e", "5e": "tpu_v5e", "6e": "tpu_v6e", "7x": "tpu_v7"}[match[1]], int(match[2])
     return None
 
 
@@ -112,11 +112,11 @@ def find_gpu(catalog: Catalog, price: Price, known: dict[str, str]) -> str | tup
     if price.instance_type in known:
         return known[price.instance_type]
     result = catalog.find_gpu(price.gpu)
-    found: tuple[Gpu, ...] = result if isinstance(result, tuple) else (result,) if result is not None else ()
-    if len(found) > 1 and price.gpu_memory_gb is not None:
+    gpus: tuple[Gpu, ...] = result if isinstance(result, tuple) else (result,) if result is not None else ()
+    if len(gpus) > 1 and price.gpu_memory_gb is not None:
         memory = price.gpu_memory_gb
-        found = tuple(gpu for gpu in found if abs(gpu.marketed_gb - memory) <= 0.08 * memory) or found
-    return found[0].id if len(found) == 1 else tuple(gpu.id for gpu in found)
+        gpus = tuple(gpu for gpu in gpus if abs(gpu.marketed_gb - memory) <= 0.08 * memory) or gpus
+    return gpus[0].id if len(gpus) == 1 else tuple(gpu.id for gpu in gpus)
 
 
 def take(

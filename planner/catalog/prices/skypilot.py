@@ -51,13 +51,13 @@ _GIB_A_VCPU = 4
 
 def host_gpus(instance_type: str) -> tuple[str, int] | None:
     """Return the accelerators that a GCP host comes with."""
-    found = re.fullmatch(r"g2-standard-(\d+)", instance_type)
-    if found is not None:
-        count = _G2.get(int(found[1]))
+    match = re.fullmatch(r"g2-standard-(\d+)", instance_type)
+    if match is not None:
+        count = _G2.get(int(match[1]))
         return ("L4", count) if count else None
     for pattern, name in _HOSTS:
-        if (found := pattern.fullmatch(instance_type)) is not None:
-            return name, int(found[1])
+        if (match := pattern.fullmatch(instance_type)) is not None:
+            return name, int(match[1])
     return None
 
 
@@ -82,9 +82,9 @@ def _attached(
     known: dict[tuple[str, int], set[str]] = {}
     gpus: dict[str, str] = {}
     for offer in catalog.offers.values():
-        if offer.provider == cloud and (found := _ATTACHED.fullmatch(offer.instance_type)) is not None:
-            known.setdefault((found[3], int(found[2])), set()).add(found[1])
-            gpus[found[3]] = offer.gpu
+        if offer.provider == cloud and (match := _ATTACHED.fullmatch(offer.instance_type)) is not None:
+            known.setdefault((match[3], int(match[2])), set()).add(match[1])
+            gpus[match[3]] = offer.gpu
     for (name, count, zone), part in parts.items():
         there = [host for host in hosts.get(zone, ()) if host.price is not None]
         vcpus = _HOST_VCPUS.get(name, _VCPUS).get(count)

@@ -141,29 +141,29 @@ def _indexed(path: Path) -> Iterable[StoredTensor]:
     if len(there) < len(names):
         absent = next(name for name in names if name not in there)
         raise ConfigError(path, absent, "is named by the index and not here")
-    found: dict[str, StoredTensor] = {}
+    by_name: dict[str, StoredTensor] = {}
     left = MAX_HEADER
     for name in names:
         tensors, length = _safetensors(path.parent / name, left)
         left -= length
         for tensor in tensors:
-            if tensor.name in found:
-                raise ConfigError(path, tensor.name[:80], f"is in {found[tensor.name].file} and in {name}")
-            found[tensor.name] = tensor
+            if tensor.name in by_name:
+                raise ConfigError(path, tensor.name[:80], f"is in {by_name[tensor.name].file} and in {name}")
+            by_name[tensor.name] = tensor
     for tensor_name, file in files.items():
-        if tensor_name not in found or found[tensor_name].file != file:
+        if tensor_name not in by_name or by_name[tensor_name].file != file:
             raise ConfigError(path, tensor_name[:80], f"is not in {file}")
-    size = sum(tensor.bytes for tensor in found.values())
+    size = sum(tensor.bytes for tensor in by_name.values())
     if total is not None and total != size:
         raise ConfigError(path, "total_size", f"is {total}, and the tensors take {size} bytes")
-    return found.values()
+    return by_name.values()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError("a name is there twice")
-    return found
+    return fields
 
 
 def _header(path: Path, file: BinaryIO, size: int, most: int) -> tuple[dict[str, Any], int]:
@@ -205,7 +205,7 @@ def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[StoredTensor]
         if isinstance(problem, ConfigError):
             raise
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
-    found = []
+    tensors = []
     spans = []
     for name, item in data.items():
         if name == "__metadata__":
@@ -213,13 +213,13 @@ def _safetensors(path: Path, most: int = MAX_HEADER) -> tuple[list[StoredTensor]
         tensor, begin, end = _tensor(path, name, item)
         if size > start and end > size - start:
             raise ConfigError(path, name[:80], f"ends at byte {end} of data, and {size - start} are there")
-        found.append(tensor)
+        tensors.append(tensor)
         spans.append((begin, end, name))
     spans.sort()
     for (_, end, name), (begin, _, other) in itertools.pairwise(spans):
         if begin < end:
             raise ConfigError(path, other[:80], f"overlaps `{name[:80]}`")
-    return found, start - 8
+    return tensors, start - 8
 
 
 def _tensor(path: Path, name: str, item: Any) -> tuple[StoredTensor, int, int]:

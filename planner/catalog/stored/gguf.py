@@ -56,13 +56,13 @@ def read_gguf(path: Path) -> tuple[tuple[StoredTensor, ...], dict[str, Any]]:
     count = fields.get("split.count")
     if not isinstance(count, int) or isinstance(count, bool) or count <= 1:
         return tensors, fields
-    found = _SPLIT.fullmatch(path.name)
-    if found is None or int(found[3]) != count or count > MAX_SPLITS:
+    match = _SPLIT.fullmatch(path.name)
+    if match is None or int(match[3]) != count or count > MAX_SPLITS:
         raise ConfigError(path, "split.count", f"is {count}, and the name is not that of one of {count} files")
     every: list[StoredTensor] = []
     first: dict[str, Any] = {}
     for number in range(1, count + 1):
-        name = f"{found[1]}-{number:05}-of-{count:05}.gguf"
+        name = f"{match[1]}-{number:05}-of-{count:05}.gguf"
         if not (path.parent / name).is_file():
             raise ConfigError(path, name, "is one of its files and not here: the model is in all of them together")
         own, own_fields = _one(path.parent / name)
@@ -87,13 +87,13 @@ def _one(path: Path) -> tuple[tuple[StoredTensor, ...], dict[str, Any]]:
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            found = _parsed(file, size)
+            header = _parsed(file, size)
     except BrokenHeader as problem:
         raise ConfigError(path, problem.field, problem.reason) from None
     except (OSError, ValueError) as problem:
         raise ConfigError(path, "", f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
-    return tuple(_tensors(path, found, size)), {
-        name: value for name, value in found.fields.items() if value is not None
+    return tuple(_tensors(path, header, size)), {
+        name: value for name, value in header.fields.items() if value is not None
     }
 
 
@@ -110,15 +110,15 @@ def _parsed(file: BinaryIO, size: int) -> Header:
             wanted = min(MAX_HEADER, 4 * wanted)
 
 
-def _tensors(path: Path, found: Header, size: int) -> Iterator[StoredTensor]:
+def _tensors(path: Path, header: Header, size: int) -> Iterator[StoredTensor]:
     """Yield the tensors of a header, each held against the file's size where it has data."""
     try:
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
     except ImportError:
         raise ConfigError(path, "", "is a GGUF file: install `mem-planner[gguf]` to read it") from None
-    data = -(-found.end // found.alignment) * found.alignment
+    data = -(-header.end // header.alignment) * header.alignment
     seen: set[str] = set()
-    for entry in found.tensors:
+    for entry in header.tensors:
         short = entry.name[:80]
         try:
             kind = GGMLQuantizationType(entry.type)

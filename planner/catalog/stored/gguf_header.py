@@ -101,21 +101,21 @@ def parse(raw: bytes, size: int) -> Header:
         raise BrokenHeader("tensor_count", f"is {tensors}, more than a file of {size} bytes can hold")
     if keys > min(MAX_KEYS, size // 13):
         raise BrokenHeader("metadata_kv_count", f"is {keys}, more than a file of {size} bytes can hold")
-    found = Header(order, version)
+    header = Header(order, version)
     for _ in range(keys):
         start = cursor.at
         name = cursor.text()
         value, long = _value(cursor, cursor.number("I"), size)
-        if name in found.fields:
+        if name in header.fields:
             raise BrokenHeader(name[:80], "is there twice")
-        found.fields[name] = value
+        header.fields[name] = value
         if long:
-            found.arrays.append((start, cursor.at))
-    found.first = cursor.at
+            header.arrays.append((start, cursor.at))
+    header.first = cursor.at
     for _ in range(tensors):
-        found.tensors.append(_entry(cursor))
-    found.end = cursor.at
-    return found
+        header.tensors.append(_entry(cursor))
+    header.end = cursor.at
+    return header
 
 
 def _value(cursor: _Cursor, kind: int, size: int, depth: int = 0) -> tuple[Any, bool]:
@@ -154,13 +154,13 @@ def _entry(cursor: _Cursor) -> Entry:
     return Entry(name, tuple(reversed(shape)), cursor.number("I"), cursor.number("Q"))
 
 
-def alone(raw: bytes, found: Header) -> bytes:
+def alone(raw: bytes, header: Header) -> bytes:
     """Return a header without its long arrays (the vocabulary), as a file that ends with it: what counts bytes."""
     pieces, at = [], 24
-    for start, end in found.arrays:
+    for start, end in header.arrays:
         pieces.append(raw[at:start])
         at = end
-    pieces.append(raw[at : found.end])
-    keys = len(found.fields) - len(found.arrays)
-    head = raw[:4] + struct.pack(found.order + "IQQ", found.version, len(found.tensors), keys)
+    pieces.append(raw[at : header.end])
+    keys = len(header.fields) - len(header.arrays)
+    head = raw[:4] + struct.pack(header.order + "IQQ", header.version, len(header.tensors), keys)
     return head + b"".join(pieces)

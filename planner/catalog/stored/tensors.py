@@ -45,7 +45,7 @@ class StoredTensors:
 
     def by_type(self) -> dict[str, int]:
         """Return the bytes by type, largest first."""
-        found: dict[str, int] = {}
+        sums: dict[str, int] = {}
         for tensor in self.tensors:
-            found[tensor.dtype] = found.get(tensor.dtype, 0) + tensor.bytes
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+            sums[tensor.dtype] = sums.get(tensor.dtype, 0) + tensor.bytes
+        return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))

@@ -58,9 +58,9 @@ def _options(answer: Said) -> Iterator[Option]:
     if answer.word("attention") in BACKENDS:
         yield "--attention-backend", BACKENDS[answer.word("attention")]
     yield "--global-batch-size", str(run.batch(answer))
-    found = run.steps(answer)
-    if found is not None:
-        yield "--train-iters", str(found)
+    steps = run.steps(answer)
+    if steps is not None:
+        yield "--train-iters", str(steps)
     precision = answer.word("precision")
     if precision != "fp32":
         yield f"--{precision.removesuffix('_mixed')}", None

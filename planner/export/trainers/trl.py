@@ -82,9 +82,9 @@ def render(answer: Said) -> str:
         "activation_offloading": answer.flag("offload_activations"),
         "use_liger_kernel": answer.word("loss") == "fused",
     }
-    found = run.steps(answer)
-    if found is not None:
-        document["max_steps"] = found
+    steps = run.steps(answer)
+    if steps is not None:
+        document["max_steps"] = steps
     return yaml_text([{**document, **(_model(answer, dtype) if adapters else {})}])
 
 

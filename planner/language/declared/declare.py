@@ -107,9 +107,9 @@ def compute_lets(scope: Scope) -> None:
                 done[name] = False
                 stack += needed
             else:
-                found = constant(scope.let_nodes[name].value, environment(scope))
-                if found is not None:
-                    scope.lets[name] = found
+                measure = constant(scope.let_nodes[name].value, environment(scope))
+                if measure is not None:
+                    scope.lets[name] = measure
                 done[name] = True
                 stack.pop()
 
@@ -120,14 +120,14 @@ def _circle(name: str, scope: Scope) -> None:
 
 
 def _lets_in(node: tree.Expression, scope: Scope) -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
     pending = [node]
     while pending:
         item = pending.pop()
         if isinstance(item, tree.Name) and item.text in scope.let_nodes:
-            found.append(item.text)
+            names.append(item.text)
         pending += parts(item)
-    return found
+    return names
 
 
 def base_of(declaration: tree.Declaration, scope: Scope) -> tree.Declaration | None:
@@ -222,10 +222,10 @@ def _read_field(row: Quantity, relation: tree.Relation, said: StatedFields, env:
         if not parts_:
             scope.error("E0303", "`peak` is one of a format", relation.target.span, help="peak.bf16 = 989 TFLOPS")
             return
-        found = scope.find("format", tree.Name(parts_, relation.target.span))
+        number_format = scope.find("format", tree.Name(parts_, relation.target.span))
         value = one(row, relation.value, env)
-        if found is not None and isinstance(value, Fraction):
-            said.peaks[found.id] = value
+        if number_format is not None and isinstance(value, Fraction):
+            said.peaks[number_format.id] = value
         return
     value = one(row, relation.value, env)
     if value is not None:
@@ -236,5 +236,5 @@ def _canonical(name: str, word: str, scope: Scope) -> str:
     """Return a format's id for an alias of it, in the fields that name formats; else the word as it is."""
     if name not in ("native_formats", "needs"):
         return word
-    found = scope.catalog.find_format(word)
-    return found.id if found is not None and not isinstance(found, tuple) else word
+    number_format = scope.catalog.find_format(word)
+    return number_format.id if number_format is not None and not isinstance(number_format, tuple) else word

@@ -74,13 +74,13 @@ def stated(said: StatedFields, scope: Scope) -> Fraction | None:
     return value
 
 
-def model_of(found: KeptQuality, scope: Scope) -> Model | None:
+def model_of(kept_quality: KeptQuality, scope: Scope) -> Model | None:
     """Return the model of the native run, where the catalog has it."""
-    known = scope.catalog.find_model(found.native) if found.native else None
+    known = scope.catalog.find_model(kept_quality.native) if kept_quality.native else None
     return known if isinstance(known, Model) else None
 
 
-def weights_of(found: KeptQuality, scope: Scope) -> str:
+def weights_of(kept_quality: KeptQuality, scope: Scope) -> str:
     """Return the format of the quantized run's weights, where the catalog has its checkpoint; "" where it has not."""
-    known = scope.catalog.find_model(found.quantized) if found.quantized != found.native else None
+    known = scope.catalog.find_model(kept_quality.quantized) if kept_quality.quantized != kept_quality.native else None
     return known.native_format if isinstance(known, Model) else ""

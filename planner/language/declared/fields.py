@@ -159,8 +159,8 @@ def _word(value: str | None) -> Measure | None:
 
 def members(row: Gpu | Format, name: str) -> tuple[str, ...]:
     """Return the words of a field that holds a set."""
-    found = getattr(row, name, ())
-    return tuple(found)
+    value = getattr(row, name, ())
+    return tuple(value)
 
 
 def ask(row: Gpu | Offer | Format, field: str, part: str = "") -> Measure | None:

@@ -50,10 +50,10 @@ def base_row(declaration: tree.Declaration, scope: Scope) -> object:
     own = base_of(declaration, scope)
     if declaration.name in scope.broken:
         return None
-    found = scope.find(declaration.kind, declaration.base if own is None else tree.Name((own.name,), own.span))
-    if found is None:
+    row = scope.find(declaration.kind, declaration.base if own is None else tree.Name((own.name,), own.span))
+    if row is None:
         scope.broken.add(declaration.name)
-    return found
+    return row
 
 
 def declare_gpu(declaration: tree.Declaration, scope: Scope) -> None:

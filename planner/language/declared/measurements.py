@@ -45,10 +45,10 @@ def declare_measurement(declaration: tree.Declaration, scope: Scope) -> None:
     if len(scope.findings) == before:
         for number, run in enumerate(runs, 1):
             name = declaration.name if len(runs) == 1 else f"{declaration.name}[{number}]"
-            found = _measurement(name, said, run, kept, declaration, scope)
-            if found is None or len(scope.findings) > before:
+            measurement = _measurement(name, said, run, kept, declaration, scope)
+            if measurement is None or len(scope.findings) > before:
                 break
-            scope.measurements.append(found)
+            scope.measurements.append(measurement)
     if len(scope.findings) > before:
         scope.broken.add(declaration.name)
 
@@ -184,8 +184,8 @@ def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope:
     if "model" not in said.values:
         if isinstance(told, Model):
             return told
-        found = f': the file has "{named}", which no catalog has' if named else ""
-        message = f"measurement `{declaration.name}` does not say `model`{found}"
+        why = f': the file has "{named}", which no catalog has' if named else ""
+        message = f"measurement `{declaration.name}` does not say `model`{why}"
         scope.error("E0404", message, declaration.name_span, help='model = "owner/name"')
         return None
     word = str(said.values["model"])
@@ -202,13 +202,13 @@ def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope:
 def _cache(said: StatedFields, run: BenchmarkRun | None, scope: Scope) -> str:
     """Return the format of the cache; a file of llama.cpp says it where the block does not."""
     stated, told = _text(said, "kv_cache"), run.cache if run else ""
-    found = scope.catalog.find_format(told) if told else None
-    if not isinstance(found, Format):
+    number_format = scope.catalog.find_format(told) if told else None
+    if not isinstance(number_format, Format):
         return stated
-    if stated and stated != found.id:
-        message = f"the file measured a cache in {found.id}, not in {stated}"
+    if stated and stated != number_format.id:
+        message = f"the file measured a cache in {number_format.id}, not in {stated}"
         scope.error("E0405", message, said.spans["kv_cache"], help="leave out `kv_cache`")
-    return found.id
+    return number_format.id
 
 
 def _text(said: StatedFields, name: str) -> str:

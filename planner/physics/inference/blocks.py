@@ -56,9 +56,9 @@ def cut(arch: Architecture, fmt: Format, tp: int, ep: int, attention_tp: int) ->
         parts, _ = layer_tensors(arch, index, tp, ep, attention_tp)
         for one, part in zip(whole, parts, strict=True):
             form = quantised(part, fmt, mixture, latent)
-            found = None if form is None else _cut(one, part, form, gated)
-            if found is not None:
-                return found
+            piece = None if form is None else _cut(one, part, form, gated)
+            if piece is not None:
+                return piece
     return None
 
 

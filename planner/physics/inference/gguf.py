@@ -128,22 +128,23 @@ def file_layers(arch: Architecture, fmt: Format) -> list[Fraction]:
     """Bits of every layer of the file, in order; a model's kinds of layers count as standing one after another."""
     sizes: list[Fraction] = []
     for index, group in enumerate(arch.groups):
-        found, rest = layer_tensors(arch, index)
+        matrices, rest = layer_tensors(arch, index)
         for _ in range(group.count):
             layer = len(sizes)
-            bits = sum((file_bits(arch, tensor, fmt, layer) for tensor in found), Fraction(0))
+            bits = sum((file_bits(arch, tensor, fmt, layer) for tensor in matrices), Fraction(0))
             sizes.append(bits + 32 * sum(rest.values()))
     return sizes
 
 
 def layer_file_bits(
-    arch: Architecture, index: int, found: list[WeightMatrix], rest: dict[str, int], fmt: Format
+    arch: Architecture, index: int, matrices: list[WeightMatrix], rest: dict[str, int], fmt: Format
 ) -> Fraction:
     """Bits of the average layer of group `index`: its tensors by the file's rules, the rest in fp32."""
     before = sum(group.count for group in arch.groups[:index])
     count = arch.groups[index].count
     traits = _traits(arch)
     total = sum(
-        (item.elements * _in_layers(traits, item.name, item.columns, fmt, before, count) for item in found), Fraction(0)
+        (item.elements * _in_layers(traits, item.name, item.columns, fmt, before, count) for item in matrices),
+        Fraction(0),
     )
     return total / count + 32 * sum(rest.values())

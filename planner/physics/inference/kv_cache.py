@@ -200,7 +200,7 @@ def layer_caches(
     With `layer_split` the head counts as one more layer, as llama.cpp splits.
     """
     more = 1 if layer_split and pp > 1 else 0
-    found = []
+    caches = []
     for group in arch.groups:
         count = -(-group.count * (arch.layers + more) // (arch.layers * pp))
         main = layer_cache(
@@ -213,8 +213,8 @@ def layer_caches(
             windows=windows,
             latent_multiple=latent_multiple,
         )
-        found += [(count, cache) for cache in (main, *beside_caches(group, bits, windows))]
-    return found
+        caches += [(count, cache) for cache in (main, *beside_caches(group, bits, windows))]
+    return caches
 
 
 def format_bits(fmt: Format) -> tuple[Fraction, int]:

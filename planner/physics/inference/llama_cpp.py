@@ -38,14 +38,14 @@ def inner_width(arch: Architecture) -> int:
 
 def _scores(arch: Architecture, context: int, windows: bool) -> int:
     """Scores that a token has in the layer with the most: of all heads over what the layer's cache holds."""
-    found = [0]
+    sizes = [0]
     for group in arch.groups:
         match group.mixer:
             case Attention(cross=False, heads=heads, window=window):
-                found.append(heads * (min(context, window + MICRO_BATCH) if windows and window else context))
+                sizes.append(heads * (min(context, window + MICRO_BATCH) if windows and window else context))
             case LatentAttention(heads=heads):
-                found.append(heads * context)
-    return max(found)
+                sizes.append(heads * context)
+    return max(sizes)
 
 
 def compute_buffer(

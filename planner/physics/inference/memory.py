@@ -129,12 +129,12 @@ def _cache_groups(arch: Architecture, fmt: Format, keeps: Keeping, tp: int, pp: 
             layer_split=keeps.layer_split,
         )
 
-    found = layers(bits, scale_bits)
-    if fmt.kv_whole_layers and len({cache for _, cache in found}) == 1:  # a stage has the first of them, or the last
-        count = sum(layer for layer, _ in found)
+    caches = layers(bits, scale_bits)
+    if fmt.kv_whole_layers and len({cache for _, cache in caches}) == 1:  # a stage has the first of them, or the last
+        count = sum(layer for layer, _ in caches)
         kept = min(count, -(-fmt.kv_whole_layers // min(pp, 2)))
-        return (count - kept, found[0][1]), (kept, layers(SIXTEEN, 0)[0][1])
-    return tuple(paged(found, keeps.block, keeps.state_pages))
+        return (count - kept, caches[0][1]), (kept, layers(SIXTEEN, 0)[0][1])
+    return tuple(paged(caches, keeps.block, keeps.state_pages))
 
 
 def sequences(

@@ -112,14 +112,14 @@ def pooled(arch: Architecture, fmt: Format, how: str, pp: int = 1) -> Groups | N
         if how == "widest"
         else shared * sum(pages[rate] for rate in rated)
     )
-    found: list[tuple[int, LayerCache]] = [
+    caches: list[tuple[int, LayerCache]] = [
         (1, LayerCache(Fraction(8 * stride, POOL_BLOCK), None, Fraction(0), block=POOL_BLOCK))
     ]
     window = next(iter(mixers.values())).window
-    found.append((-(-every // shared), _beside(stride, window, WINDOW_BLOCK, "window")))
+    caches.append((-(-every // shared), _beside(stride, window, WINDOW_BLOCK, "window")))
     for rate in sorted(rated):
-        found.append((1, _beside(stride, mixers[rate].overlap * rate, _page_tokens(mixers[rate]), "state")))
-    return found
+        caches.append((1, _beside(stride, mixers[rate].overlap * rate, _page_tokens(mixers[rate]), "state")))
+    return caches
 
 
 def _beside(stride: int, window: int, block: int, name: str) -> LayerCache:

@@ -24,12 +24,12 @@ def traits(arch: Architecture | None) -> frozenset[str]:
     """The kinds of a model's mixers; "sparse" where attention has an indexer, "experts" where it has experts."""
     if arch is None:
         return frozenset()
-    found = {group.mixer.kind for group in arch.groups}
-    if "compressed" in found or any(indexer(group.mixer)[0] for group in arch.groups):
-        found.add("sparse")
+    kinds = {group.mixer.kind for group in arch.groups}
+    if "compressed" in kinds or any(indexer(group.mixer)[0] for group in arch.groups):
+        kinds.add("sparse")
     if any(isinstance(group.ffn, Experts) for group in arch.groups):
-        found.add("experts")
-    return frozenset(found)
+        kinds.add("experts")
+    return frozenset(kinds)
 
 
 def logits(arch: Architecture, max_sequences: int, sampler_bytes: Fraction = Fraction(77, 2)) -> int:

@@ -234,8 +234,11 @@ def layer_tensors(
     """
     group = arch.groups[index]
     heads = tp if attention_tp is None else attention_tp
-    found = [*_mixer(group.mixer, arch.hidden, heads), *_feed_forward(group.ffn, arch.hidden, tp, ep, multiple, kernel)]
-    return found, _rest(arch, group, tp)
+    matrices = [
+        *_mixer(group.mixer, arch.hidden, heads),
+        *_feed_forward(group.ffn, arch.hidden, tp, ep, multiple, kernel),
+    ]
+    return matrices, _rest(arch, group, tp)
 
 
 def _rest(arch: Architecture, group: Layers, tp: int) -> dict[str, int]:
@@ -260,10 +263,10 @@ def outside_tensors(
     width = arch.embed_dim or arch.hidden
     padded = -(-arch.vocab // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
     rows = _share(padded, tp) if tp > 1 else arch.vocab
-    found = [WeightMatrix("token_embd", "embedding", rows + _share(arch.embed_extra_rows, tp), width)]
+    matrices = [WeightMatrix("token_embd", "embedding", rows + _share(arch.embed_extra_rows, tp), width)]
     counts["embedding"] -= (arch.vocab + arch.embed_extra_rows) * width
     if not arch.tied:
-        found.append(WeightMatrix("output", "head", rows, width))
+        matrices.append(WeightMatrix("output", "head", rows, width))
         counts["head"] -= arch.vocab * width
     counts["other"] = _share(counts["other"] + params - known, tp)
-    return found, counts
+    return matrices, counts

@@ -77,7 +77,7 @@ def expert_kernel(kernels: tuple[ExpertKernel, ...], arch: Architecture, fmt: Fo
 
 
 def _sum(
-    found: list[WeightMatrix],
+    matrices: list[WeightMatrix],
     fmt: Format,
     left: Fraction,
     mixture: bool,
@@ -88,7 +88,7 @@ def _sum(
     """Bytes of these tensors; weights and their scales are allocated apart, `kept_bits` of an expert's weight too."""
     unit, other, kept = _parts(fmt, left, kept_bits)
     sizes: dict[tuple[str, str], int] = {}
-    for tensor in found:
+    for tensor in matrices:
         name, count = tensor.fused or tensor.name, tensor.elements
         own = quantised(tensor, fmt, mixture, latent)
         scales, numbers = 0, count * other
@@ -179,12 +179,12 @@ def layer_weights(
     types by layer; this is its average layer, rounded up.
     """
     left = left_bits(fmt, native_bits)
-    found, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple, kernel)
+    matrices, rest = layer_tensors(arch, index, tp, ep, attention_tp, fmt.expert_multiple, kernel)
     if fmt.file_types:
-        return ceil(layer_file_bits(arch, index, found, rest, fmt) / 8)
+        return ceil(layer_file_bits(arch, index, matrices, rest, fmt) / 8)
     mixture = any(isinstance(group.ffn, Experts) for group in arch.groups)
     kept = Fraction(0) if kernel is None else kernel.kept_bits
-    total = _sum(found, fmt, left, mixture, isinstance(arch.groups[index].mixer, LatentAttention), rounding, kept)
+    total = _sum(matrices, fmt, left, mixture, isinstance(arch.groups[index].mixer, LatentAttention), rounding, kept)
     if rounding == CUDA:
         heads = tp if attention_tp is None else attention_tp
         total += _dequantised_copy(arch, index, fmt, heads) + (_absorbed(arch, index, fmt, heads) if absorbed else 0)
@@ -209,12 +209,12 @@ def outside_weights(
     left = left_bits(fmt, native_bits)
     unit, alone, _ = _parts(fmt, left, Fraction(0))
     known = sum(parameters(arch).values())
-    found, rest = outside_tensors(arch, params, known, tp)
+    matrices, rest = outside_tensors(arch, params, known, tp)
     if fmt.file_types:
-        sizes = {tensor.name: ceil(file_bits(arch, tensor, fmt) / 8) for tensor in found}
+        sizes = {tensor.name: ceil(file_bits(arch, tensor, fmt) / 8) for tensor in matrices}
         norms = 4 * (rest["norm"] + rest["head"])
     else:
-        sizes = {tensor.name: _sum([tensor], fmt, left, False, False, rounding) for tensor in found}
+        sizes = {tensor.name: _sum([tensor], fmt, left, False, False, rounding) for tensor in matrices}
         norms = -(-(rest["norm"] + rest["head"]) * alone // unit)
     others = -(-(rest["embedding"] + rest["other"]) * alone // unit)
     return sizes["token_embd"] + others, sizes.get("output", 0) + norms

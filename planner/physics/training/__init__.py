@@ -58,15 +58,15 @@ __all__ = [
 
 def approximations(arch: Architecture) -> tuple[str, ...]:
     """Why the figures are estimates for this architecture; empty where its modelling code was followed."""
-    found = []
+    phrases = []
     if not family(arch).known:
-        found.append(f"the code of {arch.family or 'this architecture'} is read as that of a llama-style decoder")
+        phrases.append(f"the code of {arch.family or 'this architecture'} is read as that of a llama-style decoder")
     for group in arch.groups:
         if group.mixer.kind not in MEASURED:
-            found.append(f"mixer {group.mixer.kind} is counted as its kernels' code reads; no step was measured")
+            phrases.append(f"mixer {group.mixer.kind} is counted as its kernels' code reads; no step was measured")
     if arch.opaque_params:
-        found.append("parts of the model that are not described count as trained weights without activations")
-    return tuple(dict.fromkeys(found))
+        phrases.append("parts of the model that are not described count as trained weights without activations")
+    return tuple(dict.fromkeys(phrases))
 
 
 def memory(

@@ -88,9 +88,9 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
         recompute,
         single,
     )
-    found = _TRACES.get(key)
-    if found is not None:
-        return found[1]
+    entry = _TRACES.get(key)
+    if entry is not None:
+        return entry[1]
 
     def trace(group: Layers, first: bool = False) -> Region:
         return layer(
@@ -191,8 +191,8 @@ def recomputed(arch: Architecture, choice: ActivationChoice, depth: int, wanted:
     """How many of a stage's layers recompute when `wanted` of the model's do, rounded down: the safe side."""
     if choice.checkpointing == "none" or (choice.checkpointing == "selective" and choice.selective == "attention"):
         return 0
-    found = min(depth, wanted * depth // max(1, arch.layers))
-    return found // 2 if choice.checkpointing == "selective" and choice.selective == "every_second_layer" else found
+    layers = min(depth, wanted * depth // max(1, arch.layers))
+    return layers // 2 if choice.checkpointing == "selective" and choice.selective == "every_second_layer" else layers
 
 
 class Parts(NamedTuple):
@@ -221,36 +221,36 @@ def alike(choice: ActivationChoice) -> tuple[object, ...]:
 
 def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
     """The parts of a step's stages; `choice.micro_batch` may be an array of numpy."""
-    found = traces(arch, choice)
+    held = traces(arch, choice)
     batch = choice.sequences
     recipe = choice.recipe
     tokens = share(choice.sequence, choice.cp) * batch
     selective = choice.selective if choice.checkpointing == "selective" else ""
-    tail = found.head
+    tail = held.head
     inputs = tail.input * batch if tail.keeps_input else 0
     rest = tail.kept.casts + tail.kept.each * batch + inputs
     if recipe.autocast and not choice.dpo:
         # the caller still holds the final norm's output, of which the head keeps a narrower copy
         rest += recipe.outer(arch.hidden) * recipe.hidden * tokens
     gradients, activations, loss_logits = _heaviest(tail.events, batch)
-    hidden = recipe.outer(arch.hidden) * found.item * tokens
+    hidden = recipe.outer(arch.hidden) * held.item * tokens
     ends: tuple[Any, ...] = (hidden,)
     if arch.tied and not recipe.adapters and "embedding" not in choice.frozen:
         # the head's gradient waits, the embedding's is made, and their sum is a third one
         table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
-        ends += (hidden + table * found.grad_item, 2 * table * found.grad_item)
+        ends += (hidden + table * held.grad_item, 2 * table * held.grad_item)
     return Parts(
-        tuple(_layer(region, batch, found.grad_item, choice.offload, selective) for region in found.groups),
-        _layer(found.first, batch, found.grad_item, choice.offload, selective) if found.first else None,
-        tail.gradients // found.grad_item,
+        tuple(_layer(region, batch, held.grad_item, choice.offload, selective) for region in held.groups),
+        _layer(held.first, batch, held.grad_item, choice.offload, selective) if held.first else None,
+        tail.gradients // held.grad_item,
         rest,
-        _forward_logits(arch, choice, found.item, tokens),
+        _forward_logits(arch, choice, held.item, tokens),
         inputs + _heaviest(tail.forward, batch)[1] if tail.forward else 0 * batch,
         gradients,
         inputs + activations,
         loss_logits,
         ends,
-        _mask(choice, found),
+        _mask(choice, held),
     )
 
 
@@ -324,10 +324,10 @@ def _stage_points(stage: Stage, again: int, sharded: bool) -> list[Point]:
     return out
 
 
-def _mask(choice: ActivationChoice, found: Traces) -> int:
+def _mask(choice: ActivationChoice, traced: Traces) -> int:
     """The attention mask that stays for recomputation: a byte a score, or the type's where attention is eager."""
     tokens = share(choice.sequence, choice.cp)
-    item = choice.recipe.hidden if "eager" in found.kernels else 1 if "efficient" in found.kernels else 0
-    if choice.precision == "fp32" and "eager" not in found.kernels:
+    item = choice.recipe.hidden if "eager" in traced.kernels else 1 if "efficient" in traced.kernels else 0
+    if choice.precision == "fp32" and "eager" not in traced.kernels:
         item = 0
     return item * choice.sequences * tokens * tokens

@@ -32,9 +32,9 @@ def automatic(hidden: int) -> Sizes:
     return Sizes(hidden * hidden, prefetch=9 * hidden * hidden // 10)
 
 
-def straddling(found: Any, shards: Any) -> Any:
+def straddling(whole: Any, shards: Any) -> Any:
     """Bytes of the weight that lies on two ranks beyond a rank's own part: stages 1 and 2 keep its gradient whole."""
-    return 2 * _most(found.inner, found.table - share(found.trained, shards)) * (shards > 1) * (1 - found.only_adapters)
+    return 2 * _most(whole.inner, whole.table - share(whole.trained, shards)) * (shards > 1) * (1 - whole.only_adapters)
 
 
 class DividedStates(NamedTuple):
@@ -59,49 +59,49 @@ def _most(first: Any, second: Any) -> Any:
     return second + (first - second) * (first > second)
 
 
-def update(found: Any, sizes: Sizes, zero: Any, shards: Any, foreach: bool) -> Any:
+def update(whole: Any, sizes: Sizes, zero: Any, shards: Any, foreach: bool) -> Any:
     """Bytes of gradients in the norm and the update beside their shards: flat ones, their fp32 copies, fp64 of one.
 
     Stages 1 and 2 flatten what a rank has and cast it (`step`), and take the norm in fp64 (`get_norm_dtype`); stage 3
     works on a sub-group at a time beside the buffer that never goes. Without ZeRO all become fp32 (BF16_Optimizer).
     """
-    own, weight = share(found.trained, shards), found.largest
-    low = _most(6 * own, 8 * _least(weight, own)) + straddling(found, shards)
+    own, weight = share(whole.trained, shards), whole.largest
+    low = _most(6 * own, 8 * _least(weight, own)) + straddling(whole, shards)
     group = _least(sizes.sub_group + share(weight, shards), own)
     third = _most((8 if foreach else 6) * group, 8 * share(weight, shards))
-    return (zero == 0) * 4 * found.trained + ((zero == 1) | (zero == 2)) * low + (zero == 3) * third
+    return (zero == 0) * 4 * whole.trained + ((zero == 1) | (zero == 2)) * low + (zero == 3) * third
 
 
-def held(found: Any, choice: Any, shards: Any) -> DividedStates:
-    """What one GPU holds in ZeRO's stages; `found` is a Whole."""
-    zero, sizes, item = choice.zero, choice.sizes, found.gradient_item
+def held(states: Any, choice: Any, shards: Any) -> DividedStates:
+    """What one GPU holds in ZeRO's stages; `states` is a Whole."""
+    zero, sizes, item = choice.zero, choice.sizes, states.gradient_item
     third, low = (zero == 3) * 1, ((zero == 1) | (zero == 2)) * 1
     away = (choice.offload != "none") * 1 * ((zero > 0) * 1)
     gone = third * (choice.offload == "parameters")
     again = choice.accumulate * 1
-    trained, bucket = found.trained, _least(sizes.reduce_bucket, found.trained)
-    table, weight = found.table * (1 - found.only_adapters), found.largest
+    trained, bucket = states.trained, _least(sizes.reduce_bucket, states.trained)
+    table, weight = states.table * (1 - states.only_adapters), states.largest
     # with fp32 gradients stage 1 is another class, whose gradients are there for good
     whole = (zero == 1) * (item == 4)
 
-    weights = found.weights + found.adapters
+    weights = states.weights + states.adapters
     weights = weights * (1 - third) + third * (
-        share(weights + found.spread_weights, shards) * (1 - gone) + 2 * found.small
+        share(weights + states.spread_weights, shards) * (1 - gone) + 2 * states.small
     )
     # two buffers of the largest weight wait for what comes back from the host
     weights = weights + low * away * 2 * weight
     gradient_shards = 1 + (zero >= 2) * (shards - 1)
-    gradients = share(found.gradients + (gradient_shards > 1) * found.spread_gradients, gradient_shards) * (1 - away)
-    own = share(found.gradients, 1 + (zero >= 1) * (1 - whole) * (shards - 1)) * (1 - away)
-    flat = update(found, sizes, zero, shards, choice.kernel == "foreach") * found.full_precision
+    gradients = share(states.gradients + (gradient_shards > 1) * states.spread_gradients, gradient_shards) * (1 - away)
+    own = share(states.gradients, 1 + (zero >= 1) * (1 - whole) * (shards - 1)) * (1 - away)
+    flat = update(states, sizes, zero, shards, choice.kernel == "foreach") * states.full_precision
     flat = flat + whole * 2 * share(trained, shards)
-    closing = own + flat * (1 - away) + (1 - found.full_precision) * (gradients - own)
+    closing = own + flat * (1 - away) + (1 - states.full_precision) * (gradients - own)
 
     # a bucket, twice where reductions overlap, from the first gradient to the end of backward, in ZeRO 3 for good
     held_bucket = 2 * sizes.reduce_bucket * (1 + choice.overlap)
     full = 2 * bucket * (trained >= sizes.reduce_bucket)
-    every = share(found.computed, found.compute) - found.only_adapters * found.table
-    limit = _least(_most(max(sizes.live * (sizes.prefetch > 0), sizes.reuse) + 0 * every, 2 * found.inner), every)
+    every = share(states.computed, states.compute) - states.only_adapters * states.table
+    limit = _least(_most(max(sizes.live * (sizes.prefetch > 0), sizes.reuse) + 0 * every, 2 * states.inner), every)
     mixed = 2 * _least(bucket, every - limit)
     large = (table > sizes.reduce_bucket) * 1
     kept = 2 * share(bucket, gradient_shards) * (1 - again) * (1 - away)
@@ -111,7 +111,7 @@ def held(found: Any, choice: Any, shards: Any) -> DividedStates:
     third_end = large * 2 * table + (1 - large) * 2 * bucket + away * 4 * table
     # on its way to the host the head's gradient stands beside a copy where not all weights can stay
     beyond = 2 * table * away * (every > limit)
-    inner = found.inner * (found.inner > sizes.reduce_bucket)
+    inner = states.inner * (states.inner > sizes.reduce_bucket)
     reduced = []
     for place in range(PLACES):
         if place in (EMBEDDING, REDUCE):
@@ -123,8 +123,8 @@ def held(found: Any, choice: Any, shards: Any) -> DividedStates:
             reduced.append((zero == 1) * again * held_bucket + third * beyond * (place == LOSS))
 
     # ZeRO 3 gathers ahead until the limit of live elements is reached, and keeps what is soon used again
-    gathered = [third * found.compute * limit * (place < EMBEDDING) for place in range(PLACES)]
-    gathered[EMBEDDING] = third * found.compute * found.inner
+    gathered = [third * states.compute * limit * (place < EMBEDDING) for place in range(PLACES)]
+    gathered[EMBEDDING] = third * states.compute * states.inner
     return DividedStates(
         weights,
         gradients,
@@ -132,6 +132,6 @@ def held(found: Any, choice: Any, shards: Any) -> DividedStates:
         third * 2 * sizes.reduce_bucket,
         Beside(tuple(gathered), tuple(reduced)),
         low * bucket * (1 - again) * (1 - whole) + third * (every - limit),
-        third * found.compute * (1 - found.only_adapters),
+        third * states.compute * (1 - states.only_adapters),
         (again | third | whole) == 1,
     )

@@ -126,9 +126,9 @@ _LLAMA_STYLE: Final = frozenset(
 def family(arch: Architecture) -> Family:
     """The traits of an architecture's family; an unknown one is read as llama-style, with GELU where no gate is."""
     name = arch.family if arch.family in _FAMILIES else arch.family.removesuffix("_text")
-    found = _FAMILIES.get(name)
-    if found:
-        return found
+    row = _FAMILIES.get(name)
+    if row:
+        return row
     gated = all(isinstance(group.ffn, NoPart) or group.ffn.gated for group in arch.groups)
     if name in _LLAMA_STYLE or not name:
         return _LLAMA if gated else Family(act="gelu", known=arch.norm == "rms")

@@ -56,5 +56,5 @@ fullest rank has the most. DeepSeek-V2-Lite on 8 H100, EP 8, reserved 73.3 GiB w
 def spare(framework: str, confidence: Fraction, exchanged: bool = False) -> int:
     """What the allocator holds beyond what was asked of it, in thousandths of the bytes that come and go, at the safe
     end: a share `confidence` of the published runs lies below. `exchanged`: experts are split over ranks."""
-    found = _quantile(RESERVED[framework], confidence)
-    return ceil(found * EXCHANGED) if exchanged and framework == "fsdp" else found
+    reserve = _quantile(RESERVED[framework], confidence)
+    return ceil(reserve * EXCHANGED) if exchanged and framework == "fsdp" else reserve

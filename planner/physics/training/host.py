@@ -39,34 +39,38 @@ def host(arch: Architecture, params: int, choice: StateChoice, pinned: bool = Tr
     paged = choice.optimizer.startswith("paged_")
     if choice.offload == "none" and not paged:
         return 0
-    found, shards = whole(arch, params, choice), choice.dp * choice.cp // choice.replicas
+    undivided, shards = whole(arch, params, choice), choice.dp * choice.cp // choice.replicas
     parted = shards if choice.zero >= 1 else 1
     # paged states are counted on no GPU, so that all of them may be here (8 bits each, and fp32 maxima of 256)
-    pages = ceil(2 * share(found.trained, parted) * (1 + Fraction(4, 256))) if paged else 0
+    pages = ceil(2 * share(undivided.trained, parted) * (1 + Fraction(4, 256))) if paged else 0
     if choice.offload == "none":
         return pages
-    states = share(found.master + found.optimizer, parted) + pages
+    states = share(undivided.master + undivided.optimizer, parted) + pages
     if choice.framework == "deepspeed":
         if choice.zero == 0:
             return pages
-        own = share(found.trained, shards)
+        own = share(undivided.trained, shards)
         group = choice.sizes.sub_group if choice.zero == 3 else max(1, own)
         single = _blocks(own, group, 4) if pinned else 4 * own
-        master = single if found.full_precision else 0
+        master = single if undivided.full_precision else 0
         # the optimizer's own states are not pinned in stages 1 and 2
         extra = (single - 4 * own) * 2 if choice.zero == 3 and 4 * own else 0
-        states = states - share(found.master, shards) + master + extra
+        states = states - share(undivided.master, shards) + master + extra
         rounded = block if pinned else int
         if choice.zero < 3:
             again = 2 * own if choice.accumulate and choice.zero == 2 else 0
-            return states + single + 2 * own + again + 2 * found.largest
-        weights = share(found.weights + found.adapters, shards) if choice.offload == "parameters" else 0
+            return states + single + 2 * own + again + 2 * undivided.largest
+        weights = share(undivided.weights + undivided.adapters, shards) if choice.offload == "parameters" else 0
         return states + single + rounded(2 * own) + rounded(weights) + (weights if pinned else 0)
     if choice.offload == "optimizer" or choice.framework not in ("fsdp", "accelerate"):
         return states
     # PyTorch's CPU offloading takes weights, gradients and states along
     parted = shards if choice.zero >= 1 else 1
-    kept = share(found.weights + found.adapters, parted) + share(found.gradients, parted)
+    kept = share(undivided.weights + undivided.adapters, parted) + share(undivided.gradients, parted)
     # FSDP1 steps on flat units
-    flat = max(found.root, found.layer) if choice.framework == "accelerate" and choice.fsdp == 1 else found.largest
-    return states + kept + 2 * found.gradient_item * share(flat, parted)
+    flat = (
+        max(undivided.root, undivided.layer)
+        if choice.framework == "accelerate" and choice.fsdp == 1
+        else undivided.largest
+    )
+    return states + kept + 2 * undivided.gradient_item * share(flat, parted)

@@ -89,11 +89,11 @@ class Stage:
 
     def edges(self, sharded: bool) -> set[int]:
         """The first and the last layer of each run; where layers are `sharded`, those beside the outermost too."""
-        found, start = ({min(1, self.depth - 1), max(0, self.depth - 2)} if sharded else set()), 0
+        ends, start = ({min(1, self.depth - 1), max(0, self.depth - 2)} if sharded else set()), 0
         for _, count in self.runs:
-            found |= {start, start + count - 1}
+            ends |= {start, start + count - 1}
             start += count
-        return found
+        return ends
 
     def at(self, place: int) -> Layer:
         """The layer at a place."""

@@ -58,15 +58,15 @@ class States:
         return whole - self.freed * max(0, graded - self.waits)
 
 
-def divided(found: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
-    """What one GPU holds of the whole: `found`'s fields and the choice's dp, zero, pp, offload, replicas and
+def divided(whole: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
+    """What one GPU holds of the whole: `whole`'s fields and the choice's dp, zero, pp, offload, replicas and
     accumulation are numbers, or arrays of numpy that fit together; the framework is one."""
     shards = choice.dp * choice.cp // choice.replicas
     if choice.framework == "deepspeed":
-        return _stages(found, choice, shards, notes)
+        return _stages(whole, choice, shards, notes)
     if choice.framework == "megatron":
-        return _distributed(found, choice, shards, notes)
-    return _fully_sharded(found, choice, shards, notes)
+        return _distributed(whole, choice, shards, notes)
+    return _fully_sharded(whole, choice, shards, notes)
 
 
 def _parted(size: Any, spread: Any, shards: Any) -> Any:
@@ -74,63 +74,63 @@ def _parted(size: Any, spread: Any, shards: Any) -> Any:
     return share(size + (shards > 1) * spread, shards)
 
 
-def _stages(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _stages(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
     """DeepSpeed's ZeRO (deepspeed_bytes.py)."""
     first = (choice.zero >= 1) * 1
     stays = 1 - first * (choice.offload != "none")
     state_shards = 1 + first * (shards - 1)
-    own = deepspeed_bytes.held(found, choice, shards)
-    full = found.full_precision * 1
+    own = deepspeed_bytes.held(whole, choice, shards)
+    full = whole.full_precision * 1
     return States(
         own.weights,
-        _parted(found.master, found.spread_master, state_shards) * stays,
+        _parted(whole.master, whole.spread_master, state_shards) * stays,
         own.gradients,
         own.closing,
-        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
+        _parted(whole.optimizer, whole.spread_optimizer, state_shards) * stays,
         own.beside,
         own.buckets,
-        _parted(found.step, found.spread_step, state_shards) * stays * (1 - full),
-        found.gradient_item,
+        _parted(whole.step, whole.spread_step, state_shards) * stays * (1 - full),
+        whole.gradient_item,
         1 + (choice.zero >= 2) * (shards - 1),
         own.waits,
         own.freed,
         own.resident,
-        found.making,
-        found.trained,
+        whole.making,
+        whole.trained,
         notes,
     )
 
 
-def _distributed(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _distributed(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
     """Megatron-LM's distributed optimizer."""
     first, second, third = ((choice.zero >= stage) * 1 for stage in (1, 2, 3))
     stays = (choice.offload == "none") * 1
     gradient_shards, state_shards, weight_shards = (1 + stage * (shards - 1) for stage in (second, first, third))
-    gradients = _parted(found.gradients, found.spread_gradients, gradient_shards)
-    weights = _parted(found.weights, found.spread_weights, weight_shards)
+    gradients = _parted(whole.gradients, whole.spread_gradients, gradient_shards)
+    weights = _parted(whole.weights, whole.spread_weights, weight_shards)
     return States(
-        weights * (1 - third * (choice.offload == "parameters")) + found.adapters,
-        _parted(found.master, found.spread_master, state_shards) * stays,
+        weights * (1 - third * (choice.offload == "parameters")) + whole.adapters,
+        _parted(whole.master, whole.spread_master, state_shards) * stays,
         gradients,
         gradients,
-        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
-        even(third * found.gathered),
+        _parted(whole.optimizer, whole.spread_optimizer, state_shards) * stays,
+        even(third * whole.gathered),
         0 * gradients,
-        _parted(found.step, found.spread_step, state_shards) * stays + (1 - first) * found.replicated,
-        found.gradient_item,
+        _parted(whole.step, whole.spread_step, state_shards) * stays + (1 - first) * whole.replicated,
+        whole.gradient_item,
         gradient_shards,
         0 * gradients,
         0 * gradients,
-        (choice.accumulate * 1 | (found.making == 0) * 1) == 1,
-        found.making,
-        found.trained,
+        (choice.accumulate * 1 | (whole.making == 0) * 1) == 1,
+        whole.making,
+        whole.trained,
         notes,
     )
 
 
-def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
     """FSDP, and the Trainer's DDP (fsdp.py)."""
-    zero, copies, full_precision, only_adapters = choice.zero, choice.dp, found.full_precision, found.only_adapters
+    zero, copies, full_precision, only_adapters = choice.zero, choice.dp, whole.full_precision, whole.only_adapters
     first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))
     # transformers shards by FSDP too, but optimizer states alone under DDP (torch's ZeroRedundancyOptimizer)
     own = choice.framework == "transformers"
@@ -138,7 +138,7 @@ def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[st
     stays = (choice.offload == "none") * 1
     gone = shard * (choice.offload == "parameters")
     gradient_shards = 1 + second * (shards - 1)
-    gradients = _parted(found.gradients, found.spread_gradients, gradient_shards)
+    gradients = _parted(whole.gradients, whole.spread_gradients, gradient_shards)
     # FSDP2 hands gradients to the host as they are reduced, FSDP1 when backward ends
     kept = gradients * (1 - gone * (choice.fsdp == 2))
     # between the micro-batches of a pipeline FSDP shards nothing again, and gradients add up whole
@@ -149,44 +149,44 @@ def _fully_sharded(found: Any, choice: StateChoice, shards: Any, notes: tuple[st
     half = shard * (1 - third) * (first * (copies > 1) | ((copies == 1) & full_precision))
     units = shard * (1 - first) * (copies > 1) * full_precision
     weight_shards, state_shards = 1 + (third + half * first) * (shards - 1), 1 + first * (shards - 1)
-    weights = _parted(found.weights, found.spread_weights, weight_shards) + share(
-        found.adapters, 1 + shard * first * (shards - 1)
+    weights = _parted(whole.weights, whole.spread_weights, weight_shards) + share(
+        whole.adapters, 1 + shard * first * (shards - 1)
     )
-    buckets = pipelined * found.gradients + own * gradients * (copies > 1) * (1 - second)
-    resident = (choice.accumulate * 1 | (found.making == 0) * 1) == 1
+    buckets = pipelined * whole.gradients + own * gradients * (copies > 1) * (1 - second)
+    resident = (choice.accumulate * 1 | (whole.making == 0) * 1) == 1
     # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
-    summed = second * (choice.replicas > 1) * found.reduce_item
+    summed = second * (choice.replicas > 1) * whole.reduce_item
     late = (not choice.synced) * shard * second * (copies > 1) * (choice.pp == 1) * (choice.accumulate * 1)
-    during = kept + share(summed * found.trained, gradient_shards) * (1 - late * (choice.fsdp == 1))
-    during = during + late * _more(_whole_gradients(found, choice) - during)
+    during = kept + share(summed * whole.trained, gradient_shards) * (1 - late * (choice.fsdp == 1))
+    during = during + late * _more(_whole_gradients(whole, choice) - during)
     return States(
         weights * (1 - gone),
-        _parted(found.master, found.spread_master, state_shards) * stays,
+        _parted(whole.master, whole.spread_master, state_shards) * stays,
         during,
         gradients * (1 - gone),
-        _parted(found.optimizer, found.spread_optimizer, state_shards) * stays,
+        _parted(whole.optimizer, whole.spread_optimizer, state_shards) * stays,
         _beside(
-            *(found, choice, third + units, half, pipelined, gradient_shards, resident * 1, shard * (copies > 1)),
+            *(whole, choice, third + units, half, pipelined, gradient_shards, resident * 1, shard * (copies > 1)),
             late,
         ),
         buckets,
-        _parted(found.step, found.spread_step, state_shards) * stays + (1 - first) * found.replicated,
-        found.gradient_item + summed,
+        _parted(whole.step, whole.spread_step, state_shards) * stays + (1 - first) * whole.replicated,
+        whole.gradient_item + summed,
         gradient_shards,
-        shard * (copies > 1) * found.waits * (1 - found.split),
-        half * (1 - only_adapters) * found.compute * (1 - late * (choice.fsdp == 1)),
+        shard * (copies > 1) * whole.waits * (1 - whole.split),
+        half * (1 - only_adapters) * whole.compute * (1 - late * (choice.fsdp == 1)),
         resident,
-        found.making,
-        found.trained,
+        whole.making,
+        whole.trained,
         notes,
     )
 
 
-def _whole_gradients(found: Any, choice: StateChoice) -> Any:
+def _whole_gradients(whole: Any, choice: StateChoice) -> Any:
     """Gradients that add up whole where only the last micro-batch reduces them, in the type that backward makes them
     in; FSDP2 keeps them in the type it reduces in (`to_accumulated_grad_if_needed`)."""
-    item = found.made_item if choice.fsdp == 1 else _more(found.reduce_item - found.made_item) + found.made_item
-    return item * found.trained
+    item = whole.made_item if choice.fsdp == 1 else _more(whole.reduce_item - whole.made_item) + whole.made_item
+    return item * whole.trained
 
 
 def _more(size: Any) -> Any:
@@ -195,7 +195,7 @@ def _more(size: Any) -> Any:
 
 
 def _beside(
-    found: Any,
+    undivided: Any,
     choice: StateChoice,
     again: Any,
     half: Any,
@@ -214,35 +214,38 @@ def _beside(
 
     def unit(size: Any, trained: Any) -> Unit:
         return Unit(
-            size * found.compute, trained * found.made_item, trained * found.reduce_item, trained * found.gradient_item
+            size * undivided.compute,
+            trained * undivided.made_item,
+            trained * undivided.reduce_item,
+            trained * undivided.gradient_item,
         )
 
-    layer, root = unit(found.layer, found.layer_trained), unit(found.root, found.root_trained)
-    waits, closing = found.waits * found.made_item, found.closing * found.made_item
-    some, apart = ((again + half) > 0) * 1, found.split * (choice.framework == "accelerate")
-    whole = fsdp.gathered(layer, root, found.computed, again)
+    layer, root = unit(undivided.layer, undivided.layer_trained), unit(undivided.root, undivided.root_trained)
+    waits, closing = undivided.waits * undivided.made_item, undivided.closing * undivided.made_item
+    some, apart = ((again + half) > 0) * 1, undivided.split * (choice.framework == "accelerate")
+    whole = fsdp.gathered(layer, root, undivided.computed, again)
     sent = fsdp.reduced(layer, root, waits, closing, shards, resident)
     if choice.framework == "accelerate" and choice.fsdp == 1:
-        whole = fsdp.gathered_first(layer, root, found.computed, again)
+        whole = fsdp.gathered_first(layer, root, undivided.computed, again)
         sent = fsdp.reduced_first(layer, root, waits, shards, (choice.zero > 0) * 1, late)
     elif choice.framework == "accelerate":
-        trained = (found.root_trained > 0) * 1
-        table = unit(found.table, found.table * trained)
-        tail = unit(found.root - found.table, (found.root - found.table) * trained)
-        whole = _either(apart, fsdp.gathered_apart(layer, table, tail, found.computed, again), whole)
+        trained = (undivided.root_trained > 0) * 1
+        table = unit(undivided.table, undivided.table * trained)
+        tail = unit(undivided.root - undivided.table, (undivided.root - undivided.table) * trained)
+        whole = _either(apart, fsdp.gathered_apart(layer, table, tail, undivided.computed, again), whole)
         sent = _either(apart, fsdp.reduced_apart(layer, table, tail, shards, resident), sent)
     most = root.reduced + (layer.reduced - root.reduced) * (layer.reduced > root.reduced)
     stay = pipelined + late * (choice.fsdp == 1) * half
     if choice.fsdp == 2:
-        newest = (apart * found.table + (1 - apart) * found.root_trained) * (found.root_trained > 0)
-        kept = layer.kept + apart * _more((found.root_trained - newest) * found.gradient_item - layer.kept)
+        newest = (apart * undivided.table + (1 - apart) * undivided.root_trained) * (undivided.root_trained > 0)
+        kept = layer.kept + apart * _more((undivided.root_trained - newest) * undivided.gradient_item - layer.kept)
         # where they are summed in another type than backward makes them in, its newest stand beside them all along
-        twice = newest * found.made_item * (found.reduce_item != found.made_item)
-        sent = _either(late, fsdp.added(newest * found.made_item, share(kept, shards), sent[0] + twice), sent)
+        twice = newest * undivided.made_item * (undivided.reduce_item != undivided.made_item)
+        sent = _either(late, fsdp.added(newest * undivided.made_item, share(kept, shards), sent[0] + twice), sent)
     # the embedding's gradient is whole on every tensor rank from its backward on
-    over = found.replicated - found.replicated_part
+    over = undivided.replicated - undivided.replicated_part
     return Beside(
-        tuple(some * (size + stay * (found.computed - size)) for size in whole),
+        tuple(some * (size + stay * (undivided.computed - size)) for size in whole),
         tuple(
             copies * (size + pipelined * ((place == REDUCE) * most - size))
             + over * (resident if place < EMBEDDING else 1)

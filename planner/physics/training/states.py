@@ -68,14 +68,14 @@ def _local_parameters(arch: Architecture, params: int, tp: int, pp: int, ep: int
 def _layer_local(arch: Architecture, index: int, tp: int, ep: int) -> dict[str, int]:
     """Parameters of a group's layer on one GPU by class; with expert parallelism, those of routed experts apart."""
     group = arch.groups[index]
-    found: dict[str, int] = {}
+    sums: dict[str, int] = {}
     for name, size in layer_parameters(arch, group).items():
         if name == "mlp" and isinstance(group.ffn, Experts) and ep > 1:
             routed = routed_parameters(arch, group)
-            found["experts"] = share(share(routed, ep), tp)
+            sums["experts"] = share(share(routed, ep), tp)
             size -= routed
-        found[name] = share(size, tp) if name in ("attention", "mlp") else size
-    return found
+        sums[name] = share(size, tp) if name in ("attention", "mlp") else size
+    return sums
 
 
 def _routed(arch: Architecture, choice: StateChoice) -> int:

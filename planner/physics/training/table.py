@@ -54,8 +54,10 @@ def sized(arch: Architecture, choice: ActivationChoice, sizes: Sequence[int]) ->
 
     _countable(arch, choice, max(sizes))
     if len(sizes) > 1 and family(arch).plain_attention:
-        found = [parts(arch, replace(choice, micro_batch=size)) for size in sizes]
-        return gathered(found, 1, np.arange(len(found)), np.zeros(len(found), dtype=np.int64), [(0, 0)])
+        sizes_parts = [parts(arch, replace(choice, micro_batch=size)) for size in sizes]
+        return gathered(
+            sizes_parts, 1, np.arange(len(sizes_parts)), np.zeros(len(sizes_parts), dtype=np.int64), [(0, 0)]
+        )
     whole: Any = np.array(sizes, dtype=np.int64) if len(sizes) > 1 else sizes[0]
     return parts(arch, replace(choice, micro_batch=whole))
 
@@ -71,7 +73,7 @@ def _countable(arch: Architecture, choice: ActivationChoice, most: int) -> None:
 
 
 def gathered(
-    found: Sequence[Parts], sizes: int, which: Integers, size: Integers, runs: Sequence[tuple[int, int]]
+    by_size: Sequence[Parts], sizes: int, which: Integers, size: Integers, runs: Sequence[tuple[int, int]]
 ) -> Parts:
     """The parts of rows: those of `found[which]` at the place `size` of its `sizes` micro-batches.
 
@@ -83,7 +85,7 @@ def gathered(
     lead = runs[0][0]
 
     def take(values: Sequence[Any]) -> Any:
-        whole = np.empty((len(found), sizes), dtype=np.int64)
+        whole = np.empty((len(by_size), sizes), dtype=np.int64)
         for place, value in enumerate(values):
             whole[place] = np.minimum(value, CEILING)
         return whole[which, size]
@@ -91,14 +93,14 @@ def gathered(
     def layer(values: Sequence[Layer]) -> Layer:
         return Layer(*(take(each) for each in zip(*values, strict=True)))
 
-    groups, most = range(len(found[0].layers)), max(len(each.ends) for each in found)
-    first = [each.first or each.layers[lead] for each in found]
-    sizes_of = {name: take([getattr(each, name) for each in found]) for name in Parts._fields[2:-2]}
+    groups, most = range(len(by_size[0].layers)), max(len(each.ends) for each in by_size)
+    first = [each.first or each.layers[lead] for each in by_size]
+    sizes_of = {name: take([getattr(each, name) for each in by_size]) for name in Parts._fields[2:-2]}
     return Parts(
-        tuple(layer([each.layers[group] for each in found]) for group in groups),
-        layer(first) if any(each.first for each in found) else None,
-        ends=tuple(take([each.ends[place % len(each.ends)] for each in found]) for place in range(most)),
-        mask=take([each.mask for each in found]),
+        tuple(layer([each.layers[group] for each in by_size]) for group in groups),
+        layer(first) if any(each.first for each in by_size) else None,
+        ends=tuple(take([each.ends[place % len(each.ends)] for each in by_size]) for place in range(most)),
+        mask=take([each.mask for each in by_size]),
         **sizes_of,
     )
 
@@ -133,11 +135,11 @@ def live(
             largest[place] = np.maximum(largest[place], weight) if place in largest else weight
         layers += between
     shape = np.broadcast_shapes(*(weight.shape for weight in largest.values()))
-    found = {place: np.broadcast_to(weight, shape).T for place, weight in largest.items()}
-    running = np.maximum.reduce([*found.values(), *(weight.T for _, _, weight in layers)])
+    weights = {place: np.broadcast_to(weight, shape).T for place, weight in largest.items()}
+    running = np.maximum.reduce([*weights.values(), *(weight.T for _, _, weight in layers)])
     return Live(
-        tuple(found[place] for place in BEFORE),
-        tuple(found[place] for place in AFTER),
+        tuple(weights[place] for place in BEFORE),
+        tuple(weights[place] for place in AFTER),
         np.ascontiguousarray(running),
         tuple((holds, graded.T, weight.T) for holds, graded, weight in layers),
     )
@@ -196,9 +198,9 @@ def _stage(
         peak = np.where((place < again)[:, None], light, fields["peak"][head[place]])
         graded = sums("trained", none + depth) - sums("trained", place) - fields["trained"][head[place]]
         gradients = np.minimum(making, fields["gradients"][head[place]])
-        found = np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)
+        columns = np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)
         holds = np.where(place == depth - 1, fsdp.LAST, np.where(place == 0, fsdp.FIRST, fsdp.BETWEEN))
-        between.append((holds, *found))
+        between.append((holds, *columns))
     single += [(fsdp.EMBEDDING, weight(held + size)) for size in own.ends]
     single.append((fsdp.REDUCE, weight(held)))
     return single, between
@@ -221,16 +223,16 @@ class StateColumns(NamedTuple):
 
 
 def held(
-    found: Sequence[Sequence[UndividedStates]], which: Sequence[int], choice: StateChoice, spare: int
+    wholes: Sequence[Sequence[UndividedStates]], which: Sequence[int], choice: StateChoice, spare: int
 ) -> StateColumns:
-    """What states hold: `found` are those of each optimizer and part; a row is a part, `which` says, and a place in the
-    arrays of `choice`: its dp, zero, pp, offload and accumulation.
+    """What states hold: `wholes` are those of each optimizer and part; a row is a part, `which` says, and a place in
+    the arrays of `choice`: its dp, zero, pp, offload and accumulation.
     """
     import numpy as np
 
     rows = np.array(which, dtype=np.int64)
     columns: dict[str, Any] = {
-        name: np.array([[each[place] for each in own] for own in found])[:, rows]
+        name: np.array([[each[place] for each in own] for own in wholes])[:, rows]
         for place, name in enumerate(UndividedStates._fields)
     }
     made: Any = divided(UndividedStates(**columns), choice)
@@ -261,12 +263,12 @@ def peaks(states: StateColumns, lives: Live, place: Integers, row: Integers) -> 
 
     even = states.resident & (states.freed == 0) & (states.beside == states.beside[0]).all(axis=0)
     grown = np.where(states.resident, states.gradients * MILLE, 0) + states.beside[0]
-    found: Integers = lives.running[row] + grown[place][:, None]
+    column: Integers = lives.running[row] + grown[place][:, None]
     growing = np.flatnonzero(~even[place])
     if len(growing):
-        found[growing] = _growing(states, lives, place[growing], row[growing])
-    found //= MILLE
-    return found
+        column[growing] = _growing(states, lives, place[growing], row[growing])
+    column //= MILLE
+    return column
 
 
 def _growing(states: StateColumns, lives: Live, place: Integers, row: Integers) -> Integers:
@@ -300,9 +302,9 @@ def totals(states: StateColumns, optimizer: int, peak: Integers, place: Integers
     """Bytes at the peak of a step with an optimizer, with the reserve, without overhead and margin."""
     import numpy as np
 
-    found: Integers = np.maximum(peak, states.closing[optimizer][place][:, None])
-    found += states.base[optimizer][place][:, None]
-    return found
+    column: Integers = np.maximum(peak, states.closing[optimizer][place][:, None])
+    column += states.base[optimizer][place][:, None]
+    return column
 
 
 def passed_over(states: StateColumns) -> NDArray[np.bool_]:
@@ -313,12 +315,12 @@ def passed_over(states: StateColumns) -> NDArray[np.bool_]:
     import numpy as np
 
     low, high = states.base, states.base + states.closing
-    found = np.zeros(low.shape, dtype=bool)
+    skipped = np.zeros(low.shape, dtype=bool)
     for own in range(len(low)):
         before, after = slice(0, own), slice(own + 1, None)
-        found[own] = ((low[before] <= low[own]) & (high[before] <= high[own])).any(axis=0)
-        found[own] |= ((low[after] < low[own]) & (high[after] < high[own])).any(axis=0)
-    return found
+        skipped[own] = ((low[before] <= low[own]) & (high[before] <= high[own])).any(axis=0)
+        skipped[own] |= ((low[after] < low[own]) & (high[after] < high[own])).any(axis=0)
+    return skipped
 
 
 def lightest(
@@ -328,12 +330,12 @@ def lightest(
     import numpy as np
 
     first, *others = np.flatnonzero(~over.all(axis=1)).tolist()
-    found, which = totals(states, first, peak, place), np.full(peak.shape, first, dtype=np.int8)
+    column, which = totals(states, first, peak, place), np.full(peak.shape, first, dtype=np.int8)
     for own in others:
         rows = np.flatnonzero(~over[own][place])
         if len(rows):
             mine = totals(states, own, peak[rows], place[rows])
-            less = mine < found[rows]
-            found[rows] = np.where(less, mine, found[rows])
+            less = mine < column[rows]
+            column[rows] = np.where(less, mine, column[rows])
             which[rows] = np.where(less, own, which[rows])
-    return found, which
+    return column, which

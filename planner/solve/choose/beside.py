@@ -103,11 +103,11 @@ def beside(
 def judged(context: BesideOthers, row: int) -> Candidate:
     """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
     clock.look()
-    found = judge_row(context.problem, context.table, row, context.catalog)
+    candidate = judge_row(context.problem, context.table, row, context.catalog)
     if not context.others and not context.problem.fleet:
-        return found
+        return candidate
     name = context.table.workload.name
-    whole = settle_costs(context.problem, {**context.others, name: found})
+    whole = settle_costs(context.problem, {**context.others, name: candidate})
     more = [item for owner, other in whole.items() if owner != name for item in other.broken]
     more += broken_together(context.problem, whole)
     cost = sum(other.cost for other in whole.values()) if context.others else None
@@ -156,13 +156,13 @@ def _paying(table: Table, costs: Column) -> Table:
     whole = numpy.maximum(table.costs, 1)
 
     def follows(quantity: str) -> Column:
-        found = table.outcome(quantity)
-        known = numpy.where(found == UNKNOWN, 0, found)
+        values = table.outcome(quantity)
+        known = numpy.where(values == UNKNOWN, 0, values)
         share = known // whole * costs + numpy.rint(known % whole * (costs / whole)).astype(numpy.int64)
-        return numpy.where((found == UNKNOWN) | (costs == table.costs), found, share)
+        return numpy.where((values == UNKNOWN) | (costs == table.costs), values, share)
 
     made = {name: (lambda name=name: follows(name)) for name in FOLLOWS if name in table.outcomes}
-    ready = {name: found for name, found in table.ready.items() if name != "cost" and name not in FOLLOWS}
+    ready = {name: values for name, values in table.ready.items() if name != "cost" and name not in FOLLOWS}
     return replace(table, costs=costs, outcomes={**table.outcomes, "cost": lambda: costs, **made}, ready=ready)
 
 
@@ -230,8 +230,8 @@ def _kept(problem: Problem, table: Table, condition: Expression, others: Mapping
             any_other, workload=name, kind=table.workload.kind, choice=own, outcomes=known, defaults={}, broken=()
         )
         verdicts[case] = holds_together(condition, problem, {**others, name: mine})
-    found: Column = verdicts[which]
-    return found
+    kept_rows: Column = verdicts[which]
+    return kept_rows
 
 
 def _broken_beside(

@@ -84,7 +84,7 @@ def choose(
     if settled.proven and not coupled(problem, tables):
         witness(settled.rows, apart(tables, fitting, ranks))
     whole = settled.problem
-    first, found = alike(whole), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    first, judged = alike(whole), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
     of = {name: name if name in tables else block_of(name) for name in settled.rows}
     every = {item.name: renamed(tables[of[item.name]], item) for item in whole.workloads}
     plain = {name: judge_row(whole, every[name], row, catalog) for name, row in settled.rows.items()}
@@ -94,15 +94,15 @@ def choose(
         table, row, chosen = every[name], settled.rows[name], settled.chosen[name]
         key = (first[name], row)
         if brief:
-            found[key] = (), ()
-        elif key not in found:
+            judged[key] = (), ()
+        elif key not in judged:
             others, rest = around.others(name), around.rest(name)
             try:
                 context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
-                found[key] = alternatives(context, row, top), rejected(context, row)
+                judged[key] = alternatives(context, row, top), rejected(context, row)
             except clock.OutOfTime:
-                found[key], late = ((), ()), True
-        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in found[key])
+                judged[key], late = ((), ()), True
+        next_best, cheaper = (tuple(as_of(item, name) for item in items) for items in judged[key])
         solved.append(Solved(chosen, next_best, cheaper, slack(table.workload, chosen.choice, chosen.outcomes)))
     cost = sum(row.cost for row in settled.chosen.values())
     outcome = "optimal" if settled.proven else "feasible"

@@ -50,8 +50,8 @@ def front(
         return ()
     if problem.count == 1 and not coupled(asked, tables):
         name, table = next(iter(tables.items()))
-        found = _undominated(asked, table, fitting[name])
-        return tuple((judge_row(problem, table, row, catalog),) for row in found)
+        front_rows = _undominated(asked, table, fitting[name])
+        return tuple((judge_row(problem, table, row, catalog),) for row in front_rows)
     return _fleet_front(asked, tables, fitting, catalog, seconds)
 
 
@@ -97,15 +97,15 @@ def _fleet_front(
     while len(out) < MOST and time.monotonic() < deadline and clock.left():
         ranges = list(fleet.model.ranges)
         try:
-            found = descend(fleet, lambda: min(deadline - time.monotonic(), clock.left()))
+            descent = descend(fleet, lambda: min(deadline - time.monotonic(), clock.left()))
         except (NoAnswer, clock.OutOfTime):
             break
-        if not found.proven:
+        if not descent.proven:
             break  # a point that is not proven is none
-        _, _, chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
+        _, _, chosen = candidates(problem, tables, rows_of(fleet, descent.variables), catalog)
         out.append(tuple(chosen[name] for name in sorted(chosen)))
         last = goal_terms(fleet, len(problem.goals) - 1)
-        reached = sum(weight * found.variables[index] for index, weight in last.items())
+        reached = sum(weight * descent.variables[index] for index, weight in last.items())
         del fleet.model.rows[fixed:]
         fleet.model.ranges[: len(ranges)] = ranges  # what is in no answer as good as this may be in the next
         fleet.model.row(last, high=reached - 1)

@@ -35,9 +35,9 @@ def part(goal: Goal, value: int, bound: int, problem: Problem, penalty: int) -> 
     if value >= HUGE:
         return ObjectivePart(goal.quantity, goal.direction, None, None, unit, over)
     paid = penalty if goal.quantity == "cost" and goal.direction == "minimize" else 0
-    found = Fraction(value - paid, scale)
+    share = Fraction(value - paid, scale)
     proven = None if bound <= -(2**61) else Fraction(bound - paid, scale)  # time ran out before any was
-    return ObjectivePart(goal.quantity, goal.direction, found, proven, unit, over, Fraction(paid, scale))
+    return ObjectivePart(goal.quantity, goal.direction, share, proven, unit, over, Fraction(paid, scale))
 
 
 def objective_of(problem: Problem, chosen: Mapping[str, Candidate]) -> tuple[ObjectivePart, ...]:

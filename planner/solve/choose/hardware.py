@@ -52,11 +52,11 @@ def alternatives(context: BesideOthers, row: int, top: int) -> tuple[Candidate, 
     left = fitting[group[fitting] != group[row]]
     out: list[Candidate] = []
     while len(left) and len(out) < top:
-        found, candidate = best_of(context, left)
+        best_row, candidate = best_of(context, left)
         if candidate is None:
             break
         out.append(candidate)
-        left = left[group[left] != group[found]]
+        left = left[group[left] != group[best_row]]
     return tuple(out)
 
 
@@ -64,11 +64,11 @@ def best_of(context: BesideOthers, rows: Column) -> tuple[int, Candidate | None]
     """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
     table = context.table
     while len(rows):
-        found = best(rows, context.ranks.all, table)
-        candidate = judged(context, found)
+        row = best(rows, context.ranks.all, table)
+        candidate = judged(context, row)
         if not candidate.broken:
-            return found, candidate
-        same = (table.pool[rows] == table.pool[found]) & (table.gpus[rows] == table.gpus[found])
+            return row, candidate
+        same = (table.pool[rows] == table.pool[row]) & (table.gpus[rows] == table.gpus[row])
         rows = rows[~same]
     return -1, None
 
@@ -110,8 +110,8 @@ def rejected(context: BesideOthers, row: int) -> tuple[Candidate, ...]:
     else:  # of what is better otherwise, what a change of the rules would allow, the cheapest
         kept = numpy.lexsort((paid, faults[shown], tight_of(table, shown) > 0))[:MOST_REJECTED]
     ahead = numpy.lexsort((*(values[shown][kept] for values in reversed(goals)), paid[kept]))
-    found = (judged(context, item) for item in shown[kept][ahead].tolist())
-    return tuple(item for item in found if item.broken)
+    candidates = (judged(context, item) for item in shown[kept][ahead].tolist())
+    return tuple(item for item in candidates if item.broken)
 
 
 def unsupported(table: Table) -> Column:
@@ -129,8 +129,8 @@ def tight_of(table: Table, rows: Column) -> Column:
     """Return by how much rows exceed their memory, as steps of headroom; 0 where they fit."""
     import numpy
 
-    found: Column = numpy.maximum(-table.outcome("headroom")[rows], 0)
-    return found
+    column: Column = numpy.maximum(-table.outcome("headroom")[rows], 0)
+    return column
 
 
 def precedes(goals: Sequence[Column], row: int) -> Column:
@@ -202,24 +202,24 @@ def _of_workload(context: BesideOthers, chosen: Mapping[str, Candidate]) -> Iter
     table, name = context.table, context.table.workload.name
     looked = looked_at(context)
     gpus = [str(value) for value in table.axes["gpu"].values]
-    found: dict[tuple[int, ...], Standing] = {}
+    by_key: dict[tuple[int, ...], Standing] = {}
     for place, gpu in enumerate(gpus):
         own = table.axes["gpu"].index == place
         if gpu in chosen:
-            found[0, place] = Standing(name, gpu, "chosen", chosen[gpu])
+            by_key[0, place] = Standing(name, gpu, "chosen", chosen[gpu])
             continue
         row, candidate = best_of(context, looked.fitting[own[looked.fitting]])
         if candidate is not None:
             ahead = (int(values[row]) for values in context.ranks.all)
-            found[1, *ahead, place] = Standing(name, gpu, "fits", candidate)
+            by_key[1, *ahead, place] = Standing(name, gpu, "fits", candidate)
             continue
         mine = numpy.flatnonzero(own)
         if not len(mine):
             continue
         status, nearest = nearest_of(looked, mine)
-        found[2 + (status == "unsupported"), nearest.cost, place] = Standing(name, gpu, status, nearest)
-    yield from (found[key] for key in sorted(found))
-    known = {item.gpu for item in found.values()}
+        by_key[2 + (status == "unsupported"), nearest.cost, place] = Standing(name, gpu, status, nearest)
+    yield from (by_key[key] for key in sorted(by_key))
+    known = {item.gpu for item in by_key.values()}
     wanted = table.workload.domains.get("gpu")
     for gpu in sorted(context.problem.gpus):
         if gpu not in known and (wanted is None or gpu in wanted):

@@ -204,9 +204,9 @@ def _says(item: str | Bound, table: Table, row: int, outcome: Outcomes) -> Hint 
     if isinstance(item, str):
         value = table.choice(row).get(item)
         return None if value is None else Hint(item, "=", value)
-    found, unit = outcome(table, row, item.quantity)
+    reading, unit = outcome(table, row, item.quantity)
     operator = {"<": "<=", ">": ">="}.get(item.operator, item.operator)
-    return None if found is None else Hint(item.quantity, operator, found, unit)
+    return None if reading is None else Hint(item.quantity, operator, reading, unit)
 
 
 def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[Value, ...]]:

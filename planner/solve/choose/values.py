@@ -67,14 +67,14 @@ def _values(workload: Workload, table: Table, quantity: str) -> tuple[Value, ...
 
     A format that it does not mention is not open: what else the table has of it is what hardware without bf16 takes.
     """
-    found = workload.domains.get(quantity)
-    if found is None and workload.kind == "inference" and BY_KIND[workload.kind][quantity].type == "format":
+    values = workload.domains.get(quantity)
+    if values is None and workload.kind == "inference" and BY_KIND[workload.kind][quantity].type == "format":
         return ()
-    if found is None and not table.thorough:
-        found = tuple(BY_KIND[workload.kind][quantity].words)
-    if found is None:
-        found = table.axes[quantity].values if quantity in table.axes else ()
-    return tuple(value for value in dict.fromkeys(found) if not (isinstance(value, str) and MIXED in value))
+    if values is None and not table.thorough:
+        values = tuple(BY_KIND[workload.kind][quantity].words)
+    if values is None:
+        values = table.axes[quantity].values if quantity in table.axes else ()
+    return tuple(value for value in dict.fromkeys(values) if not (isinstance(value, str) and MIXED in value))
 
 
 def _one(looked: Looked, quantity: str, value: Value, gpu: str) -> ByValue:
@@ -101,8 +101,8 @@ def _has(table: Table, quantity: str, value: Value) -> Column:
 
     axis = table.axes[quantity]
     places = [place for place, item in enumerate(axis.values) if item == value]
-    found: Column = numpy.isin(axis.index, places)
-    return found
+    column: Column = numpy.isin(axis.index, places)
+    return column
 
 
 def on_gpu(problem: Problem, gpu: str) -> Problem:

@@ -29,15 +29,17 @@ def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tu
     `tables` have rows that tell which rules are broken. What sharing an instance could mend is left to the
     whole fleet, where workloads share anything.
     """
-    found = {}
+    conflicts = {}
     for name, table in tables.items():
         broken = broken_by(table, problem)
         bounds = {item.rule for item in table.workload.bounds if item.quantity in MONEY}
         mended = bounds | {rule.name for rule in problem.rules} if problem.count > 1 else set()
         rules = broken.keys() - mended
         if not len(fits(table, {rule: broken[rule] for rule in rules})):
-            found[name] = conflict_of(problem, table, broken, catalog)
-    return tuple(replace(item, of=name if len(found) > 1 else "") for name, items in found.items() for item in items)
+            conflicts[name] = conflict_of(problem, table, broken, catalog)
+    return tuple(
+        replace(item, of=name if len(conflicts) > 1 else "") for name, items in conflicts.items() for item in items
+    )
 
 
 def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...]) -> tuple[tuple[Conflict, ...], bool]:
@@ -87,13 +89,13 @@ def ways_out(problem: Problem, catalog: Catalog, conflict: tuple[Conflict, ...])
     def feasible(changed: Problem) -> bool:
         nonlocal complete
         try:
-            found = choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, min(10.0, clock.left()), 1)
+            answer = choose(changed, tables_of(changed, catalog, rows="best"), catalog, 0, min(10.0, clock.left()), 1)
         except clock.OutOfTime:
             complete = False
             return False
         except TooWide:
             return False
-        return found.outcome in ("optimal", "feasible")
+        return answer.outcome in ("optimal", "feasible")
 
     kept = [item for item in (verified(problem, each, feasible) for each in out) if item is not None]
     return _joined(kept), complete

@@ -80,8 +80,8 @@ def _truth(node: tree.Expression, table: Table, rows: Column) -> Column:
         true = ~breaks(table, bound.quantity, bound.operator, bound.value)
         negated = NEGATED[operator]
         false = ~breaks(table, bound.quantity, "=" if negated == "==" else negated, bound.value)
-        found: Column = numpy.where(true, 2, numpy.where(false, 1, 0))
-        return found
+        column: Column = numpy.where(true, 2, numpy.where(false, 1, 0))
+        return column
     return _coded(node, table, rows)
 
 
@@ -100,8 +100,8 @@ def _coded(node: tree.Expression, table: Table, rows: Column) -> Column:
     for case, row in enumerate(first.tolist()):
         if case % 1000 == 0:
             clock.look()
-        found = evaluate(node, _finder(table, row))
-        codes[case] = known.setdefault(None if found is None else found.value, len(known))
+        value_codes = evaluate(node, _finder(table, row))
+        codes[case] = known.setdefault(None if value_codes is None else value_codes.value, len(known))
     out[rows] = codes[which]
     return out
 
@@ -121,5 +121,5 @@ def value_of(table: Table, row: int, quantity: str) -> Value | Fraction | None:
         return axis.values[int(axis.index[row])]
     if quantity in table.outcomes:
         return value(quantity, int(table.outcome(quantity)[row]))
-    found = measure(quantity, table.workload, {}, {})
-    return None if found is None else found.value
+    outcome_measure = measure(quantity, table.workload, {}, {})
+    return None if outcome_measure is None else outcome_measure.value

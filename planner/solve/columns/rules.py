@@ -130,9 +130,9 @@ def bounds_of(workload: Workload, problem: Problem) -> list[Bound]:
     """Return the bounds of a workload, and those `require`s that are one comparison with a constant."""
     out = list(workload.bounds)
     for rule in problem.rules:
-        found = simple(rule.condition, workload.name)
-        if found is not None:
-            out.append(found)
+        bound = simple(rule.condition, workload.name)
+        if bound is not None:
+            out.append(bound)
     return out
 
 
@@ -177,5 +177,5 @@ def headroom(total: Column, usable: Column) -> Column:
     """Return (usable - total) / usable in steps, rounded down, exactly: in divisions that stay below 2^63."""
     whole: Column = (usable - total) // usable
     rest: Column = (usable - total) % usable * 10**5
-    found: Column = whole * 10**9 + rest // usable * 10**4 + rest % usable * 10**4 // usable
-    return found
+    column: Column = whole * 10**9 + rest // usable * 10**4 + rest % usable * 10**4 // usable
+    return column

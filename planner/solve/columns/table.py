@@ -80,13 +80,13 @@ class Table:
             read = [self.axes[name] for name in default.reads]
             index = numpy.zeros(self.rows, dtype=numpy.int64)
             first, which = cases([axis.index for axis in read]) if read and self.rows else (index[:1], index)
-            found = [
+            values = [
                 default.value(
                     {name: axis.values[int(axis.index[row])] for name, axis in zip(default.reads, read, strict=True)}
                 )
                 for row in first.tolist()
             ]
-            self.followed[quantity] = Axis(tuple(found), which)
+            self.followed[quantity] = Axis(tuple(values), which)
         return self.followed[quantity]
 
     @property
@@ -116,8 +116,8 @@ class Table:
         import numpy
 
         columns = self.name_columns(rows)
-        found: Column = rows[numpy.lexsort(columns[::-1])] if columns else rows
-        return found
+        column: Column = rows[numpy.lexsort(columns[::-1])] if columns else rows
+        return column
 
     def name_columns(self, rows: Column) -> list[Column]:
         """Return what orders rows by their names, the most important first; of decisions that differ among them."""
@@ -173,8 +173,8 @@ def cases(columns: Sequence[Column]) -> tuple[Column, Column]:
             which = numpy.unique(which, return_inverse=True)[1].reshape(-1)
             size, width = int(which.max()) + 1, int(own.max()) + 1
         which, size = which * width + own, size * width
-    _, first, found = numpy.unique(which, return_index=True, return_inverse=True)
-    return first, found.reshape(-1)
+    _, first, firsts = numpy.unique(which, return_index=True, return_inverse=True)
+    return first, firsts.reshape(-1)
 
 
 def unknown(rows: int) -> Column:

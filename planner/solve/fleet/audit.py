@@ -23,9 +23,9 @@ def audit(problem: Problem, chosen: Mapping[str, Candidate], values: Sequence[in
     broken = broken_together(problem, chosen)
     if broken:
         raise Contradiction(f"the choices together break {_named(item.rule for item in broken)}")
-    for goal, value, found in zip(problem.goals, values, goal_values(problem, chosen), strict=True):
-        if found != value:
-            raise Contradiction(f"{goal.quantity} is {value} in the model and {found} in the answer")
+    for goal, value, recomputed in zip(problem.goals, values, goal_values(problem, chosen), strict=True):
+        if recomputed != value:
+            raise Contradiction(f"{goal.quantity} is {value} in the model and {recomputed} in the answer")
 
 
 def goal_values(problem: Problem, chosen: Mapping[str, Candidate]) -> list[int]:
@@ -33,21 +33,21 @@ def goal_values(problem: Problem, chosen: Mapping[str, Candidate]) -> list[int]:
     out = []
     for goal in problem.goals:
         worst = is_worst(goal, problem)
-        found = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
+        value = together((goal_value(row, goal, worst) for row in chosen.values()), worst)
         if goal.quantity in ("cost", "fleet.cost") and goal.direction == "minimize":
-            found += sum(
+            value += sum(
                 wish.worth
                 for wish in problem.preferences
                 if len(speaks_of(wish.condition)) != 1 and not holds_together(wish.condition, problem, chosen)
             )
-        out.append(found)
+        out.append(value)
     return out
 
 
-def witness(found: Mapping[str, int], plain: Mapping[str, int]) -> None:
+def witness(row_of: Mapping[str, int], plain: Mapping[str, int]) -> None:
     """Raise Contradiction where the model's rows are not those that a plain minimum over each table finds."""
-    for name in found:
-        if found[name] != plain[name]:
+    for name in row_of:
+        if row_of[name] != plain[name]:
             raise Contradiction(f"the model and the minimum over all candidates choose differently for `{name}`")
 
 

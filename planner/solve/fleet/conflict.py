@@ -122,8 +122,8 @@ def _relaxed(
         sign = 1 if bound.operator in ("<=", "<") else -1
         terms = {index: sign * weight for index, weight in terms_of(fleet, bound).items()}
         known_only(fleet, bound)
-        found = cpsat.solve(fleet.model, terms, seconds=left)
-        return Conflict(rule, None if found is None else Fraction(sign * found.value, scale), bound.value, unit)
+        solution = cpsat.solve(fleet.model, terms, seconds=left)
+        return Conflict(rule, None if solution is None else Fraction(sign * solution.value, scale), bound.value, unit)
     offer = next((item for item in problem.offers.limited if f"{item.id}.available" == rule), None)
     if offer is not None:
         return Conflict(rule, None, Fraction(offer.available or 0), "instances")
@@ -142,10 +142,10 @@ def _relaxed(
     if fleet is None or owner not in fleet.rows:
         return Conflict(rule, None, found_bound.value, unit)
     terms = {v: int(distance[row]) for v, row in zip(fleet.takes[owner], fleet.rows[owner], strict=True)}
-    found = cpsat.solve(fleet.model, terms, seconds=left)
-    if found is None or found.value >= HUGE:
+    solution = cpsat.solve(fleet.model, terms, seconds=left)
+    if solution is None or solution.value >= HUGE:
         return Conflict(rule, None, found_bound.value, unit)
-    needs = Fraction(edge + sign * found.value, SCALES[found_bound.quantity])
+    needs = Fraction(edge + sign * solution.value, SCALES[found_bound.quantity])
     return Conflict(rule, needs, found_bound.value, unit)
 
 

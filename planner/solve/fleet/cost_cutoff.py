@@ -60,9 +60,9 @@ def affordable(
     while count < MANY:
         some = {name: rows[least[name] <= _at(least[name], count)] for name, rows in fitting.items()}
         fleet = build(lean, tables, some, alone)
-        found = cpsat.solve(fleet.model, fleet.cost, seconds=clock.left() / 4, workers=workers)
-        if found is not None:
-            spare = found.value - sum(int(low.min()) * tables[name].workload.copies for name, low in least.items())
+        solution = cpsat.solve(fleet.model, fleet.cost, seconds=clock.left() / 4, workers=workers)
+        if solution is not None:
+            spare = solution.value - sum(int(low.min()) * tables[name].workload.copies for name, low in least.items())
             return {name: rows[least[name] - least[name].min() <= spare] for name, rows in fitting.items()}
         count *= 8
     return fitting

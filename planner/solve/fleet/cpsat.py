@@ -155,12 +155,12 @@ def _watched(work: Callable[[], Any], stop: Callable[[], Any], settings: Mapping
 
     Raise OutOfTime where it does not stop when it is asked to: then it is left behind.
     """
-    found: list[Any] = []
+    result: list[Any] = []
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.append(work())
+            result.append(work())
         except BaseException as problem:
             failed.append(problem)
 
@@ -183,7 +183,7 @@ def _watched(work: Callable[[], Any], stop: Callable[[], Any], settings: Mapping
         raise
     if failed:
         raise failed[0]
-    return found[0]
+    return result[0]
 
 
 def _run(text: str, settings: Mapping[str, Any]) -> Any:
@@ -210,8 +210,8 @@ def solve(
     response, live = _response(model, smaller, seconds, workers, hint)
     if response.status not in _codes("FEASIBLE", "OPTIMAL"):
         return None
-    found = dict(zip(live, map(int, response.solution), strict=True))
-    values = tuple(found.get(index, 0) for index in range(len(model.ranges)))
+    by_variable = dict(zip(live, map(int, response.solution), strict=True))
+    values = tuple(by_variable.get(index, 0) for index in range(len(model.ranges)))
     value = sum(weight * values[index] for index, weight in objective.items())
     proven = response.status in _codes("OPTIMAL")
     bound = value if proven else round(response.best_objective_bound) * scale
@@ -229,14 +229,14 @@ def infeasible(model: IntegerModel, *, seconds: float) -> bool | None:
 def _codes(*names: str) -> set[Any]:
     """Return statuses as the response may hold them: the numbers of cp_model.proto's CpSolverStatus, or an enum's."""
     numbers = {"UNKNOWN": 0, "MODEL_INVALID": 1, "FEASIBLE": 2, "INFEASIBLE": 3, "OPTIMAL": 4}
-    found: set[Any] = {numbers[name] for name in names}
+    codes: set[Any] = {numbers[name] for name in names}
     try:
         from ortools.sat.python.cp_model_helper import CpSolverStatus
 
-        found |= {getattr(CpSolverStatus, name) for name in names}
+        codes |= {getattr(CpSolverStatus, name) for name in names}
     except (ImportError, AttributeError):
         pass
-    return found
+    return codes
 
 
 def _response(

@@ -159,8 +159,8 @@ def least_cost(table: Table, rows: Column, possible: Column) -> Column:
 
     sizes = numpy.maximum(numpy.array(table.sizes or [1], dtype=numpy.int64)[table.pool[rows]], 1)
     prices = numpy.array(table.prices or [0], dtype=numpy.int64)[table.pool[rows]]
-    found: Column = numpy.where(possible[rows], table.gpus[rows] // sizes * prices, table.costs[rows])
-    return found
+    column: Column = numpy.where(possible[rows], table.gpus[rows] // sizes * prices, table.costs[rows])
+    return column
 
 
 def least_part(table: Table, rows: Column, possible: Column) -> Column:
@@ -170,8 +170,8 @@ def least_part(table: Table, rows: Column, possible: Column) -> Column:
 
     sizes = numpy.maximum(numpy.array(table.sizes or [1], dtype=numpy.int64)[table.pool[rows]], 1)
     prices = numpy.array(table.prices or [0], dtype=numpy.int64)[table.pool[rows]]
-    found: Column = numpy.where(possible[rows], table.gpus[rows] * prices // sizes, table.costs[rows])
-    return found
+    column: Column = numpy.where(possible[rows], table.gpus[rows] * prices // sizes, table.costs[rows])
+    return column
 
 
 def instead(table: Table, rows: Column, takes: Takes) -> Column:

@@ -77,22 +77,22 @@ def bound(
     return PriceBound(least, above)
 
 
-def narrow(model: IntegerModel, classes: int, found: PriceBound, most: int) -> bool:
+def narrow(model: IntegerModel, classes: int, price_bound: PriceBound, most: int) -> bool:
     """Leave out of a model what no answer of at most so much can have, and return whether all that is left of every
     class weighs the same and nothing else adds anything."""
-    spare = most * PARTS - found.least
+    spare = most * PARTS - price_bound.least
     joined: set[int] = set()
     level = True
     for terms, _, _ in model.rows[:classes]:
         for variable in terms:
             joined.add(variable)
             low, high = model.ranges[variable]
-            over = found.above[variable]
+            over = price_bound.above[variable]
             if high > low and over > 0:
                 model.ranges[variable] = low, min(high, low + spare // over)
                 level = level and model.ranges[variable][1] <= 0
     for variable, (low, high) in enumerate(model.ranges):
-        over = found.above[variable]
+        over = price_bound.above[variable]
         if variable in joined or not over or high <= low:
             continue
         if over > 0:

@@ -61,18 +61,18 @@ def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1, known:
             raise
         proven = False  # what the stages before have found stands
     assert best
-    found, worst = best[-1].values, worst_places(fleet.problem)
+    best_values, worst = best[-1].values, worst_places(fleet.problem)
     last = [
-        max(_figure(fleet, name, at, place) for name, at in _taken(fleet, found))
+        max(_figure(fleet, name, at, place) for name, at in _taken(fleet, best_values))
         if place in worst
-        else sum(weight * found[variable] for variable, weight in goal_terms(fleet, place).items())
+        else sum(weight * best_values[variable] for variable, weight in goal_terms(fleet, place).items())
         for place in range(len(fleet.problem.goals))
     ]
     ends = [*bounds, *[-cpsat.INFINITY] * len(last)][: len(last)]
     for place in range(min(len(bounds), len(last))):
         if place in worst:
             ends[place] = fleet.worst[place].value(ends[place])
-    return Reached(found, tuple(last), tuple(ends), proven)
+    return Reached(best_values, tuple(last), tuple(ends), proven)
 
 
 def _descended(
@@ -111,23 +111,23 @@ def _descended(
                 fleet.model.row(above, high=value)
             yield True
             continue
-        found = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
-        if found is None:
+        solution = cpsat.solve(fleet.model, above, seconds=left, workers=workers, hint=hint)
+        if solution is None:
             if not best:
                 raise NoAnswer(bool(cpsat.infeasible(fleet.model, seconds=left)))
             if cpsat.infeasible(fleet.model, seconds=max(0.05, seconds())):
                 raise Contradiction("the solver finds no answer where it has found one before")
             yield False
             return
-        best.append(found)
-        values.append(found.value + base)
-        bounds.append(max(found.bound + base, least) if not bounds else found.bound + base)
-        if not found.proven:
+        best.append(solution)
+        values.append(solution.value + base)
+        bounds.append(max(solution.bound + base, least) if not bounds else solution.bound + base)
+        if not solution.proven:
             yield False
             return
-        held = _narrowed(fleet, above, found.values, None, max(0.05, seconds()))
+        held = _narrowed(fleet, above, solution.values, None, max(0.05, seconds()))
         if held is None or not held[0]:
-            fleet.model.row(above, high=found.value)
+            fleet.model.row(above, high=solution.value)
         if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
             left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
         yield True
@@ -149,19 +149,19 @@ def _narrowed(
     classes, step = len(fleet.many), gcd(*above.values()) or 1
     if most is None or classes < FEW:
         return None
-    found = duals.bound(fleet.model, classes, above)
-    if found is None:
+    price_bound = duals.bound(fleet.model, classes, above)
+    if price_bound is None:
         return None
-    level = duals.narrow(fleet.model, classes, found, most)
-    if found.whole(step) < most:
+    level = duals.narrow(fleet.model, classes, price_bound, most)
+    if price_bound.whole(step) < most:
         dual = duals.relaxed(fleet.model, classes, above, seconds / 4)
-        found = None if not dual else duals.bound(fleet.model, classes, above, dual)
-        if found is None:
+        price_bound = None if not dual else duals.bound(fleet.model, classes, above, dual)
+        if price_bound is None:
             return None
-        duals.narrow(fleet.model, classes, found, most)
+        duals.narrow(fleet.model, classes, price_bound, most)
         level = False
-    fleet.least = found.whole(step)
-    return (level, most) if hint is not None and found.whole(step) >= most else None
+    fleet.least = price_bound.whole(step)
+    return (level, most) if hint is not None and price_bound.whole(step) >= most else None
 
 
 def _live(fleet: Fleet, variable: int) -> bool:
@@ -265,8 +265,8 @@ def _figure(fleet: Fleet, name: str, at: int, place: int) -> int:
     if not isinstance(have, Fraction):
         return HUGE
     penalty = int(fleet.penalties[name][fleet.rows[name][at]]) if quantity == "cost" else 0
-    found = round(have * SCALES[quantity])
-    return found + penalty if goals[place].direction == "minimize" else -found
+    value = round(have * SCALES[quantity])
+    return value + penalty if goals[place].direction == "minimize" else -value
 
 
 def _paces(fleet: Fleet, name: str, place: int) -> list[int]:
@@ -353,12 +353,12 @@ def _one_by_one(
             model.row({chosen: 1, take: -1}, high=0)
         model.one_of(one.values())
         yield {chosen: rest[take] for take, chosen in one.items()}
-        found = values()
-        least = min(rank for take, rank in rest.items() if found[one[take]])
+        amounts = values()
+        least = min(rank for take, rank in rest.items() if amounts[one[take]])
         mine = [take for take, rank in rest.items() if rank == least]
         yield dict.fromkeys(mine, -1)
-        found = values()
-        left -= sum(found[take] for take in mine)
+        amounts = values()
+        left -= sum(amounts[take] for take in mine)
         rest = {take: rank for take, rank in rest.items() if rank != least}
 
 
@@ -372,13 +372,13 @@ def _worst(fleet: Fleet, place: int) -> WorstGoal:
         return fleet.worst[place]
     model = fleet.model
     figures = {name: [_figure(fleet, name, at, place) for at in range(len(rows))] for name, rows in fleet.rows.items()}
-    low = max(min(found) for found in figures.values())
-    levels = tuple(sorted({low, *(value for found in figures.values() for value in found if value > low)}))
+    low = max(min(figures_of) for figures_of in figures.values())
+    levels = tuple(sorted({low, *(value for figures_of in figures.values() for value in figures_of if value > low)}))
     level_of = {value: level for level, value in enumerate(levels)}
     variable = model.variable(0, len(levels) - 1)
-    for name, found in figures.items():
+    for name, figures_of in figures.items():
         by_level: dict[int, list[int]] = {}
-        for take, value in zip(fleet.takes[name], found, strict=True):
+        for take, value in zip(fleet.takes[name], figures_of, strict=True):
             if value > low:
                 by_level.setdefault(level_of[value], []).append(take)
         most = fleet.many[name]

@@ -134,11 +134,11 @@ def _filled(tables: Mapping[str, Table], base: Mapping[str, int], wants: list[Wa
             if want.pool in room:
                 room[want.pool] -= most * want.takes
     taken: Taken = {name: [(base[name], count)] if count else [] for name, count in rest.items()}
-    for pool, found in met.items():
-        used = sum(want.takes * count for want, count in found)
-        saved = sum((want.saves + prices[pool] * want.takes / sizes[pool]) * count for want, count in found)
+    for pool, wanted in met.items():
+        used = sum(want.takes * count for want, count in wanted)
+        saved = sum((want.saves + prices[pool] * want.takes / sizes[pool]) * count for want, count in wanted)
         worth = saved >= -(-used // sizes[pool]) * prices[pool]
-        for want, count in found:
+        for want, count in wanted:
             taken[want.name].append((want.row if worth else base[want.name], count))
     for name, found_rows in taken.items():
         together: dict[int, int] = {}
@@ -163,10 +163,10 @@ def _value(
     sizes = {
         pool: (table.sizes[at], table.prices[at]) for table in tables.values() for at, pool in enumerate(table.pools)
     }
-    for name, found in taken.items():
+    for name, pairs in taken.items():
         table = tables[name]
         columns = [None if bound.quantity == "cost" else amount_column(bound, table) for bound in problem.fleet]
-        for row, count in found:
+        for row, count in pairs:
             pool = table.pools[int(table.pool[row])]
             penalty += int(paid[name][row]) * count
             if possible[name][row]:

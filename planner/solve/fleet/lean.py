@@ -99,8 +99,8 @@ def _kept(values: Column) -> Column:
 
 
 def _anew(again: Callable[[], Table], quantity: str, rows: Column) -> Column:
-    found: Column = again().outcome(quantity)[rows]
-    return found
+    column: Column = again().outcome(quantity)[rows]
+    return column
 
 
 def _read(problem: Problem, table: Table) -> list[str]:

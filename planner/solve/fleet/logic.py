@@ -92,9 +92,9 @@ def _compared(asked: _Asked, node: tree.Expression, positive: bool) -> int:
     model, rows = asked.model, asked.rows
     owners = sorted({owner for owner, _ in names(node)})
     if not owners:
-        found = evaluate(node, lambda *_: None)
+        measure = evaluate(node, lambda *_: None)
         result = model.variable(0, 1)
-        if found is None or found.value is not positive:
+        if measure is None or measure.value is not positive:
             model.row({result: 1}, high=0)
         return result
     if len(owners) == 1:
@@ -133,8 +133,8 @@ def _is(node: tree.Expression, have: Mapping[str, Callable[[str], Value | None]]
         value = have[owner](quantity)
         return None if value is None else Measure(value)
 
-    found = evaluate(node, find)
-    return found is not None and found.value is positive
+    measure = evaluate(node, find)
+    return measure is not None and measure.value is positive
 
 
 def _words(node: tree.Binary) -> bool:
@@ -147,10 +147,10 @@ def _same(model: IntegerModel, rows: Rows, node: tree.Binary, equal: bool, resul
     assert isinstance(node.left, tree.Name) and isinstance(node.right, tree.Name)
     sides: list[dict[Value | None, list[int]]] = []
     for side in (node.left, node.right):
-        found: dict[Value | None, list[int]] = {}
+        rows_by_value: dict[Value | None, list[int]] = {}
         for variable, have in rows[side.parts[0]]:
-            found.setdefault(have(side.parts[1]), []).append(variable)
-        sides.append(found)
+            rows_by_value.setdefault(have(side.parts[1]), []).append(variable)
+        sides.append(rows_by_value)
     left, right = sides
     for value in {**left, **right}:
         mine, other = dict.fromkeys(left.get(value, ()), 1), dict.fromkeys(right.get(value, ()), 1)
@@ -198,10 +198,10 @@ def _flagged(asked: _Asked, node: tree.Binary) -> tuple[Separable, _Flags] | Non
     if total is None:
         if any(names(item) for item in rest):
             return None
-        found = evaluate(tree.Call("sum", tuple(rest), node.span), lambda *_: None)
-        if found is None or not isinstance(found.value, Fraction):
+        measure = evaluate(tree.Call("sum", tuple(rest), node.span), lambda *_: None)
+        if measure is None or not isinstance(measure.value, Fraction):
             return None
-        total = Separable((), operator, -found.value)
+        total = Separable((), operator, -measure.value)
     flags = _Flags({}, [])
     for conditions, weight in counted:
         true = [_implies(asked, condition, True) for condition in conditions]
@@ -239,12 +239,12 @@ def _sum(asked: _Asked, sums: Separable, flags: _Flags) -> int | None:
         known: list[Fraction] = []
         before = len(barred)
         for variable, have in clock.watched(asked.rows[owner]):
-            found = evaluate(term, lambda _, quantity, have=have: _measure(have(quantity)))  # type: ignore[misc]
-            if found is None or not isinstance(found.value, Fraction):
+            values = evaluate(term, lambda _, quantity, have=have: _measure(have(quantity)))  # type: ignore[misc]
+            if values is None or not isinstance(values.value, Fraction):
                 barred.append(variable)
             else:
-                weights[variable] = found.value
-                known.append(found.value)
+                weights[variable] = values.value
+                known.append(values.value)
         if len(barred) > before:
             known.append(Fraction(0))  # a row that is not known adds nothing where the bound need not be kept
         span = [span[0] + min(known, default=Fraction(0)), span[1] + max(known, default=Fraction(0))]
@@ -281,23 +281,23 @@ def _written_out(asked: _Asked, node: tree.Expression, positive: bool, owners: l
     cases: list[dict[tuple[Value | None, ...], int]] = []
     combinations = 1
     for owner in owners:
-        found: dict[tuple[Value | None, ...], list[int]] = {}
+        rows_by_values: dict[tuple[Value | None, ...], list[int]] = {}
         for variable, have in clock.watched(asked.rows[owner]):
-            found.setdefault(tuple(have(quantity) for quantity in read[owner]), []).append(variable)
-        combinations *= max(1, len(found))
+            rows_by_values.setdefault(tuple(have(quantity) for quantity in read[owner]), []).append(variable)
+        combinations *= max(1, len(rows_by_values))
         if combinations > CASES or combinations * _size(node) > STEPS:
             raise TooWide(
                 f"`{asked.name}` relates more combinations of values than can be tried "
                 f"({CASES:_}, fewer for long conditions); state it as sums, counts or equalities"
             )
-        cases.append({case: _any_of(asked.model, variables) for case, variables in found.items()})
+        cases.append({case: _any_of(asked.model, variables) for case, variables in rows_by_values.items()})
     for combination in clock.watched(product(*cases)):
         values = {
             owner: dict(zip(read[owner], case, strict=True)).get
             for owner, case in zip(owners, combination, strict=True)
         }
         if not _is(node, values, positive):
-            terms = {found[case]: 1 for case, found in zip(combination, cases, strict=True)}
+            terms = {rows_by_values[case]: 1 for case, rows_by_values in zip(combination, cases, strict=True)}
             asked.model.row({**terms, result: 1}, high=len(owners))
 
 

@@ -45,8 +45,8 @@ def amount_column(bound: FleetBound, table: Table) -> Column:
         return numpy.array([int(str(value)) for value in counts.values] or [0], dtype=numpy.int64)[counts.index]
     if bound.quantity not in table.outcomes:  # the other kind's: a bound is on the sum of the workloads that have it
         return numpy.zeros(table.rows, dtype=numpy.int64)
-    found = table.outcome(bound.quantity)
-    return numpy.where(found == UNKNOWN, 0, found)
+    column = table.outcome(bound.quantity)
+    return numpy.where(column == UNKNOWN, 0, column)
 
 
 def terms_of(fleet: Fleet, bound: FleetBound) -> dict[int, int]:
@@ -102,8 +102,8 @@ def known_only(fleet: Fleet, bound: FleetBound) -> None:
 def add_rule(fleet: Fleet, name: str, condition: Expression) -> None:
     """Add a `require` over several workloads, in the simplest of the forms that say it exactly."""
     clock.look()
-    found = linear(condition)
-    if found is not None and _linear_row(fleet, found):
+    form = linear(condition)
+    if form is not None and _linear_row(fleet, form):
         return
     if is_whole(condition, fleet.tables):
         raise TooWide(f"`{name.rpartition('.')[0]}` cannot be counted exactly; state rounder numbers")
@@ -165,11 +165,11 @@ def _separable_row(fleet: Fleet, rule: Separable) -> bool:
         if owner not in fleet.members or fleet.many[owner] > 1:
             return False
         for place, variable in enumerate(clock.watched(fleet.takes[owner])):
-            found = evaluate(term, finder(fleet, owner, place))
-            if found is None or not isinstance(found.value, Fraction):
+            value = evaluate(term, finder(fleet, owner, place))
+            if value is None or not isinstance(value.value, Fraction):
                 barred.append(variable)
             else:
-                weights[variable] = found.value
+                weights[variable] = value.value
     scale = common([rule.constant, *weights.values()], LARGEST)
     if scale is None:
         return False

@@ -64,7 +64,7 @@ def settle(
         some = affordable(problem, tables, fitting, ranks, workers, known) if joint else fitting
         first = lead(problem, tables, some, ranks, deadline)
         fleet = build(first.problem, tables, first.fitting, first.ranks)
-        found = descend(fleet, lambda: deadline - time.monotonic(), workers, known)
+        reached = descend(fleet, lambda: deadline - time.monotonic(), workers, known)
     except clock.OutOfTime:
         if clock.stopped():
             raise
@@ -84,10 +84,10 @@ def settle(
         from planner.solve.fleet.conflict import conflict_of
 
         return conflict_of(problem, tables, broken, ranks, catalog, seconds)
-    whole, rows, chosen = candidates(problem, tables, rows_of(fleet, found.variables), catalog)
-    values, bounds = (*first.values, *found.values), (*first.bounds, *found.bounds)
+    whole, rows, chosen = candidates(problem, tables, rows_of(fleet, reached.variables), catalog)
+    values, bounds = (*first.values, *reached.values), (*first.bounds, *reached.bounds)
     audit(whole, chosen, values)
-    return Settled(whole, rows, chosen, values, bounds, first.proven and found.proven)
+    return Settled(whole, rows, chosen, values, bounds, first.proven and reached.proven)
 
 
 def fallback(
@@ -103,7 +103,7 @@ def fallback(
     the best by the objective, the cheapest, and the one with the fewest GPUs; or the one that was known `ahead`.
 
     `fleet` is the model, as far as it was solved: what its first goal cannot be below may be known."""
-    found: list[Settled] = []
+    settled: list[Settled] = []
     if ahead is not None:
         whole, rows, chosen = candidates(problem, tables, ahead.taken, catalog)
         values = goal_values(whole, chosen)
@@ -115,15 +115,15 @@ def fallback(
         return Settled(whole, rows, chosen, values, bounds, False)
     for order in (lambda name: (), lambda name: (tables[name].costs,), lambda name: (tables[name].gpus,)):
         rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
-        if any(rows == item.rows for item in found):
+        if any(rows == item.rows for item in settled):
             continue
         apart = {name: [(row, tables[name].workload.copies)] for name, row in rows.items()}
         _, _, chosen = candidates(problem, tables, apart, catalog)
         if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
             values = goal_values(problem, chosen)
             bounds = [_least(problem, tables, fitting, ranks), *[-cpsat.INFINITY] * len(values)][: len(values)]
-            found.append(Settled(problem, rows, chosen, values, bounds, False))
-    return min(found, key=lambda item: list(item.values), default=None)
+            settled.append(Settled(problem, rows, chosen, values, bounds, False))
+    return min(settled, key=lambda item: list(item.values), default=None)
 
 
 def _least(
@@ -200,12 +200,12 @@ def candidates(
 ) -> tuple[Problem, dict[str, int], dict[str, Candidate]]:
     """Return the candidates of chosen rows with their shares of what they rent together, and their rows: by the
     workloads of the problem that is returned first, where copies of a block that take other rows are apart."""
-    whole = regrouped(problem, {name: [count for _, count in found] for name, found in taken.items() if len(found) > 1})
+    whole = regrouped(problem, {name: [count for _, count in pairs] for name, pairs in taken.items() if len(pairs) > 1})
     known = {item.name: item for item in whole.workloads}
     rows, chosen = {}, {}
-    for name, found in taken.items():
-        for place, (row, count) in enumerate(found, 1):
-            own = name if len(found) == 1 else numbered(name, place)
+    for name, pairs in taken.items():
+        for place, (row, count) in enumerate(pairs, 1):
+            own = name if len(pairs) == 1 else numbered(name, place)
             rows[own] = row
             chosen[own] = times(judge_row(whole, renamed(tables[name], known[own]), row, catalog), count)
     return whole, rows, settle_costs(whole, chosen)

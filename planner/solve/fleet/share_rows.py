@@ -92,11 +92,11 @@ def split(fleet: Fleet, without: frozenset[str]) -> None:
     takers = _takers(fleet)
     states: dict[Pool, dict[State, int]] = {}
     count = 0
-    for pool, found in takers.items():
-        mine = sum(1 for _, _, name in found if name in sharing.split)
+    for pool, taker_rows in takers.items():
+        mine = sum(1 for _, _, name in taker_rows if name in sharing.split)
         if not mine:
             continue
-        users, most = _users(fleet, found)
+        users, most = _users(fleet, taker_rows)
         few = min(users, most)
         count += mine * (few * (few + 1) // 2 + (most - few) * users)
         if count > STATES and not sharing.needed:

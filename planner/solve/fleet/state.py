@@ -64,8 +64,8 @@ class Fleet:
         table, row, share = self.tables[name], self.rows[name][place], self.shares[name][place]
         known: tuple[str, ...] = ("cost", "total_cost", *PER_TOKEN, "throughput", "duration")
         known += tuple(aimed(item) for item in known if item in TIMED)
-        found = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
-        return found if share is None else found | paid(found, share)
+        values = {item: value(item, int(table.outcome(item)[row])) for item in known if item in table.outcomes}
+        return values if share is None else values | paid(values, share)
 
 
 def finder(fleet: Fleet, owner: str, place: int) -> Callable[[str, str], Measure | None]:

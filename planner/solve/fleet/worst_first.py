@@ -52,34 +52,34 @@ def lead(
     """
     import numpy
 
-    found = Lead(problem, fitting, ranks)
+    ahead = Lead(problem, fitting, ranks)
     shared = survey(problem, tables).split
-    while found.problem.goals and all(0 in keys.worst for keys in found.ranks.values()):
-        if found.problem.goals[0].quantity.rpartition(".")[0] not in ("", "fleet"):
+    while ahead.problem.goals and all(0 in keys.worst for keys in ahead.ranks.values()):
+        if ahead.problem.goals[0].quantity.rpartition(".")[0] not in ("", "fleet"):
             break  # the copies of one block: only they are limited, and are no longer alike with others
-        if shared and quantity_of(found.problem.goals[0]) in MONEY:
+        if shared and quantity_of(ahead.problem.goals[0]) in MONEY:
             break  # what a row has of it depends on the others
-        figures = {name: found.ranks[name].goals[0][rows] for name, rows in found.fitting.items()}
+        figures = {name: ahead.ranks[name].goals[0][rows] for name, rows in ahead.fitting.items()}
         low = max(int(values.min()) for values in figures.values())
         distinct = numpy.unique(numpy.concatenate(list(figures.values())))
         levels = [low, *distinct[distinct > low].tolist()]
-        within = _within(found, figures)
+        within = _within(ahead, figures)
 
         def kept(level: int, within: Callable[[int], Mapping[str, Column]] = within) -> bool | None:
             return _kept(problem, tables, within(level), deadline)
 
         place, bound = least(levels, kept)
         if place is None:
-            return found
+            return ahead
         limit = levels[place]
-        rest = replace(found.problem, goals=found.problem.goals[1:])
+        rest = replace(ahead.problem, goals=ahead.problem.goals[1:])
         later = {
             name: RankColumns(keys.goals[1:], keys.ties, frozenset(at - 1 for at in keys.worst if at))
-            for name, keys in found.ranks.items()
+            for name, keys in ahead.ranks.items()
         }
-        values, bounds = (*found.values, limit), (*found.bounds, levels[bound])
-        found = Lead(rest, within(limit), later, values, bounds, found.proven and place == bound)
-    return found
+        values, bounds = (*ahead.values, limit), (*ahead.bounds, levels[bound])
+        ahead = Lead(rest, within(limit), later, values, bounds, ahead.proven and place == bound)
+    return ahead
 
 
 def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[int | None, int]:
@@ -91,10 +91,10 @@ def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[in
 
     def holds(place: int) -> bool:
         nonlocal refuted
-        found = kept(levels[place])
-        if found is False:
+        kept_rows = kept(levels[place])
+        if kept_rows is False:
             refuted = max(refuted, place)
-        return found is True
+        return kept_rows is True
 
     if holds(0):
         return 0, 0
@@ -110,8 +110,8 @@ def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[in
     return above, refuted + 1
 
 
-def _within(found: Lead, figures: Mapping[str, Column]) -> Callable[[int], Mapping[str, Column]]:
-    return lambda level: {name: rows[figures[name] <= level] for name, rows in found.fitting.items()}
+def _within(ahead: Lead, figures: Mapping[str, Column]) -> Callable[[int], Mapping[str, Column]]:
+    return lambda level: {name: rows[figures[name] <= level] for name, rows in ahead.fitting.items()}
 
 
 def _kept(problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, Column], deadline: float) -> bool | None:

@@ -68,8 +68,8 @@ def measured(service: InferenceWorkload, form: NumberFormats, split: Split, gpu:
     if key not in service.known:
         like = [item for item in service.measurements if not unlike(service, item, form, split, gpu)]
         service.known[key] = _measured(service, like, resolved(service, form, gpu), split, gpu) if like else NOTHING
-    found: Measured = service.known[key]
-    return found
+    cached: Measured = service.known[key]
+    return cached
 
 
 def unlike(service: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> str:
@@ -153,8 +153,8 @@ def _as_measured(service: InferenceWorkload, item: Measurement, load: bool = Tru
                 demand=None,
             )
         service.known[key] = that
-    found: InferenceWorkload = service.known[key]
-    return found
+    cached: InferenceWorkload = service.known[key]
+    return cached
 
 
 def _ratios(
@@ -239,9 +239,9 @@ def columns(
     taken, cache = numpy.zeros(shape, dtype=numpy.int64), numpy.ones(shape)
     for row, (form, split) in enumerate(pairs):
         for card in cards:
-            found = measured(service, form, split, gpus[card])
-            times[:, row, card] = found.times
-            taken[row, card], cache[row, card] = found.taken, found.cache
+            measured_here = measured(service, form, split, gpus[card])
+            times[:, row, card] = measured_here.times
+            taken[row, card], cache[row, card] = measured_here.taken, measured_here.cache
     return Columns(times.reshape(4, -1), taken, cache)
 
 
@@ -265,17 +265,17 @@ def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gp
     ]
     if not own:
         return ()
-    found = measured(service, form, split, gpu)
+    measured_here = measured(service, form, split, gpu)
     out = []
-    if found.names:
-        factors = {"tpot": found.times.tpot, "ttft": found.times.ttft, "kv_tokens": found.cache}
-        told = tuple((name, factors[name], many) for name, many in found.counts if name in factors)
-        out.append(note("anchored", len(found.names), told))
+    if measured_here.names:
+        factors = {"tpot": measured_here.times.tpot, "ttft": measured_here.times.ttft, "kv_tokens": measured_here.cache}
+        told = tuple((name, factors[name], many) for name, many in measured_here.counts if name in factors)
+        out.append(note("anchored", len(measured_here.names), told))
     apart: dict[str, list[str]] = {}
     for item in own:
         why = unlike(service, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
             not anchors.near(item.concurrency, service.concurrency)
         )
-        if why and item.id not in found.names:
+        if why and item.id not in measured_here.names:
             apart.setdefault(why, []).append(item.id)
     return (*out, *(note("unlike", tuple(names), why) for why, names in apart.items()))

@@ -82,8 +82,8 @@ def capacities(
     if service.model.architecture is None:
         return dict.fromkeys(names, UNKNOWN)
     profile = profile_of(service, gpu)
-    found: dict[str, int] = service.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
-    missing = [name for name in names if name not in found]
+    cached: dict[str, int] = service.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
+    missing = [name for name in names if name not in cached]
     if missing:
         groups = inference.cache_groups_beside(
             served(service, form), service.parallelism(split), service.extras, profile
@@ -93,12 +93,12 @@ def capacities(
     for name in missing:
         if name == "kv_tokens":
             one = alone if profile.by_request and len(groups) > 1 else None
-            found[name] = max(0, inference.pool_tokens(budget, groups, profile.block, one)) * sharers
+            cached[name] = max(0, inference.pool_tokens(budget, groups, profile.block, one)) * sharers
         elif name == "max_concurrency":
             most = inference.most_sequences(budget, groups, alone, profile.block)
-            found[name] = UNKNOWN if most is None else max(0, most) * sharers
+            cached[name] = UNKNOWN if most is None else max(0, most) * sharers
         else:
             wanted = resident(service, split, profile)
             limit = service.model.max_context or 1 << 20
-            found[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
-    return found
+            cached[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
+    return cached

@@ -26,10 +26,10 @@ def of_service(service: InferenceWorkload, gpus: Mapping[str, Gpu]) -> dict[str,
 
     def utilization(choice: Mapping[str, Value]) -> Value:
         tensor, stages = (whole_number(choice, name) for name in ("tensor_parallel", "pipeline_parallel"))
-        found, arch = profile(choice), service.model.architecture
-        plain = stages == 1 and (arch is None or inference.towers(arch, found) == 1)
+        engine_profile, arch = profile(choice), service.model.architecture
+        plain = stages == 1 and (arch is None or inference.towers(arch, engine_profile) == 1)
         own = tensor if service.by_sequence else 1
-        return inference.utilization(found, gpus[str(choice["gpu"])], tensor * stages, own, plain)
+        return inference.utilization(engine_profile, gpus[str(choice["gpu"])], tensor * stages, own, plain)
 
     split = ("gpu", "tensor_parallel", "pipeline_parallel")
     return unmentioned(

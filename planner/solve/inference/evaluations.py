@@ -58,14 +58,14 @@ def recovery(item: Measurement) -> Fraction:
     return min(Fraction(1), item.quality or Fraction(1))
 
 
-def notes(found: Evaluated, measurements: Iterable[Measurement], model: Model) -> tuple[Note, ...]:
+def notes(runs: Evaluated, measurements: Iterable[Measurement], model: Model) -> tuple[Note, ...]:
     """Return which evaluations decide about quality, by what task, and whether it may be chance.
 
     Where none does, what those of this model are of.
     """
-    if found.used:
+    if runs.used:
         return tuple(
-            note("evaluated", item.id, float(item.quality or 0) * 100, item.task, item.chance) for item in found.used
+            note("evaluated", item.id, float(item.quality or 0) * 100, item.task, item.chance) for item in runs.used
         )
     base = model.of or model.id
     own = [item for item in measurements if item.quality is not None and (item.model.of or item.model.id) == base]

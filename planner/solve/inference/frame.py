@@ -107,14 +107,14 @@ def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fix
         _FRAMES[:] = [(problem, {})]
     frames = _FRAMES[0][1]
     key = fixed, likeness(problem, workload, LOAD)
-    found = frames.get(key)
-    if found is None:
+    known_frame = frames.get(key)
+    if known_frame is None:
         made = frame(problem, workload, service, fixed)
         if made is None:
             return None
-        found = frames[key] = made
-    service.known.update(found.known)
-    return found
+        known_frame = frames[key] = made
+    service.known.update(known_frame.known)
+    return known_frame
 
 
 def remember(frame: Frame, service: InferenceWorkload) -> None:

@@ -37,8 +37,8 @@ def served(service: InferenceWorkload, form: NumberFormats) -> inference.ServedM
         service.known[key] = inference.ServedModel(
             arch, model.params, fmt, formats[form.kv_cache], service.native_bits, model.max_context, layers
         )
-    found: inference.ServedModel = service.known[key]
-    return found
+    cached: inference.ServedModel = service.known[key]
+    return cached
 
 
 def weight_format(service: InferenceWorkload, name: str) -> Format:
@@ -46,8 +46,8 @@ def weight_format(service: InferenceWorkload, name: str) -> Format:
     key = ("format", name)
     if key not in service.known:
         service.known[key] = _weight_format(service, name)
-    found: Format = service.known[key]
-    return found
+    cached: Format = service.known[key]
+    return cached
 
 
 def _weight_format(service: InferenceWorkload, name: str) -> Format:
@@ -116,8 +116,8 @@ def resident(service: InferenceWorkload, split: Split, profile: Profile) -> infe
     key = ("resident", sharers, profile)
     if key not in service.known:
         service.known[key] = sequences(service, service.context, service.concurrency, profile, sharers)
-    found: inference.Sequences = service.known[key]
-    return found
+    cached: inference.Sequences = service.known[key]
+    return cached
 
 
 def kv_bytes(service: InferenceWorkload, form: NumberFormats, split: Split, profile: Profile) -> int:

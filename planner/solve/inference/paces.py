@@ -44,8 +44,8 @@ class Paces:
             return None
         if self.spans:
             return self._over(self.load.at(base, network))
-        found = self._over(self.load)
-        return None if found is None else found.at(base)
+        times = self._over(self.load)
+        return None if times is None else times.at(base)
 
     def fastest(self) -> Times | None:
         """Return the times of rows over a network that is as fast as a link."""
@@ -97,5 +97,5 @@ def _column(
         return unknown(len(replicas))
     ends = inference_speed.safe_ends(service, times) if safe else times
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        found: Column = steps(name, inference_speed.outcome(service, name, replicas, ends, costs))
-    return found
+        column: Column = steps(name, inference_speed.outcome(service, name, replicas, ends, costs))
+    return column

@@ -75,8 +75,8 @@ def nodes_by_gpu(service: InferenceWorkload, fixed: bool) -> dict[str, tuple[int
             needed = {gpu: -(-least // most) for gpu, most in service.hosts().items()} if least > 1 else {}
             spans = {gpu: (count,) for gpu, count in needed.items() if count <= HOSTS}
         service.known[key] = {"": tuple(said or [1]), **spans}
-    found: dict[str, tuple[int, ...]] = service.known[key]
-    return found
+    cached: dict[str, tuple[int, ...]] = service.known[key]
+    return cached
 
 
 def may_span(service: InferenceWorkload, fixed: bool, gpu: str, nodes: int) -> bool:

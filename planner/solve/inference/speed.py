@@ -78,8 +78,12 @@ def fields(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[f
     ran, share = service.known[key]
     card = ("card", ran, gpu.id)
     if card not in service.known:
-        found = kernels.card(service.engine, gpu, ran, link_of(gpu))
-        service.known[card] = (*(value for kernel in found[:4] for value in kernel), found.collective, found.link)
+        speeds_of_card = kernels.card(service.engine, gpu, ran, link_of(gpu))
+        service.known[card] = (
+            *(value for kernel in speeds_of_card[:4] for value in kernel),
+            speeds_of_card.collective,
+            speeds_of_card.link,
+        )
     return (*service.known[card], share)
 
 
@@ -103,8 +107,8 @@ def _reading(service: InferenceWorkload, weights: Format | None) -> time.Reading
         assert arch is not None
         fmt = weights or service.formats[sixteen_bit(service.model.native_format)]
         service.known[key] = time.reading(arch, service.model.params, fmt)
-    found: time.Reading = service.known[key]
-    return found
+    cached: time.Reading = service.known[key]
+    return cached
 
 
 def _card(load: Load) -> tuple[KernelSpeeds, Any]:
@@ -132,8 +136,8 @@ def mean_share(service: InferenceWorkload) -> float:
 
         mean = min(mean_context(service), service.context)
         service.known[key] = held(mean) / held(service.context) if held(service.context) else 1.0
-    found: float = service.known[key]
-    return found
+    cached: float = service.known[key]
+    return cached
 
 
 def _window(mixer: Mixer) -> int:
@@ -169,8 +173,8 @@ class Times(NamedTuple):
 
     def at(self, rows: Any) -> Times:
         """Return the times of rows of a table."""
-        found = [None if column is None else column[..., rows] for column in self]
-        return Times(*found)
+        columns = [None if column is None else column[..., rows] for column in self]
+        return Times(*columns)
 
 
 def speeds(service: InferenceWorkload, load: Load) -> Times:
@@ -202,8 +206,8 @@ def speeds(service: InferenceWorkload, load: Load) -> Times:
     prefill = pp * passes * once + hop * tokens
     tpot = step + (service.concurrency - 1) / service.output * prefill if service.output else step
     ttft = serving_time.first_token(between, service.concurrency, prefill, tpot)
-    found = Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
-    return found if load.anchor is None else _anchored(found, load.anchor)
+    times = Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
+    return times if load.anchor is None else _anchored(times, load.anchor)
 
 
 def _anchored(times: Times, anchor: Any) -> Times:

@@ -43,17 +43,17 @@ def parts(workload: Workload, fixed: bool) -> list[tuple[int, ...]]:
     stated = counts(workload, "replicas")
     total = number(workload, "total_concurrency", 1)
     tried = stated or ([1] if fixed else list(range(1, min(total, GPUS_UNSAID) + 1)))
-    found: dict[int, list[int]] = {}
+    rows_by_size: dict[int, list[int]] = {}
     for copies in tried:
-        found.setdefault(each(workload, copies), []).append(copies)
+        rows_by_size.setdefault(each(workload, copies), []).append(copies)
     every = stated is not None or "gpus" in workload.domains
-    return [tuple(some if every else some[:1]) for some in found.values()]
+    return [tuple(some if every else some[:1]) for some in rows_by_size.values()]
 
 
 def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool) -> Table:
     """Return every candidate of an inference workload that states the sequences of all replicas together."""
-    found = [table_at(problem, at(workload, some), catalog, fixed) for some in clock.watched(parts(workload, fixed))]
-    return _joined(workload, [item for item in found if item.rows] or found[:1])
+    tables = [table_at(problem, at(workload, some), catalog, fixed) for some in clock.watched(parts(workload, fixed))]
+    return _joined(workload, [item for item in tables if item.rows] or tables[:1])
 
 
 def _joined(workload: Workload, tables: list[Table]) -> Table:

@@ -35,8 +35,8 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
             str(given["task"]),
             given["images"] is not False,
         )
-    found: tuple[Lack, ...] = service.known[key]
-    return found
+    cached: tuple[Lack, ...] = service.known[key]
+    return cached
 
 
 def lacking(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> dict[str, Need]:
@@ -91,17 +91,17 @@ def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tup
             service.parallelism(split).heads,
         )
 
-        def found(expert: int) -> inference.Cut | None:
+        def cut_of(expert: int) -> inference.Cut | None:
             every = (inference.cut(arch, row, split.tensor, expert, ranks) for row in rows)
             return next((item for item in every if item is not None), None)
 
-        item = found(split.expert)
+        item = cut_of(split.expert)
         cut = None if item is None else need("whole_blocks", item.block, item.what, item.size)
         whole = (
             split.expert < split.tensor
             and experts_of(service.model)
             and item is not None
-            and found(split.tensor) is None
+            and cut_of(split.tensor) is None
         )
         hints = (Hint("expert_parallel", "=", Fraction(split.tensor)),) if whole else ()
         service.known[key] = cut, hints

@@ -112,8 +112,8 @@ def _held(service: InferenceWorkload, shared: Frame, profile: Profile, cards: li
     key = "held", profile, tuple(cards)
     if key not in shared.kept or inference.follows_load(profile):
         shared.kept[key] = _held_anew(service, shared, profile, cards)
-    found: HeldColumns = shared.kept[key]
-    return found
+    cached: HeldColumns = shared.kept[key]
+    return cached
 
 
 def _held_anew(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> HeldColumns:
@@ -153,8 +153,8 @@ def _cached(service: InferenceWorkload, shared: Frame, profile: Profile) -> Colu
     if key not in service.known:
         sizes = [inference_memory.kv_bytes(service, *pair, profile) for pair in clock.watched(shared.pairs)]
         service.known[key] = numpy.array(sizes)
-    found: Column = service.known[key]
-    return found
+    cached: Column = service.known[key]
+    return cached
 
 
 def _outside(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> Column:
@@ -168,12 +168,12 @@ def _outside(service: InferenceWorkload, shared: Frame, profile: Profile, cards:
         return numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
     key = "outside", profile, tuple(cards), inference_memory.served_bytes(service, profile)
     if key not in shared.kept:
-        found = numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
+        outside = numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
         for row, split in enumerate(clock.watched(shared.splits)):
             for column, card in enumerate(cards):
                 needs, left = inference_memory.outside(service, split, shared.gpus[card])
-                found[row, column] = needs > left
-        shared.kept[key] = found
+                outside[row, column] = needs > left
+        shared.kept[key] = outside
     where: Column = shared.kept[key]
     return where
 
@@ -274,8 +274,8 @@ def _placed(
     import numpy
 
     if "placed" in shared.kept:
-        found: tuple[Column, Column, Placements] = shared.kept["placed"]
-        return found
+        cached: tuple[Column, Column, Placements] = shared.kept["placed"]
+        return cached
     split, gpu, splits, gpus = shared.split, shared.gpu, shared.splits, shared.gpus
     copies = [inference_space.replica_counts(service, s) for s in splits]
     base, replicas = _replicated(service, copies, split, pace, scaled(problem, workload))
@@ -288,10 +288,10 @@ def _placed(
     market = market_of(problem, workload, spans)
     unit, nodes = shared.unit[split][base], shared.nodes[split][base]
     placed = place(gpus, shared.offers, market, gpu[base], total_gpus, unit, nodes=nodes)
-    found = base[placed.row], replicas[placed.row], placed
+    cached = base[placed.row], replicas[placed.row], placed
     if service.demand is None:
-        shared.kept["placed"] = found
-    return found
+        shared.kept["placed"] = cached
+    return cached
 
 
 def _axes(shared: Frame, base: Column, replicas: Column, total_gpus: Column, placed: Placements) -> dict[str, Axis]:
@@ -408,5 +408,5 @@ def _capacity(
         form, split = pairs[row // len(gpus)]
         gpu = gpus[row % len(gpus)]
         values.append(inference_capacity.capacities(service, form, split, gpu, left, (name,))[name] if left > 0 else 0)
-    found: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
-    return found
+    column: Column = numpy.array(values, dtype=numpy.int64)[which.reshape(-1)]
+    return column

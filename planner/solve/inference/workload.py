@@ -152,9 +152,9 @@ def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference
     """Return what is loaded beside the model, and what of it stays on the host."""
     draft = None
     if workload.given["draft_model"]:
-        found = catalog.find_model(str(workload.given["draft_model"]))
-        if isinstance(found, Model) and found.architecture is not None:
-            draft = (found.architecture, found.params, problem.formats[sixteen_bit(found.native_format)])
+        model = catalog.find_model(str(workload.given["draft_model"]))
+        if isinstance(model, Model) and model.architecture is not None:
+            draft = (model.architecture, model.params, problem.formats[sixteen_bit(model.native_format)])
     return inference.Extras(
         number(workload, "adapters"),
         number(workload, "adapter_rank"),
@@ -175,8 +175,8 @@ def profile_of(service: InferenceWorkload, gpu: Gpu) -> Profile:
         running = 0 if service.by_sequence else service.concurrency
         read = _has_images(service.model) or made.whole_prompt or (running > made.max_sequences > 1)
         service.known[key] = _profile(service, gpu, service.context, running) if read else made
-    found: Profile = service.known[key]
-    return found
+    cached: Profile = service.known[key]
+    return cached
 
 
 def _has_images(model: Model) -> bool:
@@ -251,8 +251,8 @@ def measured(service: InferenceWorkload, name: str, quantization: str) -> Fracti
     key = ("recovery", name, quantization)
     if key not in service.known:
         service.known[key] = _measured_in(service, name, quantization)
-    found: Fraction | None = service.known[key]
-    return found
+    cached: Fraction | None = service.known[key]
+    return cached
 
 
 def _measured_in(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
@@ -261,8 +261,8 @@ def _measured_in(service: InferenceWorkload, name: str, quantization: str) -> Fr
     for step in quality.steps(model, name):
         alias = service.formats[step].like or step
         rows = service.measured("weights", alias)
-        found = quality.recovery(rows, alias, "weights", model.of or model.id, quantization, params=model.params)[0]
-        known = quality.combined(known, found)
+        share = quality.recovery(rows, alias, "weights", model.of or model.id, quantization, params=model.params)[0]
+        known = quality.combined(known, share)
     return known
 
 
@@ -291,8 +291,8 @@ def _cache_quality(service: InferenceWorkload, form: NumberFormats) -> Fraction 
     key = ("cache quality", form.weights, form.kv_cache)
     if key not in service.known:
         service.known[key] = _cache_measured(service, form)
-    found: Fraction | None = service.known[key]
-    return found
+    cached: Fraction | None = service.known[key]
+    return cached
 
 
 def _cache_measured(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
@@ -356,8 +356,8 @@ def resolved(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> Numbe
         cache = form.kv_cache if "kv_cache" in said or service.cache_default else sixteen
         activations = form.activations
         if not activations:
-            found = {_multiplied(service, fmt, gpu, sixteen) for fmt in weight_formats(service, form)}
-            activations = found.pop() if len(found) == 1 else sixteen
+            formats = {_multiplied(service, fmt, gpu, sixteen) for fmt in weight_formats(service, form)}
+            activations = formats.pop() if len(formats) == 1 else sixteen
         service.known[key] = NumberFormats(weights, cache, activations, form.quantization)
     whole: NumberFormats = service.known[key]
     return whole

@@ -60,14 +60,14 @@ def place(
     first, count = [], []
     for case in clock.watched(cases.tolist()):
         model, number, together = (case >> 40) & 0xFFFF, (case >> 16) & 0xFFFFFF, case & 0xFFFF
-        found = None if known_rents is None else known_rents.get(case)
-        if found is None:
-            found = rentings(offers.get(gpus[model].id, ()), market, number, together, (case >> 56) + 1)
+        rentals = None if known_rents is None else known_rents.get(case)
+        if rentals is None:
+            rentals = rentings(offers.get(gpus[model].id, ()), market, number, together, (case >> 56) + 1)
             if known_rents is not None:
-                known_rents[case] = found
+                known_rents[case] = rentals
         first.append(len(columns))
-        count.append(len(found))
-        for item in found:
+        count.append(len(rentals))
+        for item in rentals:
             pool = pools.setdefault((item.offer.id, item.market), len(pools))
             if pool == len(known):
                 known.append(item.offer)

@@ -69,9 +69,9 @@ def _reach_of(problem: Problem, workload: Workload) -> Reach:
         return _joint(problem, (workload,))
     if not _REACHES or _REACHES[0][0] is not problem:
         _REACHES[:] = [(problem, _joint(problem, problem.workloads))]
-    found = _REACHES[0][1]
+    reach = _REACHES[0][1]
     known = any(item is workload for item in problem.workloads)
-    return found if known else _joint(problem, (*problem.workloads, workload))
+    return reach if known else _joint(problem, (*problem.workloads, workload))
 
 
 def _joint(problem: Problem, workloads: Sequence[Workload]) -> Reach:
@@ -153,8 +153,8 @@ def left_out(problem: Problem, workload: Workload) -> int:
 
 def allows(problem: Problem, workload: Workload, offer: str) -> bool:
     """Return whether a plan lets a workload rent an offer, whatever the catalog has come to say of its price since."""
-    found = next((item for item in _asked(problem, workload) if item.id == offer), None)
-    return found is not None and (_names(workload) or not problem.offers[offer].marketplace)
+    listing = next((item for item in _asked(problem, workload) if item.id == offer), None)
+    return listing is not None and (_names(workload) or not problem.offers[offer].marketplace)
 
 
 def _names(workload: Workload) -> bool:
@@ -211,15 +211,15 @@ def _reach(offer: Offer, gpus: int, host: int) -> tuple[int, int]:
     return host, NETWORK if offer.network is None else offer.network
 
 
-def hosts_note(found: Renting, hosts: int) -> tuple[Note, ...]:
+def hosts_note(rental: Renting, hosts: int) -> tuple[Note, ...]:
     """Return what is assumed where `hosts` work as one."""
-    if hosts == 1 or found.offer.network is not None:
+    if hosts == 1 or rental.offer.network is not None:
         return ()
     return (note("network", hosts, NETWORK / 1.25e8),)
 
 
-def _available(offer: Offer, found: Renting) -> Renting | None:
-    return None if offer.available is not None and found.instances > offer.available else found
+def _available(offer: Offer, rental: Renting) -> Renting | None:
+    return None if offer.available is not None and rental.instances > offer.available else rental
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,14 +294,14 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, node
     kinds: dict[tuple[str, ...], list[Renting]] = {}
     for offer in offers:
         for way in market.markets:
-            found = renting(offer, way, gpus, unit, nodes)
-            if found is None:
+            rental = renting(offer, way, gpus, unit, nodes)
+            if rental is None:
                 continue
-            if offer.available is not None or market.any_price or (market.shared and found.slots):
-                kept.append(found)
+            if offer.available is not None or market.any_price or (market.shared and rental.slots):
+                kept.append(rental)
                 continue
             attributes = {"offer": offer.id, "provider": offer.provider, "region": offer.region, "market": way}
-            kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(found)
+            kinds.setdefault(tuple(attributes[name] for name in sorted(market.spoken)), []).append(rental)
     for same in kinds.values():
         kept += _cheapest(same, market, gpus)
     return sorted(kept, key=_order)

@@ -153,11 +153,11 @@ def _read_by(goals: Iterable[Goal], tables: Mapping[str, Table]) -> Iterator[str
 
 def is_whole(condition: Expression, tables: Mapping[str, Table]) -> bool:
     """Return whether a rule reads of money only the cost of all workloads together, with one factor."""
-    found = linear(condition)
-    if found is None:
+    form = linear(condition)
+    if form is None:
         return False
-    factors = {owner: factor for owner, quantity, factor in found.terms if quantity == "cost"}
-    others = any(quantity in MONEY and quantity != "cost" for _, quantity, _ in found.terms)
+    factors = {owner: factor for owner, quantity, factor in form.terms if quantity == "cost"}
+    others = any(quantity in MONEY and quantity != "cost" for _, quantity, _ in form.terms)
     return not others and len(set(factors.values())) == 1 and set(factors) == set(tables)
 
 

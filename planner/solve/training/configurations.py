@@ -151,14 +151,14 @@ def _states(
         "replicas": column("replicas"),
         "accumulate": numpy.array([accumulates for _, accumulates in places]),
     }
-    spare, found, making = training_workload.spare_of(run), [], []
+    spare, held, making = training_workload.spare_of(run), [], []
     for first in clock.watched(range(0, len(recipes), each), 1):
         optimizers = [recipe.optimizer for recipe in recipes[first : first + each]]
         bases = [training_workload.state_choice(run, recipes[first], _layout(shape), False) for shape in shapes]
         wholes = [training.wholes(arch, run.model.params, base, optimizers) for base in clock.watched(bases)]
-        found.append(_held(list(zip(*wholes, strict=True)), bases, which, common, spare))
+        held.append(_held(list(zip(*wholes, strict=True)), bases, which, common, spare))
         making.append([own[0].making for own in wholes])
-    states = physics.StateColumns(*(numpy.concatenate(columns, axis=-1) for columns in zip(*found, strict=True)))
+    states = physics.StateColumns(*(numpy.concatenate(columns, axis=-1) for columns in zip(*held, strict=True)))
     traced: dict[tuple[object, ...], int] = {}
     choices: list[training.ActivationChoice] = []
     trace = numpy.zeros((len(making), len(shapes)), dtype=numpy.int64)
@@ -188,7 +188,7 @@ def _layout(shape: Shape) -> Layout:
 
 
 def _held(
-    found: list[tuple[Any, ...]],
+    wholes: list[tuple[Any, ...]],
     bases: list[training.StateChoice],
     which: list[int],
     common: dict[str, Any],
@@ -203,7 +203,7 @@ def _held(
         mine = [place for place, own in enumerate(frameworks) if own == framework]
         columns = {name: values[mine] for name, values in common.items()}
         base = replace(bases[which[mine[0]]], **columns)
-        pieces.append(physics.held(found, [which[place] for place in mine], base, spare))
+        pieces.append(physics.held(wholes, [which[place] for place in mine], base, spare))
         order += mine
     back = numpy.argsort(order)
     return physics.StateColumns(
@@ -275,11 +275,11 @@ def _meet(
     blocks = [slice(first, first + long) for first in range(0, len(held), long)]
     peak = [physics.peaks(parts.states, lives, held[at], row[at]) for at in clock.watched(blocks, 1)]
     if not apart:
-        found = [
+        per_mode = [
             physics.lightest(parts.states, parts.over, most, held[at])
             for at, most in clock.watched(zip(blocks, peak, strict=True), 1)
         ]
-        total, lightest = (numpy.concatenate(values) for values in zip(*found, strict=True))
+        total, lightest = (numpy.concatenate(values) for values in zip(*per_mode, strict=True))
         return TotalsByMode(kinds * each, pair, total, lightest)
     totals = [
         physics.totals(parts.states, optimizer, most, held[at])

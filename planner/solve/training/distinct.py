@@ -61,8 +61,8 @@ def telling(
                 distance = distance_of(table, rule, rows)
                 near = rows[distance == distance.min()]
                 row = int(near[table.costs[near].argmin()])
-                found = (int(distance.min()), int(table.costs[row]), int(config[row]), int(gpu[row]))
-                best[rules, rule] = min(best.get((rules, rule), found), found)
+                keys = (int(distance.min()), int(table.costs[row]), int(config[row]), int(gpu[row]))
+                best[rules, rule] = min(best.get((rules, rule), keys), keys)
             tight = -table.outcome("headroom")[rows] if rules else numpy.zeros(len(rows), dtype=numpy.int64)
             order = rows[numpy.lexsort((table.costs[rows], tight, gpu[rows]))]
             starts = numpy.concatenate(([True], gpu[order][1:] != gpu[order][:-1]))

@@ -68,10 +68,10 @@ def order_of(problem: Problem, workload: Workload, tokens: int) -> CellOrder | N
         return None
     rules = [(bound.rule, bound) for bound in workload.bounds]
     for rule in problem.rules:
-        found = simple(rule.condition, workload.name)
-        if found is None or speaks_of(rule.condition) != {workload.name}:
+        limit = simple(rule.condition, workload.name)
+        if limit is None or speaks_of(rule.condition) != {workload.name}:
             return None
-        rules.append((rule.name, found))
+        rules.append((rule.name, limit))
     for _, bound in rules:
         if bound.quantity in (*ALIKE, "quality"):
             continue
@@ -237,9 +237,9 @@ def grid_of(inputs: GridInputs, cell: int, config: Column, broken: dict[str, Col
         columns, good = columns[some], good[:, some]
         place = first_place(inputs, cell, config, fit[:, columns], columns)
         names = [bound.quantity for _, bound in order.bounds(FASTER)]
-        found = numbers(inputs, cell, config, columns, place, inputs.costs[0][cell], names, good)
+        figures = numbers(inputs, cell, config, columns, place, inputs.costs[0][cell], names, good)
         kept = good.copy()
-        for rule, where in late(inputs, found).items():
+        for rule, where in late(inputs, figures).items():
             count(rule, (where & good).sum(axis=0), columns)
             kept &= ~where
         good = kept
@@ -297,16 +297,16 @@ def quality_of(inputs: GridInputs, grid: Grid) -> Column:
     """Return the quality of each configuration in steps."""
     import numpy
 
-    found = [UNKNOWN if have is None else int(have * SCALES["quality"]) for have in _qualities(inputs.space)]
-    return numpy.array(found, dtype=numpy.int64)[inputs.space.kind[grid.config]]
+    qualities = [UNKNOWN if have is None else int(have * SCALES["quality"]) for have in _qualities(inputs.space)]
+    return numpy.array(qualities, dtype=numpy.int64)[inputs.space.kind[grid.config]]
 
 
 def poor(inputs: GridInputs, bound: Bound, config: Column) -> Column:
     """Return which configurations break a bound on quality; one that nobody knows breaks it unless that may be."""
     import numpy
 
-    found = [not satisfied(bound, have) for have in _qualities(inputs.space)]
-    return numpy.array(found, dtype=bool)[inputs.space.kind[config]][:, None]
+    broken = [not satisfied(bound, have) for have in _qualities(inputs.space)]
+    return numpy.array(broken, dtype=bool)[inputs.space.kind[config]][:, None]
 
 
 def first_place(inputs: GridInputs, cell: int, config: Column, fit: Column, columns: Column) -> Column:
@@ -365,17 +365,17 @@ def numbers(
         pace = pace_of(inputs.run, space, card, own[:, None], at)
         assert pace is not None
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            found = training_step.outcome_numbers(inputs.run, pace, cost[columns[some]])
+            figures = training_step.outcome_numbers(inputs.run, pace, cost[columns[some]])
         for name in names:
-            if name in found:
-                out[name][rows[:, None], some] = steps(name, found[name])
+            if name in figures:
+                out[name][rows[:, None], some] = steps(name, figures[name])
     return out
 
 
-def late(inputs: GridInputs, found: dict[str, Column]) -> dict[str, Column]:
+def late(inputs: GridInputs, columns: dict[str, Column]) -> dict[str, Column]:
     """Return, by rule on time, where outcomes break it."""
     out: dict[str, Column] = {}
     for rule, bound in inputs.order.bounds(FASTER):
-        where = ~keeps(bound, found[bound.quantity])
+        where = ~keeps(bound, columns[bound.quantity])
         out[rule] = out[rule] | where if rule in out else where
     return out

@@ -30,8 +30,8 @@ def rank_bytes(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout) ->
     if key not in run.known:
         choice = training_workload.state_choice(run, recipe, layout, True)
         run.known[key] = training.host(run.model.architecture, run.model.params, choice)
-    found: int = run.known[key]
-    return found
+    cached: int = run.known[key]
+    return cached
 
 
 def host_memory(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, per_host: int) -> int:

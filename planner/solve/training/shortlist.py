@@ -157,10 +157,10 @@ def _within_reach(
     high = space.bytes[space.start[grid.config][:, None] + place] + above
     names = [aimed(quantity_of(goal)) for goal, _ in goals if quantity_of(goal) in FASTER]
     names += [bound.quantity for _, bound in inputs.order.bounds(FASTER)]
-    found = numbers(inputs, grid.cell, grid.config, columns, place, cost, names) if names else {}
-    fast, roomy = (_before(inputs, grid, columns, cost, before, goals, found, size) for size in (high, low))
+    figures = numbers(inputs, grid.cell, grid.config, columns, place, cost, names) if names else {}
+    fast, roomy = (_before(inputs, grid, columns, cost, before, goals, figures, size) for size in (high, low))
     wanted = fast | (roomy & fit)
-    rules = late(inputs, found) | too_large(inputs, high, columns)
+    rules = late(inputs, figures) | too_large(inputs, high, columns)
     faults = (inputs.cards[:, columns, 0] == 0)[space.kind[grid.config]].astype(numpy.int64)
     for broken in rules.values():
         faults += broken
@@ -179,7 +179,7 @@ def _before(
     cost: Column,
     before: Column,
     goals: Sequence[tuple[Goal, int]],
-    found: dict[str, Column],
+    figures: dict[str, Column],
     size: Column,
 ) -> Column:
     """Return where rows of this size come before the values of goals, in order of their importance."""
@@ -197,7 +197,7 @@ def _before(
             elif name == "headroom":
                 own = headroom(size, inputs.usable[columns])
             else:
-                own = found[aimed(name)] if name in FASTER else quality_of(inputs, grid)[:, None]
+                own = figures[aimed(name)] if name in FASTER else quality_of(inputs, grid)[:, None]
             sign = 1 if goal.direction == "minimize" else -1
             have = numpy.where(own == UNKNOWN, HUGE, numpy.clip(sign * own, -HUGE, HUGE))
         out |= same & (have < value)
@@ -232,10 +232,10 @@ def _fastest(inputs: GridInputs, grids: Sequence[Grid], kept: Column) -> tuple[C
     config, least = numpy.zeros(kept.shape, dtype=numpy.int64), numpy.full(kept.shape, numpy.inf)
     for grid, columns, rows, low in lows:
         row = low.argmin(axis=0)
-        found = low[row, numpy.arange(len(row))]
-        less = found < least[grid.cell, columns]
+        least_values = low[row, numpy.arange(len(row))]
+        less = least_values < least[grid.cell, columns]
         config[grid.cell, columns[less]] = grid.config[rows[row[less]]]
-        least[grid.cell, columns[less]] = found[less]
+        least[grid.cell, columns[less]] = least_values[less]
     cell, gpu = numpy.nonzero(kept)
     own = config[cell, gpu]
     pace = _pace_of_pairs(inputs, cell, own, gpu)
@@ -353,13 +353,13 @@ def _lower_bounds(
         reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
         with numpy.errstate(divide="ignore", invalid="ignore"):
             each = ((card.peak if lower.peaked else 1.0) / reached).astype(numpy.float32)
-        found = lower.asked[own] @ numpy.where(card.peak > 0, each, 0)
-        found *= lower.factor[own][:, None]
+        column = lower.asked[own] @ numpy.where(card.peak > 0, each, 0)
+        column *= lower.factor[own][:, None]
         if wanted is None:
-            found[:, card.peak == 0] = numpy.inf
+            column[:, card.peak == 0] = numpy.inf
         else:
-            found[~wanted[rows]] = numpy.inf
-        yield rows, found
+            column[~wanted[rows]] = numpy.inf
+        yield rows, column
 
 
 def _slowest(inputs: GridInputs, taken: Column, cost: Column) -> Column:

@@ -181,8 +181,8 @@ def _first_minimum(sizes: Column) -> Column:
 
     low = numpy.minimum.accumulate(sizes, axis=1)
     new = numpy.concatenate((numpy.ones((len(sizes), 1), dtype=bool), low[:, 1:] < low[:, :-1]), axis=1)
-    found: Column = numpy.maximum.accumulate(numpy.where(new, numpy.arange(sizes.shape[1]), 0), axis=1)
-    return found
+    column: Column = numpy.maximum.accumulate(numpy.where(new, numpy.arange(sizes.shape[1]), 0), axis=1)
+    return column
 
 
 def roomiest(

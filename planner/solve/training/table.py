@@ -117,33 +117,35 @@ def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table,
     import numpy
 
     clock.look()
-    found, gpus, workload = inputs.space, inputs.gpus, inputs.workload
+    configurations, gpus, workload = inputs.space, inputs.gpus, inputs.workload
     config, gpu = placing.config, placing.gpu
-    layouts = numpy.array([(item.gpus, item.tensor) for item in found.layouts], dtype=numpy.int64).reshape(-1, 2)
-    total_gpus, tensor = layouts[found.layout[config], 0], layouts[found.layout[config], 1]
+    layouts = numpy.array([(item.gpus, item.tensor) for item in configurations.layouts], dtype=numpy.int64).reshape(
+        -1, 2
+    )
+    total_gpus, tensor = layouts[configurations.layout[config], 0], layouts[configurations.layout[config], 1]
     placed = place(gpus, inputs.offers, inputs.market, gpu, total_gpus, tensor, inputs.rents)
-    card = cards_of(inputs.run, found, gpus)[found.kind[config[placed.row]], gpu[placed.row]]
+    card = cards_of(inputs.run, configurations, gpus)[configurations.kind[config[placed.row]], gpu[placed.row]]
     card = joined(card, placed.per_host, placed.network)
     base, at = _layers_that_matter(inputs, placing, card, placed)
 
     own = placed.row[base]
     config, gpu, above, total_gpus = config[own], gpu[own], placing.above[own], total_gpus[own]
-    total = found.bytes[found.start[config] + at] + above
+    total = configurations.bytes[configurations.start[config] + at] + above
     usable = numpy.array([item.memory for item in gpus], dtype=numpy.int64)[gpu]
     costs = placed.costs[base]
-    pace = pace_of(inputs.run, found, card[base], config, at)
-    outcomes = outcomes_of(inputs.run, found, gpus, config, gpu, total, usable, costs, total_gpus, pace)
+    pace = pace_of(inputs.run, configurations, card[base], config, at)
+    outcomes = outcomes_of(inputs.run, configurations, gpus, config, gpu, total, usable, costs, total_gpus, pace)
     broken = {f"{workload.name}.memory": total > usable}
-    on_host = column(inputs.run, found, config, at, placed.per_host[base])
+    on_host = column(inputs.run, configurations, config, at, placed.per_host[base])
     outcomes["host_memory"] = lambda: on_host
     if on_host.any():
         ranks = numpy.minimum(total_gpus, placed.per_host[base])
         exceeds = beyond(on_host, placed.pool[base], placed.pools, inputs.problem.offers, ranks)
         broken[f"{workload.name}.host_memory"] = exceeds
     if pace is not None:
-        for name, where in refused_of(inputs.run, found, gpus).items():
-            broken[f"{workload.name}.{name}"] = where[found.kind[config], gpu]
-    axes = axes_of(found, config, at, total_gpus, gpus, gpu)
+        for name, where in refused_of(inputs.run, configurations, gpus).items():
+            broken[f"{workload.name}.{name}"] = where[configurations.kind[config], gpu]
+    axes = axes_of(configurations, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
     table = Table(
         workload,
@@ -160,7 +162,7 @@ def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table,
         placed.instances[base],
         placed.slots[base],
         weights=None if placing.stands_for is None else placing.stands_for[own],
-        considered=int(found.length.sum()) * found.stands_for * len(gpus),
+        considered=int(configurations.length.sum()) * configurations.stands_for * len(gpus),
         thorough=thorough,
         filtered=placing.broken,
         made_by=inputs.run,
@@ -184,8 +186,10 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
     hardware on which nothing keeps every rule; None where that cannot be told."""
     import numpy
 
-    found, gpus = inputs.space, inputs.gpus
-    keys = numpy.array([item.gpus << 16 | item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
+    configurations, gpus = inputs.space, inputs.gpus
+    keys = numpy.array([item.gpus << 16 | item.tensor for item in configurations.layouts], dtype=numpy.int64)[
+        configurations.layout
+    ]
     known, cell = numpy.unique(keys, return_inverse=True)
     total, tensor = known >> 16, known & 0xFFFF
     every = numpy.tile(numpy.arange(len(gpus)), len(known))
@@ -207,11 +211,11 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
         where = breaks(rents, bound.quantity, bound.operator, bound.value, bound.unknown)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
-    these = grid_inputs(inputs.run, inputs.workload, found, cards, order, cells, above, placed, outside, reach)
+    these = grid_inputs(inputs.run, inputs.workload, configurations, cards, order, cells, above, placed, outside, reach)
     if these is None:
         return None
     seen = grids_of(these, cell.reshape(-1))
-    members = numpy.bincount(cell.reshape(-1))[which] * found.stands_for
+    members = numpy.bincount(cell.reshape(-1))[which] * configurations.stands_for
     broken = {rule: numpy.bincount(card, number, len(gpus)).astype(int) for rule, number in seen.broken.items()} | {
         rule: numpy.bincount(gpu[where], members[where], len(gpus)).astype(int) for rule, where in outside.items()
     }
@@ -221,7 +225,7 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
         config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at], return_inverse=True)[0], len(gpus))
         column = numpy.searchsorted(card, at)  # any of the GPU type
         over = above[cell.reshape(-1)[config], column]
-        fewest = first_that_fits(found, config, these.room[column] - over)
+        fewest = first_that_fits(configurations, config, these.room[column] - over)
         return _made(inputs, Placing(config, at, over, fewest, None, broken), False)
 
     pairs = best(these, seen)
@@ -268,14 +272,14 @@ def _telling(inputs: TableInputs) -> Table:
     """Return the rows that say which rules are broken, and by how little."""
     import numpy
 
-    found, width = inputs.space, len(inputs.gpus)
+    configurations, width = inputs.space, len(inputs.gpus)
 
     def made(block: Column) -> tuple[Table, Column]:
         placing = _fitting(inputs, True, block)
         table, own = _rows(inputs, placing, True)
         return table, placing.config[own]
 
-    config, gpu, broken = telling(inputs.problem, len(found.kind), width, made)
+    config, gpu, broken = telling(inputs.problem, len(configurations.kind), width, made)
     every = _fitting(inputs, True, numpy.unique(config))
     some = numpy.isin(every.config * width + every.gpu, config * width + gpu)
     stands_for = None if every.stands_for is None else every.stands_for[some]
@@ -287,26 +291,28 @@ def _fitting(inputs: TableInputs, everything: bool, some: Column | None = None) 
     """Return the configurations on each GPU type, all or `some`: with `everything` also all that fit nowhere."""
     import numpy
 
-    found, gpus = inputs.space, inputs.gpus
-    config = numpy.arange(len(found.kind)) if some is None else some
+    configurations, gpus = inputs.space, inputs.gpus
+    config = numpy.arange(len(configurations.kind)) if some is None else some
     bounded(len(config) * len(gpus), ON_GPUS, 5 * MOST)
-    totals = numpy.array([item.gpus for item in found.layouts], dtype=numpy.int64)[found.layout[config]]
+    totals = numpy.array([item.gpus for item in configurations.layouts], dtype=numpy.int64)[
+        configurations.layout[config]
+    ]
     above = _overheads(inputs.run, gpus, totals)
     room = numpy.array([limit_of(item.memory, inputs.bounds) for item in gpus], dtype=numpy.int64)[None, :] - above
     fewest = numpy.zeros(room.shape, dtype=numpy.int64)
-    for rows, sizes in sheets(found, config):
+    for rows, sizes in sheets(configurations, config):
         clock.look()
         falling = numpy.minimum.accumulate(sizes, axis=1)
         mine = numpy.zeros((len(rows), len(gpus)), dtype=numpy.int64)
         for step in range(sizes.shape[1]):
             mine += falling[:, step, None] > room[rows]
         fewest[rows] = mine
-    fits = fewest < found.length[config][:, None]
+    fits = fewest < configurations.length[config][:, None]
     keep = fits
-    weights = numpy.where(fits, found.stands_for, 0)
+    weights = numpy.where(fits, configurations.stands_for, 0)
     if everything:
         keep = numpy.ones_like(fits)
-        weights = numpy.full(fits.shape, found.stands_for)
+        weights = numpy.full(fits.shape, configurations.stands_for)
     elif not fits.all():
         keep, weights = _lightest(inputs, totals, fits, weights)
     own, gpu = numpy.nonzero(keep)
@@ -318,10 +324,10 @@ def _lightest(inputs: TableInputs, totals: Column, fits: Column, weights: Column
     the GPU computes, where there is any."""
     import numpy
 
-    found = inputs.space
-    able = (cards_of(inputs.run, found, inputs.gpus)[:, :, 0] > 0)[found.kind]
-    tensor = numpy.array([item.tensor for item in found.layouts], dtype=numpy.int64)[found.layout]
-    least, _ = lightest_of_all(found)
+    configurations = inputs.space
+    able = (cards_of(inputs.run, configurations, inputs.gpus)[:, :, 0] > 0)[configurations.kind]
+    tensor = numpy.array([item.tensor for item in configurations.layouts], dtype=numpy.int64)[configurations.layout]
+    least, _ = lightest_of_all(configurations)
     keep, weights = fits.copy(), weights.copy()
     for group in sorted(set((totals << 16 | tensor).tolist())):
         members = numpy.flatnonzero(totals << 16 | tensor == group)
@@ -330,7 +336,7 @@ def _lightest(inputs: TableInputs, totals: Column, fits: Column, weights: Column
         chosen = members[sizes.argmin(axis=0)]
         some = numpy.flatnonzero(outside.any(axis=0))
         keep[chosen[some], some] = True
-        weights[chosen[some], some] = outside.sum(axis=0)[some] * found.stands_for
+        weights[chosen[some], some] = outside.sum(axis=0)[some] * configurations.stands_for
     return keep, weights
 
 
@@ -342,8 +348,8 @@ def _overheads(run: TrainingWorkload, gpus: Sequence[Gpu], totals: Column) -> Co
         return numpy.zeros((len(totals), len(gpus)), dtype=numpy.int64)
     counts, which = numpy.unique(totals, return_inverse=True)
     known = [[training_workload.overhead(run, item, int(count)) for item in gpus] for count in counts]
-    found: Column = numpy.array(known, dtype=numpy.int64).reshape(len(counts), len(gpus))[which.reshape(-1)]
-    return found
+    overheads: Column = numpy.array(known, dtype=numpy.int64).reshape(len(counts), len(gpus))[which.reshape(-1)]
+    return overheads
 
 
 def _layers_that_matter(

@@ -109,8 +109,8 @@ def states(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, accumu
         arch = run.model.architecture
         assert arch is not None
         run.known[key] = training.states(arch, run.model.params, state_choice(run, recipe, layout, accumulate))
-    found: training.States = run.known[key]
-    return found
+    cached: training.States = run.known[key]
+    return cached
 
 
 def sharder(run: TrainingWorkload, layout: Layout) -> str:
@@ -239,8 +239,8 @@ def points(run: TrainingWorkload, choice: training.ActivationChoice, again: int)
         arch = run.model.architecture
         assert arch is not None
         run.known[key] = training.points(arch, choice, again)
-    found: tuple[training.Point, ...] = run.known[key]
-    return found
+    cached: tuple[training.Point, ...] = run.known[key]
+    return cached
 
 
 def overhead(run: TrainingWorkload, gpu: Gpu, gpus: int) -> int:
@@ -254,9 +254,11 @@ def memory(
     """Return the memory of the fullest GPU at each moment of a step, by part."""
     model = run.model
     if model.architecture is None:
-        found = rule_of_thumb.training(model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer)
+        by_part = rule_of_thumb.training(
+            model.params, Fraction(4 if recipe.precision == "fp32" else 2), recipe.optimizer
+        )
         share = layout.tensor * layout.pipeline
-        parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in found.items()}
+        parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in by_part.items()}
         return training.TrainingMemory(
             parts, parts, "backward_end", {}, ("rule of thumb: sequence and batch are not counted",)
         )
