@@ -37,7 +37,7 @@ from planner.solve import solve
 ROOT = Path(__file__).parents[1]
 PLANS = sorted(path for path in (ROOT / "examples").rglob("*.mem") if path_for(path).exists())
 RECORDED = ROOT / "tests/truth/options"
-SERVING = [form for form in FORMS if form.kind == "inference"]
+SERVING = [form for form in FORMS if form.engines]
 SCHEMAS = ROOT / "tests/exports"
 
 
@@ -341,7 +341,12 @@ STORED = {
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [(name, form) for name, this in STORED.items() for form in SERVING if this.engine in form.programs],
+    [
+        (name, form)
+        for name, this in STORED.items()
+        for form in SERVING
+        if this.engine in form.engines and form.name != "slurm"
+    ],
     ids=lambda item: getattr(item, "name", item),
 )
 def test_stored_files(name: str, form: Any) -> None:

@@ -160,9 +160,9 @@ def test_a_row_has_what_the_row_it_runs_on_has() -> None:
 
 def test_exports_are_of_frameworks_that_there_are() -> None:
     """What runs the Trainer of transformers by TRL's own options is written as TRL and accelerate read it."""
-    targets = {form.name: form.programs for form in FORMS if form.kind == "training"}
+    targets = {form.name: form.frameworks for form in FORMS if form.frameworks}
     assert {name for programs in targets.values() for name in programs} <= {*OWN, *BUILT}
-    assert [name for name, programs in targets.items() if "trl" in programs] == ["trl", "accelerate"]
+    assert [name for name, programs in targets.items() if "trl" in programs] == ["slurm", "trl", "accelerate"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from planner.language.copies import block_of
 
 if TYPE_CHECKING:
     from planner.diagnostics import Span
+    from planner.export.forms import Target
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -54,7 +55,7 @@ def export(
         tell(f"error[E0301]: {plan} has several workloads; name one of {', '.join(names)}, or a folder with -o DIR")
         raise typer.Exit(2)
     lock, loaded = locked(plan, loaded)
-    asked = [workload] if workload is not None else _of_kind(loaded, form.kind)
+    asked = [workload] if workload is not None else _of(loaded, form)
     answered = [name for block in asked or names for name in ordered(lock.workloads) if block_of(name) == block]
     if len(answered) > 1 and not folder:
         tell(f"error[E0301]: the copies of `{answered[0]}` have several choices; name a folder with -o DIR")
@@ -72,9 +73,9 @@ def export(
             say(text, end=False)
 
 
-def _of_kind(loaded: Loaded, kind: str) -> list[str]:
+def _of(loaded: Loaded, form: Target) -> list[str]:
     workloads = loaded.problem.workloads if loaded.problem is not None else ()
-    return list(dict.fromkeys(block_of(item.name) for item in workloads if item.kind == kind))
+    return list(dict.fromkeys(block_of(item.name) for item in workloads if form.of(item.kind)))
 
 
 def _published(loaded: Loaded, name: str, weights: str) -> list[str]:

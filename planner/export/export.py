@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
@@ -11,8 +10,9 @@ from planner.diagnostics.diagnostic import error
 from planner.export import serving, training
 from planner.export.faults import Unsayable
 from planner.export.forms import FORMS, Target
+from planner.export.header import file_name
 from planner.export.said import Said, of_lock
-from planner.language.copies import MARK, block_of
+from planner.language.copies import block_of
 from planner.lock.read import Lock
 
 
@@ -34,18 +34,13 @@ def export(
     findings: list[Diagnostic] = []
     for name in names:
         answer = of_lock(lock, PurePath(plan).name, name)
-        room = serving if form.kind == "inference" else training
+        room = serving if answer.kind == "inference" else training
         faults = list(_unsaid(answer, form, lock, plan)) or room.faults(answer, form)
         if faults:
             findings += [_told(answer, fault, places, published) for fault in faults]
         else:
             files[f"{file_name(name)}{form.suffix}"] = room.render(answer, form)
     return files, tuple(findings)
-
-
-def file_name(workload: str) -> str:
-    """Return a workload's name as the beginning of a file's."""
-    return workload.replace(os.sep, "_").replace(MARK, "-")
 
 
 def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
@@ -55,11 +50,11 @@ def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsay
         yield Unsayable("", reason, f"run `planner solve {plan}`, and review the new lock")
         return
     program = answer.engine or answer.word("framework")
-    if program in form.programs and answer.kind == form.kind:
+    if program in form.of(answer.kind):
         return
-    others = [item.name for item in FORMS if program in item.programs and item.kind == answer.kind]
+    others = [item.name for item in FORMS if program in item.of(answer.kind)]
     setting = "engine" if answer.kind == "inference" else "framework"
-    work = "" if answer.kind == form.kind or program not in form.programs else f"an {answer.kind} by "
+    work = "" if form.of(answer.kind) or program not in form.programs else f"an {answer.kind} by "
     reason = f"`{form.name}` is {form.doc}, and the answer is of {work or f'{setting} = '}{program}"
     if others:
         yield Unsayable(setting, reason, f"export it --to {', '.join(others)}")

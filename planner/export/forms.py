@@ -7,37 +7,50 @@ from planner.record import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target: its name on the command line, the kind of workload, and the end of its files' names.
-
-    `programs` are the engines or frameworks whose answers it can write.
+    """A target: its name on the command line, the end of its files' names, and whose answers it can write: those of
+    services on `engines`, those of trainings by `frameworks`.
     """
 
     name: str
-    kind: str
     suffix: str
     doc: str
-    programs: tuple[str, ...]
+    engines: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """All engines and frameworks whose answers it can write."""
+        return (*self.engines, *self.frameworks)
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """Return the programs of a kind of workload whose answers it can write."""
+        return self.engines if kind == "inference" else self.frameworks
 
 
 IMAGES = ("vllm", "sglang")
 """Engines with an image and a package of each release."""
+TRAINERS = ("transformers", "trl")
+"""Frameworks that read the options of the Trainer of transformers by the same names."""
 FORMS: tuple[Target, ...] = (
-    Target("vllm", "inference", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
-    Target("vllm-yaml", "inference", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
-    Target("sglang", "inference", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
-    Target("llama-server", "inference", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
+    Target("vllm", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
+    Target("vllm-yaml", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
+    Target("sglang", ".sglang.sh", "the `sglang serve` command", ("sglang",)),
+    Target("llama-server", ".llama.sh", "the `llama-server` command", ("llama_cpp",)),
+    Target("tensorrt-llm", ".trtllm.yaml", "a file for `trtllm-serve --config`, unchecked", ("tensorrt_llm",)),
+    Target("compose", ".compose.yaml", "a Docker Compose file", IMAGES),
+    Target("kubernetes", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
+    Target("skypilot", ".sky.yaml", "a SkyPilot task", IMAGES),
     Target(
-        "tensorrt-llm", "inference", ".trtllm.yaml", "a file for `trtllm-serve --config`, unchecked", ("tensorrt_llm",)
+        "slurm",
+        ".slurm.sh",
+        "a script for `sbatch`",
+        (*IMAGES, "llama_cpp"),
+        (*TRAINERS, "fsdp", "torchtitan", "deepspeed", "megatron"),
     ),
-    Target("compose", "inference", ".compose.yaml", "a Docker Compose file", IMAGES),
-    Target("kubernetes", "inference", ".k8s.yaml", "a Deployment or LeaderWorkerSet, and a Service", IMAGES),
-    Target("skypilot", "inference", ".sky.yaml", "a SkyPilot task", IMAGES),
-    Target("trl", "training", ".trl.yaml", "TRL's SFTConfig", ("transformers", "trl")),
-    Target(
-        "accelerate", "training", ".accelerate.yaml", "accelerate's configuration, with FSDP", ("transformers", "trl")
-    ),
-    Target("deepspeed", "training", ".deepspeed.json", "DeepSpeed's configuration", ("deepspeed",)),
-    Target("megatron", "training", ".megatron.sh", "Megatron-LM's options, unchecked", ("megatron",)),
+    Target("trl", ".trl.yaml", "TRL's SFTConfig", frameworks=TRAINERS),
+    Target("accelerate", ".accelerate.yaml", "accelerate's configuration, with FSDP", frameworks=TRAINERS),
+    Target("deepspeed", ".deepspeed.json", "DeepSpeed's configuration", frameworks=("deepspeed",)),
+    Target("megatron", ".megatron.sh", "Megatron-LM's options, unchecked", frameworks=("megatron",)),
 )
 """All forms, as `planner export --to` lists them."""
 BY_NAME = {form.name: form for form in FORMS}

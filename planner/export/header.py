@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from planner.diagnostics.shown import shown
 from planner.export.forms import Target
 from planner.export.said import Said
+from planner.language.copies import MARK
 
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "llama_cpp": "llama.cpp", "tensorrt_llm": "TensorRT-LLM"}
 """What engines are called."""
@@ -42,3 +44,8 @@ def _copies(answer: Said, form: Target) -> str:
 def commented(answer: Said, form: Target, notes: Iterable[str]) -> str:
     """Return the comment of a file whose comments begin with `#`."""
     return "".join(f"# {line}\n" for line in lines(answer, form, notes))
+
+
+def file_name(workload: str) -> str:
+    """Return a workload's name as the beginning of a file's."""
+    return workload.replace(os.sep, "_").replace(MARK, "-")

@@ -23,9 +23,9 @@ class Said:
     one instance, both empty where the lock does not record the offer. `native` is the format of the model's checkpoint,
     `vendor` who makes the GPUs. Where workloads share a machine, `beside` are the others and `first` is the GPU of it
     that this one begins at: they take its GPUs in the order of their names, all copies of one before the next.
-    `kv_tokens` are those that the cache holds at least. `copies` identical workloads run so; `together` of them share
-    a machine, and `beside` has them too. Not `placed` are workloads that may share one of several machines: which of
-    its GPUs they have does not follow from the lock.
+    `outcomes` are the answer's, in seconds and bytes; `kv_tokens` are those that the cache holds at least. `copies`
+    identical workloads run so; `together` of them share a machine, and `beside` has them too. Not `placed` are
+    workloads that may share one of several machines: which of its GPUs they have does not follow from the lock.
     """
 
     plan: str
@@ -46,6 +46,7 @@ class Said:
     copies: int = 1
     together: int = 1
     placed: bool = True
+    outcomes: Mapping[str, Any] | None = None
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
@@ -56,6 +57,11 @@ class Said:
         """Return a word of the choice or of what is given, empty where there is none."""
         value = self.choice.get(name, self.given.get(name, ""))
         return value if isinstance(value, str) else ""
+
+    def outcome(self, name: str) -> Fraction | None:
+        """Return an outcome in its unit, None where the lock has none of the name."""
+        value = (self.outcomes or {}).get(name)
+        return Fraction(value) if isinstance(value, int | float | Fraction) else None
 
     def flag(self, name: str) -> bool:
         """Return whether a setting that is given is true."""
@@ -138,6 +144,7 @@ def of_lock(lock: Lock, plan: str, name: str) -> Said:
         lock.copies[name],
         together,
         placed,
+        row["outcomes"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from planner.export import shell
-from planner.export.around import compose, kubernetes, skypilot
+from planner.export.around import compose, kubernetes, skypilot, slurm
 from planner.export.documents import yaml_text
 from planner.export.engines import llama_cpp, sglang, tensorrt_llm, vllm
 from planner.export.engines.program import Option, Program
@@ -31,7 +31,12 @@ ENGINES = {
     "llama_cpp": EngineExport(llama_cpp.faults, llama_cpp.program, llama_cpp.joined),
 }
 RANKS = "NODE_RANK from 0, MASTER_ADDR of the first"
-AROUND = {"compose": compose.faults, "kubernetes": kubernetes.faults, "skypilot": skypilot.faults}
+AROUND = {
+    "compose": compose.faults,
+    "kubernetes": kubernetes.faults,
+    "skypilot": skypilot.faults,
+    "slurm": slurm.faults,
+}
 
 
 def faults(answer: Said, form: Target) -> list[Unsayable]:
@@ -58,6 +63,9 @@ def render(answer: Said, form: Target) -> str:
             body = kubernetes.render(answer, program, engine.joined)
         case "skypilot":
             body = skypilot.render(answer, program, engine.joined)
+        case "slurm":
+            head = commented(answer, form, _notes(answer, form, program))
+            return f"{slurm.SHELL}{head}{slurm.service(answer, program, engine.joined)}"
         case "vllm-yaml":
             body = _config(program)
         case _:
@@ -98,6 +106,10 @@ def _notes(answer: Said, form: Target, program: Program) -> list[str]:
     if form.name == "skypilot":
         verb = "sky serve up" if replicas > 1 else "sky launch"
         notes.append(f"start     {verb} --secret HF_TOKEN FILE")
+    if form.name == "slurm":
+        jobs = answer.copies * replicas
+        notes.append("submit    sbatch FILE; it serves until the partition's limit of time, or that of --time")
+        notes += [f"replicas  {jobs}: a job each, port {program.port + answer.first} and up"] if jobs > 1 else []
     if answer.beside and form.name not in AROUND:
         notes.append(f"beside    {', '.join(answer.beside)} {_devices(answer, program)}, --port")
     if program.hosts > 1 and form.name not in AROUND:

@@ -235,7 +235,65 @@ def llama_server() -> int:
     return len(paths)
 
 
-VALIDATORS = (kubernetes, skypilot, sglang, llama_server, deepspeed, accelerate, trl)
+SLURM = """ClusterName=any
+SlurmctldHost=localhost
+AuthType=auth/none
+CredType=cred/none
+MessageTimeout=1
+GresTypes=gpu
+SelectType=select/cons_tres
+NodeName=n[1-64] Gres=gpu:8
+PartitionName=all Nodes=ALL Default=YES
+"""
+"""A cluster that nothing answers for: options are judged before it is asked."""
+
+
+def slurm() -> int:
+    """Scripts by `sbatch --test-only` (its path in SBATCH, its plugins in SLURM_PLUGINS), and their body by shellcheck;
+    what starts the ranks by torchrun's and accelerate's own parsers."""
+    sbatch = os.environ.get("SBATCH")
+    if not sbatch:
+        raise ImportError("SBATCH names no program")
+    paths = files(".slurm.sh")
+    with tempfile.TemporaryDirectory() as folder:
+        conf = Path(folder) / "slurm.conf"
+        plugins = os.environ.get("SLURM_PLUGINS")
+        conf.write_text(SLURM + (f"PluginDir={plugins}\n" if plugins else ""))
+
+        def check(script: Path) -> None:
+            words = [sbatch, "--test-only", str(script)]
+            done = subprocess.run(words, env={**os.environ, "SLURM_CONF": str(conf)}, capture_output=True, text=True)
+            assert "Unable to contact slurm controller" in done.stderr and "error" not in done.stderr, done.stderr
+
+        for path in paths:
+            check(path)
+            subprocess.run(["shellcheck", "-s", "bash", str(path)], check=True)
+            ranks(path.read_text())
+        for good, bad in (("--nodes=1", "--nodes=x"), ("--ntasks-per-node", "--ntask-per-nodes")):
+            broken = Path(folder) / "broken.sh"
+            broken.write_text(paths[0].read_text().replace(good, bad))
+            refused(check, broken)
+    return len(paths)
+
+
+def ranks(text: str) -> None:
+    """Read the command of a step by its launcher's own parser: nothing unknown, and the script's words left alone."""
+    from accelerate.commands.launch import launch_command_parser
+    from torch.distributed.run import get_args_parser
+
+    step = text.partition("train() {\n")[2].partition("\n}")[0].replace("\\\n", " ")
+    launcher, _, rest = step.strip().partition(" ")
+    found = [word.replace("$SLURM_NODEID", "0").replace("$port", "29500") for word in shlex.split(rest)]
+    found = ["train.py" if word == "$@" else word for word in found]
+    if launcher == "torchrun":
+        taken = get_args_parser().parse_args(found)
+        assert (taken.training_script, taken.rdzv_backend) == ("train.py", "c10d")
+    elif launcher == "accelerate":
+        taken = launch_command_parser().parse_args(found[1:])
+        assert (taken.training_script, taken.machine_rank, taken.main_process_port) == ("train.py", 0, 29500)
+
+
+VALIDATORS = (kubernetes, skypilot, slurm, sglang, llama_server, deepspeed, accelerate, trl)
 
 
 def main() -> int:

@@ -46,8 +46,13 @@ def faults(answer: Said) -> Iterator[Unsayable]:
 
 def render(answer: Said) -> str:
     """Return the options as a shell array, to stand behind those of the model and its data."""
-    lines = ["options=(", *(f"  {line}" for line in shell.options(_options(answer))), ")"]
+    lines = ["options=(", *(f"  {line}" for line in options(answer)), ")"]
     return "".join(f"{line}\n" for line in lines)
+
+
+def options(answer: Said) -> list[str]:
+    """Return the options, a line each as a shell reads them."""
+    return shell.options(_options(answer))
 
 
 def _options(answer: Said) -> Iterator[Option]:

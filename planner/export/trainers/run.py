@@ -39,9 +39,13 @@ SCRIPT = (
 """What the memory follows from and a script sets, where a file is no place for it."""
 
 
-def elsewhere(answer: Said, said: Iterable[str] = ()) -> Iterator[str]:
-    """Yield what a script has to set that is not `said` by a file, a line each as a plan writes it."""
-    names = [*SCRIPT, *(grouped("adapters") if answer.word("method") in ADAPTERS else ())]
+LAYOUT = ("zero", "data_parallel", *SHAPES, "fsdp_version", "offload", "selective", "gradient_precision")
+"""How the states lie on GPUs, where no file beside the script says it."""
+
+
+def elsewhere(answer: Said, said: Iterable[str] = (), more: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what a script has to set that is not `said` by a file, and `more`, a line each as a plan writes it."""
+    names = [*more, *SCRIPT, *(grouped("adapters") if answer.word("method") in ADAPTERS else ())]
     for name in names:
         value = answer.choice.get(name, answer.given.get(name, ""))
         if name not in said and value != "":

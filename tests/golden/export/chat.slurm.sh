@@ -1,0 +1,25 @@
+#!/bin/bash
+# chat of chat.mem, written by `planner export --to slurm`: the same lock, the same file.
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# for       vLLM 0.32 on 1 x a40
+# offer     runpod/secure/1x_A40_SECURE, on_demand, 1 of it
+# submit    sbatch FILE; it serves until the partition's limit of time, or that of --time
+#SBATCH --job-name=chat
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=1
+set -euo pipefail
+serve() {
+  export VLLM_USE_FLASHINFER_SAMPLER=0
+  vllm serve meta-llama/Llama-3.1-8B-Instruct \
+    --dtype bfloat16 \
+    --kv-cache-dtype fp8_e4m3 \
+    --max-model-len 8192 \
+    --max-num-seqs 256 \
+    --max-num-batched-tokens 2048 \
+    --gpu-memory-utilization 0.92 \
+    --tensor-parallel-size 1 \
+    --pipeline-parallel-size 1
+}
+export -f serve
+srun --cpus-per-task="$SLURM_CPUS_ON_NODE" --kill-on-bad-exit=1 bash -c serve

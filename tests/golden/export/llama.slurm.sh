@@ -1,0 +1,30 @@
+#!/bin/bash
+# chat of chat.mem, written by `planner export --to slurm`: the same lock, the same file.
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# for       llama.cpp 10434 on 1 x a40
+# offer     runpod/secure/1x_A40_SECURE, on_demand, 1 of it
+# slots     32 of 8192 tokens: -c is their product
+# submit    sbatch FILE; it serves until the partition's limit of time, or that of --time
+#SBATCH --job-name=chat
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=1
+set -euo pipefail
+serve() {
+  llama-server \
+    -m 'models/my model.gguf' \
+    -c 262144 \
+    -np 32 \
+    -b 2048 \
+    -ub 512 \
+    -ctk q8_0 \
+    -ctv q8_0 \
+    -fa on \
+    -ngl 999 \
+    -sm none \
+    -fit off \
+    --host 0.0.0.0 \
+    --port 8080
+}
+export -f serve
+srun --cpus-per-task="$SLURM_CPUS_ON_NODE" --kill-on-bad-exit=1 bash -c serve
