@@ -385,7 +385,7 @@ def test_states_take_pages_of_the_pool() -> None:
     assert inference.pool_tokens(int(6.44 * 2**30), groups, 16) == 83424
     one = inference.Sequences(262144, 1)
     assert inference.longest_context(inference.held(groups, one, 16), groups, one, 16, 262144) == 262144
-    alone = inference.cache_groups(arch, BF16, inference.profile(CATALOG.engines["sglang"], "0.5.6"))
+    alone = inference.cache_groups(arch, BF16, inference.profile(CATALOG.engines["tensorrt_llm"], None))
     assert inference.held(groups, one, 16) > inference.held(alone, one, 1)
 
 

@@ -25,7 +25,10 @@ class Release:
     `non_torch_paired_bytes` where a bridge joins two; `thread_bytes` of
     local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
 
-    A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own);
+    A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own); of a pool
+    that `state_ratio` splits from the cache's, as much for states as this times what is left, a sequence takes
+    `state_slots` places, and one is spare. Where `window_families` are named the windows of others hold every token;
+    a pool of windows has `window_ratio` places for each of the whole;
     `by_request` says that the tokens reported are those of whole requests, `absorbed` that latent attention keeps its
     products beside its factors. `state_blocks` refuses more sequences than the pool has pages where full graphs are
     captured. Layers with a window hold `batches_in_flight` batches beside it. `compressed_pool` says how the cache of
@@ -78,6 +81,10 @@ class Release:
     non_torch_bridged_bytes: dict[int, int] = field(default_factory=dict)
     vendor_bytes: dict[str, int] = field(default_factory=dict)
     state_pages: int = 0
+    state_slots: int = 1
+    state_ratio: Fraction = Fraction(0)
+    window_families: tuple[str, ...] = ()
+    window_ratio: Fraction = Fraction(0)
     by_request: bool = False
     absorbed: bool = False
     graph_layer_bytes: dict[int, int] = field(default_factory=dict)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from planner.physics.inference.kv_cache import Groups, Sequences, held
 
@@ -20,7 +21,8 @@ def pool_tokens(budget: int, groups: Groups, block: int = 1, request: Sequences 
         return 0
     if request is not None and request.context:
         return budget * request.context // max(1, held(groups, request, block))
-    step = _step(groups, block)
+    step, ratio = _step(groups, block), max((cache.ratio for _, cache in groups if cache.state_bits), default=0)
+    budget = floor(budget / (1 + ratio))  # the rest is the states' pool
     return floor(8 * budget / per_token) // step * step
 
 
@@ -73,9 +75,13 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
     bends = {0, top}
     for _, cache in groups:
         if cache.window is not None:
-            for tokens in (cache.window, cache.window + sequences.chunk // max(1, sequences.concurrency)):
+            full = cache.window + sequences.chunk // max(1, sequences.concurrency)
+            for tokens in (cache.window, full, *((ceil(full / cache.ratio),) if cache.ratio else ())):
                 bends |= {-(-tokens // block) + near for near in (-1, 0, 1)}
     bends |= {-(-sequences.shared_prefix // block) + near for near in (-1, 0, 1)}
+    if any(cache.ratio and cache.state_bits for _, cache in groups):  # up to here the states' pool decides
+        flat = bisect.bisect_right(range(top + 1), bytes_at(0), key=bytes_at)
+        bends |= {flat - 1, flat, flat + 1}
     best = 0
     points = sorted(point for point in bends if 0 <= point <= top)
     for low, high in itertools.pairwise(points):

@@ -47,7 +47,8 @@ class LayerCache:
     `encoder` layers hold the tokens of images instead of those of the text. `beside` is what a layer of compressed
     attention keeps beside its compressed tokens: the last ones whole (`window`), the pool it compresses (`state`).
     `block` is a block of tokens of its own, `page_bits` what a state costs for each token of the pool it shares with
-    the layers that hold tokens.
+    the layers that hold tokens. `ratio` is of a pool of a fixed size: of windows, their places for each token of the
+    whole; of states, their bytes for each byte of the tokens' pool, with `spare_bits` in it that no sequence has.
     """
 
     token_bits: Fraction
@@ -57,6 +58,8 @@ class LayerCache:
     beside: str = ""
     block: int = 0
     page_bits: Fraction = Fraction(0)
+    ratio: Fraction = Fraction(0)
+    spare_bits: Fraction = Fraction(0)
 
     @property
     def pool_bits(self) -> Fraction:
@@ -235,8 +238,9 @@ def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
     """Bytes these layers hold for these sequences, in whole blocks of tokens.
 
     A windowed layer keeps the window of each sequence and, once, the chunk in prefill (vLLM, SlidingWindowSpec).
+    Of pools of fixed sizes the one that is short decides how large the others are.
     """
-    total = Fraction(0)
+    total, states, ratio = Fraction(0), Fraction(0), Fraction(0)
     for count, cache in groups:
         step = cache.block or block
         tokens = _blocks(sequences.context, step)
@@ -249,8 +253,14 @@ def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
         else:
             window = min(tokens, _blocks(cache.window, step))
             kept = min(sequences.concurrency * window + _blocks(sequences.chunk, step), everything)
-        total += count * (kept * cache.token_bits + sequences.concurrency * cache.state_bits)
-    return ceil(total / 8)
+            if cache.ratio:
+                kept = max(everything, ceil(kept / cache.ratio))
+        total += count * kept * cache.token_bits
+        states += count * (sequences.concurrency * cache.state_bits + cache.spare_bits)
+        ratio = max(ratio, cache.ratio if cache.state_bits else ratio)
+    if ratio:
+        return ceil(max(total * (1 + ratio), states * (1 + ratio) / ratio) / 8)
+    return ceil((total + states) / 8)
 
 
 def kv_cache(

@@ -21,7 +21,7 @@ from planner.physics.inference.kv_cache import (
     layer_caches,
 )
 from planner.physics.inference.llama_cpp import MICRO_BATCH
-from planner.physics.inference.paging import paged, pooled
+from planner.physics.inference.paging import divided, paged, pooled
 from planner.physics.inference.peak import follows_load, peak
 from planner.physics.inference.profile import Keeping, Profile
 from planner.physics.inference.vision import towers
@@ -134,6 +134,8 @@ def _cache_groups(arch: Architecture, fmt: Format, keeps: Keeping, tp: int, pp: 
         count = sum(layer for layer, _ in caches)
         kept = min(count, -(-fmt.kv_whole_layers // min(pp, 2)))
         return (count - kept, caches[0][1]), (kept, layers(SIXTEEN, 0)[0][1])
+    if keeps.state_ratio or keeps.window_ratio:
+        return tuple(divided(caches, keeps.window_ratio, keeps.state_slots, keeps.state_ratio))
     return tuple(paged(caches, keeps.block, keeps.state_pages))
 
 

@@ -51,6 +51,34 @@ def paged(groups: Groups, block: int, pages: int) -> Groups:
     return out
 
 
+def divided(groups: Groups, windows: Fraction, slots: int, states: Fraction) -> Groups:
+    """The same layers in pools of fixed sizes, as SGLang divides its memory.
+
+    Windows have `windows` places for each token of the whole, so a token costs that much of theirs beside all of the
+    others' (model_executor/pool_configurator.py, HybridSWAPoolConfigurator). States have `states` bytes for each byte
+    of the tokens' pool; a sequence takes `slots` of them, what its prefixes are cached in included, and one is spare
+    (mem_cache/kv_cache_configurator.py, _handle_max_mamba_cache, resolve_max_num_reqs).
+    """
+    whole, near, out = Fraction(0), Fraction(0), []
+    spans = [cache.window for _, cache in groups if cache.window is not None and not cache.beside]
+    for count, cache in groups:
+        if windows and spans and cache.token_bits and not cache.encoder:
+            if cache.window is None:
+                whole += count * cache.token_bits
+            else:
+                near += count * cache.token_bits
+        elif states and cache.state_bits:
+            taken = LayerCache(Fraction(0), None, slots * cache.state_bits, ratio=states, spare_bits=cache.state_bits)
+            out.append((count, taken))
+        else:
+            out.append((count, cache))
+    if whole and near:
+        out.append((1, LayerCache(whole + windows * near, max(spans), Fraction(0), ratio=windows)))
+    elif near:
+        out.append((1, LayerCache(near, max(spans), Fraction(0))))
+    return out
+
+
 def pages(budget: int, groups: Groups, per_sequence: int) -> int | None:
     """How many pages the pool of a hybrid model has, each of a group of layers; None where no states share a pool.
 

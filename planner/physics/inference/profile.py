@@ -43,6 +43,9 @@ class Keeping(NamedTuple):
     windows: bool
     latent_multiple: int
     layer_split: bool
+    state_slots: int
+    state_ratio: Fraction
+    window_ratio: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,9 @@ class Profile:
     full_graphs: bool = False
     in_flight: int = 1
     state_blocks: bool = False
+    state_slots: int = 1
+    state_ratio: Fraction = Fraction(0)
+    window_ratio: Fraction = Fraction(0)
     communicators: int = 0
     expert_tokens: int = 0
     expert_kernels: tuple[ExpertKernel, ...] = ()
@@ -108,7 +114,8 @@ class Profile:
     def keeps(self) -> Keeping:
         """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
         pooled = self.compressed_pool, self.state_pages, self.block
-        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split)
+        ratios = self.state_slots, self.state_ratio, self.window_ratio
+        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, *ratios)
 
     @property
     def loads(self) -> tuple[object, ...]:
@@ -348,7 +355,7 @@ def profile(
         graphs=0 if eager else row.graph_bytes,
         graphs_in_budget=row.graphs_in_budget and not (second and row.second_runner == "dense"),
         state_bits=row.state_bits,
-        windows=row.windows,
+        windows=row.windows and (not row.window_families or family in row.window_families),
         rope_cache=row.rope_cache,
         latent_multiple=row.latent_multiple,
         layer_split=engine.layer_split,
@@ -362,6 +369,9 @@ def profile(
         shares=tuple(sorted(row.shares.items())),
         reserves=row.reserves,
         state_pages=row.state_pages,
+        state_slots=row.state_slots,
+        state_ratio=row.state_ratio,
+        window_ratio=row.window_ratio,
         by_request=row.by_request,
         all_to_all=all_to_all,
         absorbed=row.absorbed,

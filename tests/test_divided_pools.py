@@ -1,0 +1,123 @@
+"""Engines that divide their cache's memory into pools of fixed sizes: SGLang, as public logs print them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from planner.catalog.architecture import Recurrent
+from planner.catalog.catalog import Catalog
+from planner.physics import inference
+
+ROOT = Path(__file__).parents[1]
+CATALOG = Catalog(ROOT / "catalogs")
+SGLANG = CATALOG.engines["sglang"]
+
+
+def pools(
+    name: str, version: str | None, cache: str = "bf16", tp: int = 1
+) -> tuple[inference.Groups, inference.Profile]:
+    arch = CATALOG.models[name].architecture
+    assert arch is not None
+    profile = inference.profile(
+        SGLANG, version, CATALOG.gpus["h200_sxm"], mixers=inference.traits(arch), family=arch.family
+    )
+    return inference.cache_groups(arch, CATALOG.formats[cache], profile, tp), profile
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "cell"),
+    [
+        ("google/gemma-4-31B-it", "0.5.14", 737_280),
+        ("google/gemma-4-26B-A4B", "0.5.14", 184_320),
+    ],
+)
+def test_a_token_costs_its_share_of_the_pool_of_windows(name: str, version: str, cell: int) -> None:
+    """A log of Gemma 4 prints cell_size_bytes with swa_full_tokens_ratio=0.8 (stored public file index:54551923908)."""
+    groups, profile = pools(name, version)
+    assert inference.pool_tokens(cell * 1000, groups, profile.block) == 1000
+    assert inference.pool_tokens(cell * 1000 - 1, groups, profile.block) == 999
+
+
+def test_states_have_the_share_of_the_memory_that_a_log_prints() -> None:
+    """A log of Nemotron-3-Nano on four ranks (0.5.21; stored public file index:70117488909).
+
+    2211 states of 25.28 GB and a cache in fp8 of 19_644_177 tokens, 28.10 GB.
+    """
+    groups, profile = pools("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", None, "fp8_e4m3", 4)
+    states, tokens, gb = 25.28, 28.10, 2**30
+    budget = int((states + tokens) * gb)
+    assert inference.pool_tokens(budget, groups, profile.block) == pytest.approx(19_644_177, rel=0.005)
+    slot = sum(count * cache.spare_bits for count, cache in groups) / 8
+    assert states * gb / float(slot) == pytest.approx(2212, rel=0.005)
+    alone = inference.sequences(profile, 8192, 1)
+    assert inference.most_sequences(budget, groups, alone, profile.block) == 2211 // 5
+
+
+@pytest.mark.parametrize("many", [1, 7, 72])
+def test_a_request_takes_five_states(many: int) -> None:
+    """--max-mamba-cache-size 360 lets 72 requests run (stored public file index:69213517065)."""
+    groups, profile = pools("Qwen/Qwen3.5-27B", None)
+    few = inference.sequences(profile, 16, many)
+    slot = sum(count * cache.spare_bits for count, cache in groups) / 8
+    assert inference.held(groups, few, profile.block) == pytest.approx(float(slot * (5 * many + 1)) * 19 / 9, rel=1e-6)
+
+
+@pytest.mark.parametrize("version", ["0.5.6", "0.5.12", "0.5.14", "0.5.23"])
+@pytest.mark.parametrize("name", ["google/gemma-3-27b-pt", "google/gemma-2-9b", "CohereForAI/c4ai-command-r7b-12-2024"])
+def test_windows_of_models_without_a_pool_hold_every_token(name: str, version: str) -> None:
+    """Only models that are listed have a pool of windows (sgl-project/sglang#39310, and #15327 for Gemma)."""
+    groups, profile = pools(name, version)
+    arch = CATALOG.models[name].architecture
+    assert arch is not None
+    whole = sum(group.count * sum(group.mixer.widths[1:]) * 2 for group in arch.groups)  # type: ignore[union-attr]
+    assert inference.held(groups, inference.sequences(profile, 32768, 3), profile.block) == 3 * 32768 * whole
+
+
+def test_windows_of_gpt_oss_have_eight_tenths_of_the_places() -> None:
+    """A log of gpt-oss-120b prints 63987 tokens of the whole and 51189 of windows (index:63105163196)."""
+    groups, profile = pools("openai/gpt-oss-120b", None)
+    each = 18 * 2048  # 18 layers of each kind, 8 heads of 64, keys and values
+    assert inference.pool_tokens(63_987 * each + 51_190 * each, groups, profile.block) == 63_987
+
+
+def test_before_0_5_10_no_model_has_a_pool_of_windows_by_itself() -> None:
+    old, _ = pools("openai/gpt-oss-20b", "0.5.6")
+    new, _ = pools("openai/gpt-oss-20b", "0.5.10")
+    assert all(cache.window is None for _, cache in old)
+    assert any(cache.window is not None for _, cache in new)
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen3.5-35B-A3B", "openai/gpt-oss-20b", "nvidia/Nemotron-H-8B-Base-8K"])
+@pytest.mark.parametrize("many", [1, 5, 64])
+def test_capacities_are_the_most_that_is_held(name: str, many: int) -> None:
+    groups, profile = pools(name, None)
+    load = inference.sequences(profile, 4096, many)
+    for budget in (2**33, 5 * 2**33 + 12_345, 2**36):
+        most = inference.most_sequences(budget, groups, inference.sequences(profile, 4096, 1), profile.block)
+        assert most is not None
+        for count, fits in ((most, True), (most + 1, False)):
+            held = inference.held(groups, inference.sequences(profile, 4096, count), profile.block)
+            assert (held <= budget) is fits
+        longest = inference.longest_context(budget, groups, load, profile.block)
+        if longest:
+            assert inference.held(groups, inference.sequences(profile, longest, many), profile.block) <= budget
+        assert inference.held(groups, inference.sequences(profile, longest + 1, many), profile.block) > budget
+
+
+def test_every_family_with_a_pool_of_windows_has_windows_here() -> None:
+    families: dict[str, bool] = {}
+    for model in CATALOG.models.values():
+        arch = model.architecture
+        if arch is not None:
+            near = any(getattr(group.mixer, "window", 0) or getattr(group.mixer, "chunk", 0) for group in arch.groups)
+            families[arch.family] = families.get(arch.family, False) or near
+    for row in SGLANG.releases:
+        assert all(families.get(name) for name in row.window_families), row.since
+
+
+def test_states_of_other_engines_have_no_share() -> None:
+    for engine in ("vllm", "tensorrt_llm", "llama_cpp", "transformers"):
+        assert all(not row.state_ratio and not row.window_ratio for row in CATALOG.engines[engine].releases)
+    assert any(isinstance(group.mixer, Recurrent) for group in CATALOG.models["Qwen/Qwen3.5-27B"].architecture.groups)  # type: ignore[union-attr]
