@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from planner.export.said import Said
+from planner.physics.training.choice import StateChoice
+from planner.physics.training.states import gradient_format
 
 CHOICE: dict[str, Any] = {
     "activations": "bf16", "expert_parallel": 1, "gpu": "a40", "gpus": 1, "kv_cache": "fp8_e4m3", "market": "on_demand",
@@ -104,9 +106,10 @@ TRAINED: dict[str, Any] = {
 }  # fmt: skip
 RUN: dict[str, Any] = {
     "attention": "sdpa", "framework": "transformers", "frozen": "", "fsdp_version": 1, "global_batch": 16,
-    "gradient_precision": "bf16", "layers": 32, "loss": "standard", "lora_dropout": 0, "lora_precision": "fp32",
-    "lora_rank": 16, "lora_targets": "all_linear", "model": "meta-llama/Llama-3.1-8B",
-    "native_format": "bf16", "offload_activations": False, "optimizer_kernel": "fused", "overlap_comm": False,
+    "gradient_precision": "bf16", "layers": 32, "loss": "standard", "loss_precision": "fp32",
+    "lora_dropout": 0, "lora_precision": "fp32", "lora_rank": 16, "lora_targets": "all_linear",
+    "model": "meta-llama/Llama-3.1-8B", "native_format": "bf16", "offload_activations": False,
+    "optimizer_kernel": "fused", "overlap_comm": False,
     "packing": False, "preference": "none", "reduce_bucket_size": 500_000_000, "schedule": "one_f_one_b",
     "selective": "products", "sync_each_batch": False, "sequence": 8192, "stage3_max_live_parameters": 10**9,
     "stage3_max_reuse_distance": 10**9, "stage3_prefetch_bucket_size": 50_000_000, "sub_group_size": 10**9,
@@ -114,10 +117,21 @@ RUN: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _gradients(choice: dict[str, Any], given: dict[str, Any]) -> str:
+    who = given["framework"]
+    if who in ("transformers", "trl", "axolotl", "llama_factory"):
+        who = "accelerate" if choice["zero"] and choice["data_parallel"] > 1 else "transformers"
+    who = "fsdp" if who == "torchtitan" else who
+    kept = given["lora_precision"]
+    return gradient_format(StateChoice(choice["method"], choice["precision"], framework=who, adapter_precision=kept))
+
+
 def trained(name: str = "tune", instances: int = 1, **more: Any) -> Said:
     """Return a plain training with other values of what it chose or is given."""
     choice = TRAINED | {key: value for key, value in more.items() if key in TRAINED}
     given = RUN | {key: value for key, value in more.items() if key in RUN}
+    if "gradient_precision" not in more:  # what the lock has where the plan says nothing
+        given["gradient_precision"] = _gradients(choice, given)
     lock = "5eed" * 16
     return Said("tune.mem", name, "training", choice, given, instances, lock, "0.1.0", "bf16", "instance", 8, "nvidia")
 
@@ -150,5 +164,5 @@ def trainings(draw: st.DrawFn, framework: str) -> Said:
         sequence=draw(st.integers(1, 2**20)),
         tokens=draw(st.sampled_from((0, 1, 10**8, 10**12))),
         selective=draw(st.sampled_from(("attention", "products"))),
-        gradient_precision=draw(st.sampled_from(("bf16", "fp32"))),
+        **draw(st.sampled_from(({}, {}, {"gradient_precision": "bf16"}, {"gradient_precision": "fp32"}))),
     )

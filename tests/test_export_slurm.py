@@ -145,7 +145,7 @@ STORED = {
     "zero_3": trained(framework="deepspeed", offload="parameters", data_parallel=8, gpus=8, zero=3),
     "pretrain": trained(
         framework="megatron", tensor_parallel=4, gpus=16, data_parallel=4, zero=1, checkpointing="full", instances=2,
-        checkpointed_layers=26, gradient_precision="fp32",
+        checkpointed_layers=26,
     ),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -46,7 +47,14 @@ def test_the_batches_of_deepspeed_multiply(this: Said) -> None:
     zero = found["zero_optimization"]
     assert zero["stage"] == this.choice["zero"]
     assert (found["bf16"]["enabled"], found["fp16"]["enabled"]) != (True, True)
-    assert ("offload_param" in zero) == (this.choice["offload"] == "parameters" and zero["stage"] > 0)
+    away = this.choice["offload"]
+    assert ("offload_param" in zero) == (away == "parameters" and zero["stage"] == 3)
+    assert ("offload_optimizer" in zero) == (away != "none" and zero["stage"] > 0)
+    kernel = found["optimizer"]["params"]
+    assert kernel["torch_adam"] == (this.given["optimizer_kernel"] != "fused")
+    assert kernel.get("foreach", False) == (this.given["optimizer_kernel"] == "foreach")
+    if this.choice["method"] == "full":
+        assert found["data_types"]["grad_accum_dtype"] == this.given["gradient_precision"]
     assert not any(key.startswith("stage3") for key in zero) or zero["stage"] == 3
     assert found["_planner"]["set_elsewhere"]["sequence"] == this.given["sequence"]
 
@@ -67,6 +75,10 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
             last = this.given["global_batch"] * this.given["sequence"]
             assert seen - last < this.given["tokens"] <= seen
         assert not (found["bf16"] and found["fp16"])
+        assert (found["loss_type"], found["use_liger_kernel"]) == ("nll", False)
+        assert this.choice["method"] != "full" or this.given["gradient_precision"] == (
+            "fp32" if wide_states(this) else "bf16"
+        )
         wide = found["model_init_kwargs"]["dtype"] == "float32"
         assert wide == (this.choice["precision"] != "bf16" and this.choice["method"] == "full")
         sharded = this.choice["zero"] > 0 and this.choice["data_parallel"] > 1
@@ -83,6 +95,12 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
             assert (again in (True, "FULL_SHARD")) == (this.choice["zero"] == 3)
 
 
+def wide_states(this: Said) -> bool:
+    """Return whether gradients of full training are fp32: those of weights in fp32, which FSDP reduces in 16 bits."""
+    sharded = this.choice["zero"] > 0 and this.choice["data_parallel"] > 1
+    return bool(this.choice["precision"] == "fp32" or ("mixed" in this.choice["precision"] and not sharded))
+
+
 @settings(max_examples=200, deadline=None)
 @given(trainings("megatron"))
 def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
@@ -94,6 +112,11 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
     assert int(words[words.index("--global-batch-size") + 1]) == this.given["global_batch"]
     assert int(words[words.index("--context-parallel-size") + 1]) == this.choice["context_parallel"]
     assert ("--use-distributed-optimizer" in words) == (this.choice["zero"] == 1)
+    assert words[words.index("--attention-dropout") + 1] == words[words.index("--hidden-dropout") + 1] == "0"
+    assert ("--sgd-momentum" in words) == this.choice["optimizer"].startswith("sgd")
+    if this.choice["precision"] != "fp32":
+        assert ("--grad-reduce-in-bf16" in words) == (this.given["gradient_precision"] == "bf16")
+        assert ("--accumulate-allreduce-grads-in-fp32" in words) == (this.given["gradient_precision"] == "fp32")
     if this.choice["checkpointing"] == "full":
         stage = int(words[words.index("--recompute-num-layers") + 1])
         assert stage * this.choice["pipeline_parallel"] == this.choice["checkpointed_layers"]
@@ -107,14 +130,28 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
         ("trl", {"method": "lora", "precision": "bf16", "lora_precision": "bf16"}, "lora_precision"),
         ("accelerate", {"method": "qlora", "checkpointing": "full", "checkpointed_layers": 18}, "checkpointed_layers"),
         ("trl", {"layers": 0}, "model"),
+        ("trl", {"loss": "fused"}, "loss"),
         ("trl", {"loss": "chunked"}, "loss"),
+        ("trl", {"precision": "bf16", "sequence": 4096}, "loss"),
+        ("trl", {"loss_precision": "bf16"}, "loss_precision"),
+        ("trl", {"gradient_precision": "bf16"}, "gradient_precision"),
+        ("trl", {"zero": 1, "data_parallel": 2, "gpus": 2}, "zero"),
+        ("accelerate", {"zero": 3, "data_parallel": 2, "gpus": 2, "gradient_precision": "fp32"}, "gradient_precision"),
         ("trl", {"tensor_parallel": 2}, "tensor_parallel"),
         ("accelerate", {"zero": 1, "data_parallel": 2, "gpus": 2}, "zero"),
         ("accelerate", {"shard_replicas": 2}, "shard_replicas"),
         ("deepspeed", {"precision": "bf16"}, "precision"),
-        ("deepspeed", {"optimizer": "muon"}, "optimizer"),
+        ("deepspeed", {"optimizer": "muon", "framework": "deepspeed"}, "optimizer"),
         ("deepspeed", {"gradient_precision": "fp32"}, "gradient_precision"),
         ("megatron", {"zero": 3}, "zero"),
+        ("megatron", {"loss": "fused"}, "loss"),
+        ("megatron", {"loss_precision": "bf16"}, "loss_precision"),
+        ("megatron", {"preference": "dpo"}, "preference"),
+        ("megatron", {"packing": True}, "packing"),
+        ("megatron", {"frozen": "embedding"}, "frozen"),
+        ("megatron", {"offload_activations": True}, "offload_activations"),
+        ("megatron", {"optimizer": "sgd", "optimizer_kernel": "foreach"}, "optimizer_kernel"),
+        ("megatron", {"precision": "fp16_mixed", "gradient_precision": "fp16"}, "gradient_precision"),
         ("megatron", {"checkpointing": "selective"}, "selective"),
     ],
 )
@@ -124,9 +161,24 @@ def test_what_a_trainer_cannot_say_is_named(form: str, changes: dict[str, Any], 
     assert [fault.quantity for fault in found] == [quantity]
 
 
+def test_a_loss_of_less_than_tiles_needs_room_for_them() -> None:
+    """TRL's tile has 4,096 x 32,768 logits in 16 bits, and gradients in fp32 stand beside hidden states."""
+    this = trained(loss="fused", micro_batch=1, sequence=4096)
+    assert isinstance(rendered(this, "trl"), list)
+    roomy = replace(this, outcomes={"memory": 10 * 2**30, "headroom": 0.5})
+    assert roomy.spare == 10 * 2**30
+    assert isinstance(rendered(roomy, "trl"), str)
+
+
+def test_a_momentum_that_was_not_counted_is_turned_off() -> None:
+    """Megatron's SGD has one of 0.9 by default, four bytes a parameter."""
+    text = str(rendered(trained(framework="megatron", optimizer="sgd"), "megatron"))
+    assert "--optimizer sgd\n  --sgd-momentum 0\n" in text
+
+
 def test_the_worked_example() -> None:
-    """`finetune.mem` as SFTConfig of TRL 1.16 took it, but for all layers recomputed instead of 26."""
-    this = trained(precision="bf16", checkpointing="full", checkpointed_layers=32, loss="fused")
+    """`finetune.mem` as SFTConfig of TRL 1.16 took it, but for all layers recomputed, and a loss that TRL has."""
+    this = trained(precision="bf16", checkpointing="full", checkpointed_layers=32)
     found = yaml.safe_load(str(rendered(this, "trl")))
     assert (found["per_device_train_batch_size"], found["gradient_accumulation_steps"]) == (1, 16)
     assert (found["max_steps"], found["max_length"], found["optim"]) == (763, 8192, "adamw_torch_fused")
@@ -160,12 +212,12 @@ def test_the_files_of_qlora_say_what_was_counted(sharded: dict[str, Any], storag
 STORED = {
     "qlora": trained(**ADAPTERS),
     "fsdp_qlora": trained(**ADAPTERS, data_parallel=8, gpus=8, zero=3),
-    "finetune": trained(precision="bf16", checkpointing="full", checkpointed_layers=32, loss="fused"),
+    "finetune": trained(precision="bf16", checkpointing="full", checkpointed_layers=32),
     "fsdp": trained(fsdp_version=2, precision="bf16", **SHARDED),
     "zero_3": trained(framework="deepspeed", offload="parameters", **SHARDED),
     "pretrain": trained(
         framework="megatron", tensor_parallel=4, gpus=16, data_parallel=4, zero=1, checkpointing="full",
-        checkpointed_layers=26, gradient_precision="fp32",
+        checkpointed_layers=26,
     ),
 }  # fmt: skip
 

@@ -63,6 +63,12 @@ class Said:
         value = (self.outcomes or {}).get(name)
         return Fraction(value) if isinstance(value, int | float | Fraction) else None
 
+    @property
+    def spare(self) -> Fraction:
+        """Bytes of a GPU that the answer leaves free at the safe end, 0 where the lock does not say."""
+        memory, headroom = self.outcome("memory"), self.outcome("headroom")
+        return memory * headroom / (1 - headroom) if memory and headroom and headroom < 1 else Fraction(0)
+
     def flag(self, name: str) -> bool:
         """Return whether a setting that is given is true."""
         return self.given.get(name) is True

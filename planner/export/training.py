@@ -92,6 +92,8 @@ def _notes(answer: Said, form: Target) -> list[str]:
         notes += [f"elsewhere {line}" for line in run.elsewhere(answer, accelerate.said(answer))]
     if form.name == "trl" and answer.word("method") in run.ADAPTERS:
         notes.append("read by   `trl sft --config` (ScriptArguments, SFTConfig, ModelConfig)")
+    if form.name == "trl":
+        notes.append("needs     TRL 1.16 or later, which computes the loss in tiles")
     if form.name == "trl" and gpus > 1:
         notes.append("launch    with the configuration of `planner export --to accelerate`")
     if form.name == "megatron":

@@ -23,6 +23,7 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     if answer.count("zero", 0) == 1:
         yield Unsayable("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
     yield from run.all_or_none(answer, name)
+    yield from run.gradients(answer, name)
 
 
 def said(answer: Said) -> tuple[str, ...]:

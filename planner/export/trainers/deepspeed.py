@@ -12,12 +12,24 @@ from planner.export.trainers import run
 from planner.language.schema import grouped
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
-KEPT = {"optimizer": ("offload_optimizer",), "parameters": ("offload_optimizer", "offload_param")}
-"""What of the ZeRO configuration says where states are kept."""
+KERNELS = {"fused": {}, "foreach": {"foreach": True}, "for_loop": {"foreach": False}}
+"""What makes the optimizer PyTorch's, and which of its kernels (runtime/engine.py, get_optimizer_configuration): unless
+it is said, PyTorch takes the one on lists of tensors."""
+CONSTANT = {
+    "contiguous_gradients": True,
+    "reduce_scatter": True,
+    "allgather_partitions": True,
+    "allgather_bucket_size": 500_000_000,
+    "round_robin_gradients": False,
+}
+"""Defaults of 0.19.8 that the formulas count on (runtime/zero/config.py), for releases that have others."""
+PERSISTENT = {"stage3_param_persistence_threshold": 100_000, "stage3_gather_16bit_weights_on_model_save": False}
+GATHERED = {"bf16_mixed": "bf16", "fp16_mixed": "fp16", "fp32": "fp32"}
+"""What gradients add up in: the default of this release, by `grad_accum_dtype`."""
 BUCKETS = ("reduce_bucket_size",)
 STAGE_3 = tuple(name for name in grouped("deepspeed_sizes") if name not in BUCKETS)
-ELSEWHERE = ("sequence", "tokens", "method", "checkpointing", "checkpointed_layers", "attention", "loss")
-"""What a script sets itself: no key of this file does."""
+HERE = ("precision", "micro_batch", "global_batch", "sync_each_batch", "optimizer", "optimizer_kernel")
+"""What of a training's settings the keys of this file say; a script sets the others."""
 
 
 def faults(answer: Said) -> Iterator[Unsayable]:
@@ -25,12 +37,8 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     yield from run.whole_shapes(answer, "DeepSpeed's configuration")
     yield from run.only(answer, "DeepSpeed's configuration", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
     yield from run.only(answer, "DeepSpeed's configuration", "optimizer", OPTIMIZERS)
-    if answer.word("optimizer_kernel") == "foreach":
-        reason = "DeepSpeed's configuration names its fused kernel or PyTorch's Adam, not which of PyTorch's"
-        yield Unsayable("optimizer_kernel", reason, "set optimizer_kernel = fused")
-    if answer.word("gradient_precision") == "fp32" and answer.word("precision") != "fp32":
-        reason = "gradients in fp32 beside 16-bit weights have no form that is known here"
-        yield Unsayable("gradient_precision", reason, "leave `gradient_precision` out")
+    if answer.word("method") == "full":
+        yield from run.gradients(answer, "DeepSpeed's configuration", "deepspeed")
 
 
 def render(answer: Said, head: list[str]) -> str:
@@ -39,23 +47,35 @@ def render(answer: Said, head: list[str]) -> str:
     if zero["stage"]:
         names = (*BUCKETS, *(STAGE_3 if zero["stage"] == 3 else ()))
         zero |= {name: answer.count(name, 0) for name in names}
-        zero["overlap_comm"] = answer.flag("overlap_comm")
-        zero |= {name: {"device": "cpu", "pin_memory": True} for name in KEPT.get(answer.word("offload"), ())}
+        zero |= {"overlap_comm": answer.flag("overlap_comm"), **CONSTANT, **(PERSISTENT if zero["stage"] == 3 else {})}
+        kept = {
+            "offload_optimizer": True,
+            "offload_param": answer.word("offload") == "parameters" and zero["stage"] == 3,
+        }
+        if answer.word("offload") != "none":
+            zero |= {name: {"device": "cpu", "pin_memory": True} for name, whether in kept.items() if whether}
     document: dict[str, Any] = {
-        "_planner": {"written": head, "set_elsewhere": {name: _plain(answer, name) for name in ELSEWHERE}},
+        "_planner": {"written": head, "set_elsewhere": _elsewhere(answer)},
         "train_batch_size": run.batch(answer),
         "train_micro_batch_size_per_gpu": answer.count("micro_batch"),
         "gradient_accumulation_steps": run.accumulation(answer),
         "bf16": {"enabled": answer.word("precision") == "bf16_mixed"},
         "fp16": {"enabled": answer.word("precision") == "fp16_mixed"},
+        "data_types": {"grad_accum_dtype": GATHERED[answer.word("precision")]},
         "zero_optimization": zero,
         "optimizer": {
             "type": OPTIMIZERS[answer.word("optimizer")],
-            "params": {"torch_adam": answer.word("optimizer_kernel") == "for_loop"},
+            "params": {
+                "torch_adam": answer.word("optimizer_kernel") != "fused",
+                **KERNELS[answer.word("optimizer_kernel")],
+            },
         },
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _plain(answer: Said, name: str) -> Any:
-    return answer.choice.get(name, answer.given.get(name))
+def _elsewhere(answer: Said) -> dict[str, Any]:
+    """Return what a script sets itself, as a plan has it."""
+    names = [*run.SCRIPT, *(grouped("adapters") if answer.word("method") in run.ADAPTERS else ())]
+    values = {name: answer.choice.get(name, answer.given.get(name)) for name in names if name not in HERE}
+    return {name: value for name, value in values.items() if value is not None}

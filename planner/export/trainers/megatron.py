@@ -20,6 +20,16 @@ SIZES = {
 }
 
 
+OPTIMIZERS = {
+    "adam": ("adam", ()),
+    "adamw": ("adam", ()),
+    "sgd": ("sgd", (("--sgd-momentum", "0"),)),
+    "sgd_momentum": ("sgd", (("--sgd-momentum", "0.9"),)),
+}
+"""`--optimizer`, and what a state of it hangs on: SGD has a momentum of 0.9 unless it is said to have none. Its kernels
+are those of Transformer Engine (core/optimizer/__init__.py)."""
+STILL = (("--attention-dropout", "0"), ("--hidden-dropout", "0"))
+"""Megatron drops out a tenth by default, and keeps the masks; what is pretrained today drops nothing."""
 BACKENDS = {"flash": "flash", "eager": "unfused"}
 """Megatron's names of attention kernels; where a plan says neither, it picks one that keeps no scores."""
 
@@ -28,9 +38,20 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     """Yield what of an answer Megatron's options cannot say."""
     yield from run.only(answer, "Megatron", "method", ("full",))
     yield from run.only(answer, "Megatron", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
-    yield from run.only(answer, "Megatron", "optimizer", ("adam", "adamw", "sgd"))
+    yield from run.only(answer, "Megatron", "optimizer", OPTIMIZERS)
+    yield from run.only(answer, "Megatron", "optimizer_kernel", ("fused",))
+    yield from run.only(answer, "Megatron", "loss", ("standard",))
+    yield from run.only(answer, "Megatron", "preference", ("none",))
+    yield from run.plain_loss(answer, "Megatron")
+    for quantity in ("packing", "offload_activations", "frozen"):
+        if answer.flag(quantity) or answer.word(quantity):
+            reason = f"Megatron's option for {quantity} is not known here"
+            yield Unsayable(quantity, reason, f"leave `{quantity}` out")
     yield from run.only(answer, "Megatron", "offload", ("none",))
     yield from run.only(answer, "Megatron", "schedule", ("one_f_one_b",))
+    if answer.word("gradient_precision") not in ("", "fp32") and answer.word("precision") != "bf16_mixed":
+        reason = f"Megatron has 16-bit gradients in bf16 alone, and the answer is in {answer.word('precision')}"
+        yield Unsayable("gradient_precision", reason, "set gradient_precision = fp32")
     if answer.count("zero", 0) > 1:
         yield Unsayable("zero", "Megatron's distributed optimizer is ZeRO 1", "set zero = 0 or 1")
     if answer.count("shard_replicas") > 1:
@@ -69,7 +90,15 @@ def _options(answer: Said) -> Iterator[Option]:
     precision = answer.word("precision")
     if precision != "fp32":
         yield f"--{precision.removesuffix('_mixed')}", None
-    yield "--optimizer", "sgd" if answer.word("optimizer") == "sgd" else "adam"
+    yield from STILL
+    name, more = OPTIMIZERS[answer.word("optimizer")]
+    yield "--optimizer", name
+    yield from more
+    if precision != "fp32":
+        wide = answer.word("gradient_precision") in ("", "fp32")
+        yield ("--accumulate-allreduce-grads-in-fp32" if wide else "--grad-reduce-in-bf16"), None
+    if answer.count("expert_parallel") > 1:
+        yield "--expert-tensor-parallel-size", str(answer.count("tensor_parallel"))
     if answer.count("zero", 0):
         yield "--use-distributed-optimizer", None
     match answer.word("checkpointing"):

@@ -8,6 +8,8 @@ from typing import Any
 from planner.export.faults import Unsayable
 from planner.export.said import Said
 from planner.language.schema import grouped
+from planner.physics.training.choice import StateChoice
+from planner.physics.training.states import gradient_format
 
 SHAPES = ("tensor_parallel", "pipeline_parallel", "context_parallel", "expert_parallel", "shard_replicas")
 """Ways to split a training beside data parallelism and ZeRO."""
@@ -86,9 +88,25 @@ def hosts(answer: Said) -> int:
 def only(answer: Said, target: str, quantity: str, words: Iterable[str]) -> Iterator[Unsayable]:
     """Yield that a word of an answer is none that a target can say."""
     known, has = tuple(words), answer.word(quantity)
-    if has not in known:
+    if has and has not in known:
         reason = f"{target} has no setting for {quantity} = {has}"
         yield Unsayable(quantity, reason, f"set {quantity} = {' or '.join(known)}")
+
+
+def gradients(answer: Said, target: str, framework: str = "transformers") -> Iterator[Unsayable]:
+    """Yield that gradients are counted in another format than the one that the trainer makes or reduces them in."""
+    method, precision = answer.word("method"), answer.word("precision")
+    who = "accelerate" if framework == "transformers" and sharded(answer) else framework
+    kept = answer.word("lora_precision") or "fp32"
+    made = gradient_format(StateChoice(method, precision, framework=who, adapter_precision=kept))
+    if answer.word("gradient_precision") not in ("", made):
+        reason = f"{target} has gradients in {made}, and the answer counts {answer.word('gradient_precision')}"
+        yield Unsayable("gradient_precision", reason, "leave `gradient_precision` out")
+
+
+def plain_loss(answer: Said, target: str) -> Iterator[Unsayable]:
+    """Yield that a loss is counted in another format than fp32, to which transformers and Megatron widen logits."""
+    yield from only(answer, target, "loss_precision", ("fp32",))
 
 
 def whole_shapes(answer: Said, target: str, sayable: Iterable[str] = ()) -> Iterator[Unsayable]:

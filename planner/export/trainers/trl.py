@@ -39,7 +39,11 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     yield from run.only(answer, name, "precision", DTYPES)
     yield from run.only(answer, name, "preference", ("none",))
     yield from run.only(answer, name, "offload", ("none",))
-    yield from run.only(answer, name, "loss", ("standard", "fused"))
+    yield from _loss(answer, name)
+    yield from run.plain_loss(answer, name)
+    yield from run.gradients(answer, name)
+    if run.sharded(answer) and answer.count("zero", 0) == 1:
+        yield Unsayable("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
     yield from run.all_or_none(answer, name)
     if (answer.word("optimizer"), answer.word("optimizer_kernel")) not in OPTIMIZERS:
         reason = f"{name} has no `optim` for {answer.word('optimizer')} with kernel {answer.word('optimizer_kernel')}"
@@ -48,6 +52,30 @@ def faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable(
             "frozen", f"{name} has no setting for frozen parts", "leave `frozen` out, or freeze them in the script"
         )
+
+
+TILE = 4096, 32768 * 2
+"""Tokens, and bytes of each, of the tile of logits that TRL's loss works on (trl/kernels/chunked_logprob.py)."""
+WIDEST = 16384
+"""The width that a hidden state is taken to have at most: Llama 3.1 405B's."""
+
+
+def _loss(answer: Said, name: str) -> Iterator[Unsayable]:
+    """Yield that TRL's loss may hold more than was counted.
+
+    In 1.16 SFTTrainer computes every loss in tiles of its own and leaves Liger's out (trainer/sft_trainer.py): beside a
+    tile, fp32 gradients of the hidden states and of the head. That is less than whole logits and their gradients;
+    beside another loss it has to fit in what the answer leaves free.
+    """
+    tokens = answer.count("micro_batch") * answer.count("sequence")
+    wide = answer.word("method") not in run.ADAPTERS and answer.word("precision") == "bf16"
+    if answer.word("loss") == "standard":
+        fits = not wide or tokens >= WIDEST // 2  # logits of so many tokens outweigh the head's gradient in fp32
+    else:
+        fits = not wide and min(tokens, TILE[0]) * TILE[1] + 6 * tokens * WIDEST <= answer.spare
+    if not fits:
+        reason = f"{name} computes the loss in tiles of its own, which may hold more than loss = {answer.word('loss')}"
+        yield Unsayable("loss", reason, "set loss = standard and precision = bf16_mixed, or --to axolotl")
 
 
 def _adapters(answer: Said, name: str) -> Iterator[Unsayable]:
@@ -80,7 +108,8 @@ def render(answer: Said) -> str:
         },
         "activation_checkpointing": answer.word("checkpointing") == "full" and not sharded,  # else FSDP's own does
         "activation_offloading": answer.flag("offload_activations"),
-        "use_liger_kernel": answer.word("loss") == "fused",
+        "loss_type": "nll",
+        "use_liger_kernel": False,
     }
     steps = run.steps(answer)
     if steps is not None:

@@ -34,7 +34,10 @@ train() {
     --global-batch-size 16 \
     --train-iters 763 \
     --bf16 \
+    --attention-dropout 0 \
+    --hidden-dropout 0 \
     --optimizer adam \
+    --accumulate-allreduce-grads-in-fp32 \
     --use-distributed-optimizer \
     --recompute-granularity full \
     --recompute-method block \
