@@ -55,14 +55,21 @@ def shipped_catalog() -> Shipped:
 
 
 def load_plan(
-    path: str, settings: tuple[str, ...] = (), shipped: Shipped | None = None, text: str | None = None
+    path: str,
+    settings: tuple[str, ...] = (),
+    shipped: Shipped | None = None,
+    text: str | None = None,
+    unsaved: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides, `text` stands for the file's."""
+    """Read and resolve a plan; `settings` are `workload.quantity=value` overrides, `text` stands for the file's.
+
+    Beside a `text`, `unsaved` are those of files that it may import, by their real paths.
+    """
     from planner.language.imports import load, load_text
     from planner.lint.allow import allowed
 
     catalog, broken = shipped or shipped_catalog()
-    file, findings, texts = load(path) if text is None else load_text(text, path)
+    file, findings, texts = load(path) if text is None else load_text(text, path, unsaved)
     if file is None:
         return Loaded(None, catalog, (*broken, *findings), texts)
     if settings:

@@ -14,7 +14,7 @@ PLANNER = Path(__file__).parents[1] / "planner"
 ORDER = (
     *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
     *("solve", "wording", "lock", "startup", "lint", "plan", "report", "export", "review", "trials", "sides", "api"),
-    "cli",
+    *("lsp", "cli"),
 )
 """The rooms of the package from the lowest on; each imports those before it."""
 SOLVE = (
@@ -46,7 +46,9 @@ SOLVE = (
     ),
 )
 """The rooms of a solve likewise. Neither kind of workload imports the other."""
-HEAVY = ("ortools", "numpy", "pandas", "rich", "pydantic")
+HEAVY = ("ortools", "numpy", "pandas", "rich", "pydantic", "pygls", "lsprotocol", "mcp")
+PROTOCOLS = {"pygls": "lsp", "lsprotocol": "lsp", "mcp": "mcp"}
+"""The libraries of protocols, each with the one room that imports it."""
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -170,6 +172,16 @@ def test_only_solve_imports_ortools() -> None:
         str(file.relative_to(PLANNER))
         for room, file in rooms()
         if room != "solve" and any(name.partition(".")[0] == "ortools" for name in imported(file))
+    ]
+    assert wrong == []
+
+
+def test_protocols_are_spoken_in_their_rooms_alone() -> None:
+    wrong = [
+        f"{file.relative_to(PLANNER)} imports {library}"
+        for room, file in rooms()
+        for library in {name.partition(".")[0] for name in imported(file)} & set(PROTOCOLS)
+        if PROTOCOLS[library] != room
     ]
     assert wrong == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -28,6 +29,12 @@ class _Reading:
     parsed: dict[str, tree.File] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
     count: int = 0
+    unsaved: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, path: str) -> tuple[str | None, Diagnostic | None]:
+        """Return the text of a file as `read` does; what an editor has not saved yet stands for what is on the disk."""
+        known = self.unsaved.get(_real(path)) if self.unsaved else None
+        return read(path) if known is None else (known, None)
 
 
 def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str, str]]:
@@ -43,9 +50,14 @@ def load(path: str) -> tuple[tree.File | None, tuple[Diagnostic, ...], dict[str,
     return load_text(text, path)
 
 
-def load_text(text: str, path: str) -> tuple[tree.File, tuple[Diagnostic, ...], dict[str, str]]:
-    """Do as `load`, of a plan's text that is already at hand; imports are relative to `path`."""
-    reading = _Reading(texts={path: text})
+def load_text(
+    text: str, path: str, unsaved: Mapping[str, str] | None = None
+) -> tuple[tree.File, tuple[Diagnostic, ...], dict[str, str]]:
+    """Do as `load`, of a plan's text that is already at hand; imports are relative to `path`.
+
+    `unsaved` are texts that stand for those of files that are imported, by their real paths.
+    """
+    reading = _Reading(texts={path: text}, unsaved=unsaved or {})
     file, mistakes = parse(text, path)
     reading.findings += mistakes
     with suggesting():
@@ -123,7 +135,7 @@ def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Re
             )
         return ()
     if item.path.endswith(CATALOGS):
-        text, finding = read(target)
+        text, finding = reading.text(target)
         if text is None:
             reading.findings.append(_unread(item, finding))
             return ()
@@ -141,7 +153,7 @@ def _import(item: tree.Import, target: str, trail: tuple[str, ...], reading: _Re
         return ()
     inner = reading.parsed.get(real)
     if inner is None:
-        text, finding = read(target)
+        text, finding = reading.text(target)
         if text is None:
             reading.findings.append(_unread(item, finding))
             return ()

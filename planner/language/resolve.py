@@ -35,6 +35,15 @@ def resolve(
         return _whole(file, catalog, digest, {file.path: file.text, **(texts or {})})
 
 
+def names_of(file: tree.File, catalog: Catalog, texts: Mapping[str, str]) -> Env:
+    """Return what names mean in a file, also in one with errors: what could be declared of it, whatever is wrong.
+
+    The findings of the scope are not complete: those are `resolve`'s.
+    """
+    with suggesting():
+        return _resolve(file, catalog, "", {file.path: file.text, **texts})[2]
+
+
 def _whole(
     file: tree.File, catalog: Catalog, digest: str, every: dict[str, str]
 ) -> tuple[Problem | None, tuple[Diagnostic, ...]]:

@@ -88,7 +88,7 @@ def filtered(type_: Type, node: tree.Filter, env: Env, truth: Truth) -> list[str
             return None
         ids = [str(item) for item in values]
     rows = [_look(type_.words, scope)(key) for key in ids]
-    condition = truth(node.condition, _asking(type_.words, env))
+    condition = truth(node.condition, asking(type_.words, env))
     if condition is None:
         return None
     if not names(condition):
@@ -115,7 +115,7 @@ def _asks(node: tree.Expression, field: str) -> bool:
     return (isinstance(node, tree.Name) and node.text == field) or any(_asks(item, field) for item in parts(node))
 
 
-def _asking(kind: str, env: Env) -> Env:
+def asking(kind: str, env: Env) -> Env:
     """Return what names mean in a filter: the fields of a kind of row, and the words these fields hold."""
     fields: dict[str, Type] = {}
     words: dict[str, frozenset[str]] = {}

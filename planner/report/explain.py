@@ -37,16 +37,16 @@ def lines_for(what: str, catalog: Catalog) -> list[str]:
         width = 2 + max(map(len, (row.name for row in FIELDS_BY_KIND[what].values())))
         lines += [f"    {row.name:<{width}}{row.doc}" for row in FIELDS_BY_KIND[what].values() if row.name != "id"]
     name = what.rpartition(".")[2] if catalog.find_model(what) is None else what
-    lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in _quantity(row, catalog)]
-    lines += _word(what) + _unit(what)
-    lines += _rows(what, "formats", catalog.find_format(what), lambda row: _format(row, catalog))
-    lines += _rows(what, "GPUs", catalog.find_gpu(what), _gpu)
+    lines += [line for row in (*QUANTITIES, *FIELDS) if row.name == name for line in quantity(row, catalog)]
+    lines += _word(what) + unit(what)
+    lines += _rows(what, "formats", catalog.find_format(what), catalog)
+    lines += _rows(what, "GPUs", catalog.find_gpu(what), catalog)
     lines += _engine(catalog.engines[what]) if what in catalog.engines else []
-    lines += _rows(what, "frameworks", catalog.find_framework(what), _framework)
-    lines += _words(what)
+    lines += _rows(what, "frameworks", catalog.find_framework(what), catalog)
+    lines += words(what, QUANTITIES)
     lines += [f"{what}: a label of answers. {LABELS[what]}", *_rented(what, catalog)] if what in LABELS else []
     lines += [] if lines else _other(what, catalog)
-    return lines or _rows(what, "models", catalog.find_model(what), _model) or _rented(what, catalog)
+    return lines or _rows(what, "models", catalog.find_model(what), catalog) or _rented(what, catalog)
 
 
 def _other(what: str, catalog: Catalog) -> list[str]:
@@ -152,7 +152,8 @@ def _large(name: str, usual: int, large: int, excludes: tuple[str, ...]) -> str:
     return f"{shown}; {figures.show(name, Fraction(large))} on GPUs of {LARGE // GIB} GiB and more, but not on {but}"
 
 
-def _quantity(row: Quantity, catalog: Catalog) -> list[str]:
+def quantity(row: Quantity, catalog: Catalog) -> list[str]:
+    """Return the lines of one quantity of a workload, or of one field of a declaration."""
     facts = {"of": ", ".join(row.kinds), "role": row.role, "type": row.type, "unit": row.unit}
     low, high = (None if end is None else f"{float(end):g}" for end in (row.low, row.high))
     span = " ".join(part for part in (f"from {low}" if low else "", f"to {high}" if high else "") if part)
@@ -211,12 +212,10 @@ def _kind(name: str) -> list[str]:
     return lines
 
 
-def _words(name: str) -> list[str]:
+def words(name: str, quantities: Iterable[Quantity]) -> list[str]:
     """Return what a word means that quantities can be: `adamw`, `lora`, `spot`."""
-    from planner.language.schema import QUANTITIES
-
     lines = []
-    for row in QUANTITIES:
+    for row in quantities:
         if name in row.words:
             others = ", ".join(word for word in row.words if word != name)
             rows: dict[str, object] = {"of": f"{row.name} ({', '.join(row.kinds)})", "others": others}
@@ -226,10 +225,10 @@ def _words(name: str) -> list[str]:
     return lines
 
 
-def _rows(what: str, kind: str, rows: Any, page: Callable[[Any], list[str]]) -> list[str]:
+def _rows(what: str, kind: str, rows: object, catalog: Catalog) -> list[str]:
     """Return the page of a row, or the ids of the rows that a name could mean."""
     if not isinstance(rows, tuple):
-        return [] if rows is None else page(rows)
+        return row_lines(rows, catalog)
     ids = {row.id: getattr(row, "name", "") for row in rows}
     return _lines(f"{what}: ambiguous, it names {len(ids)} {kind}; say which: {', '.join(ids)}", dict(ids))
 
@@ -241,6 +240,20 @@ def _format(row: Format, catalog: Catalog) -> list[str]:
     where = {"computed in": row.computes_as, "hardware": _hardware(row.computes_as, catalog)}
     last = {"leaves alone": ", ".join(row.leaves), "engines": ", ".join(row.engines), "source": row.source}
     return _lines(f"{row.id}: {row.name}, a number format", {**facts, **more, **over, **where, **last})
+
+
+def row_lines(row: object, catalog: Catalog) -> list[str]:
+    """Return the lines of a row, of the catalogs or a plan's own: a format, GPU, model, engine, framework or offer."""
+    pages: dict[str, Callable[[Any], list[str]]] = {
+        "Format": lambda row: _format(row, catalog),
+        "Gpu": _gpu,
+        "Model": _model,
+        "Engine": _engine,
+        "Framework": _framework,
+        "Offer": _offer,
+    }
+    page = pages.get(type(row).__name__)
+    return [] if page is None else page(row)
 
 
 def _hardware(computed: str, catalog: Catalog) -> str:
@@ -342,7 +355,7 @@ def _offers(name: str, what: str, rows: Sequence[Offer]) -> list[str]:
     return _lines(f"{name}: {'an' if what[0] in 'aeio' else 'a'} {what} of the catalog's offers", facts)
 
 
-def _unit(name: str) -> list[str]:
+def unit(name: str) -> list[str]:
     """Return what a unit or a scale of numbers is, and the units it can be exchanged for."""
     from planner.syntax.tokens import SCALES
     from planner.units.canonical import unit_of
