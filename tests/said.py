@@ -141,6 +141,8 @@ def trainings(draw: st.DrawFn, framework: str) -> Said:
     """Return a training of any settings, also of those that a target has no words for."""
     data, micro, pipeline = (draw(st.sampled_from((1, 2, 4))) for _ in range(3))
     pipeline = draw(st.sampled_from((1, 1, pipeline)))
+    formats: tuple[dict[str, Any], ...] = ({}, {}, {"gradient_precision": "bf16"}, {"gradient_precision": "fp32"})
+    precision = draw(st.sampled_from(formats))
     return trained(
         data_parallel=data,
         micro_batch=micro,
@@ -164,5 +166,5 @@ def trainings(draw: st.DrawFn, framework: str) -> Said:
         sequence=draw(st.integers(1, 2**20)),
         tokens=draw(st.sampled_from((0, 1, 10**8, 10**12))),
         selective=draw(st.sampled_from(("attention", "products"))),
-        **draw(st.sampled_from(({}, {}, {"gradient_precision": "bf16"}, {"gradient_precision": "fp32"}))),
+        **precision,
     )

@@ -71,7 +71,7 @@ def test_windows_of_models_without_a_pool_hold_every_token(name: str, version: s
     groups, profile = pools(name, version)
     arch = CATALOG.models[name].architecture
     assert arch is not None
-    whole = sum(group.count * sum(group.mixer.widths[1:]) * 2 for group in arch.groups)  # type: ignore[union-attr]
+    whole = sum(group.count * sum(group.mixer.widths[1:]) * 2 for group in arch.groups)  # type: ignore[union-attr, misc]
     assert inference.held(groups, inference.sequences(profile, 32768, 3), profile.block) == 3 * 32768 * whole
 
 
