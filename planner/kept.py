@@ -84,9 +84,9 @@ def write(name: str, body: bytes) -> None:
 
 
 def _code(secret: bytes, name: str, body: bytes | memoryview) -> bytes:
-    made = hmac.new(secret, name.encode() + b"\n", "sha256")
-    made.update(body)
-    return made.digest()
+    code = hmac.new(secret, name.encode() + b"\n", "sha256")
+    code.update(body)
+    return code.digest()
 
 
 def _own_folder(place: Path, make: bool = False) -> bool:

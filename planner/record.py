@@ -77,18 +77,18 @@ class _Fields:
     def __init__(self, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
 
-    def __get__(self, record: Any, made: Any) -> dict[str, Any]:
+    def __get__(self, record: Any, cls: Any) -> dict[str, Any]:
         given = self.defaults
-        kinds = made.__annotations__.items()
+        kinds = cls.__annotations__.items()
         listed = [(name, kind, given[name]) if name in given else (name, kind) for name, kind in kinds]
-        words = {"__doc__": made.__doc__ or ""}
+        words = {"__doc__": cls.__doc__ or ""}
         like: Any = dataclasses.make_dataclass("_", listed, namespace=words, init=False, repr=False, eq=False)
         fields: dict[str, Any] = like.__dataclass_fields__
-        made.__dataclass_fields__ = fields
+        cls.__dataclass_fields__ = fields
         return fields
 
 
-def _compile(made: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> None:
+def _compile(cls: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> None:
     """Give a class the `__init__` of its fields."""
     scope: dict[str, Any] = {"_set": object.__setattr__, "_missing": dataclasses.MISSING}
     arguments, lines = ["self"], []
@@ -110,9 +110,9 @@ def _compile(made: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> Non
         lines.append(f" _set(self, {name!r}, {value})")
     exec(f"def __init__({', '.join(arguments)}):\n" + ("\n".join(lines) or " pass"), scope)
     method = scope["__init__"]
-    method.__qualname__ = f"{made.__qualname__}.__init__"
-    method.__annotations__ = made.__annotations__ | {"return": None}
-    made.__init__ = method
+    method.__qualname__ = f"{cls.__qualname__}.__init__"
+    method.__annotations__ = cls.__annotations__ | {"return": None}
+    cls.__init__ = method
 
 
 def _equal(self: Any, other: Any) -> bool:

@@ -30,8 +30,8 @@ def _recomputed(least: int, most: int | None, mode: object) -> str:
     return f"{range_} with checkpointing {mode}"
 
 
-def _selective(name: object, wanted: object, known: tuple[str, ...]) -> str:
-    words = f"selective = {_or(known)}" if known else "full or none"
+def _selective(name: object, wanted: object, names: tuple[str, ...]) -> str:
+    words = f"selective = {_or(names)}" if names else "full or none"
     return f"{words}: {name} has no setting for {wanted}"
 
 
@@ -150,8 +150,8 @@ def _anchored(count: int, factors: tuple[tuple[str, float, int], ...]) -> str:
     return f"anchored on {measurements}: {', '.join(said_of) or 'memory'}"
 
 
-def _shared(instances: int, offer: str, own: int, block: str, others: tuple[str, ...]) -> str:
-    copies = [] if own < 1 else [f"{own:_} other cop{'y' if own == 1 else 'ies'} of {block}"]
+def _shared(instances: int, offer: str, own_copies: int, block: str, others: tuple[str, ...]) -> str:
+    copies = [] if own_copies < 1 else [f"{own_copies:_} other cop{'y' if own_copies == 1 else 'ies'} of {block}"]
     return f"shares {instances} × {offer} with {', '.join([*copies, *others])}"
 
 

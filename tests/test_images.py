@@ -163,7 +163,7 @@ def test_sglang_keeps_more_free_where_ranks_have_sequences_of_their_own() -> Non
     """4.5 MiB for each of 512 sequences and rank, no graphs of prefill chunks (server_args.py)."""
     gpu, mixers = CATALOG.gpus["h100_sxm"], frozenset({"mla"})
     found = inference.profile(CATALOG.engines["sglang"], "0.5.12", gpu, mixers=mixers)
-    one, own = (inference.static_free(found, gpu, 8, own=own) for own in (1, 8))
+    one, own = (inference.static_free(found, gpu, 8, attention_ranks=own) for own in (1, 8))
     assert (own - one) * gpu.device_memory == pytest.approx((512 * 8 * 4.5 - 1536) * 2**20, abs=2**26)
     sparse = inference.profile(CATALOG.engines["sglang"], "0.5.12", gpu, mixers=mixers | {"sparse"})
     assert sparse.prefill_graphs == 0

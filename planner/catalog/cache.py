@@ -86,9 +86,9 @@ def pack(
 
 def key_of(kind: str, raw: bytes) -> str:
     """Return the name under which a file's sheet is kept: of the file's content, and of the code that reads it."""
-    made = hashlib.sha256(f"{EDITION} {_code()} {kind}\n".encode())
-    made.update(raw)
-    return f"{made.hexdigest()}.catalog"
+    digest = hashlib.sha256(f"{EDITION} {_code()} {kind}\n".encode())
+    digest.update(raw)
+    return f"{digest.hexdigest()}.catalog"
 
 
 @lru_cache(maxsize=1)

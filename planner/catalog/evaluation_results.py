@@ -124,9 +124,9 @@ COUNTS = ("sample_len", "samples", "n_shot")
 """Numbers of a task that are no metric."""
 
 
-def _higher(metric: str, known: Any) -> bool:
-    if isinstance(known, dict) and metric in known:
-        return known[metric] is True
+def _higher(metric: str, stated: Any) -> bool:
+    if isinstance(stated, dict) and metric in stated:
+        return stated[metric] is True
     return metric not in COUNTS and not any(word in metric for word in LOWER)
 
 

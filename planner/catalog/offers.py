@@ -42,10 +42,13 @@ class Offers:
     """
 
     def __init__(
-        self, shipped: RowTable[Offer], own: Mapping[str, Offer], replaced: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        shipped: RowTable[Offer],
+        own_offers: Mapping[str, Offer],
+        replaced: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         """Take the shipped offers, the plan's own by id, and which of the shipped these replace."""
-        self._shipped, self._own = shipped, {name: own[name] for name in sorted(own)}
+        self._shipped, self._own = shipped, {name: own_offers[name] for name in sorted(own_offers)}
         self.replaced = {name: ids for name, ids in sorted((replaced or {}).items()) if ids}
 
     @cached_property
@@ -59,11 +62,11 @@ class Offers:
         def joint(*names: str) -> Iterator[tuple[Any, ...]]:
             return zip(*(shipped.column(name) for name in names), strict=True)
 
-        told = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
+        columns_of_offers = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
         usd, hosts = joint(*(f"{field}_usd_h" for field in MARKETS.values())), joint("ram_gib", "network_gbit_s")
         rows = []
         for key, day, (provider, region, gpu, market, flags, left, gpus, sold_by), prices, host in zip(
-            shipped, dates, told, usd, hosts, strict=True
+            shipped, dates, columns_of_offers, usd, hosts, strict=True
         ):
             if key in own:
                 rows.append(_listing(own[key], key in gone))
@@ -152,6 +155,6 @@ IDENTIFYING = ("region", "instance_type", "sold_by", "marketplace", "vcpus", "ra
 """What tells offers of one provider with as many of the same GPU apart."""
 
 
-def _agrees(row: Offer, own: Offer, stated: frozenset[str]) -> bool:
-    pairs = ((getattr(row, name), getattr(own, name)) for name in IDENTIFYING if name in stated)
+def _agrees(row: Offer, offer: Offer, stated: frozenset[str]) -> bool:
+    pairs = ((getattr(row, name), getattr(offer, name)) for name in IDENTIFYING if name in stated)
     return all(theirs is None or theirs == ours for theirs, ours in pairs)

@@ -39,12 +39,15 @@ def schema(kind: str) -> Schema:
 def _form(form: Any, defined: dict[str, Schema]) -> Schema:
     inner, limit = parts(form)
     choices = [_one(kind, defined) for kind in options(inner)]
-    made: Schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+    form_of_kind: Schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
     if limit.least is not None:
-        made = {**made, **({"minLength": int(limit.least)} if inner is str else {"minimum": limit.least})}
+        form_of_kind = {
+            **form_of_kind,
+            **({"minLength": int(limit.least)} if inner is str else {"minimum": limit.least}),
+        }
     if limit.pattern is not None:
-        made = {**made, "pattern": f"^(?:{limit.pattern})$"}
-    return {**made, "description": limit.about} if limit.about else made
+        form_of_kind = {**form_of_kind, "pattern": f"^(?:{limit.pattern})$"}
+    return {**form_of_kind, "description": limit.about} if limit.about else form_of_kind
 
 
 def _one(kind: Any, defined: dict[str, Schema]) -> Schema:

@@ -104,9 +104,9 @@ class RowTable(Mapping[str, T], Generic[T]):
 class Both(Mapping[str, T]):
     """The rows of a catalog with those a plan adds or overrides; none is built before it is read."""
 
-    def __init__(self, shipped: Mapping[str, T], own: Mapping[str, T]) -> None:
+    def __init__(self, shipped: Mapping[str, T], own_rows: Mapping[str, T]) -> None:
         """Take the catalog's rows and the plan's own by id."""
-        self._shipped, self._own = shipped, own
+        self._shipped, self._own = shipped, own_rows
 
     def __getitem__(self, key: str) -> T:
         return self._own[key] if key in self._own else self._shipped[key]

@@ -155,10 +155,10 @@ def list_(
     if kind not in KINDS:
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
-    made = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, Engine,
+    record_types = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, Engine,
                             EngineModel, Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
     try:
-        rows = choose(load()[0].table(kind).values(), words or (), where, made[kind])
+        rows = choose(load()[0].table(kind).values(), words or (), where, record_types[kind])
     except ValueError as problem:
         raise _fail(str(problem)) from None
     if form == "json":

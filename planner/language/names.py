@@ -181,12 +181,14 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
     return Typed(tree.String(text, node.span), expected)
 
 
-def _instead(words: str, text: str, known: list[str], scope: Scope) -> str | None:
+def _instead(words: str, text: str, candidates: list[str], scope: Scope) -> str | None:
     """Return a help line for a word that is near to no other by its letters: a region, a trainer."""
-    if words == "region" and known:
+    if words == "region" and candidates:
         continent = {"eu": ("EU",), "ap": ("AS",), "us": ("US", "NA"), "ca": ("CA",)}.get(text[:2].casefold(), ())
-        own = [name for name in known if name.casefold().startswith(text[:3].casefold()) or name.endswith(continent)]
-        rest = [name for name in known if name not in own]
+        own = [
+            name for name in candidates if name.casefold().startswith(text[:3].casefold()) or name.endswith(continent)
+        ]
+        rest = [name for name in candidates if name not in own]
         said = ", ".join(written(name) for name in (own or rest)[:SHOWN])
         return f"available{' there' if own else ''}: {said}; `planner catalog list offers` shows them all"
     if words == "framework":

@@ -110,8 +110,8 @@ def _worth(node: tree.Expression, env: Env) -> Fraction | None:
         return None
     if measure.unit != "USD/h" or not isinstance(measure.value, Fraction):
         is_number = isinstance(measure.value, Fraction)
-        this = named(measure.unit) if is_number else "no number"
-        env.scope.error("E0401", f"`worth` is money per time, this is {this}", node.span, help="worth $150/month")
+        unit_name = named(measure.unit) if is_number else "no number"
+        env.scope.error("E0401", f"`worth` is money per time, this is {unit_name}", node.span, help="worth $150/month")
         return None
     if measure.value < 0:
         env.scope.error("E0403", "`worth` is not below zero", node.span, help="prefer the opposite")

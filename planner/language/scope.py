@@ -25,9 +25,9 @@ SHOWN = 12
 """The longest list of choices that a help line names in full."""
 
 
-def near(word: str, known: Iterable[str]) -> str | None:
+def near(word: str, names: Iterable[str]) -> str | None:
     """Return "did you mean …" for the nearest known word, or None."""
-    close = nearest(word, known)
+    close = nearest(word, names)
     return None if close is None else f"did you mean `{close}`?"
 
 
@@ -51,14 +51,14 @@ def suggesting() -> Iterator[None]:
         _spent.reset(token)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, names: Iterable[str]) -> str | None:
     """Return the known word that is meant by a misspelled one, or None; also None where too many were compared."""
     from difflib import get_close_matches
 
     spent = _spent.get()
     if len(word) > LONGEST_WORD or (spent is not None and spent[0] > COMPARED):
         return None
-    choices = list(dict.fromkeys(known))
+    choices = list(dict.fromkeys(names))
     if spent is not None:
         spent[0] += len(choices)
     cutoff = 0.5 if len(word) <= 3 else 0.6
@@ -69,9 +69,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def choices(word: str, known: Iterable[str]) -> str | None:
+def choices(word: str, names: Iterable[str]) -> str | None:
     """Return a help line: the nearest word, else all of them where they are few."""
-    listed = sorted(set(known))
+    listed = sorted(set(names))
     few = f"one of {', '.join(listed)}" if 0 < len(listed) <= SHOWN else None
     return near(word, listed) or few
 

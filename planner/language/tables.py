@@ -63,8 +63,8 @@ def _astray(record: Any, scope: Scope, declared: set[str]) -> str:
     return ""
 
 
-def _maybe(name: str, known: Any) -> str:
-    hint = near(name, known)
+def _maybe(name: str, value: Any) -> str:
+    hint = near(name, value)
     return f"; {hint}" if hint else ""
 
 

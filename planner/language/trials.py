@@ -119,5 +119,5 @@ def _expectation(item: tree.Expect, problem: Problem, scope: Scope, env: Env) ->
     return None
 
 
-def _rule_help(name: str, known: set[str]) -> str:
-    return near(name, known) or "a rule is named by its label, or as workload.quantity"
+def _rule_help(name: str, names: set[str]) -> str:
+    return near(name, names) or "a rule is named by its label, or as workload.quantity"

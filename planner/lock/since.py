@@ -130,21 +130,21 @@ def _said(item: ChangedRow) -> str:
     if item.now is None:
         was = f" (it cost {_price(item.was)})" if _price(item.was) else ""
         return f"{name} is no longer in the catalogs{was}"
-    told = []
+    changes = []
     if _price(item.was) and _price(item.now) and _price(item.was, dated=False) != _price(item.now, dated=False):
         dates = [str(side.get("as_of", "")) for side in (item.was, item.now)]
         between = f" ({dates[0]} → {dates[1]})" if all(dates) and dates[0] != dates[1] else ""
-        told.append(f"price {_price(item.was, False)} → {_price(item.now, False)}{between}")
+        changes.append(f"price {_price(item.was, False)} → {_price(item.now, False)}{between}")
     elif item.was.get("as_of") != item.now.get("as_of") and "as_of" in item.was:
-        told.append(f"price of {item.was['as_of']} → {item.now.get('as_of', 'no date')}")
+        changes.append(f"price of {item.was['as_of']} → {item.now.get('as_of', 'no date')}")
     skip = {"digest", "as_of", *PRICES.values()}
     recorded = len(item.was) > 1  # the first format has digests alone
     for key in dict.fromkeys((*item.was, *item.now)) if recorded else ():
         if key not in skip and item.now.get(key, ABSENT) != item.was.get(key, ABSENT):
-            told.append(f"{key} {_figure(key, item.was.get(key))} → {_figure(key, item.now.get(key))}")
-    if not told:
+            changes.append(f"{key} {_figure(key, item.was.get(key))} → {_figure(key, item.now.get(key))}")
+    if not changes:
         return f"{name} has changed since the lock was written"
-    return f"{name} has changed: {', '.join(told)}"
+    return f"{name} has changed: {', '.join(changes)}"
 
 
 def _price(row: Facts, dated: bool = True) -> str:
@@ -170,12 +170,12 @@ def told_figures(
 ) -> list[Diagnostic]:
     """Return a W0804 of a workload whose figures are others by today's rows and formulas, with what that costs."""
     digits = 9 if lock.format == 1 else 15
-    told = []
+    differences = []
     was_cost, is_cost = locked["cost_micro_usd_per_hour"], now["cost_micro_usd_per_hour"]
     if was_cost != is_cost:
         month = (is_cost - was_cost) * HOURS / 1e6
         sign = "+" if month > 0 else "-"
-        told.append(f"cost ${was_cost / 1e6:g}/h → ${is_cost / 1e6:g}/h ({sign}${abs(month):,.2f} a month)")
+        differences.append(f"cost ${was_cost / 1e6:g}/h → ${is_cost / 1e6:g}/h ({sign}${abs(month):,.2f} a month)")
     pairs = [
         ("instances", locked["instances"], now["instances"]),
         ("memory", locked["memory"]["total"], now["memory"]["total"]),
@@ -188,13 +188,13 @@ def told_figures(
     for key, was, is_ in pairs:
         if key == "cost" or _same(was, is_, digits):
             continue
-        if not any(item.startswith(f"{key} ") for item in told):
+        if not any(item.startswith(f"{key} ") for item in differences):
             figure = "memory" if key.startswith("memory") else key
-            told.append(f"{key} {_figure(figure, was)} → {_figure(figure, is_)}")
-    if not told:
+            differences.append(f"{key} {_figure(figure, was)} → {_figure(figure, is_)}")
+    if not differences:
         return []
-    message = f"by today's catalogs and formulas `{name}` has {', '.join(told[:6])}"
-    more = f" and {len(told) - 6} more changes" if len(told) > 6 else ""
+    message = f"by today's catalogs and formulas `{name}` has {', '.join(differences[:6])}"
+    more = f" and {len(differences) - 6} more changes" if len(differences) > 6 else ""
     return [warning("W0804", message + more, lock.span("workloads", name), help=again)]
 
 

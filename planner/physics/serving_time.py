@@ -146,7 +146,9 @@ def touched(held: Any, chosen: Any, tokens: Any) -> Any:
     return 1 - (1 - chosen / held) ** tokens
 
 
-def passing(card: KernelSpeeds, between: Between, made: Calls, part: Part, tokens: Any, cache: Any, scores: Any) -> Any:
+def passing(
+    card: KernelSpeeds, between: Between, calls_made: Calls, part: Part, tokens: Any, cache: Any, scores: Any
+) -> Any:
     """Return the seconds of a pass of `tokens` on one GPU that reads `cache` bytes and computes `scores` operations of
     attention within prompts, without what an engine does once a pass."""
     dense = larger(part.dense / card.dense.bandwidth, tokens * part.dense_flops / card.dense.peak)
@@ -155,13 +157,13 @@ def passing(card: KernelSpeeds, between: Between, made: Calls, part: Part, token
         tokens * part.expert_flops / card.experts.peak,
     )
     fixed = (
-        made.dense * card.dense.fixed
-        + made.experts * card.experts.fixed
-        + made.attention * card.cache.fixed
-        + made.layers * between.layer
+        calls_made.dense * card.dense.fixed
+        + calls_made.experts * card.experts.fixed
+        + calls_made.attention * card.cache.fixed
+        + calls_made.layers * between.layer
     )
     split = (part.ranks > 1) * 1
     # two all-reduces of 16-bit activations a layer, each 2 (p - 1) / p of the tensor (arXiv 1909.08053)
     bytes_ = 2 * (part.ranks - 1) / part.ranks * 2 * part.hidden * tokens
-    talk = 2 * made.layers * split * (card.collective + bytes_ / card.link)
+    talk = 2 * calls_made.layers * split * (card.collective + bytes_ / card.link)
     return dense + experts + fixed + cache / card.cache.bandwidth + scores / card.scores.peak + talk

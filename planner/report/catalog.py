@@ -89,7 +89,7 @@ def gpu_page(gpu: Gpu, offers: Sequence[Offer]) -> str:
 def framework_page(row: Framework, base: Framework | None) -> str:
     """Return one framework: what it runs on and sets, what it can be told (its own or that of `base`), and what not."""
     row = cleaned(row)
-    told = base or row
+    shown = base or row
     plain = ("id", "name", "runs_on", "unmodelled", "instead", "aliases", "note", "source")
     out = facts({name: getattr(row, name) for name in plain})
     if row.sets:
@@ -97,11 +97,11 @@ def framework_page(row: Framework, base: Framework | None) -> str:
     if not row.unmodelled:
         can = ("vendors", "zero", "piped_zero", "pipelines", "hybrid", "joint", "some_layers", "selective",
                "selectives", "fsdp_version", "sync_each_batch")  # fmt: skip
-        products = {"products": tuple(f"{name} {how}" for name, how in told.products.items())}
-        out += ["", "can be told", *facts({name: getattr(told, name) for name in can} | products, "  ")]
+        products = {"products": tuple(f"{name} {how}" for name, how in shown.products.items())}
+        out += ["", "can be told", *facts({name: getattr(shown, name) for name in can} | products, "  ")]
     lacks = row.lacks if base is None else (*row.lacks, *base.lacks)
     out += ["", "lacks", *(f"  {item.decision}  {item.what}: {item.source}" for item in lacks)] if lacks else []
-    out += ["", "sources", *facts({**told.sources, **row.sources}, "  ")] if told.sources or row.sources else []
+    out += ["", "sources", *facts({**shown.sources, **row.sources}, "  ")] if shown.sources or row.sources else []
     return "\n".join(out)
 
 
@@ -130,10 +130,10 @@ def model_page(model: Model, shown: Mapping[str, Any]) -> str:
     plain = ("id", "params", "active_params", "published_params", "published_note", "of", "native_format",
              "original_format", "layout", "native_leaves", "native_partly", "native_classes", "max_context",
              "licence", "model_type", "verified", "assumed", "stored_bytes", "aliases", "note", "source")  # fmt: skip
-    told = {name: getattr(model, name) for name in plain}
-    told["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
-    told["native_partly"] = tuple(f"{kind} in {layers} layers" for kind, layers in model.native_partly.items())
-    out = facts(told)
+    plain_facts = {name: getattr(model, name) for name in plain}
+    plain_facts["native_classes"] = tuple(f"{kind} {form}" for kind, form in model.native_classes.items())
+    plain_facts["native_partly"] = tuple(f"{kind} in {layers} layers" for kind, layers in model.native_partly.items())
+    out = facts(plain_facts)
     arch = model.architecture
     if arch is not None:
         out += ["", f"{arch.layers} layers, hidden {arch.hidden}, vocabulary {arch.vocab}, "

@@ -31,7 +31,7 @@ class Reason:
     note: str = ""
 
 
-def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+def reasons(answer: Answer, labels: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
     """Return where each GPU type stands, workload by workload: the choice, what else fits, then what does not.
 
     An answer that was not asked for its hardware speaks of the types in its own lists, and of no other.
@@ -45,7 +45,9 @@ def reasons(answer: Answer, known: dict[str, str]) -> tuple[tuple[str, tuple[Rea
     for stand in answer.hardware or tuple(_listed(answer)):
         own = counts.get(stand.workload, {}).get(stand.gpu, {})
         goals = phrases.leading(answer.objective, stand.workload)
-        rows.setdefault(stand.workload, []).append(_reason(stand, own, known, goals, _beyond(stand, paid, answer.cost)))
+        rows.setdefault(stand.workload, []).append(
+            _reason(stand, own, labels, goals, _beyond(stand, paid, answer.cost))
+        )
     return tuple((name, tuple(grouped)) for name, grouped in rows.items())
 
 
@@ -71,11 +73,13 @@ def _beyond(item: Standing, paid: dict[str, int], whole: int | None) -> str:
     return f"{figures.hourly(abs(more))} {'more' if more > 0 else 'less'}" if more else "same cost"
 
 
-def _reason(item: Standing, counts: dict[str, int], known: dict[str, str], goals: Sequence[str], beyond: str) -> Reason:
+def _reason(
+    item: Standing, counts: dict[str, int], labels: dict[str, str], goals: Sequence[str], beyond: str
+) -> Reason:
     row = item.best
     if row is None:
         return Reason(item.gpu, item.status, "", None, "", (), ())
-    faults = tuple(phrases.fault(fault, known) for fault in row.broken)
+    faults = tuple(phrases.fault(fault, labels) for fault in row.broken)
     most = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     hardware = f"{row.gpus} x {row.gpu}"
     note = ", ".join(filter(None, (beyond, phrases.priced(row, goals, option=item.status != "chosen"))))

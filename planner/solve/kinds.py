@@ -99,9 +99,11 @@ class _Inference:
 
         if "total_concurrency" in workload.given:
             workload = _spread(workload, {"replicas": Fraction(1)})
-        made = service(problem, workload, catalog)
-        alone, own = made.engine.one_host, unstaged(made)
-        yield from (service_faults(workload.model, split, alone, own) for split in every_split(made, False))
+        inference_workload = service(problem, workload, catalog)
+        alone, own = inference_workload.engine.one_host, unstaged(inference_workload)
+        yield from (
+            service_faults(workload.model, split, alone, own) for split in every_split(inference_workload, False)
+        )
 
     def unoffered(
         self, problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog

@@ -57,16 +57,16 @@ class Solving:
     answer: Answer
 
 
-def tabulate(made: Solving) -> Solving:
+def tabulate(solving: Solving) -> Solving:
     """Make the tables of candidates; without a front, only of what can be best."""
-    made.report("enumerating candidates")
-    rows = "fitting" if made.pareto else "best"
+    solving.report("enumerating candidates")
+    rows = "fitting" if solving.pareto else "best"
     less = None
-    if not made.pareto and _is_brief(made.problem, made.top):
+    if not solving.pareto and _is_brief(solving.problem, solving.top):
         from planner.solve.fleet.lean import lean, may_lean
 
-        less = partial(lean, made.problem) if may_lean(made.problem) else None
-    return replace(made, tables=tables_of(made.problem, made.catalog, rows=rows, less=less))
+        less = partial(lean, solving.problem) if may_lean(solving.problem) else None
+    return replace(solving, tables=tables_of(solving.problem, solving.catalog, rows=rows, less=less))
 
 
 def _is_brief(problem: Problem, top: int) -> bool:
@@ -78,58 +78,60 @@ def _is_brief(problem: Problem, top: int) -> bool:
     return is_many(problem)
 
 
-def decide(made: Solving) -> Solving:
+def decide(solving: Solving) -> Solving:
     """Choose the optimum with its proof."""
-    made.report(f"choosing among {sum(table.candidates for table in made.tables.values()):_} candidates")
-    brief = _is_brief(made.problem, made.top)
-    solved = choose(made.problem, made.tables, made.catalog, made.top, made.time_limit, made.workers, brief)
-    return replace(made, answer=solved)
+    solving.report(f"choosing among {sum(table.candidates for table in solving.tables.values()):_} candidates")
+    brief = _is_brief(solving.problem, solving.top)
+    solved = choose(
+        solving.problem, solving.tables, solving.catalog, solving.top, solving.time_limit, solving.workers, brief
+    )
+    return replace(solving, answer=solved)
 
 
-def explain_infeasible(made: Solving) -> Solving:
+def explain_infeasible(solving: Solving) -> Solving:
     """Where nothing fits, name a minimal set of rules that conflict and what would resolve each."""
-    if made.answer.outcome != "infeasible":
-        return made
+    if solving.answer.outcome != "infeasible":
+        return solving
     from planner.solve.choose.ways_out import alone, ways_out  # most plans have an answer
 
-    problem, catalog, answer = made.problem, made.catalog, made.answer
+    problem, catalog, answer = solving.problem, solving.catalog, solving.answer
     try:
-        if not all(table.thorough for table in made.tables.values()):
-            made.report("trying what does not fit too")
+        if not all(table.thorough for table in solving.tables.values()):
+            solving.report("trying what does not fit too")
             conflict = alone(problem, tables_of(problem, catalog, rows="telling"), catalog)
             if conflict:
                 answer = replace(answer, conflict=conflict)
             else:
                 every = tables_of(problem, catalog)
-                answer = choose(problem, every, catalog, made.top, made.time_limit, made.workers)
-        made.report("looking for ways out")
+                answer = choose(problem, every, catalog, solving.top, solving.time_limit, solving.workers)
+        solving.report("looking for ways out")
         ways, complete = ways_out(problem, catalog, answer.conflict)
         answer = replace(answer, conflict=ways, reproducible=answer.reproducible and complete)
     except (clock.OutOfTime, TooWide):  # that nothing fits is proven all the same
         answer = replace(answer, reproducible=False)
-    return replace(made, answer=answer)
+    return replace(solving, answer=answer)
 
 
-def trade(made: Solving) -> Solving:
+def trade(solving: Solving) -> Solving:
     """Add the Pareto front of the quantities asked for."""
-    if not made.pareto or not made.answer.workloads:
-        return made
+    if not solving.pareto or not solving.answer.workloads:
+        return solving
     from planner.solve.choose.front import front
 
-    made.report(f"trading {' against '.join(made.pareto)}")
+    solving.report(f"trading {' against '.join(solving.pareto)}")
     with suppress(clock.OutOfTime, TooWide):
-        fronts = front(made.problem, made.tables, made.catalog, made.pareto, made.time_limit)
-        return replace(made, answer=replace(made.answer, pareto=fronts))
-    return made
+        fronts = front(solving.problem, solving.tables, solving.catalog, solving.pareto, solving.time_limit)
+        return replace(solving, answer=replace(solving.answer, pareto=fronts))
+    return solving
 
 
-def limit(made: Solving) -> Solving:
+def limit(solving: Solving) -> Solving:
     """Say how far the search went where the plan did not, and which offers it left out: a proof speaks of no more."""
-    counts = {item.name: left_out(made.problem, item) for item in made.problem.workloads}
-    told = {name: count for name, count in counts.items() if count}
-    replaced = made.problem.offers.replaced
-    searched = search_limits(made.problem)
-    return replace(made, answer=replace(made.answer, searched=searched, left_out=told, replaced=replaced))
+    counts = {item.name: left_out(solving.problem, item) for item in solving.problem.workloads}
+    dropped = {name: count for name, count in counts.items() if count}
+    replaced = solving.problem.offers.replaced
+    searched = search_limits(solving.problem)
+    return replace(solving, answer=replace(solving.answer, searched=searched, left_out=dropped, replaced=replaced))
 
 
 STAGES: Final = (tabulate, decide, explain_infeasible, trade, limit)
@@ -167,16 +169,16 @@ def solve(
 
         return best_of(problem, time_limit, one, values)
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
-    made = Solving(problem, catalog, top, time_limit, workers, pareto, report, {}, nothing)
+    solving = Solving(problem, catalog, top, time_limit, workers, pareto, report, {}, nothing)
     try:
         with clock.limited(time_limit):
             for stage in STAGES:
-                made = stage(made) if reasons or stage is not explain_infeasible else made
-            solved = made.answer
+                solving = stage(solving) if reasons or stage is not explain_infeasible else solving
+            solved = solving.answer
             if gpu:
                 solved = _on_gpu(problem, catalog, solved, gpu)
             elif hardware and (values or not solved.brief):
-                solved = _with_hardware(problem, catalog, solved, made.tables, values)
+                solved = _with_hardware(problem, catalog, solved, solving.tables, values)
             return answered(solved)
     except clock.OutOfTime:
         return nothing

@@ -87,10 +87,10 @@ class _Parser(LALR_Parser):
         cls, data: Any, memo: Any, callbacks: Any, debug: bool = False
     ) -> _Parser:
         """Return the parser of a table."""
-        made = cls.__new__(cls)
-        made._parse_table = data
-        made.parser = _Driver(data, callbacks, debug)
-        return made
+        instance = cls.__new__(cls)
+        instance._parse_table = data
+        instance.parser = _Driver(data, callbacks, debug)
+        return instance
 
 
 def load(table: Table, transformer: Any) -> Lark:
@@ -116,8 +116,8 @@ def load(table: Table, transformer: Any) -> Lark:
         },
     }
     plugins = {"LALR_Parser": _Parser}
-    made: Lark = Lark._load_from_dict(data, rules, transformer=transformer, _plugins=plugins)  # type: ignore[no-untyped-call]
-    return made
+    lark: Lark = Lark._load_from_dict(data, rules, transformer=transformer, _plugins=plugins)  # type: ignore[no-untyped-call]
+    return lark
 
 
 def _rules(rows: list[Any]) -> Iterator[Rule]:

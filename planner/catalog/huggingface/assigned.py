@@ -99,10 +99,10 @@ def matcher(name: str, part: Config, field: str) -> Callable[[Module], bool]:
         if len(text) > LONGEST or len(re.findall(r"(?<!\\)[*+{]", text)) > REPEATS or re.search(r"\)[*+{]", text):
             raise part.refuse(field, f"has a pattern that is too long to match: `{text[:60]}`")
         try:
-            made = re.compile(text)
+            pattern = re.compile(text)
         except (re.error, RecursionError, OverflowError):
             raise part.refuse(field, f"has `{text[:60]}`, which is not a regular expression") from None
-        return lambda module: any(made.match(each) for each in module.names)
+        return lambda module: any(pattern.match(each) for each in module.names)
     plain = re.sub(r"experts\.\d+", "experts.0", name)
     if is_pattern(name):
         return lambda module: any(fnmatchcase(each, plain) for each in module.names)

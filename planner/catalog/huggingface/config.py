@@ -211,12 +211,12 @@ class Config:
             raise self.refuse(field, f"has {len(value)} items, and the model {count} layers")
         return value
 
-    def words(self, field: str, known: tuple[str, ...], count: int | None = None) -> list[str] | None:
+    def words(self, field: str, words_known: tuple[str, ...], count: int | None = None) -> list[str] | None:
         """Return a list of known words, or None where it is absent."""
         items = self.items(field, count)
         for item in items or ():
-            if item not in known:
-                raise self.refuse(field, f"has `{str(item)[:60]}`; known are {', '.join(known)}")
+            if item not in words_known:
+                raise self.refuse(field, f"has `{str(item)[:60]}`; known are {', '.join(words_known)}")
         return items
 
     def divided(self, field: str, whole: int, by: int) -> int:

@@ -221,8 +221,8 @@ def _compressed(part: Config, arch: Architecture) -> str | Native:
 
 def _by_pattern(groups: Config) -> bool:
     """Return whether any group of compressed tensors says by a pattern what it is of."""
-    told = (rule.get("targets") for rule in groups.data.values() if isinstance(rule, Mapping))
-    return any(is_pattern(str(name)) for names in told if isinstance(names, list) for name in names)
+    targets = (rule.get("targets") for rule in groups.data.values() if isinstance(rule, Mapping))
+    return any(is_pattern(str(name)) for names in targets if isinstance(names, list) for name in names)
 
 
 def _two_of_four(part: Config, groups: Config | None) -> str:

@@ -58,10 +58,10 @@ def autoround(part: Config, arch: Architecture, default: str, integers: Callable
     return _given(arch, default, rules)
 
 
-def _changed(part: Config, own: Config | None, integers: Callable[[Config], str]) -> str:
+def _changed(part: Config, current: Config | None, integers: Callable[[Config], str]) -> str:
     """Return the format of a rule, which has the values of the whole where it states none."""
-    assert own is not None
-    return integers(part.at({**part.data, **own.data}, {}, own.inside))
+    assert current is not None
+    return integers(part.at({**part.data, **current.data}, {}, current.inside))
 
 
 def quark(part: Config, arch: Architecture, integers: Callable[[Config], str]) -> Native:

@@ -107,10 +107,10 @@ def chips(name: str) -> tuple[str, int] | None:
     return None
 
 
-def find_gpu(catalog: Catalog, price: Price, known: dict[str, str]) -> str | tuple[str, ...]:
+def find_gpu(catalog: Catalog, price: Price, gpu_ids: dict[str, str]) -> str | tuple[str, ...]:
     """Return the GPU of a line, or the candidates: of an instance type that is known, of its name and its memory."""
-    if price.instance_type in known:
-        return known[price.instance_type]
+    if price.instance_type in gpu_ids:
+        return gpu_ids[price.instance_type]
     result = catalog.find_gpu(price.gpu)
     gpus: tuple[Gpu, ...] = result if isinstance(result, tuple) else (result,) if result is not None else ()
     if len(gpus) > 1 and price.gpu_memory_gb is not None:

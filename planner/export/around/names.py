@@ -7,5 +7,5 @@ import re
 
 def label(name: str) -> str:
     """Return a workload's name as a label of DNS (RFC 1123): small letters, digits and `-`, at most 63 of them."""
-    made = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return made[:63].rstrip("-") or "workload"
+    cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return cleaned[:63].rstrip("-") or "workload"

@@ -180,10 +180,10 @@ def _quantized(said: StatedFields, weights: str, model: Model, declaration: tree
 
 def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope: Scope) -> Model | None:
     """Return the model that was served; a file says it where the block does not, and may not say another one."""
-    told = scope.catalog.find_model(named) if named else None
+    named_model = scope.catalog.find_model(named) if named else None
     if "model" not in said.values:
-        if isinstance(told, Model):
-            return told
+        if isinstance(named_model, Model):
+            return named_model
         why = f': the file has "{named}", which no catalog has' if named else ""
         message = f"measurement `{declaration.name}` does not say `model`{why}"
         scope.error("E0404", message, declaration.name_span, help='model = "owner/name"')
@@ -192,8 +192,8 @@ def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope:
     known = scope.models.get(word) or scope.catalog.find_model(word)
     if not isinstance(known, Model):
         return None
-    if isinstance(told, Model) and (told.of or told.id) != (known.of or known.id):
-        message = f'the file measured "{told.id}", not "{known.id}"'
+    if isinstance(named_model, Model) and (named_model.of or named_model.id) != (known.of or known.id):
+        message = f'the file measured "{named_model.id}", not "{known.id}"'
         scope.error("E0405", message, said.spans["model"], help="leave out `model`, or name another file")
         return None
     return known
@@ -201,8 +201,8 @@ def _model(said: StatedFields, named: str, declaration: tree.Declaration, scope:
 
 def _cache(said: StatedFields, run: BenchmarkRun | None, scope: Scope) -> str:
     """Return the format of the cache; a file of llama.cpp says it where the block does not."""
-    stated, told = _text(said, "kv_cache"), run.cache if run else ""
-    number_format = scope.catalog.find_format(told) if told else None
+    stated, written = _text(said, "kv_cache"), run.cache if run else ""
+    number_format = scope.catalog.find_format(written) if written else None
     if not isinstance(number_format, Format):
         return stated
     if stated and stated != number_format.id:

@@ -170,15 +170,15 @@ def overhead(
     towers: Fraction = Fraction(1),
     exchange: int = 0,
     graphs: int | None = None,
-    own: int = 1,
+    attention_ranks: int = 1,
 ) -> int:
     """All that no tensor of the model accounts for, out of `usable`.
 
     vLLM: what it counts itself; its context and what its graphs take beyond their estimate lie in the share of the GPU
     that the utilization leaves (`outside`). SGLang and TensorRT-LLM: context, buffers, graphs and the share they keep
     free, which `towers` changes for a model with an image encoder; `exchange` are the buffers of expert parallelism,
-    `graphs` the CUDA graphs of this model (the release's fixed part where not stated); `own` ranks have sequences of
-    their own. The sizes may be arrays.
+    `graphs` the CUDA graphs of this model (the release's fixed part where not stated); `attention_ranks`
+    ranks have sequences of their own (data-parallel attention). The sizes may be arrays.
     """
     captured = profile.graphs if graphs is None else graphs
     shared = non_torch(profile, gpu, tp, pp) + exchange
@@ -186,7 +186,9 @@ def overhead(
         case "utilization":
             return shared + (captured if profile.graphs_in_budget else 0)
         case "static":
-            reserve = ceil((gpu.memory - profile.context - shared) * static_free(profile, gpu, tp, pp, towers, own))
+            reserve = ceil(
+                (gpu.memory - profile.context - shared) * static_free(profile, gpu, tp, pp, towers, attention_ranks)
+            )
             live = activations + logits + captured + shared
             return profile.context + captured + shared + _larger(reserve - live, 0 * live)
         case "free":
@@ -198,13 +200,13 @@ def overhead(
 
 
 def static_free(
-    profile: Profile, gpu: Gpu, tp: int, pp: int = 1, towers: Fraction = Fraction(1), own: int = 1
+    profile: Profile, gpu: Gpu, tp: int, pp: int = 1, towers: Fraction = Fraction(1), attention_ranks: int = 1
 ) -> Fraction:
     """The share SGLang keeps free on each rank, with its factor for an encoder on what it fills.
 
-    `own` ranks have sequences of their own.
+    `attention_ranks` have sequences of their own.
     """
-    return 1 - (1 - kept_free(profile, gpu, tp * pp, own, plain=towers == 1 and pp == 1)) * towers
+    return 1 - (1 - kept_free(profile, gpu, tp * pp, attention_ranks, plain=towers == 1 and pp == 1)) * towers
 
 
 def kv_budget(

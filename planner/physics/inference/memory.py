@@ -100,8 +100,8 @@ def state_bits(arch: Architecture, profile: Profile) -> int:
     return _state_bits(arch, profile.state_bits)
 
 
-def _state_bits(arch: Architecture, own: int) -> int:
-    return 32 if arch.family in PRECISE_STATES else own
+def _state_bits(arch: Architecture, stated_bits: int) -> int:
+    return 32 if arch.family in PRECISE_STATES else stated_bits
 
 
 def cache_groups(arch: Architecture, fmt: Format, profile: Profile, tp: int = 1, pp: int = 1) -> Groups:
@@ -264,7 +264,7 @@ def overhead_beside(
         towers=towers(arch, profile),
         exchange=engine.exchange(arch, profile, ranks.sharers if ranks.expert > 1 else 1),
         graphs=graphs,
-        own=ranks.sharers,
+        attention_ranks=ranks.sharers,
     )
     return above + (extras.offloaded_cache if gpu.unified else 0)
 

@@ -225,12 +225,12 @@ def prefill_graphs(row: Release, gpu: Gpu | None, mixers: frozenset[str]) -> int
     return next((kept for below, kept in row.prefill_graphs if gpu.device_memory < below * GIB), 0)
 
 
-def kept_free(profile: Profile, gpu: Gpu, ranks: int, own: int = 1, plain: bool = True) -> Fraction:
+def kept_free(profile: Profile, gpu: Gpu, ranks: int, attention_ranks: int = 1, plain: bool = True) -> Fraction:
     """The share of a GPU that SGLang keeps free for activations and graphs on each of so many ranks.
 
-    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there. Ranks with sequences of
-    their `own` keep 3 MiB for each sequence of the largest graph and rank, 4.5 beyond 300, and have no prefill graphs;
-    nor has what is not `plain`: images, or several stages.
+    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there. Several
+    `attention_ranks`, with sequences of their own, keep 3 MiB for each sequence of the largest graph and rank, 4.5
+    beyond 300, and have no prefill graphs; nor has what is not `plain`: images, or several stages.
     """
     if profile.share_set or not (profile.shares or profile.reserves):
         return 1 - profile.utilization
@@ -238,19 +238,23 @@ def kept_free(profile: Profile, gpu: Gpu, ranks: int, own: int = 1, plain: bool 
         return 1 - next((share for at, share in profile.shares if at >= ranks), profile.shares[-1][1])
     fixed, each, four = next(kept for below, *kept in profile.reserves if gpu.device_memory < below * GIB)
     size = fixed + each * ranks + (four if ranks >= 4 else 0)
-    if own > 1:
+    if attention_ranks > 1:
         sizes = (kept[ranks >= 4] for below, *kept in profile.graph_batches if gpu.device_memory < below * GIB)
         batch = next(sizes, 0)
-        size += batch * own * (9 if batch > MANY else 6) // 2
+        size += batch * attention_ranks * (9 if batch > MANY else 6) // 2
     elif plain:
         size += profile.prefill_graphs
     kept = Fraction(size * 2**20, gpu.device_memory)
     return 1 - Fraction(round(1000 * (1 - kept)), 1000)
 
 
-def utilization(profile: Profile, gpu: Gpu, ranks: int, own: int = 1, plain: bool = True) -> Fraction:
+def utilization(profile: Profile, gpu: Gpu, ranks: int, attention_ranks: int = 1, plain: bool = True) -> Fraction:
     """The share of a GPU that the engine takes on each of so many ranks: what was set, or what it takes by itself."""
-    return 1 - kept_free(profile, gpu, ranks, own, plain) if profile.budget == "static" else profile.utilization
+    return (
+        1 - kept_free(profile, gpu, ranks, attention_ranks, plain)
+        if profile.budget == "static"
+        else profile.utilization
+    )
 
 
 def threads(gpu: Gpu | None) -> int:
@@ -342,7 +346,7 @@ def profile(
     if pooling:  # graphs of whole batches are for decoding
         full = 0
     sampler = row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit
-    made = Profile(
+    base = Profile(
         engine=engine.id,
         budget=row.budget,
         block=engine.block_tokens,
@@ -399,4 +403,4 @@ def profile(
     )
     if len(_MADE) >= _MOST:
         _MADE.clear()
-    return _MADE.setdefault(tuple(getattr(made, name) for name in made.__match_args__), made)
+    return _MADE.setdefault(tuple(getattr(base, name) for name in base.__match_args__), base)

@@ -252,11 +252,11 @@ def _rest(arch: Architecture, group: Layers, tp: int) -> dict[str, int]:
 
 
 def outside_tensors(
-    arch: Architecture, params: int, known: int, tp: int = 1
+    arch: Architecture, params: int, counted: int, tp: int = 1
 ) -> tuple[list[WeightMatrix], dict[str, int]]:
     """Embedding and head on one of `tp` ranks, and the numbers of the other classes outside the layers.
 
-    `params` less `known` is what the published count has and the architecture does not; it counts as `other`, which
+    `params` less `counted` is what the published count has and the architecture does not; it counts as `other`, which
     like the towers of multimodal models is split (Qwen2.5-VL at tp 4 in a vLLM log: 4.03 GiB a GPU).
     """
     counts = dict(outside_parameters(arch))
@@ -268,5 +268,5 @@ def outside_tensors(
     if not arch.tied:
         matrices.append(WeightMatrix("output", "head", rows, width))
         counts["head"] -= arch.vocab * width
-    counts["other"] = _share(counts["other"] + params - known, tp)
+    counts["other"] = _share(counts["other"] + params - counted, tp)
     return matrices, counts

@@ -107,7 +107,7 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
 
     groups = tuple(trace(group) for group in arch.groups)
     no_input_gradient = recipe.adapters or "embedding" in recipe.frozen
-    made = Traces(
+    traced = Traces(
         groups,
         trace(arch.groups[0], True) if no_input_gradient else None,
         head(arch, recipe, tokens, loss, choice.loss_precision),
@@ -117,8 +117,8 @@ def traces(arch: Architecture, choice: ActivationChoice) -> Traces:
     )
     if len(_TRACES) >= _LIMIT:
         _TRACES.clear()
-    _TRACES[key] = (arch, made)
-    return made
+    _TRACES[key] = (arch, traced)
+    return traced
 
 
 def _heaviest(events: tuple[Bytes, ...], batch: Any) -> tuple[Any, Any, Any]:
@@ -256,32 +256,32 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
 
 def stages(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
     """The first and the last pipeline stage, or the only one."""
-    made, runs = parts(arch, choice), tuple(stage_runs(arch, choice.pp))
+    whole_parts, runs = parts(arch, choice), tuple(stage_runs(arch, choice.pp))
     return tuple(
-        stage(made, runs, number, choice.pp, in_flight(choice, number))
+        stage(whole_parts, runs, number, choice.pp, in_flight(choice, number))
         for number in ((0,) if choice.pp <= 1 else (0, 1))
     )
 
 
-def stage(made: Parts, runs: tuple[tuple[int, int], ...], number: int, pp: int, flight: tuple[Any, int]) -> Stage:
+def stage(whole: Parts, runs: tuple[tuple[int, int], ...], number: int, pp: int, flight: tuple[Any, int]) -> Stage:
     """One stage of `pp` with these runs of layers and micro-batches in flight."""
     closes = pp <= 1 or number == 1
     return Stage(
         number,
         runs,
-        made.layers,
-        made.first if number == 0 else None,
+        whole.layers,
+        whole.first if number == 0 else None,
         flight,
         closes,
-        made.closing if closes else 0,
-        made.forward if closes else 0,
-        made.forward_logits if closes else 0,
-        made.passing if closes else 0,
-        made.loss_gradients,
-        made.loss_activations,
-        made.loss_logits,
-        made.ends if pp <= 1 else made.ends[:1],
-        made.mask,
+        whole.closing if closes else 0,
+        whole.forward if closes else 0,
+        whole.forward_logits if closes else 0,
+        whole.passing if closes else 0,
+        whole.loss_gradients,
+        whole.loss_activations,
+        whole.loss_logits,
+        whole.ends if pp <= 1 else whole.ends[:1],
+        whole.mask,
     )
 
 

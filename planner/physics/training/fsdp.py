@@ -88,8 +88,8 @@ def reduced(layer: Unit, root: Unit, waits: Any, last: Any, shards: Any, residen
     kept = share(root.kept, shards)
     # the root's shards, counted with all others, are made only when it is reduced
     copied = root.gradients + root.reduced - kept * (1 - resident)
-    made = root.reduced + last + kept * resident + (root.reduced != root.kept) * share(root.reduced, shards)
-    closing = copied + (made - copied) * (made > copied)
+    after = root.reduced + last + kept * resident + (root.reduced != root.kept) * share(root.reduced, shards)
+    closing = copied + (after - copied) * (after > copied)
     backward = waits + layer.reduced + none
     end = layer.reduced + copied - root.reduced
     return none, none, none, none, waits + none, backward, backward, end, closing

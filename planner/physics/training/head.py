@@ -94,9 +94,9 @@ def _chunked_loss(t: Tape, logits: Tensor, item: int) -> Tensor:
 def _fused_loss(t: Tape, r: Recipe, x: Tensor, vocab: int, weight: Weight) -> Tensor:
     """Liger's fused linear cross-entropy: forward makes the gradients of its input and of the head already, from
     chunks of logits that are gone when backward begins (linkedin/Liger-Kernel, ops/fused_linear_cross_entropy.py)."""
-    ready = t.tensor(x.width, x.item, False)
+    output = t.tensor(x.width, x.item, False)
     loss = t.tensor(0, 4, True)
-    saved: tuple[int, ...] = (ready.storage,)
+    saved: tuple[int, ...] = (output.storage,)
     if weight.trained:
         saved += (t.cast_weight(weight.size, weight.item),)
     weights = ((weight.size * weight.item, 0),) if weight.trained else ()

@@ -107,14 +107,14 @@ def gathered(
 
 def live(
     arch: Architecture,
-    made: Parts,
+    by_micro_batch: Parts,
     choice: ActivationChoice,
     flights: Integers,
     making: Integers,
     again: Sequence[int],
     spare: int,
 ) -> Live:
-    """What lives of each row of `made` (see `gathered`) with each number `again` of layers recomputed.
+    """What lives of each row of `by_micro_batch` (see `gathered`) with each number `again` of layers recomputed.
 
     The rows share the choice's pipeline and checkpointing; `flights` are their micro-batches in flight, and `making`
     the most bytes of a layer's gradients in the making that stand beside the others.
@@ -128,7 +128,7 @@ def live(
     for number in (0,) if choice.pp <= 1 else (0, 1):
         flight = [in_flight(replace(choice, micro_batches=each), number) for each in known.tolist()]
         tops = np.minimum([top for top, _ in flight], 2**16)
-        own = stage(made, runs, number, choice.pp, (tops[places], flight[0][1]))
+        own = stage(by_micro_batch, runs, number, choice.pp, (tops[places], flight[0][1]))
         wanted = np.array([recomputed(arch, choice, own.depth, number) for number in again], dtype=np.int64)
         single, between = _stage(own, wanted, making, spare, choice.framework in fsdp.FRAMEWORKS)
         for place, weight in single:
@@ -146,24 +146,24 @@ def live(
 
 
 def _stage(
-    own: Stage, again: Integers, making: Integers, spare: int, sharded: bool
+    at_stage: Stage, again: Integers, making: Integers, spare: int, sharded: bool
 ) -> tuple[list[tuple[int, Integers]], list[tuple[Integers, Integers, Integers]]]:
     """The places of a stage before any gradient is there and after all are, and those between with how many
     parameters'."""
     import numpy as np
 
-    kinds = [own.layers[index] for index, _ in own.runs]
-    kinds.append(own.first or kinds[0])
+    kinds = [at_stage.layers[index] for index, _ in at_stage.runs]
+    kinds.append(at_stage.first or kinds[0])
     fields = {name: np.stack([getattr(layer, name) + 0 * making for layer in kinds]) for name in Layer._fields}
-    run = np.repeat(np.arange(len(own.runs)), [count for _, count in own.runs])
+    run = np.repeat(np.arange(len(at_stage.runs)), [count for _, count in at_stage.runs])
     depth = len(run)
     # how many layers of each run stand before a place
     passed = np.zeros((depth + 1, len(kinds)), dtype=np.int64)
     passed[np.arange(1, depth + 1), run] = 1
     passed = np.cumsum(passed, axis=0)
-    head = np.concatenate(([len(own.runs)], run[1:]))
-    shorter = np.where(again[:, None] == 0, own.first_difference, 0)
-    mask = np.where(again[:, None] > 0, own.mask, 0)
+    head = np.concatenate(([len(at_stage.runs)], run[1:]))
+    shorter = np.where(again[:, None] == 0, at_stage.first_difference, 0)
+    mask = np.where(again[:, None] > 0, at_stage.mask, 0)
 
     def sums(name: str, place: Integers) -> Any:
         return passed[place] @ fields[name]
@@ -178,30 +178,30 @@ def _stage(
 
     none = np.zeros_like(again)
     whole = np.minimum(below(none + depth), CEILING)
-    held = -(-whole * own.in_flight[0] // own.in_flight[1]) - whole
+    held = -(-whole * at_stage.in_flight[0] // at_stage.in_flight[1]) - whole
     start = held + whole + mask
     casts = sums("casts", np.minimum(depth, again))
     single = [
-        (fsdp.START, weight(held + own.ends[0])),
-        (fsdp.HEAD, weight(start + casts + own.ends[0])),
-        (fsdp.WHOLE, weight(start + casts + own.forward + own.forward_logits)),
-        (fsdp.WHOLE, weight(start + casts + own.passing)),
+        (fsdp.START, weight(held + at_stage.ends[0])),
+        (fsdp.HEAD, weight(start + casts + at_stage.ends[0])),
+        (fsdp.WHOLE, weight(start + casts + at_stage.forward + at_stage.forward_logits)),
+        (fsdp.WHOLE, weight(start + casts + at_stage.passing)),
     ]
-    if own.has_head:
-        loss = weight(start + own.loss_activations + own.loss_logits, (making > 0) * own.loss_gradients)
+    if at_stage.has_head:
+        loss = weight(start + at_stage.loss_activations + at_stage.loss_logits, (making > 0) * at_stage.loss_gradients)
         single.append((fsdp.LOSS, loss))
     between = []
-    places = [none + place for place in sorted(own.edges(sharded))]
+    places = [none + place for place in sorted(at_stage.edges(sharded))]
     places += [np.maximum(0, again - 1), np.minimum(again, depth - 1)]
     for place in places:
         light = fields["peak_checkpointed"][head[place]] + mask
         peak = np.where((place < again)[:, None], light, fields["peak"][head[place]])
         graded = sums("trained", none + depth) - sums("trained", place) - fields["trained"][head[place]]
         gradients = np.minimum(making, fields["gradients"][head[place]])
-        columns = np.maximum(0, own.closing + graded), weight(held + below(place) + peak, gradients)
+        columns = np.maximum(0, at_stage.closing + graded), weight(held + below(place) + peak, gradients)
         holds = np.where(place == depth - 1, fsdp.LAST, np.where(place == 0, fsdp.FIRST, fsdp.BETWEEN))
         between.append((holds, *columns))
-    single += [(fsdp.EMBEDDING, weight(held + size)) for size in own.ends]
+    single += [(fsdp.EMBEDDING, weight(held + size)) for size in at_stage.ends]
     single.append((fsdp.REDUCE, weight(held)))
     return single, between
 
@@ -235,22 +235,22 @@ def held(
         name: np.array([[each[place] for each in own] for own in wholes])[:, rows]
         for place, name in enumerate(UndividedStates._fields)
     }
-    made: Any = divided(UndividedStates(**columns), choice)
-    reserve = made.buckets * spare
-    none = np.zeros_like(made.gradients)
+    divided_states: Any = divided(UndividedStates(**columns), choice)
+    reserve = divided_states.buckets * spare
+    none = np.zeros_like(divided_states.gradients)
     return StateColumns(
-        made.standing + made.buckets,
-        made.closing + made.step + reserve // MILLE,
-        made.gradients[0],
-        made.gradient_item[0],
-        (made.gradient_shards + none)[0],
-        (made.resident | (none > 0))[0],
-        (made.waits + none)[0],
-        (made.freed + none)[0] * (MILLE + spare),
+        divided_states.standing + divided_states.buckets,
+        divided_states.closing + divided_states.step + reserve // MILLE,
+        divided_states.gradients[0],
+        divided_states.gradient_item[0],
+        (divided_states.gradient_shards + none)[0],
+        (divided_states.resident | (none > 0))[0],
+        (divided_states.waits + none)[0],
+        (divided_states.freed + none)[0] * (MILLE + spare),
         np.stack(
             [
                 ((size + sent + none) * (MILLE + spare) + reserve)[0]
-                for size, sent in zip(made.beside.gathered, made.beside.reduced, strict=True)
+                for size, sent in zip(divided_states.beside.gathered, divided_states.beside.reduced, strict=True)
             ]
         ),
     )

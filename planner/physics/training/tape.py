@@ -100,9 +100,9 @@ class Tape:
 
     def given(self, width: int, item: int, grad: bool) -> Tensor:
         """A tensor that comes from outside the region and is weighed there."""
-        made = self.tensor(width, item, grad)
-        self.outside.add(made.storage)
-        return made
+        tensor = self.tensor(width, item, grad)
+        self.outside.add(tensor.storage)
+        return tensor
 
     def cast_weight(self, count: int, item: int) -> int:
         """The storage of a copy of a weight in another type."""
@@ -212,14 +212,14 @@ class Tape:
                 continue
             for fixed, each in node.inside:
                 events.append(Bytes(grads, parts[2] + fixed, parts[0] + each, parts[1]))
-            made: list[tuple[Tensor, int]] = []
+            gradients: list[tuple[Tensor, int]] = []
             for tensor, new in node.makes:
                 if new:
                     storage = allocate(*self._size(tensor.width, tensor.item, tensor.vocab, tensor.fixed))
                 else:
                     storage = arrived[0]
                     users[storage] += 1
-                made.append((tensor, storage))
+                gradients.append((tensor, storage))
             narrow = 0
             for size, before in node.weights:
                 if before:
@@ -232,7 +232,7 @@ class Tape:
                 release(storage)
             for storage in arrived:
                 release(storage)
-            for tensor, storage in made:
+            for tensor, storage in gradients:
                 if tensor.key in pending:
                     older = pending[tensor.key]
                     size, part = self.sizes[storage]

@@ -161,9 +161,11 @@ def _paying(table: Table, costs: Column) -> Table:
         share = known // whole * costs + numpy.rint(known % whole * (costs / whole)).astype(numpy.int64)
         return numpy.where((values == UNKNOWN) | (costs == table.costs), values, share)
 
-    made = {name: (lambda name=name: follows(name)) for name in FOLLOWS if name in table.outcomes}
-    ready = {name: values for name, values in table.ready.items() if name != "cost" and name not in FOLLOWS}
-    return replace(table, costs=costs, outcomes={**table.outcomes, "cost": lambda: costs, **made}, ready=ready)
+    followers = {name: (lambda name=name: follows(name)) for name in FOLLOWS if name in table.outcomes}
+    kept_columns = {name: values for name, values in table.ready.items() if name != "cost" and name not in FOLLOWS}
+    return replace(
+        table, costs=costs, outcomes={**table.outcomes, "cost": lambda: costs, **followers}, ready=kept_columns
+    )
 
 
 def _ranks(
@@ -172,7 +174,7 @@ def _ranks(
     all_cases: list[Case],
     others: Mapping[str, Candidate],
     most: int,
-    known: Sequence[int | None],
+    values_known: Sequence[int | None],
 ) -> RankColumns:
     """Return the keys whose goals are those of the whole plan."""
     import numpy
@@ -181,7 +183,7 @@ def _ranks(
     goals = []
     for place, goal in enumerate(problem.goals):
         values = column(paid, goal, problem, place in worst).copy()
-        fixed = known[place] if known else None
+        fixed = values_known[place] if values_known else None
         if fixed is not None:
             values = numpy.maximum(values, fixed) if place in worst else values + fixed
         for case in clock.watched(all_cases if fixed is None else (), 10):

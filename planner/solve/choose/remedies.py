@@ -132,13 +132,12 @@ def engines(
 
 
 def another_engine(
-    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table], known: Iterable[str]
+    problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table], other_engines: Iterable[str]
 ) -> Hint | None:
-    """Return the first of the engines that are `known` with which the workload fits; None with a version, which is one
-    engine's."""
+    """Return the first of `other_engines` with which the workload fits; None with a version, which is one engine's."""
     if "engine_version" in workload.said:
         return None
-    for other in known:
+    for other in other_engines:
         changed = with_given(workload, "engine", other)
         whole = _with(problem, changed)
         try:
@@ -194,9 +193,9 @@ def paired(
         if not len(rows):
             continue
         row = best(rows, keys(table, whole).all, table)
-        made = [_says(item, table, row, outcome) for item in (one, other)]
-        if made[0] is not None and made[1] is not None:
-            return replace(made[0], also=made[1])
+        hints = [_says(item, table, row, outcome) for item in (one, other)]
+        if hints[0] is not None and hints[1] is not None:
+            return replace(hints[0], also=hints[1])
     return None
 
 

@@ -31,10 +31,10 @@ def affordable(
     fitting: Mapping[str, Column],
     ranks: Mapping[str, RankColumns],
     workers: int,
-    known: int | None = None,
+    incumbent: int | None = None,
 ) -> Mapping[str, Column]:
-    """Return the rows that an answer can pay, where the cost comes first and there are many rows; `known` is what some
-    answer costs, in steps.
+    """Return the rows that an answer can pay, where the cost comes first and there are many rows; `incumbent` is
+    what some answer costs, in steps.
 
     An answer is looked for by its cost alone, among the rows that can cost least. Whatever costs more than that beside
     the least that all others must cost is in no better one.
@@ -52,8 +52,8 @@ def affordable(
         name: least_part(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]
         for name, table in tables.items()
     }
-    if known is not None:
-        spare = known - sum(int(low.min()) * tables[name].workload.copies for name, low in least.items())
+    if incumbent is not None:
+        spare = incumbent - sum(int(low.min()) * tables[name].workload.copies for name, low in least.items())
         return {name: rows[least[name] - least[name].min() <= spare] for name, rows in fitting.items()}
     alone = {name: RankColumns(ranks[name].goals[:1], ()) for name in tables}
     lean, count = replace(problem, goals=problem.goals[:1]), max(1, FEW // 10)

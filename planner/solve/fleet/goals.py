@@ -45,17 +45,17 @@ class NoAnswer(Exception):
         self.proven = proven
 
 
-def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1, known: int | None = None) -> Reached:
+def descend(fleet: Fleet, seconds: Callable[[], float], workers: int = 1, incumbent: int | None = None) -> Reached:
     """Return the one best answer of a model, or the best found where time runs out; raise NoAnswer where there is none.
 
-    The rows that hold each stage stay in the model, and what no answer as good can have is left out of it. `known` is
-    what the first goal is in some answer, in steps.
+    The rows that hold each stage stay in the model, and what no answer as good can have is left out of it. `incumbent`
+    is what the first goal is in some answer, in steps.
     """
     best: list[cpsat.Solution] = []
     values: list[int] = []
     bounds: list[int] = []
     try:
-        proven = all(_descended(fleet, seconds, workers, best, values, bounds, known))
+        proven = all(_descended(fleet, seconds, workers, best, values, bounds, incumbent))
     except clock.OutOfTime:
         if not best:
             raise
@@ -82,7 +82,7 @@ def _descended(
     best: list[cpsat.Solution],
     values: list[int],
     bounds: list[int],
-    known: int | None,
+    incumbent: int | None,
 ) -> Iterator[bool]:
     """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
     left_of_one, least = _takes_of_one(fleet), -cpsat.INFINITY
@@ -98,7 +98,7 @@ def _descended(
         left = max(0.05, seconds())
         above, base = _above_least(fleet, terms)
         hint = best[-1].values if best else None
-        most = known - base if known is not None and not values else None
+        most = incumbent - base if incumbent is not None and not values else None
         fleet.least = -cpsat.INFINITY
         reached = _narrowed(fleet, above, hint, most, left)
         if not values:

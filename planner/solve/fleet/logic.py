@@ -120,9 +120,9 @@ def _compared(asked: _Asked, node: tree.Expression, positive: bool) -> int:
             if sums is None:
                 split = _flagged(asked, whole)
                 sums, flags = split if split is not None else (None, flags)
-            told = None if sums is None else _sum(asked, sums, flags)
-            if told is not None:
-                return told
+            folded = None if sums is None else _sum(asked, sums, flags)
+            if folded is not None:
+                return folded
     result = model.variable(0, 1)
     _written_out(asked, node, positive, owners, result)
     return result

@@ -269,8 +269,8 @@ def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gp
     out = []
     if measured_here.names:
         factors = {"tpot": measured_here.times.tpot, "ttft": measured_here.times.ttft, "kv_tokens": measured_here.cache}
-        told = tuple((name, factors[name], many) for name, many in measured_here.counts if name in factors)
-        out.append(note("anchored", len(measured_here.names), told))
+        anchored = tuple((name, factors[name], many) for name, many in measured_here.counts if name in factors)
+        out.append(note("anchored", len(measured_here.names), anchored))
     apart: dict[str, list[str]] = {}
     for item in own:
         why = unlike(service, item, form, split, gpu) or f"at {item.concurrency} sequences" * (

@@ -109,10 +109,10 @@ def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fix
     key = fixed, likeness(problem, workload, LOAD)
     known_frame = frames.get(key)
     if known_frame is None:
-        made = frame(problem, workload, service, fixed)
-        if made is None:
+        new_frame = frame(problem, workload, service, fixed)
+        if new_frame is None:
             return None
-        known_frame = frames[key] = made
+        known_frame = frames[key] = new_frame
     service.known.update(known_frame.known)
     return known_frame
 

@@ -157,11 +157,11 @@ def _busy_note(outcomes: Mapping[str, Outcome]) -> tuple[Note, ...]:
 
 
 def _budgets(
-    service: InferenceWorkload, split: Split, gpu: Gpu, parts: Mapping[str, int], own: Measured
+    service: InferenceWorkload, split: Split, gpu: Gpu, parts: Mapping[str, int], served: Measured
 ) -> tuple[int, int]:
     """Return the bytes of the engine's cache, as expected and at least; where it was measured, as it was."""
     expected, safe = inference_capacity.budgets_of(service, split, gpu, parts)
-    return int(expected * own.cache), max(0, safe - own.taken)
+    return int(expected * served.cache), max(0, safe - served.taken)
 
 
 def _held(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> dict[str, int]:
@@ -206,7 +206,7 @@ def _times(
     parts: Mapping[str, int],
     replicas: int,
     rented: Renting,
-    own: Measured,
+    served: Measured,
 ) -> tuple[dict[str, Outcome], int]:
     """Return the roofline's outcomes and the replicas that sustain the demand."""
     empty: dict[str, Outcome] = dict.fromkeys(name + ending for name in sorted(SERVED) for ending in ("", EXPECTED))
@@ -222,7 +222,7 @@ def _times(
         inference_speed.host_of(gpu),
         split.nodes,
         rented.network,
-        own.times if service.measurements else None,
+        served.times if service.measurements else None,
     )
     if not inference_speed.known(load.card):
         return empty, 0 if service.demand is None else 10**9

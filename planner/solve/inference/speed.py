@@ -181,12 +181,16 @@ def speeds(service: InferenceWorkload, load: Load) -> Times:
     """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`."""
     arch = service.model.architecture
     assert arch is not None
-    between, made, active = serving_time.between(service.engine), serving_time.calls(arch), service.model.active_params
+    between, call_counts, active = (
+        serving_time.between(service.engine),
+        serving_time.calls(arch),
+        service.model.active_params,
+    )
     tp, pp = load.tensor, load.pipeline
     card, dense = _card(load)
     whole = serving_time.part(arch, active, _reading(service, None), tp, pp, load.weights)
     part = whole._replace(dense=load.weights * dense, experts=load.weights * (1 - dense) * (whole.held > 1))
-    stage = serving_time.Calls(*(count / pp for count in made))
+    stage = serving_time.Calls(*(count / pp for count in call_counts))
     batch = service.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
     cache = load.kv_cache / pp * mean_share(service)
     reads = time.attention_flops(arch, int(mean_context(service))) * batch / (tp * pp)

@@ -344,12 +344,12 @@ def _replicated(
     copies: list[list[int]],
     split: Column,
     pace: Paces,
-    told: bool,
+    more_than_fewest: bool,
 ) -> tuple[Column, Column]:
     """Return rows and their replicas: all that the plan offers, or from the fewest that sustain the demand on.
 
-    More replicas than the demand needs never cost less. Only where they are `told` apart by a rule or an objective
-    are more than the fewest kept: all that a plan offers, else up to so many GPUs as an unsaid number may be and a few
+    More replicas than the demand needs never cost less. `more_than_fewest` says that a rule or an objective tells
+    more of them apart: all that a plan offers, else up to so many GPUs as an unsaid number may be and a few
     more. Where none is enough the most are kept, to say by how much. Where a replica may span hosts, so many are kept
     as the slowest network between them asks for.
     """
@@ -374,7 +374,7 @@ def _replicated(
         listed = numpy.array(offered, dtype=numpy.int64)
         first = numpy.minimum(numpy.searchsorted(listed, need[rows]), len(listed) - 1)
         last = numpy.minimum(numpy.searchsorted(listed, most_needed[rows]), len(listed) - 1) if pace.spans else first
-        if told:
+        if more_than_fewest:
             most = stated.counts(service.workload, "replicas") or stated.counts(service.workload, "gpus")
             beyond = len(listed) - 1 if most else numpy.minimum(first + numpy.maximum(FEW, first // 2), len(listed) - 1)
             usual = numpy.searchsorted(listed, inference_space.GPUS_UNSAID, side="right") - 1

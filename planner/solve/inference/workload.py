@@ -141,8 +141,8 @@ def _measured(problem: Problem, catalog: Catalog) -> Callable[[str, str], Iterat
 
     def measured_of(role: str, format_id: str) -> Iterator[Recovery]:
         formats = quality.related(format_id)
-        told = zip(rows, rows.column("role"), rows.column("format"), strict=True)
-        yield from (rows[key] for key, its, of in told if its == role and of in formats)
+        by_row = zip(rows, rows.column("role"), rows.column("format"), strict=True)
+        yield from (rows[key] for key, its, of in by_row if its == role and of in formats)
         yield from (row for row in problem.quality if row.role == role and row.format in formats)
 
     return measured_of
@@ -171,10 +171,10 @@ def profile_of(service: InferenceWorkload, gpu: Gpu) -> Profile:
         usual = ("usual", gpu.id)
         if usual not in service.known:
             service.known[usual] = _profile(service, gpu, 0, 0)
-        made: Profile = service.known[usual]
+        usual_profile: Profile = service.known[usual]
         running = 0 if service.by_sequence else service.concurrency
-        read = _has_images(service.model) or made.whole_prompt or (running > made.max_sequences > 1)
-        service.known[key] = _profile(service, gpu, service.context, running) if read else made
+        read = _has_images(service.model) or usual_profile.whole_prompt or (running > usual_profile.max_sequences > 1)
+        service.known[key] = _profile(service, gpu, service.context, running) if read else usual_profile
     cached: Profile = service.known[key]
     return cached
 

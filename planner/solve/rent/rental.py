@@ -247,10 +247,10 @@ def _changed_by_hosts(workload: Workload) -> set[str]:
 def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Market:
     """Return what a workload's offers are distinguished by; `spans` is whether a replica may span hosts."""
     markets = tuple(str(value) for value in workload.domains.get("market", (STATED[workload.kind]["market"],)))
-    told = {"market", *PLACES}
+    stated = {"market", *PLACES}
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
-    spoken = {name for condition in conditions for name in reads(condition, workload.name) & told}
-    spoken |= {bound.quantity for bound in workload.bounds} & told
+    spoken = {name for condition in conditions for name in reads(condition, workload.name) & stated}
+    spoken |= {bound.quantity for bound in workload.bounds} & stated
     read = {name for condition in conditions for name in reads(condition, workload.name)}
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}

@@ -66,9 +66,9 @@ def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str,
             share, rest = divmod(cost * row.instances * row.copies, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
-            told = note("shares", instances, pool[0], *_company(block_of(name), blocks))
+            shared_note = note("shares", instances, pool[0], *_company(block_of(name), blocks))
             outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
-            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, told))
+            shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, shared_note))
             out[name] = _judged_again(problem, shared)
     return out
 

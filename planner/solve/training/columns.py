@@ -59,17 +59,17 @@ def outcomes_of(
         "quality": lambda: quality[configurations.recipe[config]],
         "power": lambda: power[gpu] * total_gpus,
     }
-    made: dict[str, Column] = {}
+    columns: dict[str, Column] = {}
 
     def timed(name: str) -> Column:
         if pace is None:
             return unknown(len(total))
-        if not made:
+        if not columns:
             with numpy.errstate(divide="ignore", invalid="ignore"):
-                made.update(training_step.outcome_numbers(run, pace, costs))
-        if name not in made:
+                columns.update(training_step.outcome_numbers(run, pace, costs))
+        if name not in columns:
             return unknown(len(total))
-        configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, made[name]))
+        configurations: Column = steps(name, numpy.where(pace.card.peak == 0, numpy.nan, columns[name]))
         return configurations
 
     return out | {name: partial(timed, name) for own in TRAINED_TIMES for name in (own, aimed(own))}

@@ -239,14 +239,14 @@ def _meet(
     run: TrainingWorkload,
     parts: ConfigurationParts,
     sizes: list[int],
-    made: Sequence[training.Parts],
+    parts_by_size: Sequence[training.Parts],
     pipeline: int,
     mode: str,
     again: list[int],
     apart: bool,
 ) -> TotalsByMode:
-    """Return what states and activations are together in pipelines of so many stages, checkpointed in one way; `made`
-    are the parts of every choice at each of the `sizes` of micro-batches."""
+    """Return what states and activations are together in pipelines of so many stages, checkpointed in one way;
+    `parts_by_size` are the parts of every choice at each of the `sizes` of micro-batches."""
     import numpy
 
     clock.look()
@@ -261,7 +261,7 @@ def _meet(
     which = numpy.repeat(numpy.arange(len(used)), len(batches))
     size = numpy.tile(numpy.searchsorted(sizes, batches >> 32), len(used))
     runs = training.stage_runs(parts.arch, pipeline)
-    rows = physics.gathered([made[place] for place in used.tolist()], len(sizes), which, size, runs)
+    rows = physics.gathered([parts_by_size[place] for place in used.tolist()], len(sizes), which, size, runs)
     flights = numpy.tile(batches & (1 << 32) - 1, len(used))
     choice = replace(parts.choices[0], pp=pipeline, checkpointing=mode)
     lives = physics.live(parts.arch, rows, choice, flights, parts.making[used][which], again, spare)

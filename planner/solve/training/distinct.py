@@ -34,11 +34,11 @@ def blocks(count: int, wide: int) -> Iterator[Column]:
 
 
 def telling(
-    problem: Problem, count: int, gpus: int, made: Callable[[Column], tuple[Table, Column]]
+    problem: Problem, count: int, gpus: int, table_of: Callable[[Column], tuple[Table, Column]]
 ) -> tuple[Column, Column, dict[str, Column]]:
     """Return the configurations and GPU types whose rows are kept, and by rule how many of each GPU type break it.
 
-    `made` gives the table of a block of configurations, and the configuration of each of its rows.
+    `table_of` gives the table of a block of configurations, and the configuration of each of its rows.
     """
     import numpy
 
@@ -47,7 +47,7 @@ def telling(
     best: dict[tuple[frozenset[str], str], tuple[int, int, int, int]] = {}
     first: dict[tuple[frozenset[str], int], tuple[int, int, int]] = {}
     for block in blocks(count, gpus):
-        table, config = made(block)
+        table, config = table_of(block)
         if not table.rows:
             continue
         gpu = table.axes["gpu"].index

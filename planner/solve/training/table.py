@@ -211,10 +211,12 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
         where = breaks(rents, bound.quantity, bound.operator, bound.value, bound.unknown)
         outside[rule] = outside[rule] | where if rule in outside else where
     cells = list(zip(total.tolist(), tensor.tolist(), strict=True))
-    these = grid_inputs(inputs.run, inputs.workload, configurations, cards, order, cells, above, placed, outside, reach)
-    if these is None:
+    order_inputs = grid_inputs(
+        inputs.run, inputs.workload, configurations, cards, order, cells, above, placed, outside, reach
+    )
+    if order_inputs is None:
         return None
-    seen = grids_of(these, cell.reshape(-1))
+    seen = grids_of(order_inputs, cell.reshape(-1))
     members = numpy.bincount(cell.reshape(-1))[which] * configurations.stands_for
     broken = {rule: numpy.bincount(card, number, len(gpus)).astype(int) for rule, number in seen.broken.items()} | {
         rule: numpy.bincount(gpu[where], members[where], len(gpus)).astype(int) for rule, where in outside.items()
@@ -225,10 +227,10 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
         config, at = numpy.divmod(numpy.unique(config * len(gpus) + card[at], return_inverse=True)[0], len(gpus))
         column = numpy.searchsorted(card, at)  # any of the GPU type
         over = above[cell.reshape(-1)[config], column]
-        fewest = first_that_fits(configurations, config, these.room[column] - over)
+        fewest = first_that_fits(configurations, config, order_inputs.room[column] - over)
         return _made(inputs, Placing(config, at, over, fewest, None, broken), False)
 
-    pairs = best(these, seen)
+    pairs = best(order_inputs, seen)
     table = made(pairs)
     fitting = fits(table, broken_by(table, inputs.problem))
     if not len(fitting) or not seen.lacks.any():
@@ -237,7 +239,7 @@ def _picked(inputs: TableInputs, order: CellOrder) -> Table | None:
     chosen = best_row(fitting, ranks.all, table)
     goals = inputs.problem.goals[: decisive(inputs.problem)]
     best_values = [int(values[chosen]) for values in ranks.goals[: len(goals)]]
-    more = [nearest(these, seen, goals[:depth], best_values[:depth]) for depth in range(1, len(goals) + 1)]
+    more = [nearest(order_inputs, seen, goals[:depth], best_values[:depth]) for depth in range(1, len(goals) + 1)]
     return made(numpy.concatenate([pairs, *more])) if any(map(len, more)) else table
 
 
