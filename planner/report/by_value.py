@@ -55,15 +55,15 @@ class Values:
         return f"{self.workload}: by {self.quantity}"
 
 
-def values(answer: Answer, labels: Mapping[str, str]) -> tuple[Values, ...]:
-    """Return a table for each decision of each workload that was looked at; `labels` are operators by rule."""
+def values(answer: Answer, operators: Mapping[str, str]) -> tuple[Values, ...]:
+    """Return a table for each decision of each workload that was looked at; `operators` are operators by rule."""
     groups: dict[tuple[str, str], list[ByValue]] = {}
     for item in answer.by_value:
         groups.setdefault((item.workload, item.quantity), []).append(item)
-    return tuple(_table(name, quantity, rows, dict(labels)) for (name, quantity), rows in groups.items())
+    return tuple(_table(name, quantity, rows, dict(operators)) for (name, quantity), rows in groups.items())
 
 
-def _table(name: str, quantity: str, entries: list[ByValue], labels: dict[str, str]) -> Values:
+def _table(name: str, quantity: str, entries: list[ByValue], operators: dict[str, str]) -> Values:
     kind = next((item.best.kind for item in entries if item.best is not None), "inference")
     time, whole = TIMES[kind], WHOLE[kind]
     copies = any(item.best is not None and item.best.copies > 1 for item in entries)
@@ -77,13 +77,13 @@ def _table(name: str, quantity: str, entries: list[ByValue], labels: dict[str, s
         time,
         "quality",
     )
-    rows = tuple(_cells(item, time, whole, labels) for item in entries)
+    rows = tuple(_cells(item, time, whole, operators) for item in entries)
     shown_places = [place for place in range(len(head)) if any(row.cells[place] not in ("", UNKNOWN) for row in rows)]
     kept = [replace(row, cells=tuple(row.cells[place] for place in shown_places)) for row in rows]
     return Values(name, quantity, tuple(head[place] for place in shown_places), tuple(kept))
 
 
-def _cells(item: ByValue, time: str, whole: str, labels: dict[str, str]) -> Cells:
+def _cells(item: ByValue, time: str, whole: str, operators: dict[str, str]) -> Cells:
     status = item.status.replace("_", " ")
     value = figures.show(item.quantity, item.value)
     row = item.best
@@ -100,7 +100,7 @@ def _cells(item: ByValue, time: str, whole: str, labels: dict[str, str]) -> Cell
         _outcome(row, time),
         _outcome(row, "quality") if item.quantity != "model" else "",  # each model's own, and no comparison
     )
-    return Cells(value, item.status, cells, tuple(phrases.fault(fault, labels) for fault in row.broken))
+    return Cells(value, item.status, cells, tuple(phrases.fault(fault, operators) for fault in row.broken))
 
 
 def _outcome(row: Candidate, name: str) -> str:

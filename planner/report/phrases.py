@@ -165,9 +165,9 @@ def hint(item: Hint) -> str:
     return f"{item.quantity} {operator} {value}{also}"
 
 
-def fault(item: Broken, labels: dict[str, str]) -> BrokenRule:
+def fault(item: Broken, operators: dict[str, str]) -> BrokenRule:
     """Return what a candidate breaks, and what would mend it."""
-    return BrokenRule(item.rule, _wrong(item, labels), tuple(map(hint, item.hints)))
+    return BrokenRule(item.rule, _wrong(item, operators), tuple(map(hint, item.hints)))
 
 
 Of = TypeVar("Of", Conflict, BrokenRule)
@@ -183,15 +183,15 @@ def sets(conflict: Sequence[Of]) -> list[list[Of]]:
     return list(out.values())
 
 
-def conflict(item: Conflict, labels: dict[str, str]) -> BrokenRule:
+def conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
     """Return one rule of a conflict, and the smallest changes to it that make the plan fit."""
-    return replace(_conflict(item, labels), of=item.of)
+    return replace(_conflict(item, operators), of=item.of)
 
 
-def _conflict(item: Conflict, labels: dict[str, str]) -> BrokenRule:
+def _conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
     quantity = item.rule.rsplit(".", 1)[-1]
     has, relax = figures.pair(item.rule, told(item.has), told(item.relax_to), item.unit)
-    operator = labels.get(item.rule)
+    operator = operators.get(item.rule)
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
         return BrokenRule(item.rule, f"the closest candidate needs {relax} per GPU; {has} usable", tuple(remedies))
@@ -209,11 +209,11 @@ def _conflict(item: Conflict, labels: dict[str, str]) -> BrokenRule:
     return BrokenRule(item.rule, f"must be {WORDS.get(operator or '', '')} {has}".replace("  ", " "), tuple(remedies))
 
 
-def _wrong(item: Broken, labels: dict[str, str]) -> str:
+def _wrong(item: Broken, operators: dict[str, str]) -> str:
     if item.needs is None and item.has is None:
         return "is not satisfied"
     needs, has = figures.pair(item.rule, told(item.needs), item.has, item.unit)
-    operator = labels.get(item.rule)
+    operator = operators.get(item.rule)
     if operator is None and item.rule.endswith(".memory"):
         return f"needs {without_unit(needs, has)} of {has}"
     if operator is None and item.rule.endswith(f".{SEQUENCES}"):

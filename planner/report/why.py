@@ -31,7 +31,7 @@ class Reason:
     note: str = ""
 
 
-def reasons(answer: Answer, labels: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
+def reasons(answer: Answer, operators: dict[str, str]) -> tuple[tuple[str, tuple[Reason, ...]], ...]:
     """Return where each GPU type stands, workload by workload: the choice, what else fits, then what does not.
 
     An answer that was not asked for its hardware speaks of the types in its own lists, and of no other.
@@ -46,7 +46,7 @@ def reasons(answer: Answer, labels: dict[str, str]) -> tuple[tuple[str, tuple[Re
         own = counts.get(stand.workload, {}).get(stand.gpu, {})
         goals = phrases.leading(answer.objective, stand.workload)
         rows.setdefault(stand.workload, []).append(
-            _reason(stand, own, labels, goals, _beyond(stand, paid, answer.cost))
+            _reason(stand, own, operators, goals, _beyond(stand, paid, answer.cost))
         )
     return tuple((name, tuple(grouped)) for name, grouped in rows.items())
 
@@ -74,12 +74,12 @@ def _beyond(item: Standing, paid: dict[str, int], whole: int | None) -> str:
 
 
 def _reason(
-    item: Standing, counts: dict[str, int], labels: dict[str, str], goals: Sequence[str], beyond: str
+    item: Standing, counts: dict[str, int], operators: dict[str, str], goals: Sequence[str], beyond: str
 ) -> Reason:
     row = item.best
     if row is None:
         return Reason(item.gpu, item.status, "", None, "", (), ())
-    faults = tuple(phrases.fault(fault, labels) for fault in row.broken)
+    faults = tuple(phrases.fault(fault, operators) for fault in row.broken)
     most = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     hardware = f"{row.gpus} x {row.gpu}"
     note = ", ".join(filter(None, (beyond, phrases.priced(row, goals, option=item.status != "chosen"))))

@@ -348,8 +348,8 @@ def _replicated(
 ) -> tuple[Column, Column]:
     """Return rows and their replicas: all that the plan offers, or from the fewest that sustain the demand on.
 
-    More replicas than the demand needs never cost less. `more_than_fewest` says that a rule or an objective tells
-    more of them apart: all that a plan offers, else up to so many GPUs as an unsaid number may be and a few
+    More replicas than the demand needs never cost less. `more_than_fewest` says that a rule or an objective reads
+    their number: then all that a plan offers are kept, else up to as many GPUs as an unsaid number may be and a few
     more. Where none is enough the most are kept, to say by how much. Where a replica may span hosts, so many are kept
     as the slowest network between them asks for.
     """
