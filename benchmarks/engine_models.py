@@ -1,4 +1,4 @@
-"""Write catalogs/engine_models.yaml from unpacked engines: which classes a release has, and what each can be told.
+"""Write catalogs/engine_models.yaml from unpacked engines: which classes a release has, and what each of them lacks.
 
     python benchmarks/engine_models.py --vllm DIR 0.33 --sglang DIR 0.5.23 --transformers DIR 5.20
         --tensorrt-llm FILE 1.0 --llama-cpp FILE 9967

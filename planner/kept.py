@@ -106,7 +106,7 @@ def _own(status: os.stat_result) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the bytes of a regular file of the user's own that is no link; raise OSError where there is none."""
+    """Return the bytes of a regular file of the user's own that is not a link; raise OSError where there is none."""
     handle = os.open(path, _SAFE)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)

@@ -164,7 +164,7 @@ def _evaluated(name: str, share: float, task: str, chance: bool) -> str:
 NOTES: dict[str, str | Callable[..., str]] = {
     "physics": "{}",
     "approximate": "approximate: {}",
-    "unmeasured": "nobody measured the quality of {}: `{}` lets it through",
+    "unmeasured": "unmeasured quality of {}: allowed by `{}`",
     "rule_of_thumb": "rule of thumb: context, concurrency and the engine are not counted",
     "network": "{} hosts work as one over an assumed {:g} Gbit/s: the offer states no `network`",
     "busy": "{:.0f} % busy at its demand: above 80 % waiting grows steeply",
@@ -174,7 +174,7 @@ NOTES: dict[str, str | Callable[..., str]] = {
     "shares": _shared,
     "anchored": _anchored,
     "evaluated": _evaluated,
-    "unlike": lambda names, why: f"not like it: {', '.join(names)} {why}",
+    "unlike": lambda names, why: f"measurements not applied: {', '.join(names)} {why}",
 }
 """By kind: what an answer says of what its figures rest on."""
 

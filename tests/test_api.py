@@ -210,7 +210,7 @@ def test_an_answer_goes_over_the_names_of_its_workloads() -> None:
 
 
 def test_a_form_that_is_none_is_refused_by_the_names_of_all() -> None:
-    with pytest.raises(ValueError, match="no form is called `pdf`; there are table, json, markdown, html, csv"):
+    with pytest.raises(ValueError, match="unknown form `pdf`; there are table, json, markdown, html, csv"):
         planner.solve(CHAT).render("pdf")
 
 
@@ -282,7 +282,7 @@ def test_an_empty_answer_is_raised() -> None:
     assert refused(planner.estimate, unsold) == ("E0503", "no offer has what chat asks for")
     code, why = refused(planner.estimate, SMALL.replace("gpus = 1", "gpus = 48; pipeline_parallel = 48"))
     assert code == "E0503"
-    assert why.startswith("`chat` cannot be run so: pipeline_parallel: expected at most")
+    assert why.startswith("`chat` cannot run as stated: pipeline_parallel: expected at most")
     assert planner.solve(planner.load("small.mem", text=unsold)).outcome == "infeasible"
 
 

@@ -48,7 +48,7 @@ def test_a_lock_is_taken_where_it_answers_the_plan_and_else_the_plan_is_solved(t
     done = run("compare", "chat.mem", "long_context.mem", "--json", cwd=two)
     first, second = json.loads(done.stdout)["plans"]
     assert (first["source"], second["source"]) == ("solved", "lock")
-    assert "the lock of chat.mem is not taken" in done.stderr
+    assert "ignoring the lock of chat.mem" in done.stderr
     solved = json.loads(run("solve", "chat.mem", "--no-lock", "--json", cwd=two).stdout)
     assert first["cost_usd_per_hour"] == solved["cost_usd_per_hour"]
     assert first["workloads"]["chat"]["given"]["concurrency"] == 16

@@ -201,7 +201,7 @@ def test_an_evaluation_of_other_formats_says_that_it_does_not_count(tmp_path: Pa
     path = plan(tmp_path, share("ours", "weights = fp8; kv_cache = fp8", "90%"))
     row = chosen(path)
     assert row.measurements == ()
-    assert noted(row.notes[-1]) == "not like it: ours of weights in fp8_e4m3 and a KV cache in fp8_e4m3"
+    assert noted(row.notes[-1]) == "measurements not applied: ours of weights in fp8_e4m3 and a KV cache in fp8_e4m3"
 
 
 @pytest.mark.parametrize("formats", ["weights = fp8", "weights = fp8; kv_cache = fp8", "kv_cache = fp8"])

@@ -169,7 +169,7 @@ def test_what_is_not_like_it_changes_nothing(change: str, tmp_path: Path) -> Non
     plain, row = chosen(tmp_path), chosen(tmp_path, ours(**{name: value}))
     assert row.measurements == ()
     assert row.outcomes == plain.outcomes and row.parts == plain.parts and row.choice == plain.choice
-    said = [note for note in map(noted, row.notes) if note.startswith("not like it: ours ")]
+    said = [note for note in map(noted, row.notes) if note.startswith("measurements not applied: ours ")]
     assert bool(said) == (name != "gpu")
 
 
@@ -188,7 +188,7 @@ def test_results_of_a_model_that_no_workload_has_are_said_to_be_unlike(tmp_path:
     (tmp_path / "bench.json").write_text(json.dumps({**VLLM, "model_id": "Qwen/Qwen3-8B"}))
     row = chosen(tmp_path, 'measurement ours { gpu = l40s; weights = fp8; results = "bench.json" }')
     assert row.measurements == ()
-    assert "not like it: ours of Qwen/Qwen3-8B" in map(noted, row.notes)
+    assert "measurements not applied: ours of Qwen/Qwen3-8B" in map(noted, row.notes)
 
 
 def test_a_file_of_results_is_named_as_it_is_so_that_a_lock_rests_on_it(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ inference chat {
   quality     >= 99% or unknown
 }
 """
-SAID = "nobody measured the quality of weights in mxfp8: `chat.quality` lets it through"
+SAID = "unmeasured quality of weights in mxfp8: allowed by `chat.quality`"
 
 
 def test_an_unknown_quality_is_let_through_and_said(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_unknown_quality_is_let_through_and_said(tmp_path: Path) -> None:
     assert item["approximate"] == [SAID]
     for form in ("table", "markdown", "html"):
         shown = " ".join(run("solve", "p.mem", "--no-lock", "--format", form, cwd=tmp_path).stdout.split())
-        assert "nobody measured the quality of weights in mxfp8" in shown, form
+        assert "unmeasured quality of weights in mxfp8" in shown, form
     done = run("check", "p.mem", cwd=tmp_path)
     assert done.returncode == 0 and "W0604" not in done.stdout
     (tmp_path / "p.mem").write_text(PLAN.replace(" or unknown", ""))
@@ -114,7 +114,7 @@ training tune {
     (tmp_path / "p.mem").write_text(text)
     found = json.loads(run("solve", "p.mem", "--format", "json", cwd=tmp_path).stdout)
     assert found["outcome"] == "optimal"
-    assert found["workloads"][0]["approximate"][0].startswith("nobody measured the quality of method lora in bf16")
+    assert found["workloads"][0]["approximate"][0].startswith("unmeasured quality of method lora in bf16")
     assert run("check", "p.mem", cwd=tmp_path).returncode == 0
     (tmp_path / "p.mem").write_text(text.replace(" or unknown", ""))
     assert run("solve", "p.mem", "--no-lock", cwd=tmp_path).returncode == 1

@@ -122,7 +122,7 @@ def verify(plan: Where, *logs: Where, workload: str | None = None) -> Verificati
     """Return what start-up logs (vLLM, SGLang, llama.cpp) or nvidia-smi's CSV say against a plan's lock.
 
     A log is a path, or a text of several lines. Raise PlanError for a plan with errors and for a lock that is missing,
-    broken or out of date, ValueError for what is no log or where several workloads may be meant.
+    broken or out of date, ValueError for what is not a log or where several workloads may be meant.
 
     >>> verify("examples/started.mem", "examples/started.log")
     <Verification: chat, holds: 8 figures compared>

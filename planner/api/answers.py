@@ -114,7 +114,7 @@ def why(
     stated_plan, path = stated(plan, text, set)
     assert stated_plan.problem is not None
     if gpu and gpu not in stated_plan.problem.gpus:
-        raise ValueError(f"no GPU is called `{gpu}`")
+        raise ValueError(f"unknown GPU `{gpu}`")
     most = limit(time_limit)
     answer = answer_of(stated_plan.problem, stated_plan.catalog, EVERY, most, hardware=True, values=True, gpu=gpu)
     return Reasons(known(answer, stated_plan, most), with_models(stated_plan, answer), path)
@@ -205,10 +205,10 @@ def _thumb(count: int, weights: str, training: bool, optimizer: str) -> Thumb:
 
     row = shipped_catalog()[0].find_format(weights)
     if row is None or isinstance(row, tuple):
-        raise ValueError(f"no format is called `{weights}`")
+        raise ValueError(f"unknown format `{weights}`")
     optimizers = BY_KIND["training"]["optimizer"].words
     if optimizer not in optimizers:
-        raise ValueError(f"no optimizer is called `{optimizer}`; available: {', '.join(optimizers)}")
+        raise ValueError(f"unknown optimizer `{optimizer}`; available: {', '.join(optimizers)}")
     size = row.bits / 8
     parts = rule_of_thumb.training(count, size, optimizer) if training else rule_of_thumb.inference(count, size)
     return Thumb(

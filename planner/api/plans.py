@@ -86,7 +86,7 @@ def _literal(quantity: str, value: object) -> str:
         return str(value)
     if isinstance(value, float | Decimal | Fraction):
         return f"{Decimal(repr(float(value))):f}"
-    raise TypeError(f"{quantity}: a {type(value).__name__} is no value of a plan")
+    raise TypeError(f"{quantity}: a {type(value).__name__} is not a value of a plan")
 
 
 def read_plan(plan: Plan | Where | None, text: str | None, settings: Settings | None) -> tuple[Plan, str]:
@@ -113,7 +113,7 @@ def stated(plan: Plan | Where | None, text: str | None = None, settings: Setting
 
 
 def limit(time_limit: Limit) -> float:
-    """Return a time limit in seconds; raise ValueError for a text that is none and for what is no number."""
+    """Return a time limit in seconds; raise ValueError for a text that is none and for what is not a number."""
     if isinstance(time_limit, str):
         from planner.units.quantity import duration
 

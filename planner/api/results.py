@@ -368,7 +368,7 @@ class Estimate:
 def form_of(form: str, forms: tuple[str, ...]) -> str:
     """Return a form that is one of these; raise ValueError, which names them."""
     if form not in forms:
-        raise ValueError(f"no form is called `{form}`; there are {', '.join(forms)}")
+        raise ValueError(f"unknown form `{form}`; there are {', '.join(forms)}")
     return form
 
 

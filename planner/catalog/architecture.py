@@ -309,7 +309,7 @@ def indexer(mixer: Mixer) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Layers that are alike."""
+    """Identical layers."""
 
     count: int
     mixer: Mixer

@@ -132,7 +132,7 @@ class Catalog:
         for row in self.frameworks.values():
             for base in (row.runs_on, row.instead):
                 if base and (base not in self.frameworks or not self.frameworks[base].vendors):
-                    reason = f"names `{base}`, which is no framework with a trainer of its own"
+                    reason = f"names `{base}`, which is not a framework with a trainer of its own"
                     yield error("E0203", f"frameworks.yaml: `{row.id}` {reason}", self.frameworks.span(row.id))
 
     def _unserved(self) -> Iterable[Diagnostic]:

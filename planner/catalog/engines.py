@@ -188,7 +188,7 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class CacheDefault:
-    """The format that an engine keeps the cache of models of these `families`, or of all, in where nothing is said.
+    """The format that an engine keeps the cache of models of these `families`, or of all, in by default.
 
     Where `runs_on` lists compute capabilities it does so on GPUs of these alone.
     """

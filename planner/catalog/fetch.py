@@ -81,9 +81,9 @@ def fetch(
     Raise FetchError. Nothing is written.
     """
     if not REPOSITORY.fullmatch(repository) or ".." in repository:
-        raise FetchError(f"`{repository[:200]}` is no repository; write ORG/MODEL")
+        raise FetchError(f"`{repository[:200]}` is not a repository; write ORG/MODEL")
     if not REVISION.fullmatch(revision) or ".." in revision:
-        raise FetchError(f"`{revision[:200]}` is no revision: a branch, a tag or a commit")
+        raise FetchError(f"`{revision[:200]}` is not a revision: a branch, a tag or a commit")
     opened = _found(repository, revision, endpoint)
     try:
         return _read(opened, file, say)
@@ -168,7 +168,7 @@ def _weights(repository: _Repository, file: str, files: dict[str, bytes], say: C
         try:
             shards = sorted(set(json.loads(files[INDEX])["weight_map"].values()))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise FetchError(f"{INDEX} of {repository.name} is no index") from None
+            raise FetchError(f"{INDEX} of {repository.name} is not an index") from None
         strange = next((name for name in shards if not isinstance(name, str) or name not in repository.names), None)
         if strange is not None or len(shards) > MAX_SHARDS:
             raise FetchError(f"{INDEX} of {repository.name} names `{str(strange)[:200]}`, which is not beside it")

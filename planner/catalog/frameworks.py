@@ -1,4 +1,4 @@
-"""Training frameworks: what each can be told, what it runs on, and what it does not do."""
+"""Training frameworks: what settings each has, what it runs on, and what it does not do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TrainerLack:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A training framework, and what it can be told.
+    """A training framework, and what settings it has.
 
     One that `runs_on` another has that one's trainer: all that its own row does not say is the other's, and `sets` are
     the values of given quantities that it takes where a plan mentions none. One that is `unmodelled` (why) is refused,
@@ -50,7 +50,7 @@ class Framework:
 
     `vendors` are those whose GPUs its memory is known for. `products` are by precision whose 8-bit products it runs:
     `float8` (torchao's), `te` (Transformer Engine's), `te_cached` (the same with copies of the weights that are kept)
-    or `int8`. `selective` is what it means by selective checkpointing, `selectives` all that it can be told of it.
+    or `int8`. `selective` is what it means by selective checkpointing, `selectives` all kinds that it can be set to.
     `zero` are its stages; `piped_zero` is the highest beside pipelines. `some_layers`: part of the layers can
     recompute; `pipelines`: it has any; `hybrid`: it shards within groups of copies; `joint`: FSDP's version that tensor
     and context parallelism need beside copies, 0 where it does not matter. `fsdp_version` and `sync_each_batch` are its

@@ -178,7 +178,7 @@ FeedForwardRow = DenseRow | ExpertsRow | NothingRow
 
 @dataclass(frozen=True, slots=True)
 class LayersRow:
-    """`count` alike layers; `norms` of the hidden width, `extra` parameters of other kinds, each."""
+    """`count` identical layers; `norms` of the hidden width, `extra` parameters of other kinds, each."""
 
     count: Annotated[int, Limit(1)]
     mixer: MixerRow

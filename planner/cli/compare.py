@@ -39,7 +39,7 @@ def compare(
             stage(f"solving {plan}")
             result = answered(loaded, plan, limit, fresh or plan in STDIN)
         if result.faults:
-            tell(f"note: the lock of {plan} is not taken: {result.faults[0].message}")
+            tell(f"note: ignoring the lock of {plan}: {result.faults[0].message}")
         columns.append(Column(plan, result.source, result.side, result.refusal))
         worst = max(worst, int(result.side is None or result.side.outcome == "infeasible"))
     say(render(format, columns))

@@ -191,11 +191,11 @@ def _thumb(params: int, weights: str, training: bool, optimizer: str, format: st
 
     row = load()[0].find_format(weights)
     if row is None or isinstance(row, tuple):
-        tell(f"error[E0301]: no format is called `{weights}`; `planner catalog list formats` has them")
+        tell(f"error[E0301]: unknown format `{weights}`; `planner catalog list formats` has them")
         raise typer.Exit(2)
     optimizers = BY_KIND["training"]["optimizer"].words
     if optimizer not in optimizers:
-        tell(f"error[E0301]: no optimizer is called `{optimizer}`; available: {', '.join(optimizers)}")
+        tell(f"error[E0301]: unknown optimizer `{optimizer}`; available: {', '.join(optimizers)}")
         raise typer.Exit(2)
     size = row.bits / 8
     parts = rule_of_thumb.training(params, size, optimizer) if training else rule_of_thumb.inference(params, size)

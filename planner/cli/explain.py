@@ -23,5 +23,5 @@ def explain(
         say("\n".join(map(shown, lines)))
         return
     close = near(what, catalog)
-    tell(f"nothing is called `{what}`" + (f"; did you mean `{close}`?" if close else ""))
+    tell(f"unknown name `{what}`" + (f"; did you mean `{close}`?" if close else ""))
     raise typer.Exit(2)

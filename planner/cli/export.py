@@ -49,7 +49,7 @@ def export(
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     if workload is not None and workload not in names:
-        tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
+        tell(f"error[E0301]: unknown workload `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     if workload is None and len(names) > 1 and not folder:
         tell(f"error[E0301]: {plan} has several workloads; name one of {', '.join(names)}, or a folder with -o DIR")

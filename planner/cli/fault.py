@@ -24,7 +24,7 @@ _REASONS = {
 def line(problem: BaseException, words: Sequence[str]) -> str:
     """Return what is said of a fault in one line: what and where it is, and what to report.
 
-    `words` are those of the command line; what is no printable character is escaped.
+    `words` are those of the command line; what is not a printable character is escaped.
     """
     what = next((reason for kind, reason in _REASONS.items() if isinstance(problem, kind)), "")
     said = str(problem)

@@ -39,7 +39,7 @@ def fix(
             say(text, end=False)
         elif text != loaded.texts[path]:
             worst = max(worst, _write(path, loaded.texts[path], text, diff))
-    words = f"{fixed} finding{'s' * (fixed != 1)} {'to mend' if diff else 'mended'}"
+    words = f"{fixed} finding{'s' * (fixed != 1)} {'to fix' if diff else 'fixed'}"
     tell(words + (f", {left} more with --unsafe" if left else ""))
     raise typer.Exit(worst)
 

@@ -146,7 +146,7 @@ FAILED = 2
 
 
 def main() -> None:
-    """Run the command line; a broken pipe is no mistake, and a name that is no text is shown escaped.
+    """Run the command line; a broken pipe is not a mistake, and a name that is not a text is shown escaped.
 
     A fault of the program itself is one line with what to report, and exit code 2.
     """

@@ -24,7 +24,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(gib|gb|g)", re.IGNORECASE)
 
 
 def is_model(what: str) -> bool:
-    """Return whether a name that is no count is a model's and not a plan's: a file of a model, or no file at all."""
+    """Return whether a name that is not a count is a model's and not a plan's: a file of a model, or no file at all."""
     path = Path(what)
     if path.is_dir():
         return True

@@ -16,7 +16,7 @@ PATIENCE = 1.0
 QUIET: list[bool] = []
 """Not empty in a process that works beside others: what they do is shown by the one that started them."""
 EVERY = 5.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines where stderr is not a terminal."""
 Report = Callable[..., None]
 """`report(stage, done=None, total=None)`: the stage under way, and how much of it is done."""
 

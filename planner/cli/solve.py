@@ -205,7 +205,7 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
     workloads = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     for name in wanted.front:
         if "." in name and name.rpartition(".")[0] not in workloads:
-            message = f"`{name}`: no workload is called so; there are {', '.join(workloads)}"
+            message = f"unknown workload `{name}`; available: {', '.join(workloads)}"
             raise typer.BadParameter(message, param_hint="--pareto")
     with interrupts.softly(), progress() as stage:
         answer = answer_of(

@@ -48,7 +48,7 @@ def verify(
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = [item.name for item in loaded.problem.workloads]
     if workload is not None and block_of(workload) not in names:
-        tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
+        tell(f"error[E0301]: unknown workload `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     log, cards = _read(logs)
     lock, loaded = locked(plan, loaded)

@@ -38,7 +38,7 @@ def why(
         raise typer.Exit(2 if unreadable(loaded) else 1)
     names = list(dict.fromkeys(block_of(item.name) for item in loaded.problem.workloads))
     if workload is not None and workload not in names:
-        tell(f"error[E0301]: no workload is called `{workload}`; available: {', '.join(names)}")
+        tell(f"error[E0301]: unknown workload `{workload}`; available: {', '.join(names)}")
         raise typer.Exit(2)
     card = _card(gpu, loaded) if gpu is not None else ""
     with progress() as stage:
@@ -102,4 +102,4 @@ def _unoffered(card: str, loaded: Loaded, name: str | None) -> None:
     assert loaded.problem is not None
     for item in loaded.problem.workloads:
         if name in (None, item.name) and not offers(item, card):
-            tell(f"note: the plan does not offer `{item.name}` a {card}; this is where it would stand")
+            tell(f"note: {card} is not among the GPUs of `{item.name}`; shown as if it were")

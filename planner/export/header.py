@@ -38,7 +38,7 @@ def _copies(answer: Said, form: Target) -> str:
     if form.name == "compose" and answer.together > 1:
         return f"{answer.together:_} a machine, this file on {-(-answer.copies // answer.together):_}"
     apart = ", each with GPUs and a port of its own where they share a machine" if answer.beside else ""
-    return f"start it so many times{apart}"
+    return f"start this file that many times{apart}"
 
 
 def commented(answer: Said, form: Target, notes: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ class Words:
 
 
 def plan(words: Words, *, name: str = "chat", longest: int | None = None, objective: bool = True) -> str:
-    """Return the text of the plan; raise ValueError with the name of an option that is no count, and why.
+    """Return the text of the plan; raise ValueError with the name of an option that is not a count, and why.
 
     `longest` is the model's longest context, which bounds the default.
     """

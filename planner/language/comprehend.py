@@ -36,7 +36,7 @@ def expand(node: tree.Comprehension, env: Env, how: Lowering) -> Typed | None:
     if node.function not in how.functions:
         scope.error(
             "E0301",
-            f"no function is called `{node.function}`",
+            f"unknown function `{node.function}`",
             node.span,
             help=near(node.function, how.functions) or f"there are {', '.join(how.functions)}",
         )

@@ -51,7 +51,7 @@ def lower(node: tree.Expression, env: Env, expected: Type | None = None) -> Type
             else:
                 scope.error(
                     "E0301",
-                    f"no function is called `{node.function}`",
+                    f"unknown function `{node.function}`",
                     node.span,
                     help=near(node.function, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}",
                 )

@@ -21,7 +21,7 @@ def read_setting(setting: str) -> tuple[tree.Relation | None, tuple[Diagnostic, 
     file, findings = parse(f'test "" {{ {setting} }}', path)
     items = file.items[0].items if file.items and isinstance(file.items[0], tree.Test) else ()
     if findings or len(file.items) != 1 or len(items) != 1 or not isinstance(items[0], tree.Relation):
-        reason = findings[0].message if findings else "it is no relation"
+        reason = findings[0].message if findings else "it is not a relation"
         span = Span(path, 0, len(setting), 1, 1) if setting else None
         message = f"`--set {setting}` is not {WRITTEN}: {reason}"
         return None, (error("E0402", message, span, help="--set chat.gpus=2"),)

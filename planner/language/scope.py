@@ -215,7 +215,7 @@ class Scope:
         if help is None and kind == "model" and "/" not in word:
             help = 'write its whole id, "owner/name", or declare it: `model NAME { parameters = 13B }`'
         help = help or f"`planner catalog list {kind}s` shows them all"
-        self.error("E0301", f"no {kind} is called `{word}`", node.span, help=help)
+        self.error("E0301", f"unknown {kind} `{word}`", node.span, help=help)
 
     def _meant(self, word: str) -> str | None:
         """Return what shipped model a name may mean, by its parts; None where a declared one is as near."""

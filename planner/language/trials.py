@@ -83,7 +83,7 @@ def _dropped(problem: Problem, drops: list[tree.Drop], scope: Scope) -> Problem:
         name = drop.name.text
         known = rule_names(problem)
         if name not in known:
-            scope.error("E0301", f"no rule is called `{name}`", drop.name.span, help=_rule_help(name, known))
+            scope.error("E0301", f"unknown rule `{name}`", drop.name.span, help=_rule_help(name, known))
             continue
         problem = replace(
             problem,
@@ -115,7 +115,7 @@ def _expectation(item: tree.Expect, problem: Problem, scope: Scope, env: Env) ->
         return Expectation(None, True, name, item.span)
     table = BY_KIND[kind] if kind is not None else ()
     known = {*rule_names(problem), *(f"{owner}.{key}" for key in table)}
-    scope.error("E0301", f"no rule is called `{name}`", item.blamed.span, help=_rule_help(name, known))
+    scope.error("E0301", f"unknown rule `{name}`", item.blamed.span, help=_rule_help(name, known))
     return None
 
 

@@ -49,9 +49,7 @@ def _no_base(declaration: tree.Declaration, scope: Scope) -> None:
     assert declaration.base is not None
     name = scope.spelled(declaration.base) or "this"
     other = scope.declared.get(name)
-    reason = (
-        f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"no {declaration.kind} is called `{name}`"
-    )
+    reason = f"`{name}` is a {other.kind}, not {declaration.kind}" if other else f"unknown {declaration.kind} `{name}`"
     alike = [key for key, item in scope.declared.items() if item.kind == declaration.kind and item is not declaration]
     article = "an" if declaration.kind[0] in "aeio" else "a"
     help = near(name, alike) or f"`like` copies {article} {declaration.kind} block of this plan"

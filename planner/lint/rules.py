@@ -1,4 +1,4 @@
-"""Bounds that say nothing or can never be kept, and quality that nobody measured (W0604, W0608, W0609)."""
+"""Bounds that say nothing or can never be kept, and quality that is unmeasured (W0604, W0608, W0609)."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def quality(source: Source) -> Iterator[Diagnostic]:
                 continue
             yield warning(
                 "W0604",
-                f"nobody measured the quality of {role} in {' or '.join(names)}, so {bound.rule} cannot hold",
+                f"the quality of {role} in {' or '.join(names)} is unmeasured, so {bound.rule} cannot hold",
                 workload.spans.get(role, workload.span),
                 secondary=((bound.span, "this bound asks for a measurement"),),
                 help="offer another format, or declare one like it with the quality you measured",

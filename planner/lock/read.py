@@ -106,7 +106,7 @@ class Lock:
 
 
 def read(path: Path, plan: str) -> tuple[Lock | None, Diagnostic | None]:
-    """Return the lock of a plan, or nothing where there is none, or the E0803 of a file that is no whole lock."""
+    """Return the lock of a plan, or nothing where there is none, or the E0803 of a file that is not a whole lock."""
     if not path.exists() and not path.is_symlink():
         return None, None
     text, problem = read_text(path)

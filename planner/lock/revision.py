@@ -11,7 +11,7 @@ from planner.syntax.files import LIMIT
 from planner.syntax.parse import parse
 
 MOST = 1000
-"""Files one plan may name; a plan that names more is no plan."""
+"""Files one plan may name; a plan that names more is not a plan."""
 
 
 class NoRevision(OSError):

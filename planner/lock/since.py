@@ -76,7 +76,7 @@ def misstated(
     problem: Problem, catalog: Catalog, lock: Lock, rows: Mapping[str, Candidate], changed: Iterable[ChangedRow]
 ) -> list[FigureDifference]:
     """Return what an older lock says of rows that are unchanged since, and that they do not say; what it does not
-    record, or this release no longer does, is no fault."""
+    record, or this release no longer does, is not a fault."""
     moved = {(item.kind, item.key) for item in changed}
     out = []
     for kind, recorded in lock.used.items():

@@ -1,7 +1,7 @@
 """The text of a lock: a small part of YAML, written and read in one way only.
 
 Mappings, lists of mappings and scalars; two spaces a level; sizes below `memory` with their GiB behind them. What is
-not written so is no lock: nothing that a reviewer reads, a comment as little as a key that stands there twice, can
+not written so is not a lock: nothing that a reviewer reads, a comment as little as a key that stands there twice, can
 differ from what the program reads.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 HEAD = "# Written by `planner solve`; review it and check it in. Do not edit it by hand.\n"
 DEEPEST = 12
-"""Levels of a lock; a text with more is no lock."""
+"""Levels of a lock; a text with more is not a lock."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./+*@=-]*\Z")
 _KEYWORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))

@@ -19,7 +19,7 @@ ENOUGH = 3
 class Anchor(NamedTuple):
     """Factors of the time per output token and to the first one, and what measured times reach of those at most.
 
-    A margin of 0 stands for the one of what nobody measured.
+    A margin of 0 stands for the one of what is unmeasured.
     """
 
     tpot: float = 1.0

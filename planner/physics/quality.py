@@ -66,7 +66,7 @@ def recovery(
     """The worst measurement that fits, and its basis; 1 for the native format, None if unmeasured.
 
     At most 1: what a benchmark shows above it is its noise. Rounding weights or a cache adds nothing to a model, and
-    what was measured on one model is no gain of another.
+    what was measured on one model is not a gain of another.
     """
     if format_id == native:
         return Fraction(1), "native"

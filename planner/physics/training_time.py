@@ -34,7 +34,7 @@ model gives 29 % less to 5 % more than the published speed. For AMD and consumer
 published that says enough."""
 TRAFFIC: Final = 3
 """How often the bytes kept for backward cross the memory: written, read, and their gradients; once more each time they
-are made again. The fit's constant."""
+are recomputed. The fit's constant."""
 STATE_TRAFFIC: Final = 20
 """Bytes an AdamW step moves for each parameter: weight, gradient and both states, read and written, in fp32 or less."""
 BACKWARD_SCORES: Final = 2.5
@@ -310,7 +310,7 @@ def kept_for_backward(arch: Architecture, choice: ActivationChoice) -> float:
     tokens = share(choice.sequence, choice.cp)
     inside: float = sum(region.kept.each * group.count for region, group in zip(held.groups, arch.groups, strict=True))
     if choice.checkpointing == "selective" and choice.selective == "products":
-        inside = inside * (TRAFFIC + 1) / TRAFFIC  # all but the products' outputs is made again; all counts
+        inside = inside * (TRAFFIC + 1) / TRAFFIC  # all but the products' outputs is recomputed; all counts
     return choice.tp * (inside + held.head.kept.each + 3 * held.head.kept.logits) / tokens
 
 

@@ -87,7 +87,7 @@ def gpu_page(gpu: Gpu, offers: Sequence[Offer]) -> str:
 
 
 def framework_page(row: Framework, base: Framework | None) -> str:
-    """Return one framework: what it runs on and sets, what it can be told (its own or that of `base`), and what not."""
+    """Return one framework: what it runs on, its settings (its own or those of `base`), and what it lacks."""
     row = cleaned(row)
     shown = base or row
     plain = ("id", "name", "runs_on", "unmodelled", "instead", "aliases", "note", "source")
@@ -98,7 +98,7 @@ def framework_page(row: Framework, base: Framework | None) -> str:
         can = ("vendors", "zero", "piped_zero", "pipelines", "hybrid", "joint", "some_layers", "selective",
                "selectives", "fsdp_version", "sync_each_batch")  # fmt: skip
         products = {"products": tuple(f"{name} {how}" for name, how in shown.products.items())}
-        out += ["", "can be told", *facts({name: getattr(shown, name) for name in can} | products, "  ")]
+        out += ["", "settings", *facts({name: getattr(shown, name) for name in can} | products, "  ")]
     lacks = row.lacks if base is None else (*row.lacks, *base.lacks)
     out += ["", "lacks", *(f"  {item.decision}  {item.what}: {item.source}" for item in lacks)] if lacks else []
     out += ["", "sources", *facts({**shown.sources, **row.sources}, "  ")] if shown.sources or row.sources else []

@@ -98,7 +98,7 @@ def _shown(name: str, value: Fraction) -> str:
 
 
 def _workload(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Iterator[Line]:
-    """Yield what one workload is in each plan; what none of them says, and what goes without saying in all, is left
+    """Yield what one workload is in each plan; what none of them says, and what is the default in all, is left
     out."""
     known = [row for row in rows if row is not None]
     for key in GIVEN:

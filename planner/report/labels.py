@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LABELS = {
-    "instance": "The offer that is rented, how it is bought, and the date of its price.",
-    "rent": "The offer that is rented, how it is bought, and the date of its price.",
+    "instance": "The offer that is rented, its market (on demand, spot or reserved), and the date of its price.",
+    "rent": "The offer that is rented, its market (on demand, spot or reserved), and the date of its price.",
     "runs": "The number formats and the parallel sizes of the choice: its configuration.",
     "config": "The number formats and the parallel sizes of the choice.",
     "gives": "The outcomes that are predicted for the choice: expected values.",

@@ -58,7 +58,7 @@ def nowhere(problem: Problem, names: Iterable[str], catalog: Catalog) -> tuple[D
     for name in names:
         item = blocks[name]
         quantity, why = nothing_splits(problem, item, catalog)
-        message, help = f"`{name}` cannot be run so: {quantity}: {said(why)}", ""
+        message, help = f"`{name}` cannot run as stated: {quantity}: {said(why)}", ""
         if quantity == "offer":
             message = f"no offer has what {name} asks for"
             help = "name another GPU or number of GPUs, or declare an offer of it"

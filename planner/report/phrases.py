@@ -22,7 +22,7 @@ PLACE = frozenset({*WHERE, "instances"})
 SPLITS = frozenset(grouped("split"))
 """Choices that only say how the work is divided."""
 NEUTRAL = {row.name: row.neutral for row in QUANTITIES if row.neutral}
-"""What goes without saying; of every other number it is 1."""
+"""What is the default; of every other number it is 1."""
 MOMENTS = {
     "forward": "the forward pass",
     "loss": "the loss",
@@ -78,7 +78,7 @@ class BrokenRule:
 
 
 def setup(row: Candidate, layers: int | None = None) -> str:
-    """Return how a candidate runs: formats, recipe and splits, without what goes without saying.
+    """Return how a candidate runs: formats, recipe and splits, without what is the default.
 
     `layers` are the model's: all of them computed again is what `checkpointing full` says.
     """

@@ -42,7 +42,7 @@ class Option:
 
     `whole` is what speaks of it beside that, in words (see `phrases.priced`); `change` how it runs otherwise than the
     choice. `as_of` is the date of its price, `part` how many of the rented GPUs it uses where others stay idle, and
-    `known` are expected outcomes that options are told apart by.
+    `known` are expected outcomes that options are distinguished by.
     """
 
     gpu: str
@@ -61,7 +61,7 @@ class Option:
     known: tuple[tuple[str, Fraction], ...] = ()
 
     def value(self, name: str) -> Fraction | None:
-        """Return an outcome that options are told apart by, None where it is not known."""
+        """Return an outcome that options are distinguished by, None where it is not known."""
         return dict(self.known).get(name)
 
 
@@ -277,7 +277,7 @@ def option(
 
 
 PICTURED = ("tpot", "ttft", "throughput", "duration", "step_time", "quality", "headroom")
-"""The outcomes that options may be told apart by."""
+"""The outcomes that options may be distinguished by."""
 ABOUT = {"inference": ("tpot", "quality"), "training": ("duration", "step_time", "quality")}
 """What a workload is about where neither its objective nor a bound says it."""
 

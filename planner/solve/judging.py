@@ -24,7 +24,7 @@ def approximations(model: Model) -> tuple[Note, ...]:
 
 
 def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -> tuple[Note, ...]:
-    """Return that rules hold because nobody measured the quality of `what`, as notes of an answer."""
+    """Return that rules hold though the quality of `what` is unmeasured, as notes of an answer."""
     return tuple(note("unmeasured", what, rule) for rule in let_through(workload, outcomes))
 
 
@@ -34,7 +34,7 @@ def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:
     if value is None:
         return default
     if not isinstance(value, Fraction) or value.denominator != 1:
-        raise Unknown(f"`{name}` is no whole number: {value}")
+        raise Unknown(f"`{name}` is not a whole number: {value}")
     return int(value)
 
 
@@ -44,7 +44,7 @@ def hardware(
     """Return the GPU and what is rented for a choice; raise Unknown where the offer is gone or holds no such group."""
     gpu = problem.gpus.get(str(choice.get("gpu")))
     if gpu is None:
-        raise Unknown(f"no GPU is called `{choice.get('gpu')}`")
+        raise Unknown(f"unknown GPU `{choice.get('gpu')}`")
     offer = problem.offers.get(choice.get("offer"))
     if offer is None:
         raise Unknown(f"there is no offer `{choice.get('offer')}`")

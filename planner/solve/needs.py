@@ -10,7 +10,7 @@ HARDWARE = frozenset({"hardware", "hardware_cache", "hardware_computing"})
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a rule asks for that is no figure: its `kind`, a row of the table in planner/wording.py, and what of."""
+    """What a rule asks for that is not a figure: its `kind`, a row of the table in planner/wording.py, and what of."""
 
     kind: str
     of: tuple[object, ...] = ()

@@ -90,7 +90,7 @@ def holds_together(node: tree.Expression, problem: Problem, chosen: Mapping[str,
 
 
 def broken_bounds(workload: Workload, choice: Mapping[str, Value], outcomes: Mapping[str, Outcome]) -> list[Broken]:
-    """Return the bounds of the block that do not hold; an outcome that nobody measured breaks its bound, unless that
+    """Return the bounds of the block that do not hold; an outcome that is unmeasured breaks its bound, unless that
     says `or unknown`."""
     out: list[Broken] = []
     for bound in workload.bounds:

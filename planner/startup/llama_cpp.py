@@ -29,7 +29,7 @@ FAILURES = (
 
 
 def read(text: str) -> Reported:
-    """Return what a log of one start says; no figure where it is no log of llama.cpp."""
+    """Return what a log of one start says; no figure where it is not a log of llama.cpp."""
     ranks: dict[str, dict[str, Figure]] = {}
     layers = re.search(r"offloaded (\d{1,9})/(\d{1,9}) layers to GPU", text)
     notes = []

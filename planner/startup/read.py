@@ -15,7 +15,7 @@ READERS = (vllm, sglang, llama_cpp)
 
 
 class Unread(ValueError):
-    """A text that is no start-up log of an engine that is known, and no table of `nvidia-smi`."""
+    """A text that is not a start-up log of an engine that is known, and no table of `nvidia-smi`."""
 
 
 def decoded(data: bytes) -> str:

@@ -29,7 +29,7 @@ _RANK = re.compile(r"\[[^\]\n]*?((?:\b(?:DP|PP|TP|EP|ATTN_\w+)\d+ ?)+)\]")
 
 
 def read(text: str) -> Reported:
-    """Return what a log of one start says; no figure where it is no log of SGLang."""
+    """Return what a log of one start says; no figure where it is not a log of SGLang."""
     ranks: dict[str, dict[str, Figure]] = {}
 
     def add(part: str, pattern: str) -> None:

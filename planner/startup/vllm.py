@@ -81,7 +81,7 @@ _ENGINE = re.compile(r"\((EngineCore\w*)")
 
 
 def read(text: str) -> Reported:
-    """Return what a log of one start says; no figure where it is no log of vLLM."""
+    """Return what a log of one start says; no figure where it is not a log of vLLM."""
     ranks: dict[str, dict[str, Figure]] = {}
     for part, pattern in LINES:
         seen: dict[str, Figure] = {}
@@ -120,7 +120,7 @@ def _rank(before: str) -> str:
 
 
 def _derive(parts: dict[str, Figure]) -> None:
-    """Put parts that are printed together apart, and drop what is no part of its own."""
+    """Put parts that are printed together apart, and drop what is not part of its own."""
     peak, consumed = parts.pop("peak", None), parts.pop("consumed", None)
     weights = parts.get("weights")
     if weights is None:

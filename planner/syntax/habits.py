@@ -18,7 +18,7 @@ _RELATIONS = frozenset({"EQUAL", "IN", "LE", "GE", "LT", "GT", "NE"})
 
 
 def other_language(text: str, path: str) -> Diagnostic | None:
-    """Return what is wrong with a file that is no plan as a whole: a merge conflict, YAML or JSON; else None."""
+    """Return what is wrong with a file that is not a plan as a whole: a merge conflict, YAML or JSON; else None."""
     at = _conflict(text)
     if at is not None:
         help = "keep one side, and remove the lines of `<`, `=` and `>`"

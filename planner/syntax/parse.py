@@ -206,7 +206,7 @@ def _keyword_near(word: str) -> str | None:
 
 def _unit_near(word: str) -> str:
     if word == "B":
-        return "a lone `B` is no byte: write GB or GiB, or attach it to count billions, like 13B"
+        return "a lone `B` is not a byte: write GB or GiB, or attach it to count billions, like 13B"
     folded = {unit.casefold(): unit for unit in UNITS if "USD" not in unit}
     from difflib import get_close_matches
 

@@ -1,4 +1,4 @@
-"""The tokens of a plan file, with their places; what is no token is one diagnostic."""
+"""The tokens of a plan file, with their places; what is not a token is one diagnostic."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Tokens:
 
 
 def tokenize(text: str, path: str) -> Tokens:
-    """Cut a text into tokens; total: what is no token is skipped with E0101, a bad number has E0105."""
+    """Cut a text into tokens; total: what is not a token is skipped with E0101, a bad number has E0105."""
     lines = _Lines(text, path)
     tokens = Tokens([], [], [])
     position, first, skipped = 0, True, -1

@@ -46,7 +46,7 @@ def test_every_verb_reads_copies(tmp_path: Path, text: str) -> None:
     done = run("export", str(plan), "--to", "kubernetes", "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["chat-2.k8s.yaml", "chat.k8s.yaml"]
-    assert "copies    16: start it so many times" in (tmp_path / "out/chat-2.k8s.yaml").read_text()
+    assert "copies    16: start this file that many times" in (tmp_path / "out/chat-2.k8s.yaml").read_text()
 
 
 def test_more_copies_than_a_limited_offer_holds_are_infeasible(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ _KNOWN = frozenset(alias for names in SIZES.values() for alias in names) | HARML
 
 
 def _unread(kind: str, config: Config, field: str, value: Any) -> None:
-    """Refuse a field that may be a size or a part of what is no dense decoder."""
+    """Refuse a field that may be a size or a part of what is not a dense decoder."""
     if field in _KNOWN or any(value is item or (value == item and type(value) is type(item)) for item in _NOTHING):
         return
     sized = SIZE.search(field) and isinstance(value, list | int | float)

@@ -27,7 +27,7 @@ def moe(experts: int, topk: int, inter: int, **more: Any) -> Experts:
 
 
 def run_length(layers: Iterable[One]) -> tuple[Layers, ...]:
-    """Return alike layers counted together, in the order in which each kind first appears."""
+    """Return identical layers counted together, in the order in which each kind first appears."""
     counts = Counter(layers)  # keeps the order in which it met them
     return tuple(Layers(count, *layer) for layer, count in counts.items())
 

@@ -168,7 +168,7 @@ def step3(config: Config) -> Architecture:
         "sliding_attention": gqa(wide, kv, size, window=window, **own),
     }
     for kind in kinds:
-        if kind not in tuple(mixers):  # a list or an object is no key
+        if kind not in tuple(mixers):  # a list or an object is not a key
             raise config.refuse("layer_types", f"has `{str(kind)[:60]}`; known are {', '.join(mixers)}")
     return Architecture(
         hidden=hidden,

@@ -1,4 +1,4 @@
-"""Mixtures of experts whose layers are told apart by lists: Laguna, Hy3, Trinity (AFMoE) and Mellum, one row each.
+"""Mixtures of experts whose layers differ by lists: Laguna, Hy3, Trinity (AFMoE) and Mellum, one row each.
 
 Defaults and shapes are those of transformers 5.24 (`models/*/configuration_*.py`, `modeling_*.py`).
 """

@@ -27,7 +27,7 @@ def _rule(name: str, form: str, arch: Architecture, part: Config, field: str) ->
     """Return the rule of a name; refuse one that names no module which this model has and that changes its format."""
     fits = matcher(name, part, field)
     if form and class_of(name) != "other" and not any(fits(module) for module in modules(arch)):
-        part.doubt(field, f"names `{name[:80]}`, which is no module of this model")
+        part.doubt(field, f"names `{name[:80]}`, which is not a module of this model")
     return fits, form
 
 

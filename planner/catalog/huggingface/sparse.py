@@ -89,7 +89,7 @@ def _v4_layers(config: Config, count: int) -> list[str]:
     ratios = config.items("compress_ratios")
     if listed is None and ratios is not None:
         for ratio in ratios:
-            if ratio not in tuple(_V4_RATES):  # a list or an object is no key
+            if ratio not in tuple(_V4_RATES):  # a list or an object is not a key
                 raise config.refuse("compress_ratios", f"has {str(ratio)[:20]}; known are 0, 4 and 128")
         listed = [_V4_RATES[ratio] for ratio in ratios]
     if listed is None:

@@ -188,7 +188,7 @@ def _header(path: Path, file: BinaryIO, size: int, most: int) -> tuple[dict[str,
         reason = str(problem).splitlines()[0] if isinstance(problem, ValueError) else "it is nested too deeply"
         raise ConfigError(path, "", f"has a header that is not JSON: {reason}") from None
     if not isinstance(data, dict):
-        raise ConfigError(path, "", "has a header that is no object")
+        raise ConfigError(path, "", "has a header that is not an object")
     return data, 8 + length
 
 

@@ -84,7 +84,7 @@ class _Cursor:
 def parse(raw: bytes, size: int) -> Header:
     """Return the header of a file of `size` bytes that begins with `raw`; raise Short where more of it is needed.
 
-    Raise Broken for what is no header, and for counts that no file of this size can hold before anything is built.
+    Raise Broken for what is not a header, and for counts that no file of this size can hold before anything is built.
     """
     if raw[:4] != b"GGUF":
         raise BrokenHeader("", "is no GGUF file")

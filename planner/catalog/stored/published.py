@@ -32,7 +32,7 @@ class Published:
 
 
 def published(source: str, cloud: str, base: str = "") -> Published:
-    """Return the list of a cloud; raise NetworkError, and ValueError for what is no list.
+    """Return the list of a cloud; raise NetworkError, and ValueError for what is not a list.
 
     `base` is the address of another publication of the same form.
     """

@@ -1,4 +1,4 @@
-"""DeepSpeed's configuration, JSON (deepspeed.ai/docs/config-json); what it is no place for stands under `_planner`."""
+"""DeepSpeed's configuration, JSON (deepspeed.ai/docs/config-json); what it has no key for stands under `_planner`."""
 
 from __future__ import annotations
 

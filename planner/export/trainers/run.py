@@ -38,7 +38,7 @@ SCRIPT = (
     *("optimizer", "optimizer_kernel", "attention", "loss", "loss_precision", "preference", "frozen"),
     *("checkpointing", "checkpointed_layers", "offload_activations"),
 )
-"""What the memory follows from and a script sets, where a file is no place for it."""
+"""What the memory follows from and a script sets, where a file has no key for it."""
 
 
 LAYOUT = ("zero", "data_parallel", *SHAPES, "fsdp_version", "offload", "selective", "gradient_precision")

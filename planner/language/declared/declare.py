@@ -21,7 +21,7 @@ DECLARATIONS = (*BOTH, "model", "gpu", "offer", "format", "measurement", "fleet"
 
 
 def collect(file: tree.File, scope: Scope) -> None:
-    """Note every declaration and `let` by name; report what is declared twice, hides a shipped id or is no kind."""
+    """Note every declaration and `let` by name; report what is declared twice, hides a shipped id or is not a kind."""
     seen: dict[str, tuple[Span, Span]] = {}
     edition: Span | None = None
     for item in file.items:

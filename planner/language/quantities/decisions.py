@@ -45,7 +45,7 @@ DECISIONS: tuple[Quantity, ...] = (
             "reserved_3y": "Committed to for three years, at a lower price an hour.",
         },
         "on_demand",
-        "How it is bought.",
+        "The market of the price: on demand, spot, or committed for a year or three.",
         group="where",
         turn=23,
     ),

@@ -72,7 +72,7 @@ class Quantity:
     given may be of requests that are answered with text alone, a setting that an engine starts with, an amount kept in
     host memory, or of adapters or DeepSpeed."""
     neutral: tuple[str | bool | Fraction, ...] = ()
-    """What of a decision goes without saying; of every other number it is 1."""
+    """What of a decision is the default; of every other number it is 1."""
     turn: int = 0
     """The place of a decision among those that are left open, one after the other, to see whether that mends a plan."""
     suggested: bool = False

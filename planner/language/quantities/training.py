@@ -208,17 +208,17 @@ TRAINED: tuple[Quantity, ...] = (
         "selective",
         *GIVEN,
         {
-            "attention": "Attention's core is made again: scores, softmax, the product with values (Megatron-LM).",
+            "attention": "Attention's core is recomputed: scores, softmax, the product with values (Megatron-LM).",
             "operations": (
-                "All but attention's output and every second matrix product is made again (torchtitan's `op`)."
+                "All but attention's output and every second matrix product is recomputed (torchtitan's `op`)."
             ),
             "products": (
-                "All but attention's output and every matrix product is made again (PyTorch's selective contexts)."
+                "All but attention's output and every matrix product is recomputed (PyTorch's selective contexts)."
             ),
-            "every_second_layer": "Every second layer is made again, whole (torchtitan's `2`).",
+            "every_second_layer": "Every second layer is recomputed, whole (torchtitan's `2`).",
         },
         None,
-        "What `checkpointing = selective` is: what of the activations is made again.",
+        "What `checkpointing = selective` is: what of the activations is recomputed.",
         unsaid="attention in megatron, operations in fsdp (torchtitan), else products (PyTorch's own)",
         judged=True,
     ),

@@ -32,7 +32,7 @@ from planner.physics.training.tape import Bytes, Tape, Tensor, dominant
 
 
 class How(NamedTuple):
-    """How attention runs: the kernel asked for, one sequence, a mask between documents, scores made again."""
+    """How attention runs: the kernel asked for, one sequence, a mask between documents, scores recomputed."""
 
     attention: str
     single: bool

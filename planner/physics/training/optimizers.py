@@ -65,7 +65,7 @@ def adapter_parameters(
     arch: Architecture, rank: int, targets: tuple[str, ...] | str = "all_linear", tp: int = 1, pp: int = 1
 ) -> int:
     """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
-    2106.09685); counted on the trace of a layer, so that fused projections and what is no linear layer are right."""
+    2106.09685); counted on the trace of a layer, so that fused projections and what is not a linear layer are right."""
     return _counted(arch, "lora", rank, targets, tp, pp)[0] // 4
 
 

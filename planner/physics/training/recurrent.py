@@ -114,7 +114,7 @@ def _delta_net(t: Tape, arch: Architecture, part: GatedDeltaNet, traits: Family,
 
 def _mamba(t: Tape, arch: Architecture, part: Mamba1, r: Recipe, x: Tensor) -> Tensor:
     """Mamba in one function behind its first product: keeps both halves of that, the steps and states' inputs twice,
-    and the scan's output; convolution, steps and the gated output are made again in backward."""
+    and the scan's output; convolution, steps and the gated output are recomputed in backward."""
     inner, state, rank = share(part.d_inner, r.tp), part.d_state, part.dt_rank
     xz = project(t, r, x, 2 * inner, "in_proj", inside=arch.hidden)
     low, states, scanned = (t.tensor(width, xz.item, False) for width in (rank + 2 * state, 2 * state, inner))

@@ -135,7 +135,7 @@ class Tape:
             self.saved[storage] = self.saved.get(storage, 0) + 1
 
     def recompute(self, start: int, first_storage: int, result: Tensor) -> None:
-        """Checkpoint the nodes from `start` on: what they keep of their own, but their result, is made again."""
+        """Checkpoint the nodes from `start` on: what they keep of their own, but their result, is recomputed."""
         inner = {
             storage
             for node in self.nodes[start:]

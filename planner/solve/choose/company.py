@@ -1,6 +1,6 @@
 """The other workloads of an answer as one of them sees them: what they rent, added up by where it is rented.
 
-Where a workload is looked at with all others as they are, only those must be told apart whose own money something
+Where a workload is looked at with all others as they are, only those must be distinguished whose own money something
 reads, or that a rule relates to others. Of the rest the sums decide: GPUs and instances of each pool, what they cost,
 and what they take of the limits of the plan. So a plan of a thousand workloads is looked at as one of ten.
 """
@@ -22,19 +22,20 @@ from planner.solve.rules import reads, speaks_of
 OTHERS = f"{MARK}others"
 """Stands behind the name of a workload for its other copies, and before that of a pool for those who rent there."""
 CompanyPlace = tuple[str, str, bool]
-"""An offer, the market it is bought on, and whether its instances are shared."""
+"""An offer, the market it is rented on, and whether its instances are shared."""
 
 
 FEW = 12
-"""So many workloads are each told apart anyway."""
+"""So many workloads are each distinguished anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
     """The workloads of an answer before what they share is paid together, each of so many `copies`.
 
-    `apart` are those that are told apart; `places` sums of the others, by place and summand; `goals` what each of them
-    adds to each goal that is not the cost, and `best` of each goal that is the worst of all the two worst of them.
+    `apart` are those that are distinguished; `places` sums of the others, by place and summand; `goals` what each
+    of them adds to each goal that is not the cost, and `best` of each goal that is the worst of all the two worst
+    of them.
     """
 
     problem: Problem

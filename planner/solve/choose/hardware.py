@@ -86,7 +86,7 @@ def rejected(context: BesideOthers, row: int) -> tuple[Candidate, ...]:
     table, problem = context.table, context.problem
     faults, group = fault_counts(table, context.broken), hardware(table)
     groups, which = numpy.unique(group, return_inverse=True)
-    fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is no hardware that breaks a rule
+    fit = numpy.zeros(len(groups), dtype=bool)  # what fits in another way is not hardware that breaks a rule
     fit[which[faults == 0]] = True
     goals = context.ranks.goals[: decisive(problem)]
     better = numpy.zeros(0, dtype=numpy.int64)

@@ -226,7 +226,7 @@ def _opened(problem: Problem, workload: Workload, name: str) -> dict[str, tuple[
 def verified(problem: Problem, item: Conflict, fits: Callable[[Problem], bool]) -> Conflict | None:
     """Return a rule of a conflict with only those changes to it after which the whole plan fits.
 
-    A choice that is withheld and does not mend the plan is no part of the conflict.
+    A choice that is withheld and does not mend the plan is not part of the conflict.
     """
     owner, _, quantity = item.rule.partition(".")
     hints = tuple(

@@ -9,8 +9,8 @@ offer and shared pool, the same amounts, and are the same to every rule over sev
 any answer: all pools rent what they rented, every rule and limit holds as before, and each goal changes by the
 difference of the two rows alone. Goals that are sums are compared in their order: the row that comes first in them,
 then in the tie-breaks, then in the alphabet, makes the better answer of the two, whatever the others take. A goal that
-is the worst of all workloads is no sum: there a row must also be no worse, or it stays. So a row that an earlier one of
-its group equals or betters in every such goal is in no optimum.
+is the worst of all workloads is not a sum: there a row must also be no worse, or it stays. So a row that an earlier one
+of its group equals or betters in every such goal is in no optimum.
 
 **Rows across groups**, only where the objective begins with the lowest cost, no rule wants money spent, and no share is
 read:
@@ -135,7 +135,7 @@ def uncoupled(table: Table, fitting: Column, ranks: RankColumns) -> Column:
 
     if not len(fitting):
         return fitting
-    if ranks.goals and len(fitting) > COMPARED:  # whatever is behind so many in the first goal is no best of few
+    if ranks.goals and len(fitting) > COMPARED:  # whatever is behind so many in the first goal is not a best of few
         first = ranks.goals[0][fitting]
         fitting = fitting[first <= numpy.partition(first, COMPARED)[COMPARED]]
     if len(fitting) > 5 * COMPARED:

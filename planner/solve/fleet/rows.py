@@ -113,7 +113,7 @@ def add_rule(fleet: Fleet, name: str, condition: Expression) -> None:
 
 
 def _linear_row(fleet: Fleet, rule: Linear) -> bool:
-    """Add a linear rule as a row; return False where a quantity of it is no known number of every row."""
+    """Add a linear rule as a row; return False where a quantity of it is not a known number of every row."""
     names = set(fleet.tables)
     costs = {owner: factor for owner, quantity, factor in rule.terms if quantity == "cost"}
     whole = len(set(costs.values())) == 1 and set(costs) == names

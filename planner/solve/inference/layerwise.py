@@ -1,6 +1,6 @@
 """Formats per layer: every mix of formats that no other mix beats in both bytes and quality, by exact integers.
 
-A mix is written `bf16*8+int4*24`: the layers from first to last. Layers that are alike (same mixer and feed-forward
+A mix is written `bf16*8+int4*24`: the layers from first to last. Identical layers (same mixer and feed-forward
 part) are interchangeable in bytes and in the quality model, so that only how many of them take each format is chosen,
 the more precise formats first. What stands outside the layers stays in the model's 16-bit format.
 """
@@ -47,7 +47,7 @@ def layers_of(label: str) -> list[str]:
     for run in label.split("+"):
         name, star, count = run.rpartition("*")
         if not star or not count.isdigit() or not 0 < int(count) <= 10_000:
-            raise ValueError(f"`{label}` is no mix of formats")
+            raise ValueError(f"`{label}` is not a mix of formats")
         out += [name] * int(count)
     return out
 

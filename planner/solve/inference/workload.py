@@ -240,7 +240,7 @@ def sixteen_bit(native: str) -> str:
 
 
 def measured(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
-    """Return the measured recovery of weights in a format; None where nobody measured it."""
+    """Return the measured recovery of weights in a format; None where it is unmeasured."""
     model = service.model
     alone = evaluation(service, name, sixteen_bit(model.native_format)).used
     if alone:
@@ -278,7 +278,7 @@ NO_EVALUATION = Evaluated()
 
 
 def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
-    """Return the roles whose format nobody measured, with the format: `weights in nvfp4`."""
+    """Return the roles whose format is unmeasured, with the format: `weights in nvfp4`."""
     if evaluation(service, form.weights, form.kv_cache).both is not None:
         return ()
     names = [fmt.id for fmt in weight_formats(service, form)]
@@ -287,7 +287,7 @@ def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[str, ..
 
 
 def _cache_quality(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
-    """Return the measured recovery of the KV cache in a format; None where nobody measured it."""
+    """Return the measured recovery of the KV cache in a format; None where it is unmeasured."""
     key = ("cache quality", form.weights, form.kv_cache)
     if key not in service.known:
         service.known[key] = _cache_measured(service, form)
@@ -314,7 +314,7 @@ def _served_in(service: InferenceWorkload) -> tuple[str, ...]:
 
 
 def quality_steps(service: InferenceWorkload, form: NumberFormats) -> int:
-    """Return the recovery of weights and KV cache together, in steps; UNKNOWN where nobody measured it."""
+    """Return the recovery of weights and KV cache together, in steps; UNKNOWN where it is unmeasured."""
     key = ("quality", form.weights, form.kv_cache, form.quantization)
     if key not in service.known:
         model = service.model

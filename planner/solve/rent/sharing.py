@@ -19,7 +19,7 @@ from planner.solve.rules import broken_bounds, broken_rules, holds_together, rea
 from planner.syntax.tree import Expression
 
 Pool = tuple[str, str]
-"""An offer's id and the market it is bought on."""
+"""An offer's id and the market it is rented on."""
 
 
 def pool_of(row: Candidate) -> Pool:

@@ -1,4 +1,4 @@
-"""What frameworks can be told of splits and recomputation, as their rows of catalogs/frameworks.yaml have it: for the
+"""The splits and recomputation that frameworks have settings for, by their rows of catalogs/frameworks.yaml: for the
 search, `check` and `explain`."""
 
 from __future__ import annotations

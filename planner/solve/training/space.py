@@ -92,7 +92,7 @@ def every_layout(run: TrainingWorkload, fixed: bool) -> Iterator[Layout]:
 def split_faults(run: TrainingWorkload) -> Iterator[Iterator[Fault]]:
     """Yield the rules of structure that a layout breaks, or, where gradients do not add up in it, each micro-batch.
 
-    Where the framework can be told none of the recomputation that is offered, yield the rules of that alone.
+    Where the framework has no setting for the recomputation that is offered, yield the rules of that alone.
     """
     if not any(modes(run, False)):
         again = counts(run.workload, "checkpointed_layers") or [layers_of(run.model) or 1]

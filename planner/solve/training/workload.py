@@ -270,7 +270,7 @@ def memory(
 
 
 def quality(recipe: TrainingRecipe) -> Fraction | None:
-    """Return 1 where nothing of the model's arithmetic is given up; None where nobody measured what is."""
+    """Return 1 where nothing of the model's arithmetic is given up; None where that is unmeasured."""
     kept = recipe.method == "full" and recipe.precision in ("fp32", "bf16_mixed", "fp16_mixed")
     return Fraction(1) if kept else None
 
