@@ -66,7 +66,7 @@ class Done:
 
 def call(verb: str, words: Mapping[str, object]) -> Done:
     """Run a verb's function with its options as they are by default and `words` in their place; raise Unexpected."""
-    function: Callable[..., None] = getattr(import_module(f"planner.cli.{verb}"), verb)
+    function: Callable[..., None] = getattr(import_module(f"planner.cli.verbs.{verb}"), verb)
     known = inspect.signature(function).parameters
     given = {name: getattr(item.default, "default", item.default) for name, item in known.items()}
     out, err, code = io.StringIO(), io.StringIO(), 0

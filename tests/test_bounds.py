@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from planner import regular
-from planner.catalog import source
 from planner.catalog.huggingface.config import ConfigError, read_json
-from planner.catalog.source import read_rows
+from planner.catalog.reading import source
+from planner.catalog.reading.source import read_rows
 from planner.language import scope as scopes
-from planner.language.comprehend import LIMIT
-from planner.language.magnitude import LONGEST, magnitude
+from planner.language.expressions.comprehend import LIMIT
+from planner.language.expressions.magnitude import LONGEST, magnitude
 from planner.lock.read import read as read_lock
 from planner.plan import load_plan
 from planner.syntax import tree
@@ -91,13 +91,13 @@ def test_loops_are_counted_before_they_are_written_out(monkeypatch: pytest.Monke
     assert codes(plan + nested(4)) == []
     assert codes(plan + nested(40)) == ["E0406"]
     assert 8**4 < LIMIT < 8**8
-    monkeypatch.setattr("planner.language.comprehend.LIMIT", 40_000)
+    monkeypatch.setattr("planner.language.expressions.comprehend.LIMIT", 40_000)
     assert codes(plan + nested(4)) == []
     assert codes(plan + nested(4, "one") + nested(4, "two") + nested(4, "three")) == ["E0406"], "all rules together"
 
 
 def test_what_a_rule_spells_out_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planner.language.comprehend.LIMIT", 25_000)
+    monkeypatch.setattr("planner.language.expressions.comprehend.LIMIT", 25_000)
     plan = f"inference one {{ {MODEL} }}\n"
     rules = "".join(f"require r{number}: one.gpus in 1..9_999 step 1\n" for number in range(3))
     assert codes(plan + rules) == ["E0406"]

@@ -13,8 +13,8 @@ from planner.catalog.architecture import Experts
 from planner.catalog.catalog import Catalog
 from planner.catalog.checkpoints import WIDE
 from planner.catalog.load import load
+from planner.catalog.reading.table import folded
 from planner.catalog.records import Model
-from planner.catalog.table import folded
 from planner.physics.quality import steps
 
 

@@ -5,9 +5,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from planner.cli import catalog
-from planner.cli.explain import explain
-from planner.cli.init import init
+from planner.cli.verbs import catalog
+from planner.cli.verbs.explain import explain
+from planner.cli.verbs.init import init
 from planner.syntax.parse import parse
 
 EXPLAIN, INIT = typer.Typer(), typer.Typer()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from planner.catalog.engine_models import build_engine_model
 from planner.catalog.huggingface.read import DECODERS, WRAPPERS
 from planner.catalog.load import catalog_folder, load
+from planner.catalog.programs.engine_models import build_engine_model
 from planner.cli.main import app
 from planner.plan import load_plan
 from planner.solve import solve

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from planner.catalog.evaluation_results import kept, read
 from planner.catalog.load import load
+from planner.catalog.measured.evaluation_results import kept, read
 from planner.cli.main import app
 from planner.cli.plan import load_plan
 from planner.solve import estimate, solve

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.catalog.frameworks import Framework, build_framework, resolved
 from planner.catalog.load import load
+from planner.catalog.programs.frameworks import Framework, build_framework, resolved
 from planner.export.forms import FORMS
 from planner.language.problem import Problem
 from planner.language.schema import BY_KIND

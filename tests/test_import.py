@@ -12,7 +12,7 @@ from planner.catalog.prices.difference import RowChange, difference, render
 from planner.catalog.prices.gpuhunt import read_gpuhunt
 from planner.catalog.prices.pricelist import chips, memory_of, repaired
 from planner.catalog.prices.skypilot import host_gpus, read_skypilot
-from planner.cli import catalog as cli
+from planner.cli.verbs import catalog as cli
 
 GCP = """\
 InstanceType,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,AvailabilityZone,Price,SpotPrice

@@ -59,7 +59,7 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 def test_a_fault_is_one_line_with_what_to_report(
     problem: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("planner.cli.check"), "check", raising(problem))
+    monkeypatch.setattr(importlib.import_module("planner.cli.verbs.check"), "check", raising(problem))
     assert run(["check"], monkeypatch) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -81,7 +81,7 @@ def test_a_fault_has_its_place_in_the_program() -> None:
 def test_the_traceback_is_shown_where_it_is_asked_for(
     how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("planner.cli.check"), "check", raising(KeyError("inter")))
+    monkeypatch.setattr(importlib.import_module("planner.cli.verbs.check"), "check", raising(KeyError("inter")))
     if how != "option":
         monkeypatch.setenv(fault.DEBUG, "1" if how == "variable" else "0")
     assert run((["--debug"] if how == "option" else []) + ["check"], monkeypatch) == 2
@@ -138,7 +138,7 @@ def test_every_verb_is_guarded(verb: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_is_interrupted_is_no_fault(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(importlib.import_module("planner.cli.check"), "check", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(importlib.import_module("planner.cli.verbs.check"), "check", raising(KeyboardInterrupt()))
     assert run(["check"], monkeypatch) == INTERRUPTED
     assert "E9901" not in capsys.readouterr().err
 

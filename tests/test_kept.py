@@ -19,8 +19,8 @@ import pytest
 from command import run
 
 from planner import kept
-from planner.catalog import cache
 from planner.catalog.load import load
+from planner.catalog.reading import cache
 
 ROOT = Path(__file__).parents[1]
 CODE = ROOT / "planner"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from planner.catalog.architecture import Attention, Experts, NoPart
 from planner.catalog.load import load as load_catalog
 from planner.diagnostics import Diagnostic, Span
-from planner.language.evaluate import evaluate, holds, lookup_in, names, stated
+from planner.language.expressions.evaluate import evaluate, holds, lookup_in, names, stated
+from planner.language.expressions.linear import Linear, conjuncts, linear, separable
 from planner.language.imports import load, load_text
-from planner.language.linear import Linear, conjuncts, linear, separable
 from planner.language.override import override, read_setting
 from planner.language.problem import Measure, Problem
 from planner.language.resolve import resolve

@@ -149,7 +149,7 @@ def test_a_class_name_has_one_meaning() -> None:
 def test_physics_knows_of_catalogs_only_records_and_counts() -> None:
     allowed = (
         "planner.catalog.records",
-        "planner.catalog.engines",
+        "planner.catalog.programs.engines",
         "planner.catalog.architecture",
         "planner.catalog.parameters",
         "planner.units",

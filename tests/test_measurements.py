@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import anchoring
 
-from planner.catalog.benchmark_results import BenchmarkRun, read
 from planner.catalog.load import load
+from planner.catalog.measured.benchmark_results import BenchmarkRun, read
 from planner.cli.main import app
 from planner.cli.plan import load_plan
 from planner.physics import anchors

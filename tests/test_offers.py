@@ -9,8 +9,8 @@ import pytest
 
 from planner.catalog.load import load
 from planner.catalog.offers import Offers
+from planner.catalog.reading.table import Both
 from planner.catalog.records import Offer
-from planner.catalog.table import Both
 from planner.plan import load_plan
 from planner.solve import solve
 from planner.solve.answer import Answer

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 
 from planner.catalog.architecture import Attention, Experts, FeedForward, LatentAttention
-from planner.catalog.engines import Engine, Release
 from planner.catalog.load import load as load_catalog
+from planner.catalog.programs.engines import Engine, Release
 from planner.catalog.records import Architecture, Format, Layers, Recovery
 from planner.language.schema import QUANTITIES
 from planner.physics import inference, quality, rule_of_thumb, time, training

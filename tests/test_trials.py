@@ -10,7 +10,7 @@ import xmlschema
 from command import Done
 from golden import compare as golden
 
-from planner.cli.test import wanted
+from planner.cli.verbs.test import wanted
 
 ROOT = Path(__file__).parents[1]
 PLAN = """\

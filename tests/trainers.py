@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from planner.catalog.frameworks import Framework, resolved
 from planner.catalog.load import load
+from planner.catalog.programs.frameworks import Framework, resolved
 
 SHARDED = {"accelerate": "transformers"}
 """What the physics calls the Trainer where it shards, and the framework of the catalog."""

@@ -6,7 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.architecture import Layers, feed_forward_of, mixer_of
-from planner.catalog.fields import Row, fraction_of, integers_of, number_of, scaled_of, text_of, texts_of, whole_of
+from planner.catalog.reading.fields import (
+    Row,
+    fraction_of,
+    integers_of,
+    number_of,
+    scaled_of,
+    text_of,
+    texts_of,
+    whole_of,
+)
 from planner.catalog.records import MARKETS, Architecture, Format, Gpu, Model, Offer, Recovery, Vision
 
 MOST_GPUS = 100_000

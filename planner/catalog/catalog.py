@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.catalog import build
 from planner.catalog.checkpoints import Checkpoint, build_checkpoint
+from planner.catalog.reading.table import Make, RowTable, folded, read_sheet
 from planner.catalog.records import Format, Gpu, Model, Offer, Recovery
-from planner.catalog.table import Make, RowTable, folded, read_sheet
 from planner.diagnostics.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
-    from planner.catalog.engine_models import EngineModel
-    from planner.catalog.engines import Engine
-    from planner.catalog.frameworks import Framework
+    from planner.catalog.programs.engine_models import EngineModel
+    from planner.catalog.programs.engines import Engine
+    from planner.catalog.programs.frameworks import Framework
 
 __all__ = ["KINDS", "Catalog", "RowTable", "folded"]
 
@@ -67,21 +67,21 @@ class Catalog:
     @cached_property
     def engines(self) -> RowTable[Engine]:
         """The serving engines by id."""
-        from planner.catalog.build_engines import build_engine
+        from planner.catalog.programs.build_engines import build_engine
 
         return self._table("engines", build_engine)
 
     @cached_property
     def engine_models(self) -> RowTable[EngineModel]:
         """What engines make of models, by engine and `model_type`; read only for a plan that serves."""
-        from planner.catalog.engine_models import build_engine_model
+        from planner.catalog.programs.engine_models import build_engine_model
 
         return self._table("engine_models", build_engine_model)
 
     @cached_property
     def frameworks(self) -> RowTable[Framework]:
         """The training frameworks by id; read only for a plan that trains."""
-        from planner.catalog.frameworks import build_framework
+        from planner.catalog.programs.frameworks import build_framework
 
         return self._table("frameworks", build_framework)
 

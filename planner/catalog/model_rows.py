@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from planner.catalog.limits import Count, Exact, Limit, Text, Whole, Words
+from planner.catalog.reading.limits import Count, Exact, Limit, Text, Whole, Words
 from planner.record import dataclass
 
 NORMS = Literal["rms", "ln", "ln_nobias", "none"]

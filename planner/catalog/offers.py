@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from planner.catalog.dates import first_day, year_before
+from planner.catalog.reading.table import RowTable
 from planner.catalog.records import MARKETS, Offer
-from planner.catalog.table import RowTable
 
 
 class Listing(NamedTuple):

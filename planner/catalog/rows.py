@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from planner.catalog.limits import AsOf, Count, Exact, Limit, Number, Text, Whole, Words
 from planner.catalog.model_rows import CheckpointRow, ModelRow
-from planner.catalog.program_rows import EngineModelRow, EngineRow, FrameworkRow
+from planner.catalog.programs.program_rows import EngineModelRow, EngineRow, FrameworkRow
+from planner.catalog.reading.limits import AsOf, Count, Exact, Limit, Number, Text, Whole, Words
 from planner.record import dataclass
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from planner.catalog.form import options, parts, shape
+from planner.catalog.reading.form import options, parts, shape
 from planner.catalog.rows import ROWS
 
 Schema = dict[str, Any]

@@ -23,7 +23,7 @@ from planner.version import __version__
 
 VERBS = ("solve", "why", "check", "export", "verify", "fmt", "diff", "compare", "fix", "test", "estimate", "explain",
          "init", "catalog", "lsp", "version", "help")  # fmt: skip
-"""The verbs as help lists them; each is a module beside this one with a function or a group of that name."""
+"""The verbs as help lists them; each is a module of planner/cli/verbs with a function or a group of that name."""
 
 
 def _version(wanted: bool) -> None:
@@ -126,7 +126,7 @@ def command_line(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(_root)
     for verb in verbs:
-        module = import_module(f"planner.cli.{verb}")
+        module = import_module(f"planner.cli.verbs.{verb}")
         if verb == "catalog":
             app.add_typer(module.app, name=verb, help="List, show and check the catalogs.")
         else:

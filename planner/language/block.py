@@ -6,8 +6,8 @@ from dataclasses import field
 
 from planner.catalog.records import Model
 from planner.diagnostics import Span
+from planner.language.expressions.types import Env
 from planner.language.problem import Bound, Value
-from planner.language.types import Env
 from planner.record import dataclass
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from planner.language.lower import constant, truth
+from planner.language.expressions.lower import constant, truth
+from planner.language.expressions.types import Env, Type, type_of, vocabulary
 from planner.language.names import describe, sample
 from planner.language.problem import Value
 from planner.language.quantities.quantity import Quantity
 from planner.language.scope import Scope, whole
 from planner.language.sets import LONGEST, filtered, steps
-from planner.language.types import Env, Type, type_of, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import dimension_of, named, together
 from planner.units.quantity import DATE, show

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 from typing import TypeVar
 
-from planner.language.evaluate import names
+from planner.language.expressions.evaluate import names
 from planner.language.problem import Preference, Problem, Rule, Workload
 from planner.syntax import tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from planner.diagnostics import Span
-from planner.language.evaluate import compare
+from planner.language.expressions.evaluate import compare
 from planner.language.problem import Bound, Value
 from planner.language.scope import Scope
 

@@ -7,13 +7,10 @@ from fractions import Fraction
 from typing import Literal
 
 from planner.catalog.records import Format
-from planner.language.comprehend import has_room, more_of
 from planner.language.copies import block_of, each_of
 from planner.language.declared.fields import FIELDS_BY_KIND
-from planner.language.schema import BY_KIND
-from planner.language.scope import SHOWN, Scope, choices, near
-from planner.language.synonyms import OTHER_WORDS, meant
-from planner.language.types import (
+from planner.language.expressions.comprehend import has_room, more_of
+from planner.language.expressions.types import (
     ROWS,
     TEXT,
     Env,
@@ -24,6 +21,9 @@ from planner.language.types import (
     type_of,
     vocabulary,
 )
+from planner.language.schema import BY_KIND
+from planner.language.scope import SHOWN, Scope, choices, near
+from planner.language.synonyms import OTHER_WORDS, meant
 from planner.syntax import tree
 
 Refused = Literal["refused"]

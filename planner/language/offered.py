@@ -13,7 +13,7 @@ from math import prod
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.language.copies import block_of
-from planner.language.evaluate import names
+from planner.language.expressions.evaluate import names
 from planner.language.problem import Preference, Problem, Rule
 from planner.language.schema import WORKLOADS
 from planner.syntax import tree

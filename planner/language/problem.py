@@ -14,8 +14,8 @@ from planner.record import dataclass
 from planner.syntax.tree import Expression
 
 if TYPE_CHECKING:
-    from planner.catalog.engines import Engine
-    from planner.catalog.frameworks import Framework
+    from planner.catalog.programs.engines import Engine
+    from planner.catalog.programs.frameworks import Framework
 
 Value = Fraction | str | bool
 
@@ -76,7 +76,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A `require`: a lowered expression over quantities of workloads (planner.language.evaluate reads it)."""
+    """A `require`: a lowered expression over quantities of workloads (expressions/evaluate.py reads it)."""
 
     name: str
     condition: Expression

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.offers import Offers
-from planner.catalog.table import Both
+from planner.catalog.reading.table import Both
 from planner.diagnostics import Diagnostic, Span
 from planner.language.choices import environment
 from planner.language.copies import MOST_APART, is_related, written_out
 from planner.language.declared.declare import collect, compute_lets
+from planner.language.expressions.types import Env
 from planner.language.problem import Problem, Workload
 from planner.language.rules import build_fleet, build_goals, build_rules, check_values
 from planner.language.schema import WORKLOADS
 from planner.language.scope import Scope, suggesting
-from planner.language.types import Env
 from planner.language.workload import build_workload
 from planner.syntax import tree
 

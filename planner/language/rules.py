@@ -12,13 +12,13 @@ from planner.language.choices import environment, one
 from planner.language.copies import block_of
 from planner.language.declared.fields import FIELDS_BY_KIND, MICRO
 from planner.language.defaults import valueless
-from planner.language.evaluate import evaluate, names
-from planner.language.lower import constant, truth
+from planner.language.expressions.evaluate import evaluate, names
+from planner.language.expressions.lower import constant, truth
+from planner.language.expressions.types import Env
 from planner.language.problem import FleetBound, Goal, Preference, Rule, Workload, by_run
 from planner.language.quantities.outcomes import GOALS, PER_TOKEN
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
-from planner.language.types import Env
 from planner.syntax import tree
 from planner.units.canonical import named
 

@@ -19,7 +19,7 @@ from planner.syntax import tree
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
-    from planner.catalog.engines import Engine
+    from planner.catalog.programs.engines import Engine
 
 SHOWN = 12
 """The longest list of choices that a help line names in full."""

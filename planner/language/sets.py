@@ -8,12 +8,12 @@ from fractions import Fraction
 
 from planner.catalog.records import Format, Gpu, Offer
 from planner.language.declared.fields import FIELDS_BY_KIND, ask, members
-from planner.language.evaluate import evaluate, names
+from planner.language.expressions.evaluate import evaluate, names
+from planner.language.expressions.types import Env, Type, formats_for, type_of
 from planner.language.problem import Measure
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import FROM_OFFER
 from planner.language.scope import Scope, whole
-from planner.language.types import Env, Type, formats_for, type_of
 from planner.syntax import tree
 from planner.units.canonical import named, together
 
@@ -21,7 +21,7 @@ LONGEST = 10_000
 """The most values that a range or a set may have."""
 Constant = Callable[[tree.Expression, Env, Type | None], Measure | None]
 Truth = Callable[[tree.Expression, Env], tree.Expression | None]
-"""Expressions as they are lowered (planner.language.lower, which asks for sets inside conditions)."""
+"""Expressions as they are lowered (planner.language.expressions.lower, which asks for sets inside conditions)."""
 
 
 def steps(node: tree.Range, env: Env, wanted: Type, constant: Constant) -> list[Fraction] | None:
@@ -110,7 +110,7 @@ def _fields_help(kind: str) -> str:
 
 
 def _asks(node: tree.Expression, field: str) -> bool:
-    from planner.language.evaluate import parts
+    from planner.language.expressions.evaluate import parts
 
     return (isinstance(node, tree.Name) and node.text == field) or any(_asks(item, field) for item in parts(node))
 

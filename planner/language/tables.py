@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from planner.catalog import build
-from planner.catalog.build_engines import build_engine
 from planner.catalog.parameters import parameters
+from planner.catalog.programs.build_engines import build_engine
 from planner.catalog.records import Model, Offer
 from planner.diagnostics import Span
 from planner.language.scope import Scope, near
@@ -76,7 +76,7 @@ def kind_of(path: str) -> str | None:
 
 def _adopt(item: tree.Import, scope: Scope) -> list[tuple[Any, Span]]:
     """Add the rows of one import, and return them with where they stand."""
-    from planner.catalog.table import RowTable, read_sheet
+    from planner.catalog.reading.table import RowTable, read_sheet
 
     kind = kind_of(item.path)
     if kind is None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from planner.diagnostics import Span
 from planner.language.declared.fields import FIELDS_BY_KIND
+from planner.language.expressions.types import Env
 from planner.language.override import override
 from planner.language.problem import Expectation, Problem, Trial
 from planner.language.rules import check_values, condition_of
 from planner.language.schema import BY_KIND
 from planner.language.scope import Scope, near
-from planner.language.types import Env
 from planner.syntax import tree
 
 Again = Callable[[tree.File], tuple[Problem | None, Scope, Env]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from planner.catalog.reading.table import folded
 from planner.catalog.records import Model
-from planner.catalog.table import folded
 from planner.diagnostics import Span
 from planner.language import synonyms
 from planner.language.block import Block
@@ -15,12 +15,12 @@ from planner.language.completeness import check_interruptions, check_lengths, ch
 from planner.language.declared.declare import base_of
 from planner.language.defaults import filled
 from planner.language.domain import check_domains
+from planner.language.expressions.types import Env, Type, Typed
 from planner.language.problem import Bound, Value, Workload
 from planner.language.quantities.outcomes import OF_A_WHOLE
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, PER_LAYER
 from planner.language.scope import Scope, near, nearest, whole
-from planner.language.types import Env, Type, Typed
 from planner.syntax import tree
 
 SETTINGS = ("=", "in")

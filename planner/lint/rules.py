@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from planner.catalog.records import Model, Recovery
 from planner.diagnostics.diagnostic import Diagnostic, warning
-from planner.language.evaluate import compare
+from planner.language.expressions.evaluate import compare
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.language.quantities.outcomes import OF_A_WHOLE
 from planner.language.schema import BY_KIND

@@ -174,7 +174,7 @@ def _first_format(body: str) -> dict[str, Any] | None:
 def _yaml(text: str) -> dict[str, Any] | None:
     import yaml
 
-    from planner.catalog.source import too_many
+    from planner.catalog.reading.source import too_many
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
-from planner.catalog.engines import Engine
+from planner.catalog.programs.engines import Engine
 from planner.catalog.records import MARKETS, Offer
 from planner.language.copies import block_of
 from planner.language.problem import Measurement, Problem, Workload

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from planner.catalog.architecture import CompressedAttention, LatentAttention
-from planner.catalog.engines import Engine
+from planner.catalog.programs.engines import Engine
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.serving_time import Kernel, KernelSpeeds
 

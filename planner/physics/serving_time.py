@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, assert_never
 
 from planner.catalog.architecture import CompressedAttention, Experts, FeedForward, LatentAttention, NoPart
-from planner.catalog.engines import Engine
+from planner.catalog.programs.engines import Engine
 from planner.catalog.records import Architecture
 from planner.physics.time import Reading, larger, routed_params
 

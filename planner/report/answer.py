@@ -48,7 +48,7 @@ def render(
 
             return markdown.render(view, title)
         case "html":
-            from planner.report import html
+            from planner.report.page import html
 
             return html.render(view, title)
         case _:
@@ -68,6 +68,6 @@ def joined(form: str, texts: Sequence[str]) -> str:
         from planner.report import csv_
 
         return csv_.joined(texts)
-    from planner.report import html
+    from planner.report.page import html
 
     return html.joined(texts) if texts else ""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.architecture import LayerPart, as_row
-from planner.catalog.frameworks import Framework
+from planner.catalog.programs.frameworks import Framework
 from planner.catalog.records import Architecture, Gpu, Model, Offer
 from planner.diagnostics.shown import cleaned
 

@@ -179,7 +179,7 @@ def _document(item: Difference) -> dict[str, Any]:
 
 
 def _html(items: Sequence[Difference]) -> str:
-    from planner.report.style import STYLE
+    from planner.report.page.style import STYLE
 
     out = ["<!doctype html>", '<html lang="en"><head><meta charset="utf-8"><title>planner diff</title>']
     out += [

@@ -12,8 +12,8 @@ from planner.report.labels import LABELS
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
-    from planner.catalog.engines import Engine
-    from planner.catalog.frameworks import Framework
+    from planner.catalog.programs.engines import Engine
+    from planner.catalog.programs.frameworks import Framework
     from planner.catalog.records import Format, Gpu, Model, Offer
     from planner.language.quantities.quantity import Quantity
 

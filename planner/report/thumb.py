@@ -141,7 +141,7 @@ def render(form: str, thumb: Thumb, *, width: int = 100, colour: bool = False) -
 
             return csv_.text([("part", "bytes"), *thumb.parts.items(), ("total", thumb.total)])
         case "html":
-            from planner.report import html
+            from planner.report.page import html
 
             return html.render(_sheet(thumb), f"{thumb.count} parameters in {thumb.format}, by the rule of thumb")
         case _:

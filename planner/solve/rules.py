@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from planner.language.evaluate import compare, evaluate, names, stated
-from planner.language.evaluate import holds as true
+from planner.language.expressions.evaluate import compare, evaluate, names, stated
+from planner.language.expressions.evaluate import holds as true
 from planner.language.problem import Bound, Measure, Problem, Value, Workload
 from planner.language.schema import BY_KIND
 from planner.solve.candidate import Broken, Candidate, Outcome

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.language.copies import block_of, each
-from planner.language.evaluate import evaluate, holds, stated
+from planner.language.expressions.evaluate import evaluate, holds, stated
 from planner.language.offered import of_models
 from planner.language.problem import Expectation, Measure, Problem, Trial
 from planner.language.schema import BY_KIND

@@ -13,9 +13,10 @@ import pytest
 from command import run
 from made_answers import ANSWERS, WARNING
 
-from planner.report import pictures, why
+from planner.report import why
 from planner.report.answer import FORMATS, render
 from planner.report.lines import clamp
+from planner.report.page import pictures
 from planner.report.sheet import Memory, Option
 
 GOLDEN = Path(__file__).parent / "golden"

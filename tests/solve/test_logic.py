@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from planner.catalog.load import load as load_catalog
-from planner.language.evaluate import holds
+from planner.language.expressions.evaluate import holds
 from planner.language.imports import load_text
 from planner.language.problem import Measure, Value
 from planner.language.resolve import resolve

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.catalog.frameworks import resolved
 from planner.catalog.load import load
+from planner.catalog.programs.frameworks import resolved
 from planner.cli.plan import load_plan
 from planner.language.problem import Problem, Value, Workload
 from planner.solve.inference.engine_rules import service_faults

@@ -7,12 +7,12 @@ from fractions import Fraction
 from planner.diagnostics import Span
 from planner.language.choices import environment, one
 from planner.language.declared.fields import FIELDS_BY_KIND, SETS
-from planner.language.evaluate import parts
-from planner.language.lower import constant
+from planner.language.expressions.evaluate import parts
+from planner.language.expressions.lower import constant
+from planner.language.expressions.types import Env
 from planner.language.problem import Value
 from planner.language.quantities.quantity import BOTH, Quantity
 from planner.language.scope import Scope, near, nearest
-from planner.language.types import Env
 from planner.record import dataclass
 from planner.syntax import tree
 

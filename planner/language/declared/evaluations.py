@@ -13,7 +13,7 @@ from planner.syntax import tree
 from planner.syntax.files import read as read_text
 
 if TYPE_CHECKING:
-    from planner.catalog.evaluation_results import Evaluation, KeptQuality
+    from planner.catalog.measured.evaluation_results import Evaluation, KeptQuality
 
 READER = "lm_eval"
 USAGE = 'quality = lm_eval("native.json", "quantized.json")'
@@ -29,7 +29,7 @@ def reader_of(declaration: tree.Declaration) -> tree.Call | None:
 
 def kept(call: tree.Call, scope: Scope) -> KeptQuality | None:
     """Return what two files show; None where a finding says why not."""
-    from planner.catalog.evaluation_results import kept as compared
+    from planner.catalog.measured.evaluation_results import kept as compared
 
     if call.function != READER:
         scope.error("E0402", f"`quality` is a share or `{READER}`, not `{call.function}`", call.span, help=USAGE)
@@ -50,7 +50,7 @@ def kept(call: tree.Call, scope: Scope) -> KeptQuality | None:
 
 
 def _read(name: tree.String, scope: Scope) -> Evaluation | None:
-    from planner.catalog.evaluation_results import read
+    from planner.catalog.measured.evaluation_results import read
 
     text, finding = read_text(Path(name.span.path).parent / name.text)
     reason = finding.message if finding is not None else ""

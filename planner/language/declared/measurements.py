@@ -18,8 +18,8 @@ from planner.syntax import tree
 from planner.syntax.files import read as read_text
 
 if TYPE_CHECKING:
-    from planner.catalog.benchmark_results import BenchmarkRun
-    from planner.catalog.evaluation_results import KeptQuality
+    from planner.catalog.measured.benchmark_results import BenchmarkRun
+    from planner.catalog.measured.evaluation_results import KeptQuality
 
 SPEEDS = ("tpot", "ttft", "throughput")
 SERVED = (*SPEEDS, "kv_tokens", "memory")
@@ -80,7 +80,7 @@ def _runs(said: StatedFields, declaration: tree.Declaration, scope: Scope) -> li
     text, finding = read_text(place)
     reason = finding.message if finding is not None else ""
     if text is not None:
-        from planner.catalog.benchmark_results import read
+        from planner.catalog.measured.benchmark_results import read
 
         try:
             return list(read(text))

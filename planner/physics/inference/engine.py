@@ -12,7 +12,7 @@ from math import ceil
 from typing import Final
 
 from planner.catalog.architecture import Experts
-from planner.catalog.engines import Engine
+from planner.catalog.programs.engines import Engine
 from planner.catalog.records import Architecture, Gpu
 from planner.physics.confidence import interpolated
 from planner.physics.inference.profile import Profile, buffers, kept_free, local_memory

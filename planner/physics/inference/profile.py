@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from planner.catalog.engines import Engine, ExpertKernel, Release
+from planner.catalog.programs.engines import Engine, ExpertKernel, Release
 from planner.catalog.records import Gpu
 from planner.record import dataclass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer
-from planner.catalog.engines import Engine, Lack
+from planner.catalog.programs.engines import Engine, Lack
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.profile import version_of
 

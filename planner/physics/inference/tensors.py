@@ -27,7 +27,7 @@ from planner.catalog.architecture import (
     Recurrent,
     ShortConvolution,
 )
-from planner.catalog.engines import ExpertKernel
+from planner.catalog.programs.engines import ExpertKernel
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import layer_parameters, outside_parameters
 from planner.record import dataclass

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
-from planner.catalog.engines import ExpertKernel
+from planner.catalog.programs.engines import ExpertKernel
 from planner.catalog.records import Architecture, Format
 from planner.physics.inference.gguf import file_layers
 from planner.physics.inference.tensors import layer_tensors

@@ -11,7 +11,7 @@ from math import ceil, lcm
 from typing import Final
 
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention
-from planner.catalog.engines import ExpertKernel
+from planner.catalog.programs.engines import ExpertKernel
 from planner.catalog.records import Architecture, Format
 from planner.physics.architecture import CLASSES, parameters
 from planner.physics.inference.gguf import file_bits, layer_file_bits

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.language.evaluate import evaluate
-from planner.language.linear import MIRRORED, extremes, separable
+from planner.language.expressions.evaluate import evaluate
+from planner.language.expressions.linear import MIRRORED, extremes, separable
 from planner.language.problem import Measure, Value
 from planner.solve import clock
 from planner.solve.columns.rules import breaks, differing

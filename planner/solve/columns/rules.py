@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from planner.language.evaluate import compare, stated
+from planner.language.expressions.evaluate import compare, stated
 from planner.language.problem import Bound, Problem, Value, Workload
 from planner.solve import clock
 from planner.solve.columns.steps import SCALES, UNKNOWN, value

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import product
 
-from planner.language.evaluate import evaluate, names, parts
-from planner.language.linear import MIRRORED, Separable, addends, extremes, separable
+from planner.language.expressions.evaluate import evaluate, names, parts
+from planner.language.expressions.linear import MIRRORED, Separable, addends, extremes, separable
 from planner.language.problem import Measure, Value
 from planner.record import dataclass
 from planner.solve import clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from planner.language.linear import conjuncts
+from planner.language.expressions.linear import conjuncts
 from planner.language.problem import Problem
 from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock

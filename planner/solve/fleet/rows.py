@@ -7,8 +7,8 @@ from functools import partial
 from math import floor
 from typing import TYPE_CHECKING
 
-from planner.language.evaluate import evaluate
-from planner.language.linear import Linear, Separable, linear, separable
+from planner.language.expressions.evaluate import evaluate
+from planner.language.expressions.linear import Linear, Separable, linear, separable
 from planner.language.problem import FleetBound
 from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from math import lcm
 
-from planner.language.evaluate import compare
-from planner.language.evaluate import holds as true
+from planner.language.expressions.evaluate import compare
+from planner.language.expressions.evaluate import holds as true
 from planner.solve import clock
 from planner.solve.candidate import TooWide
 from planner.solve.fleet.state import Fleet, finder

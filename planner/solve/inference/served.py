@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner.catalog.engine_models import EngineModel
+from planner.catalog.programs.engine_models import EngineModel
 from planner.catalog.records import Format
 from planner.physics.inference.profile import version_of
 from planner.solve.inference.workload import InferenceWorkload

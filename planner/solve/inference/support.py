@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.catalog.engines import Engine, Lack
+from planner.catalog.programs.engines import Engine, Lack
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference
 from planner.solve.candidate import Hint

@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
-from planner.catalog.engine_models import EngineModel
-from planner.catalog.engines import Engine
+from planner.catalog.programs.engine_models import EngineModel
+from planner.catalog.programs.engines import Engine
 from planner.catalog.records import Format, Gpu, Model, Recovery
 from planner.language.problem import Measurement, Problem, Workload
 from planner.physics import inference, quality

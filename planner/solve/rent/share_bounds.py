@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner.language.linear import conjuncts, linear
+from planner.language.expressions.linear import conjuncts, linear
 from planner.language.problem import Bound, Goal, Preference, Problem, Rule
 from planner.language.quantities.outcomes import APART, MONEY
 from planner.record import dataclass

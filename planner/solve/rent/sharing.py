@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import islice
 
 from planner.language.copies import MARK, block_of
-from planner.language.evaluate import compare
+from planner.language.expressions.evaluate import compare
 from planner.language.problem import FleetBound, Problem, Workload
 from planner.language.quantities.outcomes import MONEY, UNITS
 from planner.language.schema import BY_KIND

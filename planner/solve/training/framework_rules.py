@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from planner.catalog.frameworks import Framework
+from planner.catalog.programs.frameworks import Framework
 from planner.catalog.records import Model
 from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.catalog.frameworks import TrainerLack
+from planner.catalog.programs.frameworks import TrainerLack
 from planner.catalog.records import Gpu
 from planner.language.schema import COMPUTED
 from planner.solve.needs import Need, need

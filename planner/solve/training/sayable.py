@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from planner.catalog.frameworks import Framework
+from planner.catalog.programs.frameworks import Framework
 from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout
 

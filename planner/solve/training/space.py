@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.catalog.frameworks import Framework
+from planner.catalog.programs.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
 from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults

@@ -9,7 +9,7 @@ from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
-from planner.catalog.frameworks import Framework, resolved
+from planner.catalog.programs.frameworks import Framework, resolved
 from planner.catalog.records import Gpu, Model
 from planner.language.problem import Problem, Workload
 from planner.language.schema import grouped

@@ -1,21 +1,21 @@
 """Expressions checked and lowered: every name bound, every unit made one, comprehensions written out.
 
 What comes out is closed: no `let`, no loop, no alias of a format or GPU is left in it, so that its evaluation
-(planner.language.evaluate) meets no mistake. One mistake is one finding; None says that it is already noted.
+(evaluate.py) meets no mistake. One mistake is one finding; None says that it is already noted.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.language import comprehend
-from planner.language.evaluate import evaluate, names
-from planner.language.magnitude import LONGEST, STEEPEST, WIDEST, Magnitude, magnitude, steep
+from planner.language.expressions import comprehend
+from planner.language.expressions.evaluate import evaluate, names
+from planner.language.expressions.magnitude import LONGEST, STEEPEST, WIDEST, Magnitude, magnitude, steep
+from planner.language.expressions.types import BOOLEAN, PLAIN, TEXT, Env, Type, Typed, same_words, vocabulary
 from planner.language.names import bare, bind, word
 from planner.language.problem import Measure
 from planner.language.scope import near
 from planner.language.sets import filtered, steps
-from planner.language.types import BOOLEAN, PLAIN, TEXT, Env, Type, Typed, same_words, vocabulary
 from planner.syntax import tree
 from planner.units.canonical import canonical, named, product, together
 from planner.units.quantity import DATE, UNITS

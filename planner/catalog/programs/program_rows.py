@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from planner.catalog.limits import Count, Exact, Limit, Number, Text, Whole, Words
+from planner.catalog.reading.limits import Count, Exact, Limit, Number, Text, Whole, Words
 from planner.record import dataclass
 
 

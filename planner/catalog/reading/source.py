@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from planner.catalog.cache import RowPlace
+from planner.catalog.reading.cache import RowPlace
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

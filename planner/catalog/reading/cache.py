@@ -96,9 +96,13 @@ def _code() -> str:
     """Return what tells the code that makes sheets from another: the release, and its files by size and time."""
     from planner.version import __version__
 
+    here = Path(__file__).parent
+    stamps: list[tuple[str, int, int]] = []
     try:
-        with os.scandir(Path(__file__).parent) as files:
-            stamps = sorted((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file())
+        for folder in (here.parent, here, here.parent / "programs"):
+            with os.scandir(folder) as files:
+                every = [(one.path, one.stat()) for one in files if one.is_file()]
+            stamps += sorted((path, size.st_size, size.st_mtime_ns) for path, size in every)
     except OSError:
         stamps = []
     return f"{__version__} {stamps}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.language.evaluate import UNITS, evaluate, names
+from planner.language.expressions.evaluate import UNITS, evaluate, names
 from planner.record import dataclass
 from planner.syntax import tree
 from planner.units.canonical import product

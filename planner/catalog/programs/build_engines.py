@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from planner.catalog.engines import CacheDefault, Engine, ExpertKernel, Lack, Release
-from planner.catalog.fields import Row, fraction_of, integers_of, number_of, text_of, texts_of, whole_of
-from planner.catalog.lazily import Lazily
+from planner.catalog.programs.engines import CacheDefault, Engine, ExpertKernel, Lack, Release
+from planner.catalog.reading.fields import Row, fraction_of, integers_of, number_of, text_of, texts_of, whole_of
+from planner.catalog.reading.lazily import Lazily
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from planner.cli.fetch import fetch
-from planner.cli.import_ import import_, table_of
 from planner.cli.screen import say, tell
+from planner.cli.verbs.fetch import fetch
+from planner.cli.verbs.import_ import import_, table_of
 from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ def list_(
     """List the rows of one catalog."""
     from planner.catalog import records
     from planner.catalog.checkpoints import Checkpoint
-    from planner.catalog.engine_models import EngineModel
-    from planner.catalog.engines import Engine
-    from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
+    from planner.catalog.programs.engine_models import EngineModel
+    from planner.catalog.programs.engines import Engine
+    from planner.catalog.programs.frameworks import Framework
     from planner.catalog.select import choose
     from planner.report.catalog import COLUMNS, table
 
@@ -176,8 +176,8 @@ def show(
     approximate: bool = typer.Option(False, "--approximate", help="Accept a config that is not described exactly."),
 ) -> None:
     """Show what the catalogs know of some ids, and what a config.json describes."""
-    from planner.catalog.frameworks import Framework
     from planner.catalog.load import load
+    from planner.catalog.programs.frameworks import Framework
     from planner.catalog.records import Gpu, Model
     from planner.report.catalog import facts, framework_page, gpu_page, model_page
 

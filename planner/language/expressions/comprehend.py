@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from planner.language.copies import each_of
-from planner.language.evaluate import parts
+from planner.language.expressions.evaluate import parts
+from planner.language.expressions.types import Env, Typed
 from planner.language.scope import near
-from planner.language.types import Env, Typed
 from planner.syntax import tree
 
 LIMIT = 200_000
@@ -17,7 +17,7 @@ LIMIT = 200_000
 
 
 class Lowering(NamedTuple):
-    """How expressions are lowered, for what is written out before (planner.language.lower, which asks for it)."""
+    """How expressions are lowered, for what is written out before (lower.py asks for it)."""
 
     functions: tuple[str, ...]
     lower: Callable[[tree.Expression, Env], Typed | None]

@@ -14,7 +14,7 @@ from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
     from planner.catalog.prices.pricelist import PriceImport, Reader
-    from planner.catalog.table import RowTable
+    from planner.catalog.reading.table import RowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _placed(price_import: PriceImport, taken: _List) -> tuple[Any, ...]:
 def table_of(path: Path, kind: str) -> RowTable[Any]:
     """Return the rows of a user's catalog file; exits where it does not hold."""
     from planner.catalog import build
-    from planner.catalog.table import RowTable, read_sheet
+    from planner.catalog.reading.table import RowTable, read_sheet
 
     make: Any = getattr(build, f"build_{'recovery' if kind == 'quality' else kind.removesuffix('s')}")
     table: RowTable[Any] = RowTable(read_sheet(path, kind, make), make)

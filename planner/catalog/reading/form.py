@@ -10,7 +10,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from planner.catalog.limits import Limit
+from planner.catalog.reading.limits import Limit
 
 Way = tuple[str | int, ...]
 """Keys and indices from the row to the value."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from planner.catalog import cache
-from planner.catalog.cache import KeptRows, RowPlace
+from planner.catalog.reading import cache
+from planner.catalog.reading.cache import KeptRows, RowPlace
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.regular import read_bytes
 
@@ -139,8 +139,8 @@ def read_sheet(path: Path, kind: str, make: Make[Any]) -> KeptRows:
 
 def parse_sheet(path: Path, raw: bytes, kind: str, make: Make[Any]) -> KeptRows:
     """Return the rows of a file's text that hold, and the mistakes of each of the others at their places."""
+    from planner.catalog.reading.source import place_of, read_rows
     from planner.catalog.rows import ROWS
-    from planner.catalog.source import place_of, read_rows
 
     as_of, rows, broken = read_rows(path, raw)
     findings = list(broken)
@@ -165,7 +165,7 @@ def _mistakes(
     row: Any, before: Mapping[str, Any], form: type | None, make: Make[Any]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield what is wrong with a row, with the way to the value each mistake is about."""
-    from planner.catalog.form import mistakes
+    from planner.catalog.reading.form import mistakes
 
     identity = row.get("id") if isinstance(row, dict) else None
     if not isinstance(identity, str) or not identity:

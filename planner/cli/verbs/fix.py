@@ -82,7 +82,7 @@ def _step(
 
 def _write(path: str, old: str, new: str, diff: bool) -> int:
     if diff:
-        from planner.cli.fmt import difference
+        from planner.cli.verbs.fmt import difference
 
         say(difference(old, new, path, "fixed"), end=False)
         return 1

@@ -1,4 +1,4 @@
-"""Values of lowered expressions (see planner.language.lower), in three-valued logic: None is "not known".
+"""Values of lowered expressions (see planner.language.expressions.lower), in three-valued logic: None is "not known".
 
 A lowered expression has literals in canonical units, texts, `Name((workload, quantity))`, arithmetic, comparison,
 logic, `if`, and calls of sum, all, any, min, max and count over items, each of which may be `when(condition, item)`.

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from html import escape
 
-from planner.report import figures, phrases, pictures, why
+from planner.report import figures, phrases, why
 from planner.report.bar import segments
 from planner.report.labels import LABELS
+from planner.report.page import pictures
+from planner.report.page.style import STYLE
 from planner.report.sheet import Option, Sheet, WorkloadSheet, foremost
-from planner.report.style import STYLE
 
 HATCHED = "repeating-linear-gradient(45deg,#8d8d95 0 3px,transparent 3px 6px)"
 

@@ -1,0 +1,1 @@
+"""Expressions: typed, lowered, evaluated, and as rows of a solver."""
