@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from planner.language.lower import FUNCTIONS
+from planner.language.expressions.lower import FUNCTIONS
 from planner.language.schema import DECLARATIONS
 from planner.syntax.tokens import INNER, SCALES, STARTERS
 from planner.units.quantity import UNITS

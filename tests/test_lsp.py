@@ -17,7 +17,7 @@ pytest.importorskip("pygls", reason="the extra `lsp` is not installed")
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-import planner.cli.lsp
+import planner.cli.verbs.lsp
 from planner.syntax.format import format_text
 
 ROOT = Path(__file__).parents[1]
@@ -258,7 +258,7 @@ def test_definitions_lead_into_imported_files(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner.cli.lsp, "find_spec", lambda name: None)
+    monkeypatch.setattr(planner.cli.verbs.lsp, "find_spec", lambda name: None)
     done = run("lsp")
     assert done.returncode == 2
     assert done.stderr == "error: the language server needs pygls; install it with: pip install 'mem-planner[lsp]'\n"

@@ -16,7 +16,7 @@ from planner.syntax.tree import File
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
-    from planner.language.types import Env
+    from planner.language.expressions.types import Env
 
 
 class Analysis:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 from planner.language.declared.fields import FIELDS_BY_KIND
-from planner.language.lower import FUNCTIONS
+from planner.language.expressions.lower import FUNCTIONS
+from planner.language.expressions.types import ROWS, Env, type_of
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, DECLARATIONS, QUANTITIES, WORKLOADS
-from planner.language.types import ROWS, Env, type_of
 from planner.lsp.analysis import Analysis
 from planner.lsp.cursor import Cursor, chain, cursor, name_before
 from planner.lsp.values import (

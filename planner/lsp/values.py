@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from planner.language.declared.fields import FIELDS_BY_KIND
+from planner.language.expressions.types import ROWS, Env, Type, vocabulary
 from planner.language.quantities.quantity import Quantity
 from planner.language.schema import BY_KIND, QUANTITIES, WORKLOADS
 from planner.language.sets import asking
-from planner.language.types import ROWS, Env, Type, vocabulary
 from planner.lsp.cursor import name_before
 from planner.record import dataclass
 from planner.syntax.tokens import Lexeme

@@ -2,10 +2,10 @@
 
 While they load a share, vLLM and SGLang refuse one that is not a whole number of blocks: 2-D blocks of FP8 in either
 width (vllm/model_executor/layers/quantization/utils/fp8_utils.py, validate_fp8_block_shape, and
-Fp8MoEMethod.create_weights; vllm-project/vllm#25292, #52997, sgl-project/sglang#3345, #10852), groups along the inputs for the
-others (AWQLinearMethod and GPTQLinearMethod: "The input size is not aligned with the quantized weight shape"). Experts whose
-groups are cut start and fail at the first request (vllm-project/vllm#17604). MXFP4 experts are dealt by whole blocks
-and padded (vllm/model_executor/layers/quantization/mxfp4.py).
+Fp8MoEMethod.create_weights; vllm-project/vllm#25292, #52997, sgl-project/sglang#3345, #10852), groups along the inputs
+for the others (AWQLinearMethod and GPTQLinearMethod: "The input size is not aligned with the quantized weight shape").
+Experts whose groups are cut start and fail at the first request (vllm-project/vllm#17604). MXFP4 experts are dealt by
+whole blocks and padded (vllm/model_executor/layers/quantization/mxfp4.py).
 """
 
 from __future__ import annotations
