@@ -155,7 +155,7 @@ def refused(code: int, kind: str = "") -> Any:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (refused(404, "RepoNotFound"), "there is no repository org/Model-1B"),
+        (refused(404, "RepoNotFound"), "there is not a repository org/Model-1B"),
         (refused(401), "org/Model-1B"),
         (refused(403, "GatedRepo"), "is gated or private: accept its terms"),
         (refused(404, "RevisionNotFound"), "has no revision `main`"),
@@ -191,7 +191,7 @@ def test_no_connection_and_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ({"model-00001-of-00002.safetensors": b"\xff" * 64}, "states a header of"),
         ({"model-00001-of-00002.safetensors": struct.pack("<Q", 10**6) + b"{}"}, "ends within its header"),
-        ({"model.safetensors.index.json": b"[]"}, "is no index"),
+        ({"model.safetensors.index.json": b"[]"}, "is not an index"),
         ({"model.safetensors.index.json": b'{"weight_map": {"a": "../x"}}'}, "which is not beside it"),
         ({"model.safetensors.index.json": b'{"weight_map": {"a": "/etc/passwd"}}'}, "which is not beside it"),
     ],
@@ -218,7 +218,7 @@ def test_a_server_without_parts_is_not_read_to_its_end(
     "name", ["org", "org/a/b", "../../etc", "org/..", "-org/x", "org/x y", "org/" + "x" * 200, "org/x?y"]
 )
 def test_names_that_are_no_repository(tmp_path: Path, name: str) -> None:
-    with pytest.raises(fetch.FetchError, match="is no repository"):
+    with pytest.raises(fetch.FetchError, match="is not a repository"):
         fetch.fetch(name)
 
 

@@ -77,7 +77,7 @@ def test_tests_of_llama_bench_time_prompts_or_tokens() -> None:
         ("{\nno", "line 1 is not JSON"),
         ("[" * 100_000, "nested too deeply"),
         (json.dumps({**VLLM, "duration": 0}), "`duration` is zero"),
-        (json.dumps({**VLLM, "mean_tpot_ms": "fast"}), "`mean_tpot_ms` is no number"),
+        (json.dumps({**VLLM, "mean_tpot_ms": "fast"}), "`mean_tpot_ms` is not a number"),
         (json.dumps({**VLLM, "completed": 10**4000}), "`completed` is not between"),
         (json.dumps({**VLLM, "duration": -1}), "`duration` is not between"),
         (json.dumps({**VLLM, "duration": float("nan")}), "`duration` is not between"),

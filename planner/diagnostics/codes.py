@@ -221,7 +221,7 @@ _ROWS = (
      "What the engine reports is beyond the safe end that was proved (fewer tokens in the cache, more memory), it did not start, or it runs with other settings than the locked ones.",
      "planner verify chat.mem vllm.log", "Start it with the exported settings and look for other processes on the GPU; else paste the measurement into the plan and solve again."),
     ("E0809", "not a start-up log",
-     "The file has no line of a start-up of vLLM, SGLang or llama.cpp, and is no CSV of nvidia-smi that says how much memory is used.",
+     "The file has no line of a start-up of vLLM, SGLang or llama.cpp, and is not a CSV of nvidia-smi that says how much memory is used.",
      "planner verify chat.mem notes.txt", "Save the engine's output from its start on, or nvidia-smi --query-gpu=index,name,memory.total,memory.used --format=csv."),
     ("E0901", "expectation does not hold",
      "A test expects what the answer is not.",

@@ -19,7 +19,7 @@ _ACTED_ON = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _COMMAND = re.compile(r"##(?=\w*\[)")
 """`##[group]`, `##vso[…]`: runners of GitHub and Azure act on them anywhere in a line."""
 _FIRST = re.compile(r"^(\s*)::(?!: )")
-"""`::error::`: what GitHub's runner acts on at the start of a line. `::: ` is no command, but a place of `full`."""
+"""`::error::`: what GitHub's runner acts on at the start of a line. `::: ` is not a command but a place of `full`."""
 _STYLED = re.compile(r"(\x1b\[[0-9;]*m)")
 
 

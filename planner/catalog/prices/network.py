@@ -47,7 +47,7 @@ def get(
     A server that does not send parts is refused where the whole is larger than what was asked for. Raise NetworkError.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise NetworkError(url, "is no HTTP address")
+        raise NetworkError(url, "is not an HTTP address")
     asked = {"User-Agent": f"mem-planner/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
     if last is not None:
         asked["Range"] = f"bytes={first}-{last}"

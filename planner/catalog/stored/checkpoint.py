@@ -170,7 +170,7 @@ def _header(path: Path, file: BinaryIO, size: int, most: int) -> tuple[dict[str,
     """Return the header's JSON, of at most so many bytes, and where the data begins."""
     first = file.read(8)
     if len(first) < 8:
-        raise ConfigError(path, "", "is no safetensors file: it is shorter than the length of its header")
+        raise ConfigError(path, "", "is not a safetensors file: it is shorter than the length of its header")
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
         raise ConfigError(path, "", f"states a header of {length} bytes; the format allows {MAX_HEADER}")

@@ -87,7 +87,7 @@ def parse(raw: bytes, size: int) -> Header:
     Raise Broken for what is not a header, and for counts that no file of this size can hold before anything is built.
     """
     if raw[:4] != b"GGUF":
-        raise BrokenHeader("", "is no GGUF file")
+        raise BrokenHeader("", "is not a GGUF file")
     if len(raw) < 24:
         raise Short("", "is truncated: it ends within its header")
     order = "<" if int.from_bytes(raw[4:8], "little") < 2**16 else ">"
