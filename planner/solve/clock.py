@@ -30,6 +30,16 @@ def limited(seconds: float) -> Iterator[None]:
         _end.reset(token)
 
 
+@contextmanager
+def extended(seconds: float) -> Iterator[None]:
+    """Let what runs inside end so many seconds after the limit: a few, to say what was found."""
+    token = _end.set(max(_end.get(), time.monotonic()) + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
 def left() -> float:
     """Return the seconds that are left, none where the limit has passed."""
     return 0.0 if _stopped.is_set() else max(0.0, _end.get() - time.monotonic())

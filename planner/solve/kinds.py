@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from planner.language.copies import block_of
@@ -197,18 +198,31 @@ def tables_of(
     fixed: bool = False,
     rows: str = "all",
     less: Callable[[Table, Callable[[], Table]], Table] | None = None,
+    made: Mapping[str, Table] = MappingProxyType({}),
+    each: Callable[[str, Table, int], None] = lambda name, table, total: None,
 ) -> dict[str, Table]:
     """Return the table of every workload; workloads that are alike but for their names share one.
 
-    Of each that is made `less` is kept, where that is said; it is also told how to make the whole of it again.
+    Of each that is made `less` is kept, where that is said; it is also told how to make the whole of it again. `made`
+    are tables that there are already, by the first workload of each class; `each` is called with that name, its table
+    and the number of classes whenever another is made.
     """
     known = {item.name: item for item in problem.workloads}
-    first = {name: block_of(twin) for name, twin in alike(problem).items()}  # rules read all of a block alike
-    tables = {}
-    for name in sorted(set(first.values())):
+    first = first_of(problem)
+    tables = dict(made)
+    classes = sorted(set(first.values()))
+    for name in classes:
+        if name in tables:
+            continue
         again = partial(table_of, problem, known[name], catalog, fixed, rows)
         tables[name] = again() if less is None else less(again(), again)
+        each(name, tables[name], len(classes))
     return {name: renamed(tables[first[name]], known[name]) for name in sorted(known)}
+
+
+def first_of(problem: Problem) -> dict[str, str]:
+    """Return for each workload the one whose table it shares; rules read all of a block alike."""
+    return {name: block_of(twin) for name, twin in alike(problem).items()}
 
 
 def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:

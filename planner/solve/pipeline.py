@@ -5,22 +5,24 @@ Each stage is a function of what the stages before it found (`Solving`) and retu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Final
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.record import dataclass
-from planner.solve import clock
+from planner.solve import clock, so_far
 from planner.solve.answer import Answer, Solved
 from planner.solve.candidate import TooWide, times
 from planner.solve.choose.choose import choose
 from planner.solve.columns.table import Table
 from planner.solve.copies import answered
-from planner.solve.kinds import judge_row, search_limits, tables_of
+from planner.solve.kinds import first_of, judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
 from planner.solve.rent.sharing import settle_costs
 from planner.solve.rules import slack
@@ -43,6 +45,7 @@ class Solving:
         report: Called with what is being done.
         tables: The candidates of each workload, by name; empty before the first stage.
         answer: What is known of the answer so far.
+        ahead: An answer that stands where no better one is found in time.
 
     """
 
@@ -55,10 +58,24 @@ class Solving:
     report: Callable[[str], None]
     tables: Mapping[str, Table]
     answer: Answer
+    ahead: Answer | None = None
+
+
+RESERVE = 0.2
+"""The part of the time, of at most MOST_RESERVED seconds, that is kept for an answer of few candidates."""
+MOST_RESERVED = 3.0
+LATEST = 0.3
+"""Seconds after the limit in which tables that are made may still be asked for what their workloads pay at least."""
+SOON, EACH = 1.0, 0.03
+"""Seconds in which no table may be made yet, and that a table may take: where all may take longer than there is time,
+the first thing is an answer of few candidates."""
 
 
 def tabulate(solving: Solving) -> Solving:
-    """Make the tables of candidates; without a front, only of what can be best."""
+    """Make the tables of candidates; without a front, only of what can be best.
+
+    Where time does not suffice for all, an answer of few candidates is all there is, and no table.
+    """
     solving.report("enumerating candidates")
     rows = "fitting" if solving.pareto else "best"
     less = None
@@ -66,7 +83,83 @@ def tabulate(solving: Solving) -> Solving:
         from planner.solve.fleet.lean import lean, may_lean
 
         less = partial(lean, solving.problem) if may_lean(solving.problem) else None
-    return replace(solving, tables=tables_of(solving.problem, solving.catalog, rows=rows, less=less))
+    watch = _Watch(solving, time.monotonic(), clock.left(), {}, {}, [])
+    make = partial(
+        tables_of, solving.problem, solving.catalog, rows=rows, less=less, made=watch.tables, each=watch.made
+    )
+    classes = len(set(first_of(solving.problem).values()))
+    try:
+        if classes > 1 and watch.budget < SOON + classes * EACH:
+            watch.hurry()
+        try:
+            with clock.limited(watch.budget - min(RESERVE * watch.budget, MOST_RESERVED)):
+                tables = make()
+        except clock.OutOfTime:
+            if not watch.hurry():
+                raise
+            tables = make()
+    except clock.OutOfTime:
+        ahead = watch.answer()
+        if ahead is None:
+            raise
+        return replace(solving, answer=ahead)
+    return replace(solving, tables=tables, ahead=watch.answer())
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """The making of tables, which began at `since` and has a `budget` of seconds: `tables` that are made and `floors`
+    of what their workloads pay, by the first of each class; what is found `ahead`, None where nothing was."""
+
+    plan: Solving
+    since: float
+    budget: float
+    tables: dict[str, Table]
+    floors: dict[str, int | None]
+    ahead: list[Answer | None]
+
+    def made(self, name: str, table: Table, total: int) -> None:
+        """Take a table of so many; where the rest would take too long, look for an answer first."""
+        self.tables[name] = table
+        gone = time.monotonic() - self.since
+        if any(self.ahead):
+            self._bound(name)
+        elif not self.ahead and gone > EARLY * self.budget and gone * total > LATE * self.budget * len(self.tables):
+            self.hurry()
+
+    def hurry(self) -> bool:
+        """Look for an answer of few candidates, and return whether there is one."""
+        if not any(self.ahead):
+            from planner.solve.hurried import hurried  # most plans are enumerated in time
+
+            plan = self.plan
+            plan.report("looking for a first answer")
+            self.ahead[:] = [hurried(plan.problem, self.tables, plan.catalog, plan.workers, plan.time_limit)]
+            with suppress(clock.OutOfTime):
+                for name in self.tables if any(self.ahead) else ():
+                    self._bound(name)
+            cost = self.ahead[0].cost if self.ahead[0] is not None else None
+            plan.report(f"enumerating candidates{so_far.said(cost, None, money=True)}")
+        return any(self.ahead)
+
+    def _bound(self, name: str) -> None:
+        from planner.solve.hurried import least_of
+
+        clock.look()
+        self.floors[name] = least_of(self.plan.problem, self.tables[name])
+
+    def answer(self) -> Answer | None:
+        """Return the answer that was found ahead, with what none costs less than as far as that is known."""
+        (first,) = self.ahead or [None]
+        if first is None:
+            return None
+        from planner.solve.hurried import bounded
+
+        return bounded(self.plan.problem, first, self.floors)
+
+
+EARLY, LATE = 0.15, 0.7
+"""Parts of the time: after the first, tables that will not be made by the second wait for a first answer."""
 
 
 def _is_brief(problem: Problem, top: int) -> bool:
@@ -80,12 +173,43 @@ def _is_brief(problem: Problem, top: int) -> bool:
 
 def decide(solving: Solving) -> Solving:
     """Choose the optimum with its proof."""
+    if not solving.tables:
+        return solving
     solving.report(f"choosing among {sum(table.candidates for table in solving.tables.values()):_} candidates")
     brief = _is_brief(solving.problem, solving.top)
-    solved = choose(
-        solving.problem, solving.tables, solving.catalog, solving.top, solving.time_limit, solving.workers, brief
-    )
-    return replace(solving, answer=solved)
+    several = solving.ahead is None and len(solving.tables) > 1
+    kept = min(RESERVE * clock.left(), MOST_RESERVED) if several and clock.left() < inf else 0.0
+    solved: Answer | None = None
+    try:
+        with clock.limited(clock.left() - kept), so_far.watched(solving.report):
+            solved = choose(
+                solving.problem,
+                solving.tables,
+                solving.catalog,
+                solving.top,
+                solving.time_limit,
+                solving.workers,
+                brief,
+            )
+        if solved.outcome != "unknown":
+            return replace(solving, answer=solved)
+    except clock.OutOfTime:
+        if solving.ahead is None and not several:
+            raise
+    ahead = solving.ahead
+    if ahead is None and several and not clock.stopped():
+        from planner.solve.hurried import bounded, hurried, least_of
+
+        ahead = hurried(solving.problem, {}, solving.catalog, solving.workers, solving.time_limit)
+        if ahead is not None:
+            least: dict[str, int | None] = {}
+            with suppress(clock.OutOfTime), clock.extended(LATEST):
+                for name in set(first_of(solving.problem).values()):
+                    least[name] = least_of(solving.problem, solving.tables[name])
+            ahead = bounded(solving.problem, ahead, least)
+    if ahead is None and solved is None:
+        raise clock.OutOfTime
+    return replace(solving, answer=ahead or solved or solving.answer)
 
 
 def explain_infeasible(solving: Solving) -> Solving:
@@ -114,7 +238,7 @@ def explain_infeasible(solving: Solving) -> Solving:
 
 def trade(solving: Solving) -> Solving:
     """Add the Pareto front of the quantities asked for."""
-    if not solving.pareto or not solving.answer.workloads:
+    if not solving.pareto or not solving.answer.workloads or not solving.tables:
         return solving
     from planner.solve.choose.front import front
 
@@ -181,7 +305,7 @@ def solve(
                 solved = _with_hardware(problem, catalog, solved, solving.tables, values)
             return answered(solved)
     except clock.OutOfTime:
-        return nothing
+        return answered(solving.answer if solving.answer.workloads else solving.ahead or nothing)
     except TooWide as reason:
         return replace(nothing, refusal=str(reason))
 

@@ -11,7 +11,7 @@ from math import gcd
 
 from planner.language.quantities.outcomes import MONEY
 from planner.record import dataclass
-from planner.solve import clock
+from planner.solve import clock, so_far
 from planner.solve.candidate import aimed
 from planner.solve.columns.steps import SCALES
 from planner.solve.fleet import cpsat, duals
@@ -22,6 +22,8 @@ from planner.solve.objective import HUGE, PACE, RENTED, WorstGoal, column, quant
 Terms = dict[int, int]
 FEW = 24
 """A model of fewer classes is solved as it is."""
+LARGE = 3_000
+"""Where a model has more variables and no answer is known, any answer is looked for before the best."""
 RANK_BITS = 48
 """How many bits of ranks one sum may hold: sums stay below 2^53."""
 
@@ -86,6 +88,10 @@ def _descended(
 ) -> Iterator[bool]:
     """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
     left_of_one, least = _takes_of_one(fleet), -cpsat.INFINITY
+    if known is None and len(fleet.model.ranges) > LARGE:
+        some = cpsat.solve(fleet.model, {}, seconds=seconds() / 3, workers=workers)
+        if some is not None:
+            best.append(some)  # stands where time runs out before the first goal has one of its own
     for terms in _stages(fleet, lambda: best[-1].values if best else ()):
         if best and (seconds() <= 0 or not clock.left()):
             yield False
@@ -103,6 +109,8 @@ def _descended(
         reached = _narrowed(fleet, above, hint, most, left)
         if not values:
             least = fleet.least = fleet.least + base
+            if len(fleet.many) >= FEW:
+                so_far.tell(fleet.problem.goals[0], known if hint is None else _total(above, hint) + base, least)
         if reached is not None:
             level, value = reached
             values.append(value + base)
@@ -122,6 +130,8 @@ def _descended(
         best.append(solution)
         values.append(solution.value + base)
         bounds.append(max(solution.bound + base, least) if not bounds else solution.bound + base)
+        if len(values) == 1 and len(fleet.many) >= FEW:
+            so_far.tell(fleet.problem.goals[0], values[0], bounds[0])
         if not solution.proven:
             yield False
             return
@@ -131,6 +141,10 @@ def _descended(
         if left_of_one is not None and terms.keys() <= set(fleet.takes[next(iter(fleet.takes))]):
             left_of_one = [take for take in left_of_one if terms.get(take, 0) <= values[-1]]
         yield True
+
+
+def _total(terms: Terms, values: Sequence[int]) -> int:
+    return sum(weight * values[variable] for variable, weight in terms.items() if variable < len(values))
 
 
 def _narrowed(
@@ -143,7 +157,7 @@ def _narrowed(
     proven in whole numbers (planner.solve.fleet.duals).
     """
     if hint is not None and max(above, default=0) < len(hint):
-        most = sum(weight * hint[variable] for variable, weight in above.items())
+        most = _total(above, hint)
     else:
         hint = None
     classes, step = len(fleet.many), gcd(*above.values()) or 1
