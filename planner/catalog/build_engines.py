@@ -116,6 +116,11 @@ def _lack(row: Row) -> Lack:
         images=bool(row.get("images", False)),
         as_published=bool(row.get("as_published", False)),
         cpus=texts_of(row, "cpus"),
+        prefixes=bool(row.get("prefixes", False)),
+        drafts=bool(row.get("drafts", False)),
+        unlike_drafts=bool(row.get("unlike_drafts", False)),
+        several=bool(row.get("several", False)),
+        states=bool(row.get("states", False)),
     )
 
 
