@@ -30,6 +30,7 @@ def _release(row: Row) -> Release:
         context_bytes=whole_of(row, "context_bytes"),
         graph_bytes=whole_of(row, "graph_bytes"),
         whole_prompts=bool(row.get("whole_prompts", False)),
+        whole_batches=bool(row.get("whole_batches", False)),
         graphs_in_budget=bool(row.get("graphs_in_budget", False)),
         state_bits=number_of(row, "state_bits") or 16,
         windows=bool(row.get("windows", True)),

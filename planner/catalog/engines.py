@@ -34,6 +34,9 @@ class Release:
     captured. Layers with a window hold `batches_in_flight` batches beside it. `compressed_pool` says how the cache of
     compressed attention is pooled: in blocks of the widest group of layers or of `groups` of one size, or by `tokens`.
 
+    A pass holds a whole prompt where a release has `whole_prompts`, and the prompts of all sequences where it has
+    `whole_batches`.
+
     CUDA graphs take `graph_bytes`, and `graph_layer_bytes` (by ranks; `graph_vendor_bytes` where a vendor's are larger)
     for each layer and captured size: 1, 2, 4 and on by the steps of `graph_steps` (step, up to), twice as far as there
     are sequences where `graphs_by_sequences`, once for each of `graph_modes` (full ones only up to the sequences).
@@ -68,6 +71,7 @@ class Release:
     context_bytes: int
     graph_bytes: int
     whole_prompts: bool = False
+    whole_batches: bool = False
     graphs_in_budget: bool = False
     state_bits: int = 16
     windows: bool = True

@@ -205,6 +205,7 @@ def _profile(service: InferenceWorkload, gpu: Gpu, context: int, running: int) -
         max_batched_tokens=number(service.workload, "max_batched_tokens", 0) or None,
         context=context,
         running=running,
+        prompt=service.prompt if context else 0,
         light_sampler=given["sampler"] == "flashinfer",
         eager=given["cuda_graphs"] is False,
         images=given["images"] is not False,
