@@ -255,6 +255,9 @@ def test_explain_and_rules_agree_on_an_engines_own_settings() -> None:
             for name, value in values_of("inference", block).items():
                 if name in JUDGED:
                     (line,) = [line for line in lines_for(name, catalog()) if line.strip().startswith(engine)]
+                    if engine == "transformers" and name == "max_batched_tokens":
+                        assert line.endswith("the prompts of all sequences")
+                        continue
                     assert line.split("  ")[-1].strip().split("; ")[place].partition(" on ")[0] == figures.show(
                         name, value
                     )

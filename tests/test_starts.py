@@ -296,7 +296,7 @@ def test_more_sequences_than_pages_are_refused_by_estimate_and_solve(sequences: 
 )
 def test_a_release_without_a_model_is_refused(model: str, version: str, fits: bool) -> None:
     arch = CATALOG.models[model].architecture
-    refused = {row.decision for row in inference.lacks(VLLM, version, arch, False, "", "generate")}
+    refused = {row.decision for row in inference.lacks(VLLM, version, arch)}
     assert ("engine_version" not in refused) is fits
 
 

@@ -163,7 +163,8 @@ def test_what_is_refused_has_a_source_and_names_what_there_is() -> None:
             assert set(row.runs_on) <= capabilities, row
             assert set(row.formats) <= set(catalog.formats), row
             met = (row.caches, row.formats, row.sparse, row.dense, row.by_sequence, row.all_to_all, row.families)
-            assert any(met) or row.tasks or row.decision == "gpu", row
+            asked = row.prefixes or row.drafts or row.unlike_drafts
+            assert any(met) or row.tasks or asked or row.decision == "gpu", row
 
 
 @pytest.mark.parametrize(("gpu", "fits"), [("h200_sxm", False), ("b200", True)])
@@ -178,3 +179,57 @@ inference a {{ model = "deepseek-ai/DeepSeek-V4-Flash"; context = 8Ki tokens; co
     unsaid = planner.solve(planner.load("plan.mem", text=plan.replace("kv_cache = bf16", "")))
     chosen = unsaid["a"].chosen
     assert chosen is not None and chosen.choice["kv_cache"] == "fp8_e4m3" and chosen.outcomes["quality"] == 1
+
+
+SMALL = 'model = "Qwen/Qwen3-8B"; context = 8Ki tokens; gpu = h100_sxm; gpus = 1; '
+HYBRID = 'model = "Qwen/Qwen3.5-27B"; context = 8Ki tokens; gpu = h100_sxm; gpus = 2; '
+PREFIX = "shared_prefix = 4Ki tokens; concurrency = 4; "
+LARGE = 'model = "meta-llama/Llama-3.1-70B-Instruct"; weights = fp8; context = 4Ki tokens; gpu = h200_sxm; gpus = 2; '
+DRAFT = 'draft_model = "meta-llama/Llama-3.2-1B"; concurrency = 4; '
+ALIEN = 'draft_model = "Qwen/Qwen3-0.6B"; concurrency = 4; '
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        (SMALL + PREFIX + "engine = llama_cpp", "shared_prefix"),
+        (SMALL + PREFIX + "engine = transformers", "shared_prefix"),
+        (HYBRID + PREFIX + 'engine_version = "0.20"', "shared_prefix"),
+        (LARGE + DRAFT + 'engine_version = "0.11"', "draft_model"),
+        (LARGE + DRAFT + 'engine_version = "0.14.1"', "draft_model"),
+        (LARGE.replace("fp8", "bf16") + DRAFT + "engine = transformers", "draft_model"),
+        (LARGE + ALIEN, "draft_model"),
+        (LARGE + ALIEN + "engine = sglang", "draft_model"),
+    ],
+)
+def test_what_is_asked_beside_the_model_is_refused_where_the_engine_has_it_not(
+    tmp_path: Path, text: str, rule: str
+) -> None:
+    assert list(broken(tmp_path, "inference", text)) == [rule]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SMALL + PREFIX,
+        SMALL + PREFIX + "engine = sglang",
+        SMALL + PREFIX + "engine = tensorrt_llm",
+        SMALL + PREFIX.replace("4; ", "1; ") + "engine = llama_cpp",
+        HYBRID + PREFIX,
+        LARGE + DRAFT,
+        LARGE + DRAFT + 'engine_version = "0.15"',
+        LARGE + DRAFT + "engine = sglang",
+        LARGE.replace("fp8", "bf16") + DRAFT.replace("= 4", "= 1") + "engine = transformers",
+    ],
+)
+def test_what_the_engine_has_is_not_refused(tmp_path: Path, text: str) -> None:
+    assert not broken(tmp_path, "inference", text)
+
+
+def test_workloads_that_differ_in_their_load_alone_are_refused_each_for_itself() -> None:
+    """One that is served alone shares no prefix with anybody; a table of candidates may be theirs together."""
+    block = 'inference {} {{ model = "Qwen/Qwen3-8B"; context = 8Ki tokens; gpu = l40s; engine = llama_cpp; {} }}\n'
+    alone, four = "concurrency = 1; shared_prefix = 4Ki tokens", "concurrency = 4; shared_prefix = 4Ki tokens"
+    both = "edition 2026\n" + block.format("one", alone) + block.format("other", four)
+    assert planner.solve(text=both).outcome == "infeasible"
+    assert planner.solve(text="edition 2026\n" + block.format("one", alone) + block.format("two", alone)).fits

@@ -129,6 +129,8 @@ def _settings(name: str, catalog: Catalog) -> dict[str, object]:
                 out[key] = figures.show(name, newest.gpu_memory_utilization)
             case "max_sequences":
                 out[key] = _large(name, newest.max_sequences, newest.max_sequences_large, newest.large_excludes)
+            case "max_batched_tokens" if newest.whole_batches:
+                out[key] = "the prompts of all sequences"
             case "max_batched_tokens":
                 out[key] = _large(
                     name, newest.max_batched_tokens, newest.max_batched_tokens_large, newest.large_excludes

@@ -30,6 +30,7 @@ def _release(row: Row) -> Release:
         context_bytes=whole_of(row, "context_bytes"),
         graph_bytes=whole_of(row, "graph_bytes"),
         whole_prompts=bool(row.get("whole_prompts", False)),
+        whole_batches=bool(row.get("whole_batches", False)),
         graphs_in_budget=bool(row.get("graphs_in_budget", False)),
         state_bits=number_of(row, "state_bits") or 16,
         windows=bool(row.get("windows", True)),
@@ -116,6 +117,11 @@ def _lack(row: Row) -> Lack:
         images=bool(row.get("images", False)),
         as_published=bool(row.get("as_published", False)),
         cpus=texts_of(row, "cpus"),
+        prefixes=bool(row.get("prefixes", False)),
+        drafts=bool(row.get("drafts", False)),
+        unlike_drafts=bool(row.get("unlike_drafts", False)),
+        several=bool(row.get("several", False)),
+        states=bool(row.get("states", False)),
     )
 
 

@@ -34,6 +34,9 @@ class Release:
     captured. Layers with a window hold `batches_in_flight` batches beside it. `compressed_pool` says how the cache of
     compressed attention is pooled: in blocks of the widest group of layers or of `groups` of one size, or by `tokens`.
 
+    A pass holds a whole prompt where a release has `whole_prompts`, and the prompts of all sequences where it has
+    `whole_batches`.
+
     CUDA graphs take `graph_bytes`, and `graph_layer_bytes` (by ranks; `graph_vendor_bytes` where a vendor's are larger)
     for each layer and captured size: 1, 2, 4 and on by the steps of `graph_steps` (step, up to), twice as far as there
     are sequences where `graphs_by_sequences`, once for each of `graph_modes` (full ones only up to the sequences).
@@ -68,6 +71,7 @@ class Release:
     context_bytes: int
     graph_bytes: int
     whole_prompts: bool = False
+    whole_batches: bool = False
     graphs_in_budget: bool = False
     state_bits: int = 16
     windows: bool = True
@@ -146,10 +150,13 @@ class Lack:
 
     `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets weights in one of
     `formats`, attention that is `sparse`, a model that is `dense`, attention split by sequences (`by_sequence`), one of
-    the ways of `all_to_all`, a split into more than one rank (`tensor` or `expert`), GPUs of `vendors`, a KV cache in
-    one of `caches`, `latent` attention, attention that is not sparse (`plain`), layers of several kinds (`mixed`), a
-    model of one of `families`, one of the `tasks`, a model with `experts`, attention with `sinks`, heads of any other
-    size than `head_sizes`, a plan that serves `images`, weights `as_published`, GPUs whose host has one of `cpus`.
+    the ways of `all_to_all`, a split into more than one rank (`tensor`, `expert` or `pipeline`), GPUs of `vendors`, a
+    KV cache in one of `caches`, `latent` attention, attention that is not sparse (`plain`), layers of several kinds
+    (`mixed`), a model of one of `families`, one of the `tasks`, a model with `experts`, attention with `sinks`, heads
+    of any other size than `head_sizes`, a plan that serves `images`, weights `as_published`, GPUs whose host has one
+    of `cpus`, a prefix that sequences share (`prefixes`), a draft model (`drafts`), one of another vocabulary
+    (`unlike_drafts`), either of these for more sequences than one (`several`), layers with a recurrent state
+    (`states`).
     Where `runs_on` lists compute capabilities it is a lack of all others, and where `since` and `until` state versions,
     of those from the one to before the other.
     """
@@ -179,6 +186,11 @@ class Lack:
     images: bool = False
     as_published: bool = False
     cpus: tuple[str, ...] = ()
+    prefixes: bool = False
+    drafts: bool = False
+    unlike_drafts: bool = False
+    several: bool = False
+    states: bool = False
 
     @property
     def of_hardware(self) -> bool:

@@ -13,7 +13,16 @@ class LackRow:
     """Something an engine does not do; all that is stated must meet. `runs_on` are compute capabilities it runs on."""
 
     decision: Literal[
-        "weights", "kv_cache", "gpu", "tensor_parallel", "attention_parallel", "all_to_all", "engine_version", "task"
+        "weights",
+        "kv_cache",
+        "gpu",
+        "tensor_parallel",
+        "attention_parallel",
+        "all_to_all",
+        "engine_version",
+        "task",
+        "shared_prefix",
+        "draft_model",
     ]
     what: Text
     source: Text
@@ -22,7 +31,7 @@ class LackRow:
     dense: bool = False
     by_sequence: bool = False
     all_to_all: Words | None = None
-    split: Literal["tensor", "expert"] | None = None
+    split: Literal["tensor", "expert", "pipeline"] | None = None
     vendors: Words | None = None
     runs_on: Words | None = None
     until: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "a version")] = None
@@ -39,6 +48,11 @@ class LackRow:
     images: bool = False
     as_published: bool = False
     cpus: Words | None = None
+    prefixes: bool = False
+    drafts: bool = False
+    unlike_drafts: bool = False
+    several: bool = False
+    states: bool = False
 
 
 @dataclass(frozen=True, slots=True)

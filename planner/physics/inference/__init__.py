@@ -96,6 +96,7 @@ from planner.physics.inference.sampling import (
     warm_up,
 )
 from planner.physics.inference.support import (
+    Asked,
     lacks,
     met_by_cache,
     met_by_gpu,
@@ -111,6 +112,7 @@ __all__ = [
     "GRAPH_START",
     "LARGEST",
     "PARTS",
+    "Asked",
     "Cut",
     "Extras",
     "Groups",

@@ -145,6 +145,8 @@ def sequences(
     """The sequences on one GPU as its cache sees them: `ranks` that split attention by sequences have a share each."""
     local = -(-concurrency // ranks)
     chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens * profile.in_flight
+    if profile.whole_batches:  # one layer at a time, which its activations have
+        chunk = 0
     return Sequences(context, local, shared_prefix, chunk, vision)
 
 

@@ -6,7 +6,14 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-from planner.catalog.architecture import CompressedAttention, Experts, FeedForward, GatedDeltaNet, LatentAttention
+from planner.catalog.architecture import (
+    Attention,
+    CompressedAttention,
+    Experts,
+    FeedForward,
+    GatedDeltaNet,
+    LatentAttention,
+)
 from planner.catalog.records import Architecture
 from planner.physics.inference.llama_cpp import compute_buffer
 from planner.physics.inference.profile import Profile
@@ -49,6 +56,33 @@ def activations(
             largest = max(largest, 2 * (passing + min(tokens, chunk or tokens) * routed))
         if isinstance(group.mixer, GatedDeltaNet):
             largest = max(largest, max_batched_tokens * (_scan_bytes(group.mixer, tp) + 4 * arch.hidden))
+    return largest
+
+
+def batch(arch: Architecture, tokens: int, prompt: int, tp: int = 1) -> int:
+    """Peak of attention where the prompts of a batch are computed whole, as transformers does; zero for other mixers.
+
+    A token has its residual, the normed copy, query, key, value and output. Prompts of unlike lengths, where `tokens`
+    are more than one `prompt`, have a mask of a byte for each pair of tokens, of which PyTorch's attention makes a
+    bias in 16 bit, and keys and values repeated to all heads (transformers 5.24 integrations/sdpa_attention.py,
+    use_gqa_in_sdpa; masking_utils.py; PyTorch aten/native/transformers/attention.cpp, convert_boolean_attn_mask). No
+    step of it is measured here.
+    """
+    largest = 0
+    for group in arch.groups:
+        match group.mixer:
+            case Attention() as mixer:
+                query, key, value = mixer.widths
+                repeated = 2 * query
+            case LatentAttention(heads=heads, v_head_dim=value):
+                query = key = repeated = heads * group.mixer.query
+                value *= heads
+            case _:
+                continue
+        each = 2 * (2 * arch.hidden + -(-(2 * query + key + value) // tp))
+        if tokens > prompt:
+            each += 2 * -(-repeated // tp) + 3 * prompt
+        largest = max(largest, each * tokens)
     return largest
 
 
@@ -126,6 +160,9 @@ def peak(
     forward = activations(arch, tokens, tp, ep, ranks, profile.expert_tokens)
     if profile.budget == "utilization":
         forward = max(forward, compressed(arch, tokens, tp, ep), first_start(arch, profile, tokens, tp) if first else 0)
+    if profile.whole_batches:
+        mask = tokens * profile.whole_prompt if tokens > profile.whole_prompt else 0
+        forward = max(forward + mask, batch(arch, tokens, profile.whole_prompt, tp))
     sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler

@@ -22,7 +22,6 @@ SMALLEST_SIZES: Final = (1, 2, 4)
 LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
 
-
 MANY: Final = 300
 """Sequences of a graph beyond which SGLang keeps half as much again for data-parallel attention."""
 
@@ -87,9 +86,7 @@ class Profile:
     full_graphs: bool = False
     in_flight: int = 1
     state_blocks: bool = False
-    state_slots: int = 1
-    state_ratio: Fraction = Fraction(0)
-    window_ratio: Fraction = Fraction(0)
+    pools: tuple[int, Fraction, Fraction] = (1, Fraction(0), Fraction(0))
     communicators: int = 0
     expert_tokens: int = 0
     expert_kernels: tuple[ExpertKernel, ...] = ()
@@ -105,6 +102,7 @@ class Profile:
     unified_bytes: int = 0
     graph_extrapolated: Fraction = Fraction(1)
     unified: bool = False
+    whole_batches: bool = False
 
     # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
     __eq__ = object.__eq__
@@ -114,8 +112,7 @@ class Profile:
     def keeps(self) -> Keeping:
         """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
         pooled = self.compressed_pool, self.state_pages, self.block
-        ratios = self.state_slots, self.state_ratio, self.window_ratio
-        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, *ratios)
+        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, *self.pools)
 
     @property
     def loads(self) -> tuple[object, ...]:
@@ -300,6 +297,7 @@ def profile(
     max_batched_tokens: int | None = None,
     context: int = 0,
     running: int = 0,
+    prompt: int = 0,
     light_sampler: bool = False,
     eager: bool = False,
     images: bool = True,
@@ -312,25 +310,25 @@ def profile(
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
-    Without a version it is the newest release, and without `max_sequences` an engine that limits what runs at once is
-    started for at least the `running` sequences. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt
-    of `context` tokens. `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA
-    graphs, and without `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is
-    how tokens reach the experts of other ranks that have sequences of their own: gather, deepep or
-    deepep_low_latency. With `adapters` every graph is captured twice, with and without them
+    Without a version it is the newest release, and without `max_sequences` an engine that limits what runs at once
+    starts for at least the `running` sequences. Before chunked prefill (`whole_prompts`) a pass holds a whole prompt
+    of `context` tokens, in a batch (`whole_batches`) those of all running sequences, of `prompt` tokens each.
+    `light_sampler` is the FlashInfer sampler, which sorts nothing; `eager` runs without CUDA graphs, and without
+    `images` nothing is kept for them (vLLM's --limit-mm-per-prompt at zero). `all_to_all` is how tokens reach the
+    experts of other ranks that have sequences of their own. With `adapters` every graph is captured twice
     (vllm/v1/cudagraph_dispatcher.py). `mixers` are the traits of the model's layers and `family` its own, some of
     which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is kept for flash attention
-    alone: llama.cpp refuses it without (src/llama-context.cpp). What is `pooling` samples nothing, captures no full
-    graphs and schedules a batch at a time (vllm/config/vllm.py).
+    alone (llama.cpp, src/llama-context.cpp). What is `pooling` samples nothing, captures no full graphs and schedules
+    a batch at a time (vllm/config/vllm.py).
     """
     row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
     batched = row.max_batched_tokens_large if large else row.max_batched_tokens
     if gpu is not None and row.max_batched_tokens_huge and gpu.memory >= HUGE:
         batched = row.max_batched_tokens_huge
-    whole = max(2048, context) if row.whole_prompts else 0
-    if whole and context <= LONG:
-        batched = whole
+    whole = max(2048, context) if row.whole_prompts else max(1, prompt or context) if row.whole_batches else 0
+    if whole and (context <= LONG or row.whole_batches):
+        batched = whole * (max(1, running) if row.whole_batches else 1)
     share_set = utilization is not None and bool(row.shares or row.reserves)  # else what is set is what it would be
     own = row.max_sequences_large if large else row.max_sequences
     sequences = max_sequences or (max(own, running) if own > 1 else own)
@@ -373,9 +371,7 @@ def profile(
         shares=tuple(sorted(row.shares.items())),
         reserves=row.reserves,
         state_pages=row.state_pages,
-        state_slots=row.state_slots,
-        state_ratio=row.state_ratio,
-        window_ratio=row.window_ratio,
+        pools=(row.state_slots, row.state_ratio, row.window_ratio),
         by_request=row.by_request,
         all_to_all=all_to_all,
         absorbed=row.absorbed,
@@ -399,6 +395,7 @@ def profile(
         compiles=row.compiles and not eager,
         unified_bytes=row.unified_bytes,
         unified=gpu is not None and gpu.unified,
+        whole_batches=row.whole_batches,
         graph_extrapolated=Fraction(full, max(1, piecewise + full)) if row.second_runner == "all" else Fraction(1),
     )
     if len(_MADE) >= _MOST:

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+<<<<<<< HEAD
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer
 from planner.catalog.programs.engines import Engine, Lack
+=======
+from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer, Recurrent
+from planner.catalog.programs.engines import Engine, Lack
+>>>>>>> main
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.profile import version_of
+from planner.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a plan asks of an engine, beside a model, formats and a split."""
+
+    by_sequence: bool = False
+    """Whether attention is split by sequences."""
+    all_to_all: str = "gather"
+    task: str = "generate"
+    images: bool = True
+    prefix: bool = False
+    """Whether sequences share a prefix."""
+    draft: Architecture | None = None
+    """The model that drafts."""
+    several: bool = False
+    """Whether more sequences than one run at once."""
 
 
 def lacks(
     engine: Engine,
     version: str | None,
     arch: Architecture | None,
-    by_sequence: bool,
-    all_to_all: str,
-    task: str,
-    images: bool = True,
+    asked: Asked = Asked(),  # noqa: B008
 ) -> tuple[Lack, ...]:
     """What of an engine's lacks holds for a model served in a way at a version; the newest without one."""
     wanted = version_of(version)
@@ -34,11 +54,16 @@ def lacks(
         and (not row.experts or (arch is not None and not dense(arch)))
         and (not row.sinks or any(mixer.sinks for mixer in _attention(arch)))
         and (not row.head_sizes or any(not {*_head_sizes(mixer)} <= {*row.head_sizes} for mixer in _attention(arch)))
-        and (not row.images or (images and arch is not None and bool(arch.vision or arch.opaque_params)))
+        and (not row.images or (asked.images and arch is not None and bool(arch.vision or arch.opaque_params)))
         and (not row.families or (arch is not None and arch.family in row.families))
-        and (not row.by_sequence or by_sequence)
-        and (not row.tasks or task in row.tasks)
-        and (not row.all_to_all or all_to_all in row.all_to_all)
+        and (not row.by_sequence or asked.by_sequence)
+        and (not row.tasks or asked.task in row.tasks)
+        and (not row.all_to_all or asked.all_to_all in row.all_to_all)
+        and (not row.prefixes or asked.prefix)
+        and (not row.drafts or asked.draft is not None)
+        and (not row.unlike_drafts or unlike(arch, asked.draft))
+        and (not row.several or asked.several)
+        and (not row.states or recurrent(arch))
     )
 
 
@@ -49,6 +74,16 @@ def sparse(arch: Architecture | None) -> bool:
         isinstance(mixer, CompressedAttention) or (isinstance(mixer, LatentAttention) and bool(mixer.index_heads))
         for mixer in mixers
     )
+
+
+def unlike(arch: Architecture | None, draft: Architecture | None) -> bool:
+    """Whether a draft has a vocabulary of another size; two of one size may differ all the same."""
+    return arch is not None and draft is not None and arch.vocab != draft.vocab
+
+
+def recurrent(arch: Architecture | None) -> bool:
+    """Whether layers of a model keep a state instead of tokens."""
+    return arch is not None and any(isinstance(group.mixer, Recurrent) for group in arch.groups)
 
 
 def latent(arch: Architecture | None) -> bool:
@@ -105,9 +140,9 @@ def met_by_cache(row: Lack, fmt: Format) -> bool:
     return not row.caches or fmt.id in row.caches or fmt.like in row.caches
 
 
-def met_by_split(row: Lack, tensor: int, expert: int) -> bool:
+def met_by_split(row: Lack, tensor: int, expert: int, pipeline: int = 1) -> bool:
     """Whether a split meets a lack."""
-    return not row.split or (tensor if row.split == "tensor" else expert) > 1
+    return not row.split or {"tensor": tensor, "expert": expert, "pipeline": pipeline}[row.split] > 1
 
 
 def met_by_gpu(row: Lack, gpu: Gpu) -> bool:

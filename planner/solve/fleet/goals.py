@@ -88,7 +88,7 @@ def _descended(
 ) -> Iterator[bool]:
     """Yield of each stage whether its value is proven, adding what it finds to the lists; end after one that is not."""
     left_of_one, least = _takes_of_one(fleet), -cpsat.INFINITY
-    if known is None and len(fleet.model.ranges) > LARGE:
+    if incumbent is None and len(fleet.model.ranges) > LARGE:
         some = cpsat.solve(fleet.model, {}, seconds=seconds() / 3, workers=workers)
         if some is not None:
             best.append(some)  # stands where time runs out before the first goal has one of its own
@@ -110,7 +110,7 @@ def _descended(
         if not values:
             least = fleet.least = fleet.least + base
             if len(fleet.many) >= FEW:
-                so_far.tell(fleet.problem.goals[0], known if hint is None else _total(above, hint) + base, least)
+                so_far.tell(fleet.problem.goals[0], incumbent if hint is None else _total(above, hint) + base, least)
         if reached is not None:
             level, value = reached
             values.append(value + base)

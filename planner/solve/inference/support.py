@@ -15,6 +15,7 @@ from planner.solve.inference.served import refused, refuses_format
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, computes, weight_formats
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
+from planner.solve.stated import number
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -30,10 +31,15 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
             service.engine,
             None if version is None else str(version),
             service.model.architecture,
-            service.by_sequence,
-            str(given["all_to_all"]),
-            str(given["task"]),
-            given["images"] is not False,
+            inference.Asked(
+                service.by_sequence,
+                str(given["all_to_all"]),
+                str(given["task"]),
+                given["images"] is not False,
+                bool(number(service.workload, "shared_prefix")),
+                service.extras.draft[0] if service.extras.draft else None,
+                service.several,
+            ),
         )
     cached: tuple[Lack, ...] = service.known[key]
     return cached
@@ -45,7 +51,7 @@ def lacking(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: 
         row.decision: need("hardware" if row.of_hardware else "engine", row.what)
         for row in reversed(lacks(service))
         if inference.met_by_gpu(row, gpu)
-        and inference.met_by_split(row, split.tensor, split.expert)
+        and inference.met_by_split(row, split.tensor, split.expert, split.pipeline)
         and inference.met_by_weights(row, weight_formats(service, form), service.model.native_format)
         and inference.met_by_cache(row, service.formats[form.kv_cache])
     }
@@ -71,7 +77,9 @@ def lacking_of(
                 for form in forms
             ]
         )
-        of_split = numpy.array([inference.met_by_split(row, split.tensor, split.expert) for split in splits])
+        of_split = numpy.array(
+            [inference.met_by_split(row, split.tensor, split.expert, split.pipeline) for split in splits]
+        )
         of_gpu = numpy.array([inference.met_by_gpu(row, gpu) for gpu in gpus])
         if of_form.any() and of_split.any() and of_gpu.any():
             out.append((row.decision, of_form[places] & of_gpu, of_split))

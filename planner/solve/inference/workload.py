@@ -64,6 +64,8 @@ class InferenceWorkload:
     measurements: tuple[Measurement, ...] = ()
     engine_model: EngineModel | None = None
     """What the engine makes of the model's class, where that is known."""
+    several: bool = False
+    """Whether a prefix or a draft model is asked for by more sequences than one."""
 
     @property
     def pooling(self) -> bool:
@@ -107,6 +109,8 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Inference
         hosts=lambda: largest_hosts(problem, workload),
         measurements=problem.measurements,
         engine_model=_engine_model(workload.model, engine, catalog),
+        several=bool(number(workload, "shared_prefix") or given["draft_model"])
+        and number(workload, "concurrency", 1) > 1,
     )
 
 
@@ -201,6 +205,7 @@ def _profile(service: InferenceWorkload, gpu: Gpu, context: int, running: int) -
         max_batched_tokens=number(service.workload, "max_batched_tokens", 0) or None,
         context=context,
         running=running,
+        prompt=service.prompt if context else 0,
         light_sampler=given["sampler"] == "flashinfer",
         eager=given["cuda_graphs"] is False,
         images=given["images"] is not False,
