@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-<<<<<<< HEAD
-from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer
-from planner.catalog.programs.engines import Engine, Lack
-=======
 from planner.catalog.architecture import Attention, CompressedAttention, Experts, LatentAttention, Mixer, Recurrent
 from planner.catalog.programs.engines import Engine, Lack
->>>>>>> main
 from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.profile import version_of
 from planner.record import dataclass
