@@ -155,7 +155,7 @@ def refused(code: int, kind: str = "") -> Any:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (refused(404, "RepoNotFound"), "there is not a repository org/Model-1B"),
+        (refused(404, "RepoNotFound"), "there is no repository org/Model-1B"),
         (refused(401), "org/Model-1B"),
         (refused(403, "GatedRepo"), "is gated or private: accept its terms"),
         (refused(404, "RevisionNotFound"), "has no revision `main`"),

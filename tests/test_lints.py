@@ -121,7 +121,7 @@ def test_fixing(path: Path, unsafe: bool, tmp_path: Path) -> None:
     assert unsafe or means_the_same(before, after)
     run(*words)
     assert plan.read_text() == text  # nothing is left for a second run
-    assert bool(re.search("[1-9]", done.stderr.split("mended")[0])) == (text != path.read_text())
+    assert bool(re.search("[1-9]", done.stderr.split("fixed")[0])) == (text != path.read_text())
 
 
 def test_a_plan_with_errors_is_left(tmp_path: Path) -> None:
