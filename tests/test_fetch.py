@@ -240,7 +240,7 @@ def test_a_token_goes_to_its_host_alone() -> None:
             network.get(f"{first.url}/file", 10)
         with pytest.raises(network.NetworkError, match="over 3 bytes"):
             network.get(f"{second.url}/b", 3)
-    with pytest.raises(network.NetworkError, match="no HTTP address"):
+    with pytest.raises(network.NetworkError, match="not an HTTP address"):
         network.get("file:///etc/passwd", 10)
 
 

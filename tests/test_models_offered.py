@@ -185,8 +185,11 @@ def test_the_library_offers_models_too() -> None:
     assert planner.test(text=PLAN).ok
 
 
-def test_time_that_runs_out_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("incumbent", "status"), [(True, "fits"), (False, "unknown")])
+def test_time_that_runs_out_proves_nothing(monkeypatch: pytest.MonkeyPatch, incumbent: bool, status: str) -> None:
     real = choosing.choose
+    if not incumbent:
+        monkeypatch.setattr("planner.solve.hurried.hurried", lambda *_: None)
 
     def choose(problem: object, *rest: object) -> object:
         slow = problem.workloads[0].written == "Qwen/Qwen3-8B"  # type: ignore[attr-defined]
@@ -198,7 +201,7 @@ def test_time_that_runs_out_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     found = solved(PLAN.partition("test")[0])
     assert (found.outcome, found.reproducible) == ("feasible", False)
     assert {part.bound for part in found.objective} == {None}
-    assert ("chat", "Qwen/Qwen3-8B", "unknown") in {(row.workload, row.value, row.status) for row in found.by_value}
+    assert ("chat", "Qwen/Qwen3-8B", status) in {(row.workload, row.value, row.status) for row in found.by_value}
 
 
 def test_estimate_needs_one_model() -> None:
