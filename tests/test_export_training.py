@@ -6,6 +6,8 @@ import json
 import shlex
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import golden
@@ -27,6 +29,19 @@ def rendered(this: Said, form: str) -> str | list[Unsayable]:
     return faults or training.render(this, BY_NAME[form])
 
 
+RECORDED = Path(__file__).parent / "truth/options"
+
+
+def recorded(name: str) -> set[str]:
+    """Return the keys of a program, as they were recorded from it."""
+    return set(json.loads((RECORDED / f"{name}.json").read_text())["options"])
+
+
+def keys(document: dict[str, Any], inside: str) -> set[str]:
+    """Return the keys of a document, and those of one part of it as `part.key`."""
+    return {*document, *(f"{inside}.{name}" for name in document.get(inside) or ())}
+
+
 def named(text: str | list[Unsayable], this: Said) -> bool:
     """Return whether an answer was refused; then each fault names a setting of it, why, and a way out."""
     if isinstance(text, str):
@@ -45,6 +60,7 @@ def test_the_batches_of_deepspeed_multiply(this: Said) -> None:
     micro, rounds = found["train_micro_batch_size_per_gpu"], found["gradient_accumulation_steps"]
     assert micro * rounds * this.choice["gpus"] == found["train_batch_size"] == this.given["global_batch"]
     zero = found["zero_optimization"]
+    assert set(zero) <= recorded("deepspeed-0.19.8")
     assert zero["stage"] == this.choice["zero"]
     assert (found["bf16"]["enabled"], found["fp16"]["enabled"]) != (True, True)
     away = this.choice["offload"]
@@ -65,6 +81,7 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
     text = rendered(this, "trl")
     if not named(text, this):
         found = yaml.safe_load(str(text))
+        assert set(found) <= recorded("trl-1.16.0")
         each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
         assert each * this.choice["gpus"] == this.given["global_batch"]
         assert found["max_length"] == this.given["sequence"]
@@ -88,6 +105,7 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
         found = yaml.safe_load(str(text))
         assert found["num_processes"] == this.choice["gpus"]
         inner = found.get("fsdp_config")
+        assert {*found, *(inner or ())} <= recorded("accelerate-1.15.0")
         assert (inner is not None) == (this.choice["zero"] > 1 and this.choice["data_parallel"] > 1)
         if inner:
             again = inner["fsdp_reshard_after_forward"]
@@ -95,10 +113,97 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
             assert (again in (True, "FULL_SHARD")) == (this.choice["zero"] == 3)
 
 
+@settings(max_examples=200, deadline=None)
+@given(trainings("axolotl"))
+def test_the_file_of_axolotl_gives_back_the_answer(this: Said) -> None:
+    text = rendered(this, "axolotl")
+    if named(text, this):
+        return
+    found = yaml.safe_load(str(text))
+    assert keys(found, "fsdp_config") <= recorded("axolotl-0.19.0")
+    assert found["micro_batch_size"] * found["gradient_accumulation_steps"] * this.choice["gpus"] == batch(this)
+    assert (found["sequence_len"], found["sample_packing"]) == (this.given["sequence"], False)
+    assert found["bf16"] == (this.choice["precision"] == "bf16_mixed")
+    assert found.get("chunked_cross_entropy", False) == (this.given["loss"] == "chunked")
+    assert found.get("liger_fused_linear_cross_entropy", False) == (this.given["loss"] == "fused")
+    assert (found.get("lora_r"), found.get("adapter")) == (
+        (16, "lora") if this.choice["method"] == "lora" else (None, None)
+    )
+    sharded, full = is_sharded(this), this.choice["checkpointing"] == "full"
+    assert found["gradient_checkpointing"] == (full and not sharded)
+    if sharded:
+        inner = found["fsdp_config"]
+        assert inner["reshard_after_forward"] == (this.choice["zero"] == 3)
+        assert inner["activation_checkpointing"] == full
+        assert inner["offload_params"] == (this.choice["offload"] == "parameters")
+
+
+@settings(max_examples=200, deadline=None)
+@given(trainings("llama_factory"))
+def test_the_file_of_llama_factory_gives_back_the_answer(this: Said) -> None:
+    text = rendered(this, "llama-factory")
+    if named(text, this):
+        return
+    found = yaml.safe_load(str(text))
+    assert set(found) <= recorded("llamafactory-0.9.5")
+    each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
+    assert each * this.choice["gpus"] == batch(this)
+    assert found["cutoff_len"] == this.given["sequence"]
+    words = {"bf16_mixed": "bf16", "fp16_mixed": "fp16", "bf16": "pure_bf16"}
+    said = {name for name in words.values() if found[name]}
+    assert said == ({words[this.choice["precision"]]} if this.choice["precision"] != "fp32" else set())
+    assert found.get("quantization_bit") == (4 if this.choice["method"] == "qlora" else None)
+    assert found["enable_liger_kernel"] == (this.given["loss"] == "fused")
+    full = this.choice["checkpointing"] == "full"
+    assert found["disable_gradient_checkpointing"] == (not full or is_sharded(this))
+
+
+@settings(max_examples=200, deadline=None)
+@given(trainings("torchtitan"))
+def test_the_options_of_torchtitan_give_back_the_answer(this: Said) -> None:
+    text = rendered(this, "torchtitan")
+    if named(text, this):
+        return
+    body = "\n".join(line for line in str(text).splitlines() if not line.startswith("#"))
+    words = shlex.split(body.removeprefix("options=(").removesuffix("\n)"))
+    options = {name.removeprefix("--"): value for name, value in pairwise([*words, ""])}
+    assert {name for name in words if name.startswith("--")} <= recorded("torchtitan-0.3.0")
+    assert int(options["training.global-batch-size"]) == batch(this)
+    shards, copies = (int(options[f"parallelism.data-parallel-{name}-degree"]) for name in ("shard", "replicate"))
+    assert (shards * copies, copies) == (this.choice["data_parallel"], this.choice["shard_replicas"])
+    assert int(options["parallelism.context-parallel-degree"]) == this.choice["context_parallel"]
+    assert (options["loss.num-chunks"] == "8") == (this.given["loss"] == "chunked")
+    assert words[-1] == f"activation-checkpoint:{this.choice['checkpointing']}"
+    assert "--training.disable-cuda-graphs" in words and "--compile.no-enable" in words
+
+
+def batch(this: Said) -> int:
+    return int(this.given["global_batch"])
+
+
+def is_sharded(this: Said) -> bool:
+    return bool(this.choice["zero"] > 0 and this.choice["data_parallel"] > 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "recording", "broken"),
+    [
+        ("axolotl", "axolotl-0.19.0", "micro_batchsize"),
+        ("llama-factory", "llamafactory-0.9.5", "cutoff_length"),
+        ("trl", "trl-1.16.0", "max_seq_length"),
+        ("accelerate", "accelerate-1.15.0", "fsdp_sharding_stratgy"),
+    ],
+)
+def test_the_recordings_find_a_broken_key(form: str, recording: str, broken: str) -> None:
+    framework = {"axolotl": "axolotl", "llama-factory": "llama_factory"}.get(form, "transformers")
+    found = yaml.safe_load(str(rendered(trained(framework=framework), form)))
+    assert set(found) <= recorded(recording)
+    assert broken not in recorded(recording)
+
+
 def wide_states(this: Said) -> bool:
     """Return whether gradients of full training are fp32: those of weights in fp32, which FSDP reduces in 16 bits."""
-    sharded = this.choice["zero"] > 0 and this.choice["data_parallel"] > 1
-    return bool(this.choice["precision"] == "fp32" or ("mixed" in this.choice["precision"] and not sharded))
+    return bool(this.choice["precision"] == "fp32" or ("mixed" in this.choice["precision"] and not is_sharded(this)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -122,6 +227,9 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
         assert stage * this.choice["pipeline_parallel"] == this.choice["checkpointed_layers"]
 
 
+TITAN: dict[str, Any] = {"framework": "torchtitan", "fsdp_version": 2, "sync_each_batch": True}
+
+
 @pytest.mark.parametrize(
     ("form", "changes", "quantity"),
     [
@@ -143,6 +251,21 @@ def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
         ("deepspeed", {"precision": "bf16"}, "precision"),
         ("deepspeed", {"optimizer": "muon", "framework": "deepspeed"}, "optimizer"),
         ("deepspeed", {"gradient_precision": "fp32"}, "gradient_precision"),
+        ("axolotl", {"framework": "axolotl", "precision": "bf16"}, "precision"),
+        ("axolotl", {"framework": "axolotl", "method": "qlora"}, "method"),
+        ("axolotl", {"framework": "axolotl", "zero": 3, "data_parallel": 2, "gpus": 2}, "fsdp_version"),
+        (
+            "axolotl",
+            {"framework": "axolotl", "checkpointing": "full", "checkpointed_layers": 20},
+            "checkpointed_layers",
+        ),
+        ("llama-factory", {"framework": "llama_factory", "loss": "chunked"}, "loss"),
+        ("llama-factory", {"framework": "llama_factory", "offload_activations": True}, "offload_activations"),
+        ("torchtitan", TITAN | {"precision": "bf16"}, "gradient_precision"),
+        ("torchtitan", TITAN | {"zero": 1, "data_parallel": 2, "gpus": 2}, "zero"),
+        ("torchtitan", TITAN | {"sync_each_batch": False}, "sync_each_batch"),
+        ("torchtitan", TITAN | {"checkpointing": "full", "checkpointed_layers": 20}, "checkpointed_layers"),
+        ("torchtitan", TITAN | {"checkpointing": "selective"}, "selective"),
         ("megatron", {"zero": 3}, "zero"),
         ("megatron", {"loss": "fused"}, "loss"),
         ("megatron", {"loss_precision": "bf16"}, "loss_precision"),
@@ -215,6 +338,20 @@ STORED = {
     "finetune": trained(precision="bf16", checkpointing="full", checkpointed_layers=32),
     "fsdp": trained(fsdp_version=2, precision="bf16", **SHARDED),
     "zero_3": trained(framework="deepspeed", offload="parameters", **SHARDED),
+    "axolotl": trained(
+        framework="axolotl", method="lora", fsdp_version=2, checkpointing="full", checkpointed_layers=32, loss="fused",
+        **SHARDED,
+    ),
+    "axolotl_full": trained(framework="axolotl", loss="chunked", checkpointing="full", checkpointed_layers=32),
+    "factory": trained(framework="llama_factory", checkpointing="full", checkpointed_layers=32, precision="bf16"),
+    "factory_qlora": trained(
+        framework="llama_factory", method="qlora", precision="bf16_mixed", loss="fused", checkpointing="full",
+        checkpointed_layers=32, lora_targets="attention", **SHARDED,
+    ),
+    "titan": trained(
+        **TITAN, zero=3, data_parallel=16, gpus=16, shard_replicas=2, checkpointing="selective", selective="operations",
+        loss="chunked",
+    ),
     "pretrain": trained(
         framework="megatron", tensor_parallel=4, gpus=16, data_parallel=4, zero=1, checkpointing="full",
         checkpointed_layers=26,

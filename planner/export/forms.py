@@ -31,6 +31,8 @@ IMAGES = ("vllm", "sglang")
 """Engines with an image and a package of each release."""
 TRAINERS = ("transformers", "trl")
 """Frameworks that read the options of the Trainer of transformers by the same names."""
+LAUNCHED = (*TRAINERS, "llama_factory")
+"""Frameworks whose ranks accelerate starts, with its configuration."""
 FORMS: tuple[Target, ...] = (
     Target("vllm", ".vllm.sh", "the `vllm serve` command", ("vllm",)),
     Target("vllm-yaml", ".vllm.yaml", "a file for `vllm serve --config`", ("vllm",)),
@@ -45,11 +47,14 @@ FORMS: tuple[Target, ...] = (
         ".slurm.sh",
         "a script for `sbatch`",
         (*IMAGES, "llama_cpp"),
-        (*TRAINERS, "fsdp", "torchtitan", "deepspeed", "megatron"),
+        (*LAUNCHED, "fsdp", "torchtitan", "deepspeed", "megatron"),
     ),
     Target("trl", ".trl.yaml", "TRL's SFTConfig", frameworks=TRAINERS),
-    Target("accelerate", ".accelerate.yaml", "accelerate's configuration, with FSDP", frameworks=TRAINERS),
+    Target("accelerate", ".accelerate.yaml", "accelerate's configuration, with FSDP", frameworks=LAUNCHED),
+    Target("axolotl", ".axolotl.yaml", "axolotl's configuration", frameworks=("axolotl",)),
+    Target("llama-factory", ".llamafactory.yaml", "LLaMA-Factory's arguments", frameworks=("llama_factory",)),
     Target("deepspeed", ".deepspeed.json", "DeepSpeed's configuration", frameworks=("deepspeed",)),
+    Target("torchtitan", ".torchtitan.sh", "torchtitan's options", frameworks=("fsdp", "torchtitan")),
     Target("megatron", ".megatron.sh", "Megatron-LM's options, unchecked", frameworks=("megatron",)),
 )
 """All forms, as `planner export --to` lists them."""

@@ -7,23 +7,43 @@ import shlex
 from planner.export import header
 from planner.export.around import slurm
 from planner.export.faults import Unsayable
-from planner.export.forms import BY_NAME, Target
+from planner.export.forms import BY_NAME, LAUNCHED, Target
 from planner.export.header import file_name
 from planner.export.said import Said
-from planner.export.trainers import accelerate, deepspeed, megatron, run, trl
+from planner.export.trainers import accelerate, axolotl, deepspeed, llama_factory, megatron, run, torchtitan, trl
 
 FAULTS = {
     "deepspeed": deepspeed.faults,
     "megatron": megatron.faults,
     "trl": trl.faults,
     "accelerate": accelerate.faults,
+    "axolotl": axolotl.faults,
+    "llama-factory": llama_factory.faults,
+    "torchtitan": torchtitan.faults,
 }
 
 
-BESIDE = {"transformers": "accelerate", "trl": "accelerate", "deepspeed": "deepspeed", "megatron": "megatron"}
+BESIDE = {
+    **dict.fromkeys(LAUNCHED, "accelerate"),
+    "deepspeed": "deepspeed",
+    "megatron": "megatron",
+    "torchtitan": "torchtitan",
+}
 """The form that says what a framework's launcher or script reads beside a script for Slurm."""
+ADDED = {
+    "torchtitan": (
+        'command   torchrun … -m torchtitan.train --module MODULE --config CONFIG "${options[@]}"',
+        "add       the learning rate, the data, and the checkpoint to begin with",
+    ),
+    "axolotl": ("command   axolotl train FILE", "add       learning_rate, datasets; lora_alpha beside adapters"),
+    "llama-factory": (
+        "command   llamafactory-cli train FILE",
+        "add       learning_rate, dataset, template, output_dir",
+    ),
+}
+"""How a file is started, and what it takes that no plan has."""
 FILES = ("accelerate", "deepspeed")
-"""Those of them that are files of their own; Megatron's options stand in the script."""
+"""Those of them that are files of their own; Megatron's and torchtitan's options stand in the script."""
 
 
 def faults(answer: Said, form: Target) -> list[Unsayable]:
@@ -52,6 +72,12 @@ def render(answer: Said, form: Target) -> str:
             body = megatron.render(answer)
         case "trl":
             body = trl.render(answer)
+        case "torchtitan":
+            body = torchtitan.render(answer)
+        case "axolotl":
+            body = axolotl.render(answer)
+        case "llama-factory":
+            body = llama_factory.render(answer)
         case "slurm":
             return f"{slurm.SHELL}{header.commented(answer, form, notes)}{slurm.launched(answer, _launch(answer))}"
         case _:
@@ -63,13 +89,15 @@ def _launch(answer: Said) -> list[str]:
     """Return the command that starts a node's ranks of the script that is named behind the file, `"$@"`."""
     program = '"$@"'
     match answer.word("framework"):
-        case "transformers" | "trl":
+        case "transformers" | "trl" | "llama_factory":
             first, options = "accelerate launch", [*slurm.accelerate(_beside(answer)), program]
         case "deepspeed":
             where = f"--deepspeed_config {_beside(answer)}"
             first, options = "torchrun", [*slurm.torchrun(answer), program, "--deepspeed", where]
         case "megatron":
             first, options = "torchrun", [*slurm.torchrun(answer), program, *megatron.options(answer)]
+        case "torchtitan":
+            first, options = "torchrun", [*slurm.torchrun(answer), program, *torchtitan.options(answer)]
         case _:
             first, options = "torchrun", [*slurm.torchrun(answer), program]
     return " \\\n  ".join((first, *options)).split("\n")
@@ -94,7 +122,8 @@ def _notes(answer: Said, form: Target) -> list[str]:
         notes.append("read by   `trl sft --config` (ScriptArguments, SFTConfig, ModelConfig)")
     if form.name == "trl":
         notes.append("needs     TRL 1.16 or later, which computes the loss in tiles")
-    if form.name == "trl" and gpus > 1:
+    notes += ADDED.get(form.name, ())
+    if form.name in ("trl", "llama-factory") and gpus > 1:
         notes.append("launch    with the configuration of `planner export --to accelerate`")
     if form.name == "megatron":
         notes.append("unchecked its launcher is in no package; the model's own options stand beside these")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,81 @@ def trl() -> int:
     return len(documents)
 
 
+def axolotl() -> int:
+    """Configurations by axolotl's own model; keys, of which it takes any, by its fields and those of Liger's plugin."""
+    from axolotl.integrations.liger.args import LigerArgs
+    from axolotl.utils.schemas.config import AxolotlInputConfig
+
+    def check(document: Any) -> None:
+        assert set(document) <= {*AxolotlInputConfig.model_fields, *LigerArgs.model_fields}
+        added = {"learning_rate": 1e-5, "datasets": [{"path": "x", "type": "alpaca"}]}
+        more = {"lora_alpha": 16} if "adapter" in document else {}
+        made = AxolotlInputConfig(**document, **added, **more).model_dump()
+        inner = document.get("fsdp_config", {})
+        assert all((made.get("fsdp_config") or {}).get(key) == value for key, value in inner.items())
+        known = {key for key in document if key in AxolotlInputConfig.model_fields and key != "fsdp_config"}
+        assert all(made[key] == document[key] for key in known)
+
+    documents = [yaml.safe_load(path.read_text()) for path in files(".axolotl.yaml")]
+    for document in documents:
+        check(document)
+    refused(check, documents[0] | {"attn_implementation": "sdp"})
+    refused(check, documents[0] | {"sequence_length": 1})
+    return len(documents)
+
+
+def llama_factory() -> int:
+    """Arguments by LLaMA-Factory's own parser."""
+    os.environ["DISABLE_VERSION_CHECK"] = "1"
+    from llamafactory.hparams import get_train_args, parser
+
+    parser.is_torch_bf16_gpu_available = lambda: True
+
+    def check(document: Any) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            added = {"dataset": "x", "template": "llama3", "output_dir": folder, "use_cpu": True}
+            made = get_train_args({**document, **added})
+        for name, value in document.items():
+            taken = next(getattr(item, name) for item in made if hasattr(item, name))
+            match name, value:
+                case "accelerator_config", dict(kept):
+                    assert {key: getattr(taken, key) for key in kept} == kept
+                case "lora_target", str(words):
+                    assert taken == words.split(",")
+                case _:
+                    assert getattr(taken, "value", taken) == value, name
+
+    documents = [yaml.safe_load(path.read_text()) for path in files(".llamafactory.yaml")]
+    for document in documents:
+        check(document)
+    refused(check, documents[0] | {"cutoff_length": 1})
+    refused(check, documents[0] | {"optim": "adamw_fused"})
+    return len(documents)
+
+
+def torchtitan() -> int:
+    """Options by torchtitan's own reader, behind those that name a model of its registry."""
+    from torchtitan.config import ConfigManager
+
+    def check(more: list[str]) -> Any:
+        return ConfigManager().parse_args(["--module", "llama3", "--config", "llama3_8b", *more])
+
+    paths = files(".torchtitan.sh")
+    for path in paths:
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        more = shlex.split("\n".join(lines).removeprefix("options=(").removesuffix(")"))
+        made = check(more)
+        for name, value in pairwise(more):
+            if value.isdigit():
+                taken = made
+                for part in name.removeprefix("--").split("."):
+                    taken = getattr(taken, part.replace("-", "_"))
+                assert taken == int(value), name
+    refused(check, ["--training.local-batch-sizes", "1"])
+    refused(check, ["--training.dtype", "float16"])
+    return len(paths)
+
+
 SHAPE = {"hidden": 256, "layers": 2, "heads": 4, "kv_width": 128, "inner": 512, "vocab": 300}
 
 
@@ -293,7 +369,19 @@ def ranks(text: str) -> None:
         assert (taken.training_script, taken.machine_rank, taken.main_process_port) == ("train.py", 0, 29500)
 
 
-VALIDATORS = (kubernetes, skypilot, slurm, sglang, llama_server, deepspeed, accelerate, trl)
+VALIDATORS = (
+    kubernetes,
+    skypilot,
+    slurm,
+    sglang,
+    llama_server,
+    deepspeed,
+    accelerate,
+    trl,
+    axolotl,
+    llama_factory,
+    torchtitan,
+)
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ def export(
 
     form = BY_NAME.get(to)
     if form is None:
-        known = "\n".join(f"  {item.name:<12} {item.doc} ({', '.join(item.programs)})" for item in FORMS)
+        known = "\n".join(f"  {item.name:<13} {item.doc} ({', '.join(item.programs)})" for item in FORMS)
         tell(f"error[E0301]: unknown form `{to}`" if to else "error[E0301]: no form is named; add --to FORM")
         say(f"available:\n{known}", err=True)
         raise typer.Exit(2)

@@ -11,23 +11,12 @@ from typing import Any
 from planner.export.documents import yaml_text
 from planner.export.faults import Unsayable
 from planner.export.said import Said
-from planner.export.trainers import run
+from planner.export.trainers import options, run
 
-OPTIMIZERS = {
-    ("adamw", "fused"): "adamw_torch_fused",
-    ("adamw", "foreach"): "adamw_torch",
-    ("adamw_8bit", "fused"): "adamw_8bit",
-    ("paged_adamw_8bit", "fused"): "paged_adamw_8bit",
-    ("adafactor", "fused"): "adafactor",
-}
-"""`optim` by optimizer and kernel (transformers/training_args.py, OptimizerNames)."""
 # Under FSDP mixed precision makes fp32 copies of 16-bit parameters (accelerate/accelerator.py, "Upcasted low precision
 # parameters"): pure bf16 is sharded without it.
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "bf16_mixed": "float32", "fp16_mixed": "float32"}
 """What the checkpoint is loaded in: mixed precision is autocast over fp32 weights."""
-TARGETS = {"all_linear": ["all-linear"], "attention": ["q_proj", "k_proj", "v_proj", "o_proj"]}
-"""`lora_target_modules`: peft's word for all linear layers but the head, and the names that Llama's layers have."""
-ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
 
 
 def faults(answer: Said) -> Iterator[Unsayable]:
@@ -45,13 +34,7 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     if run.sharded(answer) and answer.count("zero", 0) == 1:
         yield Unsayable("zero", "FSDP has no sharding of optimizer states alone", "set zero = 0, 2 or 3")
     yield from run.all_or_none(answer, name)
-    if (answer.word("optimizer"), answer.word("optimizer_kernel")) not in OPTIMIZERS:
-        reason = f"{name} has no `optim` for {answer.word('optimizer')} with kernel {answer.word('optimizer_kernel')}"
-        yield Unsayable("optimizer", reason, "set optimizer = adamw and optimizer_kernel = fused")
-    if answer.word("frozen"):
-        yield Unsayable(
-            "frozen", f"{name} has no setting for frozen parts", "leave `frozen` out, or freeze them in the script"
-        )
+    yield from options.faults(answer, name)
 
 
 TILE = 4096, 32768 * 2
@@ -75,16 +58,13 @@ def _loss(answer: Said, name: str) -> Iterator[Unsayable]:
         fits = not wide and min(tokens, TILE[0]) * TILE[1] + 6 * tokens * WIDEST <= answer.spare
     if not fits:
         reason = f"{name} computes the loss in tiles of its own, which may hold more than loss = {answer.word('loss')}"
-        yield Unsayable("loss", reason, "set loss = standard and precision = bf16_mixed, or --to axolotl")
+        yield Unsayable("loss", reason, "set loss = standard and precision = bf16_mixed")
 
 
 def _adapters(answer: Said, name: str) -> Iterator[Unsayable]:
     """Yield what of adapters TRL does otherwise: peft makes them fp32, and TRL 16 bits on a base in 4 bits."""
-    method, kept = answer.word("method"), answer.word("lora_precision")
-    if method == "lora" and kept != "fp32":
-        reason = f"peft makes adapters fp32 on a base of 16 bits, and the answer counts {kept}"
-        yield Unsayable("lora_precision", reason, "set lora_precision = fp32")
-    if method in run.ADAPTERS and answer.word("precision") == "fp32":
+    yield from options.wide_adapters(answer)
+    if answer.word("method") in run.ADAPTERS and answer.word("precision") == "fp32":
         yield Unsayable("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
 
 
@@ -96,15 +76,15 @@ def render(answer: Said) -> str:
     document: dict[str, Any] = {
         "per_device_train_batch_size": answer.count("micro_batch"),
         "gradient_accumulation_steps": run.accumulation(answer),
-        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": answer.flag("sync_each_batch")}},
+        "accelerator_config": options.accelerator(answer),
         "max_length": answer.count("sequence"),
         "packing": answer.flag("packing"),
-        "optim": OPTIMIZERS[answer.word("optimizer"), answer.word("optimizer_kernel")],
+        "optim": options.optimizer(answer),
         "bf16": precision == "bf16_mixed" or (precision == "bf16" and not sharded and not adapters),
         "fp16": precision == "fp16_mixed",
         "model_init_kwargs": {
             "dtype": dtype,
-            "attn_implementation": ATTENTION[answer.word("attention")],
+            "attn_implementation": options.ATTENTION[answer.word("attention")],
         },
         "activation_checkpointing": answer.word("checkpointing") == "full" and not sharded,  # else FSDP's own does
         "activation_offloading": answer.flag("offload_activations"),
@@ -119,16 +99,13 @@ def render(answer: Said) -> str:
 
 def _model(answer: Said, dtype: str) -> dict[str, Any]:
     """Return what ModelConfig says of adapters and their base; its `dtype` is what a base in 4 bits is computed in."""
-    targets = TARGETS.get(answer.word("lora_targets")) or [
-        part.strip() for part in answer.word("lora_targets").split(",")
-    ]
     document: dict[str, Any] = {
         **({"model_name_or_path": answer.repository} if answer.repository else {}),
         "dtype": dtype,
         "use_peft": True,
         "lora_r": answer.count("lora_rank"),
         "lora_dropout": float(answer.share("lora_dropout") or 0),
-        "lora_target_modules": targets,
+        "lora_target_modules": options.targets(answer, "all-linear"),
     }
     if answer.word("method") == "qlora":
         known = run.quantization(answer)
