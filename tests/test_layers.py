@@ -117,6 +117,19 @@ def test_the_kinds_of_workload_do_not_know_each_other() -> None:
     assert wrong == []
 
 
+def test_one_place_tells_the_kinds_of_workload_apart() -> None:
+    """All else asks what the kind has a quantity for (`"replicas" in BY_KIND[kind]`)."""
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, file in FILES.items()
+        if name.startswith("planner.solve.") and name != "planner.solve.kinds"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(part, ast.Constant) and part.value in ("inference", "training") for part in node.comparators)
+    ]
+    assert wrong == []
+
+
 def test_no_files_import_in_a_circle() -> None:
     """Imports inside functions and for type checkers counted; what a package hands on is not its own."""
     graph = {name: {other for other in imported(file) if other in FILES} for name, file in FILES.items()}

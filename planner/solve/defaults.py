@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from planner.catalog.architecture import Architecture, LatentAttention
 from planner.language.problem import Value, Workload
+from planner.language.schema import BY_KIND
 from planner.record import dataclass
 
 NATIVE = "native_format"
@@ -58,9 +59,9 @@ def given_of(workload: Workload, unsaid: Mapping[str, Value]) -> dict[str, Value
     """Return everything that is given of a workload: its model as written and the format of the model's checkpoint,
     what the plan says, and every default."""
     model: dict[str, Value] = {"model": workload.written or workload.model.id, NATIVE: workload.model.native_format}
-    if workload.kind == "training" and workload.model.architecture is not None:
+    if "checkpointed_layers" in BY_KIND[workload.kind] and workload.model.architecture is not None:
         model[LAYERS] = Fraction(workload.model.architecture.layers)
-    if workload.kind == "inference" and picks(workload.model.architecture):
+    if "kv_cache" in BY_KIND[workload.kind] and picks(workload.model.architecture):
         model[SPARSE] = True
     said = {name: value for name, value in workload.given.items() if name != "copies" or value != 1}
     return {**model, **said, **unsaid}

@@ -17,6 +17,7 @@ from planner.catalog.records import MARKETS
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Value, Workload
 from planner.language.quantities.outcomes import MONEY
+from planner.language.schema import BY_KIND
 from planner.solve import clock
 from planner.solve.answer import Answer
 from planner.solve.candidate import TooWide
@@ -53,13 +54,7 @@ def hurried(
         with clock.limited(clock.left() - grace / 2):
             some = tables_of(replace(problem, workloads=narrow, others=()), catalog, made=tables)
         partly = {
-            name: replace(
-                table,
-                workload=own[name],
-                thorough=False,
-                made_by=table.made_by if own[name].kind == "inference" else None,
-            )
-            for name, table in some.items()
+            name: replace(table, workload=own[name], thorough=False, made_by=None) for name, table in some.items()
         }
         with clock.limited(clock.left() / 2):
             answer_ahead = choose(problem, partly, catalog, 0, clock.left(), workers, brief=True)
@@ -124,7 +119,7 @@ def _one_stage(workload: Workload) -> dict[str, tuple[Value, ...]]:
     replica: then nothing else that is chosen follows from how many stages there may be."""
     said = {"pipeline_parallel", "tensor_parallel", "expert_parallel", "nodes"} & workload.domains.keys()
     alone = Fraction(1) in workload.domains.get("gpus", (Fraction(1),))
-    return {"pipeline_parallel": (Fraction(1),)} if workload.kind == "inference" and alone and not said else {}
+    return {"pipeline_parallel": (Fraction(1),)} if "replicas" in BY_KIND[workload.kind] and alone and not said else {}
 
 
 def least_of(problem: Problem, table: Table) -> int | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from planner.catalog.catalog import Catalog
 from planner.language.copies import block_of
 from planner.language.problem import Bound, Problem, Workload
+from planner.language.schema import BY_KIND
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
@@ -97,9 +98,10 @@ def rejected(context: BesideOthers, row: int) -> tuple[Candidate, ...]:
     if not len(better):
         return ()
     room = -table.outcome("headroom")[better]
-    tight = room if table.workload.kind == "training" else tight_of(table, better)
+    recomputes = "checkpointing" in BY_KIND[table.workload.kind]  # memory is bought with time: none is closest by it
+    tight = room if recomputes else tight_of(table, better)
     value = [values[better] for values in reversed(goals)]
-    lacking = unsupported(table)[better] if table.workload.kind == "inference" else numpy.zeros(len(better), bool)
+    lacking = numpy.zeros(len(better), bool) if recomputes else unsupported(table)[better]
     order = numpy.lexsort((better, room, *value, tight, lacking, faults[better], group[better]))
     first = order[numpy.concatenate(([True], group[better][order][1:] != group[better][order][:-1]))]
     shown = table.alphabetical(better[first])

@@ -30,7 +30,7 @@ def withheld(
         if offered is None:
             continue
         value = _without(problem, workload, name, table_of)
-        if value is None and name == "gpus" and workload.kind == "inference" and "nodes" not in workload.domains:
+        if value is None and name == "gpus" and "nodes" in BY_KIND[workload.kind].keys() - workload.domains.keys():
             wide = replace(workload, domains=_opened(problem, workload, "nodes"))  # more than one host has, if stated
             value = _stated(problem, workload, _in_order(problem, wide, name, table_of), table_of)
         if value is not None:
@@ -93,7 +93,7 @@ def unmentioned(problem: Problem, workload: Workload, table_of: Callable[[Proble
 
 def settings(problem: Problem, workload: Workload, table_of: Callable[[Problem, Workload], Table]) -> Iterator[Hint]:
     """Yield the settings of a framework that take less memory, and with which the workload fits."""
-    if workload.kind != "training" or workload.given.get("sync_each_batch", False):
+    if "sync_each_batch" not in BY_KIND[workload.kind] or workload.given.get("sync_each_batch", False):
         return
     changed = with_given(workload, "sync_each_batch", True)
     whole = _with(problem, changed)
@@ -113,7 +113,7 @@ def engines(
     Only where the plan states the formats: otherwise the engine's own are tried first anyway.
     """
     engine = str(workload.given.get("engine", ""))
-    if workload.kind != "inference" or "engine_version" in workload.said:
+    if "engine" not in BY_KIND[workload.kind] or "engine_version" in workload.said:
         return
     for name in ("weights", "kv_cache"):
         offered = [problem.formats[str(value)] for value in workload.domains.get(name, ())]

@@ -68,7 +68,7 @@ def _values(workload: Workload, table: Table, quantity: str) -> tuple[Value, ...
     A format that it does not mention is not open: what else the table has of it is what hardware without bf16 takes.
     """
     values = workload.domains.get(quantity)
-    if values is None and workload.kind == "inference" and BY_KIND[workload.kind][quantity].type == "format":
+    if values is None and BY_KIND[workload.kind][quantity].type == "format":
         return ()
     if values is None and not table.thorough:
         values = tuple(BY_KIND[workload.kind][quantity].words)

@@ -9,7 +9,7 @@ from planner.catalog.records import MARKETS, Offer
 from planner.language.defaults import STATED
 from planner.language.problem import Problem, Value, Workload, by_run
 from planner.language.quantities.outcomes import MONEY, changed_by
-from planner.language.schema import FROM_OFFER, grouped
+from planner.language.schema import BY_KIND, FROM_OFFER, grouped
 from planner.record import dataclass
 from planner.solve.needs import Note, note
 from planner.solve.rent.ram import ram
@@ -240,7 +240,7 @@ class Market:
 
 def _changed_by_hosts(workload: Workload) -> set[str]:
     """Return what hosts and their network change: times, and by how many replicas sustain a demand what these take."""
-    more = ("replicas", "gpus", "power") if workload.kind == "inference" else ()
+    more = ("replicas", "gpus", "power") if "replicas" in BY_KIND[workload.kind] else ()
     return {*changed_by("hosts", workload.kind), *more}
 
 
@@ -254,13 +254,12 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     read = {name for condition in conditions for name in reads(condition, workload.name)}
     read |= {bound.quantity for bound in workload.bounds} | {bound.quantity for bound in problem.fleet}
     read |= {goal.quantity.rpartition(".")[2] for goal in problem.goals}
-    training = workload.kind == "training"
-    joined = training or spans
+    joined = spans or "nodes" not in BY_KIND[workload.kind]  # whose hosts are no decision may span them anyway
     faster = joined and (by_run(problem.workloads) or not read.isdisjoint(_changed_by_hosts(workload)))
     faster = faster or (spans and "demand" in workload.given)
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
-    moved = training and any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
+    moved = any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
     held = any(workload.given.get(name) for name in grouped("offloaded"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
     return Market(markets, frozenset(spoken), problem.count > 1, joined, whole, faster, moved)
