@@ -72,7 +72,7 @@ Groups = Sequence[tuple[int, LayerCache]]
 
 
 class Pools(NamedTuple):
-    """How an engine divides its cache before it serves: what is said of it in `planner.catalog.programs.engines.Release`."""
+    """How an engine divides its cache before it serves; a release of it says what each is."""
 
     state_batches: bool = False
     state_slots: int = 1
