@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import planner
 from planner.catalog.architecture import Recurrent
 from planner.catalog.catalog import Catalog
 from planner.physics import inference
+from planner.solve.candidate import Candidate
 
 ROOT = Path(__file__).parents[1]
 CATALOG = Catalog(ROOT / "catalogs")
@@ -24,6 +26,13 @@ def pools(
         SGLANG, version, CATALOG.gpus["h200_sxm"], mixers=inference.traits(arch), family=arch.family
     )
     return inference.cache_groups(arch, CATALOG.formats[cache], profile, tp), profile
+
+
+def tpot(chosen: Candidate) -> float:
+    """Return the expected time of a token."""
+    value = chosen.outcomes["tpot_expected"]
+    assert value is not None
+    return float(value)
 
 
 @pytest.mark.parametrize(
@@ -121,3 +130,53 @@ def test_states_of_other_engines_have_no_share() -> None:
     for engine in ("vllm", "tensorrt_llm", "llama_cpp", "transformers"):
         assert all(not row.state_ratio and not row.window_ratio for row in CATALOG.engines[engine].releases)
     assert any(isinstance(group.mixer, Recurrent) for group in CATALOG.models["Qwen/Qwen3.5-27B"].architecture.groups)  # type: ignore[union-attr]
+
+
+def test_tensorrt_llm_keeps_a_state_for_each_sequence_of_its_largest_batch() -> None:
+    """max_batch_size places a stage (resource_manager.py, live_state_slots): 2048 unless said."""
+    arch = CATALOG.models["nvidia/Nemotron-H-8B-Base-8K"].architecture
+    assert arch is not None
+    engine = CATALOG.engines["tensorrt_llm"]
+    slot = inference.state_bytes(arch, state_bits=32)
+    for many, stages in ((64, 1), (2048, 1), (64, 2)):
+        profile = inference.profile(engine, None, CATALOG.gpus["h100_sxm"], max_sequences=many)
+        groups = inference.cache_groups(arch, CATALOG.formats["bf16"], profile, 1, stages)
+        one = inference.held(groups, inference.sequences(profile, 32, 1), profile.block)
+        assert one == pytest.approx(slot * many, rel=0.02)
+        most = inference.most_sequences(one + 2**30, groups, inference.sequences(profile, 32, 1), profile.block)
+        assert most is not None and most >= many
+
+
+def test_the_largest_batch_that_would_fit_is_proposed() -> None:
+    plan = """edition 2026
+inference a { model = "nvidia/Nemotron-H-8B-Base-8K"; context = 8Ki tokens; concurrency = 8; gpu = h100_sxm; gpus = 1
+  engine = tensorrt_llm; %s }
+"""
+    (conflict,) = [item for item in planner.solve(text=plan % "").answer.conflict if item.rule == "a.memory"]
+    (hint,) = [item for item in conflict.hints if item.quantity == "max_sequences"]
+    assert hint.value is not None
+    assert planner.solve(text=plan % f"max_sequences = {hint.value}").fits
+    assert not planner.solve(text=plan % f"max_sequences = {int(hint.value) + 40}").fits
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt_llm"])
+def test_a_shared_prefix_is_read_for_every_sequence(engine: str) -> None:
+    """Stored once, it is read for each all the same: vLLM's cascade attention is off by default."""
+    plan = """edition 2026
+inference a {{ model = "Qwen/Qwen3-8B"; context = 8Ki tokens; concurrency = 64; gpu = h200_sxm
+  gpus = 1; engine = {}; shared_prefix = {} tokens }}
+"""
+    alone, shared = (planner.solve(text=plan.format(engine, prefix), top=0)["a"].chosen for prefix in (0, 6144))
+    assert shared.parts["kv_cache"] < alone.parts["kv_cache"] / 3
+    assert tpot(shared) == pytest.approx(tpot(alone), rel=0.05)
+
+
+def test_pools_that_nobody_fills_are_not_read() -> None:
+    plan = """edition 2026
+inference a {{ model = "openai/gpt-oss-20b"; context = {} tokens; concurrency = 16; gpu = h200_sxm; gpus = 1
+  engine = sglang }}
+"""
+    short, long = (planner.solve(text=plan.format(context), top=0)["a"].chosen for context in (4096, 65536))
+    taken = long.parts["kv_cache"] / short.parts["kv_cache"]
+    assert taken == pytest.approx(16, rel=0.05)  # the pool of windows grows with the whole
+    assert tpot(long) < 10 * tpot(short)

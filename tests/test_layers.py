@@ -13,8 +13,22 @@ import pytest
 PLANNER = Path(__file__).parents[1] / "planner"
 ORDER = (
     *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
-    *("solve", "wording", "lock", "startup", "lint", "plan", "report", "export", "review", "trials", "sides", "api"),
-    *("lsp", "cli"),
+    *(
+        "solve",
+        "wording",
+        "lock",
+        "startup",
+        "lint",
+        "plan",
+        "by_name",
+        "report",
+        "export",
+        "review",
+        "trials",
+        "sides",
+        "api",
+    ),
+    *("lsp", "mcp", "cli"),
 )
 """The rooms of the package from the lowest on; each imports those before it."""
 SOLVE = (

@@ -22,7 +22,7 @@ from planner.diagnostics.shown import lines, shown
 from planner.version import __version__
 
 VERBS = ("solve", "why", "check", "export", "verify", "fmt", "diff", "compare", "fix", "test", "estimate", "explain",
-         "init", "catalog", "lsp", "version", "help")  # fmt: skip
+         "init", "catalog", "lsp", "mcp", "version", "help")  # fmt: skip
 """The verbs as help lists them; each is a module of planner/cli/verbs with a function or a group of that name."""
 
 

@@ -48,6 +48,7 @@ def _release(row: Row) -> Release:
         vendor_bytes=integers_of(row, "vendor_bytes"),
         state_pages=number_of(row, "state_pages") or 0,
         state_slots=number_of(row, "state_slots") or 1,
+        state_batches=bool(row.get("state_batches", False)),
         state_ratio=fraction_of(row, "state_ratio", "0"),
         window_families=texts_of(row, "window_families"),
         window_ratio=fraction_of(row, "window_ratio", "0"),

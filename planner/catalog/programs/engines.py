@@ -27,7 +27,8 @@ class Release:
 
     A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own); of a pool
     that `state_ratio` splits from the cache's, as much for states as this times what is left, a sequence takes
-    `state_slots` places, and one is spare. Where `window_families` are named the windows of others hold every token;
+    `state_slots` places, and one is spare. With `state_batches` every sequence of the largest batch has its state.
+    Where `window_families` are named the windows of others hold every token;
     a pool of windows has `window_ratio` places for each of the whole;
     `by_request` says that the tokens reported are those of whole requests, `absorbed` that latent attention keeps its
     products beside its factors. `state_blocks` refuses more sequences than the pool has pages where full graphs are
@@ -86,6 +87,7 @@ class Release:
     vendor_bytes: dict[str, int] = field(default_factory=dict)
     state_pages: int = 0
     state_slots: int = 1
+    state_batches: bool = False
     state_ratio: Fraction = Fraction(0)
     window_families: tuple[str, ...] = ()
     window_ratio: Fraction = Fraction(0)

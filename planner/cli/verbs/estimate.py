@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import typer
 
+from planner.by_name import counted
 from planner.cli import screen
 from planner.cli.model import composed, is_model, load_composed, sized
 from planner.cli.plan import exists, load_plan, report, seconds, unanswered, unreadable
@@ -168,19 +167,6 @@ def _model(words: Words, limit: float, format: str) -> None:
     say(render(format, held, width=columns, colour=colour), styled=colour)
     if not held.cards:
         raise typer.Exit(1)
-
-
-def counted(text: str) -> str | None:
-    """Return a count of parameters as `parameters` reads it where a text looks like one: 70B for 70b, 13B for 13GB."""
-    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)\s*([kmbtg])(?:b|illion|n)?(?:\s*(?:params?|parameters))?", text.lower())
-    if match is not None:
-        scale = {"g": "B"}.get(match[2], match[2] if match[2] == "k" else match[2].upper())
-        return f"{match[1]}{scale}"
-    power = re.fullmatch(r"(\d+(?:\.\d+)?)e\+?(\d{1,2})", text.lower())
-    if power is None:
-        return None
-    value = Fraction(power[1]) * 10 ** int(power[2])
-    return str(value.numerator) if value.denominator == 1 else None
 
 
 def _thumb(params: int, weights: str, training: bool, optimizer: str, format: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -35,6 +36,8 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
     if budget <= 0:
         return 0
     many = (1 << 20, 1 << 21)
+    if sequences.states and held(groups, _with(sequences, sequences.states), block) > budget:
+        many = (1, 2)  # below the sequences whose states are there anyway
     few, more = (held(groups, _with(sequences, count), block) for count in many)
     if few == more:  # all there is to hold is shared
         if more <= budget:
@@ -42,7 +45,7 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
         guess = 0
     else:
         slope = more - few
-        guess = max(0, (budget - (few - slope)) * (1 << 20) // slope)
+        guess = max(0, (budget - few) * (many[1] - many[0]) // slope + many[0])
     while held(groups, _with(sequences, guess + 1), block) <= budget:
         guess += 1
     while guess and held(groups, _with(sequences, guess), block) > budget:
@@ -51,7 +54,7 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
 
 
 def _with(sequences: Sequences, concurrency: int) -> Sequences:
-    return Sequences(sequences.context, concurrency, sequences.shared_prefix, sequences.chunk, sequences.vision)
+    return replace(sequences, concurrency=concurrency)
 
 
 def longest_context(budget: int, groups: Groups, sequences: Sequences, block: int = 1, limit: int = 1 << 27) -> int:
@@ -65,9 +68,7 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
         context = int(blocks * block)
         return held(
             groups,
-            Sequences(
-                context, sequences.concurrency, min(sequences.shared_prefix, context), sequences.chunk, sequences.vision
-            ),
+            replace(sequences, context=context, shared_prefix=min(sequences.shared_prefix, context)),
             block,
         )
 

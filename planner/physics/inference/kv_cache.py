@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from planner.catalog.architecture import (
     Attention,
@@ -71,12 +71,22 @@ Groups = Sequence[tuple[int, LayerCache]]
 """How many layers there are of each kind, with what one of them holds."""
 
 
+class Pools(NamedTuple):
+    """How an engine divides its cache before it serves; a release of it says what each is."""
+
+    state_batches: bool = False
+    state_slots: int = 1
+    state_ratio: Fraction = Fraction(0)
+    window_ratio: Fraction = Fraction(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """The sequences that must be resident on a replica.
 
     `context` tokens of each, the first `shared_prefix` of them stored once for all; `chunk` tokens are in prefill at
-    a time and windowed layers hold them too; `vision` tokens of images where a layer attends to an encoder.
+    a time and windowed layers hold them too; `vision` tokens of images where a layer attends to an encoder; `states`
+    sequences have a recurrent state, however many there are.
     """
 
     context: int
@@ -84,6 +94,7 @@ class Sequences:
     shared_prefix: int = 0
     chunk: int = 0
     vision: int = 0
+    states: int = 0
 
 
 def _state_elements(mixer: Recurrent, hidden: int) -> tuple[int, int]:
@@ -241,6 +252,7 @@ def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
     Of pools of fixed sizes the one that is short decides how large the others are.
     """
     total, states, ratio = Fraction(0), Fraction(0), Fraction(0)
+    holders = max(sequences.concurrency, sequences.states)
     for count, cache in groups:
         step = cache.block or block
         tokens = _blocks(sequences.context, step)
@@ -256,7 +268,7 @@ def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
             if cache.ratio:
                 kept = max(everything, ceil(kept / cache.ratio))
         total += count * kept * cache.token_bits
-        states += count * (sequences.concurrency * cache.state_bits + cache.spare_bits)
+        states += count * (holders * cache.state_bits + cache.spare_bits)
         ratio = max(ratio, cache.ratio if cache.state_bits else ratio)
     if ratio:
         return ceil(max(total * (1 + ratio), states * (1 + ratio) / ratio) / 8)

@@ -6,6 +6,7 @@ depends on; where they take sizes these may be arrays.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +16,7 @@ from planner.physics.inference.kv_cache import (
     PRECISE_STATES,
     Groups,
     LayerCache,
+    Pools,
     Sequences,
     format_bits,
     held,
@@ -134,8 +136,10 @@ def _cache_groups(arch: Architecture, fmt: Format, keeps: Keeping, tp: int, pp: 
         count = sum(layer for layer, _ in caches)
         kept = min(count, -(-fmt.kv_whole_layers // min(pp, 2)))
         return (count - kept, caches[0][1]), (kept, layers(SIXTEEN, 0)[0][1])
-    if keeps.state_ratio or keeps.window_ratio:
-        return tuple(divided(caches, keeps.window_ratio, keeps.state_slots, keeps.state_ratio))
+    if keeps.pools.state_batches:  # of a pipeline's stages as many batches are under way
+        caches = [(count, replace(cache, state_bits=pp * cache.state_bits)) for count, cache in caches]
+    if keeps.pools.state_ratio or keeps.pools.window_ratio:
+        return tuple(divided(caches, keeps.pools.window_ratio, keeps.pools.state_slots, keeps.pools.state_ratio))
     return tuple(paged(caches, keeps.block, keeps.state_pages))
 
 
@@ -147,7 +151,20 @@ def sequences(
     chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens * profile.in_flight
     if profile.whole_batches:  # one layer at a time, which its activations have
         chunk = 0
-    return Sequences(context, local, shared_prefix, chunk, vision)
+    states = profile.max_sequences if profile.keeps.pools.state_batches else 0
+    return Sequences(context, local, shared_prefix, chunk, vision, states)
+
+
+def read_share(arch: Architecture, fmt: Format, profile: Profile, load: Sequences) -> float:
+    """What a decoding step reads at full context, of the bytes that the cache takes.
+
+    Every sequence reads a prefix that is stored once (vLLM's cascade attention is off by default, config/model.py
+    disable_cascade_attn, 0.33.0), and of pools of fixed sizes what sequences have is read alone.
+    """
+    stored = held(cache_groups(arch, fmt, profile), load, profile.block)
+    plain = profile.keeps._replace(pools=Pools())
+    read = held(_cache_groups(arch, fmt, plain, 1, 1), replace(load, shared_prefix=0, states=0), profile.block)
+    return read / stored if stored else 1.0
 
 
 def weights_beside(model: ServedModel, ranks: Parallelism, extras: Extras, profile: Profile) -> int:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from planner.catalog.programs.engines import Engine, ExpertKernel, Release
 from planner.catalog.records import Gpu
+from planner.physics.inference.kv_cache import Pools
 from planner.record import dataclass
 
 GIB: Final = 2**30
@@ -42,9 +43,7 @@ class Keeping(NamedTuple):
     windows: bool
     latent_multiple: int
     layer_split: bool
-    state_slots: int
-    state_ratio: Fraction
-    window_ratio: Fraction
+    pools: Pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Profile:
     full_graphs: bool = False
     in_flight: int = 1
     state_blocks: bool = False
-    pools: tuple[int, Fraction, Fraction] = (1, Fraction(0), Fraction(0))
+    pools: Pools = Pools()
     communicators: int = 0
     expert_tokens: int = 0
     expert_kernels: tuple[ExpertKernel, ...] = ()
@@ -112,7 +111,7 @@ class Profile:
     def keeps(self) -> Keeping:
         """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
         pooled = self.compressed_pool, self.state_pages, self.block
-        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, *self.pools)
+        return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, self.pools)
 
     @property
     def loads(self) -> tuple[object, ...]:
@@ -371,7 +370,7 @@ def profile(
         shares=tuple(sorted(row.shares.items())),
         reserves=row.reserves,
         state_pages=row.state_pages,
-        pools=(row.state_slots, row.state_ratio, row.window_ratio),
+        pools=Pools(row.state_batches, row.state_slots, row.state_ratio, row.window_ratio),
         by_request=row.by_request,
         all_to_all=all_to_all,
         absorbed=row.absorbed,

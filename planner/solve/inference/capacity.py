@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from planner.catalog.architecture import Recurrent
@@ -102,3 +103,21 @@ def capacities(
             limit = service.model.max_context or 1 << 20
             cached[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
     return cached
+
+
+def largest_batch(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> int | None:
+    """Return the most sequences whose states fit beside the cache of those that are served.
+
+    None where an engine keeps no state of sequences that are not there, or where those that are do not fit.
+    """
+    profile = profile_of(service, gpu)
+    load = resident(service, split, profile)
+    if not load.states:
+        return None
+    groups = inference.cache_groups_beside(served(service, form), service.parallelism(split), service.extras, profile)
+    least, more = (
+        inference.held(groups, replace(load, states=load.concurrency + extra), profile.block) for extra in (0, 1)
+    )
+    if least > budget or more == least:
+        return None
+    return load.concurrency + (budget - least) // (more - least)

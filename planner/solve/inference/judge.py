@@ -174,7 +174,8 @@ def _held(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gp
 def _hints(
     service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, parts: Mapping[str, int], usable: int
 ) -> tuple[Hint, ...]:
-    """Return what would fit on the same hardware, margin included: a shorter context, or fewer sequences."""
+    """Return what would fit on the same hardware, margin included: a shorter context, fewer sequences, or states of
+    fewer."""
     if service.model.architecture is None:
         return ()
     profile = inference_workload.profile_of(service, gpu)
@@ -188,6 +189,9 @@ def _hints(
         return ()
     held = inference_capacity.capacities(service, form, split, gpu, budget)
     out = []
+    batch = inference_capacity.largest_batch(service, form, split, gpu, budget)
+    if batch is not None:
+        out.append(Hint("max_sequences", "<=", Fraction(batch)))
     if held["max_context"] > 0:
         out.append(Hint("context", "<=", Fraction(held["max_context"]), "tokens"))
     if held["max_concurrency"] > 0 and "total_concurrency" not in service.workload.given:

@@ -124,7 +124,11 @@ def kv_bytes(service: InferenceWorkload, form: NumberFormats, split: Split, prof
     """Return what `context` and `concurrency` need of the KV cache on the fullest GPU."""
     if service.model.architecture is None:
         return 0
-    flying = profile.max_batched_tokens, profile.in_flight
+    flying = (
+        profile.max_batched_tokens,
+        profile.in_flight,
+        profile.max_sequences if profile.keeps.pools.state_batches else 0,
+    )
     key = ("kv_cache", form.kv_cache, split.tensor, split.pipeline, profile.keeps, flying)
     if key not in service.known:
         ranks, load = service.parallelism(split), resident(service, split, profile)

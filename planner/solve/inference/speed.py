@@ -13,7 +13,8 @@ from planner.physics.confidence import interpolated
 from planner.physics.serving_time import KernelSpeeds
 from planner.record import dataclass
 from planner.solve.inference import layerwise
-from planner.solve.inference.workload import InferenceWorkload, NumberFormats, sixteen_bit
+from planner.solve.inference.memory import sequences
+from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.rent.rental import NETWORK
 from planner.solve.stated import number
 
@@ -135,7 +136,10 @@ def mean_share(service: InferenceWorkload) -> float:
             return each * tokens + windowed * min(tokens, window) + state
 
         mean = min(mean_context(service), service.context)
-        service.known[key] = held(mean) / held(service.context) if held(service.context) else 1.0
+        profile = profile_of(service, next(iter(service.gpus.values())))
+        load = sequences(service, service.context, service.concurrency, profile)
+        read = inference.read_share(arch, service.formats["bf16"], profile, load)
+        service.known[key] = read * held(mean) / held(service.context) if held(service.context) else read
     cached: float = service.known[key]
     return cached
 

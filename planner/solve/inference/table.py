@@ -149,7 +149,16 @@ def _cached(service: InferenceWorkload, shared: Frame, profile: Profile) -> Colu
     """Return the KV cache of each formats × split, once for all profiles that keep it alike."""
     import numpy
 
-    key = "kv_cache", profile.keeps, profile.max_batched_tokens, profile.in_flight, profile.block, profile.engine
+    states = profile.max_sequences if profile.keeps.pools.state_batches else 0
+    key = (
+        "kv_cache",
+        profile.keeps,
+        profile.max_batched_tokens,
+        profile.in_flight,
+        profile.block,
+        states,
+        profile.engine,
+    )
     if key not in service.known:
         sizes = [inference_memory.kv_bytes(service, *pair, profile) for pair in clock.watched(shared.pairs)]
         service.known[key] = numpy.array(sizes)
