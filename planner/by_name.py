@@ -108,7 +108,7 @@ def _text(words: Words, name: str, longest: int | None, objective: bool, declara
 
 def _known(text: str, catalog: Catalog) -> int | None:
     """Return the longest context of a catalog model; raise where no row has the name, saying what may be meant."""
-    from planner.catalog.meant import meant
+    from planner.catalog.model_names import meant
 
     row = catalog.find_model(text)
     if isinstance(row, tuple):

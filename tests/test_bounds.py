@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from planner import regular
+from planner import regular_files
 from planner.catalog.huggingface.config import ConfigError, read_json
 from planner.catalog.reading import source
 from planner.catalog.reading.source import read_rows
@@ -149,7 +149,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for name, word in odd_files(tmp_path).items():
         place = tmp_path / name
         with pytest.raises(OSError) as refused:
-            regular.opened(place)
+            regular_files.opened(place)
         assert word in str(refused.value.strerror)
         text, finding = read(place)
         assert text is None and finding is not None and finding.code == "E0004" and word in finding.message
@@ -166,7 +166,7 @@ def test_a_file_that_is_exchanged_for_a_pipe_is_noticed(tmp_path: Path, monkeypa
     kept = os.stat(tmp_path / "file")
     monkeypatch.setattr(os, "stat", lambda *_: kept)
     with pytest.raises(OSError, match="a pipe"):
-        regular.opened(tmp_path / "pipe")
+        regular_files.opened(tmp_path / "pipe")
 
 
 def test_a_plan_names_regular_files_alone(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_plan_names_regular_files_alone(tmp_path: Path) -> None:
 
 def test_no_size_is_believed(tmp_path: Path) -> None:
     """A file that goes on behind the size it states is read to the limit and no further."""
-    assert len(regular.read_bytes("/proc/self/environ", 3)) == 4
+    assert len(regular_files.read_bytes("/proc/self/environ", 3)) == 4
     place = tmp_path / "long.mem"
     with place.open("wb") as file:
         file.truncate(PLAN_LIMIT + 1)

@@ -9,7 +9,7 @@ import pytest
 from command import ROOT, run
 
 from planner.catalog.load import load
-from planner.catalog.meant import meant, release
+from planner.catalog.model_names import meant, release
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 TINY = {

@@ -11,7 +11,7 @@ from planner.catalog.programs.frameworks import Framework, build_framework, reso
 from planner.export.forms import FORMS
 from planner.language.problem import Problem
 from planner.language.schema import BY_KIND
-from planner.physics.training.frameworks import RESERVED
+from planner.physics.training.overheads import RESERVED
 from planner.plan import load_plan
 from planner.report.phrases import told
 from planner.solve import estimate, solve

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from planner.catalog.load import load
 from planner.catalog.prices.difference import RowChange, difference, render
 from planner.catalog.prices.gpuhunt import read_gpuhunt
-from planner.catalog.prices.pricelist import chips, memory_of, repaired
+from planner.catalog.prices.shared import chips, memory_of, repaired
 from planner.catalog.prices.skypilot import host_gpus, read_skypilot
 from planner.cli.verbs import catalog as cli
 

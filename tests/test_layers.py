@@ -12,7 +12,18 @@ import pytest
 
 PLANNER = Path(__file__).parents[1] / "planner"
 ORDER = (
-    *("record", "version", "regular", "kept", "diagnostics", "units", "syntax", "catalog", "language", "physics"),
+    *(
+        "record",
+        "version",
+        "regular_files",
+        "user_cache",
+        "diagnostics",
+        "units",
+        "syntax",
+        "catalog",
+        "language",
+        "physics",
+    ),
     *(
         "solve",
         "wording",

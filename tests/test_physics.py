@@ -12,7 +12,7 @@ from planner.catalog.records import Architecture, Format, Layers, Recovery
 from planner.language.schema import QUANTITIES
 from planner.physics import inference, quality, rule_of_thumb, time, training
 from planner.physics.architecture import parameters, tensors
-from planner.physics.optimizer_states import OPTIMIZERS
+from planner.physics.optimizers import OPTIMIZERS
 
 LLAMA8 = Attention(32, 8, 128)
 MLA = LatentAttention(128, 1536, kv_lora_rank=512, nope=128, rope=64, v_head_dim=128)

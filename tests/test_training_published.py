@@ -19,7 +19,7 @@ from planner.catalog.build import build_architecture
 from planner.catalog.records import Architecture, Layers
 from planner.physics.architecture import parameters
 from planner.physics.training import ActivationChoice, StateChoice, combine, points, states
-from planner.physics.training.frameworks import CONTEXT, EAGER_CONTEXT, NCCL, spare
+from planner.physics.training.overheads import CONTEXT, EAGER_CONTEXT, NCCL, spare
 
 TRUTH = Path(__file__).parent / "truth"
 USABLE = {

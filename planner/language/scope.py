@@ -219,7 +219,7 @@ class Scope:
 
     def _meant(self, word: str) -> str | None:
         """Return what shipped model a name may mean, by its parts; None where a declared one is as near."""
-        from planner.catalog.meant import meant
+        from planner.catalog.model_names import meant
 
         if len(word) > LONGEST_WORD or near(word, self.models):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil
 
-from planner.physics.optimizer_states import OPTIMIZERS
+from planner.physics.optimizers import OPTIMIZERS
 
 
 def inference(params: int, bytes_per_param: Fraction) -> dict[str, int]:

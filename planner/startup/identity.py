@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 
 from planner.catalog.catalog import Catalog
-from planner.catalog.meant import pieces, release
+from planner.catalog.model_names import pieces, release
 from planner.catalog.records import Gpu, Model
 from planner.language.copies import block_of
 from planner.language.problem import Problem

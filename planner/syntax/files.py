@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from planner.diagnostics.diagnostic import Diagnostic, error
-from planner.regular import NotRegularError, read_bytes
+from planner.regular_files import NotRegularError, read_bytes
 
 LIMIT = 10 * 1024 * 1024
 

@@ -180,12 +180,12 @@ def test_what_two_ways_disagree_on_is_not_called_proven(tmp_path: Path, monkeypa
 
 
 def test_an_answer_that_breaks_a_rule_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planner.solve.fleet import model
+    from planner.solve.fleet import integer_model
 
     text = (
         "offer one { gpu = l4; gpus = 1; price = $1/h; provider = lambda }\n"
         f"inference w {{ {MODEL}; offer = one; gpus = 1 }}\nfleet {{ cost >= $5/h }}\n"
     )
-    monkeypatch.setattr(model, "add_bound", lambda *words: None)
+    monkeypatch.setattr(integer_model, "add_bound", lambda *words: None)
     with pytest.raises(audit.Contradiction):
         answer(text, tmp_path)

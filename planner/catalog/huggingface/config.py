@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
-from planner.regular import read_bytes
+from planner.regular_files import read_bytes
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_LAYERS = 10_000

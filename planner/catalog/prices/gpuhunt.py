@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.catalog.prices.pricelist import (
+from planner.catalog.prices.shared import (
     Price,
     PriceImport,
     chips,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planner.catalog.prices.pricelist import (
+from planner.catalog.prices.shared import (
     Price,
     PriceImport,
     chips,

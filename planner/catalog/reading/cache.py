@@ -2,7 +2,7 @@
 
 An entry is a line of JSON (ids, places, aliases, findings and where each row starts) and then the rows, each as JSON
 of its own. It is found by the content of the YAML file and by the code that reads it, so it never goes stale;
-`planner.kept` sees to it that nobody else has written it.
+`planner.user_cache` sees to it that nobody else has written it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from planner import kept
+from planner import user_cache
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.record import dataclass
 
@@ -110,7 +110,7 @@ def _code() -> str:
 
 def read(key: str, path: Path) -> KeptRows | None:
     """Return the sheet kept under a key, or None where there is none to be trusted."""
-    data = kept.read(key)
+    data = user_cache.read(key)
     if data is None:
         return None
     try:
@@ -149,4 +149,4 @@ def write(key: str, sheet: KeptRows) -> None:
         text = json.dumps(head, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
         return
-    kept.write(key, text + b"\n" + sheet.body)
+    user_cache.write(key, text + b"\n" + sheet.body)

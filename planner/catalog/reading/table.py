@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from planner.catalog.reading import cache
 from planner.catalog.reading.cache import KeptRows, RowPlace
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
-from planner.regular import read_bytes
+from planner.regular_files import read_bytes
 
 MAX_BYTES = 20 * 1024 * 1024
 MOST = 20

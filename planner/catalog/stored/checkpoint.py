@@ -14,7 +14,7 @@ from planner.catalog.huggingface.config import ConfigError
 from planner.catalog.huggingface.read import read_config
 from planner.catalog.records import Model
 from planner.catalog.stored.tensors import StoredTensor, StoredTensors
-from planner.regular import opened, read_bytes
+from planner.regular_files import opened, read_bytes
 
 MAX_HEADER = 100_000_000
 """Bytes of a header: the limit of the safetensors format itself. Here all files of a checkpoint have it together:

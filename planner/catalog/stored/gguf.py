@@ -15,7 +15,7 @@ from planner.catalog.parameters import parameters
 from planner.catalog.records import Architecture, Model
 from planner.catalog.stored.gguf_header import BrokenHeader, Header, Short, parse
 from planner.catalog.stored.tensors import StoredTensor, StoredTensors
-from planner.regular import opened
+from planner.regular_files import opened
 
 MAX_HEADER = 100_000_000
 """Bytes of a header: a vocabulary of 250_000 tokens with its merges has 15 million."""

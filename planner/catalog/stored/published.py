@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from planner.catalog.prices.network import get
-from planner.catalog.prices.pricelist import MAX_BYTES
+from planner.catalog.prices.shared import MAX_BYTES
 
 ADDRESSES = {
     "skypilot": "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs/v8",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from planner.cli.screen import say, tell
-from planner.cli.verbs.fetch import fetch
-from planner.cli.verbs.import_ import import_, table_of
+from planner.cli.verbs.catalog_fetch import fetch
+from planner.cli.verbs.catalog_import import import_, table_of
 from planner.diagnostics.shown import json_text
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from functools import partial
 
 import typer
 
-from planner.cli.apart import each
 from planner.cli.files import orphans, plans
 from planner.cli.plan import Shipped, load_plan, shipped_catalog
+from planner.cli.processes import each
 from planner.cli.screen import colourful, say, tell
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import warning

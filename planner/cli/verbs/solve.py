@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from planner.cli import apart, interrupts, options, screen
+from planner.cli import interrupts, options, processes, screen
 from planner.cli.plan import Loaded, answered_by, load_plan, report, seconds, unanswered, unreadable
 from planner.cli.progress import QUIET, progress
 from planner.cli.screen import tell
@@ -81,10 +81,10 @@ def _several(plans: Sequence[str], wanted: Wanted, held: list[str]) -> Iterator[
     """Solve several plans, as many at once as there are cores, and yield the exit code of each in their order."""
     from planner.syntax.files import STDIN
 
-    if apart.cores() < 2 or any(plan in STDIN for plan in plans) or len(set(plans)) < len(plans):
+    if processes.cores() < 2 or any(plan in STDIN for plan in plans) or len(set(plans)) < len(plans):
         yield from (_one(plan, wanted, held) for plan in plans)
         return
-    for tried in _watched(apart.each(partial(_tried, wanted), plans), len(plans)):
+    for tried in _watched(processes.each(partial(_tried, wanted), plans), len(plans)):
         if isinstance(tried, str):
             yield _one(tried, wanted, held)
             continue
@@ -93,7 +93,7 @@ def _several(plans: Sequence[str], wanted: Wanted, held: list[str]) -> Iterator[
             at = next((place for place, (err, text) in enumerate(printed) if not err and text.startswith("\n")), None)
             if at is not None:
                 printed[at] = False, printed[at][1][1:]
-        apart.shown(printed)
+        processes.shown(printed)
         held += shown
         yield code
 
@@ -107,7 +107,7 @@ def _watched(results: Iterator[Tried], count: int) -> Iterator[Tried]:
         yield tried
 
 
-Tried = tuple[int, apart.Printed, list[str]] | str
+Tried = tuple[int, processes.Printed, list[str]] | str
 
 
 def _tried(wanted: Wanted, plan: str) -> Tried:
@@ -116,7 +116,7 @@ def _tried(wanted: Wanted, plan: str) -> Tried:
     held = [""]
     QUIET.append(True)
     try:
-        code, printed = apart.printing(lambda: _one(plan, wanted, held))
+        code, printed = processes.printing(lambda: _one(plan, wanted, held))
     except (Exception, SystemExit):
         return plan
     return code, printed, held[1:]

@@ -22,10 +22,10 @@ from planner.catalog.records import Architecture
 from planner.physics.training.activations import MOMENTS, Parts, Point, alike, points, traces
 from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
-from planner.physics.training.frameworks import overhead, spare
 from planner.physics.training.host import host
 from planner.physics.training.moments import TrainingMemory, combine
-from planner.physics.training.optimizers import adapter_parameters
+from planner.physics.training.optimizer_bytes import adapter_parameters
+from planner.physics.training.overheads import overhead, spare
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recurrent import MEASURED
 from planner.physics.training.shards import States

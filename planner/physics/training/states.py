@@ -18,7 +18,7 @@ from planner.physics.architecture import layer_parameters, outside_parameters, p
 from planner.physics.training.choice import ADAPTER_BYTES, StateChoice, adapter_bytes
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
-from planner.physics.training.optimizers import LIMIT, adapter_parameters, largest, optimizer_bytes, step_bytes
+from planner.physics.training.optimizer_bytes import LIMIT, adapter_parameters, largest, optimizer_bytes, step_bytes
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 from planner.physics.training.shards import States, divided

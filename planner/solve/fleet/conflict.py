@@ -14,7 +14,7 @@ from planner.solve.answer import Conflict
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
-from planner.solve.fleet.model import build
+from planner.solve.fleet.integer_model import build
 from planner.solve.fleet.rows import known_only, terms_of
 from planner.solve.fleet.state import Fleet
 from planner.solve.objective import HUGE, RankColumns

@@ -39,7 +39,7 @@ def affordable(
     An answer is looked for by its cost alone, among the rows that can cost least. Whatever costs more than that beside
     the least that all others must cost is in no better one.
     """
-    from planner.solve.fleet.model import build
+    from planner.solve.fleet.integer_model import build
 
     goal = next(iter(problem.goals), None)
     if goal is None or (goal.quantity, goal.direction) != ("cost", "minimize"):

@@ -21,7 +21,7 @@ from planner.solve.columns.rules import broken_by, fits, penalties
 from planner.solve.columns.table import Axis, Table
 from planner.solve.copies import PACES
 from planner.solve.fleet.dominance import one_of_each
-from planner.solve.fleet.model import takes_of, wants_money_spent
+from planner.solve.fleet.integer_model import takes_of, wants_money_spent
 from planner.solve.objective import keys, quantity_of
 from planner.solve.rent.share_bounds import Shares
 from planner.solve.rules import reads, speaks_of

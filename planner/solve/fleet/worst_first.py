@@ -116,7 +116,7 @@ def _within(ahead: Lead, figures: Mapping[str, Column]) -> Callable[[int], Mappi
 
 def _kept(problem: Problem, tables: Mapping[str, Table], rows: Mapping[str, Column], deadline: float) -> bool | None:
     """Return whether some choice of rows keeps every rule; None where that is not decided in time."""
-    from planner.solve.fleet.model import build
+    from planner.solve.fleet.integer_model import build
 
     cheapest = {name: RankColumns((table.costs,), ()) for name, table in tables.items()}
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command import run
 
-from planner.cli import apart
+from planner.cli import processes
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ENV = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
@@ -26,14 +26,14 @@ def double(number: int) -> int:
 
 
 def test_results_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(processes, "cores", lambda: 2)
     some = [number for number in range(100) if number != 13]
-    assert list(apart.each(double, some)) == [2 * number for number in some]
+    assert list(processes.each(double, some)) == [2 * number for number in some]
 
 
 def test_what_fails_in_a_process_fails_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "cores", lambda: 2)
-    found = apart.each(double, range(20))
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    found = processes.each(double, range(20))
     assert [next(found) for _ in range(13)] == [2 * number for number in range(13)]
     with pytest.raises(ValueError, match="thirteen"):
         next(found)
@@ -43,7 +43,7 @@ def test_what_fails_in_a_process_fails_here(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("names", ["chat impossible demand", "broken chat impossible", "chat nowhere demand"])
 def test_several_plans_are_solved_as_one_after_the_other(tmp_path: Path, form: str, names: str) -> None:
     said = []
-    for cores in ("", "import planner.cli.apart as apart; apart.cores = lambda: 1;"):
+    for cores in ("", "import planner.cli.processes as processes; processes.cores = lambda: 1;"):
         folder = tmp_path / ("one" if cores else "two")
         folder.mkdir()
         for name in ("chat", "impossible", "demand"):

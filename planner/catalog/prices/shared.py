@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.catalog.records import Gpu
 from planner.diagnostics.diagnostic import Diagnostic, Span, error, warning
-from planner.regular import read_bytes
+from planner.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog

@@ -13,7 +13,7 @@ import typer
 from planner.cli.screen import say, tell
 
 if TYPE_CHECKING:
-    from planner.catalog.prices.pricelist import PriceImport, Reader
+    from planner.catalog.prices.shared import PriceImport, Reader
     from planner.catalog.reading.table import RowTable
 
 
@@ -45,7 +45,7 @@ def import_(
     from planner.catalog.load import load
     from planner.catalog.prices.difference import difference, kind_of, render
     from planner.catalog.prices.gpuhunt import read_gpuhunt
-    from planner.catalog.prices.pricelist import text
+    from planner.catalog.prices.shared import text
     from planner.catalog.prices.skypilot import read_skypilot
     from planner.diagnostics.concise import render as said
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from command import run
 
-from planner import kept
+from planner import user_cache
 from planner.catalog.load import load
 from planner.catalog.reading import cache
 
@@ -46,14 +46,14 @@ class Bomb:
 
 
 def test_an_entry_is_read_back() -> None:
-    assert kept.read("one") is None
-    kept.write("one", BODY)
-    assert kept.read("one") == BODY
-    for path in (kept.folder(), kept.key_path().parent):
+    assert user_cache.read("one") is None
+    user_cache.write("one", BODY)
+    assert user_cache.read("one") == BODY
+    for path in (user_cache.folder(), user_cache.key_path().parent):
         assert path.stat().st_mode & 0o777 == 0o700
-    for path in (kept.folder() / "one", kept.key_path()):
+    for path in (user_cache.folder() / "one", user_cache.key_path()):
         assert path.stat().st_mode & 0o777 == 0o600
-    assert [item.name for item in kept.folder().iterdir()] == ["one"]
+    assert [item.name for item in user_cache.folder().iterdir()] == ["one"]
 
 
 def change(mode: int, path: Callable[[], Path]) -> Callable[[], None]:
@@ -61,7 +61,7 @@ def change(mode: int, path: Callable[[], Path]) -> Callable[[], None]:
 
 
 def entry() -> Path:
-    return kept.folder() / "one"
+    return user_cache.folder() / "one"
 
 
 def linked(path: Path) -> None:
@@ -90,24 +90,24 @@ def void(_: Any) -> None:
 
 def renamed() -> None:
     """An entry that is the user's own, under another name."""
-    kept.write("two", b"other")
-    os.replace(kept.folder() / "two", entry())
+    user_cache.write("two", b"other")
+    os.replace(user_cache.folder() / "two", entry())
 
 
 def of_another_key() -> None:
     """An entry that somebody else's planner made."""
-    kept.key_path().write_bytes(b"k" * 32)
-    kept._known.cache_clear()
+    user_cache.key_path().write_bytes(b"k" * 32)
+    user_cache._known.cache_clear()
 
 
 SPOILT: dict[str, Callable[[], None]] = {
     "the file is writable by all": change(0o666, entry),
     "the file is writable by the group": change(0o620, entry),
-    "the folder is writable by all": change(0o777, lambda: kept.folder()),
-    "the folder is writable by the group": change(0o770, lambda: kept.folder()),
-    "the folder's folder is writable by all": change(0o1777, lambda: kept.folder().parent),
+    "the folder is writable by all": change(0o777, lambda: user_cache.folder()),
+    "the folder is writable by the group": change(0o770, lambda: user_cache.folder()),
+    "the folder's folder is writable by all": change(0o1777, lambda: user_cache.folder().parent),
     "the file is a link": lambda: linked(entry()),
-    "the folder is a link": lambda: linked(kept.folder()),
+    "the folder is a link": lambda: linked(user_cache.folder()),
     "the file is a pipe": piped,
     "the file is a folder": foldered,
     "an edited value": edited(b"1", b"2"),
@@ -121,57 +121,57 @@ SPOILT: dict[str, Callable[[], None]] = {
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_what_others_may_have_written_is_not_read(spoil: Callable[[], None]) -> None:
-    kept.write("one", BODY)
-    assert kept.read("one") == BODY
+    user_cache.write("one", BODY)
+    assert user_cache.read("one") == BODY
     spoil()
-    assert kept.read("one") is None
+    assert user_cache.read("one") is None
 
 
 def test_what_another_owns_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.write("one", BODY)
+    user_cache.write("one", BODY)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert kept.read("one") is None
-    kept.write("two", BODY)
-    assert not (kept.folder() / "two").exists()
+    assert user_cache.read("one") is None
+    user_cache.write("two", BODY)
+    assert not (user_cache.folder() / "two").exists()
 
 
 @pytest.mark.parametrize("mode", [0o660, 0o606])
 def test_a_key_that_others_may_write_is_no_key(mode: int) -> None:
-    kept.write("one", BODY)
-    kept._known.cache_clear()
-    kept.key_path().chmod(mode)
-    assert kept.read("one") is None
-    kept.write("two", BODY)
-    assert not (kept.folder() / "two").exists()
-    kept._known.cache_clear()
+    user_cache.write("one", BODY)
+    user_cache._known.cache_clear()
+    user_cache.key_path().chmod(mode)
+    assert user_cache.read("one") is None
+    user_cache.write("two", BODY)
+    assert not (user_cache.folder() / "two").exists()
+    user_cache._known.cache_clear()
 
 
 def test_a_key_that_was_cut_off_is_made_anew() -> None:
-    kept.write("one", BODY)
-    kept.key_path().write_bytes(b"")
-    kept._known.cache_clear()
-    assert kept.read("one") is None
-    kept.write("one", BODY)
-    assert kept.read("one") == BODY
+    user_cache.write("one", BODY)
+    user_cache.key_path().write_bytes(b"")
+    user_cache._known.cache_clear()
+    assert user_cache.read("one") is None
+    user_cache.write("one", BODY)
+    assert user_cache.read("one") == BODY
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "read-only")
 
-    kept.write("one", BODY)
+    user_cache.write("one", BODY)
     monkeypatch.setattr(tempfile, "mkstemp", refused)
-    kept.write("two", BODY)
-    assert kept.read("two") is None
-    assert kept.read("one") == BODY
+    user_cache.write("two", BODY)
+    assert user_cache.read("two") is None
+    assert user_cache.read("one") == BODY
 
 
 def test_old_entries_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST", 4)
+    monkeypatch.setattr(user_cache, "MOST", 4)
     for number in range(6):
-        kept.write(f"entry{number}", BODY)
-    assert len(list(kept.folder().iterdir())) <= 4
-    assert kept.read("entry5") == BODY
+        user_cache.write(f"entry{number}", BODY)
+    assert len(list(user_cache.folder().iterdir())) <= 4
+    assert user_cache.read("entry5") == BODY
 
 
 def everything() -> dict[str, Any]:
@@ -184,7 +184,7 @@ def everything() -> dict[str, Any]:
 
 def poisons(mark: Path) -> dict[str, Callable[[bytes], bytes]]:
     bomb = pickle.dumps(Bomb(mark))
-    head = len(kept.FORM) + 32
+    head = len(user_cache.FORM) + 32
     typed = json.dumps(dict.fromkeys(("as_of", "ids", "places", "names", "findings", "starts", "columns"), 5))
     return {
         "pickle": lambda _: bomb,
@@ -203,11 +203,11 @@ def poisons(mark: Path) -> dict[str, Callable[[bytes], bytes]]:
 def test_a_poisoned_cache_changes_no_row_and_runs_nothing(poison: str, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     before = everything()
-    entries = list(kept.folder().glob("*.catalog"))
+    entries = list(user_cache.folder().glob("*.catalog"))
     assert len(entries) == len(SMALL)
     for path in entries:
         path.write_bytes(poisons(mark)[poison](path.read_bytes()))
-    (kept.folder() / "mem.lark.cache").write_bytes(pickle.dumps(Bomb(mark)))
+    (user_cache.folder() / "mem.lark.cache").write_bytes(pickle.dumps(Bomb(mark)))
     assert everything() == before
     assert not mark.exists()
     assert everything() == before  # what was written over the poison
@@ -216,7 +216,7 @@ def test_a_poisoned_cache_changes_no_row_and_runs_nothing(poison: str, tmp_path:
 def test_a_sheet_of_other_types_is_no_sheet() -> None:
     """Also where the entry is the program's own."""
     for head in (b"null", b"[]", b"{}", b'{"ids": 5}', b"{", b'"x"', json.dumps({"findings": [1]}).encode()):
-        kept.write("one", head + b"\n")
+        user_cache.write("one", head + b"\n")
         assert cache.read("one", Path("gpus.yaml")) is None
 
 
@@ -232,14 +232,14 @@ def test_answers_are_the_same_without_a_cache(monkeypatch: pytest.MonkeyPatch) -
     verbs = (("check", "examples/chat.mem"), ("solve", "--no-lock", "--format", "json", "examples/chat.mem"))
     cold = [run(*words) for words in verbs]
     warm = [run(*words) for words in verbs]
-    for path in kept.folder().iterdir():
+    for path in user_cache.folder().iterdir():
         path.write_bytes(pickle.dumps({"price": 0}))
     poisoned = [run(*words) for words in verbs]
-    shutil.rmtree(kept.folder())
-    kept.folder().parent.chmod(0o777)
+    shutil.rmtree(user_cache.folder())
+    user_cache.folder().parent.chmod(0o777)
     shared = [run(*words) for words in verbs]
     assert cold == warm == poisoned == shared
-    assert not kept.folder().exists() or not list(kept.folder().iterdir())
+    assert not user_cache.folder().exists() or not list(user_cache.folder().iterdir())
 
 
 def test_programs_that_start_at_once_agree() -> None:
@@ -254,8 +254,8 @@ def test_programs_that_start_at_once_agree() -> None:
     said = [child.communicate(timeout=120)[0] for child in started]
     assert all(child.returncode == 0 for child in started)
     assert len(set(said)) == 1 and said[0].strip()
-    assert [path.name for path in kept.key_path().parent.iterdir()] == ["key"]
-    kept._known.cache_clear()
+    assert [path.name for path in user_cache.key_path().parent.iterdir()] == ["key"]
+    user_cache._known.cache_clear()
     assert everything() == everything()
 
 

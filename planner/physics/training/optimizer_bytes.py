@@ -1,6 +1,6 @@
 """Bytes of an optimizer's states, what it needs in a step, and how much of a model is trained.
 
-What each keeps for a parameter stands in planner/physics/optimizer_states.py.
+What each keeps for a parameter stands in planner/physics/optimizers.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from planner.catalog.architecture import (
 )
 from planner.catalog.records import Architecture
 from planner.physics.architecture import layer_parameters
-from planner.physics.optimizer_states import OPTIMIZERS
+from planner.physics.optimizers import OPTIMIZERS
 from planner.physics.training.families import family
 from planner.physics.training.layers import layer
 from planner.physics.training.pipeline import stage_runs
