@@ -15,7 +15,7 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
-FORM = b"planner.user_cache/1\n"
+FORM = b"planner.kept/1\n"
 MOST_BYTES = 64 * 2**20
 MOST = 300
 """So many entries are kept; beyond, the oldest half goes."""

@@ -111,7 +111,7 @@ def test_what_is_printed_stays_empty_or_readable(
             raise KeyError("inter")
         return whole(path, *rest, **more)  # type: ignore[arg-type]
 
-    for module in ("planner.plan", "planner.cli.plan", f"planner.cli.{verb}"):
+    for module in ("planner.plan", "planner.cli.plan", f"planner.cli.verbs.{verb}"):
         monkeypatch.setattr(importlib.import_module(module), "load_plan", second_fails)
     words = [verb, "--format", form, CHAT] + ([CHAT] if verb not in ("why", "estimate") else [])
     words += ["--no-lock"] if verb == "solve" else []
