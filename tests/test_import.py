@@ -97,7 +97,7 @@ def test_gpus_are_attached_to_the_host_that_skypilot_would_rent(tmp_path, catalo
         assert round(rows[kind]["price_usd_h"] * 10**6) == shipped.price
         assert round(rows[kind]["spot_usd_h"] * 10**6) == shipped.spot
         assert rows[kind]["override"] is True
-    assert rows["a4-highgpu-8g"]["price_usd_h"] == 90.216
+    assert rows["a4-highgpu-8g"]["spot_usd_h"] == 34.2368  # its price on demand is listed and not to be had
     assert {row["region"] for row in found.rows} == {"us-central1"}
     assert len(rows) == 5
 
@@ -210,3 +210,10 @@ def test_files_that_are_no_price_lists(tmp_path):
     assert run("diff", other).exit_code == 2
     bad = save(tmp_path, "as_of: x\nrows:\n- {id: a, source: b}\n", "bad_offers.yaml")
     assert "bad_offers.yaml:3" in run("diff", bad).stderr
+
+
+def test_a_list_price_of_what_is_not_sold_on_demand_is_left_out(tmp_path, catalog):
+    text = GCP.splitlines()[0] + "\n" + "a3-highgpu-1g,26,234,H100,1,,us-central1,us-central1-a,11.06,6.32\n"
+    (row,) = read_skypilot(save(tmp_path, text), catalog, "gcp", "2026-11-20").rows
+    assert "price_usd_h" not in row and row["spot_usd_h"] == 6.32
+    assert row["flags"] == ["no_on_demand"]

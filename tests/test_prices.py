@@ -14,6 +14,7 @@ from planner.catalog.dates import first_day, year_before
 from planner.catalog.freshness import AGED_AFTER
 from planner.catalog.load import load
 from planner.catalog.offers import Offers
+from planner.catalog.prices.pricelist import NOT_ON_DEMAND
 from planner.catalog.records import Offer
 from planner.language.problem import Problem
 from planner.plan import load_plan
@@ -239,3 +240,21 @@ def test_only_pods_are_rented_by_the_gpu() -> None:
         sizes.setdefault((offer.provider, offer.gpu), set()).add(offer.gpus)
     assert sizes["oci", "mi355x"] == sizes["oci", "h100_sxm"] == sizes["together", "h200_sxm"] == {8}
     assert sizes["oci", "gb200"] == sizes["oci", "l40s"] == {4} and sizes["nebius", "h100_sxm"] == {1, 8}
+
+
+def test_what_is_not_sold_on_demand_has_no_such_price() -> None:
+    """Google lists a price of A3 High with one to four H100 and creates them as Spot or Flex-start alone."""
+    for provider, kinds in NOT_ON_DEMAND.items():
+        rows = [
+            offer for offer in CATALOG.offers.values() if offer.provider == provider and offer.instance_type in kinds
+        ]
+        assert {offer.instance_type for offer in rows} == set(kinds)
+        assert all(offer.price is None and offer.spot and "no_on_demand" in offer.flags for offer in rows)
+
+
+def test_one_h100_of_google_is_rented_as_spot_alone(tmp_path: Path) -> None:
+    chosen = {}
+    for market in ("on_demand", "spot"):
+        answer = solve(plan(tmp_path, f"provider = gcp; gpu = h100_sxm; gpus in 1..8; market = {market}"), CATALOG, 1)
+        chosen[market] = answer.workloads[0].chosen.offer.rpartition("/")[2]
+    assert chosen == {"on_demand": "a3-edgegpu-8g", "spot": "a3-highgpu-1g"}

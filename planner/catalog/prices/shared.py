@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from planner.catalog.records import Gpu
 from planner.diagnostics.diagnostic import Diagnostic, Span, error, warning
@@ -119,6 +119,12 @@ def find_gpu(catalog: Catalog, price: Price, gpu_ids: dict[str, str]) -> str | t
     return gpus[0].id if len(gpus) == 1 else tuple(gpu.id for gpu in gpus)
 
 
+NOT_ON_DEMAND: Final = {"gcp": ("a3-highgpu-1g", "a3-highgpu-2g", "a3-highgpu-4g", "a3-ultragpu-8g", "a4-highgpu-8g")}
+"""Instance types that have a list price on demand and are not sold so: "you must create instances by using Spot VMs or
+Flex-start VMs" (developers.google.com/compute/docs/gpus, A3 High with fewer than eight GPUs), or of capacity that was
+requested (Compute Engine release notes, A3 Ultra and A4)."""
+
+
 def take(
     path: Path,
     prices: list[Price],
@@ -145,6 +151,8 @@ def take(
             other.price = min(filter(None, (other.price, price.price)), default=None)
             other.spot = min(filter(None, (other.spot, price.spot)), default=None)
     for (place, kind), price in sorted(best.items()):
+        if kind in NOT_ON_DEMAND.get(cloud, ()):
+            price.price = None
         gpu = find_gpu(catalog, price, known)
         if isinstance(gpu, tuple):
             into.skipped += 1
