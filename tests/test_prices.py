@@ -14,7 +14,7 @@ from planner.catalog.dates import first_day, year_before
 from planner.catalog.freshness import AGED_AFTER
 from planner.catalog.load import load
 from planner.catalog.offers import Offers
-from planner.catalog.prices.pricelist import NOT_ON_DEMAND
+from planner.catalog.prices.shared import NOT_ON_DEMAND
 from planner.catalog.records import Offer
 from planner.language.problem import Problem
 from planner.plan import load_plan
