@@ -78,16 +78,24 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
         named["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
         named["offers"] |= {item.id for item in offers_listed(problem, workload)}
         named["models"].add(workload.model.id)
-        named["engines"] |= {name for name in _engines(workload) if name in catalog.engines}
+        for kind, names in programs(workload, catalog).items():
+            named[kind] |= names
         named["formats"] |= _formats(workload) & set(problem.formats)
     measured = zip(catalog.quality, catalog.quality.column("format"), strict=True)
     named["quality"] = {key for key, name in measured if name in named["formats"]}
     return {kind: frozenset(ids) for kind, ids in named.items()}
 
 
-def _engines(workload: Workload) -> set[str]:
-    name = "engine" if workload.kind == "inference" else "framework"
-    return {str(DEFAULTS[workload.kind][name]), str(workload.given[name])}
+def programs(workload: Workload, catalog: Catalog, default: bool = True) -> dict[str, set[str]]:
+    """Return the rows of what serves or trains a workload, by catalog: its engine and what that makes of the model's
+    class, or its framework and the one it runs on; with `default`, those of the kind's default as well."""
+    own, usual = workload.given, DEFAULTS[workload.kind]
+    if "engine" in own:
+        engines = {str(own["engine"]), *([str(usual["engine"])] if default else [])} & set(catalog.engines)
+        classes = {f"{name}/{workload.model.model_type}" for name in engines}
+        return {"engines": engines, "engine_models": {key for key in classes if key in catalog.engine_models}}
+    frameworks = {str(own["framework"]), *([str(usual["framework"])] if default else [])} & set(catalog.frameworks)
+    return {"frameworks": frameworks | {base for key in frameworks if (base := catalog.frameworks[key].runs_on)}}
 
 
 def _formats(workload: Workload) -> set[str]:

@@ -8,11 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from planner.catalog.catalog import Catalog
+from planner.catalog.programs.engine_models import EngineModel
 from planner.catalog.programs.engines import Engine
 from planner.catalog.records import MARKETS, Offer
 from planner.language.copies import block_of
 from planner.language.problem import Measurement, Problem, Workload
-from planner.lock.digest import MEASUREMENTS, row_digest
+from planner.lock.digest import MEASUREMENTS, programs, row_digest
 from planner.lock.text import number
 from planner.physics import quality
 from planner.physics.inference.profile import release
@@ -46,8 +47,8 @@ def _ids(workload: Workload, row: Candidate, problem: Problem, catalog: Catalog)
     yield "models", workload.model.id
     yield "gpus", row.gpu
     yield "offers", row.offer
-    if workload.kind == "inference":
-        yield "engines", str(workload.given["engine"])
+    for kind, keys in programs(workload, catalog, default=False).items():
+        yield from ((kind, key) for key in sorted(keys))
     yield from ((MEASUREMENTS, key) for key in row.measurements)
     names = _formats(row)
     yield from (("formats", name) for role in names.values() for name in role if name in problem.formats)
@@ -115,6 +116,11 @@ def facts(problem: Problem, catalog: Catalog, kind: str, key: str, row: Candidat
             return {"bits": number(problem.formats[key].bits)}
         case "engines":
             return _engine(problem.engines.get(key) or catalog.engines[key], workload)
+        case "engine_models":
+            return _engine_model(catalog.engine_models[key])
+        case "frameworks":
+            framework = catalog.frameworks[key]
+            return {"runs_on": framework.runs_on} if framework.runs_on else {}
         case "measurements":
             return _measured_figures(next(item for item in problem.measurements if item.id == key))
         case "quality":
@@ -146,6 +152,11 @@ def _engine(engine: Engine, workload: Workload) -> Facts:
     if not engine.releases:
         return {}
     return {"release": ".".join(map(str, release(engine, None if version is None else str(version)).since))}
+
+
+def _engine_model(item: EngineModel) -> Facts:
+    out: Facts = {"class": item.architecture, "release": item.release}
+    return out | ({"through": item.through} if item.through else {})
 
 
 def rebuilt(key: str, recorded: Mapping[str, Any], provider: str, region: str) -> Offer | None:

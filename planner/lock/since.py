@@ -87,7 +87,7 @@ def misstated(
                     name for name in was if name in now and (type(was[name]), was[name]) != (type(now[name]), now[name])
                 ]
                 out += [FigureDifference(("used", kind, key, name), was[name], now[name]) for name in both]
-    if not {kind for kind, _ in moved} & {"engines", "gpus", "models"}:
+    if not {kind for kind, _ in moved} & {"engines", "engine_models", "frameworks", "gpus", "models"}:
         out += [
             FigureDifference(("workloads", name, "given", key), was, number(row.given[key]))
             for name, row in rows.items()

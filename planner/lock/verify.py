@@ -110,7 +110,8 @@ def _without_domain(unlike: Iterable[FigureDifference]) -> Iterator[FigureDiffer
 
 def _unavailable(workload: Workload, lock: Lock, changed: list[ChangedRow], again: str) -> list[Diagnostic]:
     """Return an E0804 where a choice cannot be computed though all that it rests on is there."""
-    if any(item.now is None and item.kind in ("gpus", "models", "formats", "engines") for item in changed):
+    rows = ("gpus", "models", "formats", "engines", "frameworks")
+    if any(item.now is None and item.kind in rows for item in changed):
         return []
     message = f"the offer locked for `{workload.name}` is no longer available as it is locked"
     return [error("E0804", message, lock.span("workloads", workload.name, "choice", "offer"), help=again)]
@@ -270,6 +271,7 @@ def _domain(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[
         for kind in sorted({*now, *lock.catalogs})
         if (kind not in now or lock.catalogs.get(kind, {}).get("digest") != now[kind].digest)
         and not (lock.format == 1 and any(declared(problem, catalog, kind)))  # what they digested of these is not known
+        and not (is_older(lock) and kind not in lock.catalogs)  # an older release recorded fewer kinds
     ]
     if not kinds:
         return []
