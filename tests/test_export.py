@@ -643,3 +643,47 @@ def test_a_service_of_transformers_has_no_form(tmp_path: Path) -> None:
 def test_one_gpu_is_no_plural() -> None:
     this = said("chat", 1, "instance", 8, tensor_parallel=1, replicas=4, gpus=4)
     assert "replicas  4: start this for each, on 1 GPU of its own" in str(rendered(this, "vllm"))
+
+
+@pytest.mark.parametrize("form", ["vllm", "slurm", "kubernetes"])
+def test_check_finds_an_export_that_no_longer_follows(plan: Path, form: str) -> None:
+    words = ("check", "chat.mem", "--exports", "out")
+    assert run("export", "chat.mem", "--to", form, "-o", "out/deep", cwd=plan.parent).returncode == 0
+    done = run(*words, cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (0, "")
+    (file,) = (plan.parent / "out/deep").iterdir()
+    whole = file.read_text()
+    file.write_bytes(whole.replace("\n", "\r\n").encode())  # as git may check it out
+    assert run(*words, cwd=plan.parent).returncode == 0
+    file.write_text(whole.replace("2048", "4096"))
+    done = run(*words, cwd=plan.parent)
+    assert done.returncode == 1
+    assert "error[E0810]" in done.stdout and f"planner export chat.mem --to {form} -o out/deep" in done.stdout
+    file.write_text(whole.replace("chat of chat.mem", "gone of chat.mem"))
+    assert "which chat.mem does not have" in run(*words, cwd=plan.parent).stdout
+    file.write_text(whole.replace("chat of chat.mem", "chat of other.mem"))  # of a plan that is not asked about
+    assert run(*words, cwd=plan.parent).returncode == 0
+
+
+def test_check_finds_an_export_of_an_older_answer(plan: Path) -> None:
+    assert run("export", "chat.mem", "--to", "vllm", "-o", "out", cwd=plan.parent).returncode == 0
+    plan.write_text(plan.read_text().replace("concurrency = 32", "concurrency = 31"))
+    assert run("solve", "chat.mem", cwd=plan.parent).returncode == 0
+    done = run("check", "chat.mem", "--exports", "out", "--format", "concise", cwd=plan.parent)
+    assert done.returncode == 1
+    assert "E0810" in done.stdout
+    assert run("check", "chat.mem", "--exports", "nowhere", cwd=plan.parent).returncode == 2
+
+
+def test_check_reads_the_head_of_a_file_of_json(tmp_path: Path) -> None:
+    body = (
+        "sequence = 1Ki tokens; global_batch = 8; gpu = h100_sxm; gpus = 1; framework = deepspeed; tokens = 1M tokens"
+    )
+    (tmp_path / "t.mem").write_text(f'edition 2026\ntraining tune {{ model = "Qwen/Qwen2.5-0.5B"; {body} }}\n')
+    assert run("solve", "t.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "t.mem", "--to", "deepspeed", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run("check", "t.mem", "--exports", ".", cwd=tmp_path).returncode == 0
+    file = tmp_path / "out/tune.deepspeed.json"
+    file.write_text(file.read_text().replace('"train_batch_size": 8', '"train_batch_size": 16'))
+    assert "E0810" in run("check", "t.mem", "--exports", ".", cwd=tmp_path).stdout
