@@ -25,11 +25,12 @@ from said import answers, said
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
 from planner.export import serving
-from planner.export.engines import sglang, tensorrt_llm, vllm
+from planner.export.engines import tensorrt_llm, vllm
+from planner.export.engines.option_names import OptionNames
 from planner.export.export import export
 from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, FORMS
-from planner.export.said import Said
+from planner.export.said import Said, version_of
 from planner.lock import read as reading
 from planner.lock.lock import path_for, render
 from planner.solve import solve
@@ -131,6 +132,10 @@ def test_the_line_of_vllm_gives_back_the_answer(this: Said) -> None:
     assert bool(headless) == (this.choice["nodes"] > 1)
     entry, serve, model, *words = words_of(text)
     assert (entry, serve, model) == ("vllm", "serve", this.given["model"])
+    if version_of(this.version) < (0, 18):  # what later releases no longer have
+        at = words.index("--swap-space")
+        assert words[at : at + 2] == ["--swap-space", "0"]
+        del words[at : at + 2]
     options = parsed(words, recorded("vllm-0.32.0"))
     assert options["--max-model-len"] == str(this.given["context"])
     assert options["--max-num-seqs"] == str(this.given["max_sequences"])
@@ -225,11 +230,13 @@ def test_every_slot_of_llama_server_has_the_context(this: Said) -> None:
         return
     words = words_of(text)
     assert words[:3] == ["llama-server", "-m", "a b/x.gguf"]
+    assert ("--no-kv-unified" in words) == (this.version == "10434")
     options = dict(pairwise(words[1:]))
     assert int(options["-c"]) == int(options["-np"]) * this.given["context"]
     assert int(options["-np"]) == this.given["concurrency"]
     assert options["-sm"] == ("none" if this.per_replica == 1 else options["-sm"])
     assert ("-fit" in options) == (this.version == "10434")
+    assert options.get("--cache-ram") == ("0" if this.version == "10434" else None)  # host memory was not counted
 
 
 @settings(max_examples=100, deadline=None)
@@ -374,6 +381,9 @@ def test_stored_files(name: str, form: Any) -> None:
         ({"draft_model": "Qwen/Qwen3-0.6B"}, "draft_model"),
         ({"expert_parallel": 2, "tensor_parallel": 4, "gpus": 4}, "expert_parallel"),
         ({"nodes": 2, "tensor_parallel": 2, "gpus": 2, "engine_version": "0.11"}, "nodes"),
+        ({"offloaded_cache": 2**30, "engine_version": "0.10.2"}, "offloaded_cache"),
+        ({"task": "embed", "engine_version": "0.8.5"}, "task"),
+        ({"attention_parallel": "data", "tensor_parallel": 2, "gpus": 2, "engine_version": "0.10.2"}, "all_to_all"),
         ({"nodes": 2, "tensor_parallel": 2, "gpus": 2, "attention_parallel": "data"}, "attention_parallel"),
     ],
 )
@@ -562,9 +572,12 @@ def test_the_way_out_names_a_checkpoint_of_the_catalog(tmp_path: Path) -> None:
 def test_every_cache_that_an_engine_keeps_has_a_flag() -> None:
     """A cache in the model's own type needs none."""
     engines = load_catalog()[0].engines
-    for name, words in (("vllm", vllm.CACHES), ("sglang", sglang.CACHES), ("tensorrt_llm", tensorrt_llm.CACHES)):
-        kept = set(engines[name].kv_formats) - {"fp32", "fp16", "bf16", "int8" if name == "tensorrt_llm" else ""}
-        assert kept <= set(words), name
+    newest = {"vllm": "0.33", "sglang": "0.5.23", "llama_cpp": "10434"}
+    for name in ("vllm", "sglang", "llama_cpp"):
+        words = OptionNames(name, newest[name])
+        for kept in set(engines[name].kv_formats) - {"fp32", "fp16"}:
+            assert words.value("kv_cache", kept), (name, kept)
+    assert set(engines["tensorrt_llm"].kv_formats) - {"fp32", "fp16", "bf16", "int8"} <= set(tensorrt_llm.CACHES)
 
 
 def test_a_server_of_embeddings_says_so() -> None:
@@ -630,3 +643,47 @@ def test_a_service_of_transformers_has_no_form(tmp_path: Path) -> None:
 def test_one_gpu_is_no_plural() -> None:
     this = said("chat", 1, "instance", 8, tensor_parallel=1, replicas=4, gpus=4)
     assert "replicas  4: start this for each, on 1 GPU of its own" in str(rendered(this, "vllm"))
+
+
+@pytest.mark.parametrize("form", ["vllm", "slurm", "kubernetes"])
+def test_check_finds_an_export_that_no_longer_follows(plan: Path, form: str) -> None:
+    words = ("check", "chat.mem", "--exports", "out")
+    assert run("export", "chat.mem", "--to", form, "-o", "out/deep", cwd=plan.parent).returncode == 0
+    done = run(*words, cwd=plan.parent)
+    assert (done.returncode, done.stdout) == (0, "")
+    (file,) = (plan.parent / "out/deep").iterdir()
+    whole = file.read_text()
+    file.write_bytes(whole.replace("\n", "\r\n").encode())  # as git may check it out
+    assert run(*words, cwd=plan.parent).returncode == 0
+    file.write_text(whole.replace("2048", "4096"))
+    done = run(*words, cwd=plan.parent)
+    assert done.returncode == 1
+    assert "error[E0810]" in done.stdout and f"planner export chat.mem --to {form} -o out/deep" in done.stdout
+    file.write_text(whole.replace("chat of chat.mem", "gone of chat.mem"))
+    assert "which chat.mem does not have" in run(*words, cwd=plan.parent).stdout
+    file.write_text(whole.replace("chat of chat.mem", "chat of other.mem"))  # of a plan that is not asked about
+    assert run(*words, cwd=plan.parent).returncode == 0
+
+
+def test_check_finds_an_export_of_an_older_answer(plan: Path) -> None:
+    assert run("export", "chat.mem", "--to", "vllm", "-o", "out", cwd=plan.parent).returncode == 0
+    plan.write_text(plan.read_text().replace("concurrency = 32", "concurrency = 31"))
+    assert run("solve", "chat.mem", cwd=plan.parent).returncode == 0
+    done = run("check", "chat.mem", "--exports", "out", "--format", "concise", cwd=plan.parent)
+    assert done.returncode == 1
+    assert "E0810" in done.stdout
+    assert run("check", "chat.mem", "--exports", "nowhere", cwd=plan.parent).returncode == 2
+
+
+def test_check_reads_the_head_of_a_file_of_json(tmp_path: Path) -> None:
+    body = (
+        "sequence = 1Ki tokens; global_batch = 8; gpu = h100_sxm; gpus = 1; framework = deepspeed; tokens = 1M tokens"
+    )
+    (tmp_path / "t.mem").write_text(f'edition 2026\ntraining tune {{ model = "Qwen/Qwen2.5-0.5B"; {body} }}\n')
+    assert run("solve", "t.mem", cwd=tmp_path).returncode == 0
+    done = run("export", "t.mem", "--to", "deepspeed", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run("check", "t.mem", "--exports", ".", cwd=tmp_path).returncode == 0
+    file = tmp_path / "out/tune.deepspeed.json"
+    file.write_text(file.read_text().replace('"train_batch_size": 8', '"train_batch_size": 16'))
+    assert "E0810" in run("check", "t.mem", "--exports", ".", cwd=tmp_path).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,17 @@ def test_page(page: Path, tmp_path: Path) -> None:
     with shown.playground(tmp_path):
         now = shown.replay(text)
     assert now == text, "run `python tests/regenerate_locks.py` and review what changes"
+
+
+def test_the_picture_of_the_readme_shows_the_locked_answer() -> None:
+    """Run `python docs/screenshot.py` where the answer of the example is another now."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import screenshot
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
+    assert "](docs/page.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert screenshot.carried(screenshot.PICTURE.read_bytes()) == screenshot.answer()
 
 
 def test_the_readme_has_both_commands_and_shows_the_first_plan() -> None:

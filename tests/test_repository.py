@@ -8,11 +8,14 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from command import run
+
+from planner.version import __version__
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples/repository"
@@ -72,7 +75,8 @@ def test_scripts_are_shell() -> None:
         (ROOT / "templates/planner.gitlab-ci.yml").read_text().replace("!reference ", ""), yaml.SafeLoader
     )
     lines = [line for job in template.values() for line in job.get("script", []) if isinstance(line, str)]
-    for text in (*steps().values(), "\n".join(lines), (ROOT / ".ci/comment").read_text()):
+    scripts = [(ROOT / ".ci" / name).read_text() for name in ("comment", "package", "run")]
+    for text in (*steps().values(), "\n".join(lines), *scripts):
         subprocess.run(["bash", "-n"], input=text, check=True, text=True)
 
 
@@ -134,6 +138,22 @@ def test_hooks_with_the_real_pre_commit(hooked: Path, path: Path) -> None:
     assert "files were modified by this hook" in done.stdout  # fmt laid it out
     assert "E0802" in done.stdout  # the lock answers another text
     assert "  concurrency = 65\n" in plan.read_text()
+
+
+def test_versions_and_addresses_are_those_to_fill_in() -> None:
+    """One version everywhere; the project's own address is the one thing that its files leave open."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version == __version__
+    tags = {
+        ".pre-commit-config.yaml": rf"repo: https://example\.com/planner\.git\n\s+rev: v{version}\n",
+        ".github/workflows/planner.yml": rf"uses: OWNER/planner@v{version}\n",
+        ".gitlab-ci.yml": rf"project: GROUP/planner\n\s+ref: v{version}\n",
+    }
+    for name, pattern in tags.items():
+        assert len(re.findall(pattern, (EXAMPLE / name).read_text())) == 1, name
+        assert len(re.findall(r"example\.com|OWNER/|GROUP/", re.sub(r"#.*", "", (EXAMPLE / name).read_text()))) == 1
+    page = (ROOT / "docs/ci.md").read_text().partition("## Before each commit")[0]
+    assert all(word in page for word in ("https://example.com/planner.git", "OWNER/planner", "GROUP/planner"))
 
 
 def test_hooks_are_those_the_issue_names() -> None:

@@ -16,12 +16,16 @@ from planner.diagnostics.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
     from planner.catalog.programs.engine_models import EngineModel
+    from planner.catalog.programs.engine_options import EngineOption
     from planner.catalog.programs.engines import Engine
     from planner.catalog.programs.frameworks import Framework
 
 __all__ = ["KINDS", "Catalog", "RowTable", "folded"]
 
-KINDS = ("gpus", "offers", "models", "formats", "engines", "engine_models", "frameworks", "quality", "checkpoints")
+KINDS = (
+    *("gpus", "offers", "models", "formats", "engines", "engine_models", "engine_options", "frameworks"),
+    *("quality", "checkpoints"),
+)
 T = TypeVar("T")
 Named = TypeVar("Named", Gpu, Model, Format, Checkpoint, "Framework")
 
@@ -77,6 +81,13 @@ class Catalog:
         from planner.catalog.programs.engine_models import build_engine_model
 
         return self._table("engine_models", build_engine_model)
+
+    @cached_property
+    def engine_options(self) -> RowTable[EngineOption]:
+        """What engines call the settings of a plan, by engine and setting; read only for an export."""
+        from planner.catalog.programs.engine_options import build_engine_option
+
+        return self._table("engine_options", build_engine_option)
 
     @cached_property
     def frameworks(self) -> RowTable[Framework]:
@@ -136,11 +147,14 @@ class Catalog:
                     yield error("E0203", f"frameworks.yaml: `{row.id}` {reason}", self.frameworks.span(row.id))
 
     def _unserved(self) -> Iterable[Diagnostic]:
-        """Yield each row of engine_models.yaml whose engine no row has."""
-        for row in self.engine_models.values():
-            if row.engine not in self.engines:
-                reason = f"has no known engine: `{row.engine}`"
-                yield error("E0203", f"engine_models.yaml: `{row.id}` {reason}", self.engine_models.span(row.id))
+        """Yield each row of engine_models.yaml and engine_options.yaml whose engine no row has."""
+        for kind in ("engine_models", "engine_options"):
+            table = self.table(kind)
+            for key in table:
+                engine = key.partition("/")[0]
+                if engine not in self.engines:
+                    reason = f"has no known engine: `{engine}`"
+                    yield error("E0203", f"{kind}.yaml: `{key}` {reason}", table.span(key))
 
     def find_gpu(self, text: str) -> Gpu | tuple[Gpu, ...] | None:
         """Return the GPU of an id or marketed name, the candidates if several carry it, or None."""

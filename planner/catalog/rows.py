@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from planner.catalog.model_rows import CheckpointRow, ModelRow
-from planner.catalog.programs.program_rows import EngineModelRow, EngineRow, FrameworkRow
+from planner.catalog.programs.program_rows import EngineModelRow, EngineOptionRow, EngineRow, FrameworkRow
 from planner.catalog.reading.limits import AsOf, Count, Exact, Limit, Number, Text, Whole, Words
 from planner.record import dataclass
 
@@ -132,6 +132,7 @@ ROWS: dict[str, type] = {
     "formats": FormatRow,
     "engines": EngineRow,
     "engine_models": EngineModelRow,
+    "engine_options": EngineOptionRow,
     "frameworks": FrameworkRow,
     "quality": RecoveryRow,
     "checkpoints": CheckpointRow,

@@ -18,6 +18,7 @@ COLUMNS = {
     "formats": ("id", "name", "bits", "roles", "engines"),
     "engines": ("id", "name", "block_tokens", "max_sequences", "max_batched_tokens"),
     "engine_models": ("id", "architecture", "release", "absent", "through", "last", "lora", "pipeline", "fp16"),
+    "engine_options": ("id", "option", "value", "since", "until"),
     "frameworks": ("id", "name", "runs_on", "instead"),
     "quality": ("id", "role", "format", "model", "metric", "recovery"),
     "checkpoints": ("id", "of", "native_format", "layout"),

@@ -149,6 +149,19 @@ class EngineModelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineOptionRow:
+    """What an engine's releases call a setting of a plan; the shipped catalog is engine_options.yaml."""
+
+    id: Annotated[str, Limit(1, r"[a-z][a-z0-9_]*/[a-z][a-z0-9_.]*(=[a-z0-9_]+)?(@[0-9.]+)?", "engine/setting")]
+    option: Annotated[str, Limit(1, about="the option, as it is typed")]
+    source: Text
+    value: Annotated[str | None, Limit(1, about="the word for the value behind `=` in the id")] = None
+    since: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "the first release that is known to have it")] = None
+    until: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "the first release that does not have it")] = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainerLackRow:
     """Something a framework does not do, or not on GPUs of `vendors`, `below` a capability, or off `runs_on`."""
 

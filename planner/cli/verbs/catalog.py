@@ -24,7 +24,10 @@ app = typer.Typer(
     help="The catalogs: GPUs, offers, models, formats, engines, what engines serve, frameworks, quality, checkpoints.",
     no_args_is_help=True,
 )
-KINDS = ("gpus", "offers", "models", "formats", "engines", "engine_models", "frameworks", "quality", "checkpoints")
+KINDS = (
+    *("gpus", "offers", "models", "formats", "engines", "engine_models", "engine_options", "frameworks"),
+    *("quality", "checkpoints"),
+)
 FORMS = ("table", "json")
 app.command("import")(import_)
 app.command()(fetch)
@@ -147,6 +150,7 @@ def list_(
     from planner.catalog.checkpoints import Checkpoint
     from planner.catalog.load import load
     from planner.catalog.programs.engine_models import EngineModel
+    from planner.catalog.programs.engine_options import EngineOption
     from planner.catalog.programs.engines import Engine
     from planner.catalog.programs.frameworks import Framework
     from planner.catalog.select import choose
@@ -155,8 +159,18 @@ def list_(
     if kind not in KINDS:
         raise _fail(f"no catalog `{kind}`; there are {', '.join(KINDS)}")
     _form(form)
-    record_types = dict(zip(KINDS, (records.Gpu, records.Offer, records.Model, records.Format, Engine,
-                            EngineModel, Framework, records.Recovery, Checkpoint), strict=True))  # fmt: skip
+    record_types: dict[str, type] = {
+        "gpus": records.Gpu,
+        "offers": records.Offer,
+        "models": records.Model,
+        "formats": records.Format,
+        "engines": Engine,
+        "engine_models": EngineModel,
+        "engine_options": EngineOption,
+        "frameworks": Framework,
+        "quality": records.Recovery,
+        "checkpoints": Checkpoint,
+    }
     try:
         rows = choose(load()[0].table(kind).values(), words or (), where, record_types[kind])
     except ValueError as problem:

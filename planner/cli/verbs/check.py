@@ -20,6 +20,7 @@ from planner.review import review
 def check(
     paths: list[str] = typer.Argument(..., metavar="PATH...", help="Plan files, or folders of them."),
     locked: bool = typer.Option(False, "--locked", help="A missing lock is an error."),
+    exports: list[str] = typer.Option([], "--exports", metavar="DIR", help="Exports in a folder must follow too."),
     format: str = typer.Option("full", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}."),
 ) -> None:
     """Check plans and their locks: syntax, names, units, and that the lock answers the plan and fits."""
@@ -41,12 +42,27 @@ def check(
         findings[
             warning("W0803", f"{lock} has no plan", Span(lock, 0, 0, 1, 1), help="remove it, or rename it too")
         ] = None
+    for folder in exports:
+        outdated = _outdated(folder, files)
+        findings |= dict.fromkeys(outdated)
+        worst = max(worst, 1 if outdated else 0)
     colour = colourful(sys.stdout)
     shown = render(format, tuple(findings), texts, files, colour)
     if shown:
         say(shown, styled=colour, commands=format == "github")
     tell(_summary(len(files), tuple(findings)))
     raise typer.Exit(worst)
+
+
+def _outdated(folder: str, files: list[str]) -> list[Diagnostic]:
+    """Return the exports of a folder that no longer follow from the locks of these plans."""
+    from planner.export.checked_in import stale
+
+    try:
+        return [*stale(folder, files)]
+    except OSError as reason:
+        tell(f"error[E0004]: {reason.filename or folder} cannot be read: {reason.strerror}")
+        raise typer.Exit(2) from None
 
 
 MANY = 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.export.engines.option_names import OptionNames
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Unsayable, drafts, is_mix
 from planner.export.said import Said, version_of
@@ -11,8 +12,6 @@ from planner.language.schema import grouped
 from planner.physics.inference.llama_cpp import MICRO_BATCH
 
 PORT = 8080
-CACHES = {"fp32": "f32", "fp16": "f16"}
-"""What `-ctk` and `-ctv` call formats whose names differ from the catalog's."""
 FLASH_BY_VALUE = (6327,)
 """The release from which `-fa` takes a value, and `auto` is its default (ggml-org/llama.cpp#15434)."""
 WIDE = ("fp32", "fp16", "bf16")
@@ -45,6 +44,7 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
     if version_of(answer.version) < FLASH_BY_VALUE:
         reason = f"the options of llama-server before b{FLASH_BY_VALUE[0]} are not known here"
         yield Unsayable("engine_version", reason, 'set engine_version = "6327" or later')
+        return
     for quantity in ("adapters", *grouped("offloaded")):
         if answer.count(quantity, 0):
             yield Unsayable(
@@ -52,6 +52,13 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
             )
     if answer.count("nodes") > 1:
         yield Unsayable("nodes", "llama-server runs on one host", "set nodes = 1")
+    words = OptionNames("llama_cpp", answer.version)
+    if not words.value("kv_cache", answer.word("kv_cache")):
+        reason = f"{name} has no word for a KV cache in {answer.word('kv_cache')}"
+        yield Unsayable("kv_cache", reason, "set kv_cache = fp16 or q8_0")
+    for _ in _options(answer, words):
+        pass  # what it asks for and is not there is noted
+    yield from words.faults(name)
 
 
 def slots(answer: Said) -> int:
@@ -63,7 +70,18 @@ def slots(answer: Said) -> int:
 def program(answer: Said) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     notes = (f"slots     {slots(answer)} of {answer.count('context')} tokens: -c is their product",)
-    return Program("", ("llama-server",), (), tuple(_options(answer)), (), PORT, answer.per_replica, 1, notes, "")
+    return Program(
+        "",
+        ("llama-server",),
+        (),
+        tuple(_options(answer, OptionNames("llama_cpp", answer.version))),
+        (),
+        PORT,
+        answer.per_replica,
+        1,
+        notes,
+        "",
+    )
 
 
 def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
@@ -71,22 +89,27 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return ()
 
 
-def _options(answer: Said) -> Iterator[Option]:
-    cache = answer.word("kv_cache")
+def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
+    cache = option.value("kv_cache", answer.word("kv_cache"))
     tensor, gpus = answer.count("tensor_parallel"), answer.per_replica
-    yield "-m", str(answer.file)
-    yield "-c", str(slots(answer) * answer.count("context"))
-    yield "-np", str(slots(answer))
-    yield "-b", str(answer.count("max_batched_tokens"))
-    yield "-ub", str(min(MICRO_BATCH, answer.count("max_batched_tokens")))
-    yield "-ctk", CACHES.get(cache, cache)
-    yield "-ctv", CACHES.get(cache, cache)
-    yield "-fa", "off" if answer.vendor == "intel" and cache in WIDE else "on"
-    yield "-ngl", "999"
-    yield "-sm", "tensor" if tensor > 1 else "layer" if gpus > 1 else "none"
-    if version_of(answer.version) >= FITS_ITSELF:
-        yield "-fit", "off"
+    yield option("model"), str(answer.file)
+    yield option("context"), str(slots(answer) * answer.count("context"))
+    yield option("concurrency"), str(slots(answer))
+    if option.has("concurrency.apart"):
+        yield option("concurrency.apart"), None
+    yield option("max_batched_tokens"), str(answer.count("max_batched_tokens"))
+    yield option("max_batched_tokens.micro"), str(min(MICRO_BATCH, answer.count("max_batched_tokens")))
+    yield option("kv_cache"), cache
+    yield option("kv_cache.values"), cache
+    yield option("attention"), "off" if answer.vendor == "intel" and answer.word("kv_cache") in WIDE else "on"
+    yield option("weights.layers"), "999"
+    yield option("tensor_parallel"), "tensor" if tensor > 1 else "layer" if gpus > 1 else "none"
+    if option.has("fit"):
+        yield option("fit"), "off"
+    for setting in ("host_memory", "host_memory.checkpoints"):
+        if option.has(setting):
+            yield option(setting), "0"  # the formulas count no host memory for prompts that are kept
     if answer.given.get("images") is False:
-        yield "--no-mmproj", None
-    yield "--host", "0.0.0.0"
-    yield "--port", str(PORT)
+        yield option("images"), None
+    yield option("host"), "0.0.0.0"
+    yield option("port"), str(PORT)

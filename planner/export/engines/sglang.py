@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.export.engines.option_names import OptionNames
 from planner.export.engines.program import Option, Program
 from planner.export.faults import LONG, Unsayable, drafts, dtype, online_fp8, served, types
 from planner.export.said import Said, version_of
@@ -11,13 +12,6 @@ from planner.export.said import Said, version_of
 IMAGE = "lmsysorg/sglang"
 """docs.sglang.io/get_started/install, using docker: tags are v and the release."""
 PORT = 30000
-CACHES = {
-    "bf16": ("bf16", (0, 5, 3)),
-    "fp8_e4m3": ("fp8_e4m3", (0, 4)),
-    "fp8_e5m2": ("fp8_e5m2", (0, 4)),
-    "nvfp4": ("nvfp4", (0, 5, 23)),
-}
-"""What `--kv-cache-dtype` calls a format, and the first release taken to have the word; fp16 follows from `auto`."""
 SERVE = (0, 5, 23)
 """The release whose `sglang serve` was tried; before it the module starts the server."""
 
@@ -28,12 +22,12 @@ def faults(answer: Said) -> list[Unsayable]:
 
 
 def _faults(answer: Said) -> Iterator[Unsayable]:
-    name, version = f"SGLang {answer.version}", version_of(answer.version)
+    name, words = f"SGLang {answer.version}", OptionNames("sglang", answer.version)
     yield from served(answer, "SGLang", online=online_fp8(answer))
     yield from types(answer, "SGLang")
     yield from drafts(answer, "SGLang")
     cache = answer.word("kv_cache")
-    if cache not in LONG and (cache not in CACHES or CACHES[cache][1] > version):
+    if cache not in LONG and not words.value("kv_cache", cache):
         yield Unsayable(
             "kv_cache", f"{name} has no option for a KV cache in {cache}", "set kv_cache = bf16 or fp8_e4m3"
         )
@@ -51,6 +45,9 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
     if answer.vendor != "nvidia":
         reason = f"the image of {name} for GPUs of {answer.vendor} is not known here"
         yield Unsayable("gpu", reason, "choose a GPU of nvidia")
+    for _ in _options(answer, words):
+        pass  # what it asks for and is not there is noted
+    yield from words.faults(name)
 
 
 def program(answer: Said) -> Program:
@@ -60,7 +57,7 @@ def program(answer: Said) -> Program:
         f"{IMAGE}:v{answer.version}" if answer.version.count(".") > 1 else f"{IMAGE}:v{answer.version}.0",
         entry,
         (),
-        tuple(_options(answer)),
+        tuple(_options(answer, OptionNames("sglang", answer.version))),
         (),
         PORT,
         answer.per_replica,
@@ -76,35 +73,35 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return (("--node-rank", rank), ("--dist-init-addr", address))
 
 
-def _options(answer: Said) -> Iterator[Option]:
-    yield "--model-path", str(answer.repository)
-    yield "--dtype", dtype(answer)
+def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
+    yield option("model"), str(answer.repository)
+    yield option("weights"), dtype(answer)
     if online_fp8(answer):
-        yield "--quantization", "fp8"
-    word, since = CACHES.get(answer.word("kv_cache"), ("auto", (0,)))
-    yield "--kv-cache-dtype", word if version_of(answer.version) >= since else "auto"
-    yield "--context-length", str(answer.count("context"))
-    yield "--max-running-requests", str(answer.count("max_sequences"))
-    yield "--chunked-prefill-size", str(answer.count("max_batched_tokens"))
-    yield "--mem-fraction-static", answer.share("gpu_memory_utilization")
-    yield "--tp-size", str(answer.count("tensor_parallel"))
-    yield "--pp-size", str(answer.count("pipeline_parallel"))
-    yield "--ep-size", str(answer.count("expert_parallel"))
+        yield option("weights.method"), "fp8"
+    yield option("kv_cache"), option.value("kv_cache", answer.word("kv_cache")) or "auto"
+    yield option("context"), str(answer.count("context"))
+    yield option("max_sequences"), str(answer.count("max_sequences"))
+    yield option("max_batched_tokens"), str(answer.count("max_batched_tokens"))
+    yield option("gpu_memory_utilization"), answer.share("gpu_memory_utilization")
+    yield option("tensor_parallel"), str(answer.count("tensor_parallel"))
+    if answer.count("pipeline_parallel") > 1 or option.has("pipeline_parallel"):
+        yield option("pipeline_parallel"), str(answer.count("pipeline_parallel"))
+    yield option("expert_parallel"), str(answer.count("expert_parallel"))
     if answer.count("nodes") > 1:
-        yield "--nnodes", str(answer.count("nodes"))
+        yield option("nodes"), str(answer.count("nodes"))
     if answer.given.get("cuda_graphs") is False:
-        yield "--disable-cuda-graph", None
+        yield option("cuda_graphs"), None
     if answer.word("sampler") == "flashinfer":
-        yield "--sampling-backend", "flashinfer"
+        yield option("sampler"), "flashinfer"
     if answer.count("adapters", 0):
-        yield "--enable-lora", None
-        yield "--max-loras-per-batch", str(answer.count("adapters"))
-        yield "--max-lora-rank", str(answer.count("adapter_rank"))
-        yield "--lora-target-modules", "all"
+        yield option("adapters"), None
+        yield option("adapters.number"), str(answer.count("adapters"))
+        yield option("adapter_rank"), str(answer.count("adapter_rank"))
+        yield option("adapters.targets"), "all"
     if answer.count("offloaded_weights", 0):
-        yield "--cpu-offload-gb", str(answer.count("offloaded_weights") // 2**30)
-    yield "--host", "0.0.0.0"
-    yield "--port", str(PORT)
+        yield option("offloaded_weights"), str(answer.count("offloaded_weights") // 2**30)
+    yield option("host"), "0.0.0.0"
+    yield option("port"), str(PORT)
 
 
 def _notes(answer: Said) -> Iterator[str]:

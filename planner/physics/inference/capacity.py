@@ -76,7 +76,7 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
     bends = {0, top}
     for _, cache in groups:
         if cache.window is not None:
-            full = cache.window + sequences.chunk // max(1, sequences.concurrency)
+            full = cache.window + sequences.chunk_each + sequences.chunk // max(1, sequences.concurrency)
             for tokens in (cache.window, full, *((ceil(full / cache.ratio),) if cache.ratio else ())):
                 bends |= {-(-tokens // block) + near for near in (-1, 0, 1)}
     bends |= {-(-sequences.shared_prefix // block) + near for near in (-1, 0, 1)}

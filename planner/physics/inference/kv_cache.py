@@ -85,8 +85,8 @@ class Sequences:
     """The sequences that must be resident on a replica.
 
     `context` tokens of each, the first `shared_prefix` of them stored once for all; `chunk` tokens are in prefill at
-    a time and windowed layers hold them too; `vision` tokens of images where a layer attends to an encoder; `states`
-    sequences have a recurrent state, however many there are.
+    a time and windowed layers hold them too, or `chunk_each` of every sequence; `vision` tokens of images where a layer
+    attends to an encoder; `states` sequences have a recurrent state, however many there are.
     """
 
     context: int
@@ -95,6 +95,7 @@ class Sequences:
     chunk: int = 0
     vision: int = 0
     states: int = 0
+    chunk_each: int = 0
 
 
 def _state_elements(mixer: Recurrent, hidden: int) -> tuple[int, int]:
@@ -264,7 +265,8 @@ def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
             kept = everything
         else:
             window = min(tokens, _blocks(cache.window, step))
-            kept = min(sequences.concurrency * window + _blocks(sequences.chunk, step), everything)
+            each = window + sequences.chunk_each
+            kept = min(sequences.concurrency * each + _blocks(sequences.chunk, step), everything)
             if cache.ratio:
                 kept = max(everything, ceil(kept / cache.ratio))
         total += count * kept * cache.token_bits

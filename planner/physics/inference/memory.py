@@ -148,11 +148,12 @@ def sequences(
 ) -> Sequences:
     """The sequences on one GPU as its cache sees them: `ranks` that split attention by sequences have a share each."""
     local = -(-concurrency // ranks)
-    chunk = MICRO_BATCH * local if profile.engine == "llama_cpp" else profile.max_batched_tokens * profile.in_flight
+    each = MICRO_BATCH if profile.engine == "llama_cpp" else 0
+    chunk = 0 if each else profile.max_batched_tokens * profile.in_flight
     if profile.whole_batches:  # one layer at a time, which its activations have
         chunk = 0
     states = profile.max_sequences if profile.keeps.pools.state_batches else 0
-    return Sequences(context, local, shared_prefix, chunk, vision, states)
+    return Sequences(context, local, shared_prefix, chunk, vision, states, each)
 
 
 def read_share(arch: Architecture, fmt: Format, profile: Profile, load: Sequences) -> float:

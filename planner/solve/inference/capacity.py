@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from planner.language.quantities.outcomes import HELD
 from planner.physics import inference
 from planner.physics.inference import Profile
 from planner.solve.columns.steps import UNKNOWN
-from planner.solve.inference.memory import fixed_bytes, margin_bytes, parts, resident, sequences, served
+from planner.solve.inference.memory import fixed_bytes, margin_bytes, parts, peak_bytes, resident, sequences, served
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of
 from planner.solve.parallelism import Split
 
@@ -96,13 +96,66 @@ def capacities(
             one = alone if profile.by_request and len(groups) > 1 else None
             cached[name] = max(0, inference.pool_tokens(budget, groups, profile.block, one)) * sharers
         elif name == "max_concurrency":
-            most = inference.most_sequences(budget, groups, alone, profile.block)
-            cached[name] = UNKNOWN if most is None else max(0, most) * sharers
+
+            def sequences_in(less: int) -> int | None:
+                return inference.most_sequences(budget - less, groups, alone, profile.block)
+
+            def beside_sequences(many: int) -> int:
+                return _grown(service, split, gpu, service.context, many * sharers)
+
+            most = sequences_in(0)
+            cached[name] = UNKNOWN if most is None else _settled(most, beside_sequences, sequences_in) * sharers
         else:
             wanted = resident(service, split, profile)
             limit = service.model.max_context or 1 << 20
-            cached[name] = max(0, inference.longest_context(budget, groups, wanted, profile.block, limit))
+
+            def context_in(less: int) -> int:
+                return inference.longest_context(budget - less, groups, wanted, profile.block, limit)  # noqa: B023
+
+            def beside_context(tokens: int) -> int:
+                return _grown(service, split, gpu, tokens, service.concurrency)
+
+            longest = _settled(context_in(0), beside_context, context_in)
+            cached[name] = longest // profile.block * profile.block
     return cached
+
+
+def _grown(service: InferenceWorkload, split: Split, gpu: Gpu, context: int, concurrency: int) -> int:
+    """Return what the engine's peak takes of a load beyond that of the workload's own, margin included; 0 of less.
+
+    llama.cpp's buffers and the batches of transformers follow the load, and an encoder works on a context's images.
+    """
+    profile, arch = profile_of(service, gpu), service.model.architecture
+    images = arch is not None and inference.encoder_of(arch) is not None
+    if not (images or inference.follows_load(profile) or profile.whole_batches):
+        return 0
+    follows = service.prompt + service.output == service.context
+    prompt = max(1, context - service.output) if follows else min(service.prompt, context)
+    changed = replace(service, context=context, concurrency=max(1, concurrency), prompt=prompt, known={})
+    now = sum(peak_bytes(service, split, profile))
+    more = max(0, sum(peak_bytes(changed, split, profile_of(changed, gpu))) - now)
+    return more + more * inference.margin_ppm(profile, "activations", service.confidence) // 10**6
+
+
+STEPS = 4
+"""How often what fits is halved between what does for certain and what may."""
+
+
+def _settled(most: int, grown: Callable[[int], int], room: Callable[[int], int | None]) -> int:
+    """Return a number at most `most` that fits where it takes `grown` bytes beside the cache, of which `room` then fit:
+    the largest but for a sixteenth of what is in doubt."""
+    most = max(0, most)
+    if not most or not grown(most):
+        return most
+    low = max(0, room(grown(most)) or 0)
+    high = max(low, min(most, room(grown(low)) or 0))
+    for _ in range(STEPS):
+        middle = (low + high + 1) // 2
+        if middle <= (room(grown(middle)) or 0):
+            low = middle
+        else:
+            high = max(low, middle - 1)
+    return low
 
 
 def largest_batch(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int) -> int | None:

@@ -7,6 +7,7 @@ llama-server \
   -m 'models/my model.gguf' \
   -c 262144 \
   -np 32 \
+  --no-kv-unified \
   -b 2048 \
   -ub 512 \
   -ctk q8_0 \
@@ -15,5 +16,7 @@ llama-server \
   -ngl 999 \
   -sm none \
   -fit off \
+  --cache-ram 0 \
+  --ctx-checkpoints 0 \
   --host 0.0.0.0 \
   --port 8080

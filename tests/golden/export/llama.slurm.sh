@@ -15,6 +15,7 @@ serve() {
     -m 'models/my model.gguf' \
     -c 262144 \
     -np 32 \
+    --no-kv-unified \
     -b 2048 \
     -ub 512 \
     -ctk q8_0 \
@@ -23,6 +24,8 @@ serve() {
     -ngl 999 \
     -sm none \
     -fit off \
+    --cache-ram 0 \
+    --ctx-checkpoints 0 \
     --host 0.0.0.0 \
     --port 8080
 }
