@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 Verdict = tuple[list[Diagnostic], dict[str, "Candidate"], Optional["Lock"]]
 """What is wrong with a lock, its candidates computed again by workload, and the lock where it can be read."""
 
-OF_ANSWERS = {"W0605", "W0611", "W0704", "W0802", "W0804"}
+OF_ANSWERS = {"W0605", "W0611", "W0704", "W0802", "W0804", "W0811"}
 """What only a locked answer can have."""
 OF_LOCKS = {*OF_ANSWERS, "W0801", "W0803"}
 """What only a plan with its lock beside it can have."""
 
 
 def review(
-    path: str, loaded: Loaded, locked: bool | None = None, texts: dict[str, str] | None = None
+    path: str,
+    loaded: Loaded,
+    locked: bool | None = None,
+    texts: dict[str, str] | None = None,
+    proof: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """Return all that is wrong with a plan and its lock, and the allowances that none of it needed.
 
     Without the lock where `locked` is None; where it is true, a missing lock is an error. The lock's text is added to
-    `texts`.
+    `texts`. With `proof` the candidates of a lock that answers its plan are enumerated again, and what proves it is
+    counted.
     """
     from planner.language.copies import block_of
     from planner.lint.allow import allowed
@@ -59,8 +64,10 @@ def review(
                 least[block_of(name)] = min(share, least.get(block_of(name), share))
         findings += [*verdict, *headroom(source, least)]
         if lock is not None and not any(item.is_error for item in verdict):
+            if proof:
+                findings += _proven(path, loaded, verdict, lock)
             findings += _aged(loaded, rows, lock)
-        unjudged = OF_ANSWERS if lock is None else set()
+        unjudged = set(OF_ANSWERS) if lock is None else set() if proof else {"W0811"}
     kept, unused = allowed(findings, loaded.texts, unjudged)
     return kept if any(item.is_error for item in kept) else (*kept, *unused)
 
@@ -91,6 +98,21 @@ def _lock(path: str, loaded: Loaded, locked: bool, texts: dict[str, str]) -> Ver
         return [make(code, f"{where} is missing", span, help=again)], {}, None
     texts[str(where)] = lock.text
     return *verify(loaded.problem, loaded.catalog, loaded.texts, lock), lock
+
+
+def _proven(path: str, loaded: Loaded, verdict: list[Diagnostic], lock: Lock) -> list[Diagnostic]:
+    """Return what of a lock's proof does not hold; that it cannot be counted where what it was made of has changed."""
+    from planner.lock.certificate import prove
+    from planner.lock.since import is_older
+    from planner.lock.verify import as_locked
+
+    again = f"run `planner solve {path}` and check the lock in"
+    if loaded.problem is None:
+        return []
+    if is_older(lock) or any(item.code in ("W0802", "W0804") for item in verdict):
+        message = f"{lock.path} was proven with other catalogs or another release: its proof cannot be counted again"
+        return [warning("W0811", message, lock.span("proof"), help=again)]
+    return prove(as_locked(loaded.problem, lock), loaded.catalog, lock, again)
 
 
 def _aged(loaded: Loaded, rows: dict[str, Candidate], lock: Lock) -> list[Diagnostic]:

@@ -19,8 +19,9 @@ EVERY = 1000
 """So many alternatives are asked for: one for each kind and number of GPUs."""
 
 
-def check(plan: Plan | Where, *, locked: bool = False) -> Review:
-    """Return all that is wrong with a plan and its lock, without solving; `locked` as `check --locked`.
+def check(plan: Plan | Where, *, locked: bool = False, proof: bool = False) -> Review:
+    """Return all that is wrong with a plan and its lock, without solving; `locked` and `proof` as `check --locked` and
+    `--proof`.
 
     >>> review = check("examples/fleet.mem")
     >>> review.ok, len(review)
@@ -33,7 +34,7 @@ def check(plan: Plan | Where, *, locked: bool = False) -> Review:
 
     loaded, path = read_plan(plan, None, None)
     texts = dict(loaded.texts)
-    return Review(review(path, loaded, locked, texts), texts)
+    return Review(review(path, loaded, locked, texts, proof), texts)
 
 
 def solve(

@@ -150,11 +150,18 @@ def other_parts(lock: Lock, document: Mapping[str, Any]) -> list[str]:
         "imports": (lock.imports, document["imports"]),
         "catalogs": (lock.catalogs, document["catalogs"]),
         "used": (lock.used, document["used"]),
+        "proof": (_proofs(lock), _proofs(lock) and document["proof"]),
     }
     if lock.format == 1:
         del pairs["used"]
         return [name for name, (was, now) in pairs.items() if not _equal(was, now)]
     return [name for name, (was, now) in pairs.items() if was != now]
+
+
+def _proofs(lock: Lock) -> Any:
+    """Return what a lock says of its proof, None where it says nothing that proves it, as earlier ones."""
+    proof = lock.document.get("proof")
+    return proof if isinstance(proof, dict) and "method" in proof else None
 
 
 def _equal(was: Any, now: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from planner.catalog.catalog import Catalog
 from planner.diagnostics.diagnostic import Diagnostic, error
 from planner.language.problem import Problem
-from planner.lock.lock import document
+from planner.lock.lock import BOUND, document
 from planner.lock.read import Lock
 from planner.record import dataclass
 from planner.solve.answer import Answer, ObjectivePart, Solved
@@ -21,6 +21,8 @@ from planner.solve.copies import ordered, solved_together
 
 MOST = 20
 """So many differences of one lock are told one by one."""
+CERTIFICATE = ("method", "candidates", "removed", BOUND, "prices")
+"""What a lock says of what proves its answer."""
 FigurePlace = tuple[str | int, ...]
 
 
@@ -47,7 +49,15 @@ def expected(
     problem: Problem, catalog: Catalog, texts: Mapping[str, str], lock: Lock, rows: Mapping[str, Candidate]
 ) -> dict[str, Any]:
     """Return what the lock would say of these candidates, had they been found with the outcome that it names."""
-    return document(answer_of(problem, lock, rows), problem, catalog, texts)
+    return with_certificate(document(answer_of(problem, lock, rows), problem, catalog, texts), lock)
+
+
+def with_certificate(right: dict[str, Any], lock: Lock) -> dict[str, Any]:
+    """Return what a lock should say with its own certificate, which is held against the plan elsewhere
+    (planner.lock.certificate)."""
+    says = lock.document.get("proof")
+    own = {key: value for key, value in says.items() if key in CERTIFICATE} if isinstance(says, dict) else {}
+    return right | {"proof": right["proof"] | own}
 
 
 def answer_of(problem: Problem, lock: Lock, rows: Mapping[str, Candidate]) -> Answer:

@@ -1,7 +1,7 @@
 """Writing the lock file: the answer as YAML a reviewer can read, canonical, with no clock and no machine in it.
 
 All of it but which release wrote it follows from the plan, the catalogs and what was chosen, so that `check` finds any
-figure that does not. How many candidates were looked at is not in it: nobody could tell that without solving again.
+figure that does not. What proves the answer follows from all candidates: `check --proof` enumerates them again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from planner.language.problem import Problem
 from planner.lock.digest import catalog_digests, import_digests, plan_digest
 from planner.lock.rows import used
 from planner.lock.text import dump, number
-from planner.solve.answer import Answer, Solved
+from planner.solve.answer import Answer, Certificate, Solved
 from planner.solve.candidate import shown_outcomes
 from planner.syntax.files import write
 from planner.version import __version__
@@ -26,6 +26,8 @@ __all__ = ["SCHEMA", "document", "path_for", "render", "workload", "write"]
 
 SCHEMA = "planner.lock/3"
 EDITION = 2026
+BOUND = "bound_micro_usd_per_hour"
+"""What no answer costs less than, with what its broken preferences weigh."""
 
 
 def path_for(plan: str | Path) -> Path:
@@ -72,9 +74,17 @@ def stated(answer: Answer) -> dict[str, Any]:
             }
             for part in answer.objective
         ],
-        "proof": {"reproducible": answer.reproducible},
+        "proof": {"reproducible": answer.reproducible, **certified(answer.certificate)},
         "workloads": {item.chosen.workload: workload(item) for item in answer.workloads},
     }
+
+
+def certified(proof: Certificate | None) -> dict[str, Any]:
+    """Return what a lock says of what proves its answer; nothing where nothing does."""
+    if proof is None:
+        return {}
+    bound = {} if proof.bound is None else {BOUND: proof.bound, "prices": dict(proof.prices)}
+    return {"method": proof.method, "candidates": proof.candidates, "removed": dict(proof.removed), **bound}
 
 
 def workload(item: Solved) -> dict[str, Any]:

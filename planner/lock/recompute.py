@@ -12,7 +12,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.defaults import JUDGED
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
-from planner.lock.figures import FigureDifference, answer_of, differences
+from planner.lock.figures import FigureDifference, answer_of, differences, with_certificate
 from planner.lock.lock import stated
 from planner.lock.read import Lock
 from planner.lock.rows import PRICES, rebuilt
@@ -75,7 +75,7 @@ def contradictions(problem: Problem, lock: Lock) -> Iterator[FigureDifference]:
     if any(row is None for row in rows.values()):
         return
     settled = settle_costs(problem, {name: row for name, row in rows.items() if row is not None})
-    right = stated(answer_of(problem, lock, settled))
+    right = with_certificate(stated(answer_of(problem, lock, settled)), lock)
     if lock.format == 1:
         right["proof"] = lock.document.get("proof")  # with how many candidates were looked at
     digits = 9 if lock.format == 1 else 15

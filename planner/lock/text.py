@@ -99,12 +99,16 @@ def locate(text: str, keys: tuple[str | int, ...]) -> tuple[int, int]:
     return start, end
 
 
-def _mapping(values: Mapping[str, Any], indent: str, sizes: bool) -> Iterator[str]:
+COUNTS = "removed"
+"""Holds counts of candidates, not sizes, whatever they are called."""
+
+
+def _mapping(values: Mapping[str, Any], indent: str, sizes: bool, counts: bool = False) -> Iterator[str]:
     for key, value in values.items():
         name = f"{indent}{_string(str(key))}:"
         if isinstance(value, Mapping) and value:
             yield name
-            yield from _mapping(value, indent + "  ", sizes or key == "memory")
+            yield from _mapping(value, indent + "  ", sizes or key == "memory", counts or key == COUNTS)
         elif isinstance(value, list | tuple) and value:
             yield name
             for item in value:
@@ -112,7 +116,8 @@ def _mapping(values: Mapping[str, Any], indent: str, sizes: bool) -> Iterator[st
                 yield f"{indent}- {rows[0].lstrip()}" if rows else f"{indent}- {{}}"
                 yield from rows[1:]
         else:
-            big = (sizes or key == "memory") and isinstance(value, int) and not isinstance(value, bool) and value > 0
+            whole = isinstance(value, int) and not isinstance(value, bool) and not counts
+            big = (sizes or key == "memory") and whole and value > 0
             yield f"{name} {_scalar(value)}" + (f"  # {value / 2**30:.2f} GiB" if big else "")
 
 

@@ -11,6 +11,7 @@ from planner.diagnostics.diagnostic import Diagnostic, error, warning
 from planner.language.copies import block_of
 from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
+from planner.lock.certificate import faults
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
 from planner.lock.figures import FigureDifference, differences, expected, told
 from planner.lock.lock import workload as of_workload
@@ -78,6 +79,7 @@ def verify(
                 if locked is not None:
                     findings += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
     if not any(item.is_error for item in findings):
+        findings += faults(problem, lock, again)
         findings += _domain(problem, catalog, lock, again)
     return _once(findings), kept
 

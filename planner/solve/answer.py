@@ -99,6 +99,28 @@ class ByValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """What proves an answer. `candidates` were enumerated; `removed` counts what breaks each kind of rule, some several
+    and some before they become candidates.
+
+    By `comparison` every candidate of each workload was compared with the choice, since nothing couples workloads. By
+    `prices` no answer costs less than `bound`, in micro-dollars per hour with broken preferences, which is what this
+    one costs: `prices` are on the plan's limits, in 1/1024 micro-dollars (planner.solve.fleet.prices). By `search` the
+    solver has exhausted what such a bound leaves, where there is one.
+    """
+
+    method: str
+    candidates: int
+    removed: tuple[tuple[str, int], ...]
+    bound: int | None = None
+    prices: tuple[tuple[str, int], ...] = ()
+
+
+METHODS = ("comparison", "prices", "search")
+"""How an answer can be proven."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What `solve` and `estimate` found. `outcome` is optimal, feasible, infeasible, fixed or unknown.
 
@@ -109,7 +131,7 @@ class Answer:
     workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
     are the shipped offers that each of the plan's own stands for. A `brief` answer, of very many workloads, has no
     alternatives: they were not looked for. `models` are those of each block where the plan offers several: the answer
-    is of the problem that has them (planner.language.offered.of_models).
+    is of the problem that has them (planner.language.offered.of_models). `certificate` is what proves an optimum.
     """
 
     outcome: str
@@ -130,6 +152,7 @@ class Answer:
     by_value: tuple[ByValue, ...] = ()
     brief: bool = False
     models: dict[str, str] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
     def __repr__(self) -> str:
         cost = "" if self.cost is None else f", ${self.cost / 1e6:g}/h"

@@ -61,7 +61,13 @@ def hurried(
         if answer_ahead.outcome in ("optimal", "feasible"):
             parts = tuple(replace(part, bound=None) for part in answer_ahead.objective)
             return replace(
-                answer_ahead, outcome="feasible", objective=parts, reproducible=False, refusal="", brief=True
+                answer_ahead,
+                outcome="feasible",
+                objective=parts,
+                reproducible=False,
+                refusal="",
+                brief=True,
+                certificate=None,
             )
     return None
 

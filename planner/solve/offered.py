@@ -49,7 +49,7 @@ def best_of(problem: Problem, time_limit: float, solve: Solve, nearest: bool) ->
     rows = [row for block in offered_in(problem) for row in _standings(block, every, answers, first)]
     considered = sum(answer.considered for answer in answers)
     models, values = models_of(every[first]), (*rows, *whole.by_value)
-    return replace(whole, models=models, by_value=values, considered=considered)
+    return replace(whole, models=models, by_value=values, considered=considered, certificate=None)
 
 
 def _rank(answer: Answer) -> tuple[Fraction, ...]:

@@ -17,11 +17,13 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.record import dataclass
 from planner.solve import clock, so_far
-from planner.solve.answer import Answer, Solved
-from planner.solve.candidate import TooWide, times
-from planner.solve.choose.choose import choose
+from planner.solve.answer import Answer, Certificate, Solved
+from planner.solve.candidate import Candidate, TooWide, times
+from planner.solve.choose.choose import apart, choose, ranked, sort_out
+from planner.solve.choose.proof import certificate
 from planner.solve.columns.table import Table
 from planner.solve.copies import answered
+from planner.solve.fleet.audit import goal_values
 from planner.solve.kinds import first_of, judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
 from planner.solve.rent.sharing import settle_costs
@@ -308,6 +310,34 @@ def solve(
         return answered(solving.answer if solving.answer.workloads else solving.ahead or nothing)
     except TooWide as reason:
         return replace(nothing, refusal=str(reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """What can be said of a given answer without a solver: its certificate, the best candidate of each workload where
+    nothing couples them, and what an answer costs, in micro-dollars, that is known to be cheaper."""
+
+    certificate: Certificate
+    best: Mapping[str, Candidate]
+    cheaper: int | None
+
+
+def recounted(problem: Problem, placed: Problem, catalog: Catalog, chosen: Mapping[str, Candidate]) -> Recounted:
+    """Return what all candidates of a plan say of an answer; `chosen` are the candidates of the workloads of `placed`,
+    where the copies of a block that run otherwise are apart. Raise Contradiction where none can cost so little."""
+    nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
+    tables = tabulate(Solving(problem, catalog, TOP, inf, 1, (), lambda stage: None, {}, nothing)).tables
+    rows = sort_out(problem, tables)
+    value = goal_values(placed, chosen)[0]
+    proof = certificate(problem, tables, rows.beside_others, rows.removed, value)
+    if proof.method == "comparison":
+        best = apart(tables, rows.fitting, ranked(problem, tables, rows.sharing))
+        judged = {name: judge_row(problem, tables[name], row, catalog) for name, row in best.items()}
+        return Recounted(proof, judged, None)
+    from planner.solve.fleet.greedy import incumbent
+
+    ahead = incumbent(problem, tables, rows.beside_others)
+    return Recounted(proof, {}, ahead.value if ahead is not None and ahead.value < value else None)
 
 
 def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0) -> Answer:

@@ -76,6 +76,7 @@ def faults(plan: Plan, truth: Truth | None = None, answer: Any = None) -> list[s
         return [*out, "an answer, but nothing keeps every rule"]
     out += _values(truth, answer, rows)
     key = truth.key(rows)
+    out += _certificate(truth, answer.certificate, Fraction(found.key[0], GRAIN))
     names = [*(f"{d} {q}" for q, d in truth.goals), *truth.last, "rented GPUs", "quality"]
     names += [f"{name}'s time" for name in truth.names] + ["used GPUs", "headroom"]
     for name, mine, right in zip(names, key, found.key, strict=True):
@@ -85,6 +86,20 @@ def faults(plan: Plan, truth: Truth | None = None, answer: Any = None) -> list[s
             break
         if mine != right:
             break  # rounded: what follows may differ
+    return out
+
+
+def _certificate(truth: Truth, proof: Any, least: Fraction) -> list[str]:
+    """Return what the proof of an answer says that is not so; `least` is what the first goal has at least."""
+    if proof is None:
+        return ["optimal without a certificate"]
+    out = []
+    if (proof.method == "comparison" or truth.goals[0] != ("cost", "minimize")) and proof.bound is not None:
+        out.append(f"a bound by {proof.method} of {truth.goals[0]}")
+    elif proof.bound is not None and Fraction(proof.bound, 10**6) > least:
+        out.append(f"no answer is said to cost less than {proof.bound / 10**6}, and one costs {float(least)}")
+    if proof.method == "prices" and (proof.bound is None or Fraction(proof.bound, 10**6) != least):
+        out.append(f"prices are said to prove {float(least)} by a bound of {proof.bound}")
     return out
 
 

@@ -21,6 +21,9 @@ def check(
     paths: list[str] = typer.Argument(..., metavar="PATH...", help="Plan files, or folders of them."),
     locked: bool = typer.Option(False, "--locked", help="A missing lock is an error."),
     exports: list[str] = typer.Option([], "--exports", metavar="DIR", help="Exports in a folder must follow too."),
+    proof: bool = typer.Option(
+        False, "--proof", help="Also enumerate all candidates and count what proves each lock; no solver is started."
+    ),
     format: str = typer.Option("full", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}."),
 ) -> None:
     """Check plans and their locks: syntax, names, units, and that the lock answers the plan and fits."""
@@ -31,7 +34,7 @@ def check(
     files = plans(paths)
     worst = 0
     shipped = shipped_catalog()
-    for reviewed, read in each(partial(_reviewed, shipped, locked), files, MANY):
+    for reviewed, read in each(partial(_reviewed, shipped, locked, proof), files, MANY):
         findings |= dict.fromkeys(reviewed)
         texts |= read
         if any(item.is_error and item.code.startswith("E00") for item in reviewed):
@@ -69,11 +72,11 @@ MANY = 40
 """From so many plans on they are checked in several processes: two of these start in the time of ten plans."""
 
 
-def _reviewed(shipped: Shipped, locked: bool, path: str) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+def _reviewed(shipped: Shipped, locked: bool, proof: bool, path: str) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
     """Return what is wrong with a plan, and the texts that this is shown in."""
     texts: dict[str, str] = {}
     loaded = load_plan(path, shipped=shipped)
-    findings = review(path, loaded, locked, texts)
+    findings = review(path, loaded, locked, texts, proof)
     return findings, texts | loaded.texts if findings else {}
 
 

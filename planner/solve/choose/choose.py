@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.copies import block_of
 from planner.language.problem import Problem
+from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Filtered, Solved
 from planner.solve.candidate import Candidate
@@ -17,6 +19,7 @@ from planner.solve.choose.company import company
 from planner.solve.choose.conflict import conflict_of, filtered
 from planner.solve.choose.goal_values import part, penalty_of
 from planner.solve.choose.hardware import alternatives, rejected
+from planner.solve.choose.proof import certificate
 from planner.solve.classes import alike, own, renamed
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
@@ -26,7 +29,7 @@ from planner.solve.fleet.settle import settle
 from planner.solve.fleet.settled import coupled
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, best, keys
-from planner.solve.rent.share_bounds import alone_or_shared, survey, without_wishes
+from planner.solve.rent.share_bounds import Shares, alone_or_shared, survey, without_wishes
 from planner.solve.rules import holds_together, slack
 
 if TYPE_CHECKING:
@@ -47,22 +50,9 @@ def choose(
     A `brief` answer is without alternatives and what is cheaper.
     """
     thorough = all(table.thorough for table in tables.values())
-    considered = sum(table.candidates for table in tables.values())
-    twins = alike(problem)
-    broken: dict[str, Mapping[str, Column]] = {}
-    fitting: dict[str, Column] = {}
-    for name in sorted(tables):  # what identical workloads have in common is there once
-        twin = twins[name]
-        if twin == name or twin not in broken:
-            broken[name] = broken_by(tables[name], problem)
-            fitting[name] = fits(tables[name], broken[name])
-        else:
-            broken[name] = {own(rule, twin, name): where for rule, where in broken[twin].items()}
-            fitting[name] = fitting[twin]
-    removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
-    sharing = survey(problem, tables)
-    shared = alone_or_shared(tables, broken, sharing)
-    beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
+    sorted_ = sort_out(problem, tables)
+    broken, fitting, shared, beside_others = sorted_.broken, sorted_.fitting, sorted_.shared, sorted_.beside_others
+    considered, removed, sharing = sorted_.considered, sorted_.removed, sorted_.sharing
     empty = [name for name in sorted(tables) if not len(beside_others[name])]
     if empty:
         conflict = tuple(
@@ -73,9 +63,7 @@ def choose(
         )
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
-    wished = without_wishes(problem, sharing)
-    ranks = {name: keys(tables[name], wished) for name in sorted(set(twins.values()))}
-    ranks |= {name: ranks[twin] for name, twin in twins.items()}
+    ranks = ranked(problem, tables, sharing)
     settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
     if settled is None:
         return Answer("unknown", (), (), (), None, considered, removed, (), False)
@@ -113,8 +101,56 @@ def choose(
         for goal, value, bound in zip(problem.goals, settled.values, settled.bounds, strict=True)
     )
     same_again = (settled.proven or bool(settled.refusal)) and not late
+    proof = None
+    if settled.proven:
+        with suppress(clock.OutOfTime):  # whoever interrupts it writes no lock
+            proof = certificate(problem, tables, beside_others, removed, settled.values[0])
     found_all = Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, same_again)
-    return replace(found_all, refusal=settled.refusal, brief=brief)
+    return replace(found_all, refusal=settled.refusal, brief=brief, certificate=proof)
+
+
+@dataclass(frozen=True, slots=True)
+class SortedOut:
+    """What the rows of each workload break: `broken` by rule, of what they pay alone, and the rows that are `fitting`;
+    the same beside others, who may pay a part (`shared`, `beside_others`). `removed` counts candidates by rule, of the
+    `considered`.
+    """
+
+    broken: Mapping[str, Mapping[str, Column]]
+    fitting: Mapping[str, Column]
+    sharing: Shares
+    shared: Mapping[str, Mapping[str, Column]]
+    beside_others: Mapping[str, Column]
+    removed: tuple[Filtered, ...]
+    considered: int
+
+
+def sort_out(problem: Problem, tables: Mapping[str, Table]) -> SortedOut:
+    """Return which rows of each workload break what."""
+    twins = alike(problem)
+    broken: dict[str, Mapping[str, Column]] = {}
+    fitting: dict[str, Column] = {}
+    for name in sorted(tables):  # what identical workloads have in common is there once
+        twin = twins[name]
+        if twin == name or twin not in broken:
+            broken[name] = broken_by(tables[name], problem)
+            fitting[name] = fits(tables[name], broken[name])
+        else:
+            broken[name] = {own(rule, twin, name): where for rule, where in broken[twin].items()}
+            fitting[name] = fitting[twin]
+    removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
+    sharing = survey(problem, tables)
+    shared = alone_or_shared(tables, broken, sharing)
+    beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
+    considered = sum(table.candidates for table in tables.values())
+    return SortedOut(broken, fitting, sharing, shared, beside_others, removed, considered)
+
+
+def ranked(problem: Problem, tables: Mapping[str, Table], sharing: Shares) -> dict[str, RankColumns]:
+    """Return what ranks the rows of each workload."""
+    twins, wished = alike(problem), without_wishes(problem, sharing)
+    ranks = {name: keys(tables[name], wished) for name in sorted(set(twins.values()))}
+    return ranks | {name: ranks[twin] for name, twin in twins.items()}
 
 
 def as_of(row: Candidate, workload: str) -> Candidate:
