@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import planner
 from planner.catalog.load import load
 from planner.catalog.programs.frameworks import Framework, build_framework, resolved
 from planner.export.forms import FORMS
@@ -188,3 +189,38 @@ def test_what_is_published_in_8_or_4_bits_is_not_trained_by_transformers(
     assert loaded.problem is not None
     found = estimate(loaded.problem, loaded.catalog).workloads[0].chosen
     assert ("t.method" not in {item.rule for item in found.broken}) is trains
+
+
+SINKS, IMAGES = "unsloth/gpt-oss-20b-BF16", "google/gemma-3-12b-pt"
+TUNED = """edition 2026
+training a {{ model = "{}"; method = lora; sequence = 2Ki tokens; global_batch = 8; micro_batch = 1; gpus = 1
+  gpu = {}; attention = {}; checkpointing = none; {} }}
+"""
+
+
+def test_scores_of_a_model_without_a_fused_kernel_are_kept() -> None:
+    """gpt-oss has sinks, which PyTorch's kernels do not take: transformers 5.24 falls back on eager attention.
+
+    24 layers of 64 heads keep a softmax in fp32 and its copy in 16 bit. A run on an A100 of 80 GB died in that matmul.
+    """
+    unsaid, eager = (
+        planner.solve(text=TUNED.format(SINKS, "h200_sxm", how, ""))["a"].chosen for how in ("sdpa", "eager")
+    )
+    assert unsaid.parts["activations"] == eager.parts["activations"] > 24 * 64 * 2048**2 * 6
+    assert not planner.solve(text=TUNED.format(SINKS, "h100_sxm", "sdpa", "")).fits
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "more", "runs"),
+    [
+        (SINKS, "h100_sxm", "", True),  # FlashAttention 3
+        (SINKS, "a100_sxm_80gb", "", False),
+        (IMAGES, "h100_sxm", "", False),
+        (IMAGES, "h100_sxm", "framework = deepspeed", False),
+        ("google/gemma-2-9b", "h100_sxm", "", True),
+    ],
+)
+def test_flash_attention_is_refused_where_the_code_has_none(model: str, gpu: str, more: str, runs: bool) -> None:
+    text = TUNED.format(model, gpu, "flash", more)
+    answer = planner.solve(text=text).answer
+    assert ("a.attention" not in [item.rule for item in answer.conflict]) is runs

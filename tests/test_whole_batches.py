@@ -58,3 +58,15 @@ def test_chunks_that_a_plan_states_bound_a_pass() -> None:
 )
 def test_long_prompts_of_many_sequences_do_not_fit_at_once(context: str, many: int, more: str, fits: bool) -> None:
     assert planner.solve(text=PLAN.format(context, many, more), top=0).fits is fits
+
+
+@pytest.mark.parametrize(("name", "heads"), [("openai/gpt-oss-20b", 64), ("google/gemma-2-9b", 16)])
+def test_models_without_a_fused_kernel_hold_their_scores(name: str, heads: int) -> None:
+    """modeling_gpt_oss.py, modeling_gemma2.py: _supports_sdpa is False; 8 Ki tokens have 64 Mi scores a head."""
+    text = f"""edition 2026
+inference a {{ model = "{name}"; weights = bf16; engine = transformers; gpu = h200_sxm; gpus = 1; context = 8Ki tokens
+  concurrency = 1 }}
+"""
+    result = planner.estimate(planner.load("a.mem", text=text))
+    assert isinstance(result, planner.Result)
+    assert result["a"].chosen.parts["activations"] > 8 * heads * 8192**2

@@ -20,7 +20,8 @@ class TrainerLack:
 
     `decision` is the quantity of a plan that is refused for it, `what` names it in answers. It meets one of the
     `methods`, `precisions` or kernels of `attention` where they are stated, GPUs of `vendors`, of a compute capability
-    `below` one, those whose host has one of `cpus`, and where `runs_on` lists compute capabilities all others.
+    `below` one, those whose host has one of `cpus`, models of `families`, and where `runs_on` lists compute
+    capabilities all others.
     """
 
     decision: str
@@ -33,6 +34,7 @@ class TrainerLack:
     below: str = ""
     runs_on: tuple[str, ...] = ()
     cpus: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
 
     @property
     def of_hardware(self) -> bool:
@@ -140,7 +142,7 @@ def build_framework(row: Mapping[str, Any]) -> Framework:
 
 
 def _lack(row: Mapping[str, Any]) -> TrainerLack:
-    lists = ("methods", "precisions", "attention", "vendors", "runs_on", "cpus")
+    lists = ("methods", "precisions", "attention", "vendors", "runs_on", "cpus", "families")
     named: dict[str, Any] = {name: tuple(row.get(name) or ()) for name in lists}
     return TrainerLack(
         decision=str(row["decision"]),

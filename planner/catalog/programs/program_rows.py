@@ -175,6 +175,7 @@ class TrainerLackRow:
     below: Annotated[str | None, Limit(1, r"\d+\.\d", "a compute capability")] = None
     runs_on: Words | None = None
     cpus: Words | None = None
+    families: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,12 @@ def activations(
     return largest
 
 
+EAGER: Final = ("gpt_oss", "gemma2", "mimo_v2_flash")
+"""Families whose attention transformers runs operation by operation unless it is told otherwise (5.24, _supports_sdpa
+is False): a score is there in 16 bit before and after its softmax in fp32 (eager_attention_forward)."""
+EAGER_BYTES: Final = 8
+
+
 def batch(arch: Architecture, tokens: int, prompt: int, tp: int = 1) -> int:
     """Peak of attention where the prompts of a batch are computed whole, as transformers does; zero for other mixers.
 
@@ -82,6 +88,8 @@ def batch(arch: Architecture, tokens: int, prompt: int, tp: int = 1) -> int:
         each = 2 * (2 * arch.hidden + -(-(2 * query + key + value) // tp))
         if tokens > prompt:
             each += 2 * -(-repeated // tp) + 3 * prompt
+        if arch.family in EAGER:
+            each += EAGER_BYTES * -(-group.mixer.heads // tp) * prompt
         largest = max(largest, each * tokens)
     return largest
 

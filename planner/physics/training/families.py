@@ -74,6 +74,8 @@ _FAMILIES: Final[dict[str, Family]] = {
         embedding_dropout=True,
     ),
     "opt": Family(act="relu", rotary=0, hidden_dropout=True, query_scaled=True),
+    "gpt_oss": Family(known=False, sdpa=False),
+    "mimo_v2_flash": Family(known=False, sdpa=False),
     "gpt_neo": Family(act="gelu_new", rotary=0, sdpa=False),
     "gptj": Family(act="gelu_new", branches="shared", rotary=0.25, sdpa=False),
     "gpt_neox": Family(act="gelu", branches="two", fused_qkv=True, rotary=0.25),

@@ -23,7 +23,9 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     loads_its_own = framework.trainer == "megatron" or (framework.trainer == "fsdp" and method not in ("lora", "qlora"))
     if native not in SIXTEEN and not loads_its_own:
         return "method", need("trains", f"{method} of a checkpoint that is published in {native}"), framework.id
-    met = [row for row in framework.lacks if _meets(row, gpu, method, precision, kernel)]
+    arch = run.model.architecture
+    family = arch.family if arch is not None else ""
+    met = [row for row in framework.lacks if _meets(row, gpu, family, method, precision, kernel)]
     for row in met:
         if not row.of_hardware:
             return row.decision, need("trains", row.what), framework.id
@@ -34,9 +36,15 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     return None if computes(run, gpu, precision) else ("precision", need("hardware", precision), gpu.id)
 
 
-def _meets(row: TrainerLack, gpu: Gpu, method: str, precision: str, kernel: str) -> bool:
+def _meets(row: TrainerLack, gpu: Gpu, family: str, method: str, precision: str, kernel: str) -> bool:
     """Return whether a recipe on a GPU is what a framework lacks; a capability that is not stated is taken to do."""
-    asked = ((row.methods, method), (row.precisions, precision), (row.attention, kernel), (row.vendors, gpu.vendor))
+    asked = (
+        (row.methods, method),
+        (row.precisions, precision),
+        (row.attention, kernel),
+        (row.vendors, gpu.vendor),
+        (row.families, family),
+    )
     if any(names and name not in names for names, name in asked) or (row.cpus and gpu.cpu not in row.cpus):
         return False
     capability = gpu.compute_capability
