@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final
 
 from planner.catalog.records import Format, Model
 from planner.language.block import Block
@@ -144,6 +145,16 @@ def check_interruptions(block: Block) -> None:
         scope.error("E0403", message, block.spans["interruptions"], help=help)
 
 
+_SCALED = 'a config.json whose positions are scaled to it (YaRN) makes it one, `model = config("…/config.json")`'
+LONGER: Final = {
+    "": "a longer context needs a model made for it",
+    "vllm": f"vLLM does not start with a longer context than the model's config states; {_SCALED}",
+    "sglang": f"SGLang does not start with a longer context than the model's config states; {_SCALED}",
+}
+"""What helps, by engine: vllm/config/model.py _get_and_verify_max_len (0.33.0) and sglang/srt/configs/model_config.py
+(0.5.23) raise a ValueError unless an environment variable says otherwise."""
+
+
 def doubts(block: Block) -> None:
     """Warn of what is allowed and seldom meant."""
     scope, given, model = block.env.scope, block.given, block.model
@@ -155,7 +166,7 @@ def doubts(block: Block) -> None:
                 "W0603",
                 f"{spoken(length, 'tokens')} are beyond the {model.max_context} that {model.id} was made for",
                 block.spans[name],
-                help="a longer context needs a model made for it",
+                help=LONGER.get(str(given.get("engine", "vllm")) if block.kind == "inference" else "", LONGER[""]),
             )
     native = scope.format(model.native_format)
     for name in ("weights", "activations", "precision"):

@@ -75,6 +75,50 @@ def skypilot() -> int:
     return len(documents)
 
 
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
+    "max_position_embeddings": 131072, "torch_dtype": "bfloat16", "rms_norm_eps": 1e-5, "hidden_act": "silu",
+}  # fmt: skip
+
+
+def vllm() -> int:
+    """Commands by vLLM's own parser, none shortened, and those of one host by the configuration that it makes."""
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    parser = make_arg_parser(FlexibleArgumentParser())
+
+    def check(command: list[str]) -> Any:
+        assert all(word in parser._option_string_actions for word in command if word.startswith("--"))
+        return parser.parse_args(command)
+
+    def configured(command: list[str], folder: str) -> None:
+        taken = check([folder, *command[1:]])
+        taken.model = folder
+        made = EngineArgs.from_cli_args(taken).create_engine_config()
+        options = dict(pairwise(command))
+        assert made.model_config.max_model_len == int(options["--max-model-len"])
+        assert made.scheduler_config.max_num_seqs == int(options["--max-num-seqs"])
+        assert made.scheduler_config.max_num_batched_tokens == int(options["--max-num-batched-tokens"])
+        assert made.cache_config.gpu_memory_utilization == float(options["--gpu-memory-utilization"])
+        assert made.cache_config.cache_dtype == options["--kv-cache-dtype"]
+        assert made.parallel_config.tensor_parallel_size == int(options["--tensor-parallel-size"])
+
+    commands = [words(path)[2:] for path in files(".vllm.sh")]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.json").write_text(json.dumps(LLAMA))
+        for command in commands:
+            check(command[: command.index("$([")] if "$([" in command else command)
+            if not {"--nnodes", "--enable-expert-parallel"} & set(command):
+                configured(command, folder)
+        for broken in (["--max-num-seq", "1"], ["--kv-cache-dtype", "int8"]):
+            refused(check, [*commands[0], *broken])
+        refused(lambda command: configured(command, folder), [*commands[0], "--quantization", "bitsandbytes"])
+    return len(commands)
+
+
 def sglang() -> int:
     """Commands by SGLang's own arguments, none shortened."""
     from sglang.srt.server_args import ServerArgs
@@ -373,6 +417,7 @@ VALIDATORS = (
     kubernetes,
     skypilot,
     slurm,
+    vllm,
     sglang,
     llama_server,
     deepspeed,
