@@ -37,7 +37,7 @@ def said(name: str = "chat", instances: int = 1, sold_by: str = "gpu", offered: 
     vendor, native = more.get("vendor", "nvidia"), given["native_format"]
     lock = "5eed" * 16
     return Said(
-        "chat.mem", name, "inference", choice, given, instances, lock, "0.1.0", native, sold_by, offered, vendor
+        "chat.mem", name, "inference", choice, given, instances, lock, "0.2.0", native, sold_by, offered, vendor
     )
 
 
@@ -133,7 +133,7 @@ def trained(name: str = "tune", instances: int = 1, **more: Any) -> Said:
     if "gradient_precision" not in more:  # what the lock has where the plan says nothing
         given["gradient_precision"] = _gradients(choice, given)
     lock = "5eed" * 16
-    return Said("tune.mem", name, "training", choice, given, instances, lock, "0.1.0", "bf16", "instance", 8, "nvidia")
+    return Said("tune.mem", name, "training", choice, given, instances, lock, "0.2.0", "bf16", "instance", 8, "nvidia")
 
 
 @st.composite

@@ -34,6 +34,7 @@ from planner.lock.verify import verify
 from planner.review import review
 from planner.solve import solve
 from planner.solve.answer import Answer
+from planner.version import __version__
 
 ROOT = Path(__file__).parents[1]
 CHAT = (ROOT / "examples/chat.mem").read_text()
@@ -423,7 +424,7 @@ def test_another_release_is_no_fault(plan: Path) -> None:
     assert found.code == "W0804" and "`w` has tpot 1.5 → 0.0" in found.message
     (found,) = verified(plan, released(plan, "7.1.0"))
     assert found.code == "W0804" and "a newer release" in found.message
-    (found,) = verified(plan, released(plan, "0.1.0", tpot=1.5))
+    (found,) = verified(plan, released(plan, __version__, tpot=1.5))
     assert found.code == "E0805" and "`workloads.w.outcomes.tpot` = 1.5; it is 0.0" in found.message
     assert found.span is not None and read_lock(plan).text.splitlines()[found.span.line - 1].strip().startswith("tpot:")
 

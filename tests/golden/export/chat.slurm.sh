@@ -1,6 +1,6 @@
 #!/bin/bash
 # chat of chat.mem, written by `planner export --to slurm`: the same lock, the same file.
-# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.2.0)
 # for       vLLM 0.32 on 1 x a40
 # offer     runpod/secure/1x_A40_SECURE, on_demand, 1 of it
 # submit    sbatch FILE; it serves until the partition's limit of time, or that of --time

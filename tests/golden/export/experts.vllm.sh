@@ -1,5 +1,5 @@
 # experts of chat.mem, written by `planner export --to vllm`: the same lock, the same file.
-# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.2.0)
 # for       vLLM 0.32 on 8 x a40
 # offer     aws/us-east-1/p5.48xlarge, on_demand, 1 of it
 # weights   the checkpoint is in fp8_e4m3 and says so itself

@@ -1,5 +1,5 @@
 # chat of chat.mem, written by `planner export --to vllm`: the same lock, the same file.
-# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.2.0)
 # for       vLLM 0.32 on 1 x a40
 # offer     runpod/secure/1x_A40_SECURE, on_demand, 1 of it
 # weights   vLLM quantizes the bf16 checkpoint to fp8 while it loads

@@ -1,5 +1,5 @@
 # hosts of chat.mem, written by `planner export --to sglang`: the same lock, the same file.
-# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.2.0)
 # for       SGLang 0.5.23 on 16 x a40
 # offer     aws/us-east-1/p5.48xlarge, on_demand, 2 of it
 # hosts     2, this on each of them: NODE_RANK from 0, MASTER_ADDR of the first

@@ -1,5 +1,5 @@
 # tune of tune.mem, written by `planner export --to torchtitan`: the same lock, the same file.
-# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.1.0)
+# lock      5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed (planner 0.2.0)
 # for       torchtitan on 16 x h100_sxm
 # offer     verda/FIN-02/1H100.80S.32V, on_demand, 1 of it
 # model     meta-llama/Llama-3.1-8B; the learning rate and the data are the script's
