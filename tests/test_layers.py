@@ -67,6 +67,7 @@ SOLVE = (
         "fleet",
         "choose",
         "hurried",
+        "sensitivity",
         "offered",
         "pipeline",
         "__init__",

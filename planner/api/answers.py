@@ -117,7 +117,9 @@ def why(
     if gpu and gpu not in stated_plan.problem.gpus:
         raise ValueError(f"unknown GPU `{gpu}`")
     most = limit(time_limit)
-    answer = answer_of(stated_plan.problem, stated_plan.catalog, EVERY, most, hardware=True, values=True, gpu=gpu)
+    answer = answer_of(
+        stated_plan.problem, stated_plan.catalog, EVERY, most, hardware=True, values=True, gpu=gpu, margins=not gpu
+    )
     return Reasons(known(answer, stated_plan, most), with_models(stated_plan, answer), path)
 
 

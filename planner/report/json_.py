@@ -11,7 +11,7 @@ from planner.diagnostics.shown import json_text
 from planner.language.copies import block_of
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import OUTCOMES
-from planner.solve.answer import Answer, ByValue, Filtered, Solved, Standing
+from planner.solve.answer import Answer, ByValue, Filtered, Margins, Solved, Standing
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 from planner.solve.copies import is_copied
 from planner.solve.needs import Need
@@ -188,10 +188,49 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
                 "has": plain(item.has),
                 "unit": item.unit,
                 "would_do": [_hint(hint) for hint in item.hints],
+                **({"also": list(item.also)} if item.also else {}),
             }
             for item in answer.conflict
         ],
+        **({} if answer.margins is None else _margins(answer.margins)),
         "diagnostics": [_diagnostic(item) for item in diagnostics],
+    }
+
+
+def _margins(found: Margins) -> dict[str, Any]:
+    """Return what would change an answer: a looser limit, a lower price."""
+    return {
+        "limits": [
+            {
+                "rule": item.rule,
+                "has": plain(item.has),
+                "takes": plain(item.takes),
+                "more": plain(item.more),
+                "unit": item.unit,
+                "changes": [
+                    {"quantity": quantity, "before": plain(before), "after": plain(after), "unit": unit}
+                    for quantity, before, after, unit in item.gains
+                ],
+                "moves": [
+                    {"name": each.workload, "before": _choice(each.before), "after": _choice(each.after)}
+                    for each in item.moved
+                ],
+            }
+            for item in found.limits
+        ],
+        "prices": [
+            {
+                "offer": item.offer,
+                "gpu": item.gpu,
+                "market": item.market,
+                "usd_per_hour": item.price / 1e6,
+                "enters_at_usd_per_hour": item.enters / 1e6,
+                "plan_usd_per_hour": item.cost / 1e6,
+                "workloads": list(item.workloads),
+            }
+            for item in found.prices
+        ],
+        "margins_complete": found.complete,
     }
 
 

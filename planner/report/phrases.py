@@ -170,6 +170,8 @@ def fault(item: Broken, operators: dict[str, str]) -> BrokenRule:
     return BrokenRule(item.rule, _wrong(item, operators), tuple(map(hint, item.hints)))
 
 
+LIKEWISE = 6
+"""So many identical workloads are named where they have one conflict."""
 Of = TypeVar("Of", Conflict, BrokenRule)
 
 
@@ -185,7 +187,11 @@ def sets(conflict: Sequence[Of]) -> list[list[Of]]:
 
 def conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
     """Return one rule of a conflict, and the smallest changes to it that make the plan fit."""
-    return replace(_conflict(item, operators), of=item.of)
+    broken = replace(_conflict(item, operators), of=item.of)
+    if not item.also:
+        return broken
+    more = f" and {len(item.also) - LIKEWISE:_} more" if len(item.also) > LIKEWISE else ""
+    return replace(broken, text=f"{broken.text}; likewise {', '.join(item.also[:LIKEWISE])}{more}")
 
 
 def _conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:

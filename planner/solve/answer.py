@@ -15,7 +15,8 @@ from planner.solve.needs import Need
 class Conflict:
     """One rule of a minimal conflicting set, and the smallest change to it alone that resolves it.
 
-    `of` is the workload whose set it is, where several workloads have each a set of their own.
+    `of` is the workload whose set it is, where several workloads have each a set of their own; `also` are identical
+    workloads, which have the same.
     """
 
     rule: str
@@ -24,6 +25,7 @@ class Conflict:
     unit: str | None = None
     hints: tuple[Hint, ...] = ()
     of: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,52 @@ class Certificate:
     prices: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A workload that runs otherwise in another answer."""
+
+    workload: str
+    before: Candidate
+    after: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class LimitMargin:
+    """What a looser limit would change: it `has` so much, of which the answer `takes` some, and with `more` of it the
+    objective's parts that change (quantity, before, after, unit), and the workloads that then run otherwise."""
+
+    rule: str
+    unit: str | None
+    has: Fraction
+    takes: Fraction | None
+    more: Fraction
+    gains: tuple[tuple[str, Fraction | None, Fraction | None, str], ...]
+    moved: tuple[Moved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMargin:
+    """The highest price in whole cents at which an offer makes the plan cheaper: micro-dollars per hour of an instance,
+    its price now, what the plan then costs and which workloads take it."""
+
+    offer: str
+    gpu: str
+    market: str
+    price: int
+    enters: int
+    cost: int
+    workloads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """What would change an answer, each solved again; not `complete` where time did not suffice for all of it."""
+
+    limits: tuple[LimitMargin, ...]
+    prices: tuple[PriceMargin, ...]
+    complete: bool
+
+
 METHODS = ("comparison", "prices", "search")
 """How an answer can be proven."""
 
@@ -131,7 +179,8 @@ class Answer:
     workload the offers that it could rent if their price were not more than a year older than the catalog; `replaced`
     are the shipped offers that each of the plan's own stands for. A `brief` answer, of very many workloads, has no
     alternatives: they were not looked for. `models` are those of each block where the plan offers several: the answer
-    is of the problem that has them (planner.language.offered.of_models). `certificate` is what proves an optimum.
+    is of the problem that has them (planner.language.offered.of_models). `certificate` is what proves an optimum,
+    `margins` what would change it, where that was asked for.
     """
 
     outcome: str
@@ -153,6 +202,7 @@ class Answer:
     brief: bool = False
     models: dict[str, str] = field(default_factory=dict)
     certificate: Certificate | None = None
+    margins: Margins | None = None
 
     def __repr__(self) -> str:
         cost = "" if self.cost is None else f", ${self.cost / 1e6:g}/h"

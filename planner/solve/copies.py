@@ -134,7 +134,8 @@ def answered(answer: Answer) -> Answer:
         workloads=solved_together(answer.workloads),
         wishes=tuple(wishes.items()),
         conflict=tuple(
-            replace(item, rule=rule, of=of) for (rule, of), item in sorted(conflict.items(), key=lambda pair: pair[0])
+            replace(item, rule=rule, of=of, also=_blocks(item.also, rule))
+            for (rule, of), item in sorted(conflict.items(), key=lambda pair: pair[0])
         )
         if any(MARK in item.rule or MARK in item.of for item in answer.conflict)
         else answer.conflict,
@@ -145,6 +146,11 @@ def answered(answer: Answer) -> Answer:
         by_value=tuple(item for item in answer.by_value if MARK not in item.workload),
         pareto=tuple(tuple(folded({row.workload: row for row in point})[0].values()) for point in answer.pareto),
     )
+
+
+def _blocks(workloads: Iterable[str], rule: str) -> tuple[str, ...]:
+    """Return the blocks of some workloads, but for that of a rule."""
+    return tuple(name for name in dict.fromkeys(map(block_of, workloads)) if name != rule.partition(".")[0])
 
 
 def rule_of(rule: str) -> str:

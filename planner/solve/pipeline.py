@@ -276,13 +276,15 @@ def solve(
     values: bool = False,
     gpu: str = "",
     reasons: bool = True,
+    margins: bool = False,
 ) -> Answer:
     """Return the cheapest answer with its proof, or the rules that conflict.
 
     `pareto` names quantities whose front of best answers is wanted beside it; `report` is called with each stage.
     With `hardware` the answer also says where every GPU type stands, with `values` where each value of some decisions
     does; of a `gpu` that is named only where that stands, whether or not the plan offers it.
-    Without `reasons` it does not say which rules conflict where nothing fits.
+    With `margins` it says what one more of each limit and what lower prices would change. Without `reasons` it does not
+    say which rules conflict where nothing fits.
     `time_limit` is in seconds for all of it: what is found by then is answered, which may be nothing.
     """
     if problem.others:
@@ -305,7 +307,7 @@ def solve(
                 solved = _on_gpu(problem, catalog, solved, gpu)
             elif hardware and (values or not solved.brief):
                 solved = _with_hardware(problem, catalog, solved, solving.tables, values)
-            return answered(solved)
+            return _with_margins(problem, catalog, answered(solved), workers) if margins else answered(solved)
     except clock.OutOfTime:
         return answered(solving.answer if solving.answer.workloads else solving.ahead or nothing)
     except TooWide as reason:
@@ -381,6 +383,16 @@ def _with_hardware(
         return replace(answer, by_value=by_value(problem, answer, tables, catalog, gpu))
     except (clock.OutOfTime, TooWide):
         return answer
+
+
+def _with_margins(problem: Problem, catalog: Catalog, answer: Answer, workers: int) -> Answer:
+    """Return an answer with what would change it, each change solved again."""
+    from planner.solve.sensitivity import margins
+
+    def again(changed: Problem) -> Answer:
+        return solve(changed, catalog, 0, clock.left(), workers, reasons=False)
+
+    return replace(answer, margins=margins(problem, answer, again))
 
 
 def estimate(problem: Problem, catalog: Catalog, time_limit: float = 30.0) -> Answer:

@@ -44,7 +44,14 @@ def why(
     with progress() as stage:
         stage("trying every option")
         answer = answer_of(
-            loaded.problem, loaded.catalog, top=EVERY, time_limit=limit, hardware=True, values=True, gpu=card
+            loaded.problem,
+            loaded.catalog,
+            top=EVERY,
+            time_limit=limit,
+            hardware=True,
+            values=True,
+            gpu=card,
+            margins=not card,
         )
     if code := unanswered(answer):
         raise typer.Exit(code)
@@ -72,6 +79,12 @@ def why(
             tell("warning: time is out before every GPU type was tried; raise --time-limit")
         say("\n" + reasons.render(groups, width=columns, colour=colour), styled=colour)
         screen.show_values(answer, loaded.problem)
+        if answer.margins is not None:
+            from planner.report import sensitivity
+
+            changes = sensitivity.render(answer.margins, width=columns, colour=colour)
+            if changes:
+                say("\n" + changes, styled=colour)
     if card:
         _unoffered(card, loaded, workload)
     raise typer.Exit(1 if answer.outcome == "infeasible" else 0)

@@ -16,7 +16,7 @@ from planner.solve.answer import Answer, Filtered, Solved
 from planner.solve.candidate import Candidate
 from planner.solve.choose.beside import beside
 from planner.solve.choose.company import company
-from planner.solve.choose.conflict import conflict_of, filtered
+from planner.solve.choose.conflict import conflict_of, filtered, together_with
 from planner.solve.choose.goal_values import part, penalty_of
 from planner.solve.choose.hardware import alternatives, rejected
 from planner.solve.choose.proof import certificate
@@ -53,11 +53,11 @@ def choose(
     sorted_ = sort_out(problem, tables)
     broken, fitting, shared, beside_others = sorted_.broken, sorted_.fitting, sorted_.shared, sorted_.beside_others
     considered, removed, sharing = sorted_.considered, sorted_.removed, sorted_.sharing
-    empty = [name for name in sorted(tables) if not len(beside_others[name])]
+    empty = together_with(problem, [name for name in sorted(tables) if not len(beside_others[name])])
     if empty:
         conflict = tuple(
-            replace(item, of=name if len(empty) > 1 else "")
-            for name in empty
+            replace(item, of=name if len(empty) > 1 else "", also=others)
+            for name, others in empty.items()
             if thorough
             for item in conflict_of(problem, tables[name], broken[name], catalog)
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Workload
 from planner.solve.answer import Conflict, Filtered
 from planner.solve.candidate import Broken, Candidate
+from planner.solve.classes import alike
 from planner.solve.columns.rules import distance_of
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row, nothing_splits
@@ -41,6 +42,14 @@ def minimal(rules: list[str], sets: Column, stated: frozenset[str] = frozenset()
         if sets[:, columns].any(axis=1).all():
             kept.remove(rule)
     return kept
+
+
+def together_with(problem: Problem, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return of some workloads the first of each class, with those that are identical to it but for their names."""
+    twins, out = alike(problem), dict[str, list[str]]()
+    for name in names:
+        out.setdefault(twins[name], []).append(name)
+    return {others[0]: tuple(others[1:]) for others in out.values()}
 
 
 def conflict_of(problem: Problem, table: Table, broken: Mapping[str, Column], catalog: Catalog) -> list[Conflict]:

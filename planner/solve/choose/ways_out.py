@@ -17,6 +17,7 @@ from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.choose.conflict import conflict_of
 from planner.solve.choose.remedies import another_engine, engines, paired, settings, unmentioned, verified, withheld
+from planner.solve.classes import alike
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
@@ -29,16 +30,23 @@ def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tu
     `tables` have rows that tell which rules are broken. What sharing an instance could mend is left to the
     whole fleet, where workloads share anything.
     """
-    conflicts = {}
+    conflicts: dict[str, list[Conflict]] = {}
+    twins, also = alike(problem), dict[str, list[str]]()
     for name, table in tables.items():
+        if twins[name] in also:
+            also[twins[name]].append(name)
+            continue
         broken = broken_by(table, problem)
         bounds = {item.rule for item in table.workload.bounds if item.quantity in MONEY}
         mended = bounds | {rule.name for rule in problem.rules} if problem.count > 1 else set()
         rules = broken.keys() - mended
         if not len(fits(table, {rule: broken[rule] for rule in rules})):
             conflicts[name] = conflict_of(problem, table, broken, catalog)
+            also[twins[name]] = []
     return tuple(
-        replace(item, of=name if len(conflicts) > 1 else "") for name, items in conflicts.items() for item in items
+        replace(item, of=name if len(conflicts) > 1 else "", also=tuple(also[twins[name]]))
+        for name, items in conflicts.items()
+        for item in items
     )
 
 
