@@ -59,6 +59,7 @@ ALLOWED = {
     "solve/inference/support.py": "the order in which an engine's refusals are told",
     "solve/inference/table.py": "columns of a table that its replicas multiply",
     "solve/parallelism.py": "the fields of a record, in their order",
+    "solve/sensitivity.py": "by how much the bounds of a fleet are loosened for `why`, a unit of each",
     "solve/rent/share_bounds.py": "a formula: by what a share of the cost is divided",
     "solve/training/grid.py": "what the rows of a cell have alike, by how cells are made",
     "startup/compare.py": PARTS,
