@@ -102,7 +102,7 @@ def test_every_edit_of_a_certificate_is_told(method: str, request: pytest.Fixtur
     plain, proof = judged(loaded, lock)
     assert plain == []
     assert set(proof) <= {"W0811"}
-    assert bool(proof) == (method == "search")
+    assert bool(proof) == (method != "comparison"), "prices say nothing of `then maximize headroom`"
     made = list(edits(lock))
     assert len(made) > 20
     for what, other in made:
@@ -171,6 +171,25 @@ def test_a_dearer_answer_that_claims_a_search_is_refused() -> None:
     plain, counted = judged(loaded, forged)
     assert plain == []
     assert "E0811" in counted, "the greedy answer is cheaper"
+
+
+def test_a_worse_later_goal_does_not_pass_as_counted() -> None:
+    """Prices prove the first goal alone: a lock with a worse answer of the same cost says so."""
+    text = """edition 2026
+offer rack { gpu = l40s; gpus = 4; price = $1/h; available = 2 }
+inference a { model = "meta-llama/Llama-3.1-8B"; context = 8192; concurrency = 16; weights in {bf16, fp8}; gpus in 1..2; offer in {rack} }
+inference b { model = "mistralai/Mistral-7B-v0.1"; context = 4096; concurrency = 24; weights in {bf16, fp8}; gpus in 1..2; offer in {rack} }
+fleet { cost <= $8/h }
+minimize cost"""  # noqa: E501
+    loaded, best = solved(f"{text} then minimize power\n")
+    _, worse = solved(f"{text} then maximize power\n")
+    assert best["proof"]["method"] == "prices"
+    forged = worse | {key: best[key] for key in ("plan", "imports", "catalogs", "proof")}
+    for part, right in zip(forged["objective"], best["objective"], strict=True):
+        part["direction"] = right["direction"]
+    assert forged["objective"][1]["value"] != best["objective"][1]["value"]
+    assert judged(loaded, forged) == ([], ["W0811"])
+    assert judged(*solved(f"{text}\n")) == ([], []), "and of one goal it proves all"
 
 
 def test_the_page_shows_what_a_lock_says() -> None:

@@ -230,7 +230,7 @@ _ROWS = (
      "The candidates that were enumerated again do not prove what the lock says: another candidate is better, no such bound follows from its prices, or it counts other candidates.",
      "planner check --proof chat.mem, of a lock that was edited and sealed again", "Solve the plan again and review the new lock."),
     ("W0811", "proof is not counted",
-     "A part of the proof rests on the search of the solver, which `check --proof` does not repeat; or the lock says nothing that proves it, or its catalogs have changed since.",
+     "A part of the proof (what a bound leaves of the cost, or a goal after the first) rests on the search of the solver, which `check --proof` does not repeat; or the lock says nothing that proves it, or its catalogs have changed since.",
      "planner check --proof fleet.mem, of workloads that several rules couple", "Solve the plan again to repeat the search: planner solve --check fleet.mem."),
     ("E0901", "expectation does not hold",
      "A test expects what the answer is not.",

@@ -2,7 +2,7 @@
 
 Counting again enumerates every candidate and starts no solver. Of workloads that nothing couples the choice is compared
 with all candidates; of others the prices on what limits the plan give a bound that holds for any answer. What rests on
-the solver's search alone is said to.
+the solver's search alone is said to: prices bound the first goal, and say nothing of goals after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from planner.lock.figures import CERTIFICATE, shown
 from planner.lock.lock import BOUND, certified
 from planner.lock.read import Lock
 from planner.lock.recompute import recompute
-from planner.solve.answer import METHODS
+from planner.solve.answer import METHODS, Certificate
 from planner.solve.candidate import Candidate
 from planner.solve.copies import placed
 from planner.solve.rent.sharing import settle_costs
@@ -132,12 +132,23 @@ def prove(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Di
             now = "not there" if key not in wanted else shown(wanted[key])
             message = f"the proof of {lock.path} does not hold: `{key}` is {now}, where it says {_said(says, key)}"
             out.append(error("E0811", message, lock.span("proof", key), help=again))
-    if not out and right.certificate.method == "search":
-        bound, value = right.certificate.bound, _value(lock)
+    return out or list(_searched(lock, right.certificate))
+
+
+def _searched(lock: Lock, proof: Certificate) -> Iterator[Diagnostic]:
+    """Yield a W0811 for each part of a proof that rests on a search: what a bound leaves of the first goal, and goals
+    after it, of which prices say nothing."""
+    if proof.method == "comparison":
+        return
+    rests = "rests on the solver's search, which is not repeated here"
+    bound, value = proof.bound, _value(lock)
+    if proof.method == "search":
         left = f"the last ${(value - bound) / 1e6:,.6g}/h of" if bound is not None and value is not None else "all of"
-        message = f"{left} the proof of {lock.path} rests on the solver's search, which is not repeated here"
-        out.append(warning("W0811", message, lock.span("proof", "method")))
-    return out
+        yield warning("W0811", f"{left} the proof of {lock.path} {rests}", lock.span("proof", "method"))
+    if bound is not None and lock.objective[1:]:
+        later = " then ".join(f"{part.get('direction')} {part.get('quantity')}" for part in lock.objective[1:])
+        message = f"the proof of `{later}` in {lock.path} {rests}"
+        yield warning("W0811", message, lock.span("objective", 1))
 
 
 def _said(says: Mapping[str, Any], key: str) -> str:
