@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.physics.training import deepspeed_bytes, fsdp
-from planner.physics.training.fsdp import EMBEDDING, REDUCE, Beside, Unit, even
+from planner.physics.training.fsdp import EMBEDDING, REDUCE, WHOLE, Beside, Unit, even
 from planner.physics.training.recipe import share
 from planner.record import dataclass
 
@@ -152,6 +152,8 @@ def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[st
     weights = _parted(whole.weights, whole.spread_weights, weight_shards) + share(
         whole.adapters, 1 + shard * first * (shards - 1)
     )
+    # without stage 3 what FSDP2 gathered of a reference stays: no backward gives it back
+    weights = weights + shard * (1 - third) * (copies > 1) * _reference(whole, choice)
     buckets = pipelined * whole.gradients + own * gradients * (copies > 1) * (1 - second)
     resident = (choice.accumulate * 1 | (whole.making == 0) * 1) == 1
     # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
@@ -180,6 +182,13 @@ def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[st
         whole.trained,
         notes,
     )
+
+
+def _reference(whole: Any, choice: StateChoice) -> Any:
+    """Bytes of a reference model that FSDP2 gathers at once: trl shards it as one unit, not layer by layer (1.16,
+    models/utils.py, `prepare_fsdp`); FSDP1 wraps its layers."""
+    at_once = choice.dpo and choice.framework == "accelerate" and choice.fsdp == 2
+    return at_once * (1 - whole.only_adapters) * whole.computed
 
 
 def _whole_gradients(whole: Any, choice: StateChoice) -> Any:
@@ -242,6 +251,9 @@ def _beside(
         # where they are summed in another type than backward makes them in, its newest stand beside them all along
         twice = newest * undivided.made_item * (undivided.reduce_item != undivided.made_item)
         sent = _either(late, fsdp.added(newest * undivided.made_item, share(kept, shards), sent[0] + twice), sent)
+    # the reference runs behind the model's forward; what it was gathered in stands beside it until it is done
+    beyond = some * copies * _reference(undivided, choice) * (1 + again)
+    whole = tuple(size + (place == WHOLE) * beyond for place, size in enumerate(whole))
     # the embedding's gradient is whole on every tensor rank from its backward on
     over = undivided.replicated - undivided.replicated_part
     return Beside(

@@ -174,8 +174,10 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     if recipe.products == "te_cached":
         # Transformer Engine's copies of the weights, by rows and by columns
         weights += 2 * (counts["attention"] + counts["mlp"] + counts["experts"])
-    if choice.dpo and not adapters:
-        weights += recipe.item * local  # the frozen reference model
+    models = 2 if choice.dpo and not adapters else 1
+    # the frozen reference model is loaded as the trained one is (trl 1.16, trainer/dpo_trainer.py: `dtype` is the
+    # model's), and FSDP shards what it is given (models/utils.py, `prepare_fsdp`)
+    weights += (models - 1) * kept_item * local
     adapter_item = _adapter_item(choice)
     gradient_item = adapter_item if adapters else _gradient_item(choice, recipe.item, full_precision)
     state_item = 4 if full_precision else adapter_item if adapters else recipe.item
@@ -212,7 +214,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 _reduce_item(choice, gradient_item, full_precision),
                 table * choice.tp,
                 table,
-                kept_item * spread,
+                models * kept_item * spread,
                 master_item * grown,
                 gradient_item * grown,
                 share(kept * grown, max(1, trained)),
