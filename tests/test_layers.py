@@ -67,6 +67,7 @@ SOLVE = (
         "fleet",
         "choose",
         "hurried",
+        "first_answer",
         "sensitivity",
         "offered",
         "pipeline",

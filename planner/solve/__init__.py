@@ -2,7 +2,7 @@
 
 Read `pipeline.py` first: a solve is the list of its stages. Imports point down this list:
 
-- `pipeline.py`; `offered.py` the best over several models; `hurried.py` an answer of few candidates;
+- `pipeline.py`; `offered.py` the best over several models; `first_answer.py`, `hurried.py` one of few candidates;
 - `choose/` the answer, its alternatives, conflicts, remedies;
 - `fleet/` the integer model that decides every plan, and its audit;
 - `kinds.py` tells the kinds of workload apart; `training/` and `inference/` have the same rooms under the same names;

@@ -5,7 +5,6 @@ Each stage is a function of what the stages before it found (`Solving`) and retu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from planner.solve.choose.choose import apart, choose, ranked, sort_out
 from planner.solve.choose.proof import certificate
 from planner.solve.columns.table import Table
 from planner.solve.copies import answered
+from planner.solve.first_answer import EACH, LATEST, MOST_RESERVED, RESERVE, SOON, FirstAnswer
 from planner.solve.fleet.audit import goal_values
 from planner.solve.kinds import first_of, judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
@@ -63,16 +63,6 @@ class Solving:
     ahead: Answer | None = None
 
 
-RESERVE = 0.2
-"""The part of the time, of at most MOST_RESERVED seconds, that is kept for an answer of few candidates."""
-MOST_RESERVED = 3.0
-LATEST = 0.3
-"""Seconds after the limit in which tables that are made may still be asked for what their workloads pay at least."""
-SOON, EACH = 1.0, 0.03
-"""Seconds in which no table may be made yet, and that a table may take: where all may take longer than there is time,
-the first thing is an answer of few candidates."""
-
-
 def tabulate(solving: Solving) -> Solving:
     """Make the tables of candidates; without a front, only of what can be best.
 
@@ -85,7 +75,7 @@ def tabulate(solving: Solving) -> Solving:
         from planner.solve.fleet.lean import lean, may_lean
 
         less = partial(lean, solving.problem) if may_lean(solving.problem) else None
-    watch = _Watch(solving, time.monotonic(), clock.left(), {}, {}, [])
+    watch = FirstAnswer.looking(solving.problem, solving.catalog, solving.workers, solving.time_limit, solving.report)
     make = partial(
         tables_of, solving.problem, solving.catalog, rows=rows, less=less, made=watch.tables, each=watch.made
     )
@@ -106,62 +96,6 @@ def tabulate(solving: Solving) -> Solving:
             raise
         return replace(solving, answer=ahead)
     return replace(solving, tables=tables, ahead=watch.answer())
-
-
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    """The making of tables, which began at `since` and has a `budget` of seconds: `tables` that are made and `floors`
-    of what their workloads pay, by the first of each class; what is found `ahead`, None where nothing was."""
-
-    plan: Solving
-    since: float
-    budget: float
-    tables: dict[str, Table]
-    floors: dict[str, int | None]
-    ahead: list[Answer | None]
-
-    def made(self, name: str, table: Table, total: int) -> None:
-        """Take a table of so many; where the rest would take too long, look for an answer first."""
-        self.tables[name] = table
-        gone = time.monotonic() - self.since
-        if any(self.ahead):
-            self._bound(name)
-        elif not self.ahead and gone > EARLY * self.budget and gone * total > LATE * self.budget * len(self.tables):
-            self.hurry()
-
-    def hurry(self) -> bool:
-        """Look for an answer of few candidates, and return whether there is one."""
-        if not any(self.ahead):
-            from planner.solve.hurried import hurried  # most plans are enumerated in time
-
-            plan = self.plan
-            plan.report("looking for a first answer")
-            self.ahead[:] = [hurried(plan.problem, self.tables, plan.catalog, plan.workers, plan.time_limit)]
-            with suppress(clock.OutOfTime):
-                for name in self.tables if any(self.ahead) else ():
-                    self._bound(name)
-            cost = self.ahead[0].cost if self.ahead[0] is not None else None
-            plan.report(f"enumerating candidates{so_far.said(cost, None, money=True)}")
-        return any(self.ahead)
-
-    def _bound(self, name: str) -> None:
-        from planner.solve.hurried import least_of
-
-        clock.look()
-        self.floors[name] = least_of(self.plan.problem, self.tables[name])
-
-    def answer(self) -> Answer | None:
-        """Return the answer that was found ahead, with what none costs less than as far as that is known."""
-        (first,) = self.ahead or [None]
-        if first is None:
-            return None
-        from planner.solve.hurried import bounded
-
-        return bounded(self.plan.problem, first, self.floors)
-
-
-EARLY, LATE = 0.15, 0.7
-"""Parts of the time: after the first, tables that will not be made by the second wait for a first answer."""
 
 
 def _is_brief(problem: Problem, top: int) -> bool:
