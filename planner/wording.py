@@ -168,6 +168,7 @@ NOTES: dict[str, str | Callable[..., str]] = {
     "rule_of_thumb": "rule of thumb: context, concurrency and the engine are not counted",
     "network": "{} hosts work as one over an assumed {:g} Gbit/s: the offer states no `network`",
     "busy": "{:.0f} % busy at its demand: above 80 % waiting grows steeply",
+    "beyond_config": "{} does not start with {:_} tokens of context: the config of {} states {:_}",
     "narrowed": "fp16, since {} has no bf16: values above 65504 overflow",
     "spot_unsaid": "on spot, without interruptions: state `interruptions` a day and `lost_per_interruption`",
     "spot": "interruptions take {:.3g} % of the time",

@@ -687,3 +687,27 @@ def test_check_reads_the_head_of_a_file_of_json(tmp_path: Path) -> None:
     file = tmp_path / "out/tune.deepspeed.json"
     file.write_text(file.read_text().replace('"train_batch_size": 8', '"train_batch_size": 16'))
     assert "E0810" in run("check", "t.mem", "--exports", ".", cwd=tmp_path).stdout
+
+
+LONG_PLAN = """edition 2026
+inference chat {{
+  model = "microsoft/Phi-3-mini-4k-instruct"; context = {}; concurrency = 1; engine = {}; gpu = h100_sxm; gpus = 1
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "form"),
+    [("vllm", "vllm"), ("vllm", "kubernetes"), ("vllm", "slurm"), ("sglang", "sglang"), ("sglang", "compose")],
+)
+def test_a_context_beyond_the_models_config_is_refused(tmp_path: Path, engine: str, form: str) -> None:
+    """`--max-model-len` above the length that a config states is a ValueError of vLLM and SGLang."""
+    path = tmp_path / "chat.mem"
+    for context, code in (("4_096 tokens", 0), ("5_000 tokens", 1)):
+        path.write_text(LONG_PLAN.format(context, engine))
+        solved = run("solve", "chat.mem", "--format", "json", cwd=tmp_path)
+        assert ("does not start with 5_000 tokens of context" in solved.stdout) is bool(code)
+        done = run("export", "chat.mem", "--to", form, cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        if code:
+            assert "error[E0806]: chat.context:" in done.stderr and "4_096" in done.stderr and done.stdout == ""

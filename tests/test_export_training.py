@@ -83,6 +83,7 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
         found = yaml.safe_load(str(text))
         assert set(found) <= recorded("trl-1.16.0")
         each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
+        assert found["per_device_eval_batch_size"] == this.choice["micro_batch"], "8 unless it is said"
         assert each * this.choice["gpus"] == this.given["global_batch"]
         assert found["max_length"] == this.given["sequence"]
         kept = found["accelerator_config"]["gradient_accumulation_kwargs"]
@@ -148,6 +149,7 @@ def test_the_file_of_llama_factory_gives_back_the_answer(this: Said) -> None:
     assert set(found) <= recorded("llamafactory-0.9.5")
     each = found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
     assert each * this.choice["gpus"] == batch(this)
+    assert found["per_device_eval_batch_size"] == this.choice["micro_batch"]
     assert found["cutoff_len"] == this.given["sequence"]
     words = {"bf16_mixed": "bf16", "fp16_mixed": "fp16", "bf16": "pure_bf16"}
     said = {name for name in words.values() if found[name]}

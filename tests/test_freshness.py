@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 
 from planner.catalog.dates import first_day
-from planner.catalog.freshness import findings, is_outlier, medians
+from planner.catalog.freshness import FLAGS, findings, is_outlier, medians
 from planner.catalog.load import load
 
 
@@ -52,7 +52,9 @@ def test_outliers_flags_and_confidence(catalog):
     dear = replace(offer, price=100_000_000)
     (found,) = findings([dear], peers=peers)
     assert "median of l40s" in found.message
-    assert "doubtful" in findings([replace(offer, flags=("no_on_demand",))])[0].message
+    assert "no on-demand price" in findings([replace(offer, flags=("no_on_demand",))])[0].message
+    said = {flag for row in peers for flag in row.flags}
+    assert said <= set(FLAGS), "a flag of the catalog has no words"
     (low,) = findings([], gpus=[catalog.gpus["rtx_pro_4500"], catalog.gpus["l4"]])
     assert "rtx_pro_4500" in low.message
 

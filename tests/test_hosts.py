@@ -5,6 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
+import planner
 from planner.catalog.load import load
 from planner.cli.plan import load_plan
 from planner.solve import estimate, solve
@@ -95,3 +98,46 @@ def test_rows_of_a_table_are_what_judging_them_says(tmp_path: Path) -> None:
             have = int(table.outcome(name)[row])
             scale = {"throughput": 10**6}.get(name, 10**9)
             assert Fraction(have, scale) == judged.outcomes[name], (row, name)
+
+
+def _stashing(ram: int, **own: str) -> str:
+    lines = {
+        "model": '"meta-llama/Llama-3.1-8B"',
+        "sequence": "32768",
+        "global_batch": "1",
+        "gpus": "1",
+        "offer": "box",
+        "method": "lora",
+        "precision": "bf16",
+        "loss": "fused",
+        "checkpointing": "full",
+        "offload_activations": "true",
+    } | own
+    body = "; ".join(f"{name} = {value}" for name, value in lines.items())
+    box = f"offer box {{ gpu = h200_sxm; gpus = 1; price = $1/h; ram = {ram} GiB }}"
+    return f"edition 2026\n{box}\ntraining t {{ {body} }}\n"
+
+
+def test_offloaded_activations_are_held_by_the_host() -> None:
+    """The inputs of 32 layers, 16 bits a number: 2 x 4096 x 32 Ki tokens each, a power of two already."""
+    solved = planner.solve(text=_stashing(1000), top=0)
+    assert solved["t"].chosen.outcomes["host_memory"] == 32 * 2 * 4096 * 32768
+    assert planner.solve(text=_stashing(7), top=0).outcome == "infeasible"
+    kept = planner.solve(text=_stashing(2000, checkpointing="none"), top=0)["t"].chosen
+    assert float(kept.outcomes["host_memory"] or 0) > 30 * solved["t"].chosen.outcomes["host_memory"]
+    assert planner.solve(text=_stashing(100, checkpointing="none"), top=0).outcome == "infeasible"
+
+
+@pytest.mark.parametrize("ram", [400, 150, 60])
+def test_as_many_layers_recompute_as_the_host_asks_for(ram: int) -> None:
+    """The fewest that fit the GPU have the most activations on the host."""
+    text = _stashing(ram, framework="fsdp", micro_batch="1")
+    chosen = planner.solve(text=text, top=0)["t"].chosen
+    again = int(chosen.choice["checkpointed_layers"])
+    fits = {
+        layers: planner.solve(text=text, set={"t.checkpointed_layers": layers}, top=0).fits
+        for layers in {again - 1, again, 32} & set(range(1, 33))
+    }
+    assert fits.pop(again)
+    assert fits.pop(32, True)
+    assert not any(fits.values()), "the cost is the same, the duration shorter with fewer"

@@ -22,14 +22,13 @@ SECTIONS, KINDS, PARTS = (
 EXPORTED = "what one exported file says or leaves to a script"
 ALLOWED = {
     "api/plans.py": KINDS,
-    "catalog/catalog.py": SECTIONS,
     "catalog/prices/difference.py": SECTIONS,
     "catalog/programs/program_rows.py": "what a `lacks` row can be about",
     "catalog/rows.py": SECTIONS,
     "catalog/reading/table.py": "columns of a price list",
-    "cli/verbs/catalog.py": SECTIONS,
     "export/trainers/deepspeed.py": EXPORTED,
     "export/trainers/run.py": EXPORTED,
+    "export/trainers/torchtitan.py": "what its mesh of ranks has an option for",
     "language/declared/declare.py": KINDS,
     "language/declared/fields.py": KINDS,
     "language/declared/measurements.py": "what a measurement states: fields of its own, with names of quantities",
@@ -38,6 +37,7 @@ ALLOWED = {
     "language/sets.py": KINDS,
     "language/tables.py": SECTIONS,
     "language/expressions/types.py": KINDS,
+    "lsp/values.py": KINDS,
     "lock/verify.py": "what locks of the first format lack",
     "physics/inference": PARTS,
     "physics/training": PARTS,

@@ -16,6 +16,15 @@ FEW = 5
 """Fewer peers than this say nothing about a price."""
 
 
+FLAGS = {
+    "no_on_demand": "no on-demand price: rented on spot or reserved alone",
+    "outdated": "its price is out of date",
+    "spot_not_cheaper": "its spot price is no lower than on demand",
+    "disks_not_in_price": "its price excludes local disks",
+    "one_month_minimum": "rented for at least one month",
+}
+"""What a row's flags say."""
+
 AGED_AFTER = timedelta(days=180)
 """A price that is so much older than the catalog is warned of in the answer that rents at it."""
 
@@ -101,8 +110,8 @@ def findings(
             )  # fmt: skip
         if offer.flags:
             out.append(
-                warning("W0605", f"`{offer.id}` is doubtful: {', '.join(offer.flags)}", span,
-                        help="look it up before you count on it")
+                warning("W0605", f"`{offer.id}`: {', '.join(FLAGS.get(flag, flag) for flag in offer.flags)}", span,
+                        help="look the offer up before you rely on it")
             )  # fmt: skip
     for gpu in dict.fromkeys(gpu.id for gpu in gpus if gpu.confidence == "low"):
         out.append(

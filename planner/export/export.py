@@ -8,7 +8,7 @@ from pathlib import PurePath
 from planner.diagnostics import Diagnostic, Span
 from planner.diagnostics.diagnostic import error
 from planner.export import serving, training
-from planner.export.faults import Unsayable
+from planner.export.faults import Unsayable, beyond_config
 from planner.export.forms import FORMS, Target
 from planner.export.header import file_name
 from planner.export.said import Said, of_lock
@@ -23,19 +23,24 @@ def export(
     form: Target,
     places: Mapping[str, Span],
     published: Callable[[str, str], Sequence[str]] = lambda name, weights: (),
+    limit: Callable[[str], tuple[str, int | None]] = lambda name: ("", None),
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """Return a file for each of these workloads, by its name, and an E0806 for each setting that has no form.
 
     `places` are those of the plan's lines, by `workload.quantity`, and of its blocks, by `workload`. The texts follow
     from the lock alone, and from what the plan's file is called. `published` are checkpoints of a workload's model in a
-    format, for the help of a finding.
+    format, for the help of a finding; `limit` is a workload's engine by name, and the longest context that it starts
+    with, None where it takes any.
     """
     files: dict[str, str] = {}
     findings: list[Diagnostic] = []
     for name in names:
         answer = of_lock(lock, PurePath(plan).name, name)
         room = serving if answer.kind == "inference" else training
-        faults = list(_unsaid(answer, form, lock, plan)) or room.faults(answer, form)
+        faults = list(_unsaid(answer, form, lock, plan)) or [
+            *beyond_config(answer, *limit(name)),
+            *room.faults(answer, form),
+        ]
         if faults:
             findings += [_told(answer, fault, places, published) for fault in faults]
         else:

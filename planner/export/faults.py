@@ -21,6 +21,20 @@ LONG = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """What PyTorch calls the formats of 16 and 32 bits."""
 
 
+def beyond_config(answer: Said, engine: str, longest: int | None) -> Iterator[Unsayable]:
+    """Yield that an engine does not start with the answer's context: the model's config states the `longest`.
+
+    Its positions are scaled by a config alone, and whatever an exporter names is a checkpoint with its own.
+    """
+    context = answer.count("context")
+    if longest is not None and context > longest:
+        yield Unsayable(
+            "context",
+            f"{engine} does not start with {context:_} tokens: the config of {answer.model} states {longest:_}",
+            f"set context = {longest:_} tokens, or name a checkpoint whose config scales its positions (YaRN)",
+        )
+
+
 def is_mix(weights: str) -> bool:
     """Return whether weights are a format for each layer, `bf16*3+int8*29`."""
     return "+" in weights or "*" in weights

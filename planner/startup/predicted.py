@@ -111,12 +111,19 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         fixed = inference.fixed(profile, gpu, split.tensor, split.pipeline)
         bounds["before"] = most("before", fixed, margin="fixed")
         bounds["total"] = Forecast(None, Fraction(gpu.memory), decisive=True)
-    for key in ("kv_tokens", "max_concurrency"):
-        middle, end = (
-            None if written is None else Fraction(str(written))
-            for written in (outcomes.get(key), outcomes.get(f"{key}_safe", outcomes.get(key)))
-        )
-        bounds[key] = Forecast(middle, end, least=True, decisive=True)
+    middle, end = (
+        None if written is None else Fraction(str(written))
+        for written in (outcomes.get("kv_tokens"), outcomes.get("kv_tokens_safe", outcomes.get("kv_tokens")))
+    )
+    bounds["kv_tokens"] = Forecast(middle, end, least=True, decisive=True)
+    form = inference_workload.NumberFormats(
+        *(str(choice[key]) for key in ("weights", "kv_cache", "activations", "quantization"))
+    )
+    middle, end = (
+        None if many is None else Fraction(many)
+        for many in (capacity.sequences_in_cache(service, form, split, gpu, max(0, room)) for room in (expected, safe))
+    )
+    bounds["max_concurrency"] = Forecast(middle, end, least=True, decisive=True)
     bounds["card"] = card
     sharers = service.sharers(split)
     return Predicted(name, "inference", choice, given, bounds, profile.block, sharers, parts["kv_cache"])

@@ -47,6 +47,8 @@ def _release(row: Row) -> Release:
         non_torch_bridged_bytes={int(key): value for key, value in integers_of(row, "non_torch_bridged_bytes").items()},
         vendor_bytes=integers_of(row, "vendor_bytes"),
         state_pages=number_of(row, "state_pages") or 0,
+        state_checkpoints={kind: tuple(on) for kind, on in (row.get("state_checkpoints") or {}).items()},
+        checkpoint_tokens=integers_of(row, "checkpoint_tokens"),
         state_slots=number_of(row, "state_slots") or 1,
         state_batches=bool(row.get("state_batches", False)),
         state_ratio=fraction_of(row, "state_ratio", "0"),
@@ -186,6 +188,7 @@ def build_engine(row: Row) -> Engine:
         one_host=bool(row.get("one_host", False)),
         whole_blocks=bool(row.get("whole_blocks", False)),
         encoder_apart=bool(row.get("encoder_apart", False)),
+        refuses_longer=bool(row.get("refuses_longer", False)),
         sets=dict(row.get("sets") or {}),
         **{name: float(row[name]) for name in FITTED if row.get(name) is not None},
         kernels={

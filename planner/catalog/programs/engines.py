@@ -25,7 +25,9 @@ class Release:
     `non_torch_paired_bytes` where a bridge joins two; `thread_bytes` of
     local memory for every thread a GPU holds come on top, or the `vendor_bytes` of another vendor's runtime.
 
-    A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own); of a pool
+    A recurrent state takes `state_pages` pages of the pool it shares with the cache (0: a pool of its own), one more
+    for mixers of `state_checkpoints` on GPUs of the compute capabilities that it lists for them, on all where it lists
+    none; blocks are then whole multiples of the tokens in `checkpoint_tokens`. Of a pool
     that `state_ratio` splits from the cache's, as much for states as this times what is left, a sequence takes
     `state_slots` places, and one is spare. With `state_batches` every sequence of the largest batch has its state.
     Where `window_families` are named the windows of others hold every token;
@@ -86,6 +88,8 @@ class Release:
     non_torch_bridged_bytes: dict[int, int] = field(default_factory=dict)
     vendor_bytes: dict[str, int] = field(default_factory=dict)
     state_pages: int = 0
+    state_checkpoints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    checkpoint_tokens: dict[str, int] = field(default_factory=dict)
     state_slots: int = 1
     state_batches: bool = False
     state_ratio: Fraction = Fraction(0)
@@ -220,7 +224,8 @@ class Engine:
     `vendors` are those whose GPUs it runs on, but for the GPUs it `excludes`; `least_capability` is the compute
     capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host,
     `whole_blocks` that no rank of tensor parallelism holds part of a block of quantized weights, `encoder_apart` that
-    an image encoder is a file of its own, loaded only where images are served. `sets` are the values of given
+    an image encoder is a file of its own, loaded only where images are served, `refuses_longer` that it does not start
+    with a longer context than the model's config states. `sets` are the values of given
     quantities that it takes where a plan mentions none.
     """
 
@@ -256,6 +261,7 @@ class Engine:
     one_host: bool = False
     whole_blocks: bool = False
     encoder_apart: bool = False
+    refuses_longer: bool = False
     sets: dict[str, str | int | float | bool] = field(default_factory=dict)
     layer_us: float = 0.0
     request_us: float = 0.0

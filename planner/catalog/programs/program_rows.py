@@ -119,6 +119,9 @@ class EngineRow:
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     whole_blocks: Annotated[bool, Limit(about="whether a rank holds whole blocks of quantized weights alone")] = False
     encoder_apart: Annotated[bool, Limit(about="whether an image encoder is a file of its own")] = False
+    refuses_longer: Annotated[
+        bool, Limit(about="whether it does not start with a longer context than the model's config states")
+    ] = False
     sets: Annotated[
         dict[str, str | int | float | bool] | None, Limit(about="what it takes where a plan mentions nothing")
     ] = None

@@ -60,7 +60,15 @@ def export(
     if len(answered) > 1 and not folder:
         tell(f"error[E0301]: the copies of `{answered[0]}` have several choices; name a folder with -o DIR")
         raise typer.Exit(2)
-    texts, findings = files_of(lock, plan, answered, form, _places(loaded), lambda *item: _published(loaded, *item))
+    texts, findings = files_of(
+        lock,
+        plan,
+        answered,
+        form,
+        _places(loaded),
+        lambda *item: _published(loaded, *item),
+        lambda name: _limit(loaded, name),
+    )
     report(findings, loaded.texts)
     if findings:
         raise typer.Exit(1)
@@ -88,6 +96,17 @@ def _published(loaded: Loaded, name: str, weights: str) -> list[str]:
         if row.of == (model.of or model.id) and f"{row.native_format}_".startswith(f"{weights}_")
     ]
     return [row.id for row in sorted(rows, key=lambda row: (row.layout != "read", row.id))]
+
+
+def _limit(loaded: Loaded, name: str) -> tuple[str, int | None]:
+    """Return the engine of a workload and the longest context of its model, where it starts with no longer one."""
+    assert loaded.problem is not None
+    workload = next(item for item in loaded.problem.workloads if item.name == block_of(name))
+    if workload.kind != "inference":
+        return "", None
+    id = str(workload.given["engine"])
+    engine = loaded.problem.engines.get(id) or loaded.catalog.engines[id]
+    return engine.name.partition(" (")[0], workload.model.max_context if engine.refuses_longer else None
 
 
 def _places(loaded: Loaded) -> dict[str, Span]:

@@ -49,7 +49,7 @@ def render(answer: Said) -> str:
         "do_train": True,
         "finetuning_type": "full" if method == "full" else "lora",
         "cutoff_len": answer.count("sequence"),
-        "per_device_train_batch_size": answer.count("micro_batch"),
+        **options.batches(answer),
         "gradient_accumulation_steps": run.accumulation(answer),
         "accelerator_config": options.accelerator(answer),
         "packing": answer.flag("packing"),

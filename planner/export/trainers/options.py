@@ -27,6 +27,13 @@ def optimizer(answer: Said) -> str:
     return OPTIMIZERS[answer.word("optimizer"), answer.word("optimizer_kernel")]
 
 
+def batches(answer: Said) -> dict[str, Any]:
+    """Return the sequences of a forward pass, in training and in evaluation: the Trainer evaluates 8 at a time unless
+    it is told (transformers 5.24, training_args.py), whose logits may be more than a whole step was counted with."""
+    size = answer.count("micro_batch")
+    return {"per_device_train_batch_size": size, "per_device_eval_batch_size": size}
+
+
 def accelerator(answer: Said) -> dict[str, Any]:
     """Return `accelerator_config`: whether gradients are reduced after every micro-batch."""
     return {"gradient_accumulation_kwargs": {"sync_each_batch": answer.flag("sync_each_batch")}}

@@ -54,6 +54,7 @@ def elsewhere(answer: Said, said: Iterable[str] = (), more: Iterable[str] = ()) 
             text = str(value).lower() if isinstance(value, bool) else answer.share(name) or str(value)
             yield f"{name} = {text}"
     yield f"gradient accumulation over {accumulation(answer)} micro-batches"
+    yield f"evaluation, if any, of {answer.count('micro_batch')} sequences at a time (the Trainer's default is 8)"
     if answer.word("method") == "qlora":
         yield f"BitsAndBytesConfig: {', '.join(f'{name}={value}' for name, value in quantization(answer).items())}"
 

@@ -74,7 +74,7 @@ def render(answer: Said) -> str:
     sharded = run.sharded(answer)
     dtype = run.sixteen(answer) if adapters else DTYPES[precision]
     document: dict[str, Any] = {
-        "per_device_train_batch_size": answer.count("micro_batch"),
+        **options.batches(answer),
         "gradient_accumulation_steps": run.accumulation(answer),
         "accelerator_config": options.accelerator(answer),
         "max_length": answer.count("sequence"),

@@ -140,7 +140,7 @@ def _cache_groups(arch: Architecture, fmt: Format, keeps: Keeping, tp: int, pp: 
         caches = [(count, replace(cache, state_bits=pp * cache.state_bits)) for count, cache in caches]
     if keeps.pools.state_ratio or keeps.pools.window_ratio:
         return tuple(divided(caches, keeps.pools.window_ratio, keeps.pools.state_slots, keeps.pools.state_ratio))
-    return tuple(paged(caches, keeps.block, keeps.state_pages))
+    return tuple(paged(caches, keeps.block, keeps.state_pages, keeps.state_tokens))
 
 
 def sequences(

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
+from math import lcm
 from typing import Final
 
 from planner.catalog.architecture import CompressedAttention
-from planner.catalog.records import Architecture, Format
+from planner.catalog.programs.engines import Release
+from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics.inference.kv_cache import (
     Groups,
     LayerCache,
@@ -23,9 +25,10 @@ from planner.physics.inference.kv_cache import (
 )
 
 
-def paged(groups: Groups, block: int, pages: int) -> Groups:
+def paged(groups: Groups, block: int, pages: int, multiple: int = 1) -> Groups:
     """The same layers in pages: counts padded to whole groups, a state in `pages` pages of a longer block.
 
+    Blocks beside states hold whole multiples of `multiple` tokens too.
     Layers of one kind, of unlike bytes a token, or of an encoder or of compressed attention stay as they are.
     """
     kinds: dict[tuple[int | None, bool], int] = defaultdict(int)
@@ -39,7 +42,8 @@ def paged(groups: Groups, block: int, pages: int) -> Groups:
     least, most = min(kinds.values()), max(kinds.values())
     size = most if 2 * most < 3 * least else least
     state = max((cache.state_bits for _, cache in groups if not cache.token_bits), default=Fraction(0))
-    longer = -(-state // (token * block)) * block if state else 0
+    step = lcm(block, multiple)
+    longer = -(-state // (token * step)) * step if state else 0
     out: list[tuple[int, LayerCache]] = []
     for (window, holds), count in kinds.items():
         whole = -(-count // size) * size
@@ -90,6 +94,21 @@ def pages(budget: int, groups: Groups, per_sequence: int) -> int | None:
     page = max(cache.state_bits for cache in states) / per_sequence
     size = min(count for count, cache in groups if count and (cache.token_bits or cache.state_bits))
     return int(8 * max(0, budget) // (page * size))
+
+
+def checkpoints(row: Release, gpu: Gpu | None, mixers: frozenset[str]) -> tuple[int, int]:
+    """Pages that a state takes beside its own for a checkpoint within a prefill, and what tokens of a block divide by.
+
+    vLLM exports the state at a block's end from inside one forward pass where the kernel of the model's states can
+    (v1/kv_cache_interface.py, num_prefill_checkpoint_blocks). What is not known of a GPU is taken on the safe side.
+    """
+    capability = None if gpu is None else gpu.compute_capability
+    kinds = [
+        kind
+        for kind, on in row.state_checkpoints.items()
+        if kind in mixers and (not on or capability is None or capability in on)
+    ]
+    return (1 if kinds else 0), max((row.checkpoint_tokens.get(kind, 1) for kind in kinds), default=1)
 
 
 POOL_BLOCK: Final = 256

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from planner.catalog.programs.engines import Engine, ExpertKernel, Release
 from planner.catalog.records import Gpu
 from planner.physics.inference.kv_cache import Pools
+from planner.physics.inference.paging import checkpoints
 from planner.record import dataclass
 
 GIB: Final = 2**30
@@ -38,6 +39,7 @@ class Keeping(NamedTuple):
 
     compressed_pool: str
     state_pages: int
+    state_tokens: int
     block: int
     state_bits: int
     windows: bool
@@ -102,6 +104,7 @@ class Profile:
     graph_extrapolated: Fraction = Fraction(1)
     unified: bool = False
     whole_batches: bool = False
+    state_tokens: int = 1
 
     # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
     __eq__ = object.__eq__
@@ -110,7 +113,7 @@ class Profile:
     @property
     def keeps(self) -> Keeping:
         """What of the engine the size of a cache depends on, beside its formats and the sequences in it."""
-        pooled = self.compressed_pool, self.state_pages, self.block
+        pooled = self.compressed_pool, self.state_pages, self.state_tokens, self.block
         return Keeping(*pooled, self.state_bits, self.windows, self.latent_multiple, self.layer_split, self.pools)
 
     @property
@@ -343,6 +346,7 @@ def profile(
     if pooling:  # graphs of whole batches are for decoding
         full = 0
     sampler = row.light_sampler_bytes_per_logit if light_sampler else row.sampler_bytes_per_logit
+    checkpointed, multiple = checkpoints(row, gpu, mixers)
     base = Profile(
         engine=engine.id,
         budget=row.budget,
@@ -369,7 +373,7 @@ def profile(
         share_set=share_set,
         shares=tuple(sorted(row.shares.items())),
         reserves=row.reserves,
-        state_pages=row.state_pages,
+        state_pages=row.state_pages + checkpointed,
         pools=Pools(row.state_batches, row.state_slots, row.state_ratio, row.window_ratio),
         by_request=row.by_request,
         all_to_all=all_to_all,
@@ -395,6 +399,7 @@ def profile(
         unified_bytes=row.unified_bytes,
         unified=gpu is not None and gpu.unified,
         whole_batches=row.whole_batches,
+        state_tokens=multiple,
         graph_extrapolated=Fraction(full, max(1, piecewise + full)) if row.second_runner == "all" else Fraction(1),
     )
     if len(_MADE) >= _MOST:

@@ -22,7 +22,7 @@ from planner.catalog.records import Architecture
 from planner.physics.training.activations import MOMENTS, Parts, Point, alike, points, traces
 from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
-from planner.physics.training.host import host
+from planner.physics.training.host import host, stashed, stashes
 from planner.physics.training.moments import TrainingMemory, combine
 from planner.physics.training.optimizer_bytes import adapter_parameters
 from planner.physics.training.overheads import overhead, spare
@@ -50,6 +50,8 @@ __all__ = [
     "points",
     "spare",
     "stage_runs",
+    "stashed",
+    "stashes",
     "states",
     "traces",
     "wholes",

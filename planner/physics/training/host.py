@@ -10,11 +10,14 @@ to 800 are asked; a 32B that was killed at 744 GB).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
 from planner.catalog.records import Architecture
-from planner.physics.training.choice import StateChoice
+from planner.physics.training.activations import recomputed, stages
+from planner.physics.training.choice import ActivationChoice, StateChoice
+from planner.physics.training.pipeline import Stage
 from planner.physics.training.recipe import share
 from planner.physics.training.states import whole
 
@@ -74,3 +77,23 @@ def host(arch: Architecture, params: int, choice: StateChoice, pinned: bool = Tr
         else undivided.largest
     )
     return states + kept + 2 * undivided.gradient_item * share(flat, parted)
+
+
+def stashes(arch: Architecture, choice: ActivationChoice) -> tuple[Stage, ...]:
+    """The stages of a step with the activations that `offload_activations` moves to the host; none where nothing is."""
+    return stages(arch, replace(choice, offload=False)) if choice.offload else ()
+
+
+def stashed(arch: Architecture, choice: ActivationChoice, held: tuple[Stage, ...], checkpointed_layers: int) -> int:
+    """Bytes of host memory of one rank for the activations of `stashes`, of its fullest stage.
+
+    Each tensor is a pinned block (trl 1.16, models/activation_offloading.py: `use_pin_memory`), rounded up to a power
+    of two: exactly for a layer's input, which is one tensor; of layers that are kept whole at most to twice their size.
+    """
+    most = 0
+    for stage in held:
+        layers = recomputed(arch, choice, stage.depth, checkpointed_layers)
+        light = sum(block(stage.at(place).thin) for place in range(layers))
+        kept = sum(stage.at(place).kept for place in range(layers, stage.depth))
+        most = max(most, share((light + 2 * kept) * stage.in_flight[0], stage.in_flight[1]))
+    return most

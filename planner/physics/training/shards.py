@@ -152,8 +152,6 @@ def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[st
     weights = _parted(whole.weights, whole.spread_weights, weight_shards) + share(
         whole.adapters, 1 + shard * first * (shards - 1)
     )
-    # without stage 3 what FSDP2 gathered of a reference stays: no backward gives it back
-    weights = weights + shard * (1 - third) * (copies > 1) * _reference(whole, choice)
     buckets = pipelined * whole.gradients + own * gradients * (copies > 1) * (1 - second)
     resident = (choice.accumulate * 1 | (whole.making == 0) * 1) == 1
     # beside copies of the shards what was reduced waits for the sum over the copies, until backward ends
@@ -162,7 +160,7 @@ def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[st
     during = kept + share(summed * whole.trained, gradient_shards) * (1 - late * (choice.fsdp == 1))
     during = during + late * _more(_whole_gradients(whole, choice) - during)
     return States(
-        weights * (1 - gone),
+        weights * (1 - gone) + shard * second * (copies > 1) * _reference(whole, choice, third)[0],
         _parted(whole.master, whole.spread_master, state_shards) * stays,
         during,
         gradients * (1 - gone),
@@ -184,11 +182,21 @@ def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[st
     )
 
 
-def _reference(whole: Any, choice: StateChoice) -> Any:
-    """Bytes of a reference model that FSDP2 gathers at once: trl shards it as one unit, not layer by layer (1.16,
-    models/utils.py, `prepare_fsdp`); FSDP1 wraps its layers."""
-    at_once = choice.dpo and choice.framework == "accelerate" and choice.fsdp == 2
-    return at_once * (1 - whole.only_adapters) * whole.computed
+def _reference(whole: Any, choice: StateChoice, again: Any) -> tuple[Any, Any]:
+    """Bytes of a reference model that FSDP has gathered for good, and beside them while it runs.
+
+    It has no backward to give back what its forward leaves gathered: without stage 3 (`again` is 0) all, and FSDP1's
+    outermost unit (torch, distributed/fsdp/_runtime_utils.py, `_post_forward_reshard`). Under FSDP2 trl makes one unit
+    of it (1.16, models/utils.py, `prepare_fsdp`), of which the buffer that it was gathered in stands until it is done
+    (`_fully_shard/_fsdp_state.py`).
+    """
+    if not choice.dpo:
+        return 0, 0
+    trained = 1 - whole.only_adapters
+    if choice.framework == "accelerate" and choice.fsdp == 2:
+        return trained * (1 - again) * whole.computed, trained * (1 + again) * whole.computed
+    root, layer = whole.root * whole.compute, whole.layer * whole.compute
+    return trained * (again * root + (1 - again) * whole.computed), trained * again * layer
 
 
 def _whole_gradients(whole: Any, choice: StateChoice) -> Any:
@@ -251,8 +259,8 @@ def _beside(
         # where they are summed in another type than backward makes them in, its newest stand beside them all along
         twice = newest * undivided.made_item * (undivided.reduce_item != undivided.made_item)
         sent = _either(late, fsdp.added(newest * undivided.made_item, share(kept, shards), sent[0] + twice), sent)
-    # the reference runs behind the model's forward; what it was gathered in stands beside it until it is done
-    beyond = some * copies * _reference(undivided, choice) * (1 + again)
+    # the reference runs behind the model's forward
+    beyond = copies * _reference(undivided, choice, again)[1]
     whole = tuple(size + (place == WHOLE) * beyond for place, size in enumerate(whole))
     # the embedding's gradient is whole on every tensor rank from its backward on
     over = undivided.replicated - undivided.replicated_part

@@ -12,7 +12,18 @@ from planner.language.quantities.outcomes import HELD
 from planner.physics import inference
 from planner.physics.inference import Profile
 from planner.solve.columns.steps import UNKNOWN
-from planner.solve.inference.memory import fixed_bytes, margin_bytes, parts, peak_bytes, resident, sequences, served
+from planner.solve.inference.memory import (
+    fixed_bytes,
+    margin_bytes,
+    outside,
+    overhead_bytes,
+    parts,
+    peak_bytes,
+    resident,
+    sequences,
+    served,
+    weights_bytes,
+)
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of
 from planner.solve.parallelism import Split
 
@@ -83,78 +94,165 @@ def capacities(
     if service.model.architecture is None:
         return dict.fromkeys(names, UNKNOWN)
     profile = profile_of(service, gpu)
-    cached: dict[str, int] = service.known.setdefault(("capacity", form.kv_cache, split, profile, budget), {})
+    key = ("capacity", form, split, gpu.id, profile, budget)
+    cached: dict[str, int] = service.known.setdefault(key, {})
     missing = [name for name in names if name not in cached]
-    if missing:
-        groups = inference.cache_groups_beside(
-            served(service, form), service.parallelism(split), service.extras, profile
-        )
-        sharers = service.sharers(split)
-        alone = sequences(service, service.context, 1, profile)
+    if not missing:
+        return cached
+    groups = inference.cache_groups_beside(served(service, form), service.parallelism(split), service.extras, profile)
+    sharers = service.sharers(split)
+    alone = sequences(service, service.context, 1, profile)
+    loads = _Loads(service, form, split, gpu, budget, groups)
     for name in missing:
         if name == "kv_tokens":
             one = alone if profile.by_request and len(groups) > 1 else None
             cached[name] = max(0, inference.pool_tokens(budget, groups, profile.block, one)) * sharers
         elif name == "max_concurrency":
 
-            def sequences_in(less: int) -> int | None:
-                return inference.most_sequences(budget - less, groups, alone, profile.block)
+            def sequences_in(room: int) -> int | None:
+                return inference.most_sequences(room, groups, alone, profile.block)
 
-            def beside_sequences(many: int) -> int:
-                return _grown(service, split, gpu, service.context, many * sharers)
+            def with_sequences(many: int) -> tuple[int, int]:
+                return service.context, many * sharers
 
-            most = sequences_in(0)
-            cached[name] = UNKNOWN if most is None else _settled(most, beside_sequences, sequences_in) * sharers
+            most = _largest(loads, with_sequences, sequences_in, max(1, service.concurrency // sharers))
+            cap = service.by_sequence or "max_sequences" in service.workload.given
+            cached[name] = UNKNOWN if most is None else (min(most, profile.max_sequences) if cap else most) * sharers
         else:
             wanted = resident(service, split, profile)
             limit = service.model.max_context or 1 << 20
 
-            def context_in(less: int) -> int:
-                return inference.longest_context(budget - less, groups, wanted, profile.block, limit)  # noqa: B023
+            def context_in(room: int) -> int:
+                return inference.longest_context(room, groups, wanted, profile.block, limit)  # noqa: B023
 
-            def beside_context(tokens: int) -> int:
-                return _grown(service, split, gpu, tokens, service.concurrency)
+            def with_context(tokens: int) -> tuple[int, int]:
+                return tokens, service.concurrency
 
-            longest = _settled(context_in(0), beside_context, context_in)
+            longest = _largest(loads, with_context, context_in, service.context) or 0
             cached[name] = longest // profile.block * profile.block
     return cached
 
 
-def _grown(service: InferenceWorkload, split: Split, gpu: Gpu, context: int, concurrency: int) -> int:
-    """Return what the engine's peak takes of a load beyond that of the workload's own, margin included; 0 of less.
+def sequences_in_cache(
+    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int
+) -> int | None:
+    """Return how many sequences of the workload's context a cache of so many bytes holds, whatever runs at once.
 
-    llama.cpp's buffers and the batches of transformers follow the load, and an encoder works on a context's images.
+    It is what an engine started for the workload's load reports; more than those would leave the cache less. None
+    where a sequence takes nothing.
     """
-    profile, arch = profile_of(service, gpu), service.model.architecture
-    images = arch is not None and inference.encoder_of(arch) is not None
-    if not (images or inference.follows_load(profile) or profile.whole_batches):
-        return 0
-    follows = service.prompt + service.output == service.context
-    prompt = max(1, context - service.output) if follows else min(service.prompt, context)
-    changed = replace(service, context=context, concurrency=max(1, concurrency), prompt=prompt, known={})
-    now = sum(peak_bytes(service, split, profile))
-    more = max(0, sum(peak_bytes(changed, split, profile_of(changed, gpu))) - now)
-    return more + more * inference.margin_ppm(profile, "activations", service.confidence) // 10**6
+    profile = profile_of(service, gpu)
+    groups = inference.cache_groups_beside(served(service, form), service.parallelism(split), service.extras, profile)
+    most = inference.most_sequences(budget, groups, sequences(service, service.context, 1, profile), profile.block)
+    return None if most is None else most * service.sharers(split)
 
 
-STEPS = 4
+class _Loads:
+    """What other loads than a workload's own take and leave on the same hardware, by their context and sequences.
+
+    More sequences than an engine's own batch enlarge its sampler, its CUDA graphs and its states; llama.cpp's buffers
+    and the batches of transformers follow the load, and an encoder works on a context's images.
+    """
+
+    def __init__(
+        self, service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int, groups: Any
+    ) -> None:
+        """Keep what is fixed; `budget` is what the workload's own load leaves to the cache of these `groups`."""
+        self.service, self.form, self.split, self.gpu = service, form, split, gpu
+        self.budget, self.groups = budget, groups
+        self.weights = weights_bytes(service, form, split, profile_of(service, gpu))
+        self.own = self._taken(service)
+        needs, left = outside(service, split, gpu)
+        self.holds_outside = needs <= left
+        self.holds_pages = self._has_pages(service, 0)
+        self.grew: dict[tuple[int, int], int] = {}
+
+    def _at(self, context: int, concurrency: int) -> InferenceWorkload:
+        service = self.service
+        follows = service.prompt + service.output == service.context
+        prompt = max(1, context - service.output) if follows else min(service.prompt, context)
+        several = service.several and concurrency > 1
+        known = {key: value for key, value in service.known.items() if key[0] in _OF_NO_LOAD}
+        return replace(
+            service, context=context, concurrency=max(1, concurrency), prompt=prompt, several=several, known=known
+        )
+
+    def _sizes(self, service: InferenceWorkload) -> tuple[tuple[int, int], int, int]:
+        """Return the activations and logits, the overhead and the part of it with a margin of its own."""
+        profile = profile_of(service, self.gpu)
+        peaks = peak_bytes(service, self.split, profile)
+        above = int(overhead_bytes(service, self.form, self.split, self.gpu, self.weights, peaks))
+        return peaks, above, fixed_bytes(service, self.split, self.gpu, profile)
+
+    def _taken(self, service: InferenceWorkload) -> int:
+        """Return what stands beside weights and cache, margin included."""
+        (activations, logits), above, fixed = self._sizes(service)
+        profile = profile_of(service, self.gpu)
+        spare = margin_bytes(service, profile, self.weights, 0, activations, logits, above, fixed)
+        return activations + logits + above + int(spare)
+
+    def grown(self, context: int, concurrency: int) -> int:
+        """Return what a load takes beside the cache beyond what the workload's own takes; negative where less."""
+        load = context, concurrency
+        if load not in self.grew:
+            self.grew[load] = self._taken(self._at(*load)) - self.own
+        return self.grew[load]
+
+    def fits(self, context: int, concurrency: int) -> bool:
+        """Return whether a load keeps every rule on memory that the workload's own keeps."""
+        service = self._at(context, concurrency)
+        profile = profile_of(service, self.gpu)
+        room = self.budget - self.grown(context, concurrency)
+        if inference.held(self.groups, resident(service, self.split, profile), profile.block) > room:
+            return False
+        needs, left = outside(service, self.split, self.gpu) if self.holds_outside else (0, 0)
+        return needs <= left and (not self.holds_pages or self._has_pages(service, self.budget - room))
+
+    def _has_pages(self, service: InferenceWorkload, more: int) -> bool:
+        """Return whether the pool has a page for each sequence of a load that takes so many bytes `more`."""
+        profile = profile_of(service, self.gpu)
+        if not counts_pages(service, profile):
+            return True
+        peaks, above, _ = self._sizes(service)
+        expected = int(cache_budget(service, self.gpu, self.weights, peaks, above))
+        pages = state_pages(service, self.form, self.split, self.gpu, (expected, self.budget - more))
+        return pages is None or profile.max_sequences <= pages
+
+
+_OF_NO_LOAD = frozenset({"served", "format"})
+"""What is known of a workload whatever its load."""
+
+STEPS = 6
 """How often what fits is halved between what does for certain and what may."""
 
 
-def _settled(most: int, grown: Callable[[int], int], room: Callable[[int], int | None]) -> int:
-    """Return a number at most `most` that fits where it takes `grown` bytes beside the cache, of which `room` then fit:
-    the largest but for a sixteenth of what is in doubt."""
-    most = max(0, most)
-    if not most or not grown(most):
-        return most
-    low = max(0, room(grown(most)) or 0)
-    high = max(low, min(most, room(grown(low)) or 0))
+def _largest(
+    loads: _Loads, load: Callable[[int], tuple[int, int]], room: Callable[[int], int | None], own: int
+) -> int | None:
+    """Return the largest number whose `load` fits but for a sixty-fourth of what is in doubt, None where none ends it.
+
+    `room` says how many a cache of so many bytes holds whatever else they take, and `own` is the workload's.
+    """
+    budget = loads.budget
+    most = room(budget)
+    if most is None:
+        return None
+    if most < own:  # fewer may leave the cache more
+        most = min(own, room(budget - min(0, loads.grown(*load(1)))) or 0)
+    if most <= 0 or loads.fits(*load(most)):
+        return max(0, most)
+    low = min(most - 1, max(0, room(budget - max(0, loads.grown(*load(most)))) or 0))
+    if low and not loads.fits(*load(low)):
+        low = own if own < most and loads.fits(*load(own)) else 0
+    high = min(most - 1, room(budget - loads.grown(*load(max(1, low)))) or 0)
     for _ in range(STEPS):
+        if low >= high:
+            break
         middle = (low + high + 1) // 2
-        if middle <= (room(grown(middle)) or 0):
+        if loads.fits(*load(middle)):
             low = middle
         else:
-            high = max(low, middle - 1)
+            high = middle - 1
     return low
 
 

@@ -126,6 +126,7 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
         tuple(broken + more),
         (
             *approximations(service.model),
+            *_beyond_config(service),
             *unmeasured(workload, outcomes, lossy),
             *thumb,
             *hosts_note(rented, split.nodes),
@@ -142,6 +143,14 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
         given=given_of(workload, unsaid),
         measurements=tuple(dict.fromkeys((*own.names, *(item.id for item in evaluation.used)))),
     )
+
+
+def _beyond_config(service: InferenceWorkload) -> tuple[Note, ...]:
+    """Return that an engine refuses to start with the plan's context, which is beyond the model's own."""
+    longest, engine = service.model.max_context, service.engine
+    if not (engine.refuses_longer and longest and service.context > longest):
+        return ()
+    return (note("beyond_config", engine.name.partition(" (")[0], service.context, service.model.id, longest),)
 
 
 CROWDED = Fraction(4, 5)

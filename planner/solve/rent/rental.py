@@ -260,6 +260,7 @@ def market_of(problem: Problem, workload: Workload, spans: bool = False) -> Mark
     # what is offloaded may need the RAM of a dearer offer
     words = (*workload.domains.get("offload", ()), *workload.domains.get("optimizer", ()))
     moved = any(word in ("optimizer", "parameters") or str(word).startswith("paged_") for word in words)
+    moved = moved or bool(workload.given.get("offload_activations"))
     held = any(workload.given.get(name) for name in grouped("offloaded"))
     whole = any_price(problem, workload) or held or (moved and "host_memory" in read)
     return Market(markets, frozenset(spoken), problem.count > 1, joined, whole, faster, moved)

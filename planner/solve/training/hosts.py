@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def offloads(workload: Workload) -> bool:
-    """Return whether a plan offers to offload states, or to page them."""
+    """Return whether a plan offers to offload states or activations, or to page states."""
+    if workload.given["offload_activations"]:
+        return True
     moved = any(word != "none" for word in stated.words(workload, "offload"))
     return moved or any(word.startswith("paged_") for word in stated.words(workload, "optimizer"))
 
@@ -34,9 +36,32 @@ def rank_bytes(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout) ->
     return cached
 
 
-def host_memory(run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, per_host: int) -> int:
+def activation_bytes(
+    run: TrainingWorkload, recipe: TrainingRecipe, layout: Layout, micro_batch: int, mode: str, again: int
+) -> int:
+    """Return the bytes of host memory that one rank's offloaded activations take."""
+    arch = run.model.architecture
+    if arch is None or not run.workload.given["offload_activations"]:
+        return 0
+    choice = training_workload.choice_of(run, recipe, layout, micro_batch, mode)
+    key = ("stashes", choice)
+    if key not in run.known:
+        run.known[key] = training.stashes(arch, choice)
+    return training.stashed(arch, choice, run.known[key], again)
+
+
+def host_memory(
+    run: TrainingWorkload,
+    recipe: TrainingRecipe,
+    layout: Layout,
+    per_host: int,
+    micro_batch: int,
+    mode: str,
+    again: int,
+) -> int:
     """Return the bytes that the busiest of a workload's hosts must hold."""
-    return rank_bytes(run, recipe, layout) * min(layout.gpus, per_host)
+    each = rank_bytes(run, recipe, layout) + activation_bytes(run, recipe, layout, micro_batch, mode, again)
+    return each * min(layout.gpus, per_host)
 
 
 def column(
@@ -48,15 +73,16 @@ def column(
     if not offloads(run.workload):
         return numpy.zeros(len(config), dtype=numpy.int64)
     recipe, layout = recipe_at(configurations, config, place), configurations.layout[config]
-    pairs, which = numpy.unique(recipe * len(configurations.layouts) + layout, return_inverse=True)
-    each = [
-        rank_bytes(
-            run,
-            configurations.recipes[pair // len(configurations.layouts)],
-            configurations.layouts[pair % len(configurations.layouts)],
-        )
-        for pair in pairs.tolist()
-    ]
+    moved = bool(run.workload.given["offload_activations"])
+    more = (configurations.micro_batch[config], configurations.mode[config], place)
+    asked = numpy.stack((recipe, layout, *(column * moved for column in more)))
+    rows, which = numpy.unique(asked, axis=1, return_inverse=True)
+    each = []
+    for own, at, size, mode, layers in rows.T.tolist():
+        what, lies = configurations.recipes[own], configurations.layouts[at]
+        name, again = configurations.modes[mode]
+        held = activation_bytes(run, what, lies, size, name, again[layers]) if moved else 0
+        each.append(rank_bytes(run, what, lies) + held)
     totals = numpy.array([item.gpus for item in configurations.layouts], dtype=numpy.int64)[layout]
     out: Column = numpy.array(each, dtype=numpy.int64)[which.reshape(-1)] * numpy.minimum(totals, per_host)
     return out

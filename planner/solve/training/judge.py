@@ -67,13 +67,14 @@ def judge(
     whole = placed(choice, rented.offer, layout.gpus)
     memory = training_workload.memory(run, gpu, recipe, layout, size, mode, again)
     total, usable = memory.total, gpu.memory
+    on_host = host_memory(run, recipe, layout, rented.per_host, size, mode, again)
     outcomes: dict[str, Outcome] = {
         "memory": Fraction(total),
         "headroom": headroom(total, usable),
         "cost": Fraction(rented.cost, SCALES["cost"]),
         "quality": training_workload.quality(recipe),
         "power": Fraction(gpu.power_w * layout.gpus),
-        "host_memory": Fraction(host_memory(run, recipe, layout, rented.per_host)),
+        "host_memory": Fraction(on_host),
     }
     refused = training_support.refusal(run, gpu, recipe.method, recipe.precision)
     peak = training_support.computes(run, gpu, recipe.precision) if refused is None else 0
@@ -96,7 +97,6 @@ def judge(
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         broken.append(Broken(f"{workload.name}.memory", Fraction(total), Fraction(usable), "bytes"))
-    on_host = host_memory(run, recipe, layout, rented.per_host)
     has_ram = ram(rented.offer, min(layout.gpus, rented.per_host))
     if on_host > has_ram:
         broken.append(Broken(f"{workload.name}.host_memory", Fraction(on_host), Fraction(has_ram), "bytes"))

@@ -357,13 +357,21 @@ def _overheads(run: TrainingWorkload, gpus: Sequence[Gpu], totals: Column) -> Co
 def _layers_that_matter(
     inputs: TableInputs, placing: Placing, card: Column, placed: Placements
 ) -> tuple[Column, Column]:
-    """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time."""
+    """Return rows of the placements and the place of their number of layers: the fewest, and the roomiest in time; all
+    that fit where each leaves other activations to the host."""
     import numpy
 
     base = placed.row
     own, first = placing.config[base], placing.fewest[base]
     most = roomiest(inputs.run, inputs.space, card, own, first, placed.costs, inputs.bounds)
     everything = numpy.arange(len(base))
+    if inputs.workload.given["offload_activations"]:
+        fit = first < inputs.space.length[own]
+        start = numpy.where(fit, first, most)
+        counts = numpy.where(fit, inputs.space.length[own] - first, 1)
+        bounded(int(counts.sum()), "numbers of layers whose activations are offloaded")
+        rows = numpy.repeat(everything, counts)
+        return rows, start[rows] + numpy.arange(len(rows)) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
     two = (first < inputs.space.length[own]) & (first != most)
     rows = numpy.concatenate([everything, everything[two]])
     places = numpy.concatenate([most, first[two]])
