@@ -121,6 +121,31 @@ class ConflictResult(TypedDict):
     has: Value
     unit: str | None
     would_do: list[dict[str, Any]]
+    also: NotRequired[list[str]]
+
+
+class LimitResult(TypedDict):
+    """What a little more of a limit that binds buys, by solving again: `changes` of goals, `moves` of workloads."""
+
+    rule: str
+    has: Any
+    takes: Any
+    more: Any
+    unit: Any
+    changes: list[dict[str, Any]]
+    moves: list[dict[str, Any]]
+
+
+class EntryResult(TypedDict):
+    """The highest price, in whole cents, at which an offer that is not rented enters the answer."""
+
+    offer: str
+    gpu: str
+    market: str
+    usd_per_hour: float
+    enters_at_usd_per_hour: float
+    plan_usd_per_hour: float
+    workloads: list[str]
 
 
 class AnswerResult(TypedDict):
@@ -139,6 +164,9 @@ class AnswerResult(TypedDict):
     workloads: list[WorkloadResult]
     hardware: list[StandingResult]
     by_value: NotRequired[list[ByValueResult]]
+    limits: NotRequired[list[LimitResult]]
+    prices: NotRequired[list[EntryResult]]
+    margins_complete: NotRequired[bool]
     pareto: list[list[dict[str, Any]]]
     wishes: list[dict[str, Any]]
     conflict: list[ConflictResult]

@@ -197,7 +197,7 @@ def document(answer: Answer, diagnostics: Sequence[Diagnostic] = (), plan: str |
     }
 
 
-def _margins(found: Margins) -> dict[str, Any]:
+def _margins(margins: Margins) -> dict[str, Any]:
     """Return what would change an answer: a looser limit, a lower price."""
     return {
         "limits": [
@@ -216,7 +216,7 @@ def _margins(found: Margins) -> dict[str, Any]:
                     for each in item.moved
                 ],
             }
-            for item in found.limits
+            for item in margins.limits
         ],
         "prices": [
             {
@@ -228,9 +228,9 @@ def _margins(found: Margins) -> dict[str, Any]:
                 "plan_usd_per_hour": item.cost / 1e6,
                 "workloads": list(item.workloads),
             }
-            for item in found.prices
+            for item in margins.prices
         ],
-        "margins_complete": found.complete,
+        "margins_complete": margins.complete,
     }
 
 
