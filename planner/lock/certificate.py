@@ -82,8 +82,8 @@ def _prices(problem: Problem, prices: Any) -> Iterator[tuple[str, str]]:
             yield "prices", f"{shown(price)} is not a price on {shown(name)}"
 
 
-def _count(found: Any) -> bool:
-    return type(found) is int and found > 0
+def _count(count: Any) -> bool:
+    return type(count) is int and count > 0
 
 
 def _value(lock: Lock) -> int | None:
@@ -154,9 +154,9 @@ def _searched(lock: Lock, proof: Certificate) -> Iterator[Diagnostic]:
 def _said(says: Mapping[str, Any], key: str) -> str:
     if key not in says:
         return "nothing"
-    found = says[key]
+    value = says[key]
     return (
-        ", ".join(f"{name}: {shown(item)}" for name, item in found.items()) if isinstance(found, dict) else shown(found)
+        ", ".join(f"{name}: {shown(item)}" for name, item in value.items()) if isinstance(value, dict) else shown(value)
     )
 
 

@@ -97,15 +97,15 @@ def check(plan: str = "", path: str = "", locked: bool = False) -> Reply:
 
     loaded, name = _plan(plan, path)
     texts = dict(loaded.texts)
-    found = Review(review(name, loaded, locked if path else None, texts), texts)
-    errors = sum(item.is_error for item in found)
+    reviewed = Review(review(name, loaded, locked if path else None, texts), texts)
+    errors = sum(item.is_error for item in reviewed)
     document = {
-        "ok": found.ok,
+        "ok": reviewed.ok,
         "errors": errors,
-        "warnings": len(found) - errors,
-        "findings": [record(item) for item in found],
+        "warnings": len(reviewed) - errors,
+        "findings": [record(item) for item in reviewed],
     }
-    return Reply(str(found) or "all good", document)
+    return Reply(str(reviewed) or "all good", document)
 
 
 @_in_turn
@@ -188,9 +188,9 @@ def _of_count(what: str, options: Mapping[str, str]) -> Reply:
     stray = next((name for name in options if name != "weights"), None)
     if stray is not None:
         raise RefusedError(f"`{stray}` is for a model; `{what}` is a count of parameters")
-    found = answers.estimate(counted(what) or what, weights=options.get("weights", "bf16"))
-    assert not isinstance(found, Result)
-    thumb = found.thumb
+    estimate = answers.estimate(counted(what) or what, weights=options.get("weights", "bf16"))
+    assert not isinstance(estimate, Result)
+    thumb = estimate.thumb
     document = {
         "params": thumb.params,
         "format": thumb.format,
@@ -198,7 +198,7 @@ def _of_count(what: str, options: Mapping[str, str]) -> Reply:
         "parts": thumb.parts,
         "total": thumb.total,
     }
-    return Reply(found.render(), _estimated(None, rule_of_thumb=document))
+    return Reply(estimate.render(), _estimated(None, rule_of_thumb=document))
 
 
 def _of_plan(loaded: Plan) -> Reply:
@@ -276,8 +276,8 @@ def _lock(loaded: Plan, path: str) -> Lock | None:
         if broken is not None:
             raise PlanError((broken,), loaded.texts)
         return None
-    found, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
-    _no_errors(found, {**loaded.texts, str(where): lock.text})
+    findings, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
+    _no_errors(findings, {**loaded.texts, str(where): lock.text})
     return lock
 
 
@@ -300,7 +300,7 @@ def _solved(loaded: Plan, name: str, time_limit: str) -> Lock:
     return lock
 
 
-def _no_errors(found: list[Diagnostic], texts: dict[str, str]) -> None:
-    errors = tuple(item for item in found if item.is_error)
+def _no_errors(findings: list[Diagnostic], texts: dict[str, str]) -> None:
+    errors = tuple(item for item in findings if item.is_error)
     if errors:
         raise PlanError(errors, texts)

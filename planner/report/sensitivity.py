@@ -15,19 +15,19 @@ NAMED = 6
 """So many workloads that move are named."""
 
 
-def render(found: Margins, *, width: int = 100, colour: bool = False) -> str:
+def render(margins: Margins, *, width: int = 100, colour: bool = False) -> str:
     """Return a paragraph on the limits of a plan and one on prices; nothing where there is neither."""
     width = clamp(width)
     out: list[Line] = []
     for title, rows in (
-        ("limits: what one more would change", [*map(_limit, found.limits)]),
-        ("prices: what would be rented", [*map(_price, found.prices)]),
+        ("limits: what one more would change", [*map(_limit, margins.limits)]),
+        ("prices: what would be rented", [*map(_price, margins.prices)]),
     ):
         if rows:
             out += [(), ((title, "bold"),)]
             for name, text in cleaned(tuple(rows)):
                 out += prose(name, text, width, INDENT, "", "bold")
-    if not found.complete:
+    if not margins.complete:
         out += [(), (("the time limit passed before all of this was solved again; raise --time-limit", "dim"),)]
     text = coloured(out, width) if colour else plain(out)
     return text.lstrip("\n")

@@ -39,11 +39,11 @@ def margins(problem: Problem, answer: Answer, again: Again) -> Margins | None:
     try:
         for change in _looser(problem, answer):
             clock.look()
-            found = _loosened(answer, change, again(change.problem))
-            if found is None:
+            limit = _loosened(answer, change, again(change.problem))
+            if limit is None:
                 complete = False
             else:
-                limits.append(found)
+                limits.append(limit)
         for row in _unrented(problem, answer):
             clock.look()
             price = _entry(problem, answer, row, again)
@@ -161,8 +161,8 @@ def _entry(problem: Problem, answer: Answer, row: Candidate, again: Again) -> Pr
             tries += 1
             changed = replace(offer, **{MARKETS[market]: cents * CENT})  # type: ignore[arg-type]
             known[cents] = again(replace(problem, offers=problem.offers.beside({offer.id: changed})))
-        found = _worth(known[cents]) if known[cents].outcome == "optimal" else None
-        return None if found is None or tries > TRIES else found < worth
+        value = _worth(known[cents]) if known[cents].outcome == "optimal" else None
+        return None if value is None or tries > TRIES else value < worth
 
     low, high = -1, -(-price // CENT)  # cheaper at the first, which is no price yet, and not at the second
     place, step = max(0, min(high - 1, guess // CENT)), 1
