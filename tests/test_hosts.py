@@ -122,6 +122,7 @@ def test_offloaded_activations_are_held_by_the_host() -> None:
     """The inputs of 32 layers, 16 bits a number: 2 x 4096 x 32 Ki tokens each, a power of two already."""
     solved = planner.solve(text=_stashing(1000), top=0)
     assert solved["t"].chosen.outcomes["host_memory"] == 32 * 2 * 4096 * 32768
+    assert "on their way to the host" in solved.render("markdown")
     assert planner.solve(text=_stashing(7), top=0).outcome == "infeasible"
     kept = planner.solve(text=_stashing(2000, checkpointing="none"), top=0)["t"].chosen
     assert float(kept.outcomes["host_memory"] or 0) > 30 * solved["t"].chosen.outcomes["host_memory"]

@@ -266,7 +266,10 @@ def memory(
     places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
     above = overhead(run, gpu, layout.gpus)
     spare = spare_of(run)
-    return training.combine(own, places, above, 0, training.approximations(model.architecture), spare)
+    notes = training.approximations(model.architecture)
+    if run.workload.given["offload_activations"]:
+        notes += (STASHING,)
+    return training.combine(own, places, above, 0, notes, spare)
 
 
 def quality(recipe: TrainingRecipe) -> Fraction | None:
@@ -275,5 +278,8 @@ def quality(recipe: TrainingRecipe) -> Fraction | None:
     return Fraction(1) if kept else None
 
 
+STASHING = "offload_activations: tensors on their way to the host are counted neither on the GPU nor in the times"
+"""trl keeps up to five on the GPU until they are copied, and copies beside the computation (1.16,
+models/activation_offloading.py, `max_fwd_stash_size`, `use_streams`); neither was measured."""
 SIZES = grouped("deepspeed_sizes")
 """The sizes of DeepSpeed's configuration, as it names them, in the order of physics.training.deepspeed.Sizes."""
