@@ -224,3 +224,12 @@ def test_flash_attention_is_refused_where_the_code_has_none(model: str, gpu: str
     text = TUNED.format(model, gpu, "flash", more)
     answer = planner.solve(text=text).answer
     assert ("a.attention" not in [item.rule for item in answer.conflict]) is runs
+
+
+@pytest.mark.parametrize("size", ["20b", "120b"])
+def test_a_refused_format_names_the_checkpoint_in_16_bits(size: str) -> None:
+    """transformers does not train MXFP4: what does is the same model as it is published in bf16."""
+    text = TUNED.format(f"openai/gpt-oss-{size}", "h200_sxm", "sdpa", "")
+    (conflict,) = planner.solve(text=text).answer.conflict
+    assert conflict.rule == "a.method" and f"in bf16 it is unsloth/gpt-oss-{size}-BF16" in str(conflict.has)
+    assert planner.solve(text=TUNED.format("unsloth/gpt-oss-20b-BF16", "h200_sxm", "sdpa", "")).fits

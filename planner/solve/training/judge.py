@@ -102,6 +102,7 @@ def judge(
         broken.append(Broken(f"{workload.name}.host_memory", Fraction(on_host), Fraction(has_ram), "bytes"))
     if run.model.architecture is not None and refused is not None:
         quantity, needs, has = refused
+        needs = training_support.with_checkpoint(needs, run.model, catalog)
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
     arithmetic = f"method {recipe.method} in {recipe.precision}"
     unsaid = values(of_run(run), whole)

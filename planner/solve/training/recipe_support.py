@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from planner.catalog.catalog import Catalog
 from planner.catalog.programs.frameworks import TrainerLack
-from planner.catalog.records import Gpu
+from planner.catalog.records import Gpu, Model
 from planner.language.schema import COMPUTED
 from planner.solve.needs import Need, need
 from planner.solve.training.workload import TrainingWorkload
@@ -34,6 +35,19 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     for row in met:
         return row.decision, need("hardware", row.what), gpu.id
     return None if computes(run, gpu, precision) else ("precision", need("hardware", precision), gpu.id)
+
+
+def with_checkpoint(needs: Need, model: Model, catalog: Catalog) -> Need:
+    """Return what a recipe needs with the checkpoint of its model that is published in 16 bits, where that is needed
+    and the catalog has one."""
+    if needs.kind != "trains" or model.native_format in SIXTEEN:
+        return needs
+    rows = sorted(
+        (row.native_format, row.id)
+        for row in catalog.checkpoints.values()
+        if row.of == (model.of or model.id) and row.native_format in ("bf16", "fp16")
+    )
+    return need("trains", f"{needs.of[0]}; in {rows[0][0]} it is {rows[0][1]}") if rows else needs
 
 
 def _meets(row: TrainerLack, gpu: Gpu, family: str, method: str, precision: str, kernel: str) -> bool:
