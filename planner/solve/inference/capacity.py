@@ -172,10 +172,15 @@ class _Loads:
         follows = service.prompt + service.output == service.context
         prompt = max(1, context - service.output) if follows else min(service.prompt, context)
         several = service.several and concurrency > 1
-        known = {key: value for key, value in service.known.items() if key[0] in _OF_NO_LOAD}
-        return replace(
-            service, context=context, concurrency=max(1, concurrency), prompt=prompt, several=several, known=known
-        )
+        # by load for the whole workload: its rows ask for the same few, and what is known of one holds for all
+        services: dict[tuple[int, int], InferenceWorkload] = service.known.setdefault(("loads",), {})
+        if (context, concurrency) not in services:
+            if len(services) > MOST_LOADS:
+                services.clear()
+            services[context, concurrency] = replace(
+                service, context=context, concurrency=max(1, concurrency), prompt=prompt, several=several, known={}
+            )
+        return services[context, concurrency]
 
     def _sizes(self, service: InferenceWorkload) -> tuple[tuple[int, int], int, int]:
         """Return the activations and logits, the overhead and the part of it with a margin of its own."""
@@ -219,8 +224,8 @@ class _Loads:
         return pages is None or profile.max_sequences <= pages
 
 
-_OF_NO_LOAD = frozenset({"served", "format"})
-"""What is known of a workload whatever its load."""
+MOST_LOADS = 2_000
+"""So many loads of a workload are kept."""
 
 STEPS = 6
 """How often what fits is halved between what does for certain and what may."""
