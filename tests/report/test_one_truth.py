@@ -121,6 +121,7 @@ def of_why(text: str) -> set[Fact]:
     out: list[Fact] = []
     name, faults = "", set[str]()
     of_gpus = re.split(r"\n(?=\S+: by \w+\n)", text)[0]  # the tables by format are of the same candidates
+    of_gpus = re.split(r"\n(?:limits|prices): what ", of_gpus)[0]  # what would change the answer
     lines = [*of_gpus.splitlines(), "end: why this and no other GPU"]
     for line in lines:
         head = re.match(r"  (\S+) +(chosen|fits|breaks|unsupported)  \d+ x \S+  (\$\S+)", line)

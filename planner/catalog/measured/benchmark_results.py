@@ -90,7 +90,7 @@ def _run(item: Mapping[str, Any]) -> BenchmarkRun:
 def _number(item: Mapping[str, Any], key: str) -> float:
     value = item.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"`{key}` is {'missing' if value is None else 'no number'}")
+        raise ValueError(f"`{key}` is {'missing' if value is None else 'not a number'}")
     if not 0 <= value <= LARGEST:
         raise ValueError(f"`{key}` is not between 0 and {LARGEST:.0e}")
     return float(value)
