@@ -80,7 +80,7 @@ def test_every_tool_says_what_it_takes_and_returns(tmp_path: Path) -> None:
 def test_answers_are_those_of_the_command_line_and_keep_their_schemas() -> None:
     """Each document against its tool's schema, which then allows no key that it does not name."""
     calls: list[tuple[str, dict[str, Any]]] = [
-        *(("solve", {"path": f"examples/{name}.mem"}) for name in ("chat", "fleet", "qlora", "copies", "impossible")),
+        *(("solve", {"path": f"examples/{name}.mem"}) for name in ("chat", "qlora", "impossible")),
         ("solve", {"path": "examples/models.mem", "top": 1}),
         ("solve", {"plan": CHAT, "settings": {"chat.concurrency": 4, "chat.gpus": [1, 2]}}),
         ("check", {"plan": CHAT.replace("8Ki", "8k")}),

