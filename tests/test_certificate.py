@@ -1,4 +1,4 @@
-"""What a lock says of its proof: counted again without a solver, and every edit of it is told."""
+"""What a lock says of its proof: counted again without a solver, and every edit of it is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an editor is told about a place of a plan; a `|` marks the place. None of it needs the protocol."""
+"""What an editor shows at a place of a plan; a `|` marks the place. None of it needs the protocol."""
 
 from __future__ import annotations
 

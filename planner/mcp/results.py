@@ -22,7 +22,7 @@ class HintResult(TypedDict):
 
 
 class BrokenResult(TypedDict):
-    """A rule that a choice breaks: what it needs, what it has, and what would do."""
+    """A rule that a choice breaks: what it needs, what it has, and which changes satisfy it."""
 
     rule: str
     needs: Value

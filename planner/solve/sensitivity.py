@@ -1,7 +1,7 @@
 """What would change an answer: one more of what limits the plan, and a lower price of what it does not rent.
 
 Every figure is what solving the changed plan again gives, not an estimate from duals: on small fleets these mislead.
-What there is no time to solve again is not said.
+What there is no time to solve again is omitted.
 """
 
 from __future__ import annotations

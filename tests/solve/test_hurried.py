@@ -99,7 +99,7 @@ def test_an_infeasible_plan_stays_without_an_answer(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("rules", ("pairs", "counts", "power"))
 def test_any_answer_stands_where_the_best_is_not_found(rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The solver finds an answer, and none for any goal: that answer is told."""
+    """The solver finds an answer, but none for any goal: it is reported."""
     whole = cpsat.solve
 
     def no_goal(model: cpsat.IntegerModel, objective: dict[int, int], **more: object) -> cpsat.Solution | None:

@@ -60,7 +60,7 @@ def activations(
 
 
 EAGER: Final = ("gpt_oss", "gemma2", "mimo_v2_flash")
-"""Families whose attention transformers runs operation by operation unless it is told otherwise (5.24, _supports_sdpa
+"""Families whose attention transformers runs operation by operation by default (5.24, _supports_sdpa
 is False): a score is there in 16 bit before and after its softmax in fp32 (eager_attention_forward)."""
 EAGER_BYTES: Final = 8
 
