@@ -28,8 +28,8 @@ def optimizer(answer: Said) -> str:
 
 
 def batches(answer: Said) -> dict[str, Any]:
-    """Return the sequences of a forward pass, in training and in evaluation: the Trainer evaluates 8 at a time unless
-    it is told (transformers 5.24, training_args.py), whose logits may be more than a whole step was counted with."""
+    """Return the sequences of a forward pass, in training and in evaluation: the Trainer evaluates 8 at a time by
+    default (transformers 5.24, training_args.py), whose logits may be more than a whole step was counted with."""
     size = answer.count("micro_batch")
     return {"per_device_train_batch_size": size, "per_device_eval_batch_size": size}
 
