@@ -131,3 +131,20 @@ def test_sequences_that_do_not_run_at_once_are_no_capacity(engine: str, model: s
             "context": "512 tokens", "concurrency": "32", "max_sequences": "64",
             "attention_parallel": split}  # fmt: skip
     assert solved(said)["a"].chosen.outcomes["max_concurrency"] == most
+
+
+@pytest.mark.parametrize(
+    ("load", "most"),
+    [("concurrency = 257", 256), ("concurrency = 65; engine_version = b6500", 64)],
+)
+def test_llama_cpp_runs_no_more_sequences_than_it_is_built_for(load: str, most: int) -> None:
+    """LLAMA_MAX_SEQ: 256, and 64 until September 2025, beyond which no context is made (ggml-org/llama.cpp#15916)."""
+    model = 'model = "Qwen/Qwen2.5-0.5B"; context = 1Ki tokens; engine = llama_cpp; gpu = l40s'
+    text = f"edition 2026\ninference a {{{{ {model}; {{}} }}}}"
+    (conflict,) = planner.solve(text=text.format(load)).answer.conflict
+    assert conflict.rule == "a.concurrency"
+    assert [(hint.quantity, hint.value) for hint in conflict.hints] == [("concurrency", most)]
+    held = planner.solve(text=text.format(load.replace(load.split(";")[0], f"concurrency = {most}")))
+    assert held.fits and held["a"].chosen.outcomes["max_concurrency"] == most
+    shared = planner.solve(text=text.format("total_concurrency = 600; replicas in {1, 2, 3, 4}"))
+    assert shared["a"].chosen.choice["replicas"] == 3

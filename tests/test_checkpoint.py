@@ -160,7 +160,7 @@ ONE = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
         ({"a": []}, "must be an object"),
         ({"a": ONE, "b": {**ONE, "data_offsets": [12, 36]}}, "overlaps"),
         (b'{"a": 1, "a": 1}', "twice"),
-        (b"[]", "no object"),
+        (b"[]", "not an object"),
         (b"[" * 100_000, "nested too deeply"),
         (b"\xff", "not JSON"),
     ],

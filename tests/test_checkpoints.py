@@ -153,3 +153,19 @@ def test_quantized_weights_are_smaller(catalog: Catalog) -> None:
             catalog.formats[catalog.models[found.of].native_format].bits,
         )
         assert own < base * share
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "context"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-7B", 32768),  # vllm-project/vllm#16757: 72,000 tokens are refused
+        ("Qwen/Qwen2.5-72B-Instruct", "Qwen/Qwen2.5-72B", 32768),  # vllm-project/vllm#8793: 131,072 are refused
+        ("Qwen/Qwen2-57B-A14B-Instruct", "Qwen/Qwen2-57B-A14B", 32768),  # QwenLM/Qwen3#679
+        ("Qwen/Qwen2.5-72B-Instruct-AWQ", "Qwen/Qwen2.5-72B", 32768),
+        ("Qwen/QwQ-32B", "Qwen/Qwen2.5-32B", 40960),  # QwenLM/QwQ#26
+    ],
+)
+def test_a_release_has_a_context_of_its_own(catalog: Catalog, name: str, base: str, context: int) -> None:
+    """What an engine reads of the config that is served, not of the base model's."""
+    assert model(catalog, name).max_context == context
+    assert model(catalog, base).max_context == 131072

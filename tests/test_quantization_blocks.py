@@ -183,7 +183,7 @@ def test_the_list_of_mixed_layers_stands_beside(tmp_path: Path) -> None:
         (packed("re:(" + "a+" * 9), "too long"),
         (packed("re:(a|b)*c"), "too long"),
         (packed("re:(unclosed"), "not a regular expression"),
-        ({"quant_method": "gptq", "bits": 4, "dynamic": {"+:.*w9.*": {"bits": 8}}}, "no module of this model"),
+        ({"quant_method": "gptq", "bits": 4, "dynamic": {"+:.*w9.*": {"bits": 8}}}, "not a module of this model"),
         (packed("Linear", weights=FP8, sparsity_config={"sparsity_structure": "2:4"}), "2:4"),
     ],
 )

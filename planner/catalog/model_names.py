@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from planner.catalog.checkpoints import WIDE
 from planner.record import dataclass
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ def _near(text: str, catalog: Catalog) -> tuple[str, ...]:
     """Return the ids whose names have every part of this one; else the one whose spelling is nearest."""
     wanted = pieces(text)
     names = [name for key in catalog.models for name in (key, *_aliases(catalog, key))]
+    rows = catalog.checkpoints  # a fine-tune with a context of its own is one of them, in its model's format
+    stored = [key for key in rows if rows.row(key).get("native_format") in WIDE]
     ranked: dict[str, tuple[int, int, int]] = {}
-    for name in names:
+    for name in (*names, *stored):
         missing, later = _missing(wanted, pieces(name))
         if wanted and not missing:
             ranked[name] = (later, len(pieces(name)) - len(wanted), len(name))

@@ -125,6 +125,7 @@ def _lack(row: Row) -> Lack:
         unlike_drafts=bool(row.get("unlike_drafts", False)),
         several=bool(row.get("several", False)),
         states=bool(row.get("states", False)),
+        most_sequences=row.get("most_sequences") or 0,
     )
 
 

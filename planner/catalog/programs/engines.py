@@ -162,7 +162,7 @@ class Lack:
     of any other size than `head_sizes`, a plan that serves `images`, weights `as_published`, GPUs whose host has one
     of `cpus`, a prefix that sequences share (`prefixes`), a draft model (`drafts`), one of another vocabulary
     (`unlike_drafts`), either of these for more sequences than one (`several`), layers with a recurrent state
-    (`states`).
+    (`states`), more sequences at once than `most_sequences`.
     Where `runs_on` lists compute capabilities it is a lack of all others, and where `since` and `until` state versions,
     of those from the one to before the other.
     """
@@ -197,6 +197,7 @@ class Lack:
     unlike_drafts: bool = False
     several: bool = False
     states: bool = False
+    most_sequences: int = 0
 
     @property
     def of_hardware(self) -> bool:

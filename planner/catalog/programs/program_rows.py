@@ -23,6 +23,7 @@ class LackRow:
         "task",
         "shared_prefix",
         "draft_model",
+        "concurrency",
     ]
     what: Text
     source: Text
@@ -53,6 +54,7 @@ class LackRow:
     unlike_drafts: bool = False
     several: bool = False
     states: bool = False
+    most_sequences: Annotated[int | None, Limit(1, about="at once; a lack of all larger numbers")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ from planner.physics.inference.support import (
     met_by_gpu,
     met_by_split,
     met_by_weights,
+    sequence_limit,
     sparse,
 )
 from planner.physics.inference.vision import encoder_of, images, towers
@@ -180,6 +181,7 @@ __all__ = [
     "rope_cache",
     "runs_on",
     "sampler_states",
+    "sequence_limit",
     "sequences",
     "served_logits",
     "sparse",

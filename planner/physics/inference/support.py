@@ -26,6 +26,8 @@ class Asked:
     """The model that drafts."""
     several: bool = False
     """Whether more sequences than one run at once."""
+    sequences: int = 1
+    """How many run at once."""
 
 
 def lacks(
@@ -39,8 +41,7 @@ def lacks(
     return tuple(
         row
         for row in engine.lacks
-        if (not row.until or (bool(wanted) and wanted < version_of(row.until)))
-        and (not row.since or not wanted or wanted >= version_of(row.since))
+        if _holds_at(row, wanted)
         and (not row.sparse or sparse(arch))
         and (not row.latent or latent(arch))
         and (not row.plain or not sparse(arch))
@@ -59,7 +60,22 @@ def lacks(
         and (not row.unlike_drafts or unlike(arch, asked.draft))
         and (not row.several or asked.several)
         and (not row.states or recurrent(arch))
+        and (not row.most_sequences or asked.sequences > row.most_sequences)
     )
+
+
+def _holds_at(row: Lack, wanted: tuple[int, ...]) -> bool:
+    """Whether a lack is one of a version, of the newest where it is empty."""
+    return (not row.until or (bool(wanted) and wanted < version_of(row.until))) and (
+        not row.since or not wanted or wanted >= version_of(row.since)
+    )
+
+
+def sequence_limit(engine: Engine, version: str | None) -> int | None:
+    """Return how many sequences an engine runs at once at most, whatever it is told; None where nothing limits them."""
+    wanted = version_of(version)
+    limits = [row.most_sequences for row in engine.lacks if row.most_sequences and _holds_at(row, wanted)]
+    return min(limits, default=None)
 
 
 def sparse(arch: Architecture | None) -> bool:

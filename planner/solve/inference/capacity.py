@@ -24,6 +24,7 @@ from planner.solve.inference.memory import (
     served,
     weights_bytes,
 )
+from planner.solve.inference.support import sequence_limit
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of
 from planner.solve.parallelism import Split
 
@@ -117,13 +118,16 @@ def capacities(
 
             most = _largest(loads, with_sequences, sequences_in, max(1, service.concurrency // sharers))
             cap = service.by_sequence or "max_sequences" in service.workload.given
-            cached[name] = UNKNOWN if most is None else (min(most, profile.max_sequences) if cap else most) * sharers
+            limits = [
+                at for at in (profile.max_sequences if cap else None, sequence_limit(service), most) if at is not None
+            ]
+            cached[name] = UNKNOWN if most is None else min(limits) * sharers
         else:
             wanted = resident(service, split, profile)
-            limit = service.model.max_context or 1 << 20
+            longest_known = service.model.max_context or 1 << 20
 
             def context_in(room: int) -> int:
-                return inference.longest_context(room, groups, wanted, profile.block, limit)  # noqa: B023
+                return inference.longest_context(room, groups, wanted, profile.block, longest_known)  # noqa: B023
 
             def with_context(tokens: int) -> tuple[int, int]:
                 return tokens, service.concurrency

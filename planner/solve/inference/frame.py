@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 LOAD = frozenset({"context", "concurrency", "prompt", "output", "copies"})
-"""What is given of a workload's load, which nothing of a frame reads but `several`."""
+"""What is given of a workload's load, of which a frame reads but what an engine lacks for it."""
 KEPT = frozenset(
     {
         "served",
@@ -106,7 +106,7 @@ def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fix
     if not _FRAMES or _FRAMES[0][0] is not problem:
         _FRAMES[:] = [(problem, {})]
     frames = _FRAMES[0][1]
-    key = fixed, service.several, likeness(problem, workload, LOAD)
+    key = fixed, tuple(row.what for row in inference_support.lacks(service)), likeness(problem, workload, LOAD)
     known_frame = frames.get(key)
     if known_frame is None:
         new_frame = frame(problem, workload, service, fixed)

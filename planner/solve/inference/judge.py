@@ -89,7 +89,9 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
     refused = inference_support.lacking(service, form, split, gpu) | inference_support.refusals(service, form, gpu)
     for name, reason in refused.items():
         has = gpu.id if reason.of_hardware else service.engine.id
-        broken.append(Broken(f"{workload.name}.{name}", reason, has))
+        at_most = inference_support.sequence_limit(service) if name == "concurrency" else None
+        hints = () if at_most is None else (Hint("concurrency", "<=", Fraction(at_most)),)
+        broken.append(Broken(f"{workload.name}.{name}", reason, has, hints=hints))
     if not divides(service.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", need("even_heads"), Fraction(split.tensor)))

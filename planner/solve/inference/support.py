@@ -39,6 +39,7 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
                 bool(number(service.workload, "shared_prefix")),
                 service.extras.draft[0] if service.extras.draft else None,
                 service.several,
+                max(service.concurrency, number(service.workload, "max_sequences", 0)),
             ),
         )
     cached: tuple[Lack, ...] = service.known[key]
@@ -85,6 +86,12 @@ def lacking_of(
             out.append((row.decision, of_form[places] & of_gpu, of_split))
     everywhere = numpy.ones(places.shape, bool), numpy.ones(len(splits), bool)
     return out + [(name, *everywhere) for name in refused(service)]
+
+
+def sequence_limit(service: InferenceWorkload) -> int | None:
+    """Return how many sequences the engine runs at once whatever it is told; None where nothing limits them."""
+    version = service.workload.given.get("engine_version")
+    return inference.sequence_limit(service.engine, None if version is None else str(version))
 
 
 def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
