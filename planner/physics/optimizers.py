@@ -6,7 +6,6 @@ torch.optim (2.13) keeps states in the parameter's type; Adafactor is that of tr
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Final, NamedTuple
 
 
@@ -16,13 +15,11 @@ class Kept(NamedTuple):
     Attributes:
         thumb: Numbers in the weights' format, as the rule of thumb counts them (Adam keeps two).
         own: Numbers in the parameter's own type.
-        besides: Bytes besides.
 
     """
 
     thumb: int
     own: int
-    besides: Fraction = Fraction(0)
 
 
 OPTIMIZERS: Final = {
@@ -30,8 +27,9 @@ OPTIMIZERS: Final = {
     "sgd_momentum": Kept(1, 1),
     "adam": Kept(2, 2),
     "adamw": Kept(2, 2),
-    "adamw_8bit": Kept(2, 0, 2 + 2 * Fraction(4, 256)),  # an fp32 maximum for each block of 256 (optim/optimizer.py)
-    "paged_adamw_8bit": Kept(2, 0),  # its states may leave the GPU
+    "adamw_8bit": Kept(2, 0),  # bitsandbytes' are counted in training/bnb_bytes.py
+    "paged_adamw_8bit": Kept(2, 0),
+    "paged_adamw_32bit": Kept(2, 0),
     "adafactor": Kept(0, 0),  # rows and columns of matrices, counted by architecture (training/optimizers.py)
     "lion": Kept(1, 1),
     "muon": Kept(1, 1),

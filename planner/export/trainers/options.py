@@ -13,6 +13,7 @@ OPTIMIZERS = {
     ("adamw", "foreach"): "adamw_torch",
     ("adamw_8bit", "fused"): "adamw_8bit",
     ("paged_adamw_8bit", "fused"): "paged_adamw_8bit",
+    ("paged_adamw_32bit", "fused"): "paged_adamw_32bit",
     ("adafactor", "fused"): "adafactor",
 }
 """`optim` by optimizer and kernel (transformers/training_args.py, OptimizerNames)."""

@@ -95,6 +95,7 @@ DECISIONS: tuple[Quantity, ...] = (
             "adamw": "Adam with decoupled weight decay: two states a parameter.",
             "adamw_8bit": "AdamW with two states of one byte a parameter, and their block scales.",
             "paged_adamw_8bit": "adamw_8bit whose states move to host memory under pressure.",
+            "paged_adamw_32bit": "AdamW with two states in 32 bits that move to host memory under pressure.",
             "adafactor": "A row and a column of states a matrix.",
             "lion": "Lion: one state a parameter.",
             "muon": "Muon: one state a parameter of the matrices, and an orthogonalized update.",

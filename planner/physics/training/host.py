@@ -11,8 +11,6 @@ to 800 are asked; a 32B that was killed at 744 GB).
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
-from math import ceil
 
 from planner.catalog.records import Architecture
 from planner.physics.training.activations import recomputed, stages
@@ -44,8 +42,8 @@ def host(arch: Architecture, params: int, choice: StateChoice, pinned: bool = Tr
         return 0
     undivided, shards = whole(arch, params, choice), choice.dp * choice.cp // choice.replicas
     parted = shards if choice.zero >= 1 else 1
-    # paged states are counted on no GPU, so that all of them may be here (8 bits each, and fp32 maxima of 256)
-    pages = ceil(2 * share(undivided.trained, parted) * (1 + Fraction(4, 256))) if paged else 0
+    # paged states are counted on no GPU, so that all of them may be here
+    pages = share(undivided.paged, parted)
     if choice.offload == "none":
         return pages
     states = share(undivided.master + undivided.optimizer, parted) + pages

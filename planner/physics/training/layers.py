@@ -44,7 +44,7 @@ class Region(NamedTuple):
     """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
     the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
     tensors they are; what selective checkpointing keeps beside the input, by its policy; autocast's cache (of `kept`);
-    and moments of forward that hold more than what it keeps."""
+    moments of forward that hold more than what it keeps; and the bytes of each weight's gradient."""
 
     kept: Bytes
     input: int
@@ -56,6 +56,7 @@ class Region(NamedTuple):
     products: tuple[int, int] = (0, 0)
     cached: int = 0
     forward: tuple[Bytes, ...] = ()
+    weights: tuple[int, ...] = ()
 
 
 def layer(
@@ -88,8 +89,9 @@ def layer(
         y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
     size = x.width * x.item * tokens
     kept, products = t.kept(), _saved_products(t)
-    events, gradients, forward = t.backward(y), t.gradients(), dominant(t.forward)
-    return Region(kept, size, x.storage in t.saved, events, gradients, t.trained, kernel, products, t.cached, forward)
+    events, forward, weights = t.backward(y), dominant(t.forward), t.weights()
+    keeps = x.storage in t.saved
+    return Region(kept, size, keeps, events, sum(weights), t.trained, kernel, products, t.cached, forward, weights)
 
 
 def _saved_products(t: Tape) -> tuple[int, int]:

@@ -5,8 +5,7 @@ What each keeps for a parameter stands in planner/physics/optimizers.py.
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from planner.catalog.architecture import (
     Attention,
@@ -25,6 +24,7 @@ from planner.catalog.architecture import (
 from planner.catalog.records import Architecture
 from planner.physics.architecture import layer_parameters
 from planner.physics.optimizers import OPTIMIZERS
+from planner.physics.training import bnb_bytes
 from planner.physics.training.families import family
 from planner.physics.training.layers import layer
 from planner.physics.training.pipeline import stage_runs
@@ -35,29 +35,42 @@ if TYPE_CHECKING:
 
 SMALLEST: Final = 512
 """The least the CUDA allocator gives (c10/cuda/CUDACachingAllocator.h, kMinBlockSize)."""
-IN_PLACE: Final = ("sgd", "sgd_momentum", "adamw_8bit", "paged_adamw_8bit")
+IN_PLACE: Final = ("sgd", "sgd_momentum", *bnb_bytes.OPTIMIZERS)
 """The optimizers whose step needs nothing beside the states."""
 LIMIT: Final = 1024
 """Answers kept about architectures seen lately."""
 
 
-_COUNTED: dict[tuple[object, ...], tuple[Architecture, tuple[int, int]]] = {}
+class Counted(NamedTuple):
+    """Trained weights in the layers of one GPU: bytes of gradients, tensors, and elements in tensors below each of
+    bitsandbytes' limits (bnb_bytes.py)."""
+
+    gradients: int
+    tensors: int
+    tiny: int
+    small: int
 
 
-def _counted(
-    arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int
-) -> tuple[int, int]:
-    """Bytes of gradients in the layers of one GPU, and the tensors they are, counted on the trace of each layer."""
+_COUNTED: dict[tuple[object, ...], tuple[Architecture, Counted]] = {}
+
+
+def _counted(arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int) -> Counted:
+    """What is trained in the layers of one GPU, counted on the trace of each layer."""
     key = (id(arch), method, rank, targets, tp, pp)
     if key not in _COUNTED:
         if len(_COUNTED) >= LIMIT:
             _COUNTED.clear()
         recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
-        total = tensors = 0
+        item = recipe.adapter_item if recipe.adapters else recipe.item
+        sums = [0, 0, 0, 0]
         for index, count in stage_runs(arch, pp):
             region = layer(arch, arch.groups[index], recipe, 1)
-            total, tensors = total + count * region.gradients, tensors + count * region.tensors
-        _COUNTED[key] = (arch, (total, tensors))
+            sizes = [size // item for size in region.weights]
+            tiny = sum(size for size in sizes if size < bnb_bytes.LEAST)
+            small = sum(size for size in sizes if size < bnb_bytes.LEAST_PAGED)
+            for place, size in enumerate((region.gradients, region.tensors, tiny, small)):
+                sums[place] += count * size
+        _COUNTED[key] = (arch, Counted(*sums))
     return _COUNTED[key][1]
 
 
@@ -66,14 +79,37 @@ def adapter_parameters(
 ) -> int:
     """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
     2106.09685); counted on the trace of a layer, so that fused projections and what is not a linear layer are right."""
-    return _counted(arch, "lora", rank, targets, tp, pp)[0] // 4
+    return _counted(arch, "lora", rank, targets, tp, pp).gradients // 4
 
 
 def _tensors(arch: Architecture, choice: StateChoice) -> int:
     """How many tensors are trained on one GPU."""
+    inside = _trained(arch, choice).tensors
+    return inside if choice.method in ("lora", "qlora") else inside + 3
+
+
+def _trained(arch: Architecture, choice: StateChoice) -> Counted:
     method = "lora" if choice.method in ("lora", "qlora") else "full"
-    inside = _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)[1]
-    return inside if method == "lora" else inside + 3
+    return _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)
+
+
+def bnb_states(
+    arch: Architecture, choice: StateChoice, optimizer: str, trained: int, embedding: int
+) -> tuple[int, int]:
+    """Bytes of a bitsandbytes optimizer's states on the GPU, and of those that are paged.
+
+    DeepSpeed and FSDP1 step on flat tensors, in which nothing is small.
+    """
+    flat = choice.framework == "deepspeed" or (choice.framework == "accelerate" and choice.fsdp == 1)
+    tiny = small = 0
+    if not flat:
+        inside = _trained(arch, choice)
+        outside = 0 if choice.method in ("lora", "qlora") else arch.hidden * arch.final_norm
+        tiny = inside.tiny + outside * (outside < bnb_bytes.LEAST)
+        small = inside.small + outside * (outside < bnb_bytes.LEAST_PAGED)
+    trainer = choice.framework in ("transformers", "accelerate") and choice.method not in ("lora", "qlora")
+    wide = embedding if trainer and "embedding" not in choice.frozen else 0
+    return bnb_bytes.kept(optimizer, trained, wide, tiny, small)
 
 
 def _factored(arch: Architecture) -> int:
@@ -112,8 +148,10 @@ def optimizer_bytes(
         # by one: when a head of its own, the last and largest, has its turn, they are scratch of the step
         rows = 2 * trained // 64 if adapters else share(_factored(arch), choice.tp * choice.pp)
         return 4 * rows + (SMALLEST * _tensors(arch, choice) if arch.tied else SMALLEST)
+    if optimizer in bnb_bytes.OPTIMIZERS:
+        return bnb_states(arch, choice, optimizer, trained, counts["embedding"])[0]
     kept = OPTIMIZERS[optimizer]
-    total = trained * kept.own * item + (ceil(trained * kept.besides) if kept.besides else 0)
+    total = trained * kept.own * item
     if choice.kernel == "fused" and optimizer in ("adam", "adamw") and choice.framework == "transformers":
         total += SMALLEST * _tensors(arch, choice)  # a counter of steps on the GPU for each tensor
     if optimizer == "muon" and not adapters:

@@ -18,7 +18,14 @@ from planner.physics.architecture import layer_parameters, outside_parameters, p
 from planner.physics.training.choice import ADAPTER_BYTES, StateChoice, adapter_bytes
 from planner.physics.training.families import family
 from planner.physics.training.low_precision import GROUP
-from planner.physics.training.optimizer_bytes import LIMIT, adapter_parameters, largest, optimizer_bytes, step_bytes
+from planner.physics.training.optimizer_bytes import (
+    LIMIT,
+    adapter_parameters,
+    bnb_states,
+    largest,
+    optimizer_bytes,
+    step_bytes,
+)
 from planner.physics.training.pipeline import stage_runs
 from planner.physics.training.recipe import AUTOCAST, recipe_for, share
 from planner.physics.training.shards import States, divided
@@ -133,6 +140,7 @@ class UndividedStates(NamedTuple):
     full_precision: bool
     making: int
     only_adapters: bool
+    paged: int
 
 
 def whole(arch: Architecture, params: int, choice: StateChoice) -> UndividedStates:
@@ -193,6 +201,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     sizes = _sizes(arch, choice, counts, adapters)
     out = []
     for optimizer in optimizers:
+        paged = optimizer.startswith("paged_")
         kept = optimizer_bytes(arch, choice, optimizer, trained, counts, state_item)
         scratch = step_bytes(arch, choice, optimizer, trained, counts, gradient_item, recipe.item, full_precision)
         out.append(
@@ -222,6 +231,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
                 full_precision,
                 _making(choice, sizes[1], full_precision),
                 adapters,
+                bnb_states(arch, choice, optimizer, trained, counts["embedding"])[1] if paged else 0,
             )
         )
     return out
@@ -236,8 +246,8 @@ def states(arch: Architecture, params: int, choice: StateChoice) -> States:
         notes.append("fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them")
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero < 2:
         notes.append("ddp: its buckets hold a second copy of the gradients")
-    if choice.optimizer == "paged_adamw_8bit":
-        notes.append("paged optimizer states may leave the GPU: counted as none")
+    if choice.optimizer.startswith("paged_"):
+        notes.append("paged optimizer states may leave the GPU: counted in host memory")
     return divided(whole(arch, params, choice), choice, tuple(notes))
 
 

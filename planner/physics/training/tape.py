@@ -160,7 +160,11 @@ class Tape:
 
     def gradients(self) -> int:
         """Bytes of the gradients of all trained weights of the region, in their weights' type."""
-        return sum(size for node in self.nodes for size, _ in node.weights)
+        return sum(self.weights())
+
+    def weights(self) -> tuple[int, ...]:
+        """The same of each weight; one with a bias counts as one."""
+        return tuple(size for node in self.nodes for size, _ in node.weights)
 
     def _sum(self, storages: Iterable[int]) -> Bytes:
         parts = [0, 0, 0]
