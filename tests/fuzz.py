@@ -99,7 +99,7 @@ def verbs(path: str, chosen: Sequence[str], chance: random.Random) -> None:
     """Run some verbs on a plan; raise whatever they raise, or Unexpected."""
     for verb in chosen:
         form = chance.choice(FINDINGS if verb in ("check", "test") else ANSWERS)
-        words: dict[str, object] = {"format": form, "plan": path, "what": path, "time_limit": "10s"}
+        words: dict[str, object] = {"format": form, "plan": path, "what": path, "time_limit": "1s"}
         words |= {"plans": [path], "paths": [path], "top": chance.choice((0, 1, 3))}
         if verb == "solve" and chance.random() < 0.1:
             words["pareto"] = "cost,headroom"

@@ -54,27 +54,27 @@ class Offers:
     @cached_property
     def listings(self) -> tuple[Listing, ...]:
         """All offers, not yet built."""
-        shipped, own = self._shipped, self._own
+        shipped, own = _shipped_listings(self._shipped), self._own
         gone = {key for ids in self.replaced.values() for key in ids}
-        dates = shipped.column("as_of")
-        stale = _stale(shipped.as_of, dates)
+        if not own and not gone:
+            return shipped
+        rows = (
+            _listing(own[item.id], item.id in gone)
+            if item.id in own
+            else item._replace(replaced=True)
+            if item.id in gone
+            else item
+            for item in shipped
+        )
+        return (*rows, *(_listing(offer) for key, offer in own.items() if key not in self._shipped))
 
-        def joint(*names: str) -> Iterator[tuple[Any, ...]]:
-            return zip(*(shipped.column(name) for name in names), strict=True)
-
-        columns_of_offers = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
-        usd, hosts = joint(*(f"{field}_usd_h" for field in MARKETS.values())), joint("ram_gib", "network_gbit_s")
-        rows = []
-        for key, day, (provider, region, gpu, market, flags, left, gpus, sold_by), prices, host in zip(
-            shipped, dates, columns_of_offers, usd, hosts, strict=True
-        ):
-            if key in own:
-                rows.append(_listing(own[key], key in gone))
-                continue
-            doubtful, limited, old = bool(market or flags), left is not None, day in stale
-            known = (provider, region, gpu, doubtful, limited, old, key in gone)
-            rows.append(Listing(key, *known, gpus, sold_by, prices, host))
-        return (*rows, *(_listing(offer) for key, offer in own.items() if key not in shipped))
+    @cached_property
+    def by_gpu(self) -> dict[str, tuple[int, ...]]:
+        """The places of the listings of each GPU, in their order."""
+        places: dict[str, list[int]] = {}
+        for place, item in enumerate(self.listings):
+            places.setdefault(item.gpu, []).append(place)
+        return {gpu: tuple(own) for gpu, own in places.items()}
 
     @property
     def day(self) -> str:
@@ -88,7 +88,7 @@ class Offers:
 
     def of(self, gpu: str) -> Iterator[Offer]:
         """Return those with a GPU."""
-        return (self[item.id] for item in self.listings if item.gpu == gpu)
+        return (self[self.listings[place].id] for place in self.by_gpu.get(gpu, ()))
 
     def get(self, key: object) -> Offer | None:
         """Return the offer of an id, or None."""
@@ -110,6 +110,47 @@ class Offers:
 
     def __len__(self) -> int:
         return len(self.listings)
+
+
+_SHIPPED: list[tuple[RowTable[Offer], tuple[Listing, ...]]] = []
+"""The catalog that was asked about last, with its listings: plans of one run mostly share it."""
+
+
+def _shipped_listings(shipped: RowTable[Offer]) -> tuple[Listing, ...]:
+    if not _SHIPPED or _SHIPPED[0][0] is not shipped:
+        _SHIPPED[:] = [(shipped, _listings(shipped))]
+    return _SHIPPED[0][1]
+
+
+def _listings(shipped: RowTable[Offer]) -> tuple[Listing, ...]:
+    """Return what is known of the offers of a catalog as it is shipped."""
+    dates = shipped.column("as_of")
+    stale = _stale(shipped.as_of, dates)
+
+    def joint(*names: str) -> Iterator[tuple[Any, ...]]:
+        return zip(*(shipped.column(name) for name in names), strict=True)
+
+    columns_of_offers = joint("provider", "region", "gpu", "marketplace", "flags", "available", "gpus", "sold_by")
+    usd, hosts = joint(*(f"{field}_usd_h" for field in MARKETS.values())), joint("ram_gib", "network_gbit_s")
+    return tuple(
+        Listing(
+            key,
+            provider,
+            region,
+            gpu,
+            bool(market or flags),
+            left is not None,
+            day in stale,
+            False,
+            gpus,
+            sold_by,
+            prices,
+            host,
+        )
+        for key, day, (provider, region, gpu, market, flags, left, gpus, sold_by), prices, host in zip(
+            shipped, dates, columns_of_offers, usd, hosts, strict=True
+        )
+    )
 
 
 def _stale(newest: str, dates: list[str]) -> frozenset[str]:

@@ -136,30 +136,33 @@ def keys(table: Table, problem: Problem) -> RankColumns:
     )
 
 
-def column(table: Table, goal: Goal, problem: Problem, worst: bool = False) -> Column:
-    """Return what each row adds to a goal, in steps, to be minimised; of the `worst`, what it has of it."""
+def column(table: Table, goal: Goal, problem: Problem, worst: bool = False, rows: Column | None = None) -> Column:
+    """Return what each row adds to a goal, or some `rows`, in steps, to be minimised; of the `worst`, what it has of
+    it."""
     import numpy
 
-    name = quantity_of(goal)
+    name, at = quantity_of(goal), slice(None) if rows is None else rows
+    count = table.rows if rows is None else len(rows)
     if name == RENTED:
-        return table.instances * numpy.array(table.sizes or [0], dtype=numpy.int64)[table.pool]
+        return (table.instances * numpy.array(table.sizes or [0], dtype=numpy.int64)[table.pool])[at]
     if name == PACE:
         name = PACES[table.workload.kind]
     if not counts_for(goal, table.workload.name) or name not in BY_KIND[table.workload.kind]:
-        return numpy.full(table.rows, -HUGE if worst else 0, dtype=numpy.int64)
+        return numpy.full(count, -HUGE if worst else 0, dtype=numpy.int64)
     sign = 1 if goal.direction == "minimize" else -1
     if name == "cost":
-        values = table.costs
+        values = table.costs[at]
     elif name in table.outcomes:
-        values = table.outcome(aimed(name) if aimed(name) in table.outcomes else name)
+        quantity = aimed(name) if aimed(name) in table.outcomes else name
+        values = table.outcome(quantity) if rows is None else table.outcome_at(quantity, rows)
     elif name in table.axes:
         axis = table.axes[name]
         numbers = [int(value) if isinstance(value, Fraction) else index for index, value in enumerate(axis.values)]
-        values = numpy.array(numbers, dtype=numpy.int64)[axis.index]
+        values = numpy.array(numbers, dtype=numpy.int64)[axis.index[at]]
     else:
-        return numpy.full(table.rows, HUGE, dtype=numpy.int64)
+        return numpy.full(count, HUGE, dtype=numpy.int64)
     ranked = numpy.where(values == UNKNOWN, HUGE, numpy.clip(sign * values, -HUGE, HUGE))
-    return ranked + penalties(table, problem) if name == "cost" and sign == 1 else ranked
+    return ranked + penalties(table, problem)[at] if name == "cost" and sign == 1 else ranked
 
 
 def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
@@ -169,6 +172,23 @@ def best(rows: Column, columns: Sequence[Column], table: Table) -> int:
         rows = rows[here == here.min()]
         if len(rows) == 1:
             return int(rows[0])
+    return table.first(rows)
+
+
+def best_of_some(rows: Column, table: Table, problem: Problem, decision: str = "") -> int:
+    """Return which of some rows comes first by a plan's goals, or one with the same value of a `decision`.
+
+    The same as `best` with `keys`, but that what costs much is computed of the rows that are still level alone.
+    """
+    worst = worst_places(problem)
+    goals = [(goal, place in worst) for place, goal in enumerate(problem.goals)]
+    goals += [(goal, False) for goal in ties(problem)]
+    for goal, at_worst in goals:
+        level = table.axes[decision].index[rows] if decision else rows
+        if (level == level[0]).all():
+            return int(rows[0])
+        values = column(table, goal, problem, at_worst, rows)
+        rows = rows[values == values.min()]
     return table.first(rows)
 
 

@@ -16,7 +16,7 @@ from planner.solve.choose.choose import fits
 from planner.solve.columns.rules import broken_by
 from planner.solve.columns.table import Table
 from planner.solve.needs import Need, need
-from planner.solve.objective import best, keys
+from planner.solve.objective import best_of_some
 
 Outcomes = Callable[[Table, int, str], tuple[Value | None, str | None]]
 
@@ -51,9 +51,9 @@ def _in_order(
         table = table_of(changed, other)
     except TooWide:
         return []
-    rows, order, out = fits(table, broken_by(table, changed)), keys(table, changed).all, list[Value]()
+    rows, out = fits(table, broken_by(table, changed)), list[Value]()
     while len(rows) and len(out) < MOST_STATED:
-        value = table.choice(best(rows, order, table))[name]
+        value = table.choice(best_of_some(rows, table, changed, name))[name]
         out.append(value)
         axis = table.axes[name]
         rows = rows[axis.index[rows] != axis.values.index(value)]
@@ -163,7 +163,7 @@ def _without(
         return None
     rows = fits(table, broken_by(table, changed))
     if len(rows) and name in table.axes:
-        return table.choice(best(rows, keys(table, changed).all, table))[name]
+        return table.choice(best_of_some(rows, table, changed, name))[name]
     return None
 
 
@@ -192,7 +192,7 @@ def paired(
         rows = fits(table, broken_by(table, whole))
         if not len(rows):
             continue
-        row = best(rows, keys(table, whole).all, table)
+        row = best_of_some(rows, table, whole)
         hints = [_says(item, table, row, outcome) for item in (one, other)]
         if hints[0] is not None and hints[1] is not None:
             return replace(hints[0], also=hints[1])

@@ -38,7 +38,8 @@ class Table:
     (`weights`), of `considered` in all; unless the table is `thorough`, what does not fit is not all there.
     `defaults` are quantities that the plan does not mention and that follow from decisions.
     `filtered` says by rule how many candidates of each value of the axis `gpu` break it, where rows do not tell.
-    `made_by` is the workload that the table was made of, for questions about one of its rows.
+    `made_by` is the workload that the table was made of, for questions about one of its rows. `of_rows` makes outcomes
+    that cost much for some rows alone.
     """
 
     workload: Workload
@@ -62,12 +63,19 @@ class Table:
     defaults: Mapping[str, Default] = field(default_factory=dict)
     ready: dict[str, Column] = field(default_factory=dict)
     followed: dict[str, Axis] = field(default_factory=dict)
+    of_rows: Mapping[str, Callable[[Column], Column]] = field(default_factory=dict)
 
     def outcome(self, quantity: str) -> Column:
         """Return an outcome's column, UNKNOWN where nobody knows it."""
         if quantity not in self.ready:
             self.ready[quantity] = self.outcomes[quantity]()
         return self.ready[quantity]
+
+    def outcome_at(self, quantity: str, rows: Column) -> Column:
+        """Return an outcome of some rows, made for them alone where it costs much and nobody asked for all of it."""
+        if quantity in self.ready or quantity not in self.of_rows:
+            return self.outcome(quantity)[rows]
+        return self.of_rows[quantity](rows)
 
     def axis(self, quantity: str) -> Axis | None:
         """Return the values of a decision, or of what follows from decisions; None for an outcome or what is given."""

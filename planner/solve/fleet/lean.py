@@ -91,6 +91,7 @@ def lean(problem: Problem, table: Table, again: Callable[[], Table]) -> Table:
         filtered=counts,
         ready={},
         followed={},
+        of_rows={},
     )
 
 

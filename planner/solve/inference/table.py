@@ -234,8 +234,8 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     on_host = inference_memory.host_bytes(service) * ranks
     outcomes["host_memory"] = lambda: on_host
     outcomes |= timed(service, times, replicas, placed.costs)
-    for name in HELD:
-        outcomes[name] = partial(_capacity, service, name, pairs, gpus, memory.budget, base)
+    of_rows = {name: partial(_capacity, service, name, pairs, gpus, memory.budget, base) for name in HELD}
+    outcomes |= of_rows
     broken = {f"{workload.name}.memory": (total > usable)[base]}
     if on_host.any():
         exceeds = beyond(on_host, placed.pool, placed.pools, problem.offers, ranks)
@@ -272,6 +272,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         placed.slots,
         made_by=service,
         defaults=of_service(service, problem.gpus),
+        of_rows=of_rows,
     )
 
 
@@ -405,10 +406,12 @@ def _capacity(
     gpus: Sequence[Gpu],
     budget: Column,
     base: Column,
+    some: Column | None = None,
 ) -> Column:
-    """Return a capacity, computed once for each row that a candidate came from."""
+    """Return a capacity, of all candidates or some, computed once for each row that a candidate came from."""
     import numpy
 
+    base = base if some is None else base[some]
     if service.model.architecture is None:
         return unknown(len(base))
     rows, which = numpy.unique(base, return_inverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from planner.catalog.offers import Listing
 from planner.catalog.records import MARKETS, Offer
@@ -164,7 +164,13 @@ def _names(workload: Workload) -> bool:
 
 def _asked(problem: Problem, workload: Workload) -> Iterator[Listing]:
     """Yield what has the hardware, provider, region and name that a plan asks for."""
-    yield from (item for item in problem.offers.listings if _fits(item, workload.domains))
+    offers = problem.offers
+    if "gpu" not in workload.domains:
+        listed: Iterable[Listing] = offers.listings
+    else:
+        gpus = {str(name) for name in workload.domains["gpu"]}
+        listed = (offers.listings[at] for at in sorted(at for gpu in gpus for at in offers.by_gpu.get(gpu, ())))
+    yield from (item for item in listed if _fits(item, workload.domains))
 
 
 def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
