@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from planner.catalog.load import load as load_catalog
+from planner.language import unmodelled
 from planner.language.schema import BY_KIND
 from planner.language.synonyms import OTHER_NAMES, OTHER_WORDS
 from planner.plan import Loaded, load_plan
@@ -104,6 +105,30 @@ def test_other_names_lead_to_quantities_that_there_are() -> None:
         for row in (table[quantity] for table in BY_KIND.values() if quantity in table):
             assert set(words.values()) <= set(row.words)
             assert not set(words) & set(row.words)
+
+
+def test_what_is_not_modelled_is_refused_by_its_name(tmp_path: Path) -> None:
+    """A word of a trainer is never read as another: it is said what it is, and the nearest that is modelled."""
+    for name, words in unmodelled.WORDS.items():
+        row = BY_KIND["training"][name]
+        for word, other in words.items():
+            assert word not in row.words and word not in OTHER_WORDS.get(name, {}), word
+            assert other.instead.split(" = ")[0] in BY_KIND["training"], word
+    for name in unmodelled.SETTINGS:
+        assert name not in BY_KIND["training"] and name not in OTHER_NAMES, name
+    plan = (
+        'edition 2026\ntraining t {{ model = "meta-llama/Llama-3.1-8B"; sequence = 1Ki tokens; global_batch = 1; '
+        "gpu = h100_sxm; gpus = 1; {} }}\n"
+    )
+    for said, name, way_out in (
+        ("optimizer in {adamw, galore_adamw}", "GaLore", "optimizer = adamw, whose states are larger"),
+        ("preference = GRPO", "training on sampled completions", "method = full or lora"),
+        ("method = lora; use_dora = true", "DoRA", "method = lora, which needs less memory"),
+    ):
+        findings = load_plan(str(tmp_path / "plan.mem"), text=plan.format(said), shipped=CATALOG).findings
+        assert [finding.code for finding in findings] == ["E0405"], said
+        assert findings[0].message.startswith(f"{name} is not modelled: ")
+        assert way_out in (findings[0].help or "")
 
 
 def test_other_spellings_of_units_are_units_that_there_are() -> None:

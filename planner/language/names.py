@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from planner.catalog.records import Format
+from planner.language import unmodelled
 from planner.language.copies import block_of, each_of
 from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.expressions.comprehend import has_room, more_of
@@ -172,6 +173,9 @@ def word(node: tree.Expression, env: Env, expected: Type | None) -> Typed | None
         text = OTHER_WORDS.get(expected.quantity.name, {}).get(text, text)
     if known is not None and text not in known:
         spoken = expected.quantity.name if expected.quantity else expected.words
+        if (row := unmodelled.word(spoken, text)) is not None:
+            scope.error("E0405", row.reason, node.span, help=row.way_out)
+            return None
         help = _instead(expected.words, text, known, scope) or choices(text, known) or sample(expected, env)
         message = f"`{spoken}` cannot be `{text}`"
         if expected.words == "region":

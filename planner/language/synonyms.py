@@ -106,8 +106,14 @@ OTHER_NAMES: dict[str, Other] = {
     **_same("accuracy recovery min_quality", "quality", "quality >= 97%"),
     **_trained("epochs num_epochs num_train_epochs max_steps", "tokens", "the tokens of all epochs together"),
     **_trained("zero_stage sharding", "zero"),
+    **_trained(
+        "sharding_strategy fsdp_sharding_strategy",
+        "zero",
+        "FULL_SHARD is 3, SHARD_GRAD_OP 2; HYBRID_SHARD is 3 with shard_replicas",
+    ),
+    **_trained("reshard_after_forward fsdp_reshard_after_forward", "zero", "3 where it is true, else 2"),
     **_trained("lora_r r", "lora_rank"),
-    **_trained("load_in_8bit bnb_4bit_quant_type", "method", "method = qlora is 4 bit, by bitsandbytes"),
+    **_trained("bnb_4bit_quant_type", "method", "method = qlora is 4 bit, by bitsandbytes"),
     **_trained("target_modules lora_target_modules", "lora_targets"),
     **_trained(
         "gradient_checkpointing activation_checkpointing recompute recompute_granularity",
@@ -127,7 +133,13 @@ OTHER_NAMES: dict[str, Other] = {
 axolotl and LLaMA-Factory as their command lines and configurations spell them, and words of conversation."""
 
 OTHER_WORDS: dict[str, dict[str, str]] = {
-    "optimizer": {"adamw_torch": "adamw", "adamw_hf": "adamw", "adamw_bnb_8bit": "adamw_8bit"},
+    "optimizer": {
+        "adamw_torch": "adamw",
+        "adamw_torch_fused": "adamw",
+        "adamw_hf": "adamw",
+        "adamw_bnb_8bit": "adamw_8bit",
+        "paged_adamw": "paged_adamw_32bit",
+    },
 }
 """By quantity: words of `optim` in the TrainingArguments of transformers, and the same optimizer here."""
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.catalog.reading.table import folded
 from planner.catalog.records import Model
 from planner.diagnostics import Span
-from planner.language import synonyms
+from planner.language import synonyms, unmodelled
 from planner.language.block import Block
 from planner.language.choices import environment, many, one, spoken
 from planner.language.completeness import check_interruptions, check_lengths, check_task, complete, doubts
@@ -194,6 +194,10 @@ def _read_relation(block: Block, relation: tree.Relation) -> None:
     if quantity is None:
         other = next((kind for kind in BY_KIND if name in BY_KIND[kind]), None)
         reason = f"`{name}` belongs to {other}" if other else f"unknown setting `{name}` for {block.kind}"
+        row = unmodelled.setting(name) if block.kind == "training" else None
+        if row is not None:
+            scope.error("E0405", row.reason, relation.target.span, help=row.way_out)
+            return
         meant, note = synonyms.meant(name, block.kind)
         meant = meant or nearest(name, BY_KIND[block.kind]) or ""
         help = f"did you mean `{meant}`?" if meant else f"`planner explain {block.kind}` lists what it has"
