@@ -101,9 +101,10 @@ class _Inference:
         if "total_concurrency" in workload.given:
             workload = _spread(workload, {"replicas": Fraction(1)})
         inference_workload = service(problem, workload, catalog)
-        alone, own = inference_workload.engine.one_host, unstaged(inference_workload)
+        engine, own = inference_workload.engine, unstaged(inference_workload)
         yield from (
-            service_faults(workload.model, split, alone, own) for split in every_split(inference_workload, False)
+            service_faults(workload.model, split, engine.one_host, own, engine.expert_ranks)
+            for split in every_split(inference_workload, False)
         )
 
     def unoffered(

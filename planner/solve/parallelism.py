@@ -22,7 +22,7 @@ from planner.catalog.architecture import (
     NoPart,
     ShortConvolution,
 )
-from planner.catalog.records import Model
+from planner.catalog.records import Architecture, Model
 from planner.record import dataclass
 from planner.solve.needs import Need, need
 
@@ -107,7 +107,12 @@ def divides(model: Model, tensor: int) -> bool:
     """Return whether tensor parallelism splits every layer's heads evenly, as engines and frameworks demand."""
     if model.architecture is None:
         return tensor & (tensor - 1) == 0
-    for group in model.architecture.groups:
+    return heads_divide(model.architecture, tensor)
+
+
+def heads_divide(arch: Architecture, tensor: int) -> bool:
+    """Return whether so many ranks share the heads of every layer evenly."""
+    for group in arch.groups:
         match group.mixer:
             case Attention(heads=heads, kv_heads=shared):
                 if heads % tensor or (shared % tensor and tensor % shared):

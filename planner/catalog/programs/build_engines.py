@@ -126,6 +126,12 @@ def _lack(row: Row) -> Lack:
         several=bool(row.get("several", False)),
         states=bool(row.get("states", False)),
         most_sequences=row.get("most_sequences") or 0,
+        adapters=bool(row.get("adapters", False)),
+        adapter_ranks=tuple(row.get("adapter_ranks") or ()),
+        offloads_cache=bool(row.get("offloads_cache", False)),
+        head_multiple=row.get("head_multiple") or 1,
+        tower_heads=row.get("tower_heads") or 0,
+        hidden_sizes=tuple(row.get("hidden_sizes") or ()),
     )
 
 
@@ -188,6 +194,9 @@ def build_engine(row: Row) -> Engine:
         cache_defaults=tuple(map(_cache_default, row.get("cache_defaults") or ())),
         one_host=bool(row.get("one_host", False)),
         whole_blocks=bool(row.get("whole_blocks", False)),
+        expert_ranks=row.get("expert_ranks") or "some",
+        vocabulary_block=row.get("vocabulary_block") or 0,
+        batch_of_sequences=bool(row.get("batch_of_sequences", False)),
         encoder_apart=bool(row.get("encoder_apart", False)),
         refuses_longer=bool(row.get("refuses_longer", False)),
         sets=dict(row.get("sets") or {}),

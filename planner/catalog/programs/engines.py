@@ -162,7 +162,10 @@ class Lack:
     of any other size than `head_sizes`, a plan that serves `images`, weights `as_published`, GPUs whose host has one
     of `cpus`, a prefix that sequences share (`prefixes`), a draft model (`drafts`), one of another vocabulary
     (`unlike_drafts`), either of these for more sequences than one (`several`), layers with a recurrent state
-    (`states`), more sequences at once than `most_sequences`.
+    (`states`), more sequences at once than `most_sequences`, a plan that keeps `adapters`, any other rank of them than
+    `adapter_ranks`, one that keeps cache blocks on the host (`offloads_cache`), heads whose width is no multiple of
+    `head_multiple`, ranks that do not divide the `tower_heads` of an image encoder, a model that is any other than
+    `hidden_sizes` wide.
     Where `runs_on` lists compute capabilities it is a lack of all others, and where `since` and `until` state versions,
     of those from the one to before the other.
     """
@@ -198,6 +201,12 @@ class Lack:
     several: bool = False
     states: bool = False
     most_sequences: int = 0
+    adapters: bool = False
+    adapter_ranks: tuple[int, ...] = ()
+    offloads_cache: bool = False
+    head_multiple: int = 1
+    tower_heads: int = 0
+    hidden_sizes: tuple[int, ...] = ()
 
     @property
     def of_hardware(self) -> bool:
@@ -226,8 +235,10 @@ class Engine:
     capability that NVIDIA's need, `lacks` what it does not do, `one_host` that a replica lies on one host,
     `whole_blocks` that no rank of tensor parallelism holds part of a block of quantized weights, `encoder_apart` that
     an image encoder is a file of its own, loaded only where images are served, `refuses_longer` that it does not start
-    with a longer context than the model's config states. `sets` are the values of given
-    quantities that it takes where a plan mentions none.
+    with a longer context than the model's config states, `expert_ranks` whether `some`, `all` or but `one` of the ranks
+    of tensor parallelism can hold whole experts, `vocabulary_block` what it pads a vocabulary to before the ranks have
+    equal shares of it, `batch_of_sequences` that a batch must have a token for each sequence. `sets` are the values of
+    given quantities that it takes where a plan mentions none.
     """
 
     id: str
@@ -263,6 +274,9 @@ class Engine:
     whole_blocks: bool = False
     encoder_apart: bool = False
     refuses_longer: bool = False
+    expert_ranks: str = "some"
+    vocabulary_block: int = 0
+    batch_of_sequences: bool = False
     sets: dict[str, str | int | float | bool] = field(default_factory=dict)
     layer_us: float = 0.0
     request_us: float = 0.0

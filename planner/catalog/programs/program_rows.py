@@ -24,6 +24,10 @@ class LackRow:
         "shared_prefix",
         "draft_model",
         "concurrency",
+        "adapters",
+        "adapter_rank",
+        "offloaded_cache",
+        "pipeline_parallel",
     ]
     what: Text
     source: Text
@@ -55,6 +59,12 @@ class LackRow:
     several: bool = False
     states: bool = False
     most_sequences: Annotated[int | None, Limit(1, about="at once; a lack of all larger numbers")] = None
+    adapters: bool = False
+    adapter_ranks: Annotated[list[Count] | None, Limit(about="of adapters; a lack of all other ranks")] = None
+    offloads_cache: bool = False
+    head_multiple: Annotated[int | None, Limit(2, about="of head sizes; a lack of heads of any other width")] = None
+    tower_heads: Annotated[int | None, Limit(1, about="a lack of ranks that do not divide them")] = None
+    hidden_sizes: Annotated[list[Count] | None, Limit(about="of models; a lack of all other sizes")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,15 @@ class EngineRow:
     cache_defaults: list[CacheDefaultRow] | None = None
     one_host: Annotated[bool, Limit(about="whether a replica lies on one host")] = False
     whole_blocks: Annotated[bool, Limit(about="whether a rank holds whole blocks of quantized weights alone")] = False
+    expert_ranks: Annotated[
+        Literal["some", "all", "one"], Limit(about="how many of the ranks of tensor parallelism can hold whole experts")
+    ] = "some"
+    vocabulary_block: Annotated[
+        int | None, Limit(1, about="what the vocabulary is padded to before ranks share it")
+    ] = None
+    batch_of_sequences: Annotated[
+        bool, Limit(about="whether a batch must have a token for each sequence that runs at once")
+    ] = False
     encoder_apart: Annotated[bool, Limit(about="whether an image encoder is a file of its own")] = False
     refuses_longer: Annotated[
         bool, Limit(about="whether it does not start with a longer context than the model's config states")

@@ -333,6 +333,8 @@ def profile(
         batched = whole * (max(1, running) if row.whole_batches else 1)
     share_set = utilization is not None and bool(row.shares or row.reserves)  # else what is set is what it would be
     own = row.max_sequences_large if large else row.max_sequences
+    if max_batched_tokens and engine.batch_of_sequences:
+        own = min(own, max_batched_tokens)  # vllm/engine/arg_utils.py _set_default_max_num_seqs_and_batched_tokens_args
     sequences = max_sequences or (max(own, running) if own > 1 else own)
     piecewise, full = (0, 0) if eager else graph_sizes(row, sequences, max_batched_tokens or batched)
     rates = row.graph_layer_bytes

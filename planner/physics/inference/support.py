@@ -28,6 +28,10 @@ class Asked:
     """Whether more sequences than one run at once."""
     sequences: int = 1
     """How many run at once."""
+    rank: int = 0
+    """The largest rank of adapters; 0 without adapters."""
+    cache_on_host: bool = False
+    """Whether finished blocks of the cache are kept in host memory."""
 
 
 def lacks(
@@ -61,6 +65,11 @@ def lacks(
         and (not row.several or asked.several)
         and (not row.states or recurrent(arch))
         and (not row.most_sequences or asked.sequences > row.most_sequences)
+        and (not row.adapters or bool(asked.rank))
+        and (not row.adapter_ranks or (bool(asked.rank) and asked.rank not in row.adapter_ranks))
+        and (not row.offloads_cache or asked.cache_on_host)
+        and (row.head_multiple == 1 or any(size % row.head_multiple for size in _cached_sizes(arch)))
+        and (not row.hidden_sizes or (arch is not None and arch.hidden not in row.hidden_sizes))
     )
 
 
@@ -128,6 +137,12 @@ def _attention(arch: Architecture | None) -> Iterator[Attention]:
             yield group.mixer
 
 
+def _cached_sizes(arch: Architecture | None) -> Iterator[int]:
+    """The widths of what is cached: keys and values of heads."""
+    for mixer in _attention(arch):
+        yield from _head_sizes(mixer)
+
+
 def _head_sizes(mixer: Attention) -> tuple[int, int]:
     """Widths of a key and of a value."""
     return mixer.head_dim, mixer.value_dim
@@ -153,6 +168,8 @@ def met_by_cache(row: Lack, fmt: Format) -> bool:
 
 def met_by_split(row: Lack, tensor: int, expert: int, pipeline: int = 1) -> bool:
     """Whether a split meets a lack."""
+    if row.tower_heads and row.tower_heads % tensor == 0:
+        return False
     return not row.split or {"tensor": tensor, "expert": expert, "pipeline": pipeline}[row.split] > 1
 
 

@@ -61,7 +61,8 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
         outcomes |= {f"{name}{ending}": value(name, held[name]) for name in HELD}
     times, enough = _times(service, form, split, gpu, parts, replicas, rented, own)
     outcomes |= times
-    faults = service_faults(service.model, split, service.engine.one_host, unstaged(service))
+    engine = service.engine
+    faults = service_faults(service.model, split, engine.one_host, unstaged(service), engine.expert_ranks)
     broken = [Broken(f"{workload.name}.{fault.quantity}", fault.needs, fault.has) for fault in faults]
     if total > usable:
         hints = _hints(service, form, split, gpu, parts, usable - own.taken)
@@ -86,12 +87,14 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
         hints = (Hint("max_sequences", "<=", Fraction(pages)),) if pages else ()
         rule = f"{workload.name}.max_sequences"
         broken.append(Broken(rule, Fraction(most), Fraction(pages), None, hints))
+    batch = inference_workload.small_batch(service, gpu)
+    if batch is not None:
+        hints = (Hint("max_batched_tokens", ">=", Fraction(batch[1]), "tokens"),)
+        broken.append(Broken(f"{workload.name}.max_batched_tokens", need("batch_of", batch[1]), batch[0], hints=hints))
     refused = inference_support.lacking(service, form, split, gpu) | inference_support.refusals(service, form, gpu)
     for name, reason in refused.items():
         has = gpu.id if reason.of_hardware else service.engine.id
-        at_most = inference_support.sequence_limit(service) if name == "concurrency" else None
-        hints = () if at_most is None else (Hint("concurrency", "<=", Fraction(at_most)),)
-        broken.append(Broken(f"{workload.name}.{name}", reason, has, hints=hints))
+        broken.append(Broken(f"{workload.name}.{name}", reason, has, hints=inference_support.mending(service, name)))
     if not divides(service.model, split.tensor):
         broken = [item for item in broken if item.rule != f"{workload.name}.tensor_parallel"]
         broken.append(Broken(f"{workload.name}.tensor_parallel", need("even_heads"), Fraction(split.tensor)))

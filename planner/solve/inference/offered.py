@@ -38,7 +38,8 @@ def unoffered(service: InferenceWorkload, choice: Mapping[str, Value]) -> Iterat
         else:
             yield from one_of(name, str(choice[name]), offered)
     split = Split(*(chosen_count(choice, name) for name in SPLIT))
-    faults = list(service_faults(service.model, split, service.engine.one_host, unstaged(service)))
+    engine = service.engine
+    faults = list(service_faults(service.model, split, engine.one_host, unstaged(service), engine.expert_ranks))
     if not divides(service.model, split.tensor):
         faults.append(Fault("tensor_parallel", need("even_heads"), Fraction(split.tensor)))
     yield from faults

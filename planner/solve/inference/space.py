@@ -47,8 +47,12 @@ def texts(domains: dict[str, tuple[Value, ...]], name: str, default: str) -> tup
 
 def splits(service: InferenceWorkload, fixed: bool) -> list[Split]:
     """Return the ways one replica may lie on GPUs; with `fixed`, all of a plan's GPUs share each layer."""
-    model, alone, own = service.model, service.engine.one_host, unstaged(service)
-    return [split for split in every_split(service, fixed) if not any(service_faults(model, split, alone, own))]
+    model, engine, own = service.model, service.engine, unstaged(service)
+    return [
+        split
+        for split in every_split(service, fixed)
+        if not any(service_faults(model, split, engine.one_host, own, engine.expert_ranks))
+    ]
 
 
 def every_split(service: InferenceWorkload, fixed: bool) -> list[Split]:

@@ -12,6 +12,7 @@ from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
 from planner.solve.inference.served import refused, refuses_format
+from planner.solve.inference.widths import uneven
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, computes, weight_formats
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Split, experts_of
@@ -40,6 +41,8 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
                 service.extras.draft[0] if service.extras.draft else None,
                 service.several,
                 max(service.concurrency, number(service.workload, "max_sequences", 0)),
+                service.extras.adapter_rank if service.extras.adapters else 0,
+                bool(service.extras.offloaded_cache),
             ),
         )
     cached: tuple[Lack, ...] = service.known[key]
@@ -94,11 +97,23 @@ def sequence_limit(service: InferenceWorkload) -> int | None:
     return inference.sequence_limit(service.engine, None if version is None else str(version))
 
 
+def mending(service: InferenceWorkload, name: str) -> tuple[Hint, ...]:
+    """Return what would mend a quantity that the engine lacks: fewer sequences at once, a larger rank of adapters."""
+    at_most, rank = sequence_limit(service), service.extras.adapter_rank
+    if name == "concurrency" and at_most is not None:
+        return (Hint("concurrency", "<=", Fraction(at_most)),)
+    ranks = {item for row in lacks(service) for item in row.adapter_ranks if item > rank}
+    return (Hint("adapter_rank", "=", Fraction(min(ranks))),) if name == "adapter_rank" and ranks else ()
+
+
 def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
     """Return why the ranks of a split cannot share weights in a format, and what would mend it; None where they can."""
     arch = service.model.architecture
     if arch is None or not service.engine.whole_blocks or split.tensor == 1:
         return None, ()
+    shared = uneven(service, split)
+    if shared is not None:
+        return shared, ()
     key = ("cut", form.weights, split.tensor, split.expert)
     if key not in service.known:
         rows, ranks = (

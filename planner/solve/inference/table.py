@@ -250,6 +250,9 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
         broken[f"{workload.name}.concurrency"] = array(waiting)[split, gpu][base]
     if memory.crowded.any():
         broken[f"{workload.name}.max_sequences"] = memory.crowded[base]
+    small = [inference_workload.small_batch(service, g) is not None for g in gpus]
+    if any(small):
+        broken[f"{workload.name}.max_batched_tokens"] = array(small)[gpu][base]
     for name, where in shared.refused:
         rule = f"{workload.name}.{name}"
         broken[rule] = broken[rule] | where[base] if rule in broken else where[base]

@@ -236,6 +236,15 @@ def runs_at_once(service: InferenceWorkload, split: Split, gpu: Gpu) -> int | No
     return most if most < service.concurrency else None
 
 
+def small_batch(service: InferenceWorkload, gpu: Gpu) -> tuple[Fraction, int] | None:
+    """Return the tokens of a batch and the fewest that the engine starts with, a token for each sequence that runs at
+    once; None where it starts (vllm/config/scheduler.py: "must be greater than or equal to max_num_seqs")."""
+    profile = profile_of(service, gpu)
+    if not service.engine.batch_of_sequences or profile.max_sequences <= profile.max_batched_tokens:
+        return None
+    return Fraction(profile.max_batched_tokens), profile.max_sequences
+
+
 SIXTEEN = ("bf16", "fp16")
 
 
