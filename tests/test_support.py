@@ -163,9 +163,8 @@ def test_what_is_refused_has_a_source_and_names_what_there_is() -> None:
             assert set(row.runs_on) <= capabilities, row
             assert set(row.formats) <= set(catalog.formats), row
             met = (row.caches, row.formats, row.sparse, row.dense, row.by_sequence, row.all_to_all, row.families)
-            asked = row.prefixes or row.drafts or row.unlike_drafts or row.most_sequences
-            asked = asked or row.adapters or row.adapter_ranks or row.offloads_cache
-            assert any(met) or row.tasks or asked or row.decision == "gpu", row
+            asked = (row.prefixes, row.drafts, row.unlike_drafts, row.adapters, row.adapter_ranks, row.offloads_cache)
+            assert any(met + asked) or row.tasks or row.most_sequences or row.decision == "gpu", row
 
 
 @pytest.mark.parametrize(("gpu", "fits"), [("h200_sxm", False), ("b200", True)])
