@@ -120,6 +120,7 @@ def test_why_names_every_gpu_and_its_rule() -> None:
     assert "big.memory: needs" in done.stdout
 
 
+@pytest.mark.usefixtures("without_margins")
 @pytest.mark.parametrize("form", ["table", "json", "markdown", "html"])
 def test_why_speaks_of_one_workload(form: str) -> None:
     done = run("why", "examples/fleet.mem", "search", "--format", form)

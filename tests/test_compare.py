@@ -99,6 +99,7 @@ def figure(text: str) -> Any:
     return json.loads(text) if text else None
 
 
+@pytest.mark.usefixtures("without_margins")
 @pytest.mark.parametrize("plan", ["chat", "finetune", "fleet"])
 def test_csv_has_the_figures_of_the_json(plan: str) -> None:
     words = ("why", f"examples/{plan}.mem")

@@ -28,7 +28,7 @@ UNSEEN = {
     ("planner",): "which release wrote a lock is for people to know: the same figures by an older one are no fault",
 }
 """Edits that nothing tells from what a lock may say, each with its reason."""
-MOST = 400
+MOST = 130
 """So many edits of a lock are tried, of the long ones a drawn part."""
 TIED = ("micro_batch", "optimizer", "zero", "checkpointing", "checkpointed_layers")
 """Decisions that may have no effect (a rule of thumb knows no micro-batches): the tie-break, which takes a search,

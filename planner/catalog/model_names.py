@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from planner.catalog.checkpoints import WIDE
@@ -88,6 +89,7 @@ def release(text: str) -> tuple[str, str]:
     return text, ""
 
 
+@lru_cache(maxsize=8192)
 def pieces(text: str) -> tuple[str, ...]:
     """Return the parts of a model's name without its owner: `llama`, `3.1`, `8b`, `instruct`."""
     return tuple(_PIECES.findall(text.casefold().rpartition("/")[2].replace("_", "-")))
@@ -96,9 +98,7 @@ def pieces(text: str) -> tuple[str, ...]:
 def _near(text: str, catalog: Catalog) -> tuple[str, ...]:
     """Return the ids whose names have every part of this one; else the one whose spelling is nearest."""
     wanted = pieces(text)
-    names = [name for key in catalog.models for name in (key, *_aliases(catalog, key))]
-    rows = catalog.checkpoints  # a fine-tune with a context of its own is one of them, in its model's format
-    stored = [key for key in rows if rows.row(key).get("native_format") in WIDE]
+    names, stored = _names(catalog)
     ranked: dict[str, tuple[int, int, int]] = {}
     for name in (*names, *stored):
         missing, later = _missing(wanted, pieces(name))
@@ -112,6 +112,19 @@ def _near(text: str, catalog: Catalog) -> tuple[str, ...]:
     if out:
         return tuple(out.values())[:MOST]
     return _spelled(text, names)
+
+
+_NAMES: list[tuple[Catalog, tuple[list[str], list[str]]]] = []
+"""The catalog that was asked about last, with its names."""
+
+
+def _names(catalog: Catalog) -> tuple[list[str], list[str]]:
+    """Return the names of models, and those of fine-tunes that are in their model's own format."""
+    if not _NAMES or _NAMES[0][0] is not catalog:
+        names = [name for key in catalog.models for name in (key, *_aliases(catalog, key))]
+        rows = catalog.checkpoints  # a fine-tune with a context of its own is one of them
+        _NAMES[:] = [(catalog, (names, [key for key in rows if rows.row(key).get("native_format") in WIDE]))]
+    return _NAMES[0][1]
 
 
 def _kin(text: str, catalog: Catalog) -> tuple[str, ...]:

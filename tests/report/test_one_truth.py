@@ -13,6 +13,8 @@ import pytest
 from planner import api
 from planner.report import figures
 
+pytestmark = pytest.mark.usefixtures("without_margins")
+
 Fact = tuple[str, str, str, str, tuple[str, ...]]
 """A workload, a GPU type, its status, the price per hour and the rules it breaks."""
 EXAMPLES = sorted(Path(command.ROOT / "examples").glob("*.mem"))
