@@ -8,8 +8,8 @@ import pytest
 
 from .laws import LAWS
 
-PLANS = 60
-EACH = 12
+PLANS = 40
+EACH = 10
 """Plans of one test."""
 
 
