@@ -1,12 +1,13 @@
 """Write catalogs/engine_models.yaml from unpacked engines: which classes a release has, and what each of them lacks.
 
     python benchmarks/engine_models.py --vllm DIR 0.33 --sglang DIR 0.5.23 --transformers DIR 5.20
-        --tensorrt-llm FILE 1.0 --llama-cpp FILE 9967
+        --tensorrt-llm FILE 1.0 --llama-cpp FILE 9967 --earlier vllm 0.8.3 DIR --earlier vllm 0.8.4 DIR
 
 A folder is that of the package itself (`vllm/`), a file the engine's own index (`_torch/models/_arch_index.py`,
-`conversion/__init__.py`); the version is the release from which on its rows hold. Rows of an engine that is not given
-stay as they are. The models are those whose `model_type` planner/catalog/huggingface reads as a decoder, and those of
-models.yaml.
+`conversion/__init__.py`); the version is the release from which on its rows hold. `--earlier` names releases of vLLM
+and SGLang before it, every one from the first to the last: a class that one of them lacks and the next has is new there
+(`first`). Rows of an engine that is not given stay as they are. The models are those whose `model_type`
+planner/catalog/huggingface reads as a decoder, and those of models.yaml.
 """
 
 from __future__ import annotations
@@ -234,6 +235,31 @@ def indexed(engine: str, file: Path, table: str, where: str) -> Callable[[str, t
     return row
 
 
+def since(name: str, earlier: list[tuple[str, str]]) -> Row:
+    """Return the first release of those that were read from which on all have a class, and where that is seen.
+
+    Empty where all have it, or the last does not.
+    """
+    has = [re.search(rf"\b{name}\b", text) is not None for _, text in earlier]
+    lacking = max((place for place, found in enumerate(has) if not found), default=None)
+    if lacking is None or lacking + 1 == len(has):
+        return {}
+    return {"first": earlier[lacking + 1][0], "note": f"in {earlier[lacking + 1][0]}, not in {earlier[lacking][0]}"}
+
+
+def listing(engine: str, folder: Path) -> str:
+    """Return where a release of vLLM or SGLang lists the classes that it has."""
+    if engine == "vllm":
+        places = (folder / "model_executor" / "models" / name for name in ("registry.py", "__init__.py"))
+        text = next(path for path in places if path.exists()).read_text(encoding="utf-8")
+        return text.partition("_PREVIOUSLY_SUPPORTED_MODELS")[0]
+    files = sorted((folder / "srt" / "models").glob("*.py"))
+    texts = (path.read_text(encoding="utf-8") for path in files)
+    return "\n".join(
+        item for text in texts for item in re.findall(r"^EntryClass = (\[[^\]]*\]|\w+)", text, re.MULTILINE)
+    )
+
+
 def written(rows: list[Row], day: str) -> str:
     """Return the file of these rows, one a line."""
     lines = [HEAD + f"as_of: '{day}'\nschema_version: 1\nrows:\n"]
@@ -275,6 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("transformers", "vllm", "sglang", "tensorrt-llm", "llama-cpp"):
         parser.add_argument(f"--{name}", nargs=2, metavar=("PATH", "VERSION"), required=name == "transformers")
+    parser.add_argument("--earlier", nargs=3, action="append", default=[], metavar=("ENGINE", "VERSION", "PATH"))
     parser.add_argument("--as-of", required=True, help="the day on which the sources were read")
     arguments = parser.parse_args()
     before = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))["rows"] if CATALOG.exists() else []
@@ -282,13 +309,17 @@ def main() -> None:
     rows: list[Row] = []
     made = set()
     for engine, version, of in given(arguments):
+        releases = [(release, Path(path)) for named, release, path in arguments.earlier if named == engine]
+        releases.sort(key=lambda item: [int(part) for part in item[0].split(".")])
+        earlier = [(release, listing(engine, path)) for release, path in releases]
         made.add(engine)
         for kind, names in kinds.items():
             if (engine, kind) in UNLISTED:
                 continue
             own = of(kind, names)
             head = {"id": f"{engine}/{kind}", "architecture": own.pop("architecture"), "release": version}
-            rows.append(head | own)
+            native = not (own.get("absent") or own.get("through"))
+            rows.append(head | own | (since(head["architecture"], earlier) if native else {}))
     rows += [row for row in before if row["id"].partition("/")[0] not in made]
     rows.sort(key=lambda row: row["id"])
     CATALOG.write_text(written(rows, arguments.as_of), encoding="utf-8")

@@ -77,6 +77,7 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "engine_runs_on": "an engine that runs on {}",
     "engine_class": lambda *of: f"an engine that has {_class(*of)}",
     "engine_class_itself": lambda *of: f"an engine that has {_itself(*of)}",
+    "engine_class_since": "an engine that has {}: the first release with it is {}",
     "engine_adapters": "an engine with adapters for {}",
     "engine_fp16": "an engine that runs {} in fp16",
     "unstaged": "1: the engine does not split {} into stages",
@@ -143,6 +144,7 @@ UNSUPPORTED: dict[str, str | Callable[..., str]] = {
     "engine_runs_on": "{}",
     "engine_class": _class,
     "engine_class_itself": _itself,
+    "engine_class_since": "{}: the first release with it is {}",
     "engine_adapters": "adapters for {}",
     "engine_fp16": "{} in fp16",
 }

@@ -108,3 +108,23 @@ def test_a_rank_of_adapters_is_mended_by_the_next_that_the_engine_has() -> None:
     assert [(hint.quantity, hint.value) for hint in conflict.hints] == [("adapter_rank", 128)]
     (conflict,) = planner.solve(text=plan.format("max_batched_tokens = 64; max_sequences = 100")).answer.conflict
     assert [(hint.quantity, hint.value) for hint in conflict.hints] == [("max_batched_tokens", 100)]
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "before", "since"),
+    [
+        ("Qwen/Qwen3-8B", "vllm", "0.8.3", "0.8.4"),
+        ("openai/gpt-oss-20b", "vllm", "0.10.0", "0.10.1"),
+        ("google/gemma-3-12b-it", "vllm", "0.7.3", "0.8.0"),
+        ("Qwen/Qwen3-30B-A3B", "sglang", "0.4.5", "0.4.6"),
+    ],
+)
+def test_a_release_before_the_first_that_has_the_class_is_refused(
+    model: str, engine: str, before: str, since: str
+) -> None:
+    """vllm/model_executor/models/registry.py and sglang/srt/models of both releases."""
+    plan = f'model = "{model}"; context = 1Ki tokens; concurrency = 1; gpu = h200_sxm; engine = {engine}'
+    plan = f'edition 2026\ninference a {{{{ {plan}; engine_version = "{{}}" }}}}'
+    conflict = planner.solve(text=plan.format(before)).answer.conflict
+    assert "a.engine_version" in {item.rule for item in conflict}
+    assert planner.solve(text=plan.format(since)).fits

@@ -18,7 +18,8 @@ class EngineModel:
     `architecture` is the class that published configs name. It is `absent`, or the engine runs it `through` an
     implementation of any model, or it has it, and then without adapters, stages of a pipeline or 16-bit floats where
     `lora`, `pipeline` or `fp16` are false. All of that holds from `release` on; an engine that had a class itself up to
-    the release `last` refuses it in every later one.
+    the release `last` refuses it in every later one, and one that has it since the release `first` in
+    every earlier one.
     """
 
     id: str
@@ -28,6 +29,7 @@ class EngineModel:
     absent: bool = False
     through: str = ""
     last: str = ""
+    first: str = ""
     lora: bool = True
     pipeline: bool = True
     fp16: bool = True
@@ -46,6 +48,8 @@ def build_engine_model(row: Mapping[str, Any]) -> EngineModel:
         raise ValueError("an engine that has a class `through` another does not leave it `absent`")
     if own and row.get("last"):
         raise ValueError("`last` is of a class that is `absent` or run `through` another")
+    if row.get("first") and not own:
+        raise ValueError("`first` is of a class that the engine has itself")
     unable = [name for name in ABILITIES if row.get(name) is False]
     if unable and not own:
         raise ValueError(f"`{unable[0]}` is said of a class that the engine has itself")
@@ -57,6 +61,7 @@ def build_engine_model(row: Mapping[str, Any]) -> EngineModel:
         absent=bool(row.get("absent", False)),
         through=str(row.get("through") or ""),
         last=str(row.get("last") or ""),
+        first=str(row.get("first") or ""),
         lora=row.get("lora") is not False,
         pipeline=row.get("pipeline") is not False,
         fp16=row.get("fp16") is not False,

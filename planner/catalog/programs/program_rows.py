@@ -166,6 +166,7 @@ class EngineModelRow:
     absent: Annotated[bool, Limit(about="whether the engine cannot run it at all")] = False
     through: Annotated[str | None, Limit(1, about="the engine's implementation of any model that runs it")] = None
     last: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "the last version that had the class itself")] = None
+    first: Annotated[str | None, Limit(1, r"\d+(\.\d+)*", "the first version that has the class itself")] = None
     lora: Annotated[bool, Limit(about="whether it takes adapters")] = True
     pipeline: Annotated[bool, Limit(about="whether it runs in stages")] = True
     fp16: bool = True

@@ -44,7 +44,10 @@ def refused(service: InferenceWorkload) -> dict[str, Need]:
         return {"engine": need("engine_class_itself", row.architecture, row.through, row.last)}
     if row is not None:
         return {"engine": need("engine_class", row.architecture, row.last)}
-    own = _native(service)
+    own, wanted = _native(service), _wanted(service)
+    if service.engine_model is not None and wanted and wanted < version_of(service.engine_model.first or None):
+        named = service.engine_model
+        return {"engine_version": need("engine_class_since", named.architecture, named.first)}
     if own is not None and not own.lora and service.extras.adapters:
         return {"adapters": need("engine_adapters", own.architecture)}
     return {}
