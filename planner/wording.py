@@ -84,7 +84,7 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "trains": "a framework that trains {}",
     "framework_runs_on": "a framework that runs on {}",
     "even_heads": "heads that divide evenly",
-    "even_widths": "a divisor of {1}, the width of {0}",
+    "even_widths": "a divisor of {1}, the size of {0}",
     "even_draft": "a number that divides the draft model's heads evenly",
     "experts_of_all": "1 or {}: the engine's expert ranks are all ranks of tensor parallelism",
     "experts_of_none": "1: the engine has no expert parallelism",

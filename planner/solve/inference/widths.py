@@ -2,15 +2,16 @@
 
 vLLM and SGLang divide each of these by the ranks and stop where a remainder is left (vllm/distributed/utils.py divide;
 vllm/model_executor/layers/linear.py ColumnParallelLinear, vocab_parallel_embedding.py VocabParallelEmbedding and
-fused_moe/config.py FusedMoEConfig, 0.32.0; sglang/srt/layers/linear.py and moe/fused_moe_triton/layer.py, 0.5.23). A
-draft model is split as its target is (vllm/config/speculative.py: verify_with_parallel_config of the draft).
+fused_moe/config.py FusedMoEConfig, mamba/mamba_mixer2.py, 0.32.0; sglang/srt/layers/linear.py,
+attention/mamba/mamba.py and moe/fused_moe_triton/layer.py, 0.5.23). A draft model is split as its target is
+(vllm/config/speculative.py: verify_with_parallel_config of the draft).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.catalog.architecture import Experts, FeedForward
+from planner.catalog.architecture import Experts, FeedForward, GatedDeltaNet, Mamba1, Mamba2
 from planner.catalog.records import Architecture
 from planner.solve.inference.workload import InferenceWorkload
 from planner.solve.needs import Need, need
@@ -38,6 +39,15 @@ def uneven(service: InferenceWorkload, split: Split) -> Need | None:
 def _widths(arch: Architecture, split: Split) -> Iterator[tuple[str, int]]:
     """Yield each width that all ranks share, and its name; whole experts are on the rank that holds them."""
     for group in arch.groups:
+        match group.mixer:
+            case Mamba1(d_inner=inner):
+                yield "the recurrent layer", inner
+            case Mamba2(groups=groups) if groups > 1:
+                yield "its groups of recurrent heads", groups
+            case GatedDeltaNet(k_heads=heads):
+                yield "its recurrent key heads", heads
+            case _:
+                pass
         match group.ffn:
             case FeedForward(inter=inter):
                 yield "the feed-forward layer", inter
