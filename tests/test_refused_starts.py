@@ -84,6 +84,27 @@ DRAFTED, LATENT = 'draft_model = "Qwen/Qwen3-0.6B"', "deepseek-ai/DeepSeek-V2-Li
             "offloaded_cache",
             'offloaded_cache = 8 GiB; engine_version = "0.11.0"',
         ),
+        # there: SupportsHMA in 0.21.0
+        (
+            "openai/gpt-oss-20b",
+            'offloaded_cache = 8 GiB; engine_version = "0.20.0"',
+            "offloaded_cache",
+            'offloaded_cache = 8 GiB; engine_version = "0.21.0"',
+        ),
+        # vllm/config.py (0.8.0) LoRAConfig.verify_with_cache_config
+        (
+            "Qwen/Qwen2.5-7B",
+            'adapters = 2; offloaded_weights = 4 GiB; engine_version = "0.8.0"',
+            "offloaded_weights",
+            'adapters = 2; offloaded_weights = 4 GiB; engine_version = "0.8.3"',
+        ),
+        # vllm/platforms/rocm.py supported_quantization
+        (
+            "Qwen/Qwen2.5-7B",
+            'gpu = mi300x; weights = nvfp4; engine_version = "0.10.1"',
+            "weights",
+            'gpu = mi300x; weights = nvfp4; engine_version = "0.10.2"',
+        ),
         # sglang/srt/arg_groups/validation_hook.py and lora_hook.py (0.5.23)
         (DENSE, f"{DRAFTED}; pipeline_parallel = 2; engine = sglang", "draft_model", f"{DRAFTED}; engine = sglang"),
         (DENSE, f"{DRAFTED}; adapters = 2; engine = sglang", "draft_model", "adapters = 2; engine = sglang"),

@@ -129,6 +129,7 @@ def _lack(row: Row) -> Lack:
         adapters=bool(row.get("adapters", False)),
         adapter_ranks=tuple(row.get("adapter_ranks") or ()),
         offloads_cache=bool(row.get("offloads_cache", False)),
+        offloads_weights=bool(row.get("offloads_weights", False)),
         head_multiple=row.get("head_multiple") or 1,
         tower_heads=row.get("tower_heads") or 0,
         hidden_sizes=tuple(row.get("hidden_sizes") or ()),

@@ -163,9 +163,9 @@ class Lack:
     of `cpus`, a prefix that sequences share (`prefixes`), a draft model (`drafts`), one of another vocabulary
     (`unlike_drafts`), either of these for more sequences than one (`several`), layers with a recurrent state
     (`states`), more sequences at once than `most_sequences`, a plan that keeps `adapters`, any other rank of them than
-    `adapter_ranks`, one that keeps cache blocks on the host (`offloads_cache`), heads whose width is no multiple of
-    `head_multiple`, ranks that do not divide the `tower_heads` of an image encoder, a model that is any other than
-    `hidden_sizes` wide.
+    `adapter_ranks`, one that keeps cache blocks or weights on the host (`offloads_cache`, `offloads_weights`), heads
+    whose width is no multiple of `head_multiple`, ranks that do not divide the `tower_heads` of an image encoder, a
+    model that is any other than `hidden_sizes` wide.
     Where `runs_on` lists compute capabilities it is a lack of all others, and where `since` and `until` state versions,
     of those from the one to before the other.
     """
@@ -204,6 +204,7 @@ class Lack:
     adapters: bool = False
     adapter_ranks: tuple[int, ...] = ()
     offloads_cache: bool = False
+    offloads_weights: bool = False
     head_multiple: int = 1
     tower_heads: int = 0
     hidden_sizes: tuple[int, ...] = ()

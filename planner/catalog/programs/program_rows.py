@@ -27,6 +27,7 @@ class LackRow:
         "adapters",
         "adapter_rank",
         "offloaded_cache",
+        "offloaded_weights",
         "pipeline_parallel",
     ]
     what: Text
@@ -62,6 +63,7 @@ class LackRow:
     adapters: bool = False
     adapter_ranks: Annotated[list[Count] | None, Limit(about="of adapters; a lack of all other ranks")] = None
     offloads_cache: bool = False
+    offloads_weights: bool = False
     head_multiple: Annotated[int | None, Limit(2, about="of head sizes; a lack of heads of any other width")] = None
     tower_heads: Annotated[int | None, Limit(1, about="a lack of ranks that do not divide them")] = None
     hidden_sizes: Annotated[list[Count] | None, Limit(about="of models; a lack of all other sizes")] = None

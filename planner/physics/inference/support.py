@@ -32,6 +32,8 @@ class Asked:
     """The largest rank of adapters; 0 without adapters."""
     cache_on_host: bool = False
     """Whether finished blocks of the cache are kept in host memory."""
+    weights_on_host: bool = False
+    """Whether weights are."""
 
 
 def lacks(
@@ -68,6 +70,7 @@ def lacks(
         and (not row.adapters or bool(asked.rank))
         and (not row.adapter_ranks or (bool(asked.rank) and asked.rank not in row.adapter_ranks))
         and (not row.offloads_cache or asked.cache_on_host)
+        and (not row.offloads_weights or asked.weights_on_host)
         and (row.head_multiple == 1 or any(size % row.head_multiple for size in _cached_sizes(arch)))
         and (not row.hidden_sizes or (arch is not None and arch.hidden not in row.hidden_sizes))
     )

@@ -43,6 +43,7 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
                 max(service.concurrency, number(service.workload, "max_sequences", 0)),
                 service.extras.adapter_rank if service.extras.adapters else 0,
                 bool(service.extras.offloaded_cache),
+                bool(service.extras.offloaded_weights),
             ),
         )
     cached: tuple[Lack, ...] = service.known[key]
