@@ -93,6 +93,7 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "at_once": "at most the {} sequences that `max_sequences` lets run at once",
     "layers_at_most": "at most {}, the model's layers",
     "experts_at_most": "at most {}, the experts of a layer",
+    "whole_dora": "0 with use_dora: DoRA on weights that are shards is not modelled",
     "whole_base": "1 with qlora: bitsandbytes has no tensor parallelism in transformers",
     "parts_at_most": "at most {}: {} parts of {} layers on each stage",
     "divisor": "a divisor of {} = {}",

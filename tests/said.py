@@ -113,7 +113,7 @@ RUN: dict[str, Any] = {
     "packing": False, "preference": "none", "reduce_bucket_size": 500_000_000, "schedule": "one_f_one_b",
     "selective": "products", "sync_each_batch": False, "sequence": 8192, "stage3_max_live_parameters": 10**9,
     "stage3_max_reuse_distance": 10**9, "stage3_prefetch_bucket_size": 50_000_000, "sub_group_size": 10**9,
-    "tokens": 100_000_000,
+    "tokens": 100_000_000, "use_dora": False,
 }  # fmt: skip
 
 

@@ -334,6 +334,17 @@ def test_the_files_of_qlora_say_what_was_counted(sharded: dict[str, Any], storag
     assert ("# elsewhere checkpointing = full" in text) is not bool(sharded)
 
 
+def test_dora_is_written_where_it_is_counted() -> None:
+    for form, framework, name in (
+        ("trl", "trl", "use_dora"),
+        ("llama-factory", "llama_factory", "use_dora"),
+        ("axolotl", "axolotl", "peft_use_dora"),
+    ):
+        this: dict[str, Any] = {"method": "lora", "framework": framework, "fsdp_version": 2}
+        assert name not in yaml.safe_load(str(rendered(trained(**this), form)))
+        assert yaml.safe_load(str(rendered(trained(**this, use_dora=True), form)))[name] is True
+
+
 STORED = {
     "qlora": trained(**ADAPTERS),
     "fsdp_qlora": trained(**ADAPTERS, data_parallel=8, gpus=8, zero=3),

@@ -123,7 +123,7 @@ def test_what_is_not_modelled_is_refused_by_its_name(tmp_path: Path) -> None:
     for said, name, way_out in (
         ("optimizer in {adamw, galore_adamw}", "GaLore", "optimizer = adamw, whose states are larger"),
         ("preference = GRPO", "training on sampled completions", "method = full or lora"),
-        ("method = lora; use_dora = true", "DoRA", "method = lora, which needs less memory"),
+        ("method = dora", "DoRA as a method", "method = lora with use_dora = true"),
     ):
         findings = load_plan(str(tmp_path / "plan.mem"), text=plan.format(said), shipped=CATALOG).findings
         assert [finding.code for finding in findings] == ["E0405"], said

@@ -113,6 +113,7 @@ OTHER_NAMES: dict[str, Other] = {
     ),
     **_trained("reshard_after_forward fsdp_reshard_after_forward", "zero", "3 where it is true, else 2"),
     **_trained("lora_r r", "lora_rank"),
+    **_trained("dora peft_use_dora", "use_dora"),
     **_trained("bnb_4bit_quant_type", "method", "method = qlora is 4 bit, by bitsandbytes"),
     **_trained("target_modules lora_target_modules", "lora_targets"),
     **_trained(

@@ -52,11 +52,12 @@ REINFORCED: Final = {
 WORDS: Final[dict[str, dict[str, Unmodelled]]] = {
     "method": {
         **REINFORCED,
+        **_each("dora", "DoRA as a method", "it is a setting beside LoRA", "method = lora with use_dora = true"),
         **_each(
-            "dora qdora",
-            "DoRA",
-            "each step makes the weight that an adapter stands for, and its norm, beside the weight",
-            f"method = lora, {LESS}",
+            "qdora",
+            "DoRA over a base in 4 bits",
+            "the weights that each step makes anew are not counted",
+            "method = lora with use_dora = true, whose base is in 16 bits",
         ),
         **_each(
             "lora_8bit qlora_8bit lora_int8 int8_lora qlora_int8",
@@ -211,7 +212,6 @@ WORDS: Final[dict[str, dict[str, Unmodelled]]] = {
 """By quantity and word, as transformers, trl, peft, axolotl and LLaMA-Factory spell them."""
 
 SETTINGS: Final = {
-    **_each("use_dora dora", *WORDS["method"]["dora"]),
     **_each("base base_format base_model_format quantization_config", *WORDS["method"]["lora_gptq"]),
     **_each("load_in_8bit", *WORDS["method"]["lora_8bit"]),
     **_each(

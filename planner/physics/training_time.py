@@ -12,6 +12,7 @@ arithmetic, so that the fields may be numbers or arrays of numpy alike.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from planner.catalog.architecture import Attention, Experts, LatentAttention
@@ -258,7 +259,7 @@ def work(
         gpus,
         bus,
         away * gradients / owners,
-        UNPACKED * _quantized(arch) / split * rounds if choice.method == "qlora" else 0,
+        (UNPACKED * _quantized(arch) if choice.method == "qlora" else _remade(arch, choice)) / split * rounds,
         experts if overlap else 0,
         COMMUNICATING * (choice.ep > 1) if overlap else 0,
         attention_flops(arch, choice.sequence) / 2 * local,
@@ -290,6 +291,15 @@ def _quantized(arch: Architecture) -> int:
         group.count * (sum(layer_parameters(arch, group).values()) - routed_parameters(arch, group))
         for group in arch.groups
     )
+
+
+def _remade(arch: Architecture, choice: ActivationChoice) -> int:
+    """Bytes that DoRA moves in a forward pass of one micro-batch; backward, which makes none of it anew, counts as
+    much: the slow side."""
+    if not choice.dora or choice.method != "lora":
+        return 0
+    held = traces(arch, replace(choice, micro_batch=1, tp=1, pp=1, cp=1, ep=1))
+    return sum(region.moved * group.count for region, group in zip(held.groups, arch.groups, strict=True))
 
 
 def _keys_and_values(arch: Architecture) -> int:

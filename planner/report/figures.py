@@ -73,7 +73,7 @@ def show(quantity: str, value: Value | None, unit: str | None = None) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, Fraction):
-        return value or "nothing"
+        return "nothing" if value == "" else f"{value}"
     write, digits = _writer(quantity.rsplit(".", 1)[-1], unit)
     return write(value, digits)
 

@@ -71,6 +71,7 @@ def render(answer: Said) -> str:
             "lora_r": answer.count("lora_rank"),
             "lora_dropout": float(answer.share("lora_dropout") or 0),
             **_targets(answer),
+            **({"peft_use_dora": True} if answer.flag("use_dora") else {}),
             "peft_autocast_adapter_dtype": True,
             **dict.fromkeys(KERNELS, False),
         }

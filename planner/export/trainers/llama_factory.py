@@ -73,6 +73,7 @@ def render(answer: Said) -> str:
             "lora_rank": answer.count("lora_rank"),
             "lora_dropout": float(answer.share("lora_dropout") or 0),
             "lora_target": ",".join(options.targets(answer, "all")),
+            **({"use_dora": True} if answer.flag("use_dora") else {}),
         }
     if method == "qlora":
         document |= {

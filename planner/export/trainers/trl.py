@@ -106,6 +106,7 @@ def _model(answer: Said, dtype: str) -> dict[str, Any]:
         "lora_r": answer.count("lora_rank"),
         "lora_dropout": float(answer.share("lora_dropout") or 0),
         "lora_target_modules": options.targets(answer, "all-linear"),
+        **({"use_dora": True} if answer.flag("use_dora") else {}),
     }
     if answer.word("method") == "qlora":
         known = run.quantization(answer)

@@ -166,6 +166,14 @@ TRAINED: tuple[Quantity, ...] = (
         "The format of LoRA's adapters: peft's is fp32.",
         group="adapters",
     ),
+    Quantity(
+        "use_dora",
+        *GIVEN,
+        "boolean",
+        "Whether LoRA is DoRA: a trained magnitude for each output, over the norm of the weight that it adapts.",
+        default=False,
+        group="adapters",
+    ),
     word(
         "loss_precision",
         *GIVEN,

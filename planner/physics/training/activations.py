@@ -150,6 +150,8 @@ def _layer(region: Region, batch: Any, grad_item: int, offload: bool, selective:
     again = _larger(whole + _heaviest(region.forward, batch)[1] - gradients, peak) if region.forward else peak
     own = whole if region.keeps_input else 0
     kept = region.kept.casts + region.kept.each * batch + own
+    # what forward holds for a moment, where that is more: gradients are none yet
+    most = _larger(whole + _heaviest(region.forward, batch)[1], peak + own) if region.forward else peak + own
     light = whole + dict(zip(("products", "operations"), region.products, strict=True)).get(selective, 0) * batch
     thin = 0 if offload else light
     # recomputation takes over what was kept, but the layer's last product, which it does not reach
@@ -159,7 +161,7 @@ def _layer(region: Region, batch: Any, grad_item: int, offload: bool, selective:
         thin,
         region.cached,
         gradients,
-        peak + own,
+        most,
         again + beside,
         region.gradients // grad_item,
     )

@@ -53,6 +53,7 @@ class StateChoice:
     sizes: deepspeed_bytes.Sizes = deepspeed_bytes.DEFAULTS
     overlap: bool = False
     products: str = ""
+    dora: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class ActivationChoice:
     packed: bool = False
     offload: bool = False
     products: str = ""
+    dora: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -106,6 +108,7 @@ class ActivationChoice:
             ep=self.ep,
             adapter_item=adapter_bytes(self.framework, self.precision, self.adapter_precision),
             products=self.products,
+            dora=self.dora,
         )
 
     @property

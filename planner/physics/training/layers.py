@@ -44,7 +44,8 @@ class Region(NamedTuple):
     """`kept` after forward (without the input, whose bytes are `input`; `keeps_input` says whether it is needed),
     the heaviest moments of backward, `kept` and the region's own gradients included; all its gradients, and how many
     tensors they are; what selective checkpointing keeps beside the input, by its policy; autocast's cache (of `kept`);
-    moments of forward that hold more than what it keeps; and the bytes of each weight's gradient."""
+    moments of forward that hold more than what it keeps; the bytes of each weight's gradient; and what forward moves of
+    matrices that it makes anew."""
 
     kept: Bytes
     input: int
@@ -57,6 +58,7 @@ class Region(NamedTuple):
     cached: int = 0
     forward: tuple[Bytes, ...] = ()
     weights: tuple[int, ...] = ()
+    moved: int = 0
 
 
 def layer(
@@ -91,7 +93,8 @@ def layer(
     kept, products = t.kept(), _saved_products(t)
     events, forward, weights = t.backward(y), dominant(t.forward), t.weights()
     keeps = x.storage in t.saved
-    return Region(kept, size, keeps, events, sum(weights), t.trained, kernel, products, t.cached, forward, weights)
+    inside = (sum(weights), t.trained, kernel, products, t.cached, forward, weights, t.moved)
+    return Region(kept, size, keeps, events, *inside)
 
 
 def _saved_products(t: Tape) -> tuple[int, int]:

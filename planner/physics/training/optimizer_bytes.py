@@ -54,13 +54,15 @@ class Counted(NamedTuple):
 _COUNTED: dict[tuple[object, ...], tuple[Architecture, Counted]] = {}
 
 
-def _counted(arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int) -> Counted:
+def _counted(
+    arch: Architecture, method: str, rank: int, targets: tuple[str, ...] | str, tp: int, pp: int, dora: bool = False
+) -> Counted:
     """What is trained in the layers of one GPU, counted on the trace of each layer."""
-    key = (id(arch), method, rank, targets, tp, pp)
+    key = (id(arch), method, rank, targets, tp, pp, dora)
     if key not in _COUNTED:
         if len(_COUNTED) >= LIMIT:
             _COUNTED.clear()
-        recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp)
+        recipe = recipe_for("bf16", method=method, rank=rank, targets=targets, tp=tp, dora=dora)
         item = recipe.adapter_item if recipe.adapters else recipe.item
         sums = [0, 0, 0, 0]
         for index, count in stage_runs(arch, pp):
@@ -75,11 +77,17 @@ def _counted(arch: Architecture, method: str, rank: int, targets: tuple[str, ...
 
 
 def adapter_parameters(
-    arch: Architecture, rank: int, targets: tuple[str, ...] | str = "all_linear", tp: int = 1, pp: int = 1
+    arch: Architecture,
+    rank: int,
+    targets: tuple[str, ...] | str = "all_linear",
+    tp: int = 1,
+    pp: int = 1,
+    dora: bool = False,
 ) -> int:
     """Parameters of LoRA's adapters on one GPU: rank × (inputs + outputs) of each adapted linear layer (arXiv
-    2106.09685); counted on the trace of a layer, so that fused projections and what is not a linear layer are right."""
-    return _counted(arch, "lora", rank, targets, tp, pp).gradients // 4
+    2106.09685), and with `dora` its outputs once more (2402.09353); counted on the trace of a layer, so that fused
+    projections and what is not a linear layer are right."""
+    return _counted(arch, "lora", rank, targets, tp, pp, dora).gradients // 4
 
 
 def _tensors(arch: Architecture, choice: StateChoice) -> int:
@@ -90,7 +98,7 @@ def _tensors(arch: Architecture, choice: StateChoice) -> int:
 
 def _trained(arch: Architecture, choice: StateChoice) -> Counted:
     method = "lora" if choice.method in ("lora", "qlora") else "full"
-    return _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp)
+    return _counted(arch, method, choice.rank, choice.targets, choice.tp, choice.pp, choice.dora and method == "lora")
 
 
 def bnb_states(

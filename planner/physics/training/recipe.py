@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from planner.physics.training import low_precision
+from planner.physics.training import dora, low_precision
 from planner.physics.training import operations as op
 from planner.physics.training.tape import Tape, Tensor, Weight
 from planner.record import dataclass
@@ -31,6 +31,7 @@ class Recipe:
     ep: int = 1
     adapter_item: int = 4
     products: str = ""
+    dora: bool = False
 
     @property
     def adapters(self) -> bool:
@@ -72,6 +73,7 @@ def recipe_for(
     ep: int = 1,
     adapter_item: int = 4,
     products: str = "",
+    dora: bool = False,
 ) -> Recipe:
     """The types a step computes in.
 
@@ -101,6 +103,7 @@ def recipe_for(
         ep,
         adapter_item,
         "" if method in ("qlora", "qat") else products,
+        dora and adapters,
     )
 
 
@@ -140,6 +143,8 @@ def product(
 
 def _adapted(t: Tape, r: Recipe, x: Tensor, base: Tensor, out: int) -> Tensor:
     """`result + lora_B(lora_A(dropout(x))) * scaling` (peft 0.21, tuners/lora/layer.py); peft's adapters are fp32."""
+    if r.dora:
+        return dora.adapted(t, dora.Adapter(r.rank, r.adapter_item, r.item, r.dropout), x, base, out)
     item = r.adapter_item
     wide = op.dropout(t, op.cast(t, x, item), r.dropout)
     low = op.linear(t, wide, r.rank, Weight(x.width * r.rank, item, True))

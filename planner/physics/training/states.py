@@ -157,7 +157,7 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
     recipe = recipe_for(choice.precision, choice.framework, choice.method, products=choice.products)
     trained = local
     if adapters:
-        trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp)
+        trained = adapter_parameters(arch, choice.rank, choice.targets, choice.tp, choice.pp, choice.dora)
     elif choice.frozen:
         trained -= sum(size for name, size in counts.items() if name in choice.frozen)
     high = mixed and choice.framework != "transformers"

@@ -81,6 +81,7 @@ class Tape:
     trained: int = 0  # tensors of trained weights
     cached: int = 0  # bytes of the 16-bit copies of weights that autocast keeps from one forward pass to the next
     outputs: list[tuple[str, int]] = field(default_factory=list)  # of products and attention, with their bytes
+    moved: int = 0  # bytes that forward reads and writes of matrices it makes anew, whatever the tokens
     forward: list[Bytes] = field(default_factory=list)  # moments of forward that hold more than what it keeps
     again: list[tuple[int, int, frozenset[int]]] = field(default_factory=list)  # nodes from, to, what they redo
 

@@ -49,9 +49,12 @@ def training_faults(
         yield Fault("zero", needs, Fraction(layout.zero))
 
 
-def quantized_faults(framework: Framework, methods: Iterable[str], layout: Layout) -> Iterator[Fault]:
+def adapter_faults(framework: Framework, methods: Iterable[str], layout: Layout, dora: bool) -> Iterator[Fault]:
     """Yield that a 4-bit base is not split by tensor parallelism: the quantizers of transformers say how weights are
-    split for compressed-tensors, FP8, MXFP4 and NVFP4, that of bitsandbytes does not (5.20, quantizers/)."""
+    split for compressed-tensors, FP8, MXFP4 and NVFP4, that of bitsandbytes does not (5.20, quantizers/); and that DoRA
+    is counted on whole weights."""
+    if dora and layout.zero > 1 and layout.sharded and "lora" in methods:
+        yield Fault("zero", need("whole_dora"), Fraction(layout.zero))
     if layout.tensor > 1 and framework.trainer == "transformers" and "qlora" in methods:
         yield Fault("tensor_parallel", need("whole_base"), Fraction(layout.tensor))
 

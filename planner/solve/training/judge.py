@@ -23,7 +23,7 @@ from planner.solve.training import recipe_support as training_support
 from planner.solve.training import step as training_step
 from planner.solve.training import workload as training_workload
 from planner.solve.training.defaults import of_run
-from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults
+from planner.solve.training.framework_rules import adapter_faults, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.step import Pace
 from planner.solve.training.workload import TrainingRecipe, TrainingWorkload, fsdp_version, selective, virtual_stages
@@ -90,7 +90,7 @@ def judge(
         outcomes |= {name: value(name, steps(name, number)) for name, number in numbers.items()}
     faults = [
         *training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run)),
-        *quantized_faults(run.framework, (recipe.method,), layout),
+        *adapter_faults(run.framework, (recipe.method,), layout, run.workload.given["use_dora"] is True),
         *batch_faults(run.global_batch, layout, size, training_workload.adds_up(run, layout)),
         *checkpointing_faults(run.model, mode, again, run.framework, selective(run)),
     ]

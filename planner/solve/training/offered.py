@@ -10,7 +10,7 @@ from planner.language.problem import Value
 from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout
 from planner.solve.stated import chosen_count, counts, first_of, one_of
-from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults
+from planner.solve.training.framework_rules import adapter_faults, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
 from planner.solve.training.workload import (
     TrainingRecipe,
@@ -34,7 +34,7 @@ def unoffered(run: TrainingWorkload, choice: Mapping[str, Value]) -> Iterator[Fa
         chosen_count(choice, "checkpointed_layers"),
     )
     faults = list(training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run)))
-    faults += quantized_faults(run.framework, (str(choice["method"]),), layout)
+    faults += adapter_faults(run.framework, (str(choice["method"]),), layout, run.workload.given["use_dora"] is True)
     yield from faults
     batch = list(batch_faults(run.global_batch, layout, size, adds_up(run, layout)))
     yield from batch

@@ -24,6 +24,10 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     loads_its_own = framework.trainer == "megatron" or (framework.trainer == "fsdp" and method not in ("lora", "qlora"))
     if native not in SIXTEEN and not loads_its_own:
         return "method", need("trains", f"{method} of a checkpoint that is published in {native}"), framework.id
+    dora = run.workload.given["use_dora"] is True and method in ("lora", "qlora")
+    counted = method == "lora" and framework.trainer == "transformers" and precision not in ("fp8_mixed", "int8")
+    if dora and not counted:
+        return "method", need("trains", f"DoRA by {method} in {precision}"), framework.id
     arch = run.model.architecture
     family = arch.family if arch is not None else ""
     met = [row for row in framework.lacks if _meets(row, gpu, family, method, precision, kernel)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.programs.frameworks import Framework
 from planner.solve.parallelism import Fault, Layout, experts_of, layers_of
 from planner.solve.stated import counts, number, words
-from planner.solve.training.framework_rules import batch_faults, checkpointing_faults, quantized_faults, training_faults
+from planner.solve.training.framework_rules import adapter_faults, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.workload import (
     TrainingRecipe,
     TrainingWorkload,
@@ -60,7 +60,9 @@ def tensors(framework: Framework) -> tuple[int, ...]:
 def _faults(run: TrainingWorkload, layout: Layout) -> Iterator[Fault]:
     """Yield the rules that a layout breaks for what a plan offers."""
     yield from training_faults(run.model, run.framework, layout, fsdp_version(run), virtual_stages(run))
-    yield from quantized_faults(run.framework, words(run.workload, "method"), layout)
+    yield from adapter_faults(
+        run.framework, words(run.workload, "method"), layout, run.workload.given["use_dora"] is True
+    )
 
 
 def layouts(run: TrainingWorkload, fixed: bool) -> list[Layout]:

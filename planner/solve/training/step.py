@@ -59,7 +59,9 @@ def work_of(
         dp=data,
         zero=zero,
         global_batch=run.global_batch,
-        trained_params=training.adapter_parameters(arch, lora_rank(run), targets(run)) if adapters else 0,
+        trained_params=training.adapter_parameters(arch, lora_rank(run), targets(run), dora=choice.dora)
+        if adapters
+        else 0,
         kept=kept,
         offload=offload,
         overlap=run.workload.given["expert_overlap"] is True,
