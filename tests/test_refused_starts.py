@@ -7,7 +7,8 @@ import pytest
 import planner
 
 DENSE, MIXTURE, GLM = "Qwen/Qwen3-8B", "Qwen/Qwen3-30B-A3B", "zai-org/GLM-4.1V-9B-Thinking"
-DRAFTED, LATENT = 'draft_model = "Qwen/Qwen3-0.6B"', "deepseek-ai/DeepSeek-V2-Lite"
+DRAFTED, NANO = 'draft_model = "Qwen/Qwen3-0.6B"', "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16"
+SPREAD = "tensor_parallel = 2; expert_parallel = 2; attention_parallel = data"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,14 @@ DRAFTED, LATENT = 'draft_model = "Qwen/Qwen3-0.6B"', "deepseek-ai/DeepSeek-V2-Li
             'gpu = mi300x; weights = nvfp4; engine_version = "0.10.1"',
             "weights",
             'gpu = mi300x; weights = nvfp4; engine_version = "0.10.2"',
+        ),
+        # vllm/model_executor/layers/fused_moe/deepep_ll_prepare_finalize.py SUPPORTED_HIDDEN_SIZES: 2688 here
+        (NANO, f"{SPREAD}; all_to_all = deepep_low_latency", "all_to_all", SPREAD),
+        (
+            NANO,
+            f"{SPREAD}; all_to_all = deepep_low_latency; engine = sglang",
+            "all_to_all",
+            f"{SPREAD}; engine = sglang",
         ),
         # sglang/srt/arg_groups/validation_hook.py and lora_hook.py (0.5.23)
         (DENSE, f"{DRAFTED}; pipeline_parallel = 2; engine = sglang", "draft_model", f"{DRAFTED}; engine = sglang"),
