@@ -126,6 +126,20 @@ SPREAD = "tensor_parallel = 2; expert_parallel = 2; attention_parallel = data"
             "weights",
             "gpu = a100_sxm_80gb; engine = vllm",
         ),
+        # huggingface/transformers#48307
+        (
+            MIXTURE,
+            "tensor_parallel = 8; engine = transformers",
+            "tensor_parallel",
+            "tensor_parallel = 4; engine = transformers",
+        ),
+        # NVIDIA/TensorRT-LLM#9009
+        (
+            DENSE,
+            f"{DRAFTED}; pipeline_parallel = 2; engine = tensorrt_llm",
+            "draft_model",
+            f"{DRAFTED}; engine = tensorrt_llm",
+        ),
         # NVIDIA/Model-Optimizer#763
         (DENSE, "kv_cache = int8; engine = tensorrt_llm", "kv_cache", "kv_cache = fp8_e4m3; engine = tensorrt_llm"),
         # ggml-org/llama.cpp#28455 and #4425

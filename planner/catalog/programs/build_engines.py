@@ -197,6 +197,7 @@ def build_engine(row: Row) -> Engine:
         whole_blocks=bool(row.get("whole_blocks", False)),
         expert_ranks=row.get("expert_ranks") or "some",
         vocabulary_block=row.get("vocabulary_block") or 0,
+        own_kv_heads=bool(row.get("own_kv_heads", False)),
         batch_of_sequences=bool(row.get("batch_of_sequences", False)),
         encoder_apart=bool(row.get("encoder_apart", False)),
         refuses_longer=bool(row.get("refuses_longer", False)),

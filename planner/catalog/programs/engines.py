@@ -238,8 +238,9 @@ class Engine:
     an image encoder is a file of its own, loaded only where images are served, `refuses_longer` that it does not start
     with a longer context than the model's config states, `expert_ranks` whether `some`, `all` or but `one` of the ranks
     of tensor parallelism can hold whole experts, `vocabulary_block` what it pads a vocabulary to before the ranks have
-    equal shares of it, `batch_of_sequences` that a batch must have a token for each sequence. `sets` are the values of
-    given quantities that it takes where a plan mentions none.
+    equal shares of it, `batch_of_sequences` that a batch must have a token for each sequence,
+    `own_kv_heads` that each rank of tensor parallelism needs KV heads of its own. `sets` are the values of given
+    quantities that it takes where a plan mentions none.
     """
 
     id: str
@@ -278,6 +279,7 @@ class Engine:
     expert_ranks: str = "some"
     vocabulary_block: int = 0
     batch_of_sequences: bool = False
+    own_kv_heads: bool = False
     sets: dict[str, str | int | float | bool] = field(default_factory=dict)
     layer_us: float = 0.0
     request_us: float = 0.0

@@ -138,6 +138,9 @@ class EngineRow:
     vocabulary_block: Annotated[
         int | None, Limit(1, about="what the vocabulary is padded to before ranks share it")
     ] = None
+    own_kv_heads: Annotated[bool, Limit(about="whether each rank of tensor parallelism needs KV heads of its own")] = (
+        False
+    )
     batch_of_sequences: Annotated[
         bool, Limit(about="whether a batch must have a token for each sequence that runs at once")
     ] = False

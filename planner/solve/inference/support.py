@@ -110,11 +110,11 @@ def mending(service: InferenceWorkload, name: str) -> tuple[Hint, ...]:
 def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tuple[Need | None, tuple[Hint, ...]]:
     """Return why the ranks of a split cannot share weights in a format, and what would mend it; None where they can."""
     arch = service.model.architecture
-    if arch is None or not service.engine.whole_blocks or split.tensor == 1:
-        return None, ()
     shared = uneven(service, split)
     if shared is not None:
         return shared, ()
+    if arch is None or not service.engine.whole_blocks or split.tensor == 1:
+        return None, ()
     key = ("cut", form.weights, split.tensor, split.expert)
     if key not in service.known:
         rows, ranks = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.catalog.architecture import Experts, FeedForward, GatedDeltaNet, Mamba1, Mamba2
+from planner.catalog.architecture import Attention, Experts, FeedForward, GatedDeltaNet, Mamba1, Mamba2
 from planner.catalog.records import Architecture
 from planner.solve.inference.workload import InferenceWorkload
 from planner.solve.needs import Need, need
@@ -24,7 +24,13 @@ def uneven(service: InferenceWorkload, split: Split) -> Need | None:
     Ranks that have sequences of their own share experts alone.
     """
     arch, block = service.model.architecture, service.engine.vocabulary_block
-    if arch is None or not service.engine.whole_blocks or split.tensor == 1 or service.by_sequence:
+    if arch is None or split.tensor == 1 or service.by_sequence:
+        return None
+    if service.engine.own_kv_heads:
+        for group in arch.groups:
+            if isinstance(group.mixer, Attention) and group.mixer.kv_heads % split.tensor:
+                return need("even_widths", "its KV heads", group.mixer.kv_heads)
+    if not service.engine.whole_blocks:
         return None
     for what, width in _widths(arch, split):
         if width % split.tensor:
