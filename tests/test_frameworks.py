@@ -191,6 +191,32 @@ def test_what_is_published_in_8_or_4_bits_is_not_trained_by_transformers(
     assert ("t.method" not in {item.rule for item in found.broken}) is trains
 
 
+@pytest.mark.parametrize(
+    ("model", "framework", "targets", "trains"),
+    [
+        ("Qwen/Qwen3-30B-A3B", "transformers", "all_linear", False),
+        ("Qwen/Qwen3-30B-A3B", "transformers", "{q_proj, v_proj}", True),
+        ("unsloth/gpt-oss-20b-BF16", "transformers", "all_linear", True),
+        ("unsloth/gpt-oss-20b-BF16", "megatron", "all_linear", False),
+        ("Qwen/Qwen3-32B", "megatron", "all_linear", True),
+    ],
+)
+def test_adapters_of_experts_are_refused(
+    model: str, framework: str, targets: str, trains: bool, tmp_path: Path
+) -> None:
+    """peft 0.21.2 on transformers 5.24, `all-linear` with rank 4: `mlp.experts` of a Qwen3-MoE is adapted, and nothing
+    but attention of a gpt-oss."""
+    path = tmp_path / "plan.mem"
+    path.write_text(
+        f'edition 2026\ntraining t {{ model = "{model}"; sequence = 2Ki; global_batch = 8; framework = {framework}\n'
+        f"  method = lora; lora_targets = {targets}; gpu = h200_sxm; gpus = 8 }}\n"
+    )
+    loaded = load_plan(str(path))
+    assert loaded.problem is not None, loaded.findings
+    found = estimate(loaded.problem, loaded.catalog).workloads[0].chosen
+    assert ("t.method" not in {item.rule for item in found.broken}) is trains
+
+
 SINKS, IMAGES = "unsloth/gpt-oss-20b-BF16", "google/gemma-3-12b-pt"
 TUNED = """edition 2026
 training a {{ model = "{}"; method = lora; sequence = 2Ki tokens; global_batch = 8; micro_batch = 1; gpus = 1

@@ -7,13 +7,58 @@ from planner.catalog.programs.frameworks import TrainerLack
 from planner.catalog.records import Gpu, Model
 from planner.language.schema import COMPUTED
 from planner.solve.needs import Need, need
-from planner.solve.training.workload import TrainingWorkload
+from planner.solve.parallelism import experts_of
+from planner.solve.training.workload import TrainingWorkload, targets
 
 SIXTEEN = ("bf16", "fp16", "fp32", "")
 """What a model is published in that is trained. transformers does not quantize to 4 bits what is quantized already
 (quantizers/auto.py, merge_quantization_configs, 5.20: FP8 and MXFP4 beside bitsandbytes are a ValueError), and its FP8
 and MXFP4 weights take no gradients (quantizer_finegrained_fp8.py, quantizer_mxfp4.py: is_trainable is False); what it
 holds of weights that are dequantized as they load is not modelled."""
+
+PLAIN_EXPERTS = frozenset(
+    [
+        "llama4",
+        "qwen2_moe",
+        "qwen3_5_moe",
+        "qwen3_5_moe_text",
+        "qwen3_vl_moe",
+        "phimoe",
+        "deepseek_v4",
+        "gpt_oss",
+        "dbrx",
+        "jamba",
+        "nemotron_h",
+        "granitemoe",
+        "granitemoehybrid",
+        "mimo_v2_flash",
+        "gemma4",
+        "kimi_k25",
+        "minimax_m3_vl",
+        "mistral3",
+        "laguna",
+        "hy_v3",
+        "step3p5",
+        "step3p7",
+        "lfm2_moe",
+    ]
+)
+"""Model types of transformers (5.24) whose routed experts peft (0.21) leaves alone, as the parameters that they are.
+
+Of the others it adapts every expert, by `all-linear` too, and makes their weights anew in each pass
+(utils/transformers_weight_conversion.py, `_MOE_TARGET_MODULE_MAPPING`); code that is not in transformers has a linear
+layer for each. Megatron Bridge adapts `linear_fc1` and `linear_fc2` of experts by default (docs/training/peft.md)."""
+ATTENTION = frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})
+
+
+def adapts_experts(run: TrainingWorkload) -> bool:
+    """Return whether adapters stand at routed experts, which is not modelled."""
+    arch, wanted = run.model.architecture, targets(run)
+    if arch is None or not experts_of(run.model) or wanted == "attention":
+        return False
+    if not isinstance(wanted, str) and ATTENTION.issuperset(wanted):
+        return False
+    return run.framework.trainer == "megatron" or arch.family not in PLAIN_EXPERTS
 
 
 def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tuple[str, Need, str] | None:
@@ -28,6 +73,8 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     counted = method == "lora" and framework.trainer == "transformers" and precision not in ("fp8_mixed", "int8")
     if dora and not counted:
         return "method", need("trains", f"DoRA by {method} in {precision}"), framework.id
+    if method in ("lora", "qlora") and adapts_experts(run):
+        return "method", need("trains", f"{method} of experts (lora_targets = attention adapts none)"), framework.id
     arch = run.model.architecture
     family = arch.family if arch is not None else ""
     met = [row for row in framework.lacks if _meets(row, gpu, family, method, precision, kernel)]
