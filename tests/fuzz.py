@@ -122,7 +122,7 @@ def folder_of(where: Path) -> Path:
     return where
 
 
-TURN = ("solve", "fix", "why", "check", "test", "fix", "diff", "check")
+TURN = ("solve", "fix", "check", "why", "fix", "check", "test", "fix", "check", "diff", "fix", "check")
 """The verbs that plans go through in turn: more of them through what takes least."""
 
 

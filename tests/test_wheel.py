@@ -20,9 +20,10 @@ def test_wheel_solves_a_plan(tmp_path: Path) -> None:
     )
     wheel = next((tmp_path / "dist").glob("*.whl"))
     assert "planner/_data/grammar/mem.table.json" in zipfile.ZipFile(wheel).namelist()
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", wheel], **run)  # type: ignore[call-overload]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile"]
+    subprocess.run([*pip, wheel], **run)  # type: ignore[call-overload]
     plan = tmp_path / "chat.mem"
     shutil.copy(ROOT / "examples/chat.mem", plan)
     subprocess.run([tmp_path / "env/bin/planner", "solve", plan], cwd=tmp_path, **run)  # type: ignore[call-overload]

@@ -6,6 +6,8 @@ llama.cpp's src/llama-quant.cpp. Norms, routers and biases are fp32 there.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -99,14 +101,27 @@ def _traits(arch: Architecture) -> _Traits:
 
 def _element_bits(traits: _Traits, tensor: str, columns: int, fmt: Format, index: int) -> Fraction:
     """Bits of an element of a tensor of layer `index`."""
+    name = _name_in(traits, tensor)
+    rules = [place for place, (rule, *_) in enumerate(fmt.file_types) if rule == name]
+    return _bits_by(traits, name, columns, fmt, _rule_at(traits, fmt, rules, index))
+
+
+def _name_in(traits: _Traits, tensor: str) -> str:
     name = _rule_name(tensor)
-    if name == "token_embd" and traits.tied:
-        name = "output"
+    return "output" if name == "token_embd" and traits.tied else name
+
+
+def _rule_at(traits: _Traits, fmt: Format, rules: Iterable[int], index: int) -> int | None:
+    """Return which of a format's `rules` on a tensor holds in layer `index`: the first that does; None where none."""
+    group = traits.heads // traits.kv_heads
+    return next((place for place in rules if _holds(fmt.file_types[place][1], index, traits.layers, group)), None)
+
+
+def _bits_by(traits: _Traits, name: str, columns: int, fmt: Format, rule: int | None) -> Fraction:
+    """Bits of an element of a tensor in a layer where this rule of the format holds."""
     bits, block = fmt.bits, fmt.id
-    for rule, layers, stand, stand_bits in fmt.file_types:
-        if rule == name and _holds(layers, index, traits.layers, traits.heads // traits.kv_heads):
-            bits, block = stand_bits, stand
-            break
+    if rule is not None:
+        _, _, block, bits = fmt.file_types[rule]
     if name == "attn_v" and traits.layers == 80 and traits.heads != traits.kv_heads:
         bits = UPPER.get(block, bits)
     if traits.experts == 8 and bits < 8:
@@ -120,8 +135,11 @@ def _element_bits(traits: _Traits, tensor: str, columns: int, fmt: Format, index
 @lru_cache(maxsize=4096)
 def _in_layers(traits: _Traits, tensor: str, columns: int, fmt: Format, first: int, count: int) -> Fraction:
     """Bits of an element in some layers together; the same for every way to split the tensor over GPUs."""
+    name = _name_in(traits, tensor)
+    rules = [place for place, (rule, *_) in enumerate(fmt.file_types) if rule == name]
     layers = range(first, first + count)
-    return sum((_element_bits(traits, tensor, columns, fmt, layer) for layer in layers), Fraction(0))
+    held = Counter(_rule_at(traits, fmt, rules, layer) for layer in layers) if rules else Counter({None: count})
+    return sum((many * _bits_by(traits, name, columns, fmt, rule) for rule, many in held.items()), Fraction(0))
 
 
 def file_layers(arch: Architecture, fmt: Format) -> list[Fraction]:
