@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,14 +81,29 @@ PROTOCOLS = {"pygls": "lsp", "lsprotocol": "lsp", "mcp": "mcp"}
 """The libraries of protocols, each with the one room that imports it."""
 
 
-def imported(file: Path) -> Iterator[str]:
+@cache
+def tree_of(file: Path) -> ast.Module:
+    """Return what a file says, parsed once for all tests."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """Return everything in a file."""
+    return tuple(ast.walk(tree_of(file)))
+
+
+@cache
+def imported(file: Path) -> tuple[str, ...]:
     """Return the modules a file imports, also inside functions and under TYPE_CHECKING."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    out: list[str] = []
+    for node in nodes(file):
         if isinstance(node, ast.Import):
-            yield from (item.name for item in node.names)
+            out += (item.name for item in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
-            yield from (f"{node.module}.{item.name}" for item in node.names)
+            out.append(node.module)
+            out += (f"{node.module}.{item.name}" for item in node.names)
+    return tuple(out)
 
 
 def module(file: Path) -> str:
@@ -150,7 +166,7 @@ def test_one_place_tells_the_kinds_of_workload_apart() -> None:
         f"{name}:{node.lineno}"
         for name, file in FILES.items()
         if name.startswith("planner.solve.") and name != "planner.solve.kinds"
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes(file)
         if isinstance(node, ast.Compare)
         and any(isinstance(part, ast.Constant) and part.value in ("inference", "training") for part in node.comparators)
     ]
@@ -182,7 +198,7 @@ def test_a_class_name_has_one_meaning() -> None:
     found = [
         node.name
         for file in FILES.values()
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes(file)
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     assert {name for name in found if found.count(name) > 1} == set()
@@ -233,7 +249,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
     for room, file in rooms():
         if room == "cli":
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes(file):
             called = node.func if isinstance(node, ast.Call) else None
             if isinstance(called, ast.Name) and called.id in ("print", "exit", "quit"):
                 wrong.append(f"{file.relative_to(PLANNER)}:{called.lineno} calls {called.id}")
@@ -254,9 +270,5 @@ def test_check_imports_nothing_heavy() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        str(file)
-        for file in PLANNER.rglob("*.py")
-        if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
-    ]
+    silent = [str(file) for file in FILES.values() if not ast.get_docstring(tree_of(file))]
     assert silent == []
