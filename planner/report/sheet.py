@@ -13,11 +13,11 @@ from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
 from planner.report import by_value, figures, phrases, why
 from planner.report.asked import asked
+from planner.report.constraints import SharedLimit, Slack, constraints, shared_limits
 from planner.report.front import Front, front
 from planner.solve.answer import Answer, ObjectivePart, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate, aimed
 from planner.solve.copies import is_copied
-from planner.solve.rent.sharing import amount, instances
 from planner.wording import noted
 
 
@@ -66,16 +66,6 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Slack:
-    """A rule that holds: `26.26 of 39.69 GiB`, what is left, and the share left of what can be used up."""
-
-    rule: str
-    text: str
-    left: str
-    share: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class WorkloadSheet:
     """One workload: its choice, what follows from it, what binds, what is cheaper and breaks, what is next best.
 
@@ -112,16 +102,6 @@ def foremost(block: WorkloadSheet, count: int) -> tuple[Option, ...]:
 
     ahead = sorted(range(len(block.cheaper)), key=far)[:count]
     return tuple(block.cheaper[place] for place in sorted(ahead))
-
-
-@dataclass(frozen=True, slots=True)
-class SharedLimit:
-    """A limit that all workloads share."""
-
-    rule: str
-    used: str
-    most: str
-    share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +166,7 @@ def sheet(
         tuple(_block(item, workloads, answer.objective, _name(item.chosen, answer)) for item in answer.workloads),
         answer.cost,
         tuple(map(_goal, answer.objective)),
-        _limits(answer, problem),
+        shared_limits(answer, problem),
         answer.wishes,
         tuple(phrases.conflict(item, known) for item in answer.conflict),
         tuple(item for item in diagnostics if not item.is_error),
@@ -356,8 +336,7 @@ def _block(
     if row.copies > 1 and row.outcomes.get("cost") is not None:
         outcomes = (("cost of a copy", figures.show("cost", row.outcomes["cost"])), *outcomes)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
-    entries = {entry.rule: entry for entry in (*_fitting(row), *(item.slack or _bounds(row, workload)))}
-    slack = [_slack(entry, operators) for entry in entries.values()]
+    slack = constraints(row, workload, item.slack, operators)
     return WorkloadSheet(
         name,
         row.kind,
@@ -374,58 +353,3 @@ def _block(
         (workload.doc or "").strip() if workload else "",
         row.copies,
     )
-
-
-def _fitting(row: Candidate) -> tuple[Broken, ...]:
-    """Return what memory leaves, where it fits: every answer has this bound."""
-    if row.broken or not row.usable:
-        return ()
-    return (Broken(f"{block_of(row.workload)}.memory", Fraction(row.total), Fraction(row.usable), "bytes"),)
-
-
-def _bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, ...]:
-    """Return each bound that holds, with what the choice takes of it."""
-    if row.broken:
-        return ()
-    return tuple(
-        Broken(bound.rule, row.outcome(bound.quantity), bound.value)
-        for bound in (workload.bounds if workload else ())
-        if isinstance(bound.value, Fraction) and bound.operator in ("<=", ">=", "<", ">")
-    )
-
-
-def _slack(item: Broken, operators: dict[str, str]) -> Slack:
-    takes, has = figures.pair(item.rule, phrases.told(item.needs), item.has, item.unit)
-    operator = operators.get(item.rule)
-    text = f"{takes} {operator} {has}" if operator else f"{phrases.without_unit(takes, has)} of {has}"
-    if not isinstance(item.needs, Fraction) or not isinstance(item.has, Fraction):
-        return Slack(item.rule, text, "", None)
-    left = abs(item.has - item.needs)
-    shown = figures.show(item.rule, left, item.unit)
-    if item.rule.rsplit(".", 1)[-1] in figures.SHARES:
-        return Slack(item.rule, text, f"{shown.removesuffix(' %')} points", None)
-    part = float(left / item.has) if item.has and operator in (None, "<=", "<") else None
-    return Slack(item.rule, text, shown, part)
-
-
-def _limits(answer: Answer, problem: Problem | None) -> tuple[SharedLimit, ...]:
-    """Return each limit that the workloads share, with what they take of it together."""
-    if problem is None or not answer.workloads:
-        return ()
-    rows = [item.chosen for item in answer.workloads]
-    out: list[SharedLimit] = []
-    for bound in problem.fleet:
-        used = amount(bound, {row.workload: row for row in rows})
-        if used is None:
-            continue
-        quantity = "gpus" if bound.gpu else bound.quantity
-        left, right = figures.pair(quantity, used, bound.value)
-        part = float(used / bound.value) if bound.value and bound.operator in ("<=", "<", "=") else None
-        out.append(SharedLimit(bound.rule, left, f"{bound.operator} {right}", part))
-    rented = instances(problem, {row.workload: row for row in rows})
-    for offer in problem.offers.limited:
-        if offer.available is not None:
-            taken = rented.get(offer.id, 0)
-            part = taken / offer.available if offer.available else None
-            out.append(SharedLimit(f"{offer.id}.available", str(taken), f"<= {offer.available}", part))
-    return tuple(out)

@@ -35,11 +35,12 @@ def test_a_greedy_answer_stands_where_the_solver_has_none(monkeypatch: pytest.Mo
 
 def test_many_classes_are_solved_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left out of a large model by its bounds changes no answer, down to the last tie-break."""
-    from planner.solve.fleet import goals
+    from planner.solve.fleet import goals, lexicographic
 
     loaded = load_plan("company.mem", text=plan(30, seed=1))
     assert loaded.problem is not None
-    monkeypatch.setattr(goals, "FEW", 1000)
+    for module in (goals, lexicographic):
+        monkeypatch.setattr(module, "FEW", 1000)
     monkeypatch.setattr(settle, "incumbent", lambda *given: None)
     whole = solve(loaded.problem, loaded.catalog, top=0, time_limit=120)
     monkeypatch.undo()

@@ -192,7 +192,6 @@ def _of_model(words: Words, wanted: Wanted) -> int:
 def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = None) -> int:
     from planner.language.copies import block_of
     from planner.lock import lock
-    from planner.report.nothing_fits import infeasible
     from planner.solve import solve as answer_of
     from planner.syntax.files import STDIN
 
@@ -223,7 +222,11 @@ def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = N
     if interrupts.came and answer.outcome == "unknown":
         tell("interrupted: no answer was found yet")
         raise typer.Exit(interrupts.INTERRUPTED)
-    doubts = (*_doubts(answer, loaded), *infeasible(answer, loaded.problem))
+    doubts = _doubts(answer, loaded)
+    if answer.outcome == "infeasible":
+        from planner.report.nothing_fits import infeasible
+
+        doubts = (*doubts, *infeasible(answer, loaded.problem))
     report(doubts, loaded.texts)
     screen.show(wanted.format, answer, loaded.problem, (*loaded.findings, *doubts), plan, wanted.front, held)
     if wanted.format == "table":

@@ -52,6 +52,7 @@ from planner.physics.inference.engine import (
     served_logits,
     static_free,
     usable,
+    utilization,
 )
 from planner.physics.inference.kv_cache import (
     Groups,
@@ -88,7 +89,7 @@ from planner.physics.inference.memory import (
 )
 from planner.physics.inference.paging import pages
 from planner.physics.inference.peak import activations, follows_load, peak
-from planner.physics.inference.profile import Profile, is_large, profile, release, utilization, version_of
+from planner.physics.inference.profile import Profile, is_large, profile, release, version_of
 from planner.physics.inference.sampling import (
     first_start,
     logits,

@@ -24,14 +24,9 @@ SMALLEST_SIZES: Final = (1, 2, 4)
 LONG: Final = 32768
 """Above this context vLLM 0.6 and 0.7 prefill in chunks by themselves."""
 
-MANY: Final = 300
-"""Sequences of a graph beyond which SGLang keeps half as much again for data-parallel attention."""
 
 NOT_DENSE: Final = frozenset({"experts", "gdn", "mamba1", "mamba2", "lightning", "shortconv"})
 """Traits of a model that is a mixture of experts, or that has states."""
-
-LARGEST: Final = 160
-"""Multiprocessors taken where a GPU's are not known."""
 
 
 class Keeping(NamedTuple):
@@ -222,71 +217,6 @@ def prefill_graphs(row: Release, gpu: Gpu | None, mixers: frozenset[str]) -> int
     if row.prefill_graphs and "mla" in mixers:
         return row.prefill_graphs_latent
     return next((kept for below, kept in row.prefill_graphs if gpu.device_memory < below * GIB), 0)
-
-
-def kept_free(profile: Profile, gpu: Gpu, ranks: int, attention_ranks: int = 1, plain: bool = True) -> Fraction:
-    """The share of a GPU that SGLang keeps free for activations and graphs on each of so many ranks.
-
-    What was set, or `mem_fraction_static` by the rules of server_args.py, rounded as there. Several
-    `attention_ranks`, with sequences of their own, keep 3 MiB for each sequence of the largest graph and rank, 4.5
-    beyond 300, and have no prefill graphs; nor has what is not `plain`: images, or several stages.
-    """
-    if profile.share_set or not (profile.shares or profile.reserves):
-        return 1 - profile.utilization
-    if profile.shares and (gpu.device_memory <= 80 * GIB or not profile.reserves):
-        return 1 - next((share for at, share in profile.shares if at >= ranks), profile.shares[-1][1])
-    fixed, each, four = next(kept for below, *kept in profile.reserves if gpu.device_memory < below * GIB)
-    size = fixed + each * ranks + (four if ranks >= 4 else 0)
-    if attention_ranks > 1:
-        sizes = (kept[ranks >= 4] for below, *kept in profile.graph_batches if gpu.device_memory < below * GIB)
-        batch = next(sizes, 0)
-        size += batch * attention_ranks * (9 if batch > MANY else 6) // 2
-    elif plain:
-        size += profile.prefill_graphs
-    kept = Fraction(size * 2**20, gpu.device_memory)
-    return 1 - Fraction(round(1000 * (1 - kept)), 1000)
-
-
-def utilization(profile: Profile, gpu: Gpu, ranks: int, attention_ranks: int = 1, plain: bool = True) -> Fraction:
-    """The share of a GPU that the engine takes on each of so many ranks: what was set, or what it takes by itself."""
-    return (
-        1 - kept_free(profile, gpu, ranks, attention_ranks, plain)
-        if profile.budget == "static"
-        else profile.utilization
-    )
-
-
-def threads(gpu: Gpu | None) -> int:
-    """Threads a GPU holds at once, for which CUDA keeps local memory; of the largest parts where it is not known.
-
-    MAX_THREADS_PER_SM × SMs (forums.developer.nvidia.com, local memory management); threads by compute capability:
-    CUDA C++ programming guide, technical specifications.
-    """
-    if gpu is None or not gpu.multiprocessors:
-        return LARGEST * 2048
-    capability = gpu.compute_capability or ""
-    each = 1024 if capability == "7.5" else 1536 if capability in ("8.6", "8.9", "12.0") else 2048
-    return gpu.multiprocessors * each
-
-
-def local_memory(profile: Profile, gpu: Gpu | None) -> int:
-    """What a GPU's runtime takes for its kernels: local memory of every thread, or a vendor's own figure.
-
-    Where GPU and host share one memory, the engine takes what the page cache has meanwhile for its own.
-    """
-    own = dict(profile.vendor_bytes).get(gpu.vendor) if gpu is not None else None
-    shared = profile.unified_bytes if gpu is not None and gpu.unified else 0
-    return shared + (profile.thread_bytes * threads(gpu) if own is None else own)
-
-
-def buffers(profile: Profile, gpu: Gpu | None, ranks: int) -> int:
-    """Communication buffers of so many ranks, by the nearest size above; PCIe has fewer channels than a switch."""
-    table = dict(profile.non_torch)
-    if gpu is not None and "bridge" in (gpu.link or "bridge"):
-        table |= {at: size for at, size in profile.non_torch_bridged if at > 2 or not gpu.link}
-        table |= dict(profile.non_torch_paired) if gpu.link else {}
-    fitting = [size for at, size in sorted(table.items()) if at >= ranks]
-    return fitting[0] if fitting else table[max(table)] if table else 0
 
 
 def profile(

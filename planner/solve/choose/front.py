@@ -82,8 +82,9 @@ def _fleet_front(
     catalog: Catalog,
     seconds: float,
 ) -> tuple[Point, ...]:
-    from planner.solve.fleet.goals import NoAnswer, descend, goal_terms
+    from planner.solve.fleet.goals import goal_terms
     from planner.solve.fleet.integer_model import build
+    from planner.solve.fleet.lexicographic import NoAnswer, descend
     from planner.solve.fleet.settle import candidates, rows_of
 
     ranks = {name: keys(table, problem) for name, table in tables.items()}

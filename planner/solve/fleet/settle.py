@@ -20,9 +20,9 @@ from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.audit import Contradiction, audit, goal_values
 from planner.solve.fleet.dominance import least_part
-from planner.solve.fleet.goals import NoAnswer, descend
 from planner.solve.fleet.greedy import Incumbent, incumbent
 from planner.solve.fleet.integer_model import build
+from planner.solve.fleet.lexicographic import NoAnswer, descend
 from planner.solve.fleet.settled import Settled, coupled
 from planner.solve.fleet.state import Fleet
 from planner.solve.kinds import judge_row

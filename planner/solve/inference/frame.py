@@ -18,6 +18,7 @@ from planner.solve import clock
 from planner.solve.classes import likeness
 from planner.solve.columns.size import bounded
 from planner.solve.columns.table import Axis
+from planner.solve.inference import quality as inference_quality
 from planner.solve.inference import space as inference_space
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
@@ -170,7 +171,7 @@ def frame(problem: Problem, workload: Workload, service: InferenceWorkload, fixe
         reached,
         array([inference_speed.link_of(g) for g in gpus])[gpu],
         array([inference_speed.host_of(g) for g in gpus])[gpu],
-        array([[inference_workload.quality_steps(service, f) for f in row] for row in clock.watched(exact)])[form, gpu],
+        array([[inference_quality.quality_steps(service, f) for f in row] for row in clock.watched(exact)])[form, gpu],
         array([g.power_w for g in gpus]),
     )
 

@@ -12,9 +12,10 @@ from planner.physics import inference
 from planner.solve.candidate import EXPECTED, Broken, Candidate, Hint, Outcome
 from planner.solve.columns.steps import SCALES, UNKNOWN, steps, value
 from planner.solve.defaults import given_of, values
-from planner.solve.inference import anchors, evaluations
+from planner.solve.inference import anchors
 from planner.solve.inference import capacity as inference_capacity
 from planner.solve.inference import memory as inference_memory
+from planner.solve.inference import quality as inference_quality
 from planner.solve.inference import speed as inference_speed
 from planner.solve.inference import support as inference_support
 from planner.solve.inference import workload as inference_workload
@@ -46,7 +47,7 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
     parts["margin"] += own.taken
     usable = inference_memory.usable_bytes(service, gpu)
     total = sum(parts.values())
-    quality = inference_workload.quality_steps(service, form)
+    quality = inference_quality.quality_steps(service, form)
     outcomes: dict[str, Outcome] = {
         "memory": Fraction(total),
         "headroom": headroom(total, usable),
@@ -106,8 +107,8 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
     if service.demand is not None and replicas < enough:
         sustained = None if enough >= 10**9 else service.demand * replicas / enough
         broken.append(Broken(f"{workload.name}.demand", sustained, service.demand, "req/s"))
-    lossy = " and ".join(inference_workload.unmeasured(service, form))
-    evaluation = inference_workload.evaluation(service, form.weights, form.kv_cache)
+    lossy = " and ".join(inference_quality.unmeasured(service, form))
+    evaluation = inference_quality.evaluation(service, form.weights, form.kv_cache)
     thumb = (note("rule_of_thumb"),) if service.model.architecture is None else ()
     unsaid = values(of_service(service, problem.gpus), whole)
     broken += broken_bounds(workload, whole, outcomes)
@@ -139,7 +140,7 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
             *((note("narrowed", gpu.id),) if inference_workload.narrowed(service, form, gpu) else ()),
             *anchors.notes(service, form, split, gpu),
             *anchors.of_no_model(problem),
-            *evaluations.notes(evaluation, service.measurements, service.model),
+            *inference_quality.notes(evaluation, service.measurements, service.model),
         ),
         defaults=unsaid,
         shareable=rented.slots > 0,

@@ -19,9 +19,7 @@ from planner.language.problem import Measurement, Problem, Workload
 from planner.physics import inference, quality
 from planner.physics.inference import Profile
 from planner.record import dataclass
-from planner.solve.columns.steps import SCALES, UNKNOWN
-from planner.solve.inference import evaluations, layerwise
-from planner.solve.inference.evaluations import Evaluated
+from planner.solve.inference import layerwise
 from planner.solve.parallelism import Split
 from planner.solve.rent.rental import largest_hosts
 from planner.solve.stated import number
@@ -251,102 +249,6 @@ SIXTEEN = ("bf16", "fp16")
 def sixteen_bit(native: str) -> str:
     """Return a model's 16-bit format."""
     return native if native in SIXTEEN else "bf16"
-
-
-def measured(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
-    """Return the measured recovery of weights in a format; None where it is unmeasured."""
-    model = service.model
-    alone = evaluation(service, name, sixteen_bit(model.native_format)).used
-    if alone:
-        return evaluations.recovery(alone[0])
-    own = service.formats[name].quality
-    if own is not None:
-        return own
-    key = ("recovery", name, quantization)
-    if key not in service.known:
-        service.known[key] = _measured_in(service, name, quantization)
-    cached: Fraction | None = service.known[key]
-    return cached
-
-
-def _measured_in(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
-    model = service.model
-    known: Fraction | None = Fraction(1)
-    for step in quality.steps(model, name):
-        alias = service.formats[step].like or step
-        rows = service.measured("weights", alias)
-        share = quality.recovery(rows, alias, "weights", model.of or model.id, quantization, params=model.params)[0]
-        known = quality.combined(known, share)
-    return known
-
-
-def evaluation(service: InferenceWorkload, weights: str, cache: str) -> Evaluated:
-    """Return what the plan's own evaluations say of weights and cache in these formats."""
-    if not service.measurements:
-        return NO_EVALUATION
-    plain = (sixteen_bit(service.model.native_format), *_served_in(service))
-    return evaluations.evaluated(service.measurements, service.model, weights, cache, plain)
-
-
-NO_EVALUATION = Evaluated()
-
-
-def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
-    """Return the roles whose format is unmeasured, with the format: `weights in nvfp4`."""
-    if evaluation(service, form.weights, form.kv_cache).both is not None:
-        return ()
-    names = [fmt.id for fmt in weight_formats(service, form)]
-    out = [f"weights in {name}" for name in names if measured(service, name, form.quantization) is None]
-    return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(service, form) is None else []))
-
-
-def _cache_quality(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
-    """Return the measured recovery of the KV cache in a format; None where it is unmeasured."""
-    key = ("cache quality", form.weights, form.kv_cache)
-    if key not in service.known:
-        service.known[key] = _cache_measured(service, form)
-    cached: Fraction | None = service.known[key]
-    return cached
-
-
-def _cache_measured(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:
-    model = service.model
-    alone = evaluation(service, form.weights, form.kv_cache).cache
-    if alone is not None:
-        return evaluations.recovery(alone)
-    alias = service.formats[form.kv_cache].like or form.kv_cache
-    native = alias if alias in _served_in(service) else sixteen_bit(model.native_format)
-    rows = service.measured("kv_cache", alias)
-    return quality.recovery(rows, alias, "kv_cache", model.of or model.id, None, native, model.params)[0]
-
-
-def _served_in(service: InferenceWorkload) -> tuple[str, ...]:
-    """Return the cache formats that the engine keeps this model in on any GPU: those it was made to be served in."""
-    arch = service.model.architecture
-    every = () if arch is None else service.engine.cache_defaults
-    return tuple(row.format for row in every if arch is not None and not row.runs_on and arch.family in row.families)
-
-
-def quality_steps(service: InferenceWorkload, form: NumberFormats) -> int:
-    """Return the recovery of weights and KV cache together, in steps; UNKNOWN where it is unmeasured."""
-    key = ("quality", form.weights, form.kv_cache, form.quantization)
-    if key not in service.known:
-        model = service.model
-        together = evaluation(service, form.weights, form.kv_cache).both
-        if together is not None:
-            service.known[key] = int(evaluations.recovery(together) * SCALES["quality"])
-            return int(service.known[key])
-        if layerwise.is_mix(form.weights):
-            assert model.architecture is not None
-            names = layerwise.layers_of(form.weights)
-            known = {name: measured(service, name, form.quantization) for name in set(names)}
-            weights = layerwise.recovery(model.architecture, names, known)
-        else:
-            weights = measured(service, form.weights, form.quantization)
-        cache = _cache_quality(service, form)
-        both = quality.combined(weights, cache)
-        service.known[key] = UNKNOWN if both is None else int(both * SCALES["quality"])
-    return int(service.known[key])
 
 
 def weight_formats(service: InferenceWorkload, form: NumberFormats) -> list[Format]:

@@ -9,8 +9,8 @@ and tie-breaks are theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from planner.language.problem import Goal
 from planner.physics import training_time
@@ -25,7 +25,6 @@ from planner.solve.training.grid import (
     Grid,
     GridInputs,
     Grids,
-    blocks,
     first_place,
     late,
     numbers,
@@ -33,16 +32,12 @@ from planner.solve.training.grid import (
     quality_of,
     too_large,
 )
+from planner.solve.training.lower_bound import SAFE, StepLowerBound, lower_bound, lower_bounds, sending_bound
 from planner.solve.training.speed import first_that_fits, pace_of, roomiest
 from planner.solve.training.step import Pace
-from planner.solve.training.work import work_at
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
-
-
-SAFE = 1e-5
-"""What a bound on time leaves to roundings of floats."""
 
 
 def best(inputs: GridInputs, surveyed: Grids) -> Column:
@@ -90,7 +85,7 @@ def nearest(inputs: GridInputs, grids: Grids, goals: Sequence[Goal], values: Seq
                 able = (inputs.cards[:, columns, 0] > 0).any(axis=0)  # what computes nothing takes for ever
                 columns, before = columns[able], before[able]
             if len(columns) and rest and quantity_of(rest[0][0]) == inputs.order.time:
-                lower = lower or _lower_bound(inputs)[0]
+                lower = lower or lower_bound(inputs)[0]
                 rows = _faster(inputs, lower, grid, columns, cost, before, rest[0][1])
                 mine = grid._replace(config=grid.config[rows], fit=grid.fit[rows], ok=grid.ok[rows])
             if len(columns) and len(mine.config):
@@ -119,7 +114,7 @@ def _faster(
     limit = limit.astype(numpy.float32)
     rows = [
         rows[((low <= limit) & (low < numpy.inf)).any(axis=1) | before.any()]
-        for rows, low in _lower_bounds(inputs, lower, grid.cell, grid.config, columns, None)
+        for rows, low in lower_bounds(inputs, lower, grid.cell, grid.config, columns, None)
     ]
     return numpy.sort(numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *rows]))
 
@@ -222,12 +217,12 @@ def _fastest(inputs: GridInputs, grids: Sequence[Grid], kept: Column) -> tuple[C
     """
     import numpy
 
-    lower, weight, peaked = _lower_bound(inputs)
+    lower, weight, peaked = lower_bound(inputs)
     kept_by = [numpy.flatnonzero(row) for row in kept]
     lows = [
         (grid, columns, rows, low)
         for grid, columns in zip(grids, kept_by, strict=True)
-        for rows, low in _lower_bounds(inputs, lower, grid.cell, grid.config, columns, grid.ok[:, columns])
+        for rows, low in lower_bounds(inputs, lower, grid.cell, grid.config, columns, grid.ok[:, columns])
     ]
     config, least = numpy.zeros(kept.shape, dtype=numpy.int64), numpy.full(kept.shape, numpy.inf)
     for grid, columns, rows, low in lows:
@@ -254,7 +249,7 @@ def _fastest(inputs: GridInputs, grids: Sequence[Grid], kept: Column) -> tuple[C
         owns.append(grid.config[rows[row]])
         gpus.append(columns[column])
     cell, own, gpu = (numpy.concatenate(columns) for columns in (cells, owns, gpus))
-    some = _sending_bound(inputs, weight, cell, own, gpu) <= limits[cell, gpu]
+    some = sending_bound(inputs, weight, cell, own, gpu) <= limits[cell, gpu]
     return _first_in_time(inputs, cell[some], own[some], gpu[some])
 
 
@@ -267,39 +262,6 @@ def _least_of_type(inputs: GridInputs, taken: Column) -> Column:
     value = numpy.where(known, numpy.where(known, taken, 0) * cost, numpy.inf)
     least: Column = numpy.where(inputs.same, value[:, None, :], numpy.inf).min(axis=2) / numpy.maximum(cost, 1)
     return numpy.where(known & (cost > 0), least, taken)
-
-
-def _sending_bound(inputs: GridInputs, weight: Column, cell: Column, config: Column, gpu: Column) -> Column:
-    """Return the least that pairs can take by what they send, whatever compute covers (see `_lower_bound`)."""
-    assert inputs.space.works is not None
-    work = work_at(inputs.space.works, config)
-    card = training_time.GpuSpeeds(*inputs.cards[inputs.space.kind[config], gpu].T)
-    taken: Column = training_time.sent(work, card) * (1 + work.bubble) * (1 - SAFE) / weight[config]
-    return taken * card.peak if inputs.order.time == "mfu" else taken
-
-
-class StepLowerBound(NamedTuple):
-    """What a step asks at least of a card, and what that is multiplied by, in single precision; whether by the card's
-    peak as well. Single precision will do for what is only compared: it loses less than SAFE."""
-
-    asked: Column
-    factor: Column
-    peaked: bool
-
-
-def _lower_bound(inputs: GridInputs) -> tuple[StepLowerBound, Column, bool]:
-    """Return a lower bound of the time of each configuration, what a second of it is divided by, and whether it is
-    multiplied by the card's peak: so that less is better in what the order goes by."""
-    import numpy
-
-    every = numpy.arange(len(inputs.space.kind))
-    card = numpy.ones((len(every), inputs.cards.shape[-1]))
-    pace = pace_of(inputs.run, inputs.space, card, every, numpy.zeros_like(every))
-    assert pace is not None
-    demands = training_time.demands(pace.work, pace.again, pace.attention_again)
-    weight, peaked = _weights(inputs, pace.work)
-    factor = ((1 - SAFE) * (1 + pace.work.bubble) / weight).astype(numpy.float32)
-    return StepLowerBound(numpy.stack(demands, axis=1).astype(numpy.float32), factor, peaked), weight, peaked
 
 
 def _pace_of_pairs(inputs: GridInputs, cell: Column, config: Column, gpu: Column) -> Pace:
@@ -327,39 +289,6 @@ def _first_in_time(inputs: GridInputs, cell: Column, config: Column, gpu: Column
     numpy.minimum.at(best, (cell, gpu), value)
     near = value <= best[cell, gpu] + 1.01 / SCALES[time]
     return config[near], gpu[near]
-
-
-def _weights(inputs: GridInputs, work: training_time.Work) -> tuple[Column, bool]:
-    """Return what a second of a step is counted by, so that fewer are always better, and whether the peak counts too:
-    nothing, the tokens of the step, or its useful FLOPs."""
-    if inputs.order.time == "step_time":
-        return work.tokens * 0 + 1.0, False
-    if inputs.order.time == "mfu":
-        return training_time.useful_flops(work), True
-    return work.tokens, False
-
-
-def _lower_bounds(
-    inputs: GridInputs, lower: StepLowerBound, cell: int, config: Column, columns: Column, wanted: Column | None
-) -> Iterator[tuple[Column, Column]]:
-    """Yield rows with the least that they can take on GPU types (see `_lower_bound`); infinite where it is not wanted,
-    or not computed."""
-    import numpy
-
-    for rows in blocks(inputs, config):
-        own = config[rows]
-        card = training_time.GpuSpeeds(*inputs.cards[inputs.space.kind[own[0]], columns].T)
-        link = training_time.link(card, inputs.cells[cell][1], 1)
-        reached = numpy.stack([card.products, card.attention, card.bandwidth, link])
-        with numpy.errstate(divide="ignore", invalid="ignore"):
-            each = ((card.peak if lower.peaked else 1.0) / reached).astype(numpy.float32)
-        column = lower.asked[own] @ numpy.where(card.peak > 0, each, 0)
-        column *= lower.factor[own][:, None]
-        if wanted is None:
-            column[:, card.peak == 0] = numpy.inf
-        else:
-            column[~wanted[rows]] = numpy.inf
-        yield rows, column
 
 
 def _slowest(inputs: GridInputs, taken: Column, cost: Column) -> Column:
