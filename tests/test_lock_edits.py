@@ -92,33 +92,31 @@ def changed(value: Any, draw: random.Random) -> Any:
     return draw.choice([1, "none"])
 
 
-def edits(lock: dict[str, Any], draw: random.Random) -> Iterator[tuple[Way, str, dict[str, Any]]]:
-    """Yield a lock edited in one place each: what is changed, how, and the lock."""
-    for way in leaves(lock):
-        for kind in ("changed", "removed", "changed")[: 2 + (draw.random() < 0.4)]:
-            other = copy.deepcopy(lock)
-            node = other
-            for key in way[:-1]:
-                node = node[key]  # type: ignore[index]
-            if kind == "removed":
-                del node[way[-1]]  # type: ignore[arg-type]
-            else:
-                node[way[-1]] = changed(node[way[-1]], draw)  # type: ignore[index]
-            yield way, kind, other
-    for way in mappings(lock):
+def edits(lock: dict[str, Any], draw: random.Random, most: int | None = None) -> Iterator[tuple[Way, str, Any]]:
+    """Yield a lock edited in one place each, `most` of all such edits: what is changed, how, and the lock."""
+    ways = [
+        (way, kind) for way in leaves(lock) for kind in ("changed", "removed", "changed")[: 2 + (draw.random() < 0.4)]
+    ]
+    ways += [(way, "added") for way in mappings(lock)]
+    ways += [(("workloads", *pair), "swapped") for pair in itertools.pairwise(sorted(lock["workloads"]))]
+    for way, kind in ways if most is None else draw.sample(ways, min(most, len(ways))):
         other = copy.deepcopy(lock)
         node = other
-        for key in way:
+        for key in way if kind == "added" else way[:1] if kind == "swapped" else way[:-1]:
             node = node[key]  # type: ignore[index]
-        node["added"] = draw.choice([1, "none", 0.5])
-        yield way, "added", other
-    names = sorted(lock["workloads"])
-    for one, two in itertools.pairwise(names):
-        other = copy.deepcopy(lock)
-        rows = other["workloads"]
-        if rows[one] != rows[two]:
-            rows[one], rows[two] = rows[two], rows[one]
-            yield ("workloads",), f"{one} and {two} swapped", other
+        match kind:
+            case "added":
+                node["added"] = draw.choice([1, "none", 0.5])
+            case "removed":
+                del node[way[-1]]  # type: ignore[arg-type]
+            case "changed":
+                node[way[-1]] = changed(node[way[-1]], draw)  # type: ignore[index]
+            case "swapped":
+                one, two = way[1:]
+                if node[one] == node[two]:  # type: ignore[index]
+                    continue
+                node[one], node[two] = node[two], node[one]  # type: ignore[index]
+        yield way, kind, other
 
 
 @cache
@@ -146,11 +144,9 @@ def test_every_edit_is_found(name: str) -> None:
 def missed(loaded: Loaded, lock: dict[str, Any], draw: random.Random, most: int | None = None) -> list[tuple[Way, str]]:
     """Return the edits of a lock that are not found, of so many of them."""
     assert findings(loaded, lock) == []
-    every = list(edits(lock, draw))
-    chosen = every if most is None else draw.sample(every, min(most, len(every)))
     return [
         (way, kind)
-        for way, kind, other in chosen
+        for way, kind, other in edits(lock, draw, most)
         if not findings(loaded, other)
         and way not in UNSEEN
         and not tied(loaded, lock, other, way)

@@ -78,16 +78,13 @@ def _joint(problem: Problem, workloads: Sequence[Workload]) -> Reach:
     markets = [market_of(problem, item, spans=True) for item in workloads]
     every = ({name: item.domains[name] for name in PLACES if name in item.domains} for item in workloads)
     asked = {repr(words): words for words in every}.values()
+    listed = problem.offers.listings
+    met = [{item.id for item in _asked_for(listed, words) if _usual(item, words)} for words in asked]
     return Reach(
         frozenset(way for market in markets for way in market.markets),
         frozenset(name for market in markets for name in market.spoken),
         any(market.any_price for market in markets),
-        {}
-        if len(asked) == 1
-        else {
-            item.id: tuple(_fits(item, words) and _usual(item, words) for words in asked)
-            for item in problem.offers.listings
-        },
+        {item.id: tuple(item.id in ids for ids in met) for item in listed} if len(asked) > 1 else {},
     )
 
 
@@ -129,15 +126,6 @@ def _usual(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
     return "offer" in words or "provider" in words or not (item.doubtful or item.old)
 
 
-def _fits(item: Listing, words: Mapping[str, Sequence[Value]]) -> bool:
-    """Return whether an offer is what a workload asks for, whatever its price's age."""
-    named = words.get("offer")
-    asked = ((item.gpu, "gpu"), (item.provider, "provider"), (item.region, "region"))
-    if any(name in words and value not in words[name] for value, name in asked):
-        return False
-    return not item.replaced if named is None else item.id in named
-
-
 def offers_listed(problem: Problem, workload: Workload) -> Iterator[Listing]:
     """Yield what a workload may rent, unbuilt: unless named no marketplace host, no flagged row and no price that the
     catalog saw last more than a year before its own date."""
@@ -153,8 +141,10 @@ def left_out(problem: Problem, workload: Workload) -> int:
 
 def allows(problem: Problem, workload: Workload, offer: str) -> bool:
     """Return whether a plan lets a workload rent an offer, whatever the catalog has come to say of its price since."""
-    listing = next((item for item in _asked(problem, workload) if item.id == offer), None)
-    return listing is not None and (_names(workload) or not problem.offers[offer].marketplace)
+    listed = (item for item in problem.offers.listings if item.id == offer)
+    if not any(_asked_for(listed, workload.domains)):
+        return False
+    return _names(workload) or not problem.offers[offer].marketplace
 
 
 def _names(workload: Workload) -> bool:
@@ -170,7 +160,21 @@ def _asked(problem: Problem, workload: Workload) -> Iterator[Listing]:
     else:
         gpus = {str(name) for name in workload.domains["gpu"]}
         listed = (offers.listings[at] for at in sorted(at for gpu in gpus for at in offers.by_gpu.get(gpu, ())))
-    yield from (item for item in listed if _fits(item, workload.domains))
+    yield from _asked_for(listed, workload.domains)
+
+
+def _asked_for(listed: Iterable[Listing], words: Mapping[str, Sequence[Value]]) -> Iterator[Listing]:
+    """Yield of some offers what is as a plan's words say, whatever the age of its price."""
+    named = words.get("offer")
+    gpus, providers, regions = (words.get(name) for name in ("gpu", "provider", "region"))
+    for item in listed:
+        if (
+            (not item.replaced if named is None else item.id in named)
+            and (gpus is None or item.gpu in gpus)
+            and (providers is None or item.provider in providers)
+            and (regions is None or item.region in regions)
+        ):
+            yield item
 
 
 def largest_hosts(problem: Problem, workload: Workload) -> dict[str, int]:
