@@ -122,7 +122,24 @@ def folder_of(where: Path) -> Path:
     return where
 
 
-TURN = ("solve", "fix", "check", "why", "fix", "check", "test", "fix", "check", "diff", "fix", "check")
+TURN = (
+    "solve",
+    "fix",
+    "check",
+    "fix",
+    "why",
+    "check",
+    "fix",
+    "check",
+    "test",
+    "fix",
+    "check",
+    "fix",
+    "diff",
+    "check",
+    "fix",
+    "check",
+)
 """The verbs that plans go through in turn: more of them through what takes least."""
 
 

@@ -74,7 +74,7 @@ def test_plans_are_made_of_all_that_the_language_has() -> None:
     assert any(model.architecture is None for model in used)
 
 
-def test_every_verb_has_two_hundred_plans() -> None:
+def test_every_verb_has_hundred_and_fifty_plans() -> None:
     counts = Counter(verb for seed in range(PLANS) for verb in fuzz.turn(seed))
     assert set(counts) == set(fuzz.VERBS)
-    assert min(counts.values()) >= 200
+    assert min(counts.values()) >= 150

@@ -7,7 +7,7 @@ import pytest
 from .fleets import copied, fleet
 from .verdict import faults
 
-FLEETS = 1200
+FLEETS = 1000
 EACH = 20
 """Fleets of one test."""
 

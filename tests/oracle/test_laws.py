@@ -8,7 +8,7 @@ import pytest
 
 from .laws import LAWS
 
-PLANS = 40
+PLANS = 30
 EACH = 10
 """Plans of one test."""
 

@@ -54,7 +54,7 @@ def service(chance: random.Random, name: str, most: int, rule: str = "") -> str:
     )
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(14))
 def test_one_service(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     goal = chance.choice(("cost", "cost", "tpot", "headroom", "gpus"))
@@ -64,7 +64,7 @@ def test_one_service(seed: int, tmp_path: Path) -> None:
     compare(text, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(26))
+@pytest.mark.parametrize("seed", range(18))
 def test_one_training(seed: int, tmp_path: Path) -> None:
     chance = random.Random(1000 + seed)
     goal = chance.choice(("cost", "total_cost", "step_time", "memory"))
@@ -79,14 +79,14 @@ def test_one_training(seed: int, tmp_path: Path) -> None:
     compare(text, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(14))
 def test_fleets_of_many_rows(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an answer cannot pay is left out first, where rows are many: here, where they are few."""
     monkeypatch.setattr(cost_cutoff, "FEW", 20)
     test_fleets(seed, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(20, 40))
+@pytest.mark.parametrize("seed", range(20, 32))
 def test_fleets(seed: int, tmp_path: Path) -> None:
     chance = random.Random(5000 + seed)
     names = ["a", "b", "c"][: chance.choice((2, 2, 3))]
@@ -128,7 +128,7 @@ OBJECTIVES = (
 )
 
 
-@pytest.mark.parametrize("seed", range(22))
+@pytest.mark.parametrize("seed", range(16))
 def test_objectives_over_several_workloads_and_of_one(seed: int, tmp_path: Path) -> None:
     """Of a headroom or a time the worst workload counts, of a cost the sum; shared limits or none."""
     chance = random.Random(9000 + seed)
