@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.physics.training.choice import StateChoice
 from planner.physics.training.states import gradient_format
 
@@ -30,19 +30,19 @@ OFFERS = (
 )
 
 
-def said(name: str = "chat", instances: int = 1, sold_by: str = "gpu", offered: int = 1, **more: Any) -> Said:
+def said(name: str = "chat", instances: int = 1, sold_by: str = "gpu", offered: int = 1, **more: Any) -> LockedWorkload:
     """Return a plain inference with other values of what it chose or is given."""
     choice = CHOICE | {key: value for key, value in more.items() if key in CHOICE}
     given = GIVEN | {key: value for key, value in more.items() if key in GIVEN}
     vendor, native = more.get("vendor", "nvidia"), given["native_format"]
     lock = "5eed" * 16
-    return Said(
+    return LockedWorkload(
         "chat.mem", name, "inference", choice, given, instances, lock, "0.2.0", native, sold_by, offered, vendor
     )
 
 
 @st.composite
-def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = ("0.32",)) -> Said:
+def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = ("0.32",)) -> LockedWorkload:
     """Return an answer of any settings, also of those that a target has no words for."""
     tensor, pipeline, replicas = (draw(st.sampled_from((1, 2, 4))) for _ in range(3))
     nodes = draw(st.sampled_from(tuple(at for at in (1, 2) if tensor * pipeline % at == 0)))
@@ -126,18 +126,20 @@ def _gradients(choice: dict[str, Any], given: dict[str, Any]) -> str:
     return gradient_format(StateChoice(choice["method"], choice["precision"], framework=who, adapter_precision=kept))
 
 
-def trained(name: str = "tune", instances: int = 1, **more: Any) -> Said:
+def trained(name: str = "tune", instances: int = 1, **more: Any) -> LockedWorkload:
     """Return a plain training with other values of what it chose or is given."""
     choice = TRAINED | {key: value for key, value in more.items() if key in TRAINED}
     given = RUN | {key: value for key, value in more.items() if key in RUN}
     if "gradient_precision" not in more:  # what the lock has where the plan says nothing
         given["gradient_precision"] = _gradients(choice, given)
     lock = "5eed" * 16
-    return Said("tune.mem", name, "training", choice, given, instances, lock, "0.2.0", "bf16", "instance", 8, "nvidia")
+    return LockedWorkload(
+        "tune.mem", name, "training", choice, given, instances, lock, "0.2.0", "bf16", "instance", 8, "nvidia"
+    )
 
 
 @st.composite
-def trainings(draw: st.DrawFn, framework: str) -> Said:
+def trainings(draw: st.DrawFn, framework: str) -> LockedWorkload:
     """Return a training of any settings, also of those that a target has no words for."""
     data, micro, pipeline = (draw(st.sampled_from((1, 2, 4))) for _ in range(3))
     pipeline = draw(st.sampled_from((1, 1, pipeline)))

@@ -16,7 +16,7 @@ from command import run
 
 import planner
 import planner.api
-from planner.report.phrases import told
+from planner.report.phrases import in_words
 
 ROOT = Path(__file__).parents[1]
 CHAT = ROOT / "examples/chat.mem"
@@ -270,7 +270,7 @@ def test_memory_needs_no_offer() -> None:
         found = planner.estimate(planner.load("a.mem", text=text))
         assert isinstance(found, planner.Result) and found["chat"].chosen.total > 2**30, gpu
     conflict = planner.solve(planner.load("a.mem", text=SMALL.replace("gpu = l4", "gpu = h20"))).answer.conflict
-    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(told(item.has)) for item in conflict)
+    assert any("offer own_h20 { gpu = h20; gpus = 1; price = $0/h }" in str(in_words(item.has)) for item in conflict)
 
 
 def test_an_empty_answer_is_raised() -> None:

@@ -16,7 +16,7 @@ from planner.catalog.programs.engine_options import build_engine_option, numbers
 from planner.export import serving
 from planner.export.engines.option_names import OptionNames
 from planner.export.forms import BY_NAME
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 RELEASES: dict[str, Any] = json.loads((Path(__file__).parent / "truth/options/releases.json").read_text())
 READ = [(engine, release) for engine in ("vllm", "sglang") for release in RELEASES[engine]]
@@ -39,17 +39,17 @@ def test_the_rows_are_what_the_release_has(engine: str, release: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(answers(versions=tuple(RELEASES["vllm"])))
-def test_vllm_is_told_what_its_release_has(this: Said) -> None:
+def test_vllm_is_told_what_its_release_has(this: LockedWorkload) -> None:
     told(this, "vllm", "--headless")
 
 
 @settings(max_examples=150, deadline=None)
 @given(answers("sglang", versions=tuple(RELEASES["sglang"])))
-def test_sglang_is_told_what_its_release_has(this: Said) -> None:
+def test_sglang_is_told_what_its_release_has(this: LockedWorkload) -> None:
     told(this, "sglang")
 
 
-def told(this: Said, form: str, *others: str) -> None:
+def told(this: LockedWorkload, form: str, *others: str) -> None:
     if serving.faults(this, BY_NAME[form]):
         return
     source = RELEASES[this.engine][this.version]

@@ -30,7 +30,7 @@ from planner.export.engines.option_names import OptionNames
 from planner.export.export import export
 from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, FORMS
-from planner.export.said import Said, version_of
+from planner.export.locked import LockedWorkload, version_of
 from planner.lock import read as reading
 from planner.lock.lock import path_for, render
 from planner.solve import solve
@@ -77,7 +77,7 @@ def words_of(text: str) -> list[str]:
     return shlex.split("\n".join(lines).replace("\\\n", " "))
 
 
-def rendered(this: Said, form: str) -> str | list[Unsayable]:
+def rendered(this: LockedWorkload, form: str) -> str | list[Unsayable]:
     faults = serving.faults(this, BY_NAME[form])
     return faults or serving.render(this, BY_NAME[form])
 
@@ -121,7 +121,7 @@ def test_random_answers_are_written_or_refused_by_name(seed: int) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(answers(versions=("0.8.5", "0.12", "0.29", "0.32")))
-def test_the_line_of_vllm_gives_back_the_answer(this: Said) -> None:
+def test_the_line_of_vllm_gives_back_the_answer(this: LockedWorkload) -> None:
     """Read by the recorded parser of 0.32, the numbers are the answer's; what is refused names a setting and a way."""
     text = rendered(this, "vllm")
     if isinstance(text, list):
@@ -155,7 +155,7 @@ def test_the_line_of_vllm_gives_back_the_answer(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(answers(versions=("0.29", "0.32")))
-def test_documents_say_what_the_line_says(this: Said) -> None:
+def test_documents_say_what_the_line_says(this: LockedWorkload) -> None:
     """Compose, Kubernetes, SkyPilot and the configuration have the model, the options and the GPUs of the command."""
     for form in ("vllm-yaml", "compose", "kubernetes", "skypilot"):
         text = rendered(this, form)
@@ -194,7 +194,7 @@ def test_documents_say_what_the_line_says(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(answers("sglang", versions=("0.5.3", "0.5.23")))
-def test_the_line_of_sglang_gives_back_the_answer(this: Said) -> None:
+def test_the_line_of_sglang_gives_back_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "sglang")
     if isinstance(text, list):
         assert all(fault.quantity in {*this.choice, *this.given} and fault.reason and fault.help for fault in text)
@@ -222,7 +222,7 @@ SGLANG = {
 
 @settings(max_examples=200, deadline=None)
 @given(answers("llama_cpp", versions=("5427", "6327", "10434")))
-def test_every_slot_of_llama_server_has_the_context(this: Said) -> None:
+def test_every_slot_of_llama_server_has_the_context(this: LockedWorkload) -> None:
     """`-c` is shared by the slots: 32 of 8192 tokens are 262144, and 8192 would leave each 256."""
     text = rendered(this, "llama-server")
     if isinstance(text, list):
@@ -241,7 +241,7 @@ def test_every_slot_of_llama_server_has_the_context(this: Said) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(answers("tensorrt_llm", versions=("1.0",)))
-def test_the_file_of_tensorrt_llm_has_the_answer(this: Said) -> None:
+def test_the_file_of_tensorrt_llm_has_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "tensorrt-llm")
     if isinstance(text, list):
         assert all(fault.quantity in {*this.choice, *this.given} and fault.reason and fault.help for fault in text)
@@ -270,7 +270,7 @@ def kubernetes_schema(kind: str) -> Any:
     return {**schema, "$ref": f"#/$defs/{kind}"}
 
 
-def check_kubernetes(documents: list[Any], this: Said) -> None:
+def check_kubernetes(documents: list[Any], this: LockedWorkload) -> None:
     """The documents have the strict schema, the Service selects the pods that serve, the GPUs are the answer's."""
     whole, service = documents
     for document in documents:
@@ -541,7 +541,7 @@ def test_a_checked_in_file_that_no_longer_follows_is_found(plan: Path) -> None:
 
 def test_a_plan_s_name_stays_inside_the_comment() -> None:
     this = said(name="a")
-    hostile = Said(**{**{name: getattr(this, name) for name in this.__slots__}, "plan": "x\nrm -rf /\n.mem"})
+    hostile = LockedWorkload(**{**{name: getattr(this, name) for name in this.__slots__}, "plan": "x\nrm -rf /\n.mem"})
     text = serving.render(hostile, BY_NAME["vllm"])
     assert not any(line.startswith("rm") for line in text.splitlines())
 

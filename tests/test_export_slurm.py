@@ -19,7 +19,7 @@ from planner.export import serving, training
 from planner.export.around import slurm
 from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 ROOT = Path(__file__).parents[1]
 FORM = BY_NAME["slurm"]
@@ -28,7 +28,7 @@ HOSTS = {"nodes": 2, "tensor_parallel": 8, "pipeline_parallel": 2, "gpus": 16, "
 NODE = "aws/us-east-1/p5.48xlarge"
 
 
-def rendered(this: Said) -> str | list[Unsayable]:
+def rendered(this: LockedWorkload) -> str | list[Unsayable]:
     room = serving if this.kind == "inference" else training
     return room.faults(this, FORM) or room.render(this, FORM)
 
@@ -64,7 +64,7 @@ def bash(text: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(answers(versions=("0.12", "0.32")))
-def test_a_replica_has_its_hosts_and_gpus(this: Said) -> None:
+def test_a_replica_has_its_hosts_and_gpus(this: LockedWorkload) -> None:
     text = rendered(this)
     if isinstance(text, list):
         known = {*this.choice, *this.given}
@@ -85,7 +85,7 @@ def test_a_replica_has_its_hosts_and_gpus(this: Said) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(trainings("transformers") | trainings("deepspeed") | trainings("megatron") | trainings("torchtitan"))
-def test_a_training_has_its_ranks(this: Said) -> None:
+def test_a_training_has_its_ranks(this: LockedWorkload) -> None:
     text = rendered(this)
     if isinstance(text, list):
         assert all(fault.reason and fault.help for fault in text)

@@ -19,12 +19,12 @@ from said import trained, trainings
 from planner.export import training
 from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, FORMS
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 TRAINERS = [form for form in FORMS if form.frameworks]
 
 
-def rendered(this: Said, form: str) -> str | list[Unsayable]:
+def rendered(this: LockedWorkload, form: str) -> str | list[Unsayable]:
     faults = training.faults(this, BY_NAME[form])
     return faults or training.render(this, BY_NAME[form])
 
@@ -42,7 +42,7 @@ def keys(document: dict[str, Any], inside: str) -> set[str]:
     return {*document, *(f"{inside}.{name}" for name in document.get(inside) or ())}
 
 
-def named(text: str | list[Unsayable], this: Said) -> bool:
+def named(text: str | list[Unsayable], this: LockedWorkload) -> bool:
     """Return whether an answer was refused; then each fault names a setting of it, why, and a way out."""
     if isinstance(text, str):
         return False
@@ -52,7 +52,7 @@ def named(text: str | list[Unsayable], this: Said) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("deepspeed"))
-def test_the_batches_of_deepspeed_multiply(this: Said) -> None:
+def test_the_batches_of_deepspeed_multiply(this: LockedWorkload) -> None:
     text = rendered(this, "deepspeed")
     if named(text, this):
         return
@@ -77,7 +77,7 @@ def test_the_batches_of_deepspeed_multiply(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("transformers"))
-def test_the_files_of_the_trainer_agree(this: Said) -> None:
+def test_the_files_of_the_trainer_agree(this: LockedWorkload) -> None:
     text = rendered(this, "trl")
     if not named(text, this):
         found = yaml.safe_load(str(text))
@@ -116,7 +116,7 @@ def test_the_files_of_the_trainer_agree(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("axolotl"))
-def test_the_file_of_axolotl_gives_back_the_answer(this: Said) -> None:
+def test_the_file_of_axolotl_gives_back_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "axolotl")
     if named(text, this):
         return
@@ -141,7 +141,7 @@ def test_the_file_of_axolotl_gives_back_the_answer(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("llama_factory"))
-def test_the_file_of_llama_factory_gives_back_the_answer(this: Said) -> None:
+def test_the_file_of_llama_factory_gives_back_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "llama-factory")
     if named(text, this):
         return
@@ -162,7 +162,7 @@ def test_the_file_of_llama_factory_gives_back_the_answer(this: Said) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("torchtitan"))
-def test_the_options_of_torchtitan_give_back_the_answer(this: Said) -> None:
+def test_the_options_of_torchtitan_give_back_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "torchtitan")
     if named(text, this):
         return
@@ -179,11 +179,11 @@ def test_the_options_of_torchtitan_give_back_the_answer(this: Said) -> None:
     assert "--training.disable-cuda-graphs" in words and "--compile.no-enable" in words
 
 
-def batch(this: Said) -> int:
+def batch(this: LockedWorkload) -> int:
     return int(this.given["global_batch"])
 
 
-def is_sharded(this: Said) -> bool:
+def is_sharded(this: LockedWorkload) -> bool:
     return bool(this.choice["zero"] > 0 and this.choice["data_parallel"] > 1)
 
 
@@ -203,14 +203,14 @@ def test_the_recordings_find_a_broken_key(form: str, recording: str, broken: str
     assert broken not in recorded(recording)
 
 
-def wide_states(this: Said) -> bool:
+def wide_states(this: LockedWorkload) -> bool:
     """Return whether gradients of full training are fp32: those of weights in fp32, which FSDP reduces in 16 bits."""
     return bool(this.choice["precision"] == "fp32" or ("mixed" in this.choice["precision"] and not is_sharded(this)))
 
 
 @settings(max_examples=200, deadline=None)
 @given(trainings("megatron"))
-def test_the_options_of_megatron_give_back_the_answer(this: Said) -> None:
+def test_the_options_of_megatron_give_back_the_answer(this: LockedWorkload) -> None:
     text = rendered(this, "megatron")
     if named(text, this):
         return

@@ -14,7 +14,7 @@ from planner.language.problem import Problem
 from planner.language.schema import BY_KIND
 from planner.physics.training.overheads import RESERVED
 from planner.plan import load_plan
-from planner.report.phrases import told
+from planner.report.phrases import in_words
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 
@@ -105,7 +105,7 @@ def test_what_a_framework_lacks_is_refused(more: str, gpu: str, rule: str, needs
     found = answered(more, gpu)
     assert found.outcome == "infeasible"
     (conflict,) = [item for item in found.conflict if item.rule == f"t.{rule}"]
-    text = str(told(conflict.has))
+    text = str(in_words(conflict.has))
     assert needs in text and who in text
 
 

@@ -189,7 +189,7 @@ def test_the_library_offers_models_too() -> None:
 def test_time_that_runs_out_proves_nothing(monkeypatch: pytest.MonkeyPatch, incumbent: bool, status: str) -> None:
     real = choosing.choose
     if not incumbent:
-        monkeypatch.setattr("planner.solve.hurried.hurried", lambda *_: None)
+        monkeypatch.setattr("planner.solve.few_candidates.from_few_candidates", lambda *_: None)
 
     def choose(problem: object, *rest: object) -> object:
         slow = problem.workloads[0].written == "Qwen/Qwen3-8B"  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ ALLOWED = {
     "report/page/pictures.py": PARTS,
     "report/sheet.py": "outcomes with a place of their own on the page",
     "report/thumb.py": "the keys of a JSON document",
-    "solve/choose/company.py": "what is counted of the workloads that share, which is called like some quantities",
+    "solve/choose/other_workloads.py": "what is counted of workloads that share, called like some quantities",
     "solve/choose/hardware.py": "rules of physics, which are called like the quantities that they bound",
     "solve/inference/anchors.py": "what a measurement cannot state",
     "solve/inference/frame.py": "what a table is made of, which is called like some quantities",

@@ -6,7 +6,7 @@ import pytest
 
 from planner.catalog.load import load
 from planner.plan import load_plan
-from planner.report.phrases import hint, told
+from planner.report.phrases import hint, in_words
 from planner.solve import solve
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
@@ -98,4 +98,4 @@ def test_fsdp_1_that_offloads_adds_nothing_up() -> None:
     """torch's FSDP1 replaces the gradients on the host by the newly reduced ones outside `no_sync`."""
     found = solved(text("offload = parameters", "fsdp_version = 1", "sync_each_batch = true"))
     assert found.conflict[0].rule == "big.micro_batch"
-    assert "adds no gradients up" in str(told(found.conflict[0].has))
+    assert "adds no gradients up" in str(in_words(found.conflict[0].has))

@@ -14,9 +14,9 @@ from planner.physics.architecture import parameters
 from planner.physics.training import (
     ActivationChoice,
     StateChoice,
-    alike,
     combine,
     points,
+    precision_and_split,
     stage_runs,
     states,
     table,
@@ -136,4 +136,4 @@ def test_choices_that_are_alike_have_the_same_parts(model):
                 choice = ActivationChoice(1024, method=method, precision=precision, framework=framework, tp=2)
                 choice = replace(choice, products=products(framework, precision))
                 found = table.sized(arch, choice, [2])
-                assert known.setdefault((framework, alike(choice)), found) == found
+                assert known.setdefault((framework, precision_and_split(choice)), found) == found

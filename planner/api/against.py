@@ -27,15 +27,15 @@ def compare(
     >>> compare("examples/chat.mem", "examples/long_context.mem")
     <Comparison: examples/chat.mem $0.44/h, examples/long_context.mem $0.44/h>
     """
+    from planner.current_answer import current_answer
     from planner.report.compared import Column
-    from planner.sides import answered
 
     if len(plans) < 2:
         raise ValueError("name two plans, or more")
     columns, most = [], limit(time_limit)
     for plan in plans:
         loaded, path = stated(plan, None, set)
-        result = answered(loaded, path, most, fresh or bool(set))
+        result = current_answer(loaded, path, most, fresh or bool(set))
         columns.append(Column(path, result.source, result.side, result.refusal))
     return Comparison(tuple(columns))
 

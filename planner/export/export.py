@@ -11,7 +11,7 @@ from planner.export import serving, training
 from planner.export.faults import Unsayable, beyond_config
 from planner.export.forms import FORMS, Target
 from planner.export.header import file_name
-from planner.export.said import Said, of_lock
+from planner.export.locked import LockedWorkload, of_lock
 from planner.language.copies import block_of
 from planner.lock.read import Lock
 
@@ -42,13 +42,13 @@ def export(
             *room.faults(answer, form),
         ]
         if faults:
-            findings += [_told(answer, fault, places, published) for fault in faults]
+            findings += [_findings(answer, fault, places, published) for fault in faults]
         else:
             files[f"{file_name(name)}{form.suffix}"] = room.render(answer, form)
     return files, tuple(findings)
 
 
-def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
+def _unsaid(answer: LockedWorkload, form: Target, lock: Lock, plan: str) -> Iterable[Unsayable]:
     """Yield why a workload is none of the form's, or its lock says too little."""
     if not answer.given:
         reason = f"{lock.path} is of a format that did not say every setting yet"
@@ -67,8 +67,8 @@ def _unsaid(answer: Said, form: Target, lock: Lock, plan: str) -> Iterable[Unsay
         yield Unsayable(setting, reason, f"no form is there for {program} yet; `planner export` lists them")
 
 
-def _told(
-    answer: Said, fault: Unsayable, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
+def _findings(
+    answer: LockedWorkload, fault: Unsayable, places: Mapping[str, Span], published: Callable[[str, str], Sequence[str]]
 ) -> Diagnostic:
     block = block_of(answer.name)
     span = places.get(f"{block}.{fault.quantity}", places.get(block))

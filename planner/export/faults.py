@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.export.said import SIXTEEN, Said
+from planner.export.locked import SIXTEEN, LockedWorkload
 from planner.record import dataclass
 
 
@@ -21,7 +21,7 @@ LONG = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """What PyTorch calls the formats of 16 and 32 bits."""
 
 
-def beyond_config(answer: Said, engine: str, longest: int | None) -> Iterator[Unsayable]:
+def beyond_config(answer: LockedWorkload, engine: str, longest: int | None) -> Iterator[Unsayable]:
     """Yield that an engine does not start with the answer's context: the model's config states the `longest`.
 
     Its positions are scaled by a config alone, and whatever an exporter names is a checkpoint with its own.
@@ -40,7 +40,7 @@ def is_mix(weights: str) -> bool:
     return "+" in weights or "*" in weights
 
 
-def loads_elsewhere(answer: Said, engine: str) -> Iterator[Unsayable]:
+def loads_elsewhere(answer: LockedWorkload, engine: str) -> Iterator[Unsayable]:
     """Yield why an engine would not load the bytes that were proved: no checkpoint is named, or it has others.
 
     A checkpoint serves in its own format, and one of 16 or 32 bits in any other of these.
@@ -66,18 +66,18 @@ def loads_elsewhere(answer: Said, engine: str) -> Iterator[Unsayable]:
         )
 
 
-def online_fp8(answer: Said) -> bool:
+def online_fp8(answer: LockedWorkload) -> bool:
     """Return whether the engine makes the weights itself, from a checkpoint of 16 bits."""
     return answer.word("weights") == "fp8_e4m3" and answer.native in SIXTEEN
 
 
-def served(answer: Said, engine: str, *, online: bool) -> Iterator[Unsayable]:
+def served(answer: LockedWorkload, engine: str, *, online: bool) -> Iterator[Unsayable]:
     """Yield why an engine would not load what was proved; of weights that it makes `online` only the model counts."""
     refusals = loads_elsewhere(answer, engine)
     yield from (item for item in refusals if item.quantity == "model") if online else refusals
 
 
-def types(answer: Said, engine: str) -> Iterator[Unsayable]:
+def types(answer: LockedWorkload, engine: str) -> Iterator[Unsayable]:
     """Yield why one type for the whole program cannot say weights, activations and cache."""
     weights, activations, cache = (answer.word(name) for name in ("weights", "activations", "kv_cache"))
     computed = weights if weights in LONG else activations
@@ -95,14 +95,14 @@ def types(answer: Said, engine: str) -> Iterator[Unsayable]:
         )
 
 
-def dtype(answer: Said) -> str:
+def dtype(answer: LockedWorkload) -> str:
     """Return the type that the program computes in, by PyTorch's name: the weights' where they have 16 or 32 bits, else
     the activations', else the cache's, else the 16-bit one that quantized checkpoints multiply in."""
     names = (answer.word("weights"), answer.word("activations"), answer.word("kv_cache"))
     return LONG[next((name for name in names if name in LONG), SIXTEEN[0])]
 
 
-def drafts(answer: Said, engine: str) -> Iterator[Unsayable]:
+def drafts(answer: LockedWorkload, engine: str) -> Iterator[Unsayable]:
     """Yield that a draft model needs a number of tokens that no plan states."""
     if answer.word("draft_model"):
         yield Unsayable(

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 from planner.diagnostics.shown import shown
 from planner.export.forms import Target
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.language.copies import MARK
 
 ENGINES = {"vllm": "vLLM", "sglang": "SGLang", "llama_cpp": "llama.cpp", "tensorrt_llm": "TensorRT-LLM"}
 """What engines are called."""
 
 
-def lines(answer: Said, form: Target, notes: Iterable[str]) -> list[str]:
+def lines(answer: LockedWorkload, form: Target, notes: Iterable[str]) -> list[str]:
     """Return the lines of the comment, without the marks of one."""
     program = answer.engine or answer.word("framework")
     release = f"{ENGINES.get(program, program)} {answer.version}".strip()
@@ -33,7 +33,7 @@ def lines(answer: Said, form: Target, notes: Iterable[str]) -> list[str]:
     ]
 
 
-def _copies(answer: Said, form: Target) -> str:
+def _copies(answer: LockedWorkload, form: Target) -> str:
     """Return how often a file of several copies is started, and what those that share a machine must not share."""
     if form.name == "compose" and answer.together > 1:
         return f"{answer.together:_} a machine, this file on {-(-answer.copies // answer.together):_}"
@@ -41,7 +41,7 @@ def _copies(answer: Said, form: Target) -> str:
     return f"start this file that many times{apart}"
 
 
-def commented(answer: Said, form: Target, notes: Iterable[str]) -> str:
+def commented(answer: LockedWorkload, form: Target, notes: Iterable[str]) -> str:
     """Return the comment of a file whose comments begin with `#`."""
     return "".join(f"# {line}\n" for line in lines(answer, form, notes))
 

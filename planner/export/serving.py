@@ -12,7 +12,7 @@ from planner.export.engines.program import Option, Program
 from planner.export.faults import Unsayable
 from planner.export.forms import Target
 from planner.export.header import commented
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.record import dataclass
 
 
@@ -20,8 +20,8 @@ from planner.record import dataclass
 class EngineExport:
     """What an exporter knows of an engine: what it cannot say, its server, and the options of a replica's hosts."""
 
-    faults: Callable[[Said], list[Unsayable]]
-    program: Callable[[Said], Program]
+    faults: Callable[[LockedWorkload], list[Unsayable]]
+    program: Callable[[LockedWorkload], Program]
     joined: Callable[..., tuple[Option, ...]]
 
 
@@ -39,7 +39,7 @@ AROUND = {
 }
 
 
-def faults(answer: Said, form: Target) -> list[Unsayable]:
+def faults(answer: LockedWorkload, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
     if answer.engine == "tensorrt_llm":
         return tensorrt_llm.faults(answer)
@@ -50,7 +50,7 @@ def faults(answer: Said, form: Target) -> list[Unsayable]:
     return refusals
 
 
-def render(answer: Said, form: Target) -> str:
+def render(answer: LockedWorkload, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
     if answer.engine == "tensorrt_llm":
         return commented(answer, form, tensorrt_llm.notes(answer)) + tensorrt_llm.render(answer)
@@ -97,7 +97,7 @@ def _typed(value: str) -> int | float | str:
     return value
 
 
-def _notes(answer: Said, form: Target, program: Program) -> list[str]:
+def _notes(answer: LockedWorkload, form: Target, program: Program) -> list[str]:
     notes = list(program.notes)
     replicas, machine = answer.replicas, answer.on_a_machine
     if form.name == "vllm-yaml":
@@ -128,7 +128,7 @@ def _gpus(count: int) -> str:
     return f"{count} GPU{'s' if count != 1 else ''}"
 
 
-def _devices(answer: Said, program: Program) -> str:
+def _devices(answer: LockedWorkload, program: Program) -> str:
     """Return which GPUs each server has of a machine that others are on too."""
     if not answer.placed:
         return "may be on the same machine: set CUDA_VISIBLE_DEVICES to GPUs of it that nothing else has"

@@ -9,7 +9,7 @@ from planner.export.around import slurm
 from planner.export.faults import Unsayable
 from planner.export.forms import BY_NAME, LAUNCHED, Target
 from planner.export.header import file_name
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import accelerate, axolotl, deepspeed, llama_factory, megatron, run, torchtitan, trl
 
 FAULTS = {
@@ -46,7 +46,7 @@ FILES = ("accelerate", "deepspeed")
 """Those of them that are files of their own; Megatron's and torchtitan's options stand in the script."""
 
 
-def faults(answer: Said, form: Target) -> list[Unsayable]:
+def faults(answer: LockedWorkload, form: Target) -> list[Unsayable]:
     """Return what of an answer the form cannot say."""
     if not answer.count("layers", 0):
         reason = f"`{answer.model}` is known by its parameters alone: what was computed of it is a rule of thumb"
@@ -62,7 +62,7 @@ def faults(answer: Said, form: Target) -> list[Unsayable]:
     return refusals
 
 
-def render(answer: Said, form: Target) -> str:
+def render(answer: LockedWorkload, form: Target) -> str:
     """Return the text of the file; `faults` must be empty."""
     notes = _notes(answer, form)
     match form.name:
@@ -85,7 +85,7 @@ def render(answer: Said, form: Target) -> str:
     return header.commented(answer, form, notes) + body
 
 
-def _launch(answer: Said) -> list[str]:
+def _launch(answer: LockedWorkload) -> list[str]:
     """Return the command that starts a node's ranks of the script that is named behind the file, `"$@"`."""
     program = '"$@"'
     match answer.word("framework"):
@@ -103,13 +103,13 @@ def _launch(answer: Said) -> list[str]:
     return " \\\n  ".join((first, *options)).split("\n")
 
 
-def _beside(answer: Said) -> str:
+def _beside(answer: LockedWorkload) -> str:
     """Return the file that the launcher reads, in the folder from which the job is submitted."""
     form = BY_NAME[BESIDE[answer.word("framework")]]
     return f'"$SLURM_SUBMIT_DIR"/{shlex.quote(file_name(answer.name) + form.suffix)}'
 
 
-def _notes(answer: Said, form: Target) -> list[str]:
+def _notes(answer: LockedWorkload, form: Target) -> list[str]:
     notes = [f"model     {answer.model}; the learning rate and the data are the script's"]
     gpus, machines = answer.count("gpus"), run.hosts(answer)
     started = f"{gpus} process{'es' if gpus != 1 else ''}"
@@ -130,7 +130,7 @@ def _notes(answer: Said, form: Target) -> list[str]:
     return notes
 
 
-def _slurm_notes(answer: Said) -> list[str]:
+def _slurm_notes(answer: LockedWorkload) -> list[str]:
     beside = BESIDE.get(answer.word("framework"))
     folder = f", from the folder of {file_name(answer.name)}{BY_NAME[beside].suffix}" if beside in FILES else ""
     notes = [f"submit    sbatch FILE SCRIPT OPTIONS{folder}"]

@@ -22,7 +22,7 @@ from planner.lock.recompute import recompute
 from planner.solve.answer import METHODS, Certificate
 from planner.solve.candidate import Candidate
 from planner.solve.copies import placed
-from planner.solve.rent.sharing import settle_costs
+from planner.solve.rent.sharing import allocate_costs
 from planner.solve.rules import speaks_of
 
 
@@ -116,7 +116,7 @@ def prove(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Di
             return []  # which is an error by itself
         rows[workload.name] = row
     try:
-        right = recounted(problem, whole, catalog, settle_costs(whole, rows))
+        right = recounted(problem, whole, catalog, allocate_costs(whole, rows))
     except Contradiction as reason:
         return [error("E0811", f"{lock.path} proves what cannot be: {reason}", lock.span("proof"), help=again)]
     out = [

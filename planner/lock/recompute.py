@@ -19,7 +19,7 @@ from planner.lock.rows import PRICES, rebuilt
 from planner.solve.candidate import Candidate, ruled_outcomes, times
 from planner.solve.columns.steps import SCALES
 from planner.solve.defaults import LAYERS, NATIVE, SPARSE, given_of
-from planner.solve.rent.sharing import settle_costs
+from planner.solve.rent.sharing import allocate_costs
 from planner.solve.rules import broken_rules
 
 FOLLOWED = JUDGED | {NATIVE, LAYERS, SPARSE}
@@ -74,7 +74,7 @@ def contradictions(problem: Problem, lock: Lock) -> Iterator[FigureDifference]:
     rows = {item.name: _recorded(problem, item, lock) for item in problem.workloads}
     if any(row is None for row in rows.values()):
         return
-    settled = settle_costs(problem, {name: row for name, row in rows.items() if row is not None})
+    settled = allocate_costs(problem, {name: row for name, row in rows.items() if row is not None})
     right = with_certificate(stated(answer_of(problem, lock, settled)), lock)
     if lock.format == 1:
         right["proof"] = lock.document.get("proof")  # with how many candidates were looked at

@@ -13,7 +13,7 @@ from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.certificate import faults
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
-from planner.lock.figures import FigureDifference, differences, expected, told
+from planner.lock.figures import FigureDifference, differences, expected, reported
 from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
 from planner.lock.recompute import contradictions, recompute, value, with_recorded_offers
@@ -24,7 +24,7 @@ from planner.solve.candidate import Broken, Candidate
 from planner.solve.copies import folded, placed
 from planner.solve.kinds import unoffered
 from planner.solve.needs import Need
-from planner.solve.rent.sharing import broken_together, settle_costs
+from planner.solve.rent.sharing import allocate_costs, broken_together
 from planner.wording import said
 
 
@@ -54,7 +54,7 @@ def verify(
         row = recompute(today, workload, lock.workloads[workload.name]["choice"], catalog)
         if row is not None:
             rows[workload.name] = row
-    rows = settle_costs(today, rows)
+    rows = allocate_costs(today, rows)
     changed = changed_rows(problem, catalog, lock, rows)
     findings += newer_release(lock)
     aged = is_older(lock) or bool(changed)
@@ -70,10 +70,10 @@ def verify(
         findings += told_rows(changed, lock, again)
         if not aged:
             wanted = expected(today, catalog, texts, lock, rows)
-            findings += told(list(_without_domain(differences(lock.document, wanted))), lock, again)
+            findings += reported(list(_without_domain(differences(lock.document, wanted))), lock, again)
         else:
             wrong = [*contradictions(today, lock), *misstated(today, catalog, lock, rows, changed)]
-            findings += told(wrong, lock, again)
+            findings += reported(wrong, lock, again)
             for name, row in kept.items():
                 locked = lock.document["workloads"].get(name)
                 if locked is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 
-class Kept(NamedTuple):
+class StateNumbers(NamedTuple):
     """What is kept for each trained parameter.
 
     Attributes:
@@ -23,15 +23,15 @@ class Kept(NamedTuple):
 
 
 OPTIMIZERS: Final = {
-    "sgd": Kept(0, 0),
-    "sgd_momentum": Kept(1, 1),
-    "adam": Kept(2, 2),
-    "adamw": Kept(2, 2),
-    "adamw_8bit": Kept(2, 0),  # bitsandbytes' are counted in training/bnb_bytes.py
-    "paged_adamw_8bit": Kept(2, 0),
-    "paged_adamw_32bit": Kept(2, 0),
-    "adafactor": Kept(0, 0),  # rows and columns of matrices, counted by architecture (training/optimizers.py)
-    "lion": Kept(1, 1),
-    "muon": Kept(1, 1),
+    "sgd": StateNumbers(0, 0),
+    "sgd_momentum": StateNumbers(1, 1),
+    "adam": StateNumbers(2, 2),
+    "adamw": StateNumbers(2, 2),
+    "adamw_8bit": StateNumbers(2, 0),  # bitsandbytes' are counted in training/bnb_bytes.py
+    "paged_adamw_8bit": StateNumbers(2, 0),
+    "paged_adamw_32bit": StateNumbers(2, 0),
+    "adafactor": StateNumbers(0, 0),  # rows and columns of matrices, counted by architecture (training/optimizers.py)
+    "lion": StateNumbers(1, 1),
+    "muon": StateNumbers(1, 1),
 }
 """By its word in plans (planner/language/quantities); what a step needs besides is in training/optimizers.py."""

@@ -62,7 +62,7 @@ def _stated_bounds(row: Candidate, workload: Workload | None) -> tuple[Broken, .
 
 def _slack(item: Broken, operators: dict[str, str]) -> Slack:
     """Return a rule that holds, with what is left of it; `operators` are those of the plan's bounds, by rule."""
-    takes, has = figures.pair(item.rule, phrases.told(item.needs), item.has, item.unit)
+    takes, has = figures.pair(item.rule, phrases.in_words(item.needs), item.has, item.unit)
     operator = operators.get(item.rule)
     text = f"{takes} {operator} {has}" if operator else f"{phrases.without_unit(takes, has)} of {has}"
     if not isinstance(item.needs, Fraction) or not isinstance(item.has, Fraction):

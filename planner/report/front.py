@@ -30,7 +30,7 @@ def front(answer: Answer, quantities: Sequence[str]) -> Front | None:
         return None
     numbers = tuple(tuple(values(point, name) for name in quantities) for point in answer.pareto)
     rows = tuple(
-        (*(_cell(name, value) for name, value in zip(quantities, values_of_point, strict=True)), _told(point))
+        (*(_cell(name, value) for name, value in zip(quantities, values_of_point, strict=True)), _outcome_texts(point))
         for point, values_of_point in zip(answer.pareto, numbers, strict=True)
     )
     return Front(tuple(quantities), rows, numbers)
@@ -56,7 +56,7 @@ def _cell(name: str, value: Fraction | None) -> str:
     return "unknown" if value is None else figures.show(name.rpartition(".")[2], value)
 
 
-def _told(point: Sequence[Candidate]) -> str:
+def _outcome_texts(point: Sequence[Candidate]) -> str:
     return "; ".join(
         (f"{row.workload}: " if len(point) > 1 else "")
         + (f"{row.copies:_} times " if row.copies > 1 else "")

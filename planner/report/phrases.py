@@ -53,7 +53,7 @@ def considered(count: int) -> str:
     return f"{count:_} candidate{'s' if count != 1 else ''} considered"
 
 
-def told(value: Value | Need | None) -> Value | None:
+def in_words(value: Value | Need | None) -> Value | None:
     """Return a value, or a need in words."""
     return said(value) if isinstance(value, Need) else value
 
@@ -196,7 +196,7 @@ def conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
 
 def _conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
     quantity = item.rule.rsplit(".", 1)[-1]
-    has, relax = figures.pair(item.rule, told(item.has), told(item.relax_to), item.unit)
+    has, relax = figures.pair(item.rule, in_words(item.has), in_words(item.relax_to), item.unit)
     operator = operators.get(item.rule)
     remedies = list(map(hint, item.hints))
     if quantity == "memory" and operator is None and item.relax_to is not None:
@@ -207,7 +207,7 @@ def _conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
     if quantity == SHARE and operator is None and item.relax_to is not None:
         return BrokenRule(item.rule, f"needs {relax} outside the engine's budget; {has} left", tuple(remedies))
     if item.relax_to is not None and not remedies:
-        remedies = [hint(Hint(quantity, operator or "=", told(item.relax_to) or "", item.unit))]
+        remedies = [hint(Hint(quantity, operator or "=", in_words(item.relax_to) or "", item.unit))]
     if item.has is None:
         return BrokenRule(item.rule, unsatisfied("", 1).strip(), tuple(remedies))
     if not isinstance(item.has, Fraction) and operator is None:
@@ -218,7 +218,7 @@ def _conflict(item: Conflict, operators: dict[str, str]) -> BrokenRule:
 def _wrong(item: Broken, operators: dict[str, str]) -> str:
     if item.needs is None and item.has is None:
         return "is not satisfied"
-    needs, has = figures.pair(item.rule, told(item.needs), item.has, item.unit)
+    needs, has = figures.pair(item.rule, in_words(item.needs), item.has, item.unit)
     operator = operators.get(item.rule)
     if operator is None and item.rule.endswith(".memory"):
         return f"needs {without_unit(needs, has)} of {has}"

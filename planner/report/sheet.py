@@ -252,7 +252,7 @@ def option(
         tuple(phrases.fault(item, operators) for item in row.broken),
         "" if row.choice.get("provider") == "own" else row.price_as_of,
         _part(row),
-        tuple(_told(row)),
+        tuple(_pictured(row)),
     )
 
 
@@ -262,7 +262,7 @@ ABOUT = {"inference": ("tpot", "quality"), "training": ("duration", "step_time",
 """What a workload is about where neither its objective nor a bound says it."""
 
 
-def _told(row: Candidate) -> Iterator[tuple[str, Fraction]]:
+def _pictured(row: Candidate) -> Iterator[tuple[str, Fraction]]:
     for name in PICTURED:
         value = row.outcomes.get(aimed(name), row.outcomes.get(name))
         if isinstance(value, Fraction):

@@ -9,7 +9,7 @@ from planner.solve.columns.table import Table
 from planner.solve.rules import speaks_of
 
 
-def likeness(problem: Problem, workload: Workload, unread: frozenset[str]) -> str:
+def class_key(problem: Problem, workload: Workload, unread: frozenset[str]) -> str:
     """Return what a workload has in common with others that differ only in what is given of some quantities."""
     return _key(workload, workload.name in _spoken(problem), unread)
 
@@ -27,7 +27,7 @@ _SPOKEN: list[tuple[Problem, set[str]]] = []
 """The plan that was asked about last, with its answer."""
 
 
-def alike(problem: Problem) -> dict[str, str]:
+def representatives(problem: Problem) -> dict[str, str]:
     """Return for each workload the first that is the same but for its name, itself where a rule tells it apart."""
     spoken = _spoken(problem)
     first: dict[str, str] = {}
@@ -56,14 +56,14 @@ def renamed(table: Table, workload: Workload) -> Table:
     if table.workload.name == workload.name:
         return table
     before = table.workload.name
-    broken = {own(rule, before, workload.name): where for rule, where in table.broken.items()}
+    broken = {renamed_rule(rule, before, workload.name): where for rule, where in table.broken.items()}
     counted = table.filtered
     if counted is not None:
-        counted = {own(rule, before, workload.name): counts for rule, counts in counted.items()}
+        counted = {renamed_rule(rule, before, workload.name): counts for rule, counts in counted.items()}
     return replace(table, workload=workload, broken=broken, filtered=counted)
 
 
-def own(rule: str, before: str, after: str) -> str:
+def renamed_rule(rule: str, before: str, after: str) -> str:
     """Return a rule's name with its block's name exchanged."""
     owner, dot, quantity = rule.partition(".")
     return f"{after}{dot}{quantity}" if owner == before and dot else rule

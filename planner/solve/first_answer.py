@@ -9,7 +9,7 @@ from contextlib import suppress
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.record import dataclass
-from planner.solve import clock, so_far
+from planner.solve import clock, progress
 from planner.solve.answer import Answer
 from planner.solve.columns.table import Table
 
@@ -60,19 +60,21 @@ class FirstAnswer:
     def hurry(self) -> bool:
         """Look for an answer of few candidates, and return whether there is one."""
         if not any(self.ahead):
-            from planner.solve.hurried import hurried  # most plans are enumerated in time
+            from planner.solve.few_candidates import from_few_candidates  # most plans are enumerated in time
 
             self.report("looking for a first answer")
-            self.ahead[:] = [hurried(self.problem, self.tables, self.catalog, self.workers, self.time_limit)]
+            self.ahead[:] = [
+                from_few_candidates(self.problem, self.tables, self.catalog, self.workers, self.time_limit)
+            ]
             with suppress(clock.OutOfTime):
                 for name in self.tables if any(self.ahead) else ():
                     self._bound(name)
             cost = self.ahead[0].cost if self.ahead[0] is not None else None
-            self.report(f"enumerating candidates{so_far.said(cost, None, money=True)}")
+            self.report(f"enumerating candidates{progress.in_words(cost, None, money=True)}")
         return any(self.ahead)
 
     def _bound(self, name: str) -> None:
-        from planner.solve.hurried import least_of
+        from planner.solve.few_candidates import least_of
 
         clock.look()
         self.floors[name] = least_of(self.problem, self.tables[name])
@@ -82,6 +84,6 @@ class FirstAnswer:
         (first,) = self.ahead or [None]
         if first is None:
             return None
-        from planner.solve.hurried import bounded
+        from planner.solve.few_candidates import bounded
 
         return bounded(self.problem, first, self.floors)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from planner.language.copies import block_of
 from planner.solve import clock
 from planner.solve.candidate import TooWide
-from planner.solve.classes import alike, renamed
+from planner.solve.classes import renamed, representatives
 from planner.solve.needs import Need, need
 from planner.solve.parallelism import Fault
 from planner.solve.rent import owned
@@ -63,9 +63,9 @@ class Kind(Protocol):
 class _Inference:
     def table(self, problem: Problem, workload: Workload, catalog: Catalog, fixed: bool, rows: str) -> Table:
         if "total_concurrency" in workload.given:
-            from planner.solve.inference.spread import table as spread
+            from planner.solve.inference.total_concurrency import table as joined_table
 
-            return spread(problem, workload, catalog, fixed)
+            return joined_table(problem, workload, catalog, fixed)
         from planner.solve.inference.table import table
 
         return table(problem, workload, catalog, fixed)
@@ -94,7 +94,7 @@ class _Inference:
 
     def split_faults(self, problem: Problem, workload: Workload, catalog: Catalog) -> Iterator[Iterator[Fault]]:
         from planner.solve.inference.engine_rules import service_faults
-        from planner.solve.inference.served import unstaged
+        from planner.solve.inference.model_support import unstaged
         from planner.solve.inference.space import every_split
         from planner.solve.inference.workload import service
 
@@ -124,7 +124,7 @@ class _Inference:
 def _spread(workload: Workload, choice: Mapping[str, Value], offered: bool = False) -> Workload:
     """Return a workload that states the sequences of all replicas together as each replica of a choice has it; with
     `offered`, only where so many replicas are tried."""
-    from planner.solve.inference.spread import at, parts
+    from planner.solve.inference.total_concurrency import at, parts
 
     copies = choice.get("replicas")
     chosen = int(copies) if isinstance(copies, Fraction) and copies >= 1 else 1
@@ -223,7 +223,7 @@ def tables_of(
 
 def first_of(problem: Problem) -> dict[str, str]:
     """Return for each workload the one whose table it shares; rules read all of a block alike."""
-    return {name: block_of(twin) for name, twin in alike(problem).items()}
+    return {name: block_of(twin) for name, twin in representatives(problem).items()}
 
 
 def judge(problem: Problem, workload: Workload, choice: Mapping[str, Value], catalog: Catalog) -> Candidate:

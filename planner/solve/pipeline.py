@@ -15,7 +15,7 @@ from typing import Final
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem
 from planner.record import dataclass
-from planner.solve import clock, so_far
+from planner.solve import clock, progress
 from planner.solve.answer import Answer, Certificate, Solved
 from planner.solve.candidate import Candidate, TooWide, times
 from planner.solve.choose.choose import apart, choose, ranked, sort_out
@@ -26,7 +26,7 @@ from planner.solve.first_answer import EACH, LATEST, MOST_RESERVED, RESERVE, SOO
 from planner.solve.fleet.audit import goal_values
 from planner.solve.kinds import first_of, judge_row, search_limits, tables_of
 from planner.solve.rent.rental import left_out
-from planner.solve.rent.sharing import settle_costs
+from planner.solve.rent.sharing import allocate_costs
 from planner.solve.rules import slack
 
 TOP = 3
@@ -72,9 +72,9 @@ def tabulate(solving: Solving) -> Solving:
     rows = "fitting" if solving.pareto else "best"
     less = None
     if not solving.pareto and _is_brief(solving.problem, solving.top):
-        from planner.solve.fleet.lean import lean, may_lean
+        from planner.solve.fleet.prune import may_prune, pruned
 
-        less = partial(lean, solving.problem) if may_lean(solving.problem) else None
+        less = partial(pruned, solving.problem) if may_prune(solving.problem) else None
     watch = FirstAnswer.looking(solving.problem, solving.catalog, solving.workers, solving.time_limit, solving.report)
     make = partial(
         tables_of, solving.problem, solving.catalog, rows=rows, less=less, made=watch.tables, each=watch.made
@@ -102,7 +102,7 @@ def _is_brief(problem: Problem, top: int) -> bool:
     """Return whether a plan has so many workloads that no alternatives are looked for unless more are asked for."""
     if len(problem.workloads) <= TOP or top > TOP:
         return False
-    from planner.solve.fleet.lean import is_many
+    from planner.solve.fleet.prune import is_many
 
     return is_many(problem)
 
@@ -117,7 +117,7 @@ def decide(solving: Solving) -> Solving:
     kept = min(RESERVE * clock.left(), MOST_RESERVED) if several and clock.left() < inf else 0.0
     solved: Answer | None = None
     try:
-        with clock.limited(clock.left() - kept), so_far.watched(solving.report):
+        with clock.limited(clock.left() - kept), progress.watched(solving.report):
             solved = choose(
                 solving.problem,
                 solving.tables,
@@ -134,9 +134,9 @@ def decide(solving: Solving) -> Solving:
             raise
     ahead = solving.ahead
     if ahead is None and several and not clock.stopped():
-        from planner.solve.hurried import bounded, hurried, least_of
+        from planner.solve.few_candidates import bounded, from_few_candidates, least_of
 
-        ahead = hurried(solving.problem, {}, solving.catalog, solving.workers, solving.time_limit)
+        ahead = from_few_candidates(solving.problem, {}, solving.catalog, solving.workers, solving.time_limit)
         if ahead is not None:
             least: dict[str, int | None] = {}
             with suppress(clock.OutOfTime), clock.extended(LATEST):
@@ -351,7 +351,7 @@ def _estimate(problem: Problem, catalog: Catalog) -> Answer:
         cheapest = numpy.flatnonzero(table.costs == table.costs.min())
         row = table.first(cheapest)
         chosen[name] = judge_row(problem, table, row, catalog)
-    chosen = settle_costs(
+    chosen = allocate_costs(
         problem, {item.name: times(chosen[item.name], item.copies) for item in problem.workloads if item.name in chosen}
     )
     solved = tuple(

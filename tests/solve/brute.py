@@ -14,7 +14,7 @@ from planner.solve.judging import Unknown
 from planner.solve.kinds import judge
 from planner.solve.objective import PACE, RENTED, goal_value, ties
 from planner.solve.parallelism import divides
-from planner.solve.rent.sharing import broken_together, instances, settle_costs
+from planner.solve.rent.sharing import allocate_costs, broken_together, instances
 from planner.solve.rules import holds_together, speaks_of
 from planner.solve.training import space as training_space
 
@@ -158,7 +158,7 @@ def best(problem: Problem, catalog: Catalog, limit: int = 200_000) -> tuple[Key,
         assert count < limit
         chosen = {row.workload: row for row in rows}
         if len(rows) > 1:
-            chosen = settle_costs(problem, chosen)
+            chosen = allocate_costs(problem, chosen)
             if broken_together(problem, chosen) or any(row.broken for row in chosen.values()):
                 continue
         ordered = [chosen[name] for name in sorted(chosen)]

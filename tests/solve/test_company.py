@@ -9,7 +9,7 @@ from oracle.fleets import fleet, with_copies
 
 from planner import api
 from planner.plan import load_plan, shipped_catalog
-from planner.solve.choose import company
+from planner.solve.choose import other_workloads
 from planner.solve.pipeline import with_hardware
 
 SHIPPED = shipped_catalog()
@@ -28,7 +28,7 @@ def looked(text: str) -> list[Any]:
 def test_sums_stand_for_the_others(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(first, first + 12):
         text = str(with_copies(fleet(seed), seed) if seed % 2 else fleet(seed))
-        monkeypatch.setattr(company, "FEW", 12)
+        monkeypatch.setattr(other_workloads, "FEW", 12)
         each = looked(text)
-        monkeypatch.setattr(company, "FEW", 0)
+        monkeypatch.setattr(other_workloads, "FEW", 0)
         assert looked(text) == each, text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from planner.plan import load_plan
-from planner.solve.fleet import cpsat, settle
+from planner.solve.fleet import cpsat, optimize
 from planner.solve.pipeline import solve
 
 plan = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/company.py"))["plan"]
@@ -41,7 +41,7 @@ def test_many_classes_are_solved_as_few_are(monkeypatch: pytest.MonkeyPatch) -> 
     assert loaded.problem is not None
     for module in (goals, lexicographic):
         monkeypatch.setattr(module, "FEW", 1000)
-    monkeypatch.setattr(settle, "incumbent", lambda *given: None)
+    monkeypatch.setattr(optimize, "incumbent", lambda *given: None)
     whole = solve(loaded.problem, loaded.catalog, top=0, time_limit=120)
     monkeypatch.undo()
     start = time.process_time()

@@ -6,7 +6,7 @@ import pytest
 
 from planner.catalog.load import load
 from planner.plan import load_plan
-from planner.report.phrases import told
+from planner.report.phrases import in_words
 from planner.solve import solve
 from planner.solve.answer import Answer
 
@@ -41,7 +41,7 @@ def test_what_a_framework_cannot_be_told_is_refused(line: str, rule: str, needs:
     found = answered(line)
     assert found.outcome == "infeasible"
     assert found.conflict[0].rule == f"t.{rule}"
-    assert needs in str(told(found.conflict[0].has))
+    assert needs in str(in_words(found.conflict[0].has))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from planner.catalog.load import load as load_catalog
 from planner.cli.plan import load_plan
-from planner.report.phrases import told
+from planner.report.phrases import in_words
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 
@@ -121,7 +121,7 @@ GGUF = (
 
 def test_what_an_engine_cannot_load_is_one_rule_with_a_choice(tmp_path: Path) -> None:
     (item,) = answer_of(GGUF, tmp_path).conflict
-    assert (item.rule, told(item.has)) == ("a.weights", "vllm does not support q4_k")
+    assert (item.rule, in_words(item.has)) == ("a.weights", "vllm does not support q4_k")
     fixed = answer_of(GGUF, tmp_path, (f"a.weights={item.relax_to}",))
     assert fixed.outcome == "optimal"
 

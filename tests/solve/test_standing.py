@@ -16,7 +16,7 @@ from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
 from planner.solve.kinds import judge
 from planner.solve.objective import decisive, goal_value, is_worst
-from planner.solve.rent.sharing import broken_together, settle_costs
+from planner.solve.rent.sharing import allocate_costs, broken_together
 from planner.solve.rules import holds_together, speaks_of
 
 CATALOG, _ = load_catalog()
@@ -74,7 +74,7 @@ def test_several_workloads(seed: int, tmp_path: Path) -> None:
 
 def whole(problem: Problem, others: dict[str, Candidate], row: Candidate) -> tuple[tuple[int, ...], list[str]]:
     """Return what the plan's objective is with a candidate in place of the choice, and the rules that it breaks."""
-    chosen = settle_costs(problem, {**others, row.workload: row})
+    chosen = allocate_costs(problem, {**others, row.workload: row})
     broken = [item.rule for found in chosen.values() for item in found.broken]
     if others or problem.fleet:
         broken += [item.rule for item in broken_together(problem, chosen)]

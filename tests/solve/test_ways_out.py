@@ -8,7 +8,7 @@ import pytest
 
 from planner.catalog.load import load
 from planner.plan import load_plan
-from planner.report.phrases import hint, told
+from planner.report.phrases import hint, in_words
 from planner.solve import solve
 from planner.solve.answer import Answer
 
@@ -64,7 +64,7 @@ def test_a_split_that_cannot_be_is_said(split: str, rule: str, reason: str, tmp_
     )
     problem = load_plan(str(file)).problem
     assert problem is not None
-    found = {item.rule: str(told(item.has)) for item in solve(problem, catalog).conflict}
+    found = {item.rule: str(in_words(item.has)) for item in solve(problem, catalog).conflict}
     assert reason in found[rule]
 
 

@@ -19,8 +19,8 @@ def compare(
     format: str = typer.Option("table", help="table, json, markdown or csv."),
 ) -> None:
     """Show the answers of plans side by side: each plan's lock where it is up to date, else what solving it gives."""
+    from planner.current_answer import current_answer
     from planner.report.compared import FORMATS, Column, render
-    from planner.sides import answered
     from planner.syntax.files import STDIN
 
     if format not in FORMATS:
@@ -37,7 +37,7 @@ def compare(
             raise typer.Exit(2 if unreadable(loaded) else 1)
         with progress() as stage:
             stage(f"solving {plan}")
-            result = answered(loaded, plan, limit, fresh or plan in STDIN)
+            result = current_answer(loaded, plan, limit, fresh or plan in STDIN)
         if result.faults:
             tell(f"note: ignoring the lock of {plan}: {result.faults[0].message}")
         columns.append(Column(plan, result.source, result.side, result.refusal))

@@ -49,7 +49,7 @@ def solve(
     screen.known_format(format)
     if "" in settings:
         raise typer.BadParameter("nothing is set; write chat.gpus=2", param_hint="--set")
-    wanted = Wanted(
+    wanted = SolveOptions(
         check, no_lock, accept_feasible, top, tuple(settings), _quantities(pareto), seconds(time_limit), workers, format
     )
     plans = plans or []
@@ -77,7 +77,7 @@ def solve(
     raise typer.Exit(worst)
 
 
-def _several(plans: Sequence[str], wanted: Wanted, held: list[str]) -> Iterator[int]:
+def _several(plans: Sequence[str], wanted: SolveOptions, held: list[str]) -> Iterator[int]:
     """Solve several plans, as many at once as there are cores, and yield the exit code of each in their order."""
     from planner.syntax.files import STDIN
 
@@ -110,7 +110,7 @@ def _watched(results: Iterator[Tried], count: int) -> Iterator[Tried]:
 Tried = tuple[int, processes.Printed, list[str]] | str
 
 
-def _tried(wanted: Wanted, plan: str) -> Tried:
+def _tried(wanted: SolveOptions, plan: str) -> Tried:
     """Return the exit code of a plan, what is printed and the answer that is held; in a process of its own. The plan
     where it is to be solved again, for a fault or a mistake of the command line to be told."""
     held = [""]
@@ -123,7 +123,7 @@ def _tried(wanted: Wanted, plan: str) -> Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SolveOptions:
     """The options of the verb; `front` are the quantities of `--pareto`, `limit` is in seconds."""
 
     check: bool
@@ -178,7 +178,7 @@ def _doubts(answer: Answer, loaded: Loaded) -> tuple[Diagnostic, ...]:
     return allowed(doubts, loaded.texts)[0]
 
 
-def _of_model(words: Words, wanted: Wanted) -> int:
+def _of_model(words: Words, wanted: SolveOptions) -> int:
     """Solve the plan that the words of the command line mean, and show both; nothing is written."""
     from planner.cli.model import composed
     from planner.language.compose import PLACE
@@ -189,7 +189,7 @@ def _of_model(words: Words, wanted: Wanted) -> int:
     return _one(PLACE, wanted, None, text)
 
 
-def _one(plan: str, wanted: Wanted, held: list[str] | None, text: str | None = None) -> int:
+def _one(plan: str, wanted: SolveOptions, held: list[str] | None, text: str | None = None) -> int:
     from planner.language.copies import block_of
     from planner.lock import lock
     from planner.solve import solve as answer_of

@@ -8,10 +8,10 @@ from planner.export.around.names import label
 from planner.export.documents import yaml_text
 from planner.export.engines.program import Program
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 
-def faults(answer: Said, program: Program) -> list[Unsayable]:
+def faults(answer: LockedWorkload, program: Program) -> list[Unsayable]:
     """Return what of an answer Docker Compose cannot say."""
     out = []
     if program.hosts > 1:
@@ -32,7 +32,7 @@ DRIVERS = ("nvidia",)
 """Makers whose devices a reservation can name; AMD's are mounted by path, which differs between hosts."""
 
 
-def render(answer: Said, program: Program) -> str:
+def render(answer: LockedWorkload, program: Program) -> str:
     """Return the file of one machine: each replica of each copy has GPUs and a port of its own."""
     servers = answer.together * answer.on_a_machine
     services = {
@@ -42,7 +42,7 @@ def render(answer: Said, program: Program) -> str:
     return yaml_text([{"name": label(answer.name), "services": services}])
 
 
-def _service(answer: Said, program: Program, number: int) -> dict[str, Any]:
+def _service(answer: LockedWorkload, program: Program, number: int) -> dict[str, Any]:
     first, port = answer.first + number * program.gpus, program.port
     return {
         "image": program.image,

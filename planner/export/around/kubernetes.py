@@ -9,7 +9,7 @@ from planner.export.around.names import label
 from planner.export.documents import yaml_text
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 Joined = Callable[..., tuple[Option, ...]]
 """Returns the options of a replica's host, by its rank, the address of the first, and whether it is the first."""
@@ -19,7 +19,7 @@ STARTUP = {"period": 10, "failures": 360}
 """A server is given an hour to fetch and load its weights."""
 
 
-def faults(answer: Said, program: Program) -> list[Unsayable]:
+def faults(answer: LockedWorkload, program: Program) -> list[Unsayable]:
     """Return what of an answer Kubernetes cannot say."""
     if answer.vendor in RESOURCES:
         return []
@@ -27,7 +27,7 @@ def faults(answer: Said, program: Program) -> list[Unsayable]:
     return [Unsayable("gpu", reason, f"choose a GPU of {' or '.join(RESOURCES)}")]
 
 
-def render(answer: Said, program: Program, joined: Joined) -> str:
+def render(answer: LockedWorkload, program: Program, joined: Joined) -> str:
     """Return both documents; the GPUs are asked for by number, a node of the right type is the cluster's to give."""
     name = label(answer.name)
     chosen = {"app.kubernetes.io/name": name}
@@ -45,7 +45,7 @@ def render(answer: Said, program: Program, joined: Joined) -> str:
     return yaml_text([whole, service])
 
 
-def _deployment(answer: Said, program: Program, name: str, labels: dict[str, str]) -> dict[str, Any]:
+def _deployment(answer: LockedWorkload, program: Program, name: str, labels: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -59,7 +59,7 @@ def _deployment(answer: Said, program: Program, name: str, labels: dict[str, str
     }
 
 
-def _group(answer: Said, program: Program, joined: Joined, name: str) -> dict[str, Any]:
+def _group(answer: LockedWorkload, program: Program, joined: Joined, name: str) -> dict[str, Any]:
     """Return a LeaderWorkerSet (lws.sigs.k8s.io): it gives each pod its rank and the leader's address."""
     address = "$(LWS_LEADER_ADDRESS)"
     leader = program.arguments(joined("0", address, first=True))
@@ -87,7 +87,7 @@ def _group(answer: Said, program: Program, joined: Joined, name: str) -> dict[st
     }
 
 
-def _pod(answer: Said, program: Program, arguments: list[str], serves: bool) -> dict[str, Any]:
+def _pod(answer: LockedWorkload, program: Program, arguments: list[str], serves: bool) -> dict[str, Any]:
     token = {"secretKeyRef": {"name": "huggingface", "key": "token", "optional": True}}
     health = {"httpGet": {"path": "/health", "port": program.port}}
     container: dict[str, Any] = {

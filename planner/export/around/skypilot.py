@@ -11,7 +11,7 @@ from planner.export.around.names import label
 from planner.export.documents import block, yaml_text
 from planner.export.engines.program import Program
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 
 CLOUDS = ("aws", "azure", "gcp", "lambda", "nebius", "runpod", "verda")
 """Providers of the catalog that SkyPilot 0.14 rents by the names that the catalog has of their instances."""
@@ -26,7 +26,7 @@ PER_GPU = re.compile(r"1x_(.+)")
 """An instance sold by the GPU, whose name begins with how many it has."""
 
 
-def faults(answer: Said, program: Program) -> list[Unsayable]:
+def faults(answer: LockedWorkload, program: Program) -> list[Unsayable]:
     """Return what of an answer SkyPilot cannot say."""
     out, cloud = [], answer.word("provider")
     if (
@@ -51,12 +51,12 @@ def faults(answer: Said, program: Program) -> list[Unsayable]:
     return out
 
 
-def instance(answer: Said) -> str:
+def instance(answer: LockedWorkload) -> str:
     """Return the instance type of the offer."""
     return answer.word("offer").rpartition("/")[2]
 
 
-def render(answer: Said, program: Program, joined: Joined) -> str:
+def render(answer: LockedWorkload, program: Program, joined: Joined) -> str:
     """Return the task; a service of SkyServe where there are several replicas."""
     cloud, region, kind = answer.word("provider"), answer.word("region"), instance(answer)
     if answer.sold_by == "gpu":

@@ -15,7 +15,7 @@ from planner.export.around.kubernetes import Joined
 from planner.export.around.names import label
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import run
 
 RANK, LEADER = '"$SLURM_NODEID"', '"$leader"'
@@ -33,7 +33,7 @@ SHELL = "#!/bin/bash\n"
 """The first line: functions are exported to steps, which a POSIX shell does not do."""
 
 
-def faults(answer: Said, program: Program) -> list[Unsayable]:
+def faults(answer: LockedWorkload, program: Program) -> list[Unsayable]:
     """Return what of a service a script for Slurm cannot say."""
     if answer.vendor in ("nvidia", "amd"):
         return []
@@ -41,7 +41,7 @@ def faults(answer: Said, program: Program) -> list[Unsayable]:
     return [Unsayable("gpu", reason, "choose a GPU of nvidia or amd, or write the script by hand")]
 
 
-def training_faults(answer: Said) -> Iterator[Unsayable]:
+def training_faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of a training a script for Slurm cannot say."""
     gpus, hosts = answer.count("gpus"), run.hosts(answer)
     if gpus % hosts:
@@ -49,7 +49,7 @@ def training_faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable("gpus", reason, f"set gpus to a multiple of {hosts}")
 
 
-def service(answer: Said, program: Program, joined: Joined) -> str:
+def service(answer: LockedWorkload, program: Program, joined: Joined) -> str:
     """Return the script of a replica; an array of them where there are several, each with a port of its own."""
     servers = answer.copies * answer.replicas
     ports = f"{program.port + answer.first}"
@@ -75,14 +75,14 @@ def service(answer: Said, program: Program, joined: Joined) -> str:
     )
 
 
-def launched(answer: Said, words: Iterable[str]) -> str:
+def launched(answer: LockedWorkload, words: Iterable[str]) -> str:
     """Return the script of a training: `words` start its ranks on a node, as a shell reads them."""
     hosts = run.hosts(answer)
     nodes, limit = (hosts, answer.count("gpus") // hosts), answer.outcome("duration_safe")
     return _script(answer, nodes, answer.copies, limit, list(words), TRAIN)
 
 
-def torchrun(answer: Said) -> list[str]:
+def torchrun(answer: LockedWorkload) -> list[str]:
     """Return the options of `torchrun` on a node: one rank for each GPU, which meet at the first node."""
     hosts = run.hosts(answer)
     options: tuple[Option, ...] = (
@@ -107,7 +107,9 @@ def duration(seconds: Fraction) -> str:
     return f"{hours // 24}-{hours % 24:02}:00:00" if hours >= 24 else f"{hours:02}:00:00"
 
 
-def _script(answer: Said, nodes: tuple[int, int], jobs: int, limit: Fraction | None, body: list[str], name: str) -> str:
+def _script(
+    answer: LockedWorkload, nodes: tuple[int, int], jobs: int, limit: Fraction | None, body: list[str], name: str
+) -> str:
     hosts, gpus = nodes
     whole = answer.sold_by == "instance" and gpus == answer.offered
     options = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.export.engines.option_names import OptionNames
 from planner.export.engines.program import Option, Program
 from planner.export.faults import Unsayable, drafts, is_mix
-from planner.export.said import Said, version_of
+from planner.export.locked import LockedWorkload, version_of
 from planner.language.schema import grouped
 from planner.physics.inference.llama_cpp import MICRO_BATCH
 
@@ -20,12 +20,12 @@ FITS_ITSELF = (10434,)
 """The release that was tried: `-fit off` keeps it from changing what is said, and `-sm tensor` splits tensors."""
 
 
-def faults(answer: Said) -> list[Unsayable]:
+def faults(answer: LockedWorkload) -> list[Unsayable]:
     """Return what of an answer `llama-server` cannot say."""
     return [*_faults(answer)]
 
 
-def _faults(answer: Said) -> Iterator[Unsayable]:
+def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     name, weights = f"llama.cpp {answer.version}", answer.word("weights")
     file = answer.file
     if file is None or not file.endswith(".gguf"):
@@ -61,13 +61,13 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
     yield from words.faults(name)
 
 
-def slots(answer: Said) -> int:
+def slots(answer: LockedWorkload) -> int:
     """Return the sequences that one server holds."""
     together = answer.count("total_concurrency", 0)
     return -(-together // answer.replicas) if together else answer.count("concurrency")
 
 
-def program(answer: Said) -> Program:
+def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     notes = (f"slots     {slots(answer)} of {answer.count('context')} tokens: -c is their product",)
     return Program(
@@ -89,7 +89,7 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return ()
 
 
-def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
+def _options(answer: LockedWorkload, option: OptionNames) -> Iterator[Option]:
     cache = option.value("kv_cache", answer.word("kv_cache"))
     tensor, gpus = answer.count("tensor_parallel"), answer.per_replica
     yield option("model"), str(answer.file)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.export.engines.option_names import OptionNames
 from planner.export.engines.program import Option, Program
 from planner.export.faults import LONG, Unsayable, drafts, dtype, online_fp8, served, types
-from planner.export.said import Said, version_of
+from planner.export.locked import LockedWorkload, version_of
 
 IMAGE = "lmsysorg/sglang"
 """docs.sglang.io/get_started/install, using docker: tags are v and the release."""
@@ -16,12 +16,12 @@ SERVE = (0, 5, 23)
 """The release whose `sglang serve` was tried; before it the module starts the server."""
 
 
-def faults(answer: Said) -> list[Unsayable]:
+def faults(answer: LockedWorkload) -> list[Unsayable]:
     """Return what of an answer `sglang serve` cannot say."""
     return [*_faults(answer)]
 
 
-def _faults(answer: Said) -> Iterator[Unsayable]:
+def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     name, words = f"SGLang {answer.version}", OptionNames("sglang", answer.version)
     yield from served(answer, "SGLang", online=online_fp8(answer))
     yield from types(answer, "SGLang")
@@ -50,7 +50,7 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
     yield from words.faults(name)
 
 
-def program(answer: Said) -> Program:
+def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     entry = ("sglang", "serve") if version_of(answer.version) >= SERVE else ("python3", "-m", "sglang.launch_server")
     return Program(
@@ -73,7 +73,7 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return (("--node-rank", rank), ("--dist-init-addr", address))
 
 
-def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
+def _options(answer: LockedWorkload, option: OptionNames) -> Iterator[Option]:
     yield option("model"), str(answer.repository)
     yield option("weights"), dtype(answer)
     if online_fp8(answer):
@@ -104,7 +104,7 @@ def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
     yield option("port"), str(PORT)
 
 
-def _notes(answer: Said) -> Iterator[str]:
+def _notes(answer: LockedWorkload) -> Iterator[str]:
     if answer.native not in LONG:
         yield f"weights   the checkpoint is in {answer.native} and says so itself"
     elif online_fp8(answer):

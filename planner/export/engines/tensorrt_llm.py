@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.export.documents import yaml_text
 from planner.export.faults import LONG, Unsayable, drafts, dtype, served, types
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.language.schema import grouped
 
 CACHES = {"fp8_e4m3": "fp8", "nvfp4": "nvfp4"}
@@ -15,12 +15,12 @@ CACHES = {"fp8_e4m3": "fp8", "nvfp4": "nvfp4"}
 UNSAID = ("adapters", *grouped("offloaded"))
 
 
-def faults(answer: Said) -> list[Unsayable]:
+def faults(answer: LockedWorkload) -> list[Unsayable]:
     """Return what of an answer the file cannot say."""
     return [*_faults(answer)]
 
 
-def _faults(answer: Said) -> Iterator[Unsayable]:
+def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     yield from served(answer, "TensorRT-LLM", online=False)
     yield from types(answer, "TensorRT-LLM")
     yield from drafts(answer, "TensorRT-LLM")
@@ -43,7 +43,7 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable("nodes", "TensorRT-LLM starts several hosts by MPI, which this file does not", "set nodes = 1")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the file: keys of LlmArgs. The share of memory is of what is free after loading, so the cache's tokens,
     those that it holds at least, stand beside it."""
     cache: dict[str, Any] = {
@@ -67,7 +67,7 @@ def render(answer: Said) -> str:
     return yaml_text([document])
 
 
-def notes(answer: Said) -> list[str]:
+def notes(answer: LockedWorkload) -> list[str]:
     """Return what the file's head says beside the rest."""
     return [
         f"start     trtllm-serve {answer.repository} --host 0.0.0.0 --config FILE",

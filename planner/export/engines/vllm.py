@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from planner.export.engines.option_names import OptionNames
 from planner.export.engines.program import Option, Program
 from planner.export.faults import LONG, Unsayable, drafts, dtype, online_fp8, served, types
-from planner.export.said import Said, version_of
+from planner.export.locked import LockedWorkload, version_of
 
 IMAGES = {"nvidia": "vllm/vllm-openai", "amd": "vllm/vllm-openai-rocm"}
 """docs.vllm.ai/en/latest/deployment/docker: tags are v and the release, the entry point is `vllm serve`."""
@@ -26,12 +26,12 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 HOSTS = ("nodes.executor", "nodes.rank", "nodes.leader", "nodes.headless")
 
 
-def faults(answer: Said) -> list[Unsayable]:
+def faults(answer: LockedWorkload) -> list[Unsayable]:
     """Return what of an answer `vllm serve` cannot say."""
     return [*_faults(answer)]
 
 
-def _faults(answer: Said) -> Iterator[Unsayable]:
+def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     name = f"vLLM {answer.version}"
     words = OptionNames("vllm", answer.version)
     yield from served(answer, "vLLM", online=online_fp8(answer) and bool(words.value("weights.method", "fp8_e4m3")))
@@ -69,7 +69,7 @@ def _faults(answer: Said) -> Iterator[Unsayable]:
     yield from words.faults(name)
 
 
-def program(answer: Said) -> Program:
+def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     return Program(
         f"{IMAGES.get(answer.vendor, IMAGES['nvidia'])}:{tag(answer.version)}",
@@ -104,7 +104,7 @@ def joined(rank: str, leader: str, *, first: bool) -> tuple[Option, ...]:
     return more if first else (*more, ("--headless", None))
 
 
-def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
+def _options(answer: LockedWorkload, option: OptionNames) -> Iterator[Option]:
     yield option("weights"), dtype(answer)
     if answer.given.get("task", "generate") != "generate":
         yield option("task"), "pooling"
@@ -145,7 +145,7 @@ def _options(answer: Said, option: OptionNames) -> Iterator[Option]:
         yield option("offloaded_cache.swapped"), "0"  # the formulas count no host memory for it
 
 
-def _cache(answer: Said, option: OptionNames) -> str:
+def _cache(answer: LockedWorkload, option: OptionNames) -> str:
     """Return what `--kv-cache-dtype` says: the name of the layout that was planned."""
     version, name = version_of(answer.version), answer.word("kv_cache")
     if name == "fp8_e4m3" and answer.flag("sparse_latents") and answer.vendor == "nvidia" and version >= PACKED:
@@ -153,7 +153,7 @@ def _cache(answer: Said, option: OptionNames) -> str:
     return option.value("kv_cache", name) or "auto"
 
 
-def _notes(answer: Said) -> Iterator[str]:
+def _notes(answer: LockedWorkload) -> Iterator[str]:
     if answer.native not in LONG:
         yield f"weights   the checkpoint is in {answer.native} and says so itself"
     elif online_fp8(answer):

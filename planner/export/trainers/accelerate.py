@@ -7,14 +7,14 @@ from typing import Any
 
 from planner.export.documents import yaml_text
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import run
 
 MIXED = {"fp32": "no", "bf16": "no", "bf16_mixed": "bf16", "fp16_mixed": "fp16"}
 """`mixed_precision` by recipe: pure bf16 is the checkpoint's type, without autocast."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer accelerate's configuration cannot say."""
     name = "accelerate's configuration"
     yield from run.whole_shapes(answer, name)
@@ -26,12 +26,12 @@ def faults(answer: Said) -> Iterator[Unsayable]:
     yield from run.gradients(answer, name)
 
 
-def said(answer: Said) -> tuple[str, ...]:
+def said(answer: LockedWorkload) -> tuple[str, ...]:
     """Return the settings of an answer that the file says; a script sets the others."""
     return ("checkpointing", "checkpointed_layers") if run.sharded(answer) else ()
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the file; `machine_rank` and the first machine's address are for `accelerate launch` to say."""
     machines, gpus = run.hosts(answer), answer.count("gpus")
     kind = "FSDP" if run.sharded(answer) else "MULTI_GPU" if gpus > 1 else "NO"
@@ -58,7 +58,7 @@ PREFETCHED = {
 """What FSDP1 gathers ahead, as it was counted: a layer beside the one at work in backward, none in forward."""
 
 
-def _fsdp(answer: Said) -> dict[str, Any]:
+def _fsdp(answer: LockedWorkload) -> dict[str, Any]:
     whole, version = answer.count("zero", 0) == 3, answer.count("fsdp_version")
     strategy = whole if version == 2 else "FULL_SHARD" if whole else "SHARD_GRAD_OP"
     return {

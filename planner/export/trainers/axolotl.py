@@ -10,7 +10,7 @@ from typing import Any
 
 from planner.export.documents import yaml_text
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import options, run
 from planner.physics.training.head import CHUNKS
 
@@ -20,7 +20,7 @@ KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embeddin
 """Kernels of its own for adapters, which it turns on by itself where it can: other activations than were counted."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer axolotl's configuration cannot say."""
     yield from run.whole_shapes(answer, NAME)
     yield from run.only(answer, NAME, "method", ("full", "lora"))
@@ -42,7 +42,7 @@ def faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable("offload", f"{NAME} offloads what FSDP shards alone", "set offload = none, or zero = 3")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the file; `faults` must be empty."""
     mixed, full = answer.word("precision") == "bf16_mixed", answer.word("checkpointing") == "full"
     sharded = run.sharded(answer)
@@ -80,7 +80,7 @@ def render(answer: Said) -> str:
     return yaml_text([document])
 
 
-def _targets(answer: Said) -> dict[str, Any]:
+def _targets(answer: LockedWorkload) -> dict[str, Any]:
     if answer.word("lora_targets") == "all_linear":
         return {"lora_target_linear": True}
     return {"lora_target_modules": options.targets(answer, "")}
@@ -100,7 +100,7 @@ def _loss(loss: str) -> dict[str, Any]:
     return {}
 
 
-def _fsdp(answer: Said, full: bool) -> dict[str, Any]:
+def _fsdp(answer: LockedWorkload, full: bool) -> dict[str, Any]:
     return {
         "reshard_after_forward": answer.count("zero", 0) == 3,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import run
 from planner.language.schema import grouped
 
@@ -32,7 +32,7 @@ HERE = ("precision", "micro_batch", "global_batch", "sync_each_batch", "optimize
 """What of a training's settings the keys of this file say; a script sets the others."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer DeepSpeed's configuration cannot say."""
     yield from run.whole_shapes(answer, "DeepSpeed's configuration")
     yield from run.only(answer, "DeepSpeed's configuration", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
@@ -41,7 +41,7 @@ def faults(answer: Said) -> Iterator[Unsayable]:
         yield from run.gradients(answer, "DeepSpeed's configuration", "deepspeed")
 
 
-def render(answer: Said, head: list[str]) -> str:
+def render(answer: LockedWorkload, head: list[str]) -> str:
     """Return the file."""
     zero: dict[str, Any] = {"stage": answer.count("zero", 0)}
     if zero["stage"]:
@@ -74,7 +74,7 @@ def render(answer: Said, head: list[str]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _elsewhere(answer: Said) -> dict[str, Any]:
+def _elsewhere(answer: LockedWorkload) -> dict[str, Any]:
     """Return what a script sets itself, as a plan has it."""
     names = [*run.SCRIPT, *(grouped("adapters") if answer.word("method") in run.ADAPTERS else ())]
     values = {name: answer.choice.get(name, answer.given.get(name)) for name in names if name not in HERE}

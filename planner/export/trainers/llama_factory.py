@@ -10,7 +10,7 @@ from typing import Any
 
 from planner.export.documents import yaml_text
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import options, run
 
 NAME = "LLaMA-Factory"
@@ -18,7 +18,7 @@ ATTENTION = {"sdpa": "sdpa", "flash": "fa2", "eager": "disabled"}
 """`flash_attn` (extras/constants.py, AttentionFunction)."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer LLaMA-Factory's arguments cannot say."""
     yield from run.whole_shapes(answer, NAME)
     yield from run.only(answer, NAME, "method", ("full", *run.ADAPTERS))
@@ -40,7 +40,7 @@ def faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable("precision", f"{NAME} has a base in 16 bits or less beside adapters", "set precision = bf16")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the file; `faults` must be empty."""
     precision, method = answer.word("precision"), answer.word("method")
     document: dict[str, Any] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.export import shell
 from planner.export.engines.program import Option
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import run
 
 SIZES = {
@@ -34,7 +34,7 @@ BACKENDS = {"flash": "flash", "eager": "unfused"}
 """Megatron's names of attention kernels; where a plan says neither, it picks one that keeps no scores."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer Megatron's options cannot say."""
     yield from run.only(answer, "Megatron", "method", ("full",))
     yield from run.only(answer, "Megatron", "precision", ("fp32", "bf16_mixed", "fp16_mixed"))
@@ -65,18 +65,18 @@ def faults(answer: Said) -> Iterator[Unsayable]:
         yield Unsayable("checkpointed_layers", reason, f"set checkpointed_layers = {layers}")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the options as a shell array, to stand behind those of the model and its data."""
     lines = ["options=(", *(f"  {line}" for line in options(answer)), ")"]
     return "".join(f"{line}\n" for line in lines)
 
 
-def options(answer: Said) -> list[str]:
+def options(answer: LockedWorkload) -> list[str]:
     """Return the options, a line each as a shell reads them."""
     return shell.options(_options(answer))
 
 
-def _options(answer: Said) -> Iterator[Option]:
+def _options(answer: LockedWorkload) -> Iterator[Option]:
     for name, quantity in SIZES.items():
         yield name, str(answer.count(quantity))
     if answer.count("tensor_parallel") > 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.language.schema import grouped
 from planner.physics.training.choice import StateChoice
 from planner.physics.training.states import gradient_format
@@ -15,17 +15,17 @@ SHAPES = ("tensor_parallel", "pipeline_parallel", "context_parallel", "expert_pa
 """Ways to split a training beside data parallelism and ZeRO."""
 
 
-def accumulation(answer: Said) -> int:
+def accumulation(answer: LockedWorkload) -> int:
     """Return the micro-batches of an optimizer step."""
     return max(1, batch(answer) // (answer.count("micro_batch") * answer.count("data_parallel")))
 
 
-def batch(answer: Said) -> int:
+def batch(answer: LockedWorkload) -> int:
     """Return the sequences of an optimizer step."""
     return answer.count("global_batch")
 
 
-def steps(answer: Said) -> int | None:
+def steps(answer: LockedWorkload) -> int | None:
     """Return the optimizer steps that see all tokens, rounded up; None where the plan states none."""
     tokens, each = answer.count("tokens", 0), batch(answer) * answer.count("sequence")
     return -(-tokens // each) if tokens else None
@@ -45,7 +45,7 @@ LAYOUT = ("zero", "data_parallel", *SHAPES, "fsdp_version", "offload", "selectiv
 """How the states lie on GPUs, where no file beside the script says it."""
 
 
-def elsewhere(answer: Said, said: Iterable[str] = (), more: Iterable[str] = ()) -> Iterator[str]:
+def elsewhere(answer: LockedWorkload, said: Iterable[str] = (), more: Iterable[str] = ()) -> Iterator[str]:
     """Yield what a script has to set that is not `said` by a file, and `more`, a line each as a plan writes it."""
     names = [*more, *SCRIPT, *(grouped("adapters") if answer.word("method") in ADAPTERS else ())]
     for name in names:
@@ -59,7 +59,7 @@ def elsewhere(answer: Said, said: Iterable[str] = (), more: Iterable[str] = ()) 
         yield f"BitsAndBytesConfig: {', '.join(f'{name}={value}' for name, value in quantization(answer).items())}"
 
 
-def quantization(answer: Said) -> dict[str, Any]:
+def quantization(answer: LockedWorkload) -> dict[str, Any]:
     """Return the bitsandbytes options of a 4-bit base: NF4 with double quantization, which the memory counts; stored in
     the type of the other weights where FSDP makes one flat tensor of a layer, which must have one type."""
     return {
@@ -71,22 +71,22 @@ def quantization(answer: Said) -> dict[str, Any]:
     }
 
 
-def sixteen(answer: Said) -> str:
+def sixteen(answer: LockedWorkload) -> str:
     """Return the 16-bit type that a base is computed in."""
     return "float16" if answer.word("precision").startswith("fp16") else "bfloat16"
 
 
-def sharded(answer: Said) -> bool:
+def sharded(answer: LockedWorkload) -> bool:
     """Return whether FSDP shards the states."""
     return answer.count("zero", 0) > 0 and answer.count("data_parallel") > 1
 
 
-def hosts(answer: Said) -> int:
+def hosts(answer: LockedWorkload) -> int:
     """Return the machines: instances that are sold whole, or one where GPUs are sold one by one."""
     return answer.instances if answer.sold_by == "instance" else 1
 
 
-def only(answer: Said, target: str, quantity: str, words: Iterable[str]) -> Iterator[Unsayable]:
+def only(answer: LockedWorkload, target: str, quantity: str, words: Iterable[str]) -> Iterator[Unsayable]:
     """Yield that a word of an answer is none that a target can say."""
     known, has = tuple(words), answer.word(quantity)
     if has and has not in known:
@@ -94,7 +94,7 @@ def only(answer: Said, target: str, quantity: str, words: Iterable[str]) -> Iter
         yield Unsayable(quantity, reason, f"set {quantity} = {' or '.join(known)}")
 
 
-def gradients(answer: Said, target: str, framework: str = "transformers") -> Iterator[Unsayable]:
+def gradients(answer: LockedWorkload, target: str, framework: str = "transformers") -> Iterator[Unsayable]:
     """Yield that gradients are counted in another format than the one that the trainer makes or reduces them in."""
     method, precision = answer.word("method"), answer.word("precision")
     who = "accelerate" if framework == "transformers" and sharded(answer) else framework
@@ -105,12 +105,12 @@ def gradients(answer: Said, target: str, framework: str = "transformers") -> Ite
         yield Unsayable("gradient_precision", reason, "leave `gradient_precision` out")
 
 
-def plain_loss(answer: Said, target: str) -> Iterator[Unsayable]:
+def plain_loss(answer: LockedWorkload, target: str) -> Iterator[Unsayable]:
     """Yield that a loss is counted in another format than fp32, to which transformers and Megatron widen logits."""
     yield from only(answer, target, "loss_precision", ("fp32",))
 
 
-def whole_shapes(answer: Said, target: str, sayable: Iterable[str] = ()) -> Iterator[Unsayable]:
+def whole_shapes(answer: LockedWorkload, target: str, sayable: Iterable[str] = ()) -> Iterator[Unsayable]:
     """Yield the sizes above 1 that a target cannot say."""
     for quantity in SHAPES:
         if quantity not in sayable and answer.count(quantity) > 1:
@@ -119,7 +119,7 @@ def whole_shapes(answer: Said, target: str, sayable: Iterable[str] = ()) -> Iter
             )
 
 
-def all_or_none(answer: Said, target: str) -> Iterator[Unsayable]:
+def all_or_none(answer: LockedWorkload, target: str) -> Iterator[Unsayable]:
     """Yield that a target recomputes all layers or none."""
     yield from only(answer, target, "checkpointing", ("none", "full"))
     layers, again = answer.count("layers", 0), answer.count("checkpointed_layers", 0)

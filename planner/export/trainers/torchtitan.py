@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from planner.export import shell
 from planner.export.engines.program import Option
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import run
 from planner.physics.training.head import CHUNKS
 
@@ -30,7 +30,7 @@ STILL = (
 """What the formulas count on whatever is chosen: graphs, captured by default since 0.3, keep a pool of memory."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer torchtitan's options cannot say."""
     yield from run.whole_shapes(answer, NAME, SPLITS)
     yield from run.only(answer, NAME, "method", ("full",))
@@ -58,17 +58,17 @@ def faults(answer: Said) -> Iterator[Unsayable]:
             yield Unsayable(quantity, reason, f"leave `{quantity}` out")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the options as a shell array, to stand behind those that name the model."""
     return "".join(f"{line}\n" for line in ("options=(", *(f"  {line}" for line in options(answer)), ")"))
 
 
-def options(answer: Said) -> list[str]:
+def options(answer: LockedWorkload) -> list[str]:
     """Return the options, a line each as a shell reads them; `faults` must be empty."""
     return shell.options(_options(answer))
 
 
-def _options(answer: Said) -> Iterator[Option]:
+def _options(answer: LockedWorkload) -> Iterator[Option]:
     kept, computed = TYPES[answer.word("precision")]
     copies, shards = answer.count("shard_replicas"), answer.count("data_parallel")
     yield "--training.local-batch-size", str(answer.count("micro_batch"))

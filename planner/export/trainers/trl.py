@@ -10,7 +10,7 @@ from typing import Any
 
 from planner.export.documents import yaml_text
 from planner.export.faults import Unsayable
-from planner.export.said import Said
+from planner.export.locked import LockedWorkload
 from planner.export.trainers import options, run
 
 # Under FSDP mixed precision makes fp32 copies of 16-bit parameters (accelerate/accelerator.py, "Upcasted low precision
@@ -19,7 +19,7 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "bf16_mixed": "float32", "fp16_
 """What the checkpoint is loaded in: mixed precision is autocast over fp32 weights."""
 
 
-def faults(answer: Said) -> Iterator[Unsayable]:
+def faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     """Yield what of an answer SFTConfig cannot say."""
     name = "TRL's SFTConfig"
     yield from run.whole_shapes(answer, name)
@@ -43,7 +43,7 @@ WIDEST = 16384
 """The width that a hidden state is taken to have at most: Llama 3.1 405B's."""
 
 
-def _loss(answer: Said, name: str) -> Iterator[Unsayable]:
+def _loss(answer: LockedWorkload, name: str) -> Iterator[Unsayable]:
     """Yield that TRL's loss may hold more than was counted.
 
     In 1.16 SFTTrainer computes every loss in tiles of its own and leaves Liger's out (trainer/sft_trainer.py): beside a
@@ -61,14 +61,14 @@ def _loss(answer: Said, name: str) -> Iterator[Unsayable]:
         yield Unsayable("loss", reason, "set loss = standard and precision = bf16_mixed")
 
 
-def _adapters(answer: Said, name: str) -> Iterator[Unsayable]:
+def _adapters(answer: LockedWorkload, name: str) -> Iterator[Unsayable]:
     """Yield what of adapters TRL does otherwise: peft makes them fp32, and TRL 16 bits on a base in 4 bits."""
     yield from options.wide_adapters(answer)
     if answer.word("method") in run.ADAPTERS and answer.word("precision") == "fp32":
         yield Unsayable("precision", f"{name} has a base in 16 bits or less beside adapters", "set precision = bf16")
 
 
-def render(answer: Said) -> str:
+def render(answer: LockedWorkload) -> str:
     """Return the file."""
     precision, adapters = answer.word("precision"), answer.word("method") in run.ADAPTERS
     sharded = run.sharded(answer)
@@ -97,7 +97,7 @@ def render(answer: Said) -> str:
     return yaml_text([{**document, **(_model(answer, dtype) if adapters else {})}])
 
 
-def _model(answer: Said, dtype: str) -> dict[str, Any]:
+def _model(answer: LockedWorkload, dtype: str) -> dict[str, Any]:
     """Return what ModelConfig says of adapters and their base; its `dtype` is what a base in 4 bits is computed in."""
     document: dict[str, Any] = {
         **({"model_name_or_path": answer.repository} if answer.repository else {}),

@@ -121,7 +121,7 @@ def _conditional(node: tree.Conditional, env: Env, expected: Type | None) -> Typ
     otherwise = lower(node.otherwise, env, expected or (then.type if then else None))
     if condition is None or then is None or otherwise is None:
         return None
-    if not _alike(then.type, otherwise.type, env):
+    if not _same_dimension(then.type, otherwise.type, env):
         env.scope.error(
             "E0401",
             f"the branches differ: {then.type} and {otherwise.type}",
@@ -146,7 +146,7 @@ def truth(node: tree.Expression, env: Env) -> tree.Expression | None:
     return typed.node
 
 
-def _alike(left: Type, right: Type, env: Env) -> bool:
+def _same_dimension(left: Type, right: Type, env: Env) -> bool:
     if left.kind != right.kind:
         return False
     if left.kind == "number":

@@ -98,7 +98,7 @@ from planner.physics.inference.sampling import (
     warm_up,
 )
 from planner.physics.inference.support import (
-    Asked,
+    EngineRequest,
     lacks,
     met_by_cache,
     met_by_gpu,
@@ -115,8 +115,8 @@ __all__ = [
     "GRAPH_START",
     "LARGEST",
     "PARTS",
-    "Asked",
     "Cut",
+    "EngineRequest",
     "Extras",
     "Groups",
     "LayerCache",

@@ -12,7 +12,7 @@ from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EngineRequest:
     """What a plan asks of an engine, beside a model, formats and a split."""
 
     by_sequence: bool = False
@@ -40,7 +40,7 @@ def lacks(
     engine: Engine,
     version: str | None,
     arch: Architecture | None,
-    asked: Asked = Asked(),  # noqa: B008
+    asked: EngineRequest = EngineRequest(),  # noqa: B008
 ) -> tuple[Lack, ...]:
     """What of an engine's lacks holds for a model served in a way at a version; the newest without one."""
     wanted = version_of(version)

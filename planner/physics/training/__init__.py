@@ -19,7 +19,7 @@ Measured against PyTorch 2.13 with transformers 5.23 (docs/accuracy.md).
 from __future__ import annotations
 
 from planner.catalog.records import Architecture
-from planner.physics.training.activations import MOMENTS, Parts, Point, alike, points, traces
+from planner.physics.training.activations import MOMENTS, Parts, Point, points, precision_and_split, traces
 from planner.physics.training.choice import ActivationChoice, StateChoice
 from planner.physics.training.families import family
 from planner.physics.training.host import host, stashed, stashes
@@ -40,7 +40,6 @@ __all__ = [
     "States",
     "TrainingMemory",
     "adapter_parameters",
-    "alike",
     "approximations",
     "combine",
     "gradient_format",
@@ -48,6 +47,7 @@ __all__ = [
     "memory",
     "overhead",
     "points",
+    "precision_and_split",
     "spare",
     "stage_runs",
     "stashed",

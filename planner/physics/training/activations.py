@@ -215,7 +215,7 @@ class Parts(NamedTuple):
     mask: Any
 
 
-def alike(choice: ActivationChoice) -> tuple[object, ...]:
+def precision_and_split(choice: ActivationChoice) -> tuple[object, ...]:
     """What the precision and the parallelism of a choice come to: choices that are alike in it, and in all they say
     beside these two, have the same parts."""
     return choice.recipe, choice.cp, choice.precision == "fp32"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from planner.physics.training.fsdp import EMBEDDING, FIRST, LAST, LOSS, PLACES, REDUCE, Beside
+from planner.physics.training.fsdp import EMBEDDING, FIRST, LAST, LOSS, PLACES, REDUCE, GatheredBytes
 from planner.physics.training.recipe import share
 
 
@@ -45,7 +45,7 @@ class DividedStates(NamedTuple):
     gradients: Any
     closing: Any
     buckets: Any
-    beside: Beside
+    beside: GatheredBytes
     waits: Any
     freed: Any
     resident: Any
@@ -130,7 +130,7 @@ def held(states: Any, choice: Any, shards: Any) -> DividedStates:
         gradients,
         closing,
         third * 2 * sizes.reduce_bucket,
-        Beside(tuple(gathered), tuple(reduced)),
+        GatheredBytes(tuple(gathered), tuple(reduced)),
         low * bucket * (1 - again) * (1 - whole) + third * (every - limit),
         third * states.compute * (1 - states.only_adapters),
         (again | third | whole) == 1,

@@ -37,16 +37,16 @@ class Unit(NamedTuple):
     kept: Any
 
 
-class Beside(NamedTuple):
+class GatheredBytes(NamedTuple):
     """Bytes at each of the places before the optimizer's step: weights gathered, gradients on their way."""
 
     gathered: tuple[Any, ...]
     reduced: tuple[Any, ...]
 
 
-def even(gathered: Any) -> Beside:
+def even(gathered: Any) -> GatheredBytes:
     """What is the same from forward to the end of backward."""
-    return Beside((gathered,) * PLACES, (0 * gathered,) * PLACES)
+    return GatheredBytes((gathered,) * PLACES, (0 * gathered,) * PLACES)
 
 
 def gathered(layer: Unit, root: Unit, computed: Any, again: Any) -> tuple[Any, ...]:

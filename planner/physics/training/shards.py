@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.physics.training import deepspeed_bytes, fsdp
-from planner.physics.training.fsdp import EMBEDDING, REDUCE, WHOLE, Beside, Unit, even
+from planner.physics.training.fsdp import EMBEDDING, REDUCE, WHOLE, GatheredBytes, Unit, even
 from planner.physics.training.recipe import share
 from planner.record import dataclass
 
@@ -28,7 +28,7 @@ class States:
     gradients: int
     closing: int
     optimizer: int
-    beside: Beside
+    beside: GatheredBytes
     buckets: int
     step: int
     gradient_item: int
@@ -221,7 +221,7 @@ def _beside(
     resident: Any,
     copies: Any,
     late: Any,
-) -> Beside:
+) -> GatheredBytes:
     """What FSDP holds beside its shards; nothing where one GPU shards and copies nothing.
 
     Where only the last micro-batch reduces gradients (`late`), FSDP1's ZeRO 2 frees no weights in backward
@@ -264,7 +264,7 @@ def _beside(
     whole = tuple(size + (place == WHOLE) * beyond for place, size in enumerate(whole))
     # the embedding's gradient is whole on every tensor rank from its backward on
     over = undivided.replicated - undivided.replicated_part
-    return Beside(
+    return GatheredBytes(
         tuple(some * (size + stay * (undivided.computed - size)) for size in whole),
         tuple(
             copies * (size + pipelined * ((place == REDUCE) * most - size))

@@ -14,22 +14,22 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Filtered, Solved
 from planner.solve.candidate import Candidate
-from planner.solve.choose.beside import beside
-from planner.solve.choose.company import company
 from planner.solve.choose.conflict import conflict_of, filtered, together_with
 from planner.solve.choose.goal_values import part, penalty_of
 from planner.solve.choose.hardware import alternatives, rejected
+from planner.solve.choose.other_workloads import other_workloads
+from planner.solve.choose.others_fixed import with_others_fixed
 from planner.solve.choose.proof import certificate
-from planner.solve.classes import alike, own, renamed
+from planner.solve.classes import renamed, renamed_rule, representatives
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.copies import ordered
 from planner.solve.fleet.audit import witness
-from planner.solve.fleet.settle import settle
-from planner.solve.fleet.settled import coupled
+from planner.solve.fleet.optimize import optimize
+from planner.solve.fleet.solution import coupled
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, best, keys
-from planner.solve.rent.share_bounds import Shares, alone_or_shared, survey, without_wishes
+from planner.solve.rent.share_bounds import Shares, alone_or_shared, shares_of, without_wishes
 from planner.solve.rules import holds_together, slack
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def choose(
         return Answer("infeasible", (), (), conflict, None, considered, removed)
     clock.look()
     ranks = ranked(problem, tables, sharing)
-    settled = settle(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
+    settled = optimize(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
     if settled is None:
         return Answer("unknown", (), (), (), None, considered, removed, (), False)
     if isinstance(settled, tuple):
@@ -72,11 +72,11 @@ def choose(
     if settled.proven and not coupled(problem, tables):
         witness(settled.rows, apart(tables, fitting, ranks))
     whole = settled.problem
-    first, judged = alike(whole), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
+    first, judged = representatives(whole), dict[tuple[str, int], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]]()
     of = {name: name if name in tables else block_of(name) for name in settled.rows}
     every = {item.name: renamed(tables[of[item.name]], item) for item in whole.workloads}
     plain = {name: judge_row(whole, every[name], row, catalog) for name, row in settled.rows.items()}
-    around = company(whole, plain, {item.name: item.copies for item in whole.workloads})
+    around = other_workloads(whole, plain, {item.name: item.copies for item in whole.workloads})
     solved, late = [], False
     for name in ordered(every):
         table, row, chosen = every[name], settled.rows[name], settled.chosen[name]
@@ -86,7 +86,7 @@ def choose(
         elif key not in judged:
             others, rest = around.others(name), around.rest(name)
             try:
-                context = beside(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
+                context = with_others_fixed(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
                 judged[key] = alternatives(context, row, top), rejected(context, row)
             except clock.OutOfTime:
                 judged[key], late = ((), ()), True
@@ -127,7 +127,7 @@ class SortedOut:
 
 def sort_out(problem: Problem, tables: Mapping[str, Table]) -> SortedOut:
     """Return which rows of each workload break what."""
-    twins = alike(problem)
+    twins = representatives(problem)
     broken: dict[str, Mapping[str, Column]] = {}
     fitting: dict[str, Column] = {}
     for name in sorted(tables):  # what identical workloads have in common is there once
@@ -136,10 +136,10 @@ def sort_out(problem: Problem, tables: Mapping[str, Table]) -> SortedOut:
             broken[name] = broken_by(tables[name], problem)
             fitting[name] = fits(tables[name], broken[name])
         else:
-            broken[name] = {own(rule, twin, name): where for rule, where in broken[twin].items()}
+            broken[name] = {renamed_rule(rule, twin, name): where for rule, where in broken[twin].items()}
             fitting[name] = fitting[twin]
     removed = tuple(item for name in tables for item in filtered(tables[name], broken[name]))
-    sharing = survey(problem, tables)
+    sharing = shares_of(problem, tables)
     shared = alone_or_shared(tables, broken, sharing)
     beside_others = {name: fits(table, shared[name]) for name, table in tables.items()}
     considered = sum(table.candidates for table in tables.values())
@@ -148,7 +148,7 @@ def sort_out(problem: Problem, tables: Mapping[str, Table]) -> SortedOut:
 
 def ranked(problem: Problem, tables: Mapping[str, Table], sharing: Shares) -> dict[str, RankColumns]:
     """Return what ranks the rows of each workload."""
-    twins, wished = alike(problem), without_wishes(problem, sharing)
+    twins, wished = representatives(problem), without_wishes(problem, sharing)
     ranks = {name: keys(tables[name], wished) for name in sorted(set(twins.values()))}
     return ranks | {name: ranks[twin] for name, twin in twins.items()}
 
@@ -157,7 +157,7 @@ def as_of(row: Candidate, workload: str) -> Candidate:
     """Return a candidate as one of another workload of its class."""
     if row.workload == workload:
         return row
-    broken = tuple(replace(item, rule=own(item.rule, row.workload, workload)) for item in row.broken)
+    broken = tuple(replace(item, rule=renamed_rule(item.rule, row.workload, workload)) for item in row.broken)
     return replace(row, workload=workload, broken=broken)
 
 

@@ -9,7 +9,7 @@ from planner.catalog.catalog import Catalog
 from planner.language.problem import Problem, Workload
 from planner.solve.answer import Conflict, Filtered
 from planner.solve.candidate import Broken, Candidate
-from planner.solve.classes import alike
+from planner.solve.classes import representatives
 from planner.solve.columns.rules import distance_of
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row, nothing_splits
@@ -46,7 +46,7 @@ def minimal(rules: list[str], sets: Column, stated: frozenset[str] = frozenset()
 
 def together_with(problem: Problem, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return of some workloads the first of each class, with those that are identical to it but for their names."""
-    twins, out = alike(problem), dict[str, list[str]]()
+    twins, out = representatives(problem), dict[str, list[str]]()
     for name in names:
         out.setdefault(twins[name], []).append(name)
     return {others[0]: tuple(others[1:]) for others in out.values()}

@@ -15,7 +15,7 @@ from planner.solve.candidate import Candidate
 from planner.solve.choose.choose import fits
 from planner.solve.columns.rules import broken_by
 from planner.solve.columns.table import Table
-from planner.solve.fleet.settled import coupled
+from planner.solve.fleet.solution import coupled
 from planner.solve.kinds import judge_row
 from planner.solve.objective import HUGE, best, keys
 
@@ -85,7 +85,7 @@ def _fleet_front(
     from planner.solve.fleet.goals import goal_terms
     from planner.solve.fleet.integer_model import build
     from planner.solve.fleet.lexicographic import NoAnswer, descend
-    from planner.solve.fleet.settle import candidates, rows_of
+    from planner.solve.fleet.optimize import candidates, rows_of
 
     ranks = {name: keys(table, problem) for name, table in tables.items()}
     bounded = {name: ranks[name].goals[-1] for name in tables}

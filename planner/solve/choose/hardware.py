@@ -20,8 +20,8 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, Standing
 from planner.solve.candidate import Candidate
-from planner.solve.choose.beside import BesideOthers, beside, judged
-from planner.solve.choose.company import company
+from planner.solve.choose.other_workloads import other_workloads
+from planner.solve.choose.others_fixed import OthersFixed, judged, with_others_fixed
 from planner.solve.columns.rules import broken_by, fault_counts, fits
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
@@ -47,7 +47,7 @@ def hardware(table: Table) -> Column:
     return gpu << 32 | table.gpus.astype(numpy.int64)
 
 
-def alternatives(context: BesideOthers, row: int, top: int) -> tuple[Candidate, ...]:
+def alternatives(context: OthersFixed, row: int, top: int) -> tuple[Candidate, ...]:
     """Return the next best answers on other hardware, one for each kind and number of GPUs."""
     fitting, group = fits(context.table, context.broken), hardware(context.table)
     left = fitting[group[fitting] != group[row]]
@@ -61,7 +61,7 @@ def alternatives(context: BesideOthers, row: int, top: int) -> tuple[Candidate, 
     return tuple(out)
 
 
-def best_of(context: BesideOthers, rows: Column) -> tuple[int, Candidate | None]:
+def best_of(context: OthersFixed, rows: Column) -> tuple[int, Candidate | None]:
     """Return the best of rows that fit, judged beside the others; none where each breaks a rule after all."""
     table = context.table
     while len(rows):
@@ -74,7 +74,7 @@ def best_of(context: BesideOthers, rows: Column) -> tuple[int, Candidate | None]
     return -1, None
 
 
-def rejected(context: BesideOthers, row: int) -> tuple[Candidate, ...]:
+def rejected(context: OthersFixed, row: int) -> tuple[Candidate, ...]:
     """Return hardware that would be better by the objective, had it not broken a rule; the cheapest first.
 
     Better is what has less of the first part of the objective that any of it improves, of those down to the first that
@@ -150,7 +150,7 @@ def precedes(goals: Sequence[Column], row: int) -> Column:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What one workload is looked at beside: the plan with its copies, the others as they were chosen and what they add
-    to each goal (planner.solve.choose.company), its own choices; without an answer nothing, and no limits that
+    to each goal (planner.solve.choose.other_workloads), its own choices; without an answer nothing, and no limits that
     workloads share."""
 
     name: str
@@ -159,10 +159,10 @@ class Around:
     rest: tuple[int | None, ...]
     chosen: tuple[Candidate, ...]
 
-    def context(self, problem: Problem, table: Table, catalog: Catalog) -> BesideOthers:
+    def context(self, problem: Problem, table: Table, catalog: Catalog) -> OthersFixed:
         """Return a table of the workload beside the others; `problem` is the plan as it was tabulated."""
         broken = broken_by(table, problem)
-        return beside(self.problem, table, broken, self.others, catalog, most=EVERY, rest=self.rest)
+        return with_others_fixed(self.problem, table, broken, self.others, catalog, most=EVERY, rest=self.rest)
 
 
 def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Catalog) -> Iterator[Around]:
@@ -178,7 +178,7 @@ def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Cat
     known = {item.name: item for item in whole.workloads}
     copies = {name: item.copies for name, item in known.items()}
     plain = {name: judge(whole, item, solved[of[name]].choice, catalog) for name, item in known.items()}
-    every = company(whole, plain, copies)
+    every = other_workloads(whole, plain, copies)
     for name in sorted(names):
         clock.look()
         mine = [of[name]] if of[name] != name else [one for one in solved if block_of(one) == block_of(name)]
@@ -198,7 +198,7 @@ def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], cat
     return tuple(out)
 
 
-def _of_workload(context: BesideOthers, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:
+def _of_workload(context: OthersFixed, chosen: Mapping[str, Candidate]) -> Iterator[Standing]:
     import numpy
 
     table, name = context.table, context.table.workload.name
@@ -233,14 +233,14 @@ class Looked:
     """A table beside the other workloads: the rows that fit, and of each how many rules it breaks, by how much, and
     whether that is what nothing supports."""
 
-    context: BesideOthers
+    context: OthersFixed
     fitting: Column
     faults: Column
     excess: Column
     lacking: Column
 
 
-def looked_at(context: BesideOthers) -> Looked:
+def looked_at(context: OthersFixed) -> Looked:
     """Return what tells the rows of a table apart that fit, or are the nearest to it."""
     table = context.table
     faults, lacking = fault_counts(table, context.broken), unsupported(table)
@@ -262,7 +262,7 @@ def nearest_of(looked: Looked, rows: Column) -> tuple[str, Candidate]:
     return status, judged(context, int(rows[order[0]]))
 
 
-def _excess(context: BesideOthers) -> Column:
+def _excess(context: OthersFixed) -> Column:
     """Return by how much rows break what has a size, in shares of what the rules have, added up; it only ranks."""
     import numpy
 

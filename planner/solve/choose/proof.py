@@ -10,7 +10,7 @@ from planner.solve import clock
 from planner.solve.answer import Certificate, Filtered
 from planner.solve.columns.table import Table
 from planner.solve.fleet.audit import Contradiction
-from planner.solve.fleet.settled import coupled
+from planner.solve.fleet.solution import coupled
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column

@@ -17,7 +17,7 @@ from planner.solve.candidate import TooWide
 from planner.solve.choose.choose import choose
 from planner.solve.choose.conflict import conflict_of
 from planner.solve.choose.remedies import another_engine, engines, paired, settings, unmentioned, verified, withheld
-from planner.solve.classes import alike
+from planner.solve.classes import representatives
 from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.kinds import judge_row, table_of, tables_of
@@ -31,7 +31,7 @@ def alone(problem: Problem, tables: Mapping[str, Table], catalog: Catalog) -> tu
     whole fleet, where workloads share anything.
     """
     conflicts: dict[str, list[Conflict]] = {}
-    twins, also = alike(problem), dict[str, list[str]]()
+    twins, also = representatives(problem), dict[str, list[str]]()
     for name, table in tables.items():
         if twins[name] in also:
             also[twins[name]].append(name)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NEGATED = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
 
 
-def told(node: tree.Expression, table: Table, rows: Column) -> Iterator[Column]:
+def by_condition(node: tree.Expression, table: Table, rows: Column) -> Iterator[Column]:
     """Yield columns that are equal for rows which a condition over several workloads cannot tell apart.
 
     Only `rows` are looked at; every other row is 0 in each column.
@@ -38,26 +38,26 @@ def told(node: tree.Expression, table: Table, rows: Column) -> Iterator[Column]:
     clock.look()
     match node:
         case tree.Unary(operator="not"):
-            yield from told(node.operand, table, rows)
+            yield from by_condition(node.operand, table, rows)
             return
         case tree.Binary(operator="and" | "or"):
-            yield from told(node.left, table, rows)
-            yield from told(node.right, table, rows)
+            yield from by_condition(node.left, table, rows)
+            yield from by_condition(node.right, table, rows)
             return
         case tree.Call(function="any" | "all") if not any(map(_when, node.arguments)):
             for item in node.arguments:
-                yield from told(item, table, rows)
+                yield from by_condition(item, table, rows)
             return
         case tree.Conditional():
             for item in (node.condition, node.then, node.otherwise):
-                yield from told(item, table, rows)
+                yield from by_condition(item, table, rows)
             return
     if speaks_of(node) == {name}:
         yield _truth(node, table, rows)
         return
     apart = extremes(node)
     if apart is not None:
-        yield from told(apart, table, rows)
+        yield from by_condition(apart, table, rows)
         return
     sums = separable(node) if isinstance(node, tree.Binary) and node.operator in MIRRORED else None
     if sums is not None:

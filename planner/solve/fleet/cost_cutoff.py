@@ -13,7 +13,7 @@ from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.dominance import least_part
 from planner.solve.objective import RankColumns
-from planner.solve.rent.share_bounds import survey, without_wishes
+from planner.solve.rent.share_bounds import shares_of, without_wishes
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -46,7 +46,7 @@ def affordable(
         return fitting
     if sum(map(len, fitting.values())) <= FEW:
         return fitting
-    shares = survey(problem, tables)
+    shares = shares_of(problem, tables)
     plain = without_wishes(problem, shares)
     least = {
         name: least_part(table, fitting[name], shares.possible[name]) + penalties(table, plain)[fitting[name]]

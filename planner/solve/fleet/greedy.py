@@ -16,7 +16,7 @@ from planner.solve.columns.rules import penalties
 from planner.solve.columns.steps import SCALES, UNKNOWN
 from planner.solve.columns.table import Table
 from planner.solve.fleet.rows import amount_column, edges
-from planner.solve.rent.share_bounds import survey, without_wishes
+from planner.solve.rent.share_bounds import shares_of, without_wishes
 from planner.solve.rules import speaks_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def incumbent(problem: Problem, tables: Mapping[str, Table], fitting: Mapping[st
     if goal is None or (goal.quantity, goal.direction) not in (("cost", "minimize"), ("fleet.cost", "minimize")):
         return None
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
-    sharing = survey(problem, tables)
+    sharing = shares_of(problem, tables)
     if sharing.read or any(len(speaks_of(condition)) != 1 for condition in conditions):
         return None
     plain = without_wishes(problem, sharing)

@@ -9,17 +9,17 @@ from planner.language.expressions.linear import conjuncts
 from planner.language.problem import Problem
 from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
-from planner.solve.classes import alike
+from planner.solve.classes import representatives
 from planner.solve.columns import distinct
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.table import Table
 from planner.solve.fleet.dominance import Takes, one_of_each, uncoupled, undominated, worth_sharing
 from planner.solve.fleet.rows import add_bound, add_rule, amount_column, forbid
-from planner.solve.fleet.settled import coupled
 from planner.solve.fleet.share_rows import add_caps, split
+from planner.solve.fleet.solution import coupled
 from planner.solve.fleet.state import Fleet
 from planner.solve.objective import RankColumns
-from planner.solve.rent.share_bounds import Shares, kept_apart, limits_of, survey, without_wishes
+from planner.solve.rent.share_bounds import Shares, kept_apart, limits_of, shares_of, without_wishes
 from planner.solve.rent.sharing import Pool
 from planner.solve.rules import reads, speaks_of
 from planner.syntax.tree import Expression
@@ -55,7 +55,7 @@ def takes_of(problem: Problem, table: Table, rows: Column, sharing: Shares, pena
     """Return what rows of a table take of what is shared; `cheapest` is whether the lowest cost comes first."""
     import numpy
 
-    read = [column for condition in conditions_of(problem) for column in distinct.told(condition, table, rows)]
+    read = [column for condition in conditions_of(problem) for column in distinct.by_condition(condition, table, rows)]
     read += kept_apart(problem, table, sharing, rows)
     amounts, lower = {}, {}
     for bound in problem.fleet:
@@ -91,9 +91,9 @@ def build(
     that has less of it is lost to dominance.
     """
     members: dict[str, list[str]] = {}
-    for name, twin in alike(problem).items():
+    for name, twin in representatives(problem).items():
         members.setdefault(twin, []).append(name)
-    sharing = survey(problem, tables)
+    sharing = shares_of(problem, tables)
     own = {name: penalties(tables[name], without_wishes(problem, sharing)) for name in members}
     many = {name: sum(tables[item].workload.copies for item in group) for name, group in members.items()}
     rows = _reduced(problem, tables, fitting, ranks, many, sharing, own, first, bounded)

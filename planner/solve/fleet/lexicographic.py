@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import gcd
 
 from planner.record import dataclass
-from planner.solve import clock, so_far
+from planner.solve import clock, progress
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.audit import Contradiction
 from planner.solve.fleet.goals import FEW, Terms, alphabetical_ranks, figure, goal_terms, in_turn, live, pace_ranks
@@ -100,7 +100,9 @@ def _descended(
         if not values:
             least = fleet.least = fleet.least + base
             if len(fleet.many) >= FEW:
-                so_far.tell(fleet.problem.goals[0], incumbent if hint is None else _total(above, hint) + base, least)
+                progress.report(
+                    fleet.problem.goals[0], incumbent if hint is None else _total(above, hint) + base, least
+                )
         if reached is not None:
             level, value = reached
             values.append(value + base)
@@ -121,7 +123,7 @@ def _descended(
         values.append(solution.value + base)
         bounds.append(max(solution.bound + base, least) if not bounds else solution.bound + base)
         if len(values) == 1 and len(fleet.many) >= FEW:
-            so_far.tell(fleet.problem.goals[0], values[0], bounds[0])
+            progress.report(fleet.problem.goals[0], values[0], bounds[0])
         if not solution.proven:
             yield False
             return

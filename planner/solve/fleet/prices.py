@@ -22,13 +22,13 @@ from planner.language.problem import FleetBound, Problem
 from planner.language.quantities.outcomes import MONEY
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.classes import alike
+from planner.solve.classes import representatives
 from planner.solve.columns.rules import penalties
 from planner.solve.columns.steps import SCALES
 from planner.solve.columns.table import Table, cases
 from planner.solve.fleet import cpsat
 from planner.solve.fleet.rows import amount_column, edges
-from planner.solve.rent.share_bounds import survey, without_wishes
+from planner.solve.rent.share_bounds import shares_of, without_wishes
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -117,10 +117,10 @@ def priced_rows(problem: Problem, tables: Mapping[str, Table], fitting: Mapping[
     goal = next(iter(problem.goals), None)
     if goal is None or (goal.quantity, goal.direction) not in (("cost", "minimize"), ("fleet.cost", "minimize")):
         return None
-    sharing = survey(problem, tables)
+    sharing = shares_of(problem, tables)
     plain = without_wishes(problem, sharing)
     members: dict[str, int] = {}
-    for name, twin in alike(problem).items():
+    for name, twin in representatives(problem).items():
         members[twin] = members.get(twin, 0) + tables[name].workload.copies
     pools = sorted({pool for name in members for pool in tables[name].pools if pool in sharing.pools})
     place_of = {pool: place for place, pool in enumerate(pools)}

@@ -18,7 +18,7 @@ from planner.solve import clock
 from planner.solve.columns.table import Table
 from planner.solve.fleet import cpsat
 from planner.solve.objective import RankColumns, quantity_of
-from planner.solve.rent.share_bounds import survey
+from planner.solve.rent.share_bounds import shares_of
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -28,7 +28,7 @@ COST = (Goal("cost", "minimize", None),)
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class WorstLimited:
     """The rest of a problem behind the limits, with the rows that keep them; each limit and its bound in steps."""
 
     problem: Problem
@@ -39,21 +39,21 @@ class Lead:
     proven: bool = True
 
 
-def lead(
+def limit_worst(
     problem: Problem,
     tables: Mapping[str, Table],
     fitting: Mapping[str, Column],
     ranks: Mapping[str, RankColumns],
     deadline: float,
-) -> Lead:
+) -> WorstLimited:
     """Return the limits of the leading goals that are the worst of all workloads.
 
     Where no row in all the world keeps the rules, nothing is limited.
     """
     import numpy
 
-    ahead = Lead(problem, fitting, ranks)
-    shared = survey(problem, tables).split
+    ahead = WorstLimited(problem, fitting, ranks)
+    shared = shares_of(problem, tables).split
     while ahead.problem.goals and all(0 in keys.worst for keys in ahead.ranks.values()):
         if ahead.problem.goals[0].quantity.rpartition(".")[0] not in ("", "fleet"):
             break  # the copies of one block: only they are limited, and are no longer alike with others
@@ -78,7 +78,7 @@ def lead(
             for name, keys in ahead.ranks.items()
         }
         values, bounds = (*ahead.values, limit), (*ahead.bounds, levels[bound])
-        ahead = Lead(rest, within(limit), later, values, bounds, ahead.proven and place == bound)
+        ahead = WorstLimited(rest, within(limit), later, values, bounds, ahead.proven and place == bound)
     return ahead
 
 
@@ -110,7 +110,7 @@ def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[in
     return above, refuted + 1
 
 
-def _within(ahead: Lead, figures: Mapping[str, Column]) -> Callable[[int], Mapping[str, Column]]:
+def _within(ahead: WorstLimited, figures: Mapping[str, Column]) -> Callable[[int], Mapping[str, Column]]:
     return lambda level: {name: rows[figures[name] <= level] for name, rows in ahead.fitting.items()}
 
 

@@ -15,7 +15,7 @@ from planner.catalog.records import Gpu, Offer
 from planner.language.problem import Problem, Workload
 from planner.record import dataclass
 from planner.solve import clock
-from planner.solve.classes import likeness
+from planner.solve.classes import class_key
 from planner.solve.columns.size import bounded
 from planner.solve.columns.table import Axis
 from planner.solve.inference import quality as inference_quality
@@ -107,7 +107,7 @@ def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fix
     if not _FRAMES or _FRAMES[0][0] is not problem:
         _FRAMES[:] = [(problem, {})]
     frames = _FRAMES[0][1]
-    key = fixed, tuple(row.what for row in inference_support.lacks(service)), likeness(problem, workload, LOAD)
+    key = fixed, tuple(row.what for row in inference_support.lacks(service)), class_key(problem, workload, LOAD)
     known_frame = frames.get(key)
     if known_frame is None:
         new_frame = frame(problem, workload, service, fixed)

@@ -22,7 +22,7 @@ from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.anchors import Measured, measured
 from planner.solve.inference.defaults import of_service
 from planner.solve.inference.engine_rules import service_faults
-from planner.solve.inference.served import unstaged
+from planner.solve.inference.model_support import unstaged
 from planner.solve.inference.speed import Load
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats
 from planner.solve.judging import approximations, count, hardware, headroom, placed, unmeasured

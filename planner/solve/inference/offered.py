@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.solve.inference import layerwise
 from planner.solve.inference.engine_rules import service_faults
-from planner.solve.inference.served import unstaged
+from planner.solve.inference.model_support import unstaged
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, resolved, sixteen_bit
 from planner.solve.needs import need

@@ -10,8 +10,8 @@ from planner.language.problem import Value, Workload
 from planner.solve.inference import layerwise
 from planner.solve.inference.engine_rules import service_faults
 from planner.solve.inference.memory import layer_bytes
+from planner.solve.inference.model_support import unstaged
 from planner.solve.inference.quality import measured
-from planner.solve.inference.served import unstaged
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, sixteen_bit
 from planner.solve.parallelism import Split, divides, experts_of, layers_of
 from planner.solve.stated import counts

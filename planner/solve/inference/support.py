@@ -11,7 +11,7 @@ from planner.catalog.records import Format, Gpu
 from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
-from planner.solve.inference.served import refused, refuses_format
+from planner.solve.inference.model_support import refused, refuses_format
 from planner.solve.inference.widths import uneven
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, computes, weight_formats
 from planner.solve.needs import Need, need
@@ -32,7 +32,7 @@ def lacks(service: InferenceWorkload) -> tuple[Lack, ...]:
             service.engine,
             None if version is None else str(version),
             service.model.architecture,
-            inference.Asked(
+            inference.EngineRequest(
                 service.by_sequence,
                 str(given["all_to_all"]),
                 str(given["task"]),

@@ -22,8 +22,8 @@ from planner.solve.inference import space as inference_space
 from planner.solve.inference import workload as inference_workload
 from planner.solve.inference.defaults import of_service
 from planner.solve.inference.frame import Frame, framed, remember
-from planner.solve.inference.paces import Paces, needed, timed
 from planner.solve.inference.speed import Load
+from planner.solve.inference.time_columns import TimeColumns, needed, timed
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats
 from planner.solve.objective import quantity_of
 from planner.solve.parallelism import Split
@@ -68,7 +68,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
             shared.nodes[split],
             anchor=None if own is None else own.times,
         )
-    pace = Paces(service, load, shared.offers)
+    pace = TimeColumns(service, load, shared.offers)
     base, replicas, placed = _placed(problem, workload, service, shared, pace, fixed)
     total_gpus = replicas * (shared.tensor * shared.pipeline)[split][base]
     times = pace.of(base, placed.network)
@@ -129,7 +129,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
 
 
 def _placed(
-    problem: Problem, workload: Workload, service: InferenceWorkload, shared: Frame, pace: Paces, fixed: bool
+    problem: Problem, workload: Workload, service: InferenceWorkload, shared: Frame, pace: TimeColumns, fixed: bool
 ) -> tuple[Column, Column, Placements]:
     """Return the row of each candidate, its replicas, and where it is rented: the same for all workloads of a frame but
     where a demand, and so the times, decide how many replicas there are."""
@@ -205,7 +205,7 @@ def _replicated(
     service: InferenceWorkload,
     copies: list[list[int]],
     split: Column,
-    pace: Paces,
+    pace: TimeColumns,
     more_than_fewest: bool,
 ) -> tuple[Column, Column]:
     """Return rows and their replicas: all that the plan offers, or from the fewest that sustain the demand on.

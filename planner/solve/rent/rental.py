@@ -105,8 +105,8 @@ def _leading(listed: Iterator[Listing], reach: Reach) -> Iterator[Listing]:
     for item in listed:
         own = item.id if item.limited or "offer" in reach.spoken else ""
         may = reach.meets.get(item.id, ())
-        alike = (item.gpu, item.gpus, item.sold_by, item.host, own, may, *(getattr(item, word) for word in spoken))
-        groups.setdefault(alike, []).append(item)
+        key = (item.gpu, item.gpus, item.sold_by, item.host, own, may, *(getattr(item, word) for word in spoken))
+        groups.setdefault(key, []).append(item)
     places = [place for place, way in enumerate(MARKETS) if way in reach.markets]
     for items in groups.values():
         first = set()
@@ -317,12 +317,12 @@ def rentings(offers: Sequence[Offer], market: Market, gpus: int, unit: int, node
     return sorted(kept, key=_order)
 
 
-def _cheapest(alike: list[Renting], market: Market, gpus: int) -> list[Renting]:
+def _cheapest(identical: list[Renting], market: Market, gpus: int) -> list[Renting]:
     """Return those that no cheaper one stands for: the cheapest, and where hosts and their network matter, what is
     faster than all that are cheaper, or has more memory on its hosts. Where a time only breaks ties, what is faster
     must cost as little and rent as few GPUs."""
     out: list[Renting] = []
-    for item in sorted(alike, key=_order):
+    for item in sorted(identical, key=_order):
         if not any(_stands(have, item, market, gpus) for have in out):
             out.append(item)
     return out

@@ -72,7 +72,7 @@ class Shares:
         return frozenset(names | {rule.name for rule in self.rules[name]})
 
 
-def survey(problem: Problem, tables: Mapping[str, Table]) -> Shares:
+def shares_of(problem: Problem, tables: Mapping[str, Table]) -> Shares:
     """Return which rows may be shared, and what reads their shares."""
     import numpy
 

@@ -48,7 +48,7 @@ def sharing(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[Pool, tup
     return out
 
 
-def settle_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, Candidate]:
+def allocate_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[str, Candidate]:
     """Return the candidates with their shares: a shared pool is paid in proportion to what each would pay alone.
 
     So no workload pays more than alone, and the shares add up to the instances rented. Rules read the exact share; the

@@ -168,7 +168,7 @@ def _states(
             if (tensor, context, expert, sharded) not in known:
                 layout = _layout((tensor, 1, context, expert, sharded))
                 choice = training_workload.choice_of(run, recipes[kind * each], layout, 1, "none")
-                key = (*training.alike(choice), makes[place])
+                key = (*training.precision_and_split(choice), makes[place])
                 if key not in traced:
                     traced[key] = len(choices)
                     choices.append(choice)

@@ -9,7 +9,7 @@ from planner.catalog.programs.frameworks import Framework
 from planner.catalog.records import Model
 from planner.solve.needs import need
 from planner.solve.parallelism import Fault, Layout, common_faults, divides, layers_of
-from planner.solve.training.sayable import layout_faults, recomputation_faults
+from planner.solve.training.framework_settings import layout_faults, recomputation_faults
 
 ENDS = 2
 """The embedding and the head may stand for a layer of the first and the last part (Megatron-LM,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 ALIKE = ("cost", "power", *WHERE, "tensor_parallel")
-"""What all rows of a cell that rent the same have alike."""
+"""What is equal in all rows of a cell that rent the same."""
 COUNTED = ("cost", "gpus", "power", "tensor_parallel")
 """Those of them that may be goals."""
 _SERVED_BY = {"less": ("minimize", "<=", "<"), "more": ("maximize", ">=", ">")}
@@ -104,7 +104,7 @@ class GridInputs:
     A GPU type counts as several where its hosts and their network tell its rents apart; `same` says which are one.
 
     `cards` are kinds of arithmetic × GPU types × fields, `refused` by quantity the kinds that it keeps off a GPU type,
-    `alike` numbers the kinds that compute alike; `least` and
+    `arithmetic` numbers the kinds that compute the same; `least` and
     `lightest` are each configuration's fewest bytes and their place.
     """
 
@@ -123,7 +123,7 @@ class GridInputs:
     room: Column
     cards: Column
     refused: dict[str, Column]
-    alike: Column
+    arithmetic: Column
     least: Column
     lightest: Column
 
@@ -327,10 +327,10 @@ def first_place(inputs: GridInputs, cell: int, config: Column, fit: Column, colu
 
 
 def blocks(inputs: GridInputs, config: Column) -> Iterator[Column]:
-    """Yield rows that compute alike and of which all or none have several numbers of layers."""
+    """Yield rows that compute the same and of which all or none have several numbers of layers."""
     import numpy
 
-    key = inputs.alike[inputs.space.kind[config]] * 2 + (inputs.space.length[config] > 1)
+    key = inputs.arithmetic[inputs.space.kind[config]] * 2 + (inputs.space.length[config] > 1)
     for value in numpy.flatnonzero(numpy.bincount(key)).tolist():
         yield numpy.flatnonzero(key == value)
 

@@ -76,7 +76,7 @@ def nearest(inputs: GridInputs, grids: Grids, goals: Sequence[Goal], values: Seq
             for goal, value in zip(goals, values, strict=True):
                 if quantity_of(goal) not in COUNTED:
                     break
-                have = _alike(inputs, grid.cell, goal, columns, cost)
+                have = _of_cell(inputs, grid.cell, goal, columns, cost)
                 before, same, lead = before | (same & (have < value)), same & (have == value), lead + 1
             some = before if lead == len(goals) else before | same
             columns, before, rest = columns[some], before[some], list(zip(goals, values, strict=True))[lead:]
@@ -119,7 +119,7 @@ def _faster(
     return numpy.sort(numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *rows]))
 
 
-def _alike(inputs: GridInputs, cell: int, goal: Goal, columns: Column, cost: Column) -> Column:
+def _of_cell(inputs: GridInputs, cell: int, goal: Goal, columns: Column, cost: Column) -> Column:
     """Return what all rows of a cell add to a goal, in steps, to be minimised."""
     import numpy
 
@@ -185,7 +185,7 @@ def _before(
     for goal, value in goals:
         name = quantity_of(goal)
         if name in COUNTED:
-            have = _alike(inputs, grid.cell, goal, columns, cost)
+            have = _of_cell(inputs, grid.cell, goal, columns, cost)
         else:
             if name == "memory":
                 own = size

@@ -23,12 +23,12 @@ from planner.solve.fleet.dominance import least_part
 from planner.solve.fleet.greedy import Incumbent, incumbent
 from planner.solve.fleet.integer_model import build
 from planner.solve.fleet.lexicographic import NoAnswer, descend
-from planner.solve.fleet.settled import Settled, coupled
+from planner.solve.fleet.solution import FleetSolution, coupled
 from planner.solve.fleet.state import Fleet
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, best, is_worst, quantity_of, together
-from planner.solve.rent.share_bounds import survey, without_wishes
-from planner.solve.rent.sharing import broken_together, settle_costs
+from planner.solve.rent.share_bounds import shares_of, without_wishes
+from planner.solve.rent.sharing import allocate_costs, broken_together
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -38,7 +38,7 @@ KEPT = 0.1
 """The part of the time that is kept for what an answer says beside the choice itself."""
 
 
-def settle(
+def optimize(
     problem: Problem,
     tables: Mapping[str, Table],
     broken: Mapping[str, Mapping[str, Column]],
@@ -47,13 +47,13 @@ def settle(
     catalog: Catalog,
     seconds: float,
     workers: int,
-) -> Settled | tuple[Conflict, ...] | None:
+) -> FleetSolution | tuple[Conflict, ...] | None:
     """Return the proven choice, the conflict that leaves none, or None where time ran out before any.
 
     Where it runs out before the solver has any, a choice for each workload apart stands, if it keeps every rule.
     """
     from planner.solve.fleet.cost_cutoff import affordable
-    from planner.solve.fleet.worst_first import lead
+    from planner.solve.fleet.worst_first import limit_worst
 
     deadline = time.monotonic() + (1 - KEPT) * min(seconds, clock.left())
     joint = coupled(problem, tables)
@@ -62,7 +62,7 @@ def settle(
     fleet: Fleet | None = None
     try:
         some = affordable(problem, tables, fitting, ranks, workers, known) if joint else fitting
-        first = lead(problem, tables, some, ranks, deadline)
+        first = limit_worst(problem, tables, some, ranks, deadline)
         fleet = build(first.problem, tables, first.fitting, first.ranks)
         reached = descend(fleet, lambda: deadline - time.monotonic(), workers, known)
     except clock.OutOfTime:
@@ -87,7 +87,7 @@ def settle(
     whole, rows, chosen = candidates(problem, tables, rows_of(fleet, reached.variables), catalog)
     values, bounds = (*first.values, *reached.values), (*first.bounds, *reached.bounds)
     audit(whole, chosen, values)
-    return Settled(whole, rows, chosen, values, bounds, first.proven and reached.proven)
+    return FleetSolution(whole, rows, chosen, values, bounds, first.proven and reached.proven)
 
 
 def fallback(
@@ -98,12 +98,12 @@ def fallback(
     catalog: Catalog,
     ahead: Incumbent | None = None,
     fleet: Fleet | None = None,
-) -> Settled | None:
+) -> FleetSolution | None:
     """Return the best choice of those for each workload apart that keeps every rule together, None where none does:
     the best by the objective, the cheapest, and the one with the fewest GPUs; or the one that was known `ahead`.
 
     `fleet` is the model, as far as it was solved: what its first goal cannot be below may be known."""
-    settled: list[Settled] = []
+    settled: list[FleetSolution] = []
     if ahead is not None:
         whole, rows, chosen = candidates(problem, tables, ahead.taken, catalog)
         values = goal_values(whole, chosen)
@@ -112,7 +112,7 @@ def fallback(
         bounds = [least, *[-cpsat.INFINITY] * len(values)][: len(values)]
         if any(row.broken for row in chosen.values()) or broken_together(whole, chosen) or values[0] != ahead.value:
             raise Contradiction("an answer that was known is none")
-        return Settled(whole, rows, chosen, values, bounds, False)
+        return FleetSolution(whole, rows, chosen, values, bounds, False)
     for order in (lambda name: (), lambda name: (tables[name].costs,), lambda name: (tables[name].gpus,)):
         rows = {name: best(fitting[name], (*order(name), *ranks[name].all), tables[name]) for name in tables}
         if any(rows == item.rows for item in settled):
@@ -122,7 +122,7 @@ def fallback(
         if not any(row.broken for row in chosen.values()) and not broken_together(problem, chosen):
             values = goal_values(problem, chosen)
             bounds = [_least(problem, tables, fitting, ranks), *[-cpsat.INFINITY] * len(values)][: len(values)]
-            settled.append(Settled(problem, rows, chosen, values, bounds, False))
+            settled.append(FleetSolution(problem, rows, chosen, values, bounds, False))
     return min(settled, key=lambda item: list(item.values), default=None)
 
 
@@ -138,7 +138,7 @@ def _least(
 
         # n instances of K that m workloads would rent alone are at least K - m + 1, and K at least m: a share is no
         # less than one of m
-        possible, least, count = survey(problem, tables).possible, list[int](), problem.count
+        possible, least, count = shares_of(problem, tables).possible, list[int](), problem.count
         for name in tables:
             rows = fitting[name]
             whole = ranks[name].goals[0][rows]
@@ -148,7 +148,7 @@ def _least(
     if quantity_of(goal) in MONEY:
         if (quantity_of(goal), goal.direction) != ("cost", "minimize"):
             return -cpsat.INFINITY
-        sharing = survey(problem, tables)
+        sharing = shares_of(problem, tables)
         plain = without_wishes(problem, sharing)
         return sum(
             table.workload.copies
@@ -208,4 +208,4 @@ def candidates(
             own = name if len(pairs) == 1 else numbered(name, place)
             rows[own] = row
             chosen[own] = times(judge_row(whole, renamed(tables[name], known[own]), row, catalog), count)
-    return whole, rows, settle_costs(whole, chosen)
+    return whole, rows, allocate_costs(whole, chosen)

@@ -14,7 +14,7 @@ from oracle.plans import Plan
 from planner.plan import load_plan, shipped_catalog
 from planner.report.answer import render
 from planner.solve import pipeline
-from planner.solve.fleet import lean
+from planner.solve.fleet import prune
 
 SHIPPED = shipped_catalog()
 COMPANY = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/company.py"))["plan"]
@@ -33,7 +33,7 @@ def answered(text: str) -> tuple[Any, bool]:
     choices = [(item.chosen.workload, item.chosen.copies, item.chosen.name) for item in found.workloads]
     removed = sorted((item.workload, item.gpu, item.rule, item.candidates) for item in found.filtered)
     said = found.outcome, found.cost, found.considered, found.objective, choices, removed, found.conflict
-    return said, lean.may_lean(loaded.problem)
+    return said, prune.may_prune(loaded.problem)
 
 
 @pytest.mark.parametrize("first", range(0, 40, 20))
@@ -51,7 +51,7 @@ def test_lean_tables_answer_the_same(first: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_company_is_answered_in_brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lean, "MANY", 20)
+    monkeypatch.setattr(prune, "MANY", 20)
     loaded = load_plan("w.mem", shipped=SHIPPED, text=COMPANY(24))
     assert loaded.problem is not None
     brief = pipeline.solve(loaded.problem, loaded.catalog, time_limit=120)

@@ -13,7 +13,7 @@ from planner.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CurrentAnswer:
     """A plan with its answer, None where there is none, and why; `source` is `lock` or `solved`.
 
     `faults` is what is wrong with a lock that was not taken.
@@ -26,7 +26,7 @@ class Answered:
     faults: tuple[Diagnostic, ...] = field(default_factory=tuple)
 
 
-def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False) -> Answered:
+def current_answer(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False) -> CurrentAnswer:
     """Return the answer of a plan without errors; `fresh` solves it whatever its lock says. `limit` is in seconds.
 
     The plan was read without settings of the command line: a lock answers the plan alone.
@@ -41,7 +41,7 @@ def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False
             faults, _ = verify(loaded.problem, loaded.catalog, loaded.texts, lock)
             findings = tuple(item for item in faults if item.is_error)
             if not findings:
-                return Answered(path, "lock", of_lock(lock))
+                return CurrentAnswer(path, "lock", of_lock(lock))
         elif broken is not None:
             findings = (broken,)
     from planner.solve import solve
@@ -49,5 +49,5 @@ def answered(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool = False
     answer = solve(loaded.problem, loaded.catalog, 0, limit)
     if answer.outcome == "unknown":
         why = answer.refusal and f"search space too large: {answer.refusal}"
-        return Answered(path, "solved", None, why or "nothing was found within the time limit", findings)
-    return Answered(path, "solved", of_answer(answer), "", findings)
+        return CurrentAnswer(path, "solved", None, why or "nothing was found within the time limit", findings)
+    return CurrentAnswer(path, "solved", of_answer(answer), "", findings)

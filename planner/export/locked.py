@@ -16,7 +16,7 @@ _FILE = re.compile(r'checkpoint\("(.*)"\)\Z', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LockedWorkload:
     """A workload as a lock has it: `choice` and `given` by the names of the language, sizes in bytes, counts plain.
 
     `gpus` are all it uses, `instances` what is rented of `offer`; `sold_by` is gpu or instance, `offered` the GPUs of
@@ -125,13 +125,13 @@ class Said:
         return max(1, self.count("gpus") // max(1, self.count("replicas")))
 
 
-def of_lock(lock: Lock, plan: str, name: str) -> Said:
+def of_lock(lock: Lock, plan: str, name: str) -> LockedWorkload:
     """Return a workload of a lock; its kind follows from what it chose."""
     row = lock.workloads[name]
     choice, given = row["choice"], row.get("given", {})
     offer = lock.used.get("offers", {}).get(str(choice.get("offer")), {})
     first, beside, together, placed = _shared(lock, name, offer)
-    return Said(
+    return LockedWorkload(
         plan,
         name,
         "inference" if "weights" in choice else "training",

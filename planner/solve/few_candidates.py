@@ -40,7 +40,7 @@ GRACE = 0.8
 """Seconds after a limit, no more than the limit itself, in which such an answer may still be looked for."""
 
 
-def hurried(
+def from_few_candidates(
     problem: Problem, tables: Mapping[str, Table], catalog: Catalog, workers: int, budget: float
 ) -> Answer | None:
     """Return an answer that keeps every rule, from whole `tables` and few candidates of the other workloads; None where

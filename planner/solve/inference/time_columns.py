@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Paces:
+class TimeColumns:
     """The times of each formats × split × GPU type; where a replica may span hosts they depend on their network too.
 
     `load` is None where only the model's parameters are known.

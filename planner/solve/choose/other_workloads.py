@@ -21,7 +21,7 @@ from planner.solve.rules import reads, speaks_of
 
 OTHERS = f"{MARK}others"
 """Stands behind the name of a workload for its other copies, and before that of a pool for those who rent there."""
-CompanyPlace = tuple[str, str, bool]
+RentedAt = tuple[str, str, bool]
 """An offer, the market it is rented on, and whether its instances are shared."""
 
 
@@ -30,7 +30,7 @@ FEW = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class OtherWorkloads:
     """The workloads of an answer before what they share is paid together, each of so many `copies`.
 
     `apart` are those that are distinguished; `places` sums of the others, by place and summand; `goals` what each
@@ -42,7 +42,7 @@ class Company:
     plain: Mapping[str, Candidate]
     copies: Mapping[str, int]
     apart: frozenset[str]
-    places: Mapping[CompanyPlace, Mapping[str, Fraction]]
+    places: Mapping[RentedAt, Mapping[str, Fraction]]
     goals: Mapping[int, Mapping[str, int]]
     sums: Mapping[int, int]
     worst: Mapping[int, tuple[tuple[int, str], ...]]
@@ -78,10 +78,10 @@ class Company:
         return out
 
 
-def company(problem: Problem, plain: Mapping[str, Candidate], copies: Mapping[str, int]) -> Company:
+def other_workloads(problem: Problem, plain: Mapping[str, Candidate], copies: Mapping[str, int]) -> OtherWorkloads:
     """Return the workloads of an answer, added up where nothing tells them apart."""
-    apart = told_apart(problem, plain)
-    places: dict[CompanyPlace, dict[str, Fraction]] = {}
+    apart = distinguished(problem, plain)
+    places: dict[RentedAt, dict[str, Fraction]] = {}
     for name, row in plain.items():
         if name not in apart:
             sums = places.setdefault(_place(row), {})
@@ -99,10 +99,10 @@ def company(problem: Problem, plain: Mapping[str, Candidate], copies: Mapping[st
             highest[place] = tuple(sorted(((value, name) for name, value in goals[place].items()), reverse=True)[:2])
         else:
             total[place] = sum(value * copies[name] for name, value in goals[place].items())
-    return Company(problem, plain, copies, apart, places, goals, total, highest)
+    return OtherWorkloads(problem, plain, copies, apart, places, goals, total, highest)
 
 
-def told_apart(problem: Problem, plain: Mapping[str, Candidate]) -> frozenset[str]:
+def distinguished(problem: Problem, plain: Mapping[str, Candidate]) -> frozenset[str]:
     """Return the workloads of which something reads more than sums: their own money, or a rule over several; all of a
     few."""
     if len(plain) <= FEW:
@@ -118,7 +118,7 @@ def told_apart(problem: Problem, plain: Mapping[str, Candidate]) -> frozenset[st
     return frozenset(out & plain.keys())
 
 
-def _place(row: Candidate) -> CompanyPlace:
+def _place(row: Candidate) -> RentedAt:
     return (*pool_of(row), row.shareable)
 
 
@@ -133,7 +133,7 @@ def _summands(problem: Problem, row: Candidate, copies: int) -> dict[str, Fracti
     return sums
 
 
-def _together(problem: Problem, place: CompanyPlace, sums: Mapping[str, Fraction]) -> Candidate:
+def _together(problem: Problem, place: RentedAt, sums: Mapping[str, Fraction]) -> Candidate:
     """Return those who rent at a place as one workload: it takes what they take."""
     offer, market, shareable = place
     outcomes: dict[str, Fraction | None] = {key: value for key, value in sums.items() if key not in COUNTED}

@@ -23,15 +23,15 @@ def watched(report: Report) -> Iterator[None]:
         _report.reset(token)
 
 
-def tell(goal: Goal, best: int | None, bound: int | None) -> None:
+def report(goal: Goal, best: int | None, bound: int | None) -> None:
     """Say the value of the best answer and the bound of a goal that is minimised, in steps; None for what is not known
     yet. A bound below 0 says nothing."""
     report = _report.get()
     if report is not None and goal.direction == "minimize":
-        report(f"proving {goal.quantity}{said(best, bound, goal.quantity in ('cost', 'fleet.cost'))}")
+        report(f"proving {goal.quantity}{in_words(best, bound, goal.quantity in ('cost', 'fleet.cost'))}")
 
 
-def said(best: int | None, bound: int | None, money: bool) -> str:
+def in_words(best: int | None, bound: int | None, money: bool) -> str:
     """Return the best value, its bound and the gap in words; values only of money, which is in micro-dollars."""
     out = []
     known = bound if bound is not None and bound >= 0 else None

@@ -16,7 +16,7 @@ from planner.language.problem import Problem
 from planner.language.quantities.outcomes import MONEY
 from planner.solve import clock
 from planner.solve.candidate import aimed
-from planner.solve.classes import alike
+from planner.solve.classes import representatives
 from planner.solve.columns.rules import broken_by, fits, penalties
 from planner.solve.columns.table import Axis, Table
 from planner.solve.copies import PACES
@@ -35,10 +35,10 @@ MANY = 100
 
 def is_many(problem: Problem) -> bool:
     """Return whether a plan has so many classes of workloads that each is looked at for the answer alone."""
-    return len(problem.workloads) > MANY and len(set(alike(problem).values())) > MANY
+    return len(problem.workloads) > MANY and len(set(representatives(problem).values())) > MANY
 
 
-def may_lean(problem: Problem) -> bool:
+def may_prune(problem: Problem) -> bool:
     """Return whether nothing in a plan but its limits couples workloads, and its cost comes first."""
     goal = next(iter(problem.goals), None)
     if goal is None or (goal.quantity, goal.direction) != ("cost", "minimize") or wants_money_spent(problem):
@@ -52,7 +52,7 @@ def may_lean(problem: Problem) -> bool:
     return not spoken and not bounded and not (money & MONEY) - {"cost"}
 
 
-def lean(problem: Problem, table: Table, again: Callable[[], Table]) -> Table:
+def pruned(problem: Problem, table: Table, again: Callable[[], Table]) -> Table:
     """Return a table of the rows that an answer can need, itself where none fits; `again` makes the whole of it anew,
     for what is read of a row later."""
     import numpy

@@ -12,9 +12,9 @@ from planner.language.problem import Problem
 from planner.lock import lock
 from planner.lock.verify import verify
 from planner.plan import load_plan
-from planner.solve import clock, kinds, so_far
+from planner.solve import clock, kinds, progress
 from planner.solve.answer import Answer
-from planner.solve.fleet import cpsat, goals
+from planner.solve.fleet import cpsat, lexicographic
 from planner.solve.pipeline import solve
 
 company = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/company.py"))["plan"]
@@ -107,7 +107,7 @@ def test_any_answer_stands_where_the_best_is_not_found(rules: str, monkeypatch: 
 
     monkeypatch.setattr(cpsat, "solve", no_goal)
     monkeypatch.setattr(cpsat, "infeasible", lambda *words, **named: None)
-    monkeypatch.setattr(goals, "LARGE", 0)
+    monkeypatch.setattr(lexicographic, "LARGE", 0)
     text = company(8) + RULES[rules]
     found = solve(loaded(text), load()[0], top=0, time_limit=60)
     assert found.outcome == "feasible"
@@ -126,6 +126,6 @@ def test_whoever_watches_is_told_the_best_the_bound_and_the_gap() -> None:
 
 
 def test_the_gap_in_words() -> None:
-    assert so_far.said(2_000_000, 1_500_000, money=True) == ": best $2.00/h, bound $1.50/h, gap 25 %"
-    assert so_far.said(40, 30, money=False) == ": gap 25 %"
-    assert so_far.said(None, None, money=True) == ""
+    assert progress.in_words(2_000_000, 1_500_000, money=True) == ": best $2.00/h, bound $1.50/h, gap 25 %"
+    assert progress.in_words(40, 30, money=False) == ": gap 25 %"
+    assert progress.in_words(None, None, money=True) == ""

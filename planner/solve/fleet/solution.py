@@ -12,7 +12,7 @@ from planner.solve.rules import speaks_of
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FleetSolution:
     """A choice: the row and the candidate of each workload, each goal's value and bound in steps; `refusal` is why no
     proof was tried. The workloads are those of `problem`: copies of a block that run otherwise are apart there."""
 

@@ -19,13 +19,13 @@ from planner.language.quantities.outcomes import MONEY, PER_TOKEN
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.candidate import Candidate, Outcome, aimed
-from planner.solve.columns.distinct import told
+from planner.solve.columns.distinct import by_condition
 from planner.solve.columns.rules import broken_by, differing
 from planner.solve.columns.steps import SCALES, UNKNOWN, value
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row
 from planner.solve.objective import RankColumns, column, goal_value, keys, worst_places
-from planner.solve.rent.sharing import amount, broken_together, instances, settle_costs
+from planner.solve.rent.sharing import allocate_costs, amount, broken_together, instances
 from planner.solve.rules import holds_together, reads, speaks_of
 from planner.syntax.tree import Expression
 
@@ -39,7 +39,7 @@ FOLLOWS = tuple(form for name in ("total_cost", *PER_TOKEN) for form in (name, a
 
 
 @dataclass(frozen=True, slots=True)
-class BesideOthers:
+class OthersFixed:
     """A table with what each row breaks and how it ranks; `others` are the plan's other workloads as they are chosen,
     before what they share is paid together. Alone, the costs of the table are whole instances, else a share."""
 
@@ -59,7 +59,7 @@ class Case:
     whole: Mapping[str, Candidate]
 
 
-def beside(
+def with_others_fixed(
     problem: Problem,
     table: Table,
     broken: Mapping[str, Column],
@@ -68,7 +68,7 @@ def beside(
     ranks: RankColumns | None = None,
     most: int = MOST_CASES,
     rest: Sequence[int | None] = (),
-) -> BesideOthers:
+) -> OthersFixed:
     """Return a workload's table beside `others`, where `broken` is what each row breaks of its own rules.
 
     `ranks` are the keys of the table by itself, where they are known. A condition over several workloads is asked of
@@ -77,7 +77,7 @@ def beside(
     """
     if not table.rows or not (others or problem.fleet):
         ranks = ranks or (keys(table, problem) if table.rows else RankColumns((), ()))
-        return BesideOthers(problem, table, broken, ranks, {}, catalog)
+        return OthersFixed(problem, table, broken, ranks, {}, catalog)
     import numpy
 
     name = table.workload.name
@@ -91,23 +91,23 @@ def beside(
     unshared = numpy.ones(table.rows, dtype=bool)
     for case in shared:
         unshared[case.rows] = False
-    before = Case(numpy.flatnonzero(unshared), settle_costs(problem, others))
+    before = Case(numpy.flatnonzero(unshared), allocate_costs(problem, others))
     all_cases = [before, *shared]
     faults = dict(broken) if paid is table else dict(broken_by(paid, problem))
     for rule, where in _broken_beside(problem, paid, before, shared, others, most):
         if where.any():
             faults[rule] = faults[rule] | where if rule in faults else where
-    return BesideOthers(problem, paid, faults, _ranks(problem, paid, all_cases, others, most, rest), others, catalog)
+    return OthersFixed(problem, paid, faults, _ranks(problem, paid, all_cases, others, most, rest), others, catalog)
 
 
-def judged(context: BesideOthers, row: int) -> Candidate:
+def judged(context: OthersFixed, row: int) -> Candidate:
     """Return a row as a candidate, with its share of what is paid and what the whole plan then costs and breaks."""
     clock.look()
     candidate = judge_row(context.problem, context.table, row, context.catalog)
     if not context.others and not context.problem.fleet:
         return candidate
     name = context.table.workload.name
-    whole = settle_costs(context.problem, {**context.others, name: candidate})
+    whole = allocate_costs(context.problem, {**context.others, name: candidate})
     more = [item for owner, other in whole.items() if owner != name for item in other.broken]
     more += broken_together(context.problem, whole)
     cost = sum(other.cost for other in whole.values()) if context.others else None
@@ -127,7 +127,7 @@ def _shared(problem: Problem, table: Table, others: Mapping[str, Candidate], cat
     for place, at in enumerate(first.tolist()):
         clock.look()
         mine = _renting(problem, table, int(rows[at]), catalog)
-        yield Case(rows[which == place], settle_costs(problem, {**others, table.workload.name: mine}))
+        yield Case(rows[which == place], allocate_costs(problem, {**others, table.workload.name: mine}))
 
 
 def _renting(problem: Problem, table: Table, row: int, catalog: Catalog) -> Candidate:
@@ -212,7 +212,7 @@ def _kept(problem: Problem, table: Table, condition: Expression, others: Mapping
     name = table.workload.name
     if not others:
         return numpy.ones(table.rows, dtype=bool)
-    apart = list(told(condition, table, numpy.arange(table.rows)))
+    apart = list(by_condition(condition, table, numpy.arange(table.rows)))
     first, which = cases(apart or [numpy.zeros(table.rows, dtype=numpy.int64)])
     read = differing(table, condition)
     any_other = next(iter(others.values()))
