@@ -1,4 +1,4 @@
-"""The answer to a random fleet is the best of all combinations, by every tie-break but names."""
+"""The answer to a random fleet is the best of all combinations, by every tie-break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Whether an answer is the best of all combinations: outcome, values, costs, and every tie-break but names."""
+"""Whether an answer is the best of all combinations: outcome, values, costs, and every tie-break.
+
+Names come last (SPEC §7): the decisions of a choice in alphabetical order, numbers by their size. Of them it is asked
+that no workload has another choice, earlier by its name, with which all else is equal.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +90,33 @@ def faults(plan: Plan, truth: Truth | None = None, answer: Any = None) -> list[s
             break
         if mine != right:
             break  # rounded: what follows may differ
+    else:
+        out += _named(truth, rows, key)
     return out
+
+
+def _named(truth: Truth, rows: list[Row], key: tuple[int, ...]) -> list[str]:
+    """Return the workloads that could take what is earlier by its name, with all else equal."""
+    out = []
+    for place, mine in enumerate(rows):
+        earlier = [row for row in truth.rows[place] if _formats(row) == _formats(mine) and _name(row) < _name(mine)]
+        for row in earlier:
+            other = [*rows[:place], row, *rows[place + 1 :]]
+            if truth.key(other) == key and not truth.broken(other):
+                out.append(f"names: {told(truth, (row,))} is earlier than {told(truth, (mine,))}")
+                break
+    return out
+
+
+def _formats(row: Row) -> list[tuple[str, str]]:
+    """Return the formats of a row: what computes in them, which a name has too, follows from them."""
+    return [(name, value) for name, value in row.choice if name in ("weights", "kv_cache", "precision")]
+
+
+def _name(row: Row) -> list[tuple[str, int, str]]:
+    """Return what rows are ordered by where all else is equal."""
+    named = {**dict(row.choice), "gpu": row.offer.gpu, "market": row.market, "offer": row.offer.name}
+    return [(name, int(text) if text.isdigit() else 0, text) for name, text in sorted(named.items())]
 
 
 def _certificate(truth: Truth, proof: Any, least: Fraction) -> list[str]:
