@@ -3,8 +3,8 @@
 What is compared, in this order (SPEC §7): the objective as written; cost, or where all workloads are trainings that say
 `tokens` total cost and then duration (and then, with preferences, cost); rented GPUs, whole instances; quality; each
 workload's time, in the order of their names; used GPUs; headroom. Duration, quality and headroom of several workloads
-are sums there; what nobody knows is worse than all that is known. What still ties are names, of which
-`verdict.py` asks. What preferences that are not kept are worth joins a cost that is minimised. A workload's cost is its share,
+are sums there; what nobody knows is worse than all that is known. What still ties are names, of which `verdict.py`
+asks. What preferences that are not kept are worth joins a cost that is minimised. A workload's cost is its share,
 wherever it is read. Numbers are counted in 10^-15 of their unit, exactly; of the price of a run the program says whole
 micro-dollars, and these count.
 """
