@@ -91,7 +91,7 @@ def space(run: TrainingWorkload, fixed: bool, apart: bool, width: int = 0) -> Co
             sheets[-1].append(sheet)
             made += sheet.bytes.size
             bounded(made, TOTALS, WIDE)
-    bounded(sum(len(sheet.pair) for mode in sheets for sheet in mode) * width, ON_GPUS, 5 * MOST)
+    bounded(sum(len(sheet.pair) for mode in sheets for sheet in mode) * width, f"{ON_GPUS}{ONE_BY_ONE}", 5 * MOST)
     return _joined(run, parts, layouts, modes, apart, sheets)
 
 
@@ -216,6 +216,7 @@ BLOCK = 2_000_000
 WIDE = 40_000_000
 """The most totals of all configurations: nine bytes each are kept."""
 ON_GPUS = "configurations and GPU types"
+ONE_BY_ONE = ", tried one by one where `offload` or a paged `optimizer` is offered,"
 TOTALS = "layouts, micro-batches and numbers of layers"
 
 
