@@ -1,4 +1,4 @@
-"""Needs and notes of a solve as people read them: one row for each kind, for reports and for messages about locks."""
+"""Needs, notes and refusals of a solve as people read them: one row for each kind, for reports and for messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from planner.language.problem import Value
-from planner.solve.needs import Need, Note
+from planner.solve.needs import Excess, Need, Note
 
 SHOWN = 8
 """So many values are listed in a reason."""
@@ -48,6 +48,11 @@ def _itself(architecture: object, through: object, last: str) -> str:
     return f"{architecture} natively: it falls back to the {through}, whose memory is not modelled{ended}"
 
 
+def _published(method: object, native: object, other: object = "", checkpoint: object = "") -> str:
+    elsewhere = f"; in {other} it is {checkpoint}" if checkpoint else ""
+    return f"a framework that trains {method} of a checkpoint that is published in {native}{elsewhere}"
+
+
 def _unmet(what: Need, has: object) -> str:
     return unsupported(what, str(has))
 
@@ -67,6 +72,19 @@ def offered(*values: Value) -> str:
     return words[0] if len(words) == 1 else "{" + ", ".join(words) + "}"
 
 
+WIDTHS = {
+    "attention": "attention",
+    "dense_part": "the dense part beside the experts",
+    "expert": "each expert",
+    "feed_forward": "the feed-forward layer",
+    "kv_heads": "its KV heads",
+    "recurrent": "the recurrent layer",
+    "recurrent_groups": "its groups of recurrent heads",
+    "recurrent_keys": "its recurrent key heads",
+    "shared_expert": "the shared expert",
+    "vocabulary": "the vocabulary",
+}
+"""Parts of a model that ranks share."""
 NEEDS: dict[str, str | Callable[..., str]] = {
     "hardware": "hardware for {}",
     "hardware_cache": "hardware for a cache in {}",
@@ -82,14 +100,19 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "engine_fp16": "an engine that runs {} in fp16",
     "unstaged": "1: the engine does not split {} into stages",
     "trains": "a framework that trains {}",
+    "trains_published": _published,
+    "trains_dora": "a framework that trains DoRA by {} in {}",
+    "trains_experts": "a framework that trains {} of experts (lora_targets = attention adapts none)",
     "framework_runs_on": "a framework that runs on {}",
     "even_heads": "heads that divide evenly",
-    "even_widths": "a divisor of {1}, the size of {0}",
+    "even_widths": lambda part, size: f"a divisor of {size}, the size of {WIDTHS[part]}",
     "even_draft": "a number that divides the draft model's heads evenly",
     "experts_of_all": "1 or {}: the engine's expert ranks are all ranks of tensor parallelism",
     "experts_of_none": "1: the engine has no expert parallelism",
     "batch_of": "at least the {} sequences that run at once: a batch has a token for each",
-    "whole_blocks": "a split into whole blocks of {} weights: {} would have {} on a rank",
+    "whole_blocks": lambda block, part, size: (
+        f"a split into whole blocks of {block} weights: {WIDTHS[part]} would have {size} on a rank"
+    ),
     "at_once": "at most the {} sequences that `max_sequences` lets run at once",
     "layers_at_most": "at most {}, the model's layers",
     "experts_at_most": "at most {}, the experts of a layer",
@@ -169,10 +192,29 @@ def _evaluated(name: str, share: float, task: str, chance: bool) -> str:
     return f"anchored on your evaluation {name}: quality {share:.4g} %{by}{maybe}"
 
 
+UNMEASURED = {"weights": "weights in {}", "kv_cache": "a KV cache in {}", "method": "method {} in {}"}
+"""By part of a candidate whose quality is unmeasured, what is said of its format."""
+
+
+def _unmeasured(parts: tuple[tuple[str, ...], ...], rule: str) -> str:
+    named = " and ".join(UNMEASURED[part].format(*of) for part, *of in parts)
+    return f"unmeasured quality of {named}: allowed by `{rule}`"
+
+
 NOTES: dict[str, str | Callable[..., str]] = {
-    "physics": "{}",
+    "unknown_code": lambda family: (
+        f"the code of {family or 'this architecture'} is read as that of a llama-style decoder"
+    ),
+    "unmeasured_mixer": "mixer {} is counted as its kernels' code reads; no step was measured",
+    "opaque_parts": "parts of the model that are not described count as trained weights without activations",
+    "dpo_reference": "dpo: a frozen reference model stands beside the trained one",
+    "fp8_copies": "fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them",
+    "ddp_buckets": "ddp: its buckets hold a second copy of the gradients",
+    "paged_states": "paged optimizer states may leave the GPU: counted in host memory",
+    "thumb_training": "rule of thumb: sequence and batch are not counted",
+    "stashing": "offload_activations: tensors on their way to the host are counted neither on the GPU nor in the times",
     "approximate": "approximate: {}",
-    "unmeasured": "unmeasured quality of {}: allowed by `{}`",
+    "unmeasured": _unmeasured,
     "rule_of_thumb": "rule of thumb: context, concurrency and the engine are not counted",
     "network": "{} hosts work as one over an assumed {:g} Gbit/s: the offer states no `network`",
     "busy": "{:.0f} % busy at its demand: above 80 % waiting grows steeply",
@@ -183,9 +225,51 @@ NOTES: dict[str, str | Callable[..., str]] = {
     "shares": _shared,
     "anchored": _anchored,
     "evaluated": _evaluated,
-    "unlike": lambda names, why: f"measurements not applied: {', '.join(names)} {why}",
+    "unlike": lambda names, why: f"measurements not applied: {', '.join(names)} {noted(why)}",
+    "of_gpu": "on {}",
+    "of_model": "of {}",
+    "of_engine": "under {}",
+    "of_release": lambda engine, version: f"of {engine} {version or 'in its newest release'}",
+    "of_split": "with tensor_parallel {}, pipeline_parallel {}",
+    "of_formats": lambda weights, cache: f"of weights in {weights}{f' and a KV cache in {cache}' if cache else ''}",
+    "of_cache": "of a KV cache in {}",
+    "of_plain": "of the model alone, in CUDA graphs",
+    "of_load": "at {} sequences",
 }
 """By kind: what an answer says of what its figures rest on."""
+
+
+ROWS = {
+    "configurations": "configurations and GPU types",
+    "configurations_one_by_one": (
+        "configurations and GPU types, tried one by one where `offload` or a paged `optimizer` is offered,"
+    ),
+    "formats": "formats, splits and GPU types",
+    "layouts": "layouts, micro-batches and numbers of layers",
+    "offers": "offers",
+    "offloaded_layers": "numbers of layers whose activations are offloaded",
+    "replicas": "numbers of replicas",
+}
+"""What makes the rows of a table."""
+EXCESSES: dict[str, str | Callable[..., str]] = {
+    "rows": lambda what, most: (
+        f"{ROWS[what]} make more than {most:_} candidates of a workload; offer fewer: `gpu`, `gpus`, `replicas` "
+        "and `checkpointed_layers` multiply them, and formats per layer have the most"
+    ),
+    "combinations": "`{}` relates more combinations of values than can be tried ({:_}, fewer for long conditions); "
+    "state it as sums, counts or equalities",
+    "terms": "what workloads share and the rules over several of them come to more than {:_} terms; state fewer such "
+    "rules, name the workloads they are about, or offer fewer values",
+    "sums": "the figures of this plan add up to more than can be counted exactly; state smaller numbers",
+    "shares": lambda *names: (
+        "too many ways to share instances, and rules or goals read what each workload pays of them; state `offer` or "
+        f"`gpus` of {_or(f'`{name}`' for name in names)}, or bound the fleet's cost instead"
+    ),
+    "uncountable": "`{}` cannot be counted exactly; state rounder numbers",
+    "figure": "a figure of `{}` is beyond 2^63; state smaller numbers",
+    "mixes": "more than {:_} mixes of {} formats; offer fewer formats per layer",
+}
+"""By kind: what of a plan is too much to try or to count, and what to state instead."""
 
 
 def _filled(row: str | Callable[..., str], of: tuple[object, ...]) -> str:
@@ -200,6 +284,11 @@ def said(what: Need) -> str:
 def noted(what: Note) -> str:
     """Return a note in words."""
     return _filled(NOTES[what.kind], what.of)
+
+
+def too_much(what: Excess) -> str:
+    """Return what of a plan is too much, in words."""
+    return _filled(EXCESSES[what.kind], what.of)
 
 
 def unsupported(what: Need, has: str) -> str:

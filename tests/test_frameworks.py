@@ -17,6 +17,8 @@ from planner.plan import load_plan
 from planner.report.phrases import in_words
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
+from planner.solve.needs import Need
+from planner.wording import said
 
 CATALOG = load()[0]
 FRAMEWORKS = CATALOG.frameworks
@@ -257,5 +259,6 @@ def test_a_refused_format_names_the_checkpoint_in_16_bits(size: str) -> None:
     """transformers does not train MXFP4: what does is the same model as it is published in bf16."""
     text = TUNED.format(f"openai/gpt-oss-{size}", "h200_sxm", "sdpa", "")
     (conflict,) = planner.solve(text=text).answer.conflict
-    assert conflict.rule == "a.method" and f"in bf16 it is unsloth/gpt-oss-{size}-BF16" in str(conflict.has)
+    assert isinstance(conflict.has, Need)
+    assert conflict.rule == "a.method" and f"in bf16 it is unsloth/gpt-oss-{size}-BF16" in said(conflict.has)
     assert planner.solve(text=TUNED.format("unsloth/gpt-oss-20b-BF16", "h200_sxm", "sdpa", "")).fits

@@ -14,6 +14,7 @@ from planner.plan import shipped_catalog
 from planner.report.thumb import Thumb
 from planner.solve.answer import Answer
 from planner.solve.candidate import TooWide
+from planner.wording import too_much
 
 EVERY = 1000
 """So many alternatives are asked for: one for each kind and number of GPUs."""
@@ -85,7 +86,8 @@ def known(answer: Answer, plan: Plan, time_limit: float) -> Answer:
     """Return an answer; raise PlanError where nothing is known of it."""
     if answer.outcome == "unknown":
         if answer.refusal:
-            raise refused(plan, "E0703", f"search space too large: {answer.refusal}", "fix or bound more of the plan")
+            reason = f"search space too large: {too_much(answer.refusal)}"
+            raise refused(plan, "E0703", reason, "fix or bound more of the plan")
         reason = f"nothing was found within {time_limit:g} s"
         raise refused(plan, "E0702", reason, "raise `time_limit`, or leave less open")
     return answer
@@ -150,8 +152,9 @@ def estimate(
         raise PlanError(left, loaded.texts)
     try:
         answer = answer_of(loaded.problem, loaded.catalog)
-    except TooWide as reason:
-        raise refused(loaded, "E0703", f"search space too large: {reason}", "state smaller numbers") from None
+    except TooWide as fault:
+        reason = f"search space too large: {too_much(fault.excess)}"
+        raise refused(loaded, "E0703", reason, "state smaller numbers") from None
     missing = _unanswered(loaded.problem, answer)
     unrented = owned.unrented(loaded.problem, missing)
     if unrented:

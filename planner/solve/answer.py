@@ -8,7 +8,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.record import dataclass
 from planner.solve.candidate import Broken, Candidate, Hint
-from planner.solve.needs import Need
+from planner.solve.needs import Excess, Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Answer:
     wishes: tuple[tuple[str, bool], ...] = ()
     reproducible: bool = True
     pareto: tuple[tuple[Candidate, ...], ...] = ()
-    refusal: str = ""
+    refusal: Excess | None = None
     searched: dict[str, dict[str, int]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)

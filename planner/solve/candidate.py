@@ -9,7 +9,7 @@ from fractions import Fraction
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import TIMED
 from planner.record import dataclass
-from planner.solve.needs import Need, Note
+from planner.solve.needs import Excess, Need, Note
 
 Outcome = Fraction | None
 EXPECTED = "_expected"
@@ -17,7 +17,12 @@ EXPECTED = "_expected"
 
 
 class TooWide(ValueError):
-    """A plan with more to try than is tried; the message says what of it, and what to do."""
+    """A plan with more to try than is tried; `excess` is what of it."""
+
+    def __init__(self, kind: str, *of: object) -> None:
+        """Say what is too much: a kind of planner.solve.needs.Excess, and what of."""
+        super().__init__(kind, *of)
+        self.excess = Excess(kind, of)
 
 
 def aimed(quantity: str) -> str:

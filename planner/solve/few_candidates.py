@@ -65,7 +65,7 @@ def from_few_candidates(
                 outcome="feasible",
                 objective=parts,
                 reproducible=False,
-                refusal="",
+                refusal=None,
                 brief=True,
                 certificate=None,
             )

@@ -23,9 +23,11 @@ def approximations(model: Model) -> tuple[Note, ...]:
     return tuple(note("approximate", text) for text in model.assumed)
 
 
-def unmeasured(workload: Workload, outcomes: Mapping[str, Outcome], what: str) -> tuple[Note, ...]:
-    """Return that rules hold though the quality of `what` is unmeasured, as notes of an answer."""
-    return tuple(note("unmeasured", what, rule) for rule in let_through(workload, outcomes))
+def unmeasured(
+    workload: Workload, outcomes: Mapping[str, Outcome], parts: tuple[tuple[str, ...], ...]
+) -> tuple[Note, ...]:
+    """Return that rules hold though the quality of these parts, each with its format, is unmeasured, as notes."""
+    return tuple(note("unmeasured", parts, rule) for rule in let_through(workload, outcomes))
 
 
 def count(choice: Mapping[str, Value], name: str, default: int = 1) -> int:

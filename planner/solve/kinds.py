@@ -190,7 +190,7 @@ def table_of(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool
     try:
         return KINDS[workload.kind].table(problem, workload, catalog, fixed, rows)
     except OverflowError as reason:
-        raise TooWide(f"a figure of `{workload.name}` is beyond 2^63; state smaller numbers") from reason
+        raise TooWide("figure", workload.name) from reason
 
 
 def tables_of(

@@ -1,4 +1,4 @@
-"""What is needed and not there, and what an answer takes for granted: values, which planner/wording.py says."""
+"""What is needed and not there, what an answer takes for granted, what is too much: planner/wording.py says it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class Need:
 @dataclass(frozen=True, slots=True)
 class Note:
     """What a figure of an answer rests on: its `kind`, a row of the table in planner/wording.py, and what of."""
+
+    kind: str
+    of: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What of a plan is too much to try or to count: its `kind`, a row of the table in planner/wording.py, what of."""
 
     kind: str
     of: tuple[object, ...] = ()

@@ -37,7 +37,7 @@ def best_of(problem: Problem, time_limit: float, solve: Solve, nearest: bool) ->
         whole = replace(answers[first], reproducible=False)
     if ranked and any(answer.outcome not in ("optimal", "infeasible") for answer in answers):
         parts = tuple(replace(part, bound=None) for part in whole.objective)
-        refusal = next((answer.refusal for answer in answers if answer.refusal), "")
+        refusal = next((answer.refusal for answer in answers if answer.refusal), None)
         proven = whole.reproducible and all(answer.reproducible or answer.refusal for answer in answers)
         whole = replace(whole, outcome="feasible", objective=parts, refusal=refusal, reproducible=proven)
     if nearest:

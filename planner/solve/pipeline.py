@@ -245,7 +245,7 @@ def solve(
     except clock.OutOfTime:
         return answered(solving.answer if solving.answer.workloads else solving.ahead or nothing)
     except TooWide as reason:
-        return replace(nothing, refusal=str(reason))
+        return replace(nothing, refusal=reason.excess)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,25 @@ from planner.language.problem import Goal
 
 Report = Callable[[str], None]
 
-_report: ContextVar[Report | None] = ContextVar("report", default=None)
+_watcher: ContextVar[Report | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
 def watched(report: Report) -> Iterator[None]:
     """Let what runs inside say how far it is."""
-    token = _report.set(report)
+    token = _watcher.set(report)
     try:
         yield
     finally:
-        _report.reset(token)
+        _watcher.reset(token)
 
 
 def report(goal: Goal, best: int | None, bound: int | None) -> None:
     """Say the value of the best answer and the bound of a goal that is minimised, in steps; None for what is not known
     yet. A bound below 0 says nothing."""
-    report = _report.get()
-    if report is not None and goal.direction == "minimize":
-        report(f"proving {goal.quantity}{in_words(best, bound, goal.quantity in ('cost', 'fleet.cost'))}")
+    watcher = _watcher.get()
+    if watcher is not None and goal.direction == "minimize":
+        watcher(f"proving {goal.quantity}{in_words(best, bound, goal.quantity in ('cost', 'fleet.cost'))}")
 
 
 def in_words(best: int | None, bound: int | None, money: bool) -> str:

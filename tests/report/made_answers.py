@@ -102,7 +102,7 @@ TUNE = Solved(
         79 * GIB, kind="training", quality=None, moment="backward_first_layer", method="full", precision="bf16",
         optimizer="adamw", checkpointing="full", checkpointed_layers=Fraction(32), zero=Fraction(1),
         data_parallel=Fraction(8), tensor_parallel=Fraction(1), 
-        notes=(note("physics", "the step's communication is an estimate"),),
+        notes=(note("opaque_parts"),),
     ),
     (),
     (),

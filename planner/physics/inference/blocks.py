@@ -21,9 +21,9 @@ DEALT = ("mxfp4",)
 FLAT = ("nf4", "nf4_dq")
 """Formats whose blocks run over a whole tensor, whatever its widths (bitsandbytes)."""
 NAMES = {
-    "experts": "each expert",
-    "shared": "the shared expert",
-    "ffn": "the feed-forward layer",
+    "experts": "expert",
+    "shared": "shared_expert",
+    "ffn": "feed_forward",
     "attn": "attention",
 }
 """What a share is of, by the start of its tensor's name."""
@@ -71,5 +71,5 @@ def _cut(whole: WeightMatrix, part: WeightMatrix, form: Format, gated: bool) -> 
     widths = [(whole.columns, part.columns, group), (whole.rows // merged, part.rows // merged, form.tile or 1)]
     for all_of_it, share, block in widths:
         if share < all_of_it and (share % block or (block > 1 and all_of_it % share)):
-            return Cut(NAMES.get(part.name.partition("_")[0], "the recurrent layer"), share, block)
+            return Cut(NAMES.get(part.name.partition("_")[0], "recurrent"), share, block)
     return None

@@ -58,17 +58,14 @@ __all__ = [
 ]
 
 
-def approximations(arch: Architecture) -> tuple[str, ...]:
-    """Why the figures are estimates for this architecture; empty where its modelling code was followed."""
-    phrases = []
-    if not family(arch).known:
-        phrases.append(f"the code of {arch.family or 'this architecture'} is read as that of a llama-style decoder")
-    for group in arch.groups:
-        if group.mixer.kind not in MEASURED:
-            phrases.append(f"mixer {group.mixer.kind} is counted as its kernels' code reads; no step was measured")
+def approximations(arch: Architecture) -> tuple[tuple[str, ...], ...]:
+    """Why the figures are estimates for this architecture: kinds of notes, and what each is of; empty where its
+    modelling code was followed."""
+    reasons: list[tuple[str, ...]] = [] if family(arch).known else [("unknown_code", arch.family)]
+    reasons += [("unmeasured_mixer", group.mixer.kind) for group in arch.groups if group.mixer.kind not in MEASURED]
     if arch.opaque_params:
-        phrases.append("parts of the model that are not described count as trained weights without activations")
-    return tuple(dict.fromkeys(phrases))
+        reasons.append(("opaque_parts",))
+    return tuple(dict.fromkeys(reasons))
 
 
 def memory(

@@ -14,6 +14,7 @@ PARTS = ("weights", "master_weights", "gradients", "optimizer", "activations", "
 @dataclass(frozen=True, slots=True)
 class TrainingMemory:
     """`parts` are live at the peak and add up to it; `sizes` is each part's whole size, whenever it lives.
+    `approximate` are kinds of planner.solve.needs.Note, and what each is of.
 
     What the optimizer needs for a moment beside its states counts with them, copies of gradients with the gradients.
     """
@@ -22,7 +23,7 @@ class TrainingMemory:
     sizes: dict[str, int]
     peak_moment: str
     moments: dict[str, int] = field(default_factory=dict)
-    approximate: tuple[str, ...] = ()
+    approximate: tuple[tuple[str, ...], ...] = ()
 
     @property
     def total(self) -> int:
@@ -52,7 +53,7 @@ def combine(
     points: tuple[Point, ...],
     overhead: int = 0,
     margin: int = 0,
-    notes: tuple[str, ...] = (),
+    notes: tuple[tuple[str, ...], ...] = (),
     spare: int = 0,
 ) -> TrainingMemory:
     """The peak among the points, its parts, and the total of each of the six moments.

@@ -38,7 +38,7 @@ class States:
     resident: bool
     making: int  # the most bytes of a layer's gradients in the making that stand beside the others
     trained: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[str, ...], ...] = ()
 
     @property
     def standing(self) -> int:
@@ -58,7 +58,7 @@ class States:
         return whole - self.freed * max(0, graded - self.waits)
 
 
-def divided(whole: Any, choice: StateChoice, notes: tuple[str, ...] = ()) -> States:
+def divided(whole: Any, choice: StateChoice, notes: tuple[tuple[str, ...], ...] = ()) -> States:
     """What one GPU holds of the whole: `whole`'s fields and the choice's dp, zero, pp, offload, replicas and
     accumulation are numbers, or arrays of numpy that fit together; the framework is one."""
     shards = choice.dp * choice.cp // choice.replicas
@@ -74,7 +74,7 @@ def _parted(size: Any, spread: Any, shards: Any) -> Any:
     return share(size + (shards > 1) * spread, shards)
 
 
-def _stages(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _stages(whole: Any, choice: StateChoice, shards: Any, notes: tuple[tuple[str, ...], ...]) -> States:
     """DeepSpeed's ZeRO (deepspeed_bytes.py)."""
     first = (choice.zero >= 1) * 1
     stays = 1 - first * (choice.offload != "none")
@@ -101,7 +101,7 @@ def _stages(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]
     )
 
 
-def _distributed(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _distributed(whole: Any, choice: StateChoice, shards: Any, notes: tuple[tuple[str, ...], ...]) -> States:
     """Megatron-LM's distributed optimizer."""
     first, second, third = ((choice.zero >= stage) * 1 for stage in (1, 2, 3))
     stays = (choice.offload == "none") * 1
@@ -128,7 +128,7 @@ def _distributed(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str,
     )
 
 
-def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[str, ...]) -> States:
+def _fully_sharded(whole: Any, choice: StateChoice, shards: Any, notes: tuple[tuple[str, ...], ...]) -> States:
     """FSDP, and the Trainer's DDP (fsdp.py)."""
     zero, copies, full_precision, only_adapters = choice.zero, choice.dp, whole.full_precision, whole.only_adapters
     first, second, third = ((zero >= stage) * 1 for stage in (1, 2, 3))

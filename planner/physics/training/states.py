@@ -239,15 +239,15 @@ def wholes(arch: Architecture, params: int, choice: StateChoice, optimizers: Seq
 
 def states(arch: Architecture, params: int, choice: StateChoice) -> States:
     """The states of one GPU (see the module)."""
-    notes = []
+    notes: list[tuple[str, ...]] = []
     if choice.dpo and choice.method not in ("lora", "qlora"):
-        notes.append("dpo: a frozen reference model stands beside the trained one")
+        notes.append(("dpo_reference",))
     if recipe_for(choice.precision, choice.framework, choice.method, products=choice.products).products == "te_cached":
-        notes.append("fp8: Transformer Engine's copies of the weights, by rows and by columns, stand beside them")
+        notes.append(("fp8_copies",))
     if choice.framework == "transformers" and choice.dp > 1 and choice.zero < 2:
-        notes.append("ddp: its buckets hold a second copy of the gradients")
+        notes.append(("ddp_buckets",))
     if choice.optimizer.startswith("paged_"):
-        notes.append("paged optimizer states may leave the GPU: counted in host memory")
+        notes.append(("paged_states",))
     return divided(whole(arch, params, choice), choice, tuple(notes))
 
 

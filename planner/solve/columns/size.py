@@ -9,9 +9,6 @@ MOST = 1_000_000
 
 
 def bounded(rows: int, what: str, most: int = MOST) -> None:
-    """Raise TooWide where `what` makes too many rows of a workload; ask before they are made."""
+    """Raise TooWide where `what`, one of ROWS of planner/wording.py, makes too many rows; ask before they are made."""
     if rows > most:
-        raise TooWide(
-            f"{what} make more than {most:_} candidates of a workload; offer fewer: `gpu`, `gpus`, `replicas` "
-            "and `checkpointed_layers` multiply them, and formats per layer have the most"
-        )
+        raise TooWide("rows", what, most)

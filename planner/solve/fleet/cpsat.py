@@ -60,10 +60,7 @@ class IntegerModel:
             clock.look()
         self.terms += len(terms)
         if self.terms > TERMS:
-            raise TooWide(
-                f"what workloads share and the rules over several of them come to more than {TERMS:_} terms; "
-                "state fewer such rules, name the workloads they are about, or offer fewer values"
-            )
+            raise TooWide("terms", TERMS)
         self.rows.append(({index: weight for index, weight in terms.items() if weight}, low, high))
 
     def one_of(self, variables: Iterable[int]) -> None:
@@ -254,5 +251,5 @@ def _response(
     }
     response = _run(text, settings)
     if response.status in _codes("MODEL_INVALID"):
-        raise TooWide("the figures of this plan add up to more than can be counted exactly; state smaller numbers")
+        raise TooWide("sums")
     return response, live

@@ -286,10 +286,7 @@ def _written_out(asked: _Asked, node: tree.Expression, positive: bool, owners: l
             rows_by_values.setdefault(tuple(have(quantity) for quantity in read[owner]), []).append(variable)
         combinations *= max(1, len(rows_by_values))
         if combinations > CASES or combinations * _size(node) > STEPS:
-            raise TooWide(
-                f"`{asked.name}` relates more combinations of values than can be tried "
-                f"({CASES:_}, fewer for long conditions); state it as sums, counts or equalities"
-            )
+            raise TooWide("combinations", asked.name, CASES)
         cases.append({case: _any_of(asked.model, variables) for case, variables in rows_by_values.items()})
     for combination in clock.watched(product(*cases)):
         values = {

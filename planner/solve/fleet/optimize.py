@@ -73,7 +73,7 @@ def optimize(
         best_apart = fallback(problem, tables, fitting, ranks, catalog, ahead, fleet)
         if best_apart is None:
             raise
-        return replace(best_apart, refusal=str(reason))
+        return replace(best_apart, refusal=reason.excess)
     except NoAnswer as nothing:
         if not nothing.proven:
             return fallback(problem, tables, fitting, ranks, catalog, ahead, fleet)

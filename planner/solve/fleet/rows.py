@@ -106,7 +106,7 @@ def add_rule(fleet: Fleet, name: str, condition: Expression) -> None:
     if form is not None and _linear_row(fleet, form):
         return
     if is_whole(condition, fleet.tables):
-        raise TooWide(f"`{name.rpartition('.')[0]}` cannot be counted exactly; state rounder numbers")
+        raise TooWide("uncountable", name.rpartition(".")[0])
     parts = separable(condition)
     if parts is None or not _separable_row(fleet, parts):
         forbid(fleet, name, condition, None)

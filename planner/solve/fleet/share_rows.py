@@ -102,10 +102,7 @@ def split(fleet: Fleet, without: frozenset[str]) -> None:
         if count > STATES and not sharing.needed:
             return  # a tie-break then counts what each would pay alone
         if count > STATES:
-            raise TooWide(
-                "too many ways to share instances, and rules or goals read what each workload pays of them; state "
-                f"`offer` or `gpus` of {' or '.join(f'`{name}`' for name in names)}, or bound the fleet's cost instead"
-            )
+            raise TooWide("shares", *names)
         states[pool] = dict.fromkeys(_states(users, most), 0)
     for pool, known in states.items():
         clock.look()

@@ -8,6 +8,7 @@ from planner.language.problem import Problem
 from planner.record import dataclass
 from planner.solve.candidate import Candidate
 from planner.solve.columns.table import Table
+from planner.solve.needs import Excess
 from planner.solve.rules import speaks_of
 
 
@@ -22,7 +23,7 @@ class FleetSolution:
     values: Sequence[int]
     bounds: Sequence[int]
     proven: bool
-    refusal: str = ""
+    refusal: Excess | None = None
 
 
 def coupled(problem: Problem, tables: Mapping[str, Table]) -> bool:

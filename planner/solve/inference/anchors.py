@@ -72,8 +72,8 @@ def measured(service: InferenceWorkload, form: NumberFormats, split: Split, gpu:
     return cached
 
 
-def unlike(service: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> str:
-    """Return what tells a measurement of this model on this GPU from a candidate; "" where they are alike."""
+def unlike(service: InferenceWorkload, item: Measurement, form: NumberFormats, split: Split, gpu: Gpu) -> Note | None:
+    """Return what a measurement of this model on this GPU is of instead of a candidate; None where it applies."""
     given = service.workload.given
     version, engine = given.get("engine_version"), service.engine
     own, other = (release(engine, text or None) for text in (str(version or ""), item.engine_version))
@@ -83,19 +83,19 @@ def unlike(service: InferenceWorkload, item: Measurement, form: NumberFormats, s
     extras = service.extras
     plain = not (extras.adapters or extras.draft or extras.offloaded_weights or extras.offloaded_cache)
     checks = (
-        (item.gpu == gpu.id, f"on {item.gpu}"),
-        (_base(item) == (service.model.of or service.model.id), f"of {item.model.id}"),
-        (item.engine == engine.id, f"under {item.engine}"),
-        (own is other, f"of {item.engine} {item.engine_version or 'in its newest release'}"),
+        (item.gpu == gpu.id, note("of_gpu", item.gpu)),
+        (_base(item) == (service.model.of or service.model.id), note("of_model", item.model.id)),
+        (item.engine == engine.id, note("of_engine", item.engine)),
+        (own is other, note("of_release", item.engine, item.engine_version)),
         (
             (item.tensor_parallel, item.pipeline_parallel, 1) == (split.tensor, split.pipeline, split.nodes),
-            f"with tensor_parallel {item.tensor_parallel}, pipeline_parallel {item.pipeline_parallel}",
+            note("of_split", item.tensor_parallel, item.pipeline_parallel),
         ),
-        (weights == exact.weights, f"of weights in {item.weights}"),
-        (cache == exact.kv_cache, f"of a KV cache in {cache}"),
-        (plain and not service.by_sequence and given["cuda_graphs"] is not False, "of the model alone, in CUDA graphs"),
+        (weights == exact.weights, note("of_formats", item.weights, "")),
+        (cache == exact.kv_cache, note("of_cache", cache)),
+        (plain and not service.by_sequence and given["cuda_graphs"] is not False, note("of_plain")),
     )
-    return next((what for holds, what in checks if not holds), "")
+    return next((what for holds, what in checks if not holds), None)
 
 
 def _base(item: Measurement) -> str:
@@ -252,7 +252,7 @@ def of_no_model(problem: Problem) -> tuple[Note, ...]:
     for item in problem.measurements:
         if _base(item) not in served:
             apart.setdefault(item.model.id, []).append(item.id)
-    return tuple(note("unlike", tuple(names), f"of {model}") for model, names in apart.items())
+    return tuple(note("unlike", tuple(names), note("of_model", model)) for model, names in apart.items())
 
 
 def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu) -> tuple[Note, ...]:
@@ -271,11 +271,11 @@ def notes(service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gp
         factors = {"tpot": measured_here.times.tpot, "ttft": measured_here.times.ttft, "kv_tokens": measured_here.cache}
         anchored = tuple((name, factors[name], many) for name, many in measured_here.counts if name in factors)
         out.append(note("anchored", len(measured_here.names), anchored))
-    apart: dict[str, list[str]] = {}
+    apart: dict[Note, list[str]] = {}
     for item in own:
-        why = unlike(service, item, form, split, gpu) or f"at {item.concurrency} sequences" * (
-            not anchors.near(item.concurrency, service.concurrency)
-        )
-        if why and item.id not in measured_here.names:
+        why = unlike(service, item, form, split, gpu)
+        if why is None and not anchors.near(item.concurrency, service.concurrency):
+            why = note("of_load", item.concurrency)
+        if why is not None and item.id not in measured_here.names:
             apart.setdefault(why, []).append(item.id)
     return (*out, *(note("unlike", tuple(names), why) for why, names in apart.items()))

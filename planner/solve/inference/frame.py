@@ -133,7 +133,7 @@ def frame(problem: Problem, workload: Workload, service: InferenceWorkload, fixe
     pairs = []
     for pair in clock.watched(inference_space.combos(service, fixed)):
         pairs.append(pair)
-        bounded(len(pairs) * len(gpus), "formats, splits and GPU types")
+        bounded(len(pairs) * len(gpus), "formats")
     if not pairs or not gpus:
         return None
     forms, splits = list(dict.fromkeys(f for f, _ in pairs)), list(dict.fromkeys(s for _, s in pairs))

@@ -107,7 +107,7 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
     if service.demand is not None and replicas < enough:
         sustained = None if enough >= 10**9 else service.demand * replicas / enough
         broken.append(Broken(f"{workload.name}.demand", sustained, service.demand, "req/s"))
-    lossy = " and ".join(inference_quality.unmeasured(service, form))
+    lossy = inference_quality.unmeasured(service, form)
     evaluation = inference_quality.evaluation(service, form.weights, form.kv_cache)
     thumb = (note("rule_of_thumb"),) if service.model.architecture is None else ()
     unsaid = values(of_service(service, problem.gpus), whole)

@@ -27,10 +27,6 @@ LOSS = 10**15
 """Steps in which the loss of a mix is counted while mixes are compared."""
 
 
-class TooMany(TooWide):
-    """More undominated mixes than are kept."""
-
-
 def is_mix(label: str) -> bool:
     """Return whether the weights' label is a mix of formats."""
     return "*" in label
@@ -113,7 +109,7 @@ def mixes(
                 marks.append(taken)
             front, counts = _pareto(numpy.concatenate(steps), numpy.concatenate(marks))
             if len(front) > MOST:
-                raise TooMany(f"more than {MOST:_} mixes of {len(formats)} formats; offer fewer formats per layer")
+                raise TooWide("mixes", MOST, len(formats))
     return [_label(kinds, order, columns, row) for row in clock.watched(counts.tolist())]
 
 

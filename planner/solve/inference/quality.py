@@ -72,11 +72,7 @@ def notes(runs: Evaluated, measurements: Iterable[Measurement], model: Model) ->
         )
     base = model.of or model.id
     own = [item for item in measurements if item.quality is not None and (item.model.of or item.model.id) == base]
-    return tuple(note("unlike", (item.id,), f"of weights in {item.weights}{_with(item)}") for item in own)
-
-
-def _with(item: Measurement) -> str:
-    return f" and a KV cache in {item.kv_cache}" if item.kv_cache else ""
+    return tuple(note("unlike", (item.id,), note("of_formats", item.weights, item.kv_cache)) for item in own)
 
 
 def measured(service: InferenceWorkload, name: str, quantization: str) -> Fraction | None:
@@ -117,13 +113,13 @@ def evaluation(service: InferenceWorkload, weights: str, cache: str) -> Evaluate
 NO_EVALUATION = Evaluated()
 
 
-def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[str, ...]:
-    """Return the roles whose format is unmeasured, with the format: `weights in nvfp4`."""
+def unmeasured(service: InferenceWorkload, form: NumberFormats) -> tuple[tuple[str, ...], ...]:
+    """Return the roles whose format is unmeasured, with the format: `("weights", "nvfp4")`."""
     if evaluation(service, form.weights, form.kv_cache).both is not None:
         return ()
     names = [fmt.id for fmt in weight_formats(service, form)]
-    out = [f"weights in {name}" for name in names if measured(service, name, form.quantization) is None]
-    return (*out, *([f"a KV cache in {form.kv_cache}"] if _cache_quality(service, form) is None else []))
+    out = [("weights", name) for name in names if measured(service, name, form.quantization) is None]
+    return (*out, *([("kv_cache", form.kv_cache)] if _cache_quality(service, form) is None else []))
 
 
 def _cache_quality(service: InferenceWorkload, form: NumberFormats) -> Fraction | None:

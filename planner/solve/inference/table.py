@@ -220,7 +220,7 @@ def _replicated(
     if service.demand is None:
         lengths = numpy.array([len(item) for item in copies], dtype=numpy.int64)
         repeat = lengths[split]
-        bounded(int(repeat.sum()), "numbers of replicas")
+        bounded(int(repeat.sum()), "replicas")
         base = numpy.repeat(numpy.arange(len(split)), repeat)
         flat = numpy.array([count for item in copies for count in item], dtype=numpy.int64)
         start = (numpy.cumsum(lengths) - lengths)[split]
@@ -242,7 +242,7 @@ def _replicated(
             usual = numpy.searchsorted(listed, inference_space.GPUS_UNSAID, side="right") - 1
             last = numpy.maximum(last, numpy.maximum(beyond, min(int(usual), len(listed) - 1)))
         repeat = last - first + 1
-        bounded(int(repeat.sum()), "numbers of replicas")
+        bounded(int(repeat.sum()), "replicas")
         within = numpy.arange(int(repeat.sum())) - numpy.repeat(numpy.cumsum(repeat) - repeat, repeat)
         base_parts.append(numpy.repeat(rows, repeat))
         replica_parts.append(listed[numpy.repeat(first, repeat) + within])

@@ -29,7 +29,7 @@ def uneven(service: InferenceWorkload, split: Split) -> Need | None:
     if service.engine.own_kv_heads:
         for group in arch.groups:
             if isinstance(group.mixer, Attention) and group.mixer.kv_heads % split.tensor:
-                return need("even_widths", "its KV heads", group.mixer.kv_heads)
+                return need("even_widths", "kv_heads", group.mixer.kv_heads)
     if not service.engine.whole_blocks:
         return None
     for what, width in _widths(arch, split):
@@ -38,7 +38,7 @@ def uneven(service: InferenceWorkload, split: Split) -> Need | None:
     draft = service.extras.draft[0] if service.extras.draft else None
     padded = -(-arch.vocab // block) * block if block else 0
     if padded % split.tensor:
-        return need("even_widths", "the vocabulary", padded)
+        return need("even_widths", "vocabulary", padded)
     return need("even_draft") if draft is not None and not heads_divide(draft, split.tensor) else None
 
 
@@ -47,19 +47,19 @@ def _widths(arch: Architecture, split: Split) -> Iterator[tuple[str, int]]:
     for group in arch.groups:
         match group.mixer:
             case Mamba1(d_inner=inner):
-                yield "the recurrent layer", inner
+                yield "recurrent", inner
             case Mamba2(groups=groups) if groups > 1:
-                yield "its groups of recurrent heads", groups
+                yield "recurrent_groups", groups
             case GatedDeltaNet(k_heads=heads):
-                yield "its recurrent key heads", heads
+                yield "recurrent_keys", heads
             case _:
                 pass
         match group.ffn:
             case FeedForward(inter=inter):
-                yield "the feed-forward layer", inter
+                yield "feed_forward", inter
             case Experts(inter=inter, shared_inter=shared, plus_dense=dense):
-                yield "each expert", inter * split.expert
-                yield "the shared expert", shared
-                yield "the dense part beside the experts", dense
+                yield "expert", inter * split.expert
+                yield "shared_expert", shared
+                yield "dense_part", dense
             case _:
                 continue

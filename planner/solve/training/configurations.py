@@ -91,7 +91,7 @@ def space(run: TrainingWorkload, fixed: bool, apart: bool, width: int = 0) -> Co
             sheets[-1].append(sheet)
             made += sheet.bytes.size
             bounded(made, TOTALS, WIDE)
-    bounded(sum(len(sheet.pair) for mode in sheets for sheet in mode) * width, f"{ON_GPUS}{ONE_BY_ONE}", 5 * MOST)
+    bounded(sum(len(sheet.pair) for mode in sheets for sheet in mode) * width, ONE_BY_ONE, 5 * MOST)
     return _joined(run, parts, layouts, modes, apart, sheets)
 
 
@@ -215,9 +215,9 @@ BLOCK = 2_000_000
 """So many totals are worked out between two looks at the clock."""
 WIDE = 40_000_000
 """The most totals of all configurations: nine bytes each are kept."""
-ON_GPUS = "configurations and GPU types"
-ONE_BY_ONE = ", tried one by one where `offload` or a paged `optimizer` is offered,"
-TOTALS = "layouts, micro-batches and numbers of layers"
+ON_GPUS = "configurations"
+ONE_BY_ONE = "configurations_one_by_one"
+TOTALS = "layouts"
 
 
 class TotalsByMode(NamedTuple):

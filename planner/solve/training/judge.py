@@ -104,7 +104,7 @@ def judge(
         quantity, needs, has = refused
         needs = training_support.with_checkpoint(needs, run.model, catalog)
         broken.append(Broken(f"{workload.name}.{quantity}", needs, has))
-    arithmetic = f"method {recipe.method} in {recipe.precision}"
+    arithmetic = (("method", recipe.method, recipe.precision),)
     unsaid = values(of_run(run), whole)
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
@@ -128,7 +128,7 @@ def judge(
         (
             *approximations(run.model),
             *unmeasured(workload, outcomes, arithmetic),
-            *(note("physics", text) for text in memory.approximate),
+            *(note(*reason) for reason in memory.approximate),
             *hosts_note(rented, -(-layout.gpus // rented.per_host)),
             *_spot_note(run, rented),
         ),

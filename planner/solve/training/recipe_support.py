@@ -68,13 +68,13 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
     native = run.model.native_format
     loads_its_own = framework.trainer == "megatron" or (framework.trainer == "fsdp" and method not in ("lora", "qlora"))
     if native not in SIXTEEN and not loads_its_own:
-        return "method", need("trains", f"{method} of a checkpoint that is published in {native}"), framework.id
+        return "method", need("trains_published", method, native), framework.id
     dora = run.workload.given["use_dora"] is True and method in ("lora", "qlora")
     counted = method == "lora" and framework.trainer == "transformers" and precision not in ("fp8_mixed", "int8")
     if dora and not counted:
-        return "method", need("trains", f"DoRA by {method} in {precision}"), framework.id
+        return "method", need("trains_dora", method, precision), framework.id
     if method in ("lora", "qlora") and adapts_experts(run):
-        return "method", need("trains", f"{method} of experts (lora_targets = attention adapts none)"), framework.id
+        return "method", need("trains_experts", method), framework.id
     arch = run.model.architecture
     family = arch.family if arch is not None else ""
     met = [row for row in framework.lacks if _meets(row, gpu, family, method, precision, kernel)]
@@ -91,14 +91,14 @@ def refusal(run: TrainingWorkload, gpu: Gpu, method: str, precision: str) -> tup
 def with_checkpoint(needs: Need, model: Model, catalog: Catalog) -> Need:
     """Return what a recipe needs with the checkpoint of its model that is published in 16 bits, where that is needed
     and the catalog has one."""
-    if needs.kind != "trains" or model.native_format in SIXTEEN:
+    if needs.kind != "trains_published":
         return needs
     rows = sorted(
         (row.native_format, row.id)
         for row in catalog.checkpoints.values()
         if row.of == (model.of or model.id) and row.native_format in ("bf16", "fp16")
     )
-    return need("trains", f"{needs.of[0]}; in {rows[0][0]} it is {rows[0][1]}") if rows else needs
+    return need("trains_published", *needs.of, *rows[0]) if rows else needs
 
 
 def _meets(row: TrainerLack, gpu: Gpu, family: str, method: str, precision: str, kernel: str) -> bool:

@@ -369,7 +369,7 @@ def _layers_that_matter(
         fit = first < inputs.space.length[own]
         start = numpy.where(fit, first, most)
         counts = numpy.where(fit, inputs.space.length[own] - first, 1)
-        bounded(int(counts.sum()), "numbers of layers whose activations are offloaded")
+        bounded(int(counts.sum()), "offloaded_layers")
         rows = numpy.repeat(everything, counts)
         return rows, start[rows] + numpy.arange(len(rows)) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
     two = (first < inputs.space.length[own]) & (first != most)

@@ -261,16 +261,16 @@ def memory(
         )
         share = layout.tensor * layout.pipeline
         parts = dict.fromkeys(PARTS, 0) | {name: -(-size // share) for name, size in by_part.items()}
-        return training.TrainingMemory(
-            parts, parts, "backward_end", {}, ("rule of thumb: sequence and batch are not counted",)
-        )
+        return training.TrainingMemory(parts, parts, "backward_end", {}, (("thumb_training",),))
     own = states(run, recipe, layout, accumulation(run, layout, micro_batch) > 1)
     places = points(run, choice_of(run, recipe, layout, micro_batch, mode), again)
     above = overhead(run, gpu, layout.gpus)
     spare = spare_of(run)
     notes = training.approximations(model.architecture)
     if run.workload.given["offload_activations"]:
-        notes += (STASHING,)
+        # trl keeps up to five tensors on the GPU until they are copied, and copies beside the computation (1.16,
+        # models/activation_offloading.py, `max_fwd_stash_size`, `use_streams`); neither was measured
+        notes += (("stashing",),)
     return training.combine(own, places, above, 0, notes, spare)
 
 
@@ -280,8 +280,5 @@ def quality(recipe: TrainingRecipe) -> Fraction | None:
     return Fraction(1) if kept else None
 
 
-STASHING = "offload_activations: tensors on their way to the host are counted neither on the GPU nor in the times"
-"""trl keeps up to five on the GPU until they are copied, and copies beside the computation (1.16,
-models/activation_offloading.py, `max_fwd_stash_size`, `use_streams`); neither was measured."""
 SIZES = grouped("deepspeed_sizes")
 """The sizes of DeepSpeed's configuration, as it names them, in the order of physics.training.deepspeed.Sizes."""
