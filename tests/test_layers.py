@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -202,6 +203,31 @@ def test_a_class_name_has_one_meaning() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     assert {name for name in found if found.count(name) > 1} == set()
+
+
+def test_records_of_many_fields_are_made_by_keyword() -> None:
+    """Nobody counts to the twelfth argument. Rows that are made of columns, thousands at once, name them there."""
+    columns = {"planner.catalog.offers", "planner.catalog.prices.gpuhunt", "planner.catalog.prices.skypilot"}
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, file in FILES.items()
+        for node in nodes(file)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id[0].isupper()
+        and len(node.args) > 11
+        and not any(isinstance(item, ast.Starred) for item in node.args)
+        and name not in columns
+    ]
+    assert wrong == []
+
+
+def test_a_file_is_read_in_one_sitting() -> None:
+    """A file is no longer than 400 lines, and a folder has no more than 26 files."""
+    long = [name for name, file in FILES.items() if len(file.read_text(encoding="utf-8").splitlines()) > 400]
+    folders = Counter(file.parent.relative_to(PLANNER).as_posix() for file in FILES.values())
+    assert long == []
+    assert [folder for folder, count in folders.items() if count > 26] == []
 
 
 def test_physics_knows_of_catalogs_only_records_and_counts() -> None:

@@ -77,5 +77,12 @@ def _made(
     if fix is not None:
         fix = Fix(shown(fix.title), fix.edits, fix.safe)
     return Diagnostic(
-        code, severity, shown(message), span, shown(label), others, None if help is None else shown(help), fix
+        code=code,
+        severity=severity,
+        message=shown(message),
+        span=span,
+        label=shown(label),
+        secondary=others,
+        help=None if help is None else shown(help),
+        fix=fix,
     )

@@ -77,7 +77,18 @@ def _apply(items: list[tree.Item], relation: tree.Relation) -> Diagnostic | None
     if target.parts[0] == "fleet" and len(target.parts) > 1:
         span = target.span
         body = replace(relation, target=tree.Name(target.parts[1:], span))
-        items.append(tree.Declaration("fleet", "fleet", None, None, (body,), relation.span, span, span))
+        items.append(
+            tree.Declaration(
+                kind="fleet",
+                name="fleet",
+                base=None,
+                value=None,
+                body=(body,),
+                span=relation.span,
+                kind_span=span,
+                name_span=span,
+            )
+        )
         return None
     known = [item.name for item in items if isinstance(item, tree.Declaration | tree.Let)]
     owner = target.parts[0]

@@ -78,19 +78,19 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         return None
     sets = _sets(block)
     return Workload(
-        declaration.name,
-        declaration.kind,
-        block.model,
-        filled(block.kind, block.given, sets),
-        block.domains,
-        block.spans,
-        tuple(block.bounds),
-        declaration.span,
-        declaration.doc,
-        frozenset(block.per_layer),
-        block.written,
-        sets,
-        int(Fraction(str(block.given.get("copies", 1)))),
+        name=declaration.name,
+        kind=declaration.kind,
+        model=block.model,
+        given=filled(block.kind, block.given, sets),
+        domains=block.domains,
+        spans=block.spans,
+        bounds=tuple(block.bounds),
+        span=declaration.span,
+        doc=declaration.doc,
+        per_layer=frozenset(block.per_layer),
+        written=block.written,
+        sets=sets,
+        copies=int(Fraction(str(block.given.get("copies", 1)))),
     )
 
 

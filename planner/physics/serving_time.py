@@ -84,14 +84,14 @@ def part(arch: Architecture, active_params: int, read: Reading, ranks: Any, stag
     held, chosen = max(((count, topk) for _, count, topk in read.experts), default=(1, 1))
     routed = routed_params(arch) * chosen / held
     return Part(
-        weights * (read.dense / read.total),
-        weights * (experts / read.total),
-        held,
-        chosen,
-        2 * (active_params - routed) / (ranks * stages),
-        2 * routed / (ranks * stages),
-        ranks,
-        arch.hidden,
+        dense=weights * (read.dense / read.total),
+        experts=weights * (experts / read.total),
+        held=held,
+        chosen=chosen,
+        dense_flops=2 * (active_params - routed) / (ranks * stages),
+        expert_flops=2 * routed / (ranks * stages),
+        ranks=ranks,
+        hidden=arch.hidden,
     )
 
 

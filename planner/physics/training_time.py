@@ -235,34 +235,34 @@ def work(
     bus = away * 2 * (gradients * (1 + sharded * again) + gradients) / owners
     bus = bus + gone * 2 * 2 * rounds * held / ((zero > 0) * (copies - 1) + 1)
     return Work(
-        2.0 * active_params * local,
-        _scores(arch, choice) * local,
-        2.0 if adapters else 3.0,
-        6.0 * trained_params * local,
-        (kept_for_backward(arch, choice) if kept is None else kept) * local,
-        STATE_TRAFFIC * gradients / ((zero > 0) * (dp - 1) + 1),
-        waits,
-        choice.tp * choice.ep,
-        choice.tp,
-        behind,
-        copies * choice.tp,
+        products=2.0 * active_params * local,
+        scores=_scores(arch, choice) * local,
+        passes=2.0 if adapters else 3.0,
+        adapters=6.0 * trained_params * local,
+        kept=(kept_for_backward(arch, choice) if kept is None else kept) * local,
+        states=STATE_TRAFFIC * gradients / ((zero > 0) * (dp - 1) + 1),
+        waits=waits,
+        waiting_group=choice.tp * choice.ep,
+        tensor=choice.tp,
+        behind=behind,
+        group=copies * choice.tp,
         # 16-bit activations to the next stage, their gradients back, each tensor rank a part (2104.04473, section 4.1)
-        2 * 2 * arch.hidden * stage * chunks / choice.tp * (choice.pp > 1),
+        hops=2 * 2 * arch.hidden * stage * chunks / choice.tp * (choice.pp > 1),
         # Megatron-LM sends while it computes where stages are interleaved (overlap_p2p_comm), and only there
-        1.0 * (choice.schedule == "interleaved"),
+        hidden=1.0 * (choice.schedule == "interleaved"),
         # whole gradients are reduced once, behind the backward pass of the last micro-batch, or scattered
-        ((1 - sharded) * 2 + sharded * (0 if synced or not torch else 1)) * 4 * gradients * (copies - 1) / copies,
-        (1 if adapters else 2) / (2 if adapters else 3) / rounds,
+        once=((1 - sharded) * 2 + sharded * (0 if synced or not torch else 1)) * 4 * gradients * (copies - 1) / copies,
+        last=(1 if adapters else 2) / (2 if adapters else 3) / rounds,
         # a pipeline waits (p - 1) / m of its time, 1/v of that when interleaved (arXiv 2104.04473, section 2.2)
-        (choice.pp - 1) / (rounds * chunks),
-        tokens,
-        gpus,
-        bus,
-        away * gradients / owners,
-        (UNPACKED * _quantized(arch) if choice.method == "qlora" else _remade(arch, choice)) / split * rounds,
-        experts if overlap else 0,
-        COMMUNICATING * (choice.ep > 1) if overlap else 0,
-        attention_flops(arch, choice.sequence) / 2 * local,
+        bubble=(choice.pp - 1) / (rounds * chunks),
+        tokens=tokens,
+        gpus=gpus,
+        bus=bus,
+        updated=away * gradients / owners,
+        unpacked=(UNPACKED * _quantized(arch) if choice.method == "qlora" else _remade(arch, choice)) / split * rounds,
+        experts=experts if overlap else 0,
+        sending=COMMUNICATING * (choice.ep > 1) if overlap else 0,
+        counted=attention_flops(arch, choice.sequence) / 2 * local,
     )
 
 
@@ -385,4 +385,13 @@ def step(what: Work, on: GpuSpeeds, again: Any = 0.0, attention_again: Any = 0.0
     moved = what.bus / PCIE + what.updated * _least(on.per_host, what.gpus) / UPDATED
     seconds = compute + talk + bubble + moved
     useful = useful_flops(what) / on.peak
-    return StepTime(products, attention, traffic, talk, bubble, seconds, what.tokens / seconds, useful / seconds)
+    return StepTime(
+        products=products,
+        attention=attention,
+        traffic=traffic,
+        communication=talk,
+        bubble=bubble,
+        seconds=seconds,
+        throughput=what.tokens / seconds,
+        mfu=useful / seconds,
+    )

@@ -162,21 +162,23 @@ def sheet(
     workloads = {block_of(item.name): item for item in problem.workloads} if problem else {}
     known = phrases.operators(problem)
     return Sheet(
-        answer.outcome,
-        tuple(_block(item, workloads, answer.objective, _name(item.chosen, answer)) for item in answer.workloads),
-        answer.cost,
-        tuple(map(_goal, answer.objective)),
-        shared_limits(answer, problem),
-        answer.wishes,
-        tuple(phrases.conflict(item, known) for item in answer.conflict),
-        tuple(item for item in diagnostics if not item.is_error),
-        why.reasons(answer, known),
-        answer.considered,
-        answer.reproducible,
-        front(answer, traded),
-        _searched(answer),
-        _offers(answer),
-        by_value.values(answer, known),
+        outcome=answer.outcome,
+        blocks=tuple(
+            _block(item, workloads, answer.objective, _name(item.chosen, answer)) for item in answer.workloads
+        ),
+        cost=answer.cost,
+        goals=tuple(map(_goal, answer.objective)),
+        limits=shared_limits(answer, problem),
+        wishes=answer.wishes,
+        conflict=tuple(phrases.conflict(item, known) for item in answer.conflict),
+        warnings=tuple(item for item in diagnostics if not item.is_error),
+        reasons=why.reasons(answer, known),
+        considered=answer.considered,
+        reproducible=answer.reproducible,
+        front=front(answer, traded),
+        searched=_searched(answer),
+        offers=_offers(answer),
+        values=by_value.values(answer, known),
     )
 
 
@@ -239,20 +241,20 @@ def option(
     """Return a candidate as it is shown beside the chosen one; `goals` are quantities that are said of it."""
     quality = row.outcomes.get("quality")
     return Option(
-        row.gpu,
-        row.gpus,
-        f"{row.gpus} x {row.gpu}",
-        _rented(row),
-        phrases.setup(row, layers),
-        row.cost,
-        memory(row),
-        quality if isinstance(quality, Fraction) else None,
-        phrases.priced(row, goals) or None,
-        phrases.change(row, chosen),
-        tuple(phrases.fault(item, operators) for item in row.broken),
-        "" if row.choice.get("provider") == "own" else row.price_as_of,
-        _part(row),
-        tuple(_pictured(row)),
+        gpu=row.gpu,
+        gpus=row.gpus,
+        hardware=f"{row.gpus} x {row.gpu}",
+        rented=_rented(row),
+        setup=phrases.setup(row, layers),
+        cost=row.cost,
+        memory=memory(row),
+        quality=quality if isinstance(quality, Fraction) else None,
+        whole=phrases.priced(row, goals) or None,
+        change=phrases.change(row, chosen),
+        faults=tuple(phrases.fault(item, operators) for item in row.broken),
+        as_of="" if row.choice.get("provider") == "own" else row.price_as_of,
+        part=_part(row),
+        known=tuple(_pictured(row)),
     )
 
 
@@ -338,18 +340,18 @@ def _block(
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}
     slack = constraints(row, workload, item.slack, operators)
     return WorkloadSheet(
-        name,
-        row.kind,
-        workload.model.id if workload else None,
-        shown(row),
-        outcomes,
-        tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
-        tuple(shown(other) for other in item.rejected if (other.gpu, other.gpus) not in fitting),
-        tuple(shown(other) for other in item.alternatives),
-        tuple(noted(note) for note in row.notes),
-        "cheaper" if money else "better",
-        _about(row.kind, aims, slack),
-        asked(workload) if workload else (),
-        (workload.doc or "").strip() if workload else "",
-        row.copies,
+        name=name,
+        kind=row.kind,
+        model=workload.model.id if workload else None,
+        choice=shown(row),
+        outcomes=outcomes,
+        slack=tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
+        cheaper=tuple(shown(other) for other in item.rejected if (other.gpu, other.gpus) not in fitting),
+        alternatives=tuple(shown(other) for other in item.alternatives),
+        notes=tuple(noted(note) for note in row.notes),
+        adjective="cheaper" if money else "better",
+        about=_about(row.kind, aims, slack),
+        asked=asked(workload) if workload else (),
+        doc=(workload.doc or "").strip() if workload else "",
+        copies=row.copies,
     )

@@ -150,6 +150,37 @@ def render(form: str, thumb: Thumb, *, width: int = 100, colour: bool = False) -
 
 def _sheet(thumb: Thumb) -> Sheet:
     memory = Memory(tuple(thumb.parts.items()), thumb.total, thumb.total, None)
-    option = Option("", 0, f"{thumb.total / 1e9:.1f} GB", "", f"{thumb.format} weights", None, memory, None)
-    block = WorkloadSheet("estimate", thumb.kind, f"{thumb.count} parameters", option, (), (), (), (), (CAVEAT,))
-    return Sheet("fixed", (block,), None, (), (), (), (), (), (), 0, True)
+    option = Option(
+        gpu="",
+        gpus=0,
+        hardware=f"{thumb.total / 1e9:.1f} GB",
+        rented="",
+        setup=f"{thumb.format} weights",
+        cost=None,
+        memory=memory,
+        quality=None,
+    )
+    block = WorkloadSheet(
+        name="estimate",
+        kind=thumb.kind,
+        model=f"{thumb.count} parameters",
+        choice=option,
+        outcomes=(),
+        slack=(),
+        cheaper=(),
+        alternatives=(),
+        notes=(CAVEAT,),
+    )
+    return Sheet(
+        outcome="fixed",
+        blocks=(block,),
+        cost=None,
+        goals=(),
+        limits=(),
+        wishes=(),
+        conflict=(),
+        warnings=(),
+        reasons=(),
+        considered=0,
+        reproducible=True,
+    )

@@ -83,7 +83,16 @@ def _reason(
     most = tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     hardware = f"{row.gpus} x {row.gpu}"
     note = ", ".join(filter(None, (beyond, phrases.priced(row, goals, option=item.status != "chosen"))))
-    return Reason(item.gpu, item.status, hardware, row.cost, phrases.setup(row), faults, most, note)
+    return Reason(
+        gpu=item.gpu,
+        verdict=item.status,
+        hardware=hardware,
+        cost=row.cost,
+        setup=phrases.setup(row),
+        faults=faults,
+        filtered=most,
+        note=note,
+    )
 
 
 def filtered(reason: Reason) -> str:

@@ -231,7 +231,17 @@ def solve(
 
         return best_of(problem, time_limit, one, values)
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
-    solving = Solving(problem, catalog, top, time_limit, workers, pareto, report, {}, nothing)
+    solving = Solving(
+        problem=problem,
+        catalog=catalog,
+        top=top,
+        time_limit=time_limit,
+        workers=workers,
+        pareto=pareto,
+        report=report,
+        tables={},
+        answer=nothing,
+    )
     try:
         with clock.limited(time_limit):
             for stage in STAGES:
@@ -262,7 +272,19 @@ def recounted(problem: Problem, placed: Problem, catalog: Catalog, chosen: Mappi
     """Return what all candidates of a plan say of an answer; `chosen` are the candidates of the workloads of `placed`,
     where the copies of a block that run otherwise are apart. Raise Contradiction where none can cost so little."""
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
-    tables = tabulate(Solving(problem, catalog, TOP, inf, 1, (), lambda stage: None, {}, nothing)).tables
+    tables = tabulate(
+        Solving(
+            problem=problem,
+            catalog=catalog,
+            top=TOP,
+            time_limit=inf,
+            workers=1,
+            pareto=(),
+            report=lambda stage: None,
+            tables={},
+            answer=nothing,
+        )
+    ).tables
     rows = sort_out(problem, tables)
     value = goal_values(placed, chosen)[0]
     proof = certificate(problem, tables, rows.beside_others, rows.removed, value)

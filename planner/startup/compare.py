@@ -90,7 +90,16 @@ def compare(
     changed = tuple(settings(problem, catalog, lock, log)) if log is not None else ()
     failure = log.failure if log is not None else ""
     return Verified(
-        lock.workload, name, version, rows, (), changed, failure, unreported, short, tuple(dict.fromkeys(notes))
+        workload=lock.workload,
+        engine=name,
+        version=version,
+        rows=rows,
+        apart=(),
+        changed=changed,
+        failure=failure,
+        unreported=unreported,
+        short=short,
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 

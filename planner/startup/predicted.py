@@ -92,7 +92,16 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         held = _number(given, "concurrency") * _number(given, "context")
         bounds["kv_tokens"] = Forecast(held, held, True, True)
         bounds |= {"total": whole, "card": card}
-        return Predicted(name, "inference", choice, given, bounds, profile.block, 1, parts["kv_cache"])
+        return Predicted(
+            workload=name,
+            kind="inference",
+            choice=choice,
+            given=given,
+            bounds=bounds,
+            block=profile.block,
+            sharers=1,
+            needs=parts["kv_cache"],
+        )
     expected, safe = capacity.budgets_of(service, split, gpu, parts)
     bounds["kv_cache"] = Forecast(Fraction(expected), Fraction(safe), True)
     spread = inference.graph_spread(profile, captured, service.confidence)
@@ -126,7 +135,16 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     bounds["max_concurrency"] = Forecast(middle, end, least=True, decisive=True)
     bounds["card"] = card
     sharers = service.sharers(split)
-    return Predicted(name, "inference", choice, given, bounds, profile.block, sharers, parts["kv_cache"])
+    return Predicted(
+        workload=name,
+        kind="inference",
+        choice=choice,
+        given=given,
+        bounds=bounds,
+        block=profile.block,
+        sharers=sharers,
+        needs=parts["kv_cache"],
+    )
 
 
 def _count(choice: Mapping[str, Value], name: str) -> int:

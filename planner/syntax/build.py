@@ -159,7 +159,16 @@ class Builder(Transformer[Any, Any]):
 
     def _declared(self, kind: Any, name: Any, base: Any, value: Any) -> Any:
         span = join(_at(kind), _at(name))
-        return tree.Declaration(kind.value.text, name.value.text, base, value, (), span, _at(kind), _at(name))
+        return tree.Declaration(
+            kind=kind.value.text,
+            name=name.value.text,
+            base=base,
+            value=value,
+            body=(),
+            span=span,
+            kind_span=_at(kind),
+            name_span=_at(name),
+        )
 
     def assigned(self, c: list[Any]) -> Any:  # noqa: D102
         return self._declared(c[0], c[1], None, c[3])

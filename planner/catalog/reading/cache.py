@@ -59,7 +59,9 @@ class KeptRows:
 
 def empty(path: Path, *findings: Diagnostic) -> KeptRows:
     """Return a sheet without rows."""
-    return KeptRows(str(path), "", {}, (), {}, findings, (0,), b"", {})
+    return KeptRows(
+        path=str(path), as_of="", ids={}, places=(), names={}, findings=findings, starts=(0,), body=b"", columns={}
+    )
 
 
 def pack(
@@ -81,7 +83,17 @@ def pack(
     ids = {row["id"]: number for number, (row, _) in enumerate(rows)}
     places = tuple(place for _, place in rows)
     beside = {name: [row.get(name) for row, _ in rows] for name in columns}
-    return KeptRows(str(path), as_of, ids, places, names, findings, tuple(starts), b"".join(parts), beside)
+    return KeptRows(
+        path=str(path),
+        as_of=as_of,
+        ids=ids,
+        places=places,
+        names=names,
+        findings=findings,
+        starts=tuple(starts),
+        body=b"".join(parts),
+        columns=beside,
+    )
 
 
 def key_of(kind: str, raw: bytes) -> str:
@@ -126,7 +138,17 @@ def read(key: str, path: Path) -> KeptRows | None:
         starts = tuple(head["starts"])
         if starts[-1] != len(body):
             return None
-        return KeptRows(place, head["as_of"], ids, places, names, findings, starts, body, head["columns"])
+        return KeptRows(
+            path=place,
+            as_of=head["as_of"],
+            ids=ids,
+            places=places,
+            names=names,
+            findings=findings,
+            starts=starts,
+            body=body,
+            columns=head["columns"],
+        )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
 

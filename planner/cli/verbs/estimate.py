@@ -64,7 +64,17 @@ def estimate(
         return
     if is_model(what):
         _idle(of_count, f"is for a count of parameters; `{what}` is a model")
-        words = Words(what, context, concurrency, gpu, gpus, weights, kv_cache, engine, approximate)
+        words = Words(
+            model=what,
+            context=context,
+            concurrency=concurrency,
+            gpu=gpu,
+            gpus=gpus,
+            weights=weights,
+            kv_cache=kv_cache,
+            engine=engine,
+            approximate=approximate,
+        )
         _model(words, limit, format)
         return
     _idle({**of_model, "weights": weights}, f"is for a model or a count of parameters; `{what}` is a plan")

@@ -50,7 +50,15 @@ def solve(
     if "" in settings:
         raise typer.BadParameter("nothing is set; write chat.gpus=2", param_hint="--set")
     wanted = SolveOptions(
-        check, no_lock, accept_feasible, top, tuple(settings), _quantities(pareto), seconds(time_limit), workers, format
+        check=check,
+        no_lock=no_lock,
+        accept=accept_feasible,
+        top=top,
+        settings=tuple(settings),
+        front=_quantities(pareto),
+        limit=seconds(time_limit),
+        workers=workers,
+        format=format,
     )
     plans = plans or []
     said = {"context": context, "concurrency": concurrency, "gpu": gpu, "gpus": gpus, "weights": weights,

@@ -71,16 +71,16 @@ def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     notes = (f"slots     {slots(answer)} of {answer.count('context')} tokens: -c is their product",)
     return Program(
-        "",
-        ("llama-server",),
-        (),
-        tuple(_options(answer, OptionNames("llama_cpp", answer.version))),
-        (),
-        PORT,
-        answer.per_replica,
-        1,
-        notes,
-        "",
+        image="",
+        entry=("llama-server",),
+        words=(),
+        options=tuple(_options(answer, OptionNames("llama_cpp", answer.version))),
+        environment=(),
+        port=PORT,
+        gpus=answer.per_replica,
+        hosts=1,
+        notes=notes,
+        package="",
     )
 
 

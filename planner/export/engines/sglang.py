@@ -54,16 +54,16 @@ def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     entry = ("sglang", "serve") if version_of(answer.version) >= SERVE else ("python3", "-m", "sglang.launch_server")
     return Program(
-        f"{IMAGE}:v{answer.version}" if answer.version.count(".") > 1 else f"{IMAGE}:v{answer.version}.0",
-        entry,
-        (),
-        tuple(_options(answer, OptionNames("sglang", answer.version))),
-        (),
-        PORT,
-        answer.per_replica,
-        answer.count("nodes"),
-        tuple(_notes(answer)),
-        "sglang",
+        image=f"{IMAGE}:v{answer.version}" if answer.version.count(".") > 1 else f"{IMAGE}:v{answer.version}.0",
+        entry=entry,
+        words=(),
+        options=tuple(_options(answer, OptionNames("sglang", answer.version))),
+        environment=(),
+        port=PORT,
+        gpus=answer.per_replica,
+        hosts=answer.count("nodes"),
+        notes=tuple(_notes(answer)),
+        package="sglang",
     )
 
 

@@ -72,16 +72,16 @@ def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
 def program(answer: LockedWorkload) -> Program:
     """Return the server of one replica; `faults` must be empty."""
     return Program(
-        f"{IMAGES.get(answer.vendor, IMAGES['nvidia'])}:{tag(answer.version)}",
-        ("vllm", "serve"),
-        (str(answer.repository),),
-        tuple(_options(answer, OptionNames("vllm", answer.version))),
-        (("VLLM_USE_FLASHINFER_SAMPLER", "1" if answer.word("sampler") == "flashinfer" else "0"),),
-        PORT,
-        answer.per_replica,
-        answer.count("nodes"),
-        tuple(_notes(answer)),
-        "vllm",
+        image=f"{IMAGES.get(answer.vendor, IMAGES['nvidia'])}:{tag(answer.version)}",
+        entry=("vllm", "serve"),
+        words=(str(answer.repository),),
+        options=tuple(_options(answer, OptionNames("vllm", answer.version))),
+        environment=(("VLLM_USE_FLASHINFER_SAMPLER", "1" if answer.word("sampler") == "flashinfer" else "0"),),
+        port=PORT,
+        gpus=answer.per_replica,
+        hosts=answer.count("nodes"),
+        notes=tuple(_notes(answer)),
+        package="vllm",
     )
 
 

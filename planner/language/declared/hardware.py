@@ -143,7 +143,18 @@ def declare_offer(declaration: tree.Declaration, scope: Scope) -> None:
     if "as_of" in said.values:
         changes["as_of"] = date.fromordinal(_int(said, "as_of", 1)).isoformat()
     start = origin or Offer(
-        declaration.name, "own", declaration.name, "own", "", 1, None, None, "instance", False, "", PLAN
+        id=declaration.name,
+        provider="own",
+        instance_type=declaration.name,
+        region="own",
+        gpu="",
+        gpus=1,
+        price=None,
+        spot=None,
+        sold_by="instance",
+        marketplace=False,
+        as_of="",
+        source=PLAN,
     )
     changes |= {"id": declaration.name, "source": PLAN, "flags": ()}
     offer = replace(start, **changes)  # type: ignore[arg-type]

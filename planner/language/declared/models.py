@@ -75,7 +75,18 @@ def _own(declaration: tree.Declaration, said: StatedFields, scope: Scope) -> Mod
             return None
         count = _number(said, "parameters")
         active = _number(said, "active_parameters", count)
-        model = Model(name, count, min(active, count), "bf16", None, "", "", None, PLAN, PLAN)
+        model = Model(
+            id=name,
+            params=count,
+            active_params=min(active, count),
+            native_format="bf16",
+            max_context=None,
+            licence="",
+            model_type="",
+            architecture=None,
+            verified=PLAN,
+            source=PLAN,
+        )
         return replace(model, **_stated(said))
     missing = [part for part in SHAPE if part not in said.values]
     if missing:
@@ -100,7 +111,18 @@ def _own(declaration: tree.Declaration, said: StatedFields, scope: Scope) -> Mod
     if architecture is None:
         return None
     count, active = _counted(architecture)
-    model = Model(name, count, active, "bf16", None, "", "", architecture, PLAN, PLAN)
+    model = Model(
+        id=name,
+        params=count,
+        active_params=active,
+        native_format="bf16",
+        max_context=None,
+        licence="",
+        model_type="",
+        architecture=architecture,
+        verified=PLAN,
+        source=PLAN,
+    )
     return replace(model, **_stated(said))
 
 

@@ -100,8 +100,8 @@ def count(
 ) -> Quantity:
     """Return the row of a whole number; `more` are further fields of it."""
     unsaid = None if default is None else Fraction(default)
-    ends = Fraction(low), Fraction(high)
-    return Quantity(name, kinds, role, "number", doc, None, (), unsaid, *ends, True, **more)
+    least, most = Fraction(low), Fraction(high)
+    return Quantity(name, kinds, role, "number", doc, default=unsaid, low=least, high=most, whole=True, **more)
 
 
 def number(
@@ -122,8 +122,8 @@ def number(
     The most that a given number can be is far beyond what is built, so that every figure can be counted.
     """
     unsaid = None if default is None else Fraction(default)
-    ends = None if low is None else Fraction(low), None if high is None else Fraction(high)
-    return Quantity(name, kinds, role, "number", doc, unit, (), unsaid, *ends, whole, **more)
+    least, most = None if low is None else Fraction(low), None if high is None else Fraction(high)
+    return Quantity(name, kinds, role, "number", doc, unit, default=unsaid, low=least, high=most, whole=whole, **more)
 
 
 def word(

@@ -242,17 +242,17 @@ def parts(arch: Architecture, choice: ActivationChoice) -> Parts:
         table = share((arch.vocab + arch.embed_extra_rows) * (arch.embed_dim or arch.hidden), choice.tp)
         ends += (hidden + table * held.grad_item, 2 * table * held.grad_item)
     return Parts(
-        tuple(_layer(region, batch, held.grad_item, choice.offload, selective) for region in held.groups),
-        _layer(held.first, batch, held.grad_item, choice.offload, selective) if held.first else None,
-        tail.gradients // held.grad_item,
-        rest,
-        _forward_logits(arch, choice, held.item, tokens),
-        inputs + _heaviest(tail.forward, batch)[1] if tail.forward else 0 * batch,
-        gradients,
-        inputs + activations,
-        loss_logits,
-        ends,
-        _mask(choice, held),
+        layers=tuple(_layer(region, batch, held.grad_item, choice.offload, selective) for region in held.groups),
+        first=_layer(held.first, batch, held.grad_item, choice.offload, selective) if held.first else None,
+        closing=tail.gradients // held.grad_item,
+        forward=rest,
+        forward_logits=_forward_logits(arch, choice, held.item, tokens),
+        passing=inputs + _heaviest(tail.forward, batch)[1] if tail.forward else 0 * batch,
+        loss_gradients=gradients,
+        loss_activations=inputs + activations,
+        loss_logits=loss_logits,
+        ends=ends,
+        mask=_mask(choice, held),
     )
 
 
@@ -269,21 +269,21 @@ def stage(whole: Parts, runs: tuple[tuple[int, int], ...], number: int, pp: int,
     """One stage of `pp` with these runs of layers and micro-batches in flight."""
     closes = pp <= 1 or number == 1
     return Stage(
-        number,
-        runs,
-        whole.layers,
-        whole.first if number == 0 else None,
-        flight,
-        closes,
-        whole.closing if closes else 0,
-        whole.forward if closes else 0,
-        whole.forward_logits if closes else 0,
-        whole.passing if closes else 0,
-        whole.loss_gradients,
-        whole.loss_activations,
-        whole.loss_logits,
-        whole.ends if pp <= 1 else whole.ends[:1],
-        whole.mask,
+        number=number,
+        runs=runs,
+        layers=whole.layers,
+        first=whole.first if number == 0 else None,
+        in_flight=flight,
+        has_head=closes,
+        closing=whole.closing if closes else 0,
+        forward=whole.forward if closes else 0,
+        forward_logits=whole.forward_logits if closes else 0,
+        passing=whole.passing if closes else 0,
+        loss_gradients=whole.loss_gradients,
+        loss_activations=whole.loss_activations,
+        loss_logits=whole.loss_logits,
+        ends=whole.ends if pp <= 1 else whole.ends[:1],
+        mask=whole.mask,
     )
 
 

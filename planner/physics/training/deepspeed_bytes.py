@@ -126,12 +126,12 @@ def held(states: Any, choice: Any, shards: Any) -> DividedStates:
     gathered = [third * states.compute * limit * (place < EMBEDDING) for place in range(PLACES)]
     gathered[EMBEDDING] = third * states.compute * states.inner
     return DividedStates(
-        weights,
-        gradients,
-        closing,
-        third * 2 * sizes.reduce_bucket,
-        GatheredBytes(tuple(gathered), tuple(reduced)),
-        low * bucket * (1 - again) * (1 - whole) + third * (every - limit),
-        third * states.compute * (1 - states.only_adapters),
-        (again | third | whole) == 1,
+        weights=weights,
+        gradients=gradients,
+        closing=closing,
+        buckets=third * 2 * sizes.reduce_bucket,
+        beside=GatheredBytes(tuple(gathered), tuple(reduced)),
+        waits=low * bucket * (1 - again) * (1 - whole) + third * (every - limit),
+        freed=third * states.compute * (1 - states.only_adapters),
+        resident=(again | third | whole) == 1,
     )

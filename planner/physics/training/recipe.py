@@ -89,21 +89,21 @@ def recipe_for(
     own = framework == "transformers"
     item = 4 if precision == "fp32" or (mixed and own and not adapters) else 2
     return Recipe(
-        item,
-        item,
-        mixed and own,
-        method,
-        rank if adapters else 0,
-        targets,
-        dropout,
-        framework == "megatron",
-        frozen,
-        tp,
-        framework in ("megatron", "fsdp") and tp > 1,
-        ep,
-        adapter_item,
-        "" if method in ("qlora", "qat") else products,
-        dora and adapters,
+        item=item,
+        hidden=item,
+        autocast=mixed and own,
+        method=method,
+        rank=rank if adapters else 0,
+        targets=targets,
+        dropout=dropout,
+        fused=framework == "megatron",
+        frozen=frozen,
+        tp=tp,
+        sequence_parallel=framework in ("megatron", "fsdp") and tp > 1,
+        ep=ep,
+        adapter_item=adapter_item,
+        products="" if method in ("qlora", "qat") else products,
+        dora=dora and adapters,
     )
 
 

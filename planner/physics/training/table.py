@@ -239,15 +239,15 @@ def held(
     reserve = divided_states.buckets * spare
     none = np.zeros_like(divided_states.gradients)
     return StateColumns(
-        divided_states.standing + divided_states.buckets,
-        divided_states.closing + divided_states.step + reserve // MILLE,
-        divided_states.gradients[0],
-        divided_states.gradient_item[0],
-        (divided_states.gradient_shards + none)[0],
-        (divided_states.resident | (none > 0))[0],
-        (divided_states.waits + none)[0],
-        (divided_states.freed + none)[0] * (MILLE + spare),
-        np.stack(
+        base=divided_states.standing + divided_states.buckets,
+        closing=divided_states.closing + divided_states.step + reserve // MILLE,
+        gradients=divided_states.gradients[0],
+        item=divided_states.gradient_item[0],
+        shards=(divided_states.gradient_shards + none)[0],
+        resident=(divided_states.resident | (none > 0))[0],
+        waits=(divided_states.waits + none)[0],
+        freed=(divided_states.freed + none)[0] * (MILLE + spare),
+        beside=np.stack(
             [
                 ((size + sent + none) * (MILLE + spare) + reserve)[0]
                 for size, sent in zip(divided_states.beside.gathered, divided_states.beside.reduced, strict=True)

@@ -66,7 +66,17 @@ def choose(
     ranks = ranked(problem, tables, sharing)
     settled = optimize(problem, tables, shared, beside_others, ranks, catalog, seconds, workers)
     if settled is None:
-        return Answer("unknown", (), (), (), None, considered, removed, (), False)
+        return Answer(
+            outcome="unknown",
+            objective=(),
+            workloads=(),
+            conflict=(),
+            cost=None,
+            considered=considered,
+            filtered=removed,
+            wishes=(),
+            reproducible=False,
+        )
     if isinstance(settled, tuple):
         return Answer("infeasible", (), (), settled, None, considered, removed)
     if settled.proven and not coupled(problem, tables):
@@ -105,7 +115,17 @@ def choose(
     if settled.proven:
         with suppress(clock.OutOfTime):  # whoever interrupts it writes no lock
             proof = certificate(problem, tables, beside_others, removed, settled.values[0])
-    found_all = Answer(outcome, objective, tuple(solved), (), cost, considered, removed, wishes, same_again)
+    found_all = Answer(
+        outcome=outcome,
+        objective=objective,
+        workloads=tuple(solved),
+        conflict=(),
+        cost=cost,
+        considered=considered,
+        filtered=removed,
+        wishes=wishes,
+        reproducible=same_again,
+    )
     return replace(found_all, refusal=settled.refusal, brief=brief, certificate=proof)
 
 

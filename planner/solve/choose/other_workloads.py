@@ -99,7 +99,9 @@ def other_workloads(problem: Problem, plain: Mapping[str, Candidate], copies: Ma
             highest[place] = tuple(sorted(((value, name) for name, value in goals[place].items()), reverse=True)[:2])
         else:
             total[place] = sum(value * copies[name] for name, value in goals[place].items())
-    return OtherWorkloads(problem, plain, copies, apart, places, goals, total, highest)
+    return OtherWorkloads(
+        problem=problem, plain=plain, copies=copies, apart=apart, places=places, goals=goals, sums=total, worst=highest
+    )
 
 
 def distinguished(problem: Problem, plain: Mapping[str, Candidate]) -> frozenset[str]:
@@ -141,22 +143,22 @@ def _together(problem: Problem, place: RentedAt, sums: Mapping[str, Fraction]) -
     name = f"{OTHERS}{place}"
     numbers = {key: int(sums[key]) for key in COUNTED}
     return Candidate(
-        name,
-        "inference",
-        {"market": market, "offer": offer},
-        gpu,
-        numbers["gpus"],
-        offer,
-        numbers["instances"],
-        numbers["cost"],
-        numbers["penalty"],
-        0,
-        0,
-        {},
-        {},
-        None,
-        outcomes | {"cost": Fraction(numbers["cost"], 10**6)},
-        (),
+        workload=name,
+        kind="inference",
+        choice={"market": market, "offer": offer},
+        gpu=gpu,
+        gpus=numbers["gpus"],
+        offer=offer,
+        instances=numbers["instances"],
+        cost=numbers["cost"],
+        penalty=numbers["penalty"],
+        usable=0,
+        total=0,
+        parts={},
+        sizes={},
+        peak_moment=None,
+        outcomes=outcomes | {"cost": Fraction(numbers["cost"], 10**6)},
+        broken=(),
         shareable=shareable,
     )
 

@@ -147,7 +147,21 @@ class Table:
 def empty(workload: Workload) -> Table:
     """Return the table of a workload that nothing can run."""
     none = unknown(0)
-    return Table(workload, 0, {"gpu": Axis((), none)}, {}, {}, none, none, none, (), (), (), none, none)
+    return Table(
+        workload=workload,
+        rows=0,
+        axes={"gpu": Axis((), none)},
+        outcomes={},
+        broken={},
+        costs=none,
+        gpus=none,
+        pool=none,
+        pools=(),
+        sizes=(),
+        prices=(),
+        instances=none,
+        slots=none,
+    )
 
 
 def choice_name(choice: Mapping[str, Value]) -> str:

@@ -73,7 +73,16 @@ def takes_of(problem: Problem, table: Table, rows: Column, sharing: Shares, pena
     scarce = numpy.array([pool[0] in limited for pool in table.pools] or [False], dtype=bool)
     scarce = scarce[table.pool] if table.rows else numpy.zeros(0, dtype=bool)
     possible = sharing.possible[table.workload.name]
-    return Takes(amounts, lower, read, money, possible, scarce, limits_of(problem, table, sharing), penalty)
+    return Takes(
+        amounts=amounts,
+        lower=lower,
+        read=read,
+        money=money,
+        possible=possible,
+        limited=scarce,
+        limits=limits_of(problem, table, sharing),
+        penalty=penalty,
+    )
 
 
 def build(
@@ -97,7 +106,16 @@ def build(
     own = {name: penalties(tables[name], without_wishes(problem, sharing)) for name in members}
     many = {name: sum(tables[item].workload.copies for item in group) for name, group in members.items()}
     rows = _reduced(problem, tables, fitting, ranks, many, sharing, own, first, bounded)
-    fleet = Fleet(problem, tables, ranks, members, many, rows, sharing, own)
+    fleet = Fleet(
+        problem=problem,
+        tables=tables,
+        ranks=ranks,
+        members=members,
+        many=many,
+        rows=rows,
+        sharing=sharing,
+        penalties=own,
+    )
     model = fleet.model
     for name, count in many.items():
         fleet.takes[name] = [model.variable(0, count) for _ in rows[name]]

@@ -159,17 +159,17 @@ def priced_rows(problem: Problem, tables: Mapping[str, Table], fitting: Mapping[
     if dearest * PARTS >= LARGEST // 4:
         return None
     return PricedRows(
-        tuple(limit for limit, _ in limits),
-        numpy.array(starts, dtype=numpy.int64),
-        numpy.array(list(members.values()), dtype=numpy.int64),
-        own,
-        pool,
-        gpus,
-        takes,
-        [known[pool][0] for pool in pools],
-        [known[pool][1] for pool in pools],
-        weights,
-        step or 1,
+        limits=tuple(limit for limit, _ in limits),
+        starts=numpy.array(starts, dtype=numpy.int64),
+        counts=numpy.array(list(members.values()), dtype=numpy.int64),
+        own=own,
+        pool=pool,
+        gpus=gpus,
+        takes=takes,
+        sizes=[known[pool][0] for pool in pools],
+        prices=[known[pool][1] for pool in pools],
+        weights=weights,
+        step=step or 1,
     )
 
 

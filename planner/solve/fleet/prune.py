@@ -63,7 +63,16 @@ def pruned(problem: Problem, table: Table, again: Callable[[], Table]) -> Table:
     fitting = fits(table, broken)
     if not len(fitting) or not table.thorough or table.weights is not None:
         return table
-    shares = Shares(frozenset(), {name: table.slots > 0}, {name: ()}, {name: ()}, {name: ()}, (), frozenset(), False)
+    shares = Shares(
+        pools=frozenset(),
+        possible={name: table.slots > 0},
+        caps={name: ()},
+        bounds={name: ()},
+        rules={name: ()},
+        wishes=(),
+        split=frozenset(),
+        needed=False,
+    )
     takes = takes_of(problem, table, fitting, shares, penalties(table, problem), cheapest=True)
     rows = one_of_each(table, fitting, keys(table, problem), takes)
     gpus = len(table.axes["gpu"].values)

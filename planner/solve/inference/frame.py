@@ -154,25 +154,27 @@ def frame(problem: Problem, workload: Workload, service: InferenceWorkload, fixe
         ]
         reached = array(cards)[form, gpu].T
     return Frame(
-        offers,
-        gpus,
-        pairs,
-        forms,
-        splits,
-        form,
-        split,
-        gpu,
-        array([s.tensor for s in splits]),
-        array([s.pipeline for s in splits]),
-        array([s.per_node for s in splits]),
-        array([s.nodes for s in splits]),
-        {name: _axis(name, exact, form, gpu) for name in FORMATS},
-        _refused(service, exact, gpus, forms, splits, (form, split, gpu)),
-        reached,
-        array([inference_speed.link_of(g) for g in gpus])[gpu],
-        array([inference_speed.host_of(g) for g in gpus])[gpu],
-        array([[inference_quality.quality_steps(service, f) for f in row] for row in clock.watched(exact)])[form, gpu],
-        array([g.power_w for g in gpus]),
+        offers=offers,
+        gpus=gpus,
+        pairs=pairs,
+        forms=forms,
+        splits=splits,
+        form=form,
+        split=split,
+        gpu=gpu,
+        tensor=array([s.tensor for s in splits]),
+        pipeline=array([s.pipeline for s in splits]),
+        unit=array([s.per_node for s in splits]),
+        nodes=array([s.nodes for s in splits]),
+        formats={name: _axis(name, exact, form, gpu) for name in FORMATS},
+        refused=_refused(service, exact, gpus, forms, splits, (form, split, gpu)),
+        reached=reached,
+        link=array([inference_speed.link_of(g) for g in gpus])[gpu],
+        host=array([inference_speed.host_of(g) for g in gpus])[gpu],
+        quality=array([[inference_quality.quality_steps(service, f) for f in row] for row in clock.watched(exact)])[
+            form, gpu
+        ],
+        power=array([g.power_w for g in gpus]),
     )
 
 

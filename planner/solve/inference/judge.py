@@ -114,23 +114,23 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
     broken += broken_bounds(workload, whole, outcomes)
     more, penalty = broken_rules(problem, workload, {**unsaid, **whole}, outcomes)
     return Candidate(
-        workload.name,
-        "inference",
-        whole,
-        gpu.id,
-        gpus,
-        rented.offer.id,
-        rented.instances,
-        rented.cost,
-        penalty,
-        usable,
-        total,
-        parts,
-        parts,
-        None,
-        outcomes,
-        tuple(broken + more),
-        (
+        workload=workload.name,
+        kind="inference",
+        choice=whole,
+        gpu=gpu.id,
+        gpus=gpus,
+        offer=rented.offer.id,
+        instances=rented.instances,
+        cost=rented.cost,
+        penalty=penalty,
+        usable=usable,
+        total=total,
+        parts=parts,
+        sizes=parts,
+        peak_moment=None,
+        outcomes=outcomes,
+        broken=tuple(broken + more),
+        notes=(
             *approximations(service.model),
             *_beyond_config(service),
             *unmeasured(workload, outcomes, lossy),
@@ -232,16 +232,16 @@ def _times(
     if service.model.architecture is None or not gpu.bandwidth or service.pooling:
         return empty, 0 if service.demand is None else 10**9
     load = Load(
-        parts["weights"],
-        parts["kv_cache"],
-        split.tensor,
-        split.pipeline,
-        inference_speed.fields(service, form, gpu),
-        inference_speed.link_of(gpu),
-        inference_speed.host_of(gpu),
-        split.nodes,
-        rented.network,
-        served.times if service.measurements else None,
+        weights=parts["weights"],
+        kv_cache=parts["kv_cache"],
+        tensor=split.tensor,
+        pipeline=split.pipeline,
+        card=inference_speed.fields(service, form, gpu),
+        link=inference_speed.link_of(gpu),
+        host=inference_speed.host_of(gpu),
+        nodes=split.nodes,
+        network=rented.network,
+        anchor=served.times if service.measurements else None,
     )
     if not inference_speed.known(load.card):
         return empty, 0 if service.demand is None else 10**9

@@ -82,19 +82,19 @@ def _joined(workload: Workload, tables: list[Table]) -> Table:
         return lambda: column(lambda item: item.outcome(name))
 
     return Table(
-        workload,
-        sum(item.rows for item in tables),
-        {name: _axis([item.axes[name] for item in tables]) for name in first.axes},
-        {name: outcome(name) for name in first.outcomes},
-        {rule: broken(rule) for rule in rules},
-        column(lambda item: item.costs),
-        column(lambda item: item.gpus),
-        numpy.concatenate([own[item.pool] for own, item in zip(moved, tables, strict=True)]),
-        tuple(pools),
-        tuple(known[pool][0] for pool in pools),
-        tuple(known[pool][1] for pool in pools),
-        column(lambda item: item.instances),
-        column(lambda item: item.slots),
+        workload=workload,
+        rows=sum(item.rows for item in tables),
+        axes={name: _axis([item.axes[name] for item in tables]) for name in first.axes},
+        outcomes={name: outcome(name) for name in first.outcomes},
+        broken={rule: broken(rule) for rule in rules},
+        costs=column(lambda item: item.costs),
+        gpus=column(lambda item: item.gpus),
+        pool=numpy.concatenate([own[item.pool] for own, item in zip(moved, tables, strict=True)]),
+        pools=tuple(pools),
+        sizes=tuple(known[pool][0] for pool in pools),
+        prices=tuple(known[pool][1] for pool in pools),
+        instances=column(lambda item: item.instances),
+        slots=column(lambda item: item.slots),
         defaults={**first.defaults, "concurrency": concurrency(workload)},
     )
 

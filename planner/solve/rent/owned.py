@@ -40,7 +40,19 @@ def with_own(problem: Problem, wanted: dict[str, int]) -> Problem:
     """Return a problem whose offers have these machines too, one of each."""
     own = {
         _name(gpu): Offer(
-            _name(gpu), "own", _name(gpu), "own", gpu, gpus, 0, None, "instance", False, "", SOURCE, available=1
+            id=_name(gpu),
+            provider="own",
+            instance_type=_name(gpu),
+            region="own",
+            gpu=gpu,
+            gpus=gpus,
+            price=0,
+            spot=None,
+            sold_by="instance",
+            marketplace=False,
+            as_of="",
+            source=SOURCE,
+            available=1,
         )
         for gpu, gpus in wanted.items()
     }

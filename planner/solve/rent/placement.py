@@ -90,7 +90,19 @@ def place(
     sizes = tuple(offer.gpus for offer in known)
     prices = tuple(offer.price_in(way) or 0 for offer, (_, way) in zip(known, names, strict=True))
     _, instances, costs, slots, per_host, network = table.T
-    return Placements(rows, pool, names, sizes, prices, instances, costs, slots, per_host, network, axes)
+    return Placements(
+        row=rows,
+        pool=pool,
+        pools=names,
+        sizes=sizes,
+        prices=prices,
+        instances=instances,
+        costs=costs,
+        slots=slots,
+        per_host=per_host,
+        network=network,
+        axes=axes,
+    )
 
 
 def _axis(words: list[str], pool: Column) -> Axis:

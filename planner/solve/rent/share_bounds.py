@@ -118,7 +118,16 @@ def shares_of(problem: Problem, tables: Mapping[str, Table]) -> Shares:
     split |= set(_read_together(problem, tables))
     needed = bool(split & some)
     split |= set(_read_by(ties(problem), tables))
-    return Shares(pools, possible, caps, bounds, rules, wishes, frozenset(split) & some, needed)
+    return Shares(
+        pools=pools,
+        possible=possible,
+        caps=caps,
+        bounds=bounds,
+        rules=rules,
+        wishes=wishes,
+        split=frozenset(split) & some,
+        needed=needed,
+    )
 
 
 def _cap(rule: str, bound: Bound) -> Cap | None:

@@ -176,7 +176,19 @@ def _states(
             trace[kind, place] = known[tensor, context, expert, sharded]
     over = physics.passed_over(states)
     makes_ = numpy.array([key[-1] for key in traced], dtype=numpy.int64)
-    return ConfigurationParts(arch, recipes, each, shapes, pairs, states, over, len(places), choices, makes_, trace)
+    return ConfigurationParts(
+        arch=arch,
+        recipes=recipes,
+        each=each,
+        shapes=shapes,
+        pairs=pairs,
+        states=states,
+        over=over,
+        places=len(places),
+        choices=choices,
+        making=makes_,
+        trace=trace,
+    )
 
 
 def _layout(shape: Shape) -> Layout:
@@ -323,21 +335,21 @@ def _joined(
     recipe, pair, mode = recipe[order], pair[order], mode[order]
     kind = recipe // parts.each
     return Configurations(
-        layouts,
-        parts.recipes,
-        parts.kinds,
-        modes,
-        kind,
-        recipe,
-        parts.pairs.layout[pair],
-        parts.pairs.size[pair],
-        mode,
-        start,
-        length[order],
-        1 if apart else parts.each,
-        numpy.concatenate([sheet.bytes.reshape(-1) for sheet in flat]),
-        numpy.concatenate([sheet.lightest.reshape(-1) for sheet in flat]),
-        works_of(run, parts, layouts, modes, kind, pair, mode),
+        layouts=layouts,
+        recipes=parts.recipes,
+        kinds=parts.kinds,
+        modes=modes,
+        kind=kind,
+        recipe=recipe,
+        layout=parts.pairs.layout[pair],
+        micro_batch=parts.pairs.size[pair],
+        mode=mode,
+        start=start,
+        length=length[order],
+        stands_for=1 if apart else parts.each,
+        bytes=numpy.concatenate([sheet.bytes.reshape(-1) for sheet in flat]),
+        lightest=numpy.concatenate([sheet.lightest.reshape(-1) for sheet in flat]),
+        works=works_of(run, parts, layouts, modes, kind, pair, mode),
     )
 
 
@@ -363,5 +375,19 @@ def _thumbs(run: TrainingWorkload, fixed: bool, layouts: list[Layout], recipes: 
     none = numpy.zeros_like(every)
     modes = modes or [("none", [0])]
     return Configurations(
-        layouts, recipes, kinds, modes, kind, recipe, layout, size, mode, start, length, 1, every, none, None
+        layouts=layouts,
+        recipes=recipes,
+        kinds=kinds,
+        modes=modes,
+        kind=kind,
+        recipe=recipe,
+        layout=layout,
+        micro_batch=size,
+        mode=mode,
+        start=start,
+        length=length,
+        stands_for=1,
+        bytes=every,
+        lightest=none,
+        works=None,
     )

@@ -63,7 +63,16 @@ def layout_of(choice: Mapping[str, Value]) -> Layout:
     names = ("data_parallel", "tensor_parallel", "pipeline_parallel", "context_parallel", "expert_parallel", "zero")
     data, tensor, pipeline, context, expert, zero = (chosen_count(choice, name) for name in names)
     copies = chosen_count(choice, "shard_replicas") if "shard_replicas" in choice else 1
-    return Layout(data, tensor, pipeline, context, expert, zero, str(choice["offload"]), copies)
+    return Layout(
+        data=data,
+        tensor=tensor,
+        pipeline=pipeline,
+        context=context,
+        expert=expert,
+        zero=zero,
+        offload=str(choice["offload"]),
+        replicas=copies,
+    )
 
 
 def recipe_of(choice: Mapping[str, Value]) -> TrainingRecipe:

@@ -88,7 +88,19 @@ def every_layout(run: TrainingWorkload, fixed: bool) -> Iterator[Layout]:
                     for ep in experts:
                         for zero in counts(item, "zero") or ((0,) if fixed or dp == 1 else (0, 1, 2, 3)):
                             for copies in counts(item, "shard_replicas") or [1]:
-                                yield from (Layout(dp, tp, pp, cp, ep, zero, offload, copies) for offload in offloads)
+                                yield from (
+                                    Layout(
+                                        data=dp,
+                                        tensor=tp,
+                                        pipeline=pp,
+                                        context=cp,
+                                        expert=ep,
+                                        zero=zero,
+                                        offload=offload,
+                                        replicas=copies,
+                                    )
+                                    for offload in offloads
+                                )
 
 
 def split_faults(run: TrainingWorkload) -> Iterator[Iterator[Fault]]:

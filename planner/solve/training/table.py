@@ -69,7 +69,16 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     configurations = space(run, fixed, apart, len(gpus) if moved and rows != "telling" else 0)
     if not len(configurations.kind) or not gpus:
         return empty(workload)
-    inputs = TableInputs(problem, workload, run, configurations, gpus, offers, market_of(problem, workload), bounds)
+    inputs = TableInputs(
+        problem=problem,
+        workload=workload,
+        run=run,
+        space=configurations,
+        gpus=gpus,
+        offers=offers,
+        market=market_of(problem, workload),
+        bounds=bounds,
+    )
     wanted_best = rows == "best" and configurations.works is not None and not moved
     order = order_of(problem, workload, run.tokens) if wanted_best else None
     picked = None if order is None else _picked(inputs, order)
@@ -148,19 +157,19 @@ def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table,
     axes = axes_of(configurations, config, at, total_gpus, gpus, gpu)
     axes |= {name: Axis(axis.values, axis.index[base]) for name, axis in placed.axes.items()}
     table = Table(
-        workload,
-        len(base),
-        axes,
-        outcomes,
-        broken,
-        costs,
-        total_gpus,
-        placed.pool[base],
-        placed.pools,
-        placed.sizes,
-        placed.prices,
-        placed.instances[base],
-        placed.slots[base],
+        workload=workload,
+        rows=len(base),
+        axes=axes,
+        outcomes=outcomes,
+        broken=broken,
+        costs=costs,
+        gpus=total_gpus,
+        pool=placed.pool[base],
+        pools=placed.pools,
+        sizes=placed.sizes,
+        prices=placed.prices,
+        instances=placed.instances[base],
+        slots=placed.slots[base],
         weights=None if placing.stands_for is None else placing.stands_for[own],
         considered=int(configurations.length.sum()) * configurations.stands_for * len(gpus),
         thorough=thorough,
@@ -249,24 +258,24 @@ def _rents(inputs: TableInputs, placed: Placements, gpu: Column, total: Column, 
 
     power = numpy.array([item.power_w for item in inputs.gpus], dtype=numpy.int64)
     return Table(
-        inputs.workload,
-        len(gpu),
-        {
+        workload=inputs.workload,
+        rows=len(gpu),
+        axes={
             "gpu": Axis(tuple(item.id for item in inputs.gpus), gpu),
             "gpus": numbers(total),
             "tensor_parallel": numbers(tensor),
             **placed.axes,
         },
-        {"cost": lambda: placed.costs, "power": lambda: power[gpu] * total},
-        {},
-        placed.costs,
-        total,
-        placed.pool,
-        placed.pools,
-        placed.sizes,
-        placed.prices,
-        placed.instances,
-        placed.slots,
+        outcomes={"cost": lambda: placed.costs, "power": lambda: power[gpu] * total},
+        broken={},
+        costs=placed.costs,
+        gpus=total,
+        pool=placed.pool,
+        pools=placed.pools,
+        sizes=placed.sizes,
+        prices=placed.prices,
+        instances=placed.instances,
+        slots=placed.slots,
     )
 
 
