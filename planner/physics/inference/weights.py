@@ -194,7 +194,12 @@ def mixed_weights(
     """
     first, last = outside_weights(arch, params, outer, native_bits, tp)
     rope = rope_cache(arch, max_context, native_bits)
-    sizes = [any_layer(arch, index, fmt, native_bits, tp, ep, attention_tp=attention_tp) for index, fmt in layers]
+    distinct = {(index, id(fmt)): (index, fmt) for index, fmt in layers}  # formats are long to compare
+    weighed = {
+        key: any_layer(arch, index, fmt, native_bits, tp, ep, attention_tp=attention_tp)
+        for key, (index, fmt) in distinct.items()
+    }
+    sizes = [weighed[index, id(fmt)] for index, fmt in layers]
     if pp <= 1:
         return first + last + rope + sum(sizes)
     each = -(-len(sizes) // pp)

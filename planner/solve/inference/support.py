@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog.programs.engines import Engine, Lack
-from planner.catalog.records import Format, Gpu
+from planner.catalog.records import Architecture, Format, Gpu
 from planner.physics import inference
 from planner.solve.candidate import Hint
 from planner.solve.inference.memory import weight_format
@@ -117,13 +117,10 @@ def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tup
         return None, ()
     key = ("cut", form.weights, split.tensor, split.expert)
     if key not in service.known:
-        rows, ranks = (
-            [weight_format(service, row.id) for row in weight_formats(service, form)],
-            service.parallelism(split).heads,
-        )
+        names, ranks = [row.id for row in weight_formats(service, form)], service.parallelism(split).heads
 
         def cut_of(expert: int) -> inference.Cut | None:
-            every = (inference.cut(arch, row, split.tensor, expert, ranks) for row in rows)
+            every = (_cut_in(service, arch, name, split.tensor, expert, ranks) for name in names)
             return next((item for item in every if item is not None), None)
 
         item = cut_of(split.expert)
@@ -138,6 +135,17 @@ def cut_by(service: InferenceWorkload, form: NumberFormats, split: Split) -> tup
         service.known[key] = cut, hints
     known: tuple[Need | None, tuple[Hint, ...]] = service.known[key]
     return known
+
+
+def _cut_in(
+    service: InferenceWorkload, arch: Architecture, weights: str, tensor: int, expert: int, heads: int
+) -> inference.Cut | None:
+    """Return the first share that cuts a block of weights in one format, which formats by layer have in common."""
+    key = ("cut in", weights, tensor, expert, heads)
+    if key not in service.known:
+        service.known[key] = inference.cut(arch, weight_format(service, weights), tensor, expert, heads)
+    item: inference.Cut | None = service.known[key]
+    return item
 
 
 def loads(engine: Engine, fmt: Format) -> bool:
