@@ -15,10 +15,15 @@ SCALES: Final[dict[str, int]] = STEPS | {f"{name}_expected": scale for name, sca
 UNKNOWN: Final = -(2**62)
 """Stands for an outcome that nobody knows, in columns of whole numbers."""
 
+Ints = Any
+"""A whole number, or a column of whole numbers: one code for a candidate and for a table."""
+Floats = Any
+"""A float, or a column of floats, likewise."""
+
 _LARGEST: Final = 4e18
 
 
-def steps(quantity: str, value: Any) -> Any:
+def steps(quantity: str, value: Floats) -> Ints:
     """Return a float, or an array of them, in whole steps of the quantity's scale; infinite and NaN are UNKNOWN."""
     scaled = value * SCALES[quantity]
     if isinstance(scaled, float | int):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from planner.catalog.architecture import Recurrent
 from planner.catalog.records import Gpu
 from planner.language.quantities.outcomes import HELD
 from planner.physics import inference
 from planner.physics.inference import Profile
-from planner.solve.columns.steps import UNKNOWN
+from planner.solve.columns.steps import UNKNOWN, Ints
 from planner.solve.inference.memory import (
     fixed_bytes,
     margin_bytes,
@@ -58,14 +57,14 @@ def state_pages(
     return min(least, expected * million // (million + inference.margin_ppm(profile, "pages", service.confidence)))
 
 
-def cache_budget(service: InferenceWorkload, gpu: Gpu, weights: Any, peaks: tuple[int, int], overhead: Any) -> Any:
+def cache_budget(service: InferenceWorkload, gpu: Gpu, weights: Ints, peaks: tuple[int, int], overhead: Ints) -> Ints:
     """Return the bytes that the engine will give its KV cache, as expected."""
     return inference.cache_room(profile_of(service, gpu), gpu, weights, *peaks, overhead)
 
 
 def safe_budget(
-    service: InferenceWorkload, profile: Profile, budget: Any, weights: Any, peaks: Any, overhead: Any, fixed: Any
-) -> Any:
+    service: InferenceWorkload, profile: Profile, budget: Ints, weights: Ints, peaks: Ints, overhead: Ints, fixed: Ints
+) -> Ints:
     """Return the bytes that the engine's cache has at least, at the workload's confidence."""
     activations, logits = peaks
     left = budget - margin_bytes(service, profile, weights, 0, activations, logits, overhead, fixed)
@@ -159,7 +158,13 @@ class _Loads:
     """
 
     def __init__(
-        self, service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, budget: int, groups: Any
+        self,
+        service: InferenceWorkload,
+        form: NumberFormats,
+        split: Split,
+        gpu: Gpu,
+        budget: int,
+        groups: inference.Groups,
     ) -> None:
         """Keep what is fixed; `budget` is what the workload's own load leaves to the cache of these `groups`."""
         self.service, self.form, self.split, self.gpu = service, form, split, gpu

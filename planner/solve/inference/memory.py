@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
-from typing import Any
 
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference, rule_of_thumb
 from planner.physics.inference import Profile
+from planner.solve.columns.steps import Ints
 from planner.solve.inference import layerwise
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.parallelism import Split
@@ -181,8 +181,8 @@ def largest_share(service: InferenceWorkload, gpu: Gpu, short: int) -> Fraction:
 
 
 def overhead_bytes(
-    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, weights: Any, peaks: tuple[int, int]
-) -> Any:
+    service: InferenceWorkload, form: NumberFormats, split: Split, gpu: Gpu, weights: Ints, peaks: tuple[int, int]
+) -> Ints:
     """Return what no tensor of the program accounts for; by the rule of thumb a fifth of the weights."""
     arch = service.model.architecture
     if arch is None:
@@ -202,13 +202,13 @@ def fixed_bytes(service: InferenceWorkload, split: Split, gpu: Gpu, profile: Pro
 def margin_bytes(
     service: InferenceWorkload,
     profile: Profile,
-    weights: Any,
-    kv_cache: Any,
-    activations: Any,
-    logits: Any,
-    overhead: Any,
-    fixed: Any,
-) -> Any:
+    weights: Ints,
+    kv_cache: Ints,
+    activations: Ints,
+    logits: Ints,
+    overhead: Ints,
+    fixed: Ints,
+) -> Ints:
     """Return the bytes between the expected total and its safe end."""
     if service.model.architecture is None:
         return 0

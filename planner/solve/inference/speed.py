@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import inf, log, sqrt
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.catalog.architecture import Attention, CompressedAttention, Mixer
 from planner.catalog.records import Format, Gpu
@@ -12,11 +12,15 @@ from planner.physics import inference, kernels, serving_time, time
 from planner.physics.confidence import interpolated
 from planner.physics.serving_time import KernelSpeeds
 from planner.record import dataclass
+from planner.solve.columns.steps import Floats
 from planner.solve.inference import layerwise
 from planner.solve.inference.memory import sequences
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.rent.rental import NETWORK
 from planner.solve.stated import number
+
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +29,18 @@ class Load:
     the share of the weights that every token passes, in the order of `fields`; `anchor` those of an Anchor, None where
     the plan has no measurements."""
 
-    weights: Any
-    kv_cache: Any
-    tensor: Any
-    pipeline: Any
-    card: Any
-    link: Any
-    host: Any
-    nodes: Any = 1
-    network: Any = NETWORK
-    anchor: Any = None
+    weights: Floats
+    kv_cache: Floats
+    tensor: Floats
+    pipeline: Floats
+    card: Floats
+    link: Floats
+    host: Floats
+    nodes: Floats = 1
+    network: Floats = NETWORK
+    anchor: Floats = None
 
-    def at(self, rows: Any, network: Any) -> Load:
+    def at(self, rows: Column, network: Floats) -> Load:
         """Return the load of rows of a table, over a network of each."""
         apart = ("network", "card", "anchor")
         own = {name: getattr(self, name)[rows] for name in self.__slots__ if name not in apart}
@@ -44,13 +48,13 @@ class Load:
         return Load(**own, card=self.card[:, rows], network=network, anchor=anchor)
 
     @property
-    def crossed(self) -> Any:
+    def crossed(self) -> Floats:
         """How often a token goes from one stage to the next over the network between hosts."""
         groups = (self.nodes > self.pipeline) * 1
         return groups * (self.pipeline - 1) + (1 - groups) * (self.nodes - 1)
 
     @property
-    def outside(self) -> Any:
+    def outside(self) -> Floats:
         """Whether a tensor group lies on several hosts: its ring enters each of them once."""
         return (self.nodes > self.pipeline) * 1.0
 
@@ -112,7 +116,7 @@ def _reading(service: InferenceWorkload, weights: Format | None) -> time.Reading
     return cached
 
 
-def _card(load: Load) -> tuple[KernelSpeeds, Any]:
+def _card(load: Load) -> tuple[KernelSpeeds, Floats]:
     """Return the card of a load, and the share of its weights that every token passes."""
     flat = load.card
     dense, experts, cache, scores = (
@@ -168,14 +172,14 @@ class Times(NamedTuple):
     where they do not; None where it has none.
     """
 
-    tpot: Any
-    ttft: Any
-    step: Any
-    alone: Any
-    prefill: Any
-    margins: Any = None
+    tpot: Floats
+    ttft: Floats
+    step: Floats
+    alone: Floats
+    prefill: Floats
+    margins: Floats = None
 
-    def at(self, rows: Any) -> Times:
+    def at(self, rows: Column) -> Times:
         """Return the times of rows of a table."""
         columns = [None if column is None else column[..., rows] for column in self]
         return Times(*columns)
@@ -218,7 +222,7 @@ def speeds(service: InferenceWorkload, load: Load) -> Times:
     return times if load.anchor is None else _anchored(times, load.anchor)
 
 
-def _anchored(times: Times, anchor: Any) -> Times:
+def _anchored(times: Times, anchor: Floats) -> Times:
     """Return times as a plan's own measurements have them."""
     later, first = anchor[0], anchor[1]
     return Times(
@@ -248,12 +252,12 @@ def safe_ends(service: InferenceWorkload, times: Times) -> Times:
     return Times(times.tpot * one, times.ttft * first, times.step * one, times.alone * first, times.prefill * one)
 
 
-def request_rate(service: InferenceWorkload, times: Times) -> Any:
+def request_rate(service: InferenceWorkload, times: Times) -> Floats:
     """Return requests a second that a replica sustains; an answer is one token where the plan says no `output`."""
     return service.concurrency / (times.ttft + max(1, service.output) * times.tpot)
 
 
-def rate(service: InferenceWorkload, replicas: Any, times: Times) -> Any:
+def rate(service: InferenceWorkload, replicas: Floats, times: Times) -> Floats:
     """Return output tokens a second of all replicas at full load: prompts count where the plan says an `output`.
 
     Without one nobody knows how many tokens a prompt is followed by, and the rate is that of decoding.
@@ -267,13 +271,13 @@ LATE = 0.05
 """The share of requests that take longer than a 95th percentile."""
 
 
-def busy(service: InferenceWorkload, replicas: Any, times: Times) -> Any:
+def busy(service: InferenceWorkload, replicas: Floats, times: Times) -> Floats:
     """Return the busy share of the replicas at the stated demand."""
     assert service.demand is not None
     return float(service.demand) / (replicas * request_rate(service, times))
 
 
-def _queue(service: InferenceWorkload, replicas: Any, times: Times) -> tuple[Any, Any]:
+def _queue(service: InferenceWorkload, replicas: Floats, times: Times) -> tuple[Floats, Floats]:
     """Return the mean seconds that requests wait for one of a replica's `concurrency` places, and the 95th percentile.
 
     Arrivals are split evenly over replicas. Sakasegawa's approximation of a queue of many servers (Annals of the
@@ -292,14 +296,14 @@ def _queue(service: InferenceWorkload, replicas: Any, times: Times) -> tuple[Any
     return some * each, each * _log(time.larger(some / LATE, 0 * load + 1))
 
 
-def _over(amount: Any, part: Any) -> Any:
+def _over(amount: Floats, part: Floats) -> Floats:
     """Return a quotient, infinite where nothing is left."""
     if isinstance(part, float):
         return amount / part if part else inf
     return amount / part
 
 
-def _log(value: Any) -> Any:
+def _log(value: Floats) -> Floats:
     if isinstance(value, float):
         return log(value)
     import numpy
@@ -307,7 +311,7 @@ def _log(value: Any) -> Any:
     return numpy.log(value)
 
 
-def outcome(service: InferenceWorkload, name: str, replicas: Any, times: Times, costs: Any) -> Any:
+def outcome(service: InferenceWorkload, name: str, replicas: Floats, times: Times, costs: Floats) -> Floats:
     """Return a time of so many replicas, or what follows from it, in canonical units; `costs` in micro-dollars an hour.
 
     95th percentiles: what a request waits for others' prompts is exponential, so that it is 3.0 times its mean; the
@@ -334,7 +338,7 @@ def outcome(service: InferenceWorkload, name: str, replicas: Any, times: Times, 
             return costs / 3.6e9 / rate(service, replicas, times)
 
 
-def _token_cost(service: InferenceWorkload, of_prompt: bool, replicas: Any, times: Times, costs: Any) -> Any:
+def _token_cost(service: InferenceWorkload, of_prompt: bool, replicas: Floats, times: Times, costs: Floats) -> Floats:
     """Return what a token of prompts or of answers costs; `costs` in dollars a second.
 
     A request costs what a replica does over the requests a second that it sustains. Of that its prompt has the share

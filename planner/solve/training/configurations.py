@@ -140,7 +140,7 @@ def _states(
     number = {shape: place for place, shape in enumerate(shapes)}
     which = [number[item.shape] for item in own]
 
-    def column(name: str) -> Any:
+    def column(name: str) -> Column:
         return numpy.array([getattr(item, name) for item in own])
 
     common: dict[str, Any] = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from planner.physics import training, training_time
 from planner.physics.confidence import interpolated
 from planner.record import dataclass
 from planner.solve.candidate import EXPECTED
+from planner.solve.columns.steps import Floats, Ints
 from planner.solve.parallelism import Layout, experts_of
 from planner.solve.training.workload import (
     TrainingRecipe,
@@ -21,6 +22,9 @@ from planner.solve.training.workload import (
     targets,
 )
 
+if TYPE_CHECKING:
+    from planner.solve.columns.table import Column
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -28,8 +32,8 @@ class Pace:
 
     work: training_time.Work
     card: training_time.GpuSpeeds
-    again: Any
-    attention_again: Any
+    again: Floats
+    attention_again: Floats
 
 
 def work(
@@ -43,10 +47,10 @@ def work(
 def work_of(
     run: TrainingWorkload,
     choice: training.ActivationChoice,
-    data: Any,
-    zero: Any,
-    kept: Any = None,
-    offload: Any = "none",
+    data: Ints,
+    zero: Ints,
+    kept: Floats = None,
+    offload: str | Column = "none",
 ) -> training_time.Work:
     """Return what one GPU does in an optimizer step; numbers or arrays (training_time.work)."""
     arch = run.model.architecture
@@ -70,18 +74,18 @@ def work_of(
     )
 
 
-def recomputed(run: TrainingWorkload, mode: str, part: Any) -> tuple[Any, Any]:
+def recomputed(run: TrainingWorkload, mode: str, part: Floats) -> tuple[Floats, Floats]:
     """Return the shares of forward's products and scores that run again where a `part` of the layers recompute."""
     choice = training.ActivationChoice(run.sequence, checkpointing=mode, selective=selective(run))
     return training_time.recomputed(choice, part)
 
 
-def outcome_numbers(run: TrainingWorkload, pace: Pace, cost: Any) -> dict[str, Any]:
+def outcome_numbers(run: TrainingWorkload, pace: Pace, cost: Floats) -> dict[str, Floats]:
     """Return the outcomes of time in canonical units, at the safe end and expected; `cost` in micro-dollars an hour."""
     step = training_time.step(pace.work, pace.card, pace.again, pace.attention_again)
     confidence = run.workload.given["time_confidence"]
     assert isinstance(confidence, Fraction)
-    out: dict[str, Any] = {}
+    out: dict[str, Floats] = {}
     for ending, wide in (("", _wide(confidence, _mixed(run))), (EXPECTED, 1.0)):
         rate = step.throughput / wide
         out |= {f"step_time{ending}": step.seconds * wide, f"throughput{ending}": rate, f"mfu{ending}": step.mfu / wide}
