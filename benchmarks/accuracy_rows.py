@@ -179,11 +179,13 @@ def cache_rows(truth: Truth) -> Iterable[Comparison]:
         elif "kv_buffers_mib" in measured:
             parts = measured["kv_buffers_mib"]
             load = inference.Sequences(row["settings"]["context"], 1)
-            fullest = inference.held(truth.groups({**row, "pp": len(parts)}), load)
+            fullest = inference.bytes_held(truth.groups({**row, "pp": len(parts)}), load)
             yield _compare("kv", row, fullest, max(parts.values()) * MIB, "kv")
         elif "kv_self_mib" in measured:
             load = inference.Sequences(row["settings"]["context"], 1)
-            yield _compare("kv", row, inference.held(truth.groups(row), load), measured["kv_self_mib"] * MIB, "kv")
+            yield _compare(
+                "kv", row, inference.bytes_held(truth.groups(row), load), measured["kv_self_mib"] * MIB, "kv"
+            )
 
 
 def weight_rows(truth: Truth) -> Iterable[Comparison]:

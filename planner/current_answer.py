@@ -45,10 +45,10 @@ def current_answer(loaded: Loaded, path: str, limit: float = 30.0, fresh: bool =
         elif broken is not None:
             findings = (broken,)
     from planner.solve import solve
-    from planner.wording import too_much
+    from planner.wording import excess_text
 
     answer = solve(loaded.problem, loaded.catalog, 0, limit)
     if answer.outcome == "unknown":
-        why = f"search space too large: {too_much(answer.refusal)}" if answer.refusal else ""
+        why = f"search space too large: {excess_text(answer.refusal)}" if answer.refusal else ""
         return CurrentAnswer(path, "solved", None, why or "nothing was found within the time limit", findings)
     return CurrentAnswer(path, "solved", of_answer(answer), "", findings)

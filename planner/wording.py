@@ -58,7 +58,7 @@ def _unmet(what: Need, has: object) -> str:
 
 
 def _unfit(what: Need, has: object) -> str:
-    return f"expected {said(what)}; found {has}"
+    return f"expected {need_text(what)}; found {has}"
 
 
 def offered(*values: Value) -> str:
@@ -225,7 +225,7 @@ NOTES: dict[str, str | Callable[..., str]] = {
     "shares": _shared,
     "anchored": _anchored,
     "evaluated": _evaluated,
-    "unlike": lambda names, why: f"measurements not applied: {', '.join(names)} {noted(why)}",
+    "unlike": lambda names, why: f"measurements not applied: {', '.join(names)} {note_text(why)}",
     "of_gpu": "on {}",
     "of_model": "of {}",
     "of_engine": "under {}",
@@ -276,17 +276,17 @@ def _filled(row: str | Callable[..., str], of: tuple[object, ...]) -> str:
     return row.format(*of) if isinstance(row, str) else row(*of)
 
 
-def said(what: Need) -> str:
+def need_text(what: Need) -> str:
     """Return a need in words."""
     return _filled(NEEDS[what.kind], what.of)
 
 
-def noted(what: Note) -> str:
+def note_text(what: Note) -> str:
     """Return a note in words."""
     return _filled(NOTES[what.kind], what.of)
 
 
-def too_much(what: Excess) -> str:
+def excess_text(what: Excess) -> str:
     """Return what of a plan is too much, in words."""
     return _filled(EXCESSES[what.kind], what.of)
 
@@ -297,4 +297,4 @@ def unsupported(what: Need, has: str) -> str:
         return f"{has} does not support {_filled(UNSUPPORTED[what.kind], what.of)}"
     if what.kind == "even_heads":
         return f"the attention heads do not divide evenly by {has}"
-    return f"is {has}, must be {said(what)}"
+    return f"is {has}, must be {need_text(what)}"

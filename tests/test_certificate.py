@@ -260,7 +260,7 @@ def _any_prices(loaded: Loaded, draw: random.Random, value: int) -> bool:
     for _ in range(40):
         tried.append(
             tuple(
-                limit.sign * draw.randrange(1 + min(rows.most(place), 10 ** draw.randint(1, 13)))
+                limit.sign * draw.randrange(1 + min(rows.largest_price(place), 10 ** draw.randint(1, 13)))
                 for place, limit in enumerate(rows.limits)
             )
         )

@@ -70,7 +70,9 @@ def test_a_request_takes_five_states(many: int) -> None:
     groups, profile = pools("Qwen/Qwen3.5-27B", None)
     few = inference.sequences(profile, 16, many)
     slot = sum(count * cache.spare_bits for count, cache in groups) / 8
-    assert inference.held(groups, few, profile.block) == pytest.approx(float(slot * (5 * many + 1)) * 19 / 9, rel=1e-6)
+    assert inference.bytes_held(groups, few, profile.block) == pytest.approx(
+        float(slot * (5 * many + 1)) * 19 / 9, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("version", ["0.5.6", "0.5.12", "0.5.14", "0.5.23"])
@@ -81,7 +83,7 @@ def test_windows_of_models_without_a_pool_hold_every_token(name: str, version: s
     arch = CATALOG.models[name].architecture
     assert arch is not None
     whole = sum(group.count * sum(group.mixer.widths[1:]) * 2 for group in arch.groups)  # type: ignore[union-attr, misc]
-    assert inference.held(groups, inference.sequences(profile, 32768, 3), profile.block) == 3 * 32768 * whole
+    assert inference.bytes_held(groups, inference.sequences(profile, 32768, 3), profile.block) == 3 * 32768 * whole
 
 
 def test_windows_of_gpt_oss_have_eight_tenths_of_the_places() -> None:
@@ -107,12 +109,12 @@ def test_capacities_are_the_most_that_is_held(name: str, many: int) -> None:
         most = inference.most_sequences(budget, groups, inference.sequences(profile, 4096, 1), profile.block)
         assert most is not None
         for count, fits in ((most, True), (most + 1, False)):
-            held = inference.held(groups, inference.sequences(profile, 4096, count), profile.block)
+            held = inference.bytes_held(groups, inference.sequences(profile, 4096, count), profile.block)
             assert (held <= budget) is fits
         longest = inference.longest_context(budget, groups, load, profile.block)
         if longest:
-            assert inference.held(groups, inference.sequences(profile, longest, many), profile.block) <= budget
-        assert inference.held(groups, inference.sequences(profile, longest + 1, many), profile.block) > budget
+            assert inference.bytes_held(groups, inference.sequences(profile, longest, many), profile.block) <= budget
+        assert inference.bytes_held(groups, inference.sequences(profile, longest + 1, many), profile.block) > budget
 
 
 def test_every_family_with_a_pool_of_windows_has_windows_here() -> None:
@@ -141,7 +143,7 @@ def test_tensorrt_llm_keeps_a_state_for_each_sequence_of_its_largest_batch() -> 
     for many, stages in ((64, 1), (2048, 1), (64, 2)):
         profile = inference.profile(engine, None, CATALOG.gpus["h100_sxm"], max_sequences=many)
         groups = inference.cache_groups(arch, CATALOG.formats["bf16"], profile, 1, stages)
-        one = inference.held(groups, inference.sequences(profile, 32, 1), profile.block)
+        one = inference.bytes_held(groups, inference.sequences(profile, 32, 1), profile.block)
         assert one == pytest.approx(slot * many, rel=0.02)
         most = inference.most_sequences(one + 2**30, groups, inference.sequences(profile, 32, 1), profile.block)
         assert most is not None and most >= many

@@ -16,7 +16,7 @@ from planner.cli.main import app
 from planner.cli.plan import load_plan
 from planner.solve import estimate, solve
 from planner.solve.candidate import Candidate
-from planner.wording import noted
+from planner.wording import note_text
 
 CATALOG, _ = load()
 MODEL = "Qwen/Qwen3-8B"
@@ -162,7 +162,7 @@ def test_files_say_the_model_the_format_and_the_quality(tmp_path: Path) -> None:
     row = chosen(path)
     assert row.outcomes["quality"] == Fraction(97, 100)
     assert row.measurements == ("ours",)
-    assert [noted(item) for item in row.notes] == ["anchored on your evaluation ours: quality 97 % by gsm8k"]
+    assert [note_text(item) for item in row.notes] == ["anchored on your evaluation ours: quality 97 % by gsm8k"]
 
 
 def test_what_was_evaluated_together_stands_for_both(tmp_path: Path) -> None:
@@ -201,7 +201,9 @@ def test_an_evaluation_of_other_formats_says_that_it_does_not_count(tmp_path: Pa
     path = plan(tmp_path, share("ours", "weights = fp8; kv_cache = fp8", "90%"))
     row = chosen(path)
     assert row.measurements == ()
-    assert noted(row.notes[-1]) == "measurements not applied: ours of weights in fp8_e4m3 and a KV cache in fp8_e4m3"
+    assert (
+        note_text(row.notes[-1]) == "measurements not applied: ours of weights in fp8_e4m3 and a KV cache in fp8_e4m3"
+    )
 
 
 @pytest.mark.parametrize("formats", ["weights = fp8", "weights = fp8; kv_cache = fp8", "kv_cache = fp8"])

@@ -18,7 +18,7 @@ from planner.report.phrases import in_words
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 from planner.solve.needs import Need
-from planner.wording import said
+from planner.wording import need_text
 
 CATALOG = load()[0]
 FRAMEWORKS = CATALOG.frameworks
@@ -260,5 +260,5 @@ def test_a_refused_format_names_the_checkpoint_in_16_bits(size: str) -> None:
     text = TUNED.format(f"openai/gpt-oss-{size}", "h200_sxm", "sdpa", "")
     (conflict,) = planner.solve(text=text).answer.conflict
     assert isinstance(conflict.has, Need)
-    assert conflict.rule == "a.method" and f"in bf16 it is unsloth/gpt-oss-{size}-BF16" in said(conflict.has)
+    assert conflict.rule == "a.method" and f"in bf16 it is unsloth/gpt-oss-{size}-BF16" in need_text(conflict.has)
     assert planner.solve(text=TUNED.format("unsloth/gpt-oss-20b-BF16", "h200_sxm", "sdpa", "")).fits

@@ -133,8 +133,8 @@ def test_compressed_attention_keeps_what_vllm_keeps() -> None:
     assert inference.window_bytes_per_token(arch, Fraction(8)) == (22 + 21) * 584
     assert inference.state_bytes(arch) == 2 * 21 * (32768 + 8192) + 16 * 20 * 32768
     caches = inference.layer_caches(arch, Fraction(8))
-    short = inference.held(caches, inference.Sequences(4096, 1))
-    assert inference.held(caches, inference.Sequences(8192, 1)) - short == 16 * page
+    short = inference.bytes_held(caches, inference.Sequences(4096, 1))
+    assert inference.bytes_held(caches, inference.Sequences(8192, 1)) - short == 16 * page
 
 
 def test_windows_beside_compressed_tokens_hold_the_prompt_in_flight() -> None:
@@ -142,7 +142,7 @@ def test_windows_beside_compressed_tokens_hold_the_prompt_in_flight() -> None:
     arch = CATALOG.models["deepseek-ai/DeepSeek-V4-Flash"].architecture
     assert arch is not None
     caches = inference.layer_caches(arch, Fraction(8))
-    still, moving = (inference.held(caches, inference.Sequences(100_000, 1, chunk=chunk)) for chunk in (0, 8192))
+    still, moving = (inference.bytes_held(caches, inference.Sequences(100_000, 1, chunk=chunk)) for chunk in (0, 8192))
     assert moving - still == 8192 * (43 * 584 + 21 * (8192 + 2048) + 20 * 4096)
 
 
@@ -191,7 +191,7 @@ def test_capacities_are_the_largest_that_fit(
     groups = inference.layer_caches(windowed(window, full, sliding))
 
     def held(tokens: int, count: int) -> int:
-        return inference.held(groups, inference.Sequences(tokens, count, min(prefix, tokens), chunk), block)
+        return inference.bytes_held(groups, inference.Sequences(tokens, count, min(prefix, tokens), chunk), block)
 
     load = inference.Sequences(context, concurrency, prefix, chunk)
     most = inference.most_sequences(budget, groups, load, block)
@@ -322,7 +322,7 @@ def test_kv_formats_cost_their_scales(name: str, size: int) -> None:
     arch = LLAMA.architecture
     assert arch is not None
     groups = inference.cache_groups(arch, CATALOG.formats[name], inference.profile(VLLM))
-    assert inference.held(groups, inference.Sequences(1, 1)) == size
+    assert inference.bytes_held(groups, inference.Sequences(1, 1)) == size
 
 
 def test_packed_latents_are_as_the_engine_stores_them() -> None:
@@ -330,7 +330,7 @@ def test_packed_latents_are_as_the_engine_stores_them() -> None:
     model = CATALOG.models["deepseek-ai/DeepSeek-V3.2"]
     assert model.architecture is not None
     groups = inference.cache_groups(model.architecture, CATALOG.formats["fp8_ds_mla"], inference.profile(VLLM))
-    assert inference.held(groups, inference.Sequences(1, 1)) == 61 * (656 + 132)
+    assert inference.bytes_held(groups, inference.Sequences(1, 1)) == 61 * (656 + 132)
 
 
 @pytest.mark.parametrize(
@@ -384,9 +384,9 @@ def test_states_take_pages_of_the_pool() -> None:
     assert inference.pool_tokens(int(4.88 * 2**30), groups, 16) == 63360
     assert inference.pool_tokens(int(6.44 * 2**30), groups, 16) == 83424
     one = inference.Sequences(262144, 1)
-    assert inference.longest_context(inference.held(groups, one, 16), groups, one, 16, 262144) == 262144
+    assert inference.longest_context(inference.bytes_held(groups, one, 16), groups, one, 16, 262144) == 262144
     alone = inference.cache_groups(arch, BF16, inference.profile(CATALOG.engines["tensorrt_llm"], None))
-    assert inference.held(groups, one, 16) > inference.held(alone, one, 1)
+    assert inference.bytes_held(groups, one, 16) > inference.bytes_held(alone, one, 1)
 
 
 def test_experts_are_exchanged_in_buffers() -> None:

@@ -38,5 +38,5 @@ def test_an_int8_cache_with_a_scale_for_each_token_and_head() -> None:
     for name, mib in (("bf16", 14000.0), ("int8", 7218.8)):
         profile = inference.profile(VLLM, None, CATALOG.gpus["h100_sxm"], context=256)
         groups = inference.cache_groups(arch, CATALOG.formats[name], profile)
-        held = inference.held(groups, inference.Sequences(256, 500), profile.block)
+        held = inference.bytes_held(groups, inference.Sequences(256, 500), profile.block)
         assert held / 2**20 == pytest.approx(mib, abs=0.06)  # printed to a tenth of a MiB

@@ -23,7 +23,7 @@ from planner.physics import anchors
 from planner.solve import estimate, solve
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
-from planner.wording import noted
+from planner.wording import note_text
 
 ROOT = Path(__file__).parents[1]
 CATALOG, _ = load()
@@ -148,7 +148,7 @@ def test_times_are_the_median_of_what_is_like_them(tmp_path: Path) -> None:
     margin = 1 + CATALOG.engines["vllm"].anchored_margins["tpot"][80] / 1e6
     assert number(three, "tpot") / number(three, "tpot_expected") == pytest.approx(margin, rel=1e-4)
     assert margin < wide
-    assert any(note.startswith("anchored on 3 measurements: tpot x ") for note in map(noted, three.notes))
+    assert any(note.startswith("anchored on 3 measurements: tpot x ") for note in map(note_text, three.notes))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_what_is_not_like_it_changes_nothing(change: str, tmp_path: Path) -> Non
     plain, row = chosen(tmp_path), chosen(tmp_path, ours(**{name: value}))
     assert row.measurements == ()
     assert row.outcomes == plain.outcomes and row.parts == plain.parts and row.choice == plain.choice
-    said = [note for note in map(noted, row.notes) if note.startswith("measurements not applied: ours ")]
+    said = [note for note in map(note_text, row.notes) if note.startswith("measurements not applied: ours ")]
     assert bool(said) == (name != "gpu")
 
 
@@ -188,7 +188,7 @@ def test_results_of_a_model_that_no_workload_has_are_said_to_be_unlike(tmp_path:
     (tmp_path / "bench.json").write_text(json.dumps({**VLLM, "model_id": "Qwen/Qwen3-8B"}))
     row = chosen(tmp_path, 'measurement ours { gpu = l40s; weights = fp8; results = "bench.json" }')
     assert row.measurements == ()
-    assert "measurements not applied: ours of Qwen/Qwen3-8B" in map(noted, row.notes)
+    assert "measurements not applied: ours of Qwen/Qwen3-8B" in map(note_text, row.notes)
 
 
 def test_a_file_of_results_is_named_as_it_is_so_that_a_lock_rests_on_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from planner.cli.plan import load_plan
 from planner.solve import solve
 from planner.solve.answer import Answer
 from planner.solve.candidate import Candidate
-from planner.wording import noted
+from planner.wording import note_text
 
 
 def answer(text: str, folder: Path) -> Answer:
@@ -101,8 +101,8 @@ def test_interruptions_lengthen_a_run_on_spot_and_change_nothing_else(tmp_path: 
         assert number(row, name) == pytest.approx(number(plain, name) * 24 / 22, rel=1e-6)
     for name in ("step_time", "throughput", "cost"):
         assert row.outcomes[name] == plain.outcomes[name]
-    assert "interruptions take 8.33 % of the time" in map(noted, row.notes)
-    assert any(note.startswith("on spot, without interruptions") for note in map(noted, plain.notes))
+    assert "interruptions take 8.33 % of the time" in map(note_text, row.notes)
+    assert any(note.startswith("on spot, without interruptions") for note in map(note_text, plain.notes))
 
 
 def test_a_bound_on_the_duration_of_an_interrupted_run_holds_with_them(tmp_path: Path) -> None:

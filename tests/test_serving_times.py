@@ -23,7 +23,7 @@ from planner.solve.answer import Answer
 from planner.solve.candidate import EXPECTED, Candidate
 from planner.solve.columns.steps import value
 from planner.solve.kinds import judge_row, table_of
-from planner.wording import noted
+from planner.wording import note_text
 
 CATALOG, _ = load()
 
@@ -147,7 +147,7 @@ def test_a_demand_makes_requests_wait(tmp_path: Path) -> None:
         waits.append(row.outcomes["ttft_expected"])
         loads.append(row.outcomes["load_expected"])
         assert row.outcomes["ttft_p95_expected"] > row.outcomes["ttft_expected"]  # type: ignore[operator]
-        assert any("busy at its demand" in note for note in map(noted, row.notes)) == (loads[-1] > 0.8)  # type: ignore[operator]
+        assert any("busy at its demand" in note for note in map(note_text, row.notes)) == (loads[-1] > 0.8)  # type: ignore[operator]
     assert waits == sorted(waits) and waits[-1] > waits[0]  # type: ignore[type-var,operator]
     assert loads == sorted(loads) and 0.5 < loads[-1] < 1  # type: ignore[type-var,operator]
     steady = chosen(PLAN.format(said="gpus = 1; demand = 2.7 req/s; burstiness = 0"), tmp_path, True)

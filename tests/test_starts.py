@@ -315,7 +315,7 @@ def _need(model: str, version: str, context: int, batched: int) -> float:
     assert arch is not None
     found = inference.profile(VLLM, version, max_batched_tokens=batched)
     groups = inference.cache_groups(arch, fmt, found)
-    return inference.held(groups, inference.sequences(found, context, 1), found.block) / 2**30
+    return inference.bytes_held(groups, inference.sequences(found, context, 1), found.block) / 2**30
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_more_sequences_of_deepseek_v4_take_blocks_however_short_and_the_batch_o
     assert arch is not None
     found = inference.profile(VLLM, "0.29.0", max_batched_tokens=8192)
     groups, stride = inference.cache_groups(arch, fmt, found), 30 * 46_080 + 31 * 1_728
-    sizes = [inference.held(groups, inference.sequences(found, 4096, count), found.block) for count in (20, 21)]
+    sizes = [inference.bytes_held(groups, inference.sequences(found, 4096, count), found.block) for count in (20, 21)]
     assert sizes[1] - sizes[0] == (4096 // 256 + 2 * 3 + 3 + 17) * stride
 
 
@@ -347,7 +347,9 @@ def test_sglang_counts_the_cache_of_deepseek_v4_by_the_token_of_its_pool() -> No
     for model, each in (("Flash", 15955.85), ("Pro", 23691)):
         arch = CATALOG.models[f"deepseek-ai/DeepSeek-V4-{model}"].architecture
         assert arch is not None
-        held = inference.held(inference.cache_groups(arch, fmt, found), inference.Sequences(256_000, 1), found.block)
+        held = inference.bytes_held(
+            inference.cache_groups(arch, fmt, found), inference.Sequences(256_000, 1), found.block
+        )
         assert held / 256_000 == pytest.approx(each, rel=0.005)
 
 

@@ -109,7 +109,7 @@ def test_table_is_the_plain_function(data):
             "replicas": replicas,
         }
         choice = replace(plain[which_kind], **columns)
-        held = table.held(parts[which_kind], [0] * len(ways), choice, spare)
+        held = table.state_columns(parts[which_kind], [0] * len(ways), choice, spare)
         mine = numpy.flatnonzero(which == which_kind)
         row, place = numpy.repeat(mine, len(ways)), numpy.tile(numpy.arange(len(ways)), len(mine))
         peak = table.peaks(held, lives, place, row)

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from planner.solve.needs import Excess, need, note
-from planner.wording import EXCESSES, NEEDS, NOTES, ROWS, UNSUPPORTED, WIDTHS, noted, said, too_much, unsupported
+from planner.wording import (
+    EXCESSES,
+    NEEDS,
+    NOTES,
+    ROWS,
+    UNSUPPORTED,
+    WIDTHS,
+    excess_text,
+    need_text,
+    note_text,
+    unsupported,
+)
 
 PACKAGE = Path(__file__).parents[1] / "planner"
 SOLVE, PHYSICS = PACKAGE / "solve", PACKAGE / "physics"
@@ -103,20 +114,20 @@ def test_every_call_has_what_its_words_speak_of() -> None:
     ],
 )  # fmt: skip
 def test_a_need_is_said_as_what_is_wanted_and_as_what_is_lacking(kind: str, of: str, words: str, sentence: str) -> None:
-    assert said(need(kind, of)) == words
+    assert need_text(need(kind, of)) == words
     assert unsupported(need(kind, of), "t4") == sentence
     assert set(UNSUPPORTED) < set(NEEDS)
 
 
 def test_a_refusal_is_said() -> None:
-    rows = too_much(Excess("rows", ("offers", 1000)))
+    rows = excess_text(Excess("rows", ("offers", 1000)))
     assert rows.startswith("offers make more than 1_000 candidates of a workload; offer fewer: `gpu`")
-    assert "state `offer` or `gpus` of `a` or `b`, or bound" in too_much(Excess("shares", ("a", "b")))
+    assert "state `offer` or `gpus` of `a` or `b`, or bound" in excess_text(Excess("shares", ("a", "b")))
 
 
 def test_a_note_is_said() -> None:
     assert (
-        noted(note("shares", 1, "rack", 2, "chat", ("search",)))
+        note_text(note("shares", 1, "rack", 2, "chat", ("search",)))
         == "shares 1 × rack with 2 other copies of chat, search"
     )
-    assert noted(note("anchored", 1, (("tpot", 1.25, 1),))) == "anchored on 1 measurement: tpot x 1.25 (1)"
+    assert note_text(note("anchored", 1, (("tpot", 1.25, 1),))) == "anchored on 1 measurement: tpot x 1.25 (1)"

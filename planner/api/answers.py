@@ -14,7 +14,7 @@ from planner.plan import shipped_catalog
 from planner.report.thumb import Thumb
 from planner.solve.answer import Answer
 from planner.solve.candidate import TooWide
-from planner.wording import too_much
+from planner.wording import excess_text
 
 EVERY = 1000
 """So many alternatives are asked for: one for each kind and number of GPUs."""
@@ -86,7 +86,7 @@ def known(answer: Answer, plan: Plan, time_limit: float) -> Answer:
     """Return an answer; raise PlanError where nothing is known of it."""
     if answer.outcome == "unknown":
         if answer.refusal:
-            reason = f"search space too large: {too_much(answer.refusal)}"
+            reason = f"search space too large: {excess_text(answer.refusal)}"
             raise refused(plan, "E0703", reason, "fix or bound more of the plan")
         reason = f"nothing was found within {time_limit:g} s"
         raise refused(plan, "E0702", reason, "raise `time_limit`, or leave less open")
@@ -153,7 +153,7 @@ def estimate(
     try:
         answer = answer_of(loaded.problem, loaded.catalog)
     except TooWide as fault:
-        reason = f"search space too large: {too_much(fault.excess)}"
+        reason = f"search space too large: {excess_text(fault.excess)}"
         raise refused(loaded, "E0703", reason, "state smaller numbers") from None
     missing = _unanswered(loaded.problem, answer)
     unrented = owned.unrented(loaded.problem, missing)

@@ -47,9 +47,9 @@ def unreadable(loaded: Loaded) -> bool:
 def unanswered(answer: Answer) -> int:
     """Say why solving came to nothing, and return the exit code; 0 where there is an answer or a conflict."""
     if answer.refusal and answer.outcome == "unknown":
-        from planner.wording import too_much
+        from planner.wording import excess_text
 
-        tell(f"error[E0703]: too much to try: {too_much(answer.refusal)}")
+        tell(f"error[E0703]: too much to try: {excess_text(answer.refusal)}")
         return 2
     if answer.outcome == "unknown":
         tell("error[E0702]: nothing was found within the time limit; raise --time-limit")

@@ -101,7 +101,7 @@ def differences(says: Any, right: Any, place: FigurePlace = ()) -> Iterator[Figu
         yield FigureDifference(place, says, right)
 
 
-def reported(unlike: list[FigureDifference], lock: Lock, again: str) -> list[Diagnostic]:
+def findings_of(unlike: list[FigureDifference], lock: Lock, again: str) -> list[Diagnostic]:
     """Return an E0805 for each difference, and how many more there are."""
     out = [
         error("E0805", _message(item), lock.span(*item.place), label=_label(item), help=again) for item in unlike[:MOST]

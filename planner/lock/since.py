@@ -117,7 +117,7 @@ def _release(text: str) -> tuple[int, ...] | None:
     return None if match is None else tuple(int(part or 0) for part in match.groups())
 
 
-def told_rows(changed: Iterable[ChangedRow], lock: Lock, again: str) -> list[Diagnostic]:
+def row_findings(changed: Iterable[ChangedRow], lock: Lock, again: str) -> list[Diagnostic]:
     """Return a W0804 for each changed row: what it said, and what it says now."""
     return [
         warning("W0804", _said(item), lock.span("used", item.kind, item.key), label="recorded here", help=again)
@@ -165,7 +165,7 @@ def _figure(name: str, value: Any) -> str:
     return f"{value:_}" if isinstance(value, int) else f"{value:.6g}"
 
 
-def told_figures(
+def figure_findings(
     name: str, locked: Mapping[str, Any], now: Mapping[str, Any], lock: Lock, again: str
 ) -> list[Diagnostic]:
     """Return a W0804 of a workload whose figures are others by today's rows and formulas, with what that costs."""

@@ -13,11 +13,19 @@ from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import BY_KIND, FROM_OFFER
 from planner.lock.certificate import faults
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
-from planner.lock.figures import FigureDifference, differences, expected, reported
+from planner.lock.figures import FigureDifference, differences, expected, findings_of
 from planner.lock.lock import workload as of_workload
 from planner.lock.read import Lock
 from planner.lock.recompute import contradictions, recompute, value, with_recorded_offers
-from planner.lock.since import ChangedRow, changed_rows, is_older, misstated, newer_release, told_figures, told_rows
+from planner.lock.since import (
+    ChangedRow,
+    changed_rows,
+    figure_findings,
+    is_older,
+    misstated,
+    newer_release,
+    row_findings,
+)
 from planner.lock.text import number
 from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
@@ -25,7 +33,7 @@ from planner.solve.copies import folded, placed
 from planner.solve.kinds import unoffered
 from planner.solve.needs import Need
 from planner.solve.rent.sharing import allocate_costs, broken_together
-from planner.wording import said
+from planner.wording import need_text
 
 
 def verify(
@@ -67,17 +75,17 @@ def verify(
         findings += _shared(today, rows, lock, again)
     kept, _ = folded(rows)
     if not any(item.is_error for item in findings):
-        findings += told_rows(changed, lock, again)
+        findings += row_findings(changed, lock, again)
         if not aged:
             wanted = expected(today, catalog, texts, lock, rows)
-            findings += reported(list(_without_domain(differences(lock.document, wanted))), lock, again)
+            findings += findings_of(list(_without_domain(differences(lock.document, wanted))), lock, again)
         else:
             wrong = [*contradictions(today, lock), *misstated(today, catalog, lock, rows, changed)]
-            findings += reported(wrong, lock, again)
+            findings += findings_of(wrong, lock, again)
             for name, row in kept.items():
                 locked = lock.document["workloads"].get(name)
                 if locked is not None:
-                    findings += told_figures(name, locked, of_workload(Solved(row, (), ())), lock, again)
+                    findings += figure_findings(name, locked, of_workload(Solved(row, (), ())), lock, again)
     if not any(item.is_error for item in findings):
         findings += faults(problem, lock, again)
         findings += _domain(problem, catalog, lock, again)
@@ -198,7 +206,7 @@ def _searched(problem: Problem, catalog: Catalog, lock: Lock, gone: set[str], ag
             error(
                 "E0804",
                 f"the locked {workload.name}.{fault.quantity} = {number(fault.has)} is not possible: "
-                f"expected {said(fault.needs)}",
+                f"expected {need_text(fault.needs)}",
                 lock.span("workloads", workload.name, "choice", fault.quantity),
                 help=again,
             )
@@ -237,7 +245,7 @@ def _broken(workload: Workload, row: Candidate, lock: Lock, again: str) -> list[
 
 
 def _plain(needs: Value | Need | None) -> Value | None:
-    return said(needs) if isinstance(needs, Need) else needs
+    return need_text(needs) if isinstance(needs, Need) else needs
 
 
 def _by(item: Broken) -> str:

@@ -12,7 +12,7 @@ from planner.record import dataclass
 from planner.report import csv_, figures, markdown
 from planner.report.lines import Line, clamp, coloured, plain, prose
 from planner.solve.needs import Need
-from planner.wording import said
+from planner.wording import need_text
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -95,7 +95,7 @@ def holding(answer: Answer, problem: Problem, catalog: Catalog, words: Words) ->
         unsuitable=len(answer.hardware) - len(cards),
         command=_command(words, bool(cards), None if other is None else str(other)),
         assumed=workload.model.assumed,
-        refused=said(refused.has) if refused is not None and isinstance(refused.has, Need) else "",
+        refused=need_text(refused.has) if refused is not None and isinstance(refused.has, Need) else "",
     )
 
 

@@ -15,7 +15,7 @@ from planner.solve.answer import Answer, ByValue, Filtered, Margins, Solved, Sta
 from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
 from planner.solve.copies import is_copied
 from planner.solve.needs import Need
-from planner.wording import noted, said
+from planner.wording import need_text, note_text
 
 KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
     f"{row.name}_safe": "_safe_".join(row.key) for row in OUTCOMES if row.key[0] and row.timed
@@ -26,7 +26,7 @@ KEYS = {row.name: "_".join(row.key) for row in OUTCOMES if row.key[0]} | {
 def plain(value: Value | Need | None) -> Any:
     """Return a value as JSON has it: whole numbers as integers, others with nine decimals, needs in words."""
     if isinstance(value, Need):
-        return said(value)
+        return need_text(value)
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else round(float(value), 9)
     return value
@@ -116,7 +116,7 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
             for entry in item.slack
         ],
         "broken": [_broken(fault) for fault in row.broken],
-        "approximate": [noted(item) for item in row.notes],
+        "approximate": [note_text(item) for item in row.notes],
         "anchored_on": list(row.measurements),
         "alternatives": [
             {

@@ -12,7 +12,7 @@ from planner.language.offered import models_of, offered_in
 from planner.language.problem import Problem
 from planner.report import phrases
 from planner.solve.answer import Answer
-from planner.wording import said
+from planner.wording import need_text
 
 if TYPE_CHECKING:
     from planner.catalog.catalog import Catalog
@@ -58,7 +58,7 @@ def nowhere(problem: Problem, names: Iterable[str], catalog: Catalog) -> tuple[D
     for name in names:
         item = blocks[name]
         quantity, why = nothing_splits(problem, item, catalog)
-        message, help = f"`{name}` cannot run as stated: {quantity}: {said(why)}", ""
+        message, help = f"`{name}` cannot run as stated: {quantity}: {need_text(why)}", ""
         if quantity == "offer":
             message = f"no offer has what {name} asks for"
             help = "name another GPU or number of GPUs, or declare an offer of it"

@@ -15,7 +15,7 @@ from planner.report import figures
 from planner.solve.answer import Conflict, ObjectivePart
 from planner.solve.candidate import Broken, Candidate, Hint, aimed
 from planner.solve.needs import Need
-from planner.wording import said, unsupported
+from planner.wording import need_text, unsupported
 
 PLACE = frozenset({*WHERE, "instances"})
 """Choices that say where it runs; they are printed apart from how it runs."""
@@ -55,7 +55,7 @@ def considered(count: int) -> str:
 
 def in_words(value: Value | Need | None) -> Value | None:
     """Return a value, or a need in words."""
-    return said(value) if isinstance(value, Need) else value
+    return need_text(value) if isinstance(value, Need) else value
 
 
 def moment(name: str) -> str:

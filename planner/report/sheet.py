@@ -12,13 +12,13 @@ from planner.language.problem import Problem, Workload
 from planner.language.quantities.outcomes import APART, OUTCOMES, RENT
 from planner.record import dataclass
 from planner.report import by_value, figures, phrases, why
-from planner.report.asked import asked
 from planner.report.constraints import SharedLimit, Slack, constraints, shared_limits
 from planner.report.front import Front, front
+from planner.report.requirements import requirements
 from planner.solve.answer import Answer, ObjectivePart, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate, aimed
 from planner.solve.copies import is_copied
-from planner.wording import noted
+from planner.wording import note_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,10 +348,10 @@ def _block(
         slack=tuple(sorted(slack, key=lambda entry: (entry.share is None, entry.share or 0))),
         cheaper=tuple(shown(other) for other in item.rejected if (other.gpu, other.gpus) not in fitting),
         alternatives=tuple(shown(other) for other in item.alternatives),
-        notes=tuple(noted(note) for note in row.notes),
+        notes=tuple(note_text(note) for note in row.notes),
         adjective="cheaper" if money else "better",
         about=_about(row.kind, aims, slack),
-        asked=asked(workload) if workload else (),
+        asked=requirements(workload) if workload else (),
         doc=(workload.doc or "").strip() if workload else "",
         copies=row.copies,
     )

@@ -48,7 +48,7 @@ class FirstAnswer:
         """Return it at its beginning, with the seconds that are left."""
         return cls(problem, catalog, workers, time_limit, report, time.monotonic(), clock.left(), {}, {}, [])
 
-    def made(self, name: str, table: Table, total: int) -> None:
+    def table_made(self, name: str, table: Table, total: int) -> None:
         """Take a table of so many; where the rest would take too long, look for an answer first."""
         self.tables[name] = table
         gone = time.monotonic() - self.since

@@ -124,13 +124,13 @@ class _Inference:
 def _spread(workload: Workload, choice: Mapping[str, Value], offered: bool = False) -> Workload:
     """Return a workload that states the sequences of all replicas together as each replica of a choice has it; with
     `offered`, only where so many replicas are tried."""
-    from planner.solve.inference.total_concurrency import at, parts
+    from planner.solve.inference.total_concurrency import groups_of_replicas, with_replicas
 
     copies = choice.get("replicas")
     chosen = int(copies) if isinstance(copies, Fraction) and copies >= 1 else 1
-    if offered and not any(chosen in some for some in parts(workload, False)):
+    if offered and not any(chosen in some for some in groups_of_replicas(workload, False)):
         chosen = 1
-    return at(workload, (chosen,))
+    return with_replicas(workload, (chosen,))
 
 
 class _Training:

@@ -103,7 +103,7 @@ class RankColumns:
         """Return the keys behind another column."""
         return RankColumns((first, *self.goals), self.ties, frozenset(place + 1 for place in self.worst))
 
-    def beside(self, others: Sequence[int | None]) -> RankColumns:
+    def no_better_than(self, others: Sequence[int | None]) -> RankColumns:
         """Return the keys where the other workloads stay: no better than the worst of theirs in each goal."""
         import numpy
 
@@ -126,7 +126,7 @@ class WorstGoal:
         return self.levels[max(0, min(level, len(self.levels) - 1))]
 
 
-def keys(table: Table, problem: Problem) -> RankColumns:
+def rank_columns(table: Table, problem: Problem) -> RankColumns:
     """Return the ranking columns of a table; a `prefer` that is broken adds its worth to the cost."""
     worst = worst_places(problem)
     return RankColumns(

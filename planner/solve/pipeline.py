@@ -77,7 +77,7 @@ def tabulate(solving: Solving) -> Solving:
         less = partial(pruned, solving.problem) if may_prune(solving.problem) else None
     watch = FirstAnswer.looking(solving.problem, solving.catalog, solving.workers, solving.time_limit, solving.report)
     make = partial(
-        tables_of, solving.problem, solving.catalog, rows=rows, less=less, made=watch.tables, each=watch.made
+        tables_of, solving.problem, solving.catalog, rows=rows, less=less, made=watch.tables, each=watch.table_made
     )
     classes = len(set(first_of(solving.problem).values()))
     try:

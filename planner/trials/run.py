@@ -18,7 +18,7 @@ from planner.solve.candidate import Candidate
 from planner.solve.copies import place_of
 from planner.syntax import tree
 from planner.units.quantity import quantity, show
-from planner.wording import too_much
+from planner.wording import excess_text
 
 Solve = Callable[[Problem], Answer]
 ResultLookup = Callable[[str, str], Measure | None]
@@ -48,7 +48,7 @@ def run(trial: Trial, solve: Solve) -> Verdict:
         message = f'"{trial.name}" expects an answer, and nothing fits'
         failures = (error("E0902", message, trial.span, label=_conflict(answer)),)
     if answer.outcome == "unknown":
-        why = too_much(answer.refusal) if answer.refusal else "nothing was found within the time limit"
+        why = excess_text(answer.refusal) if answer.refusal else "nothing was found within the time limit"
         message = f'"{trial.name}" has no answer: {why}'
         failures = (error("E0703" if answer.refusal else "E0702", message, trial.span),)
     return Verdict(trial.name, trial.span, answer.outcome, failures)

@@ -26,7 +26,7 @@ from planner.solve.fleet import cpsat
 from planner.solve.inference import layerwise
 from planner.solve.kinds import table_of
 from planner.solve.training import distinct as training_distinct
-from planner.wording import too_much
+from planner.wording import excess_text
 
 SERVICE = 'inference a { model = "Qwen/Qwen2.5-0.5B"; context = 1024; concurrency = 4; gpus in 1..2 }\n'
 TRAINING = 'training t { model = "Qwen/Qwen2.5-0.5B"; sequence = 1024; tokens = 1M; %s }\n'
@@ -90,7 +90,7 @@ def test_too_many_rows_are_refused_before_they_are_made(text: str, monkeypatch: 
     assert plan.problem is not None
     monkeypatch.setattr(size.bounded, "__defaults__", (1000,))
     found = solve(plan.problem, plan.catalog)
-    assert found.outcome == "unknown" and found.refusal and "1_000 candidates" in too_much(found.refusal)
+    assert found.outcome == "unknown" and found.refusal and "1_000 candidates" in excess_text(found.refusal)
 
 
 def test_the_label_of_a_mix_is_that_of_its_layers() -> None:

@@ -20,7 +20,7 @@ from planner.solve.fleet import cpsat
 from planner.solve.inference.layerwise import layers_of
 from planner.solve.kinds import judge, tables_of
 from planner.solve.needs import Need
-from planner.wording import noted
+from planner.wording import note_text
 
 CATALOG, _ = load_catalog()
 MICRO = Fraction(1, 10**6)
@@ -104,7 +104,7 @@ def test_shared_instances_cost_once_and_shares_add_up(tmp_path: Path) -> None:
     answer = answer_of("offer rack { gpu = h100_sxm; gpus = 8; price = $20/h }\n" + text, tmp_path)
     assert answer.cost == 20_000_000
     assert sum(item.chosen.cost for item in answer.workloads) == answer.cost
-    assert all("shares 1 × rack" in noted(item.chosen.notes[-1]) for item in answer.workloads)
+    assert all("shares 1 × rack" in note_text(item.chosen.notes[-1]) for item in answer.workloads)
 
 
 TIGHT = (

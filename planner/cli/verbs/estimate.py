@@ -98,7 +98,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
     from planner.solve import estimate as answer_of
     from planner.solve.candidate import TooWide
     from planner.solve.rent import owned
-    from planner.wording import too_much
+    from planner.wording import excess_text
 
     assert loaded.problem is not None
     open_ = [f"{name}.model" for name in offered_in(loaded.problem)]
@@ -128,7 +128,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
                     tell("to plan with it, declare an offer with its price:")
                     say(owned.pasted(wanted), err=True)
     except TooWide as reason:
-        tell(f"error[E0703]: too much to count: {too_much(reason.excess)}")
+        tell(f"error[E0703]: too much to count: {excess_text(reason.excess)}")
         raise typer.Exit(2) from None
     if code := unanswered(answer):
         raise typer.Exit(code)

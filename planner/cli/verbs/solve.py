@@ -267,9 +267,9 @@ def _one(plan: str, wanted: SolveOptions, held: list[str] | None, text: str | No
 def _unproven(answer: Answer, rest: str) -> int:
     """Say what of an answer is not proven, and return the exit code."""
     if answer.refusal:
-        from planner.wording import too_much
+        from planner.wording import excess_text
 
-        tell(f"error[E0703]: no proof, too much to try: {too_much(answer.refusal)}; {rest}")
+        tell(f"error[E0703]: no proof, too much to try: {excess_text(answer.refusal)}; {rest}")
     elif all(part.value is not None and part.value == part.bound for part in answer.objective):
         ties = "the objective is proven, but not which of the answers that are as good comes first"
         tell(f"error[E0702]: {ties}: time ran out; {rest}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 
-from planner.physics.inference.kv_cache import Groups, Sequences, held
+from planner.physics.inference.kv_cache import Groups, Sequences, bytes_held
 
 
 def pool_tokens(budget: int, groups: Groups, block: int = 1, request: Sequences | None = None) -> int:
@@ -21,7 +21,7 @@ def pool_tokens(budget: int, groups: Groups, block: int = 1, request: Sequences 
     if not per_token or budget <= 0:
         return 0
     if request is not None and request.context:
-        return budget * request.context // max(1, held(groups, request, block))
+        return budget * request.context // max(1, bytes_held(groups, request, block))
     step, ratio = _step(groups, block), max((cache.ratio for _, cache in groups if cache.state_bits), default=0)
     budget = floor(budget / (1 + ratio))  # the rest is the states' pool
     return floor(8 * budget / per_token) // step * step
@@ -36,9 +36,9 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
     if budget <= 0:
         return 0
     many = (1 << 20, 1 << 21)
-    if sequences.states and held(groups, _with(sequences, sequences.states), block) > budget:
+    if sequences.states and bytes_held(groups, _with(sequences, sequences.states), block) > budget:
         many = (1, 2)  # below the sequences whose states are there anyway
-    few, more = (held(groups, _with(sequences, count), block) for count in many)
+    few, more = (bytes_held(groups, _with(sequences, count), block) for count in many)
     if few == more:  # all there is to hold is shared
         if more <= budget:
             return None
@@ -46,9 +46,9 @@ def most_sequences(budget: int, groups: Groups, sequences: Sequences, block: int
     else:
         slope = more - few
         guess = max(0, (budget - few) * (many[1] - many[0]) // slope + many[0])
-    while held(groups, _with(sequences, guess + 1), block) <= budget:
+    while bytes_held(groups, _with(sequences, guess + 1), block) <= budget:
         guess += 1
-    while guess and held(groups, _with(sequences, guess), block) > budget:
+    while guess and bytes_held(groups, _with(sequences, guess), block) > budget:
         guess -= 1
     return guess
 
@@ -66,7 +66,7 @@ def longest_context(budget: int, groups: Groups, sequences: Sequences, block: in
 
     def bytes_at(blocks: int | Fraction) -> int:
         context = int(blocks * block)
-        return held(
+        return bytes_held(
             groups,
             replace(sequences, context=context, shared_prefix=min(sequences.shared_prefix, context)),
             block,

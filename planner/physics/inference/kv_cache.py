@@ -246,7 +246,7 @@ def _blocks(tokens: int, block: int) -> int:
     return -(-tokens // block) * block
 
 
-def held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
+def bytes_held(groups: Groups, sequences: Sequences, block: int = 1) -> int:
     """Bytes these layers hold for these sequences, in whole blocks of tokens.
 
     A windowed layer keeps the window of each sequence and, once, the chunk in prefill (vLLM, SlidingWindowSpec).
@@ -295,7 +295,7 @@ def kv_cache(
 ) -> int:
     """Bytes of `concurrency` sequences of `context` tokens, in whole blocks, on the fullest GPU."""
     groups = layer_caches(arch, bits, tp, pp, scale_bits=scale_bits, state_bits=state_bits, windows=windows)
-    return held(groups, Sequences(context, concurrency, shared_prefix, chunk, vision), block)
+    return bytes_held(groups, Sequences(context, concurrency, shared_prefix, chunk, vision), block)
 
 
 def _token_bytes(arch: Architecture, bits: Fraction, tp: int, windowed: bool) -> int:

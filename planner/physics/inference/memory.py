@@ -18,8 +18,8 @@ from planner.physics.inference.kv_cache import (
     LayerCache,
     Pools,
     Sequences,
+    bytes_held,
     format_bits,
-    held,
     layer_caches,
 )
 from planner.physics.inference.llama_cpp import MICRO_BATCH
@@ -162,9 +162,9 @@ def read_share(arch: Architecture, fmt: Format, profile: Profile, load: Sequence
     Every sequence reads a prefix that is stored once (vLLM's cascade attention is off by default, config/model.py
     disable_cascade_attn, 0.33.0), and of pools of fixed sizes what sequences have is read alone.
     """
-    stored = held(cache_groups(arch, fmt, profile), load, profile.block)
+    stored = bytes_held(cache_groups(arch, fmt, profile), load, profile.block)
     plain = profile.keeps._replace(pools=Pools())
-    read = held(_cache_groups(arch, fmt, plain, 1, 1), replace(load, shared_prefix=0, states=0), profile.block)
+    read = bytes_held(_cache_groups(arch, fmt, plain, 1, 1), replace(load, shared_prefix=0, states=0), profile.block)
     return read / stored if stored else 1.0
 
 
@@ -228,7 +228,7 @@ def cache_beside(model: ServedModel, ranks: Parallelism, extras: Extras, profile
 
     What is offloaded is a copy of blocks that no sequence runs on.
     """
-    return min(held(cache_groups_beside(model, ranks, extras, profile), load, profile.block), LARGEST)
+    return min(bytes_held(cache_groups_beside(model, ranks, extras, profile), load, profile.block), LARGEST)
 
 
 def peaks(

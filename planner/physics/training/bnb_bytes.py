@@ -16,7 +16,7 @@ LEAST_PAGED: Final = 100_000
 BLOCK: Final = 256
 
 
-def kept(optimizer: str, trained: int, wide: int, tiny: int, small: int) -> tuple[int, int]:
+def state_bytes(optimizer: str, trained: int, wide: int, tiny: int, small: int) -> tuple[int, int]:
     """Bytes on the GPU and bytes paged.
 
     Of `trained` parameters `wide` have fp32 states whatever the optimizer, as `tiny` have, which are in tensors below

@@ -72,7 +72,7 @@ def update(whole: Any, sizes: Sizes, zero: Any, shards: Any, foreach: bool) -> A
     return (zero == 0) * 4 * whole.trained + ((zero == 1) | (zero == 2)) * low + (zero == 3) * third
 
 
-def held(states: Any, choice: Any, shards: Any) -> DividedStates:
+def divided(states: Any, choice: Any, shards: Any) -> DividedStates:
     """What one GPU holds in ZeRO's stages; `states` is a Whole."""
     zero, sizes, item = choice.zero, choice.sizes, states.gradient_item
     third, low = (zero == 3) * 1, ((zero == 1) | (zero == 2)) * 1

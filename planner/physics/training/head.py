@@ -50,7 +50,7 @@ def head(
             out = _cross_entropy(t, op.cast(t, logits, item))
     events, gradients, forward = t.backward(out), t.gradients(), dominant(t.forward)
     size = x.width * x.item * tokens
-    return Region(t.kept(), size, x.storage in t.saved, events, gradients, t.trained, forward=forward)
+    return Region(t.activations_kept(), size, x.storage in t.saved, events, gradients, t.trained, forward=forward)
 
 
 def _cross_entropy(t: Tape, logits: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def layer(
     if traits.branches == "serial":
         y = _feed_forward_branch(t, arch, group, traits, recipe, mixed)
     size = x.width * x.item * tokens
-    kept, products = t.kept(), _saved_products(t)
+    kept, products = t.activations_kept(), _saved_products(t)
     events, forward, weights = t.backward(y), dominant(t.forward), t.weights()
     keeps = x.storage in t.saved
     inside = (sum(weights), t.trained, kernel, products, t.cached, forward, weights, t.moved)

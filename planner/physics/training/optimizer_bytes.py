@@ -117,7 +117,7 @@ def bnb_states(
         small = inside.small + outside * (outside < bnb_bytes.LEAST_PAGED)
     trainer = choice.framework in ("transformers", "accelerate") and choice.method not in ("lora", "qlora")
     wide = embedding if trainer and "embedding" not in choice.frozen else 0
-    return bnb_bytes.kept(optimizer, trained, wide, tiny, small)
+    return bnb_bytes.state_bytes(optimizer, trained, wide, tiny, small)
 
 
 def _factored(arch: Architecture) -> int:

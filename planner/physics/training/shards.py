@@ -79,7 +79,7 @@ def _stages(whole: Any, choice: StateChoice, shards: Any, notes: tuple[tuple[str
     first = (choice.zero >= 1) * 1
     stays = 1 - first * (choice.offload != "none")
     state_shards = 1 + first * (shards - 1)
-    own = deepspeed_bytes.held(whole, choice, shards)
+    own = deepspeed_bytes.divided(whole, choice, shards)
     full = whole.full_precision * 1
     return States(
         weights=own.weights,

@@ -1,6 +1,6 @@
 """Totals of many training choices at once with numpy: the same sums as `points` and `combine`, over all k of L layers.
 
-What a micro-batch keeps (`gathered`, `live`) and what states hold (`held`) are arrays over what each of them depends
+What a micro-batch keeps (`gathered`, `live`) and what states hold (`state_columns`) are arrays over what each depends
 on; `peaks` meets them row by row. Bytes are counted in thousandths, so that the allocator's reserve, which is stated
 in them, is rounded down once, after the largest place is known: rounding down keeps the order. numpy is imported here
 only when it is asked for.
@@ -222,7 +222,7 @@ class StateColumns(NamedTuple):
     beside: Integers
 
 
-def held(
+def state_columns(
     wholes: Sequence[Sequence[UndividedStates]], which: Sequence[int], choice: StateChoice, spare: int
 ) -> StateColumns:
     """What states hold: `wholes` are those of each optimizer and part; a row is a part, `which` says, and a place in

@@ -149,14 +149,14 @@ class Tape:
     def _recomputed(self) -> set[int]:
         return {storage for _, _, inner in self.again for storage in inner}
 
-    def kept(self) -> Bytes:
+    def activations_kept(self) -> Bytes:
         """What forward leaves for backward, without what comes from outside."""
         absent = self._recomputed() | self.outside
         return self._sum(storage for storage in self.saved if storage not in absent)
 
     def passing(self, fixed: int, each: int) -> None:
         """Note that forward holds so much, fixed and for a token, beyond what it has kept up to here."""
-        kept = self.kept()
+        kept = self.activations_kept()
         self.forward.append(kept._replace(casts=kept.casts + fixed, each=kept.each + each * self.tokens))
 
     def gradients(self) -> int:

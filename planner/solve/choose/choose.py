@@ -28,7 +28,7 @@ from planner.solve.fleet.audit import witness
 from planner.solve.fleet.optimize import optimize
 from planner.solve.fleet.solution import coupled
 from planner.solve.kinds import judge_row
-from planner.solve.objective import RankColumns, best, keys
+from planner.solve.objective import RankColumns, best, rank_columns
 from planner.solve.rent.share_bounds import Shares, alone_or_shared, shares_of, without_wishes
 from planner.solve.rules import holds_together, slack
 
@@ -94,7 +94,7 @@ def choose(
         if brief:
             judged[key] = (), ()
         elif key not in judged:
-            others, rest = around.others(name), around.rest(name)
+            others, rest = around.others(name), around.goal_parts(name)
             try:
                 context = with_others_fixed(whole, table, broken[of[name]], others, catalog, ranks[of[name]], rest=rest)
                 judged[key] = alternatives(context, row, top), rejected(context, row)
@@ -169,7 +169,7 @@ def sort_out(problem: Problem, tables: Mapping[str, Table]) -> SortedOut:
 def ranked(problem: Problem, tables: Mapping[str, Table], sharing: Shares) -> dict[str, RankColumns]:
     """Return what ranks the rows of each workload."""
     twins, wished = representatives(problem), without_wishes(problem, sharing)
-    ranks = {name: keys(tables[name], wished) for name in sorted(set(twins.values()))}
+    ranks = {name: rank_columns(tables[name], wished) for name in sorted(set(twins.values()))}
     return ranks | {name: ranks[twin] for name, twin in twins.items()}
 
 

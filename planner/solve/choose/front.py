@@ -17,7 +17,7 @@ from planner.solve.columns.rules import broken_by
 from planner.solve.columns.table import Table
 from planner.solve.fleet.solution import coupled
 from planner.solve.kinds import judge_row
-from planner.solve.objective import HUGE, best, keys
+from planner.solve.objective import HUGE, best, rank_columns
 
 if TYPE_CHECKING:
     from planner.solve.columns.table import Column
@@ -58,7 +58,7 @@ def front(
 def _undominated(problem: Problem, table: Table, rows: Column) -> list[int]:
     import numpy
 
-    ranks = keys(table, problem)
+    ranks = rank_columns(table, problem)
     values = numpy.stack([column[rows] for column in ranks.goals], axis=1)
     known = (values < HUGE).all(axis=1)
     rows, values = rows[known], values[known]
@@ -87,7 +87,7 @@ def _fleet_front(
     from planner.solve.fleet.lexicographic import NoAnswer, descend
     from planner.solve.fleet.optimize import candidates, rows_of
 
-    ranks = {name: keys(table, problem) for name, table in tables.items()}
+    ranks = {name: rank_columns(table, problem) for name, table in tables.items()}
     bounded = {name: ranks[name].goals[-1] for name in tables}
     fleet = build(problem, tables, fitting, ranks, bounded=bounded)
     for place in range(len(problem.goals)):

@@ -183,7 +183,7 @@ def arounds(problem: Problem, answer: Answer, names: Iterable[str], catalog: Cat
         clock.look()
         mine = [of[name]] if of[name] != name else [one for one in solved if block_of(one) == block_of(name)]
         chosen = tuple(solved[one] for one in ordered(mine))
-        yield Around(name, whole, every.others(name), tuple(every.rest(name)), chosen)
+        yield Around(name, whole, every.others(name), tuple(every.goal_parts(name)), chosen)
 
 
 def standings(problem: Problem, answer: Answer, tables: Mapping[str, Table], catalog: Catalog) -> tuple[Standing, ...]:

@@ -62,7 +62,7 @@ class OtherWorkloads:
                 out[f"{OTHERS}{place}"] = _together(self.problem, place, left)
         return out
 
-    def rest(self, name: str) -> list[int | None]:
+    def goal_parts(self, name: str) -> list[int | None]:
         """Return what the other workloads add to each goal, None where a share decides it or there are none."""
         out: list[int | None] = []
         for place in range(len(self.problem.goals)):

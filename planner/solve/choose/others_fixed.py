@@ -24,7 +24,7 @@ from planner.solve.columns.rules import broken_by, differing
 from planner.solve.columns.steps import SCALES, UNKNOWN, value
 from planner.solve.columns.table import Table, cases
 from planner.solve.kinds import judge_row
-from planner.solve.objective import RankColumns, column, goal_value, keys, worst_places
+from planner.solve.objective import RankColumns, column, goal_value, rank_columns, worst_places
 from planner.solve.rent.sharing import allocate_costs, amount, broken_together, instances
 from planner.solve.rules import holds_together, reads, speaks_of
 from planner.syntax.tree import Expression
@@ -76,7 +76,7 @@ def with_others_fixed(
     add to each goal, None where that depends on what is shared; none where that is to be asked of each of them.
     """
     if not table.rows or not (others or problem.fleet):
-        ranks = ranks or (keys(table, problem) if table.rows else RankColumns((), ()))
+        ranks = ranks or (rank_columns(table, problem) if table.rows else RankColumns((), ()))
         return OthersFixed(problem, table, broken, ranks, {}, catalog)
     import numpy
 
@@ -202,7 +202,7 @@ def _ranks(
     for case in all_cases[1:]:
         costs[case.rows] = sum(row.cost for row in case.whole.values()) - base
     more = paid if (costs == paid.costs).all() else _paying(paid, costs)
-    return RankColumns(tuple(goals), keys(more, problem).ties, worst)
+    return RankColumns(tuple(goals), rank_columns(more, problem).ties, worst)
 
 
 def _kept(problem: Problem, table: Table, condition: Expression, others: Mapping[str, Candidate], most: int) -> Column:

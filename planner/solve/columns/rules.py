@@ -34,7 +34,7 @@ def broken_by(table: Table, problem: Problem) -> dict[str, Column]:
         add(bound.rule, breaks(table, bound.quantity, bound.operator, bound.value, bound.unknown))
     for rule in problem.rules:
         if speaks_of(rule.condition) == {table.workload.name}:
-            add(rule.name, ~kept(table, rule.condition))
+            add(rule.name, ~satisfied(table, rule.condition))
     return {rule: where for rule, where in out.items() if numpy.any(where)}
 
 
@@ -45,7 +45,7 @@ def penalties(table: Table, problem: Problem) -> Column:
     out = numpy.zeros(table.rows, dtype=numpy.int64)
     for wish in problem.preferences:
         if speaks_of(wish.condition) == {table.workload.name}:
-            out += numpy.where(kept(table, wish.condition), 0, wish.worth)
+            out += numpy.where(satisfied(table, wish.condition), 0, wish.worth)
     return out
 
 
@@ -83,7 +83,7 @@ def breaks(table: Table, quantity: str, operator: str, limit: Value, unknown: bo
     return where
 
 
-def kept(table: Table, condition: Expression) -> Column:
+def satisfied(table: Table, condition: Expression) -> Column:
     """Return where an expression about this workload holds: a comparison at once, else each distinct case once."""
     import numpy
 

@@ -101,7 +101,7 @@ class PricedRows:
         """Return prices by the name of their limit, those that are not 0."""
         return {limit.name: y for y, limit in zip(at, self.limits, strict=True) if y}
 
-    def most(self, place: int) -> int:
+    def largest_price(self, place: int) -> int:
         """Return the largest price of a limit that is looked at."""
         most_gpus = max(1, int(self.gpus.max()))
         takes = max(int(abs(self.takes[place]).max()), *(weight * most_gpus for weight in self.weights[place]), 1)
@@ -235,7 +235,7 @@ def _top(rows: PricedRows, at: Sequence[int], place: int, sign: int) -> int:
         return rows.bound([*at[:place], sign * price, *at[place + 1 :]])
 
     unit = lcm(*rows.sizes)  # so that the part of an instance that a GPU costs is not rounded by the price
-    low, high = 0, rows.most(place) // unit
+    low, high = 0, rows.largest_price(place) // unit
     while low < high:
         middle = (low + high) // 2
         here, beyond = bound(middle * unit), bound((middle + 1) * unit)

@@ -22,7 +22,7 @@ from planner.solve.columns.table import Axis, Table
 from planner.solve.copies import PACES
 from planner.solve.fleet.dominance import one_of_each
 from planner.solve.fleet.integer_model import takes_of, wants_money_spent
-from planner.solve.objective import keys, quantity_of
+from planner.solve.objective import quantity_of, rank_columns
 from planner.solve.rent.share_bounds import Shares
 from planner.solve.rules import reads, speaks_of
 
@@ -74,7 +74,7 @@ def pruned(problem: Problem, table: Table, again: Callable[[], Table]) -> Table:
         needed=False,
     )
     takes = takes_of(problem, table, fitting, shares, penalties(table, problem), cheapest=True)
-    rows = one_of_each(table, fitting, keys(table, problem), takes)
+    rows = one_of_each(table, fitting, rank_columns(table, problem), takes)
     gpus = len(table.axes["gpu"].values)
     counts = {
         rule: numpy.bincount(table.axes["gpu"].index[where], minlength=gpus) for rule, where in sorted(broken.items())

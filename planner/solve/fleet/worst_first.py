@@ -68,7 +68,7 @@ def limit_worst(
         def kept(level: int, within: Callable[[int], Mapping[str, Column]] = within) -> bool | None:
             return _kept(problem, tables, within(level), deadline)
 
-        place, bound = least(levels, kept)
+        place, bound = least_level(levels, kept)
         if place is None:
             return ahead
         limit = levels[place]
@@ -82,7 +82,7 @@ def limit_worst(
     return ahead
 
 
-def least(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[int | None, int]:
+def least_level(levels: Sequence[int], kept: Callable[[int], bool | None]) -> tuple[int | None, int]:
     """Return the place of the least level that is kept, and the first that is not known to be too low.
 
     The place is None where the last level is not kept either. What cannot be decided in time counts as not kept.

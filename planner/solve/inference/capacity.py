@@ -217,7 +217,7 @@ class _Loads:
         service = self._at(context, concurrency)
         profile = profile_of(service, self.gpu)
         room = self.budget - self.grown(context, concurrency)
-        if inference.held(self.groups, resident(service, self.split, profile), profile.block) > room:
+        if inference.bytes_held(self.groups, resident(service, self.split, profile), profile.block) > room:
             return False
         needs, left = outside(service, self.split, self.gpu) if self.holds_outside else (0, 0)
         return needs <= left and (not self.holds_pages or self._has_pages(service, self.budget - room))
@@ -281,7 +281,7 @@ def largest_batch(service: InferenceWorkload, form: NumberFormats, split: Split,
         return None
     groups = inference.cache_groups_beside(served(service, form), service.parallelism(split), service.extras, profile)
     least, more = (
-        inference.held(groups, replace(load, states=load.concurrency + extra), profile.block) for extra in (0, 1)
+        inference.bytes_held(groups, replace(load, states=load.concurrency + extra), profile.block) for extra in (0, 1)
     )
     if least > budget or more == least:
         return None

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from planner.solve.columns.table import Column
 
 
-def each(workload: Workload, replicas: int) -> int:
+def sequences_each(workload: Workload, replicas: int) -> int:
     """Return the sequences that each of so many replicas holds at most."""
     return -(-number(workload, "total_concurrency", 1) // replicas)
 
 
-def at(workload: Workload, replicas: tuple[int, ...]) -> Workload:
+def with_replicas(workload: Workload, replicas: tuple[int, ...]) -> Workload:
     """Return a workload with numbers of replicas that hold equally many sequences each, stated for each of them."""
-    given = {**workload.given, "concurrency": Fraction(each(workload, replicas[0]))}
+    given = {**workload.given, "concurrency": Fraction(sequences_each(workload, replicas[0]))}
     domains = {**workload.domains, "replicas": tuple(map(Fraction, replicas))}
     return replace(workload, given=given, domains=domains)
 
 
-def parts(workload: Workload, fixed: bool) -> list[tuple[int, ...]]:
+def groups_of_replicas(workload: Workload, fixed: bool) -> list[tuple[int, ...]]:
     """Return the numbers of replicas that are tried, together where they hold equally many sequences.
 
     More of them for equally many never cost less: without stated `replicas` or `gpus` only the fewest are.
@@ -45,14 +45,17 @@ def parts(workload: Workload, fixed: bool) -> list[tuple[int, ...]]:
     tried = stated or ([1] if fixed else list(range(1, min(total, GPUS_UNSAID) + 1)))
     rows_by_size: dict[int, list[int]] = {}
     for copies in tried:
-        rows_by_size.setdefault(each(workload, copies), []).append(copies)
+        rows_by_size.setdefault(sequences_each(workload, copies), []).append(copies)
     every = stated is not None or "gpus" in workload.domains
     return [tuple(some if every else some[:1]) for some in rows_by_size.values()]
 
 
 def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool) -> Table:
     """Return every candidate of an inference workload that states the sequences of all replicas together."""
-    tables = [table_at(problem, at(workload, some), catalog, fixed) for some in clock.watched(parts(workload, fixed))]
+    tables = [
+        table_at(problem, with_replicas(workload, some), catalog, fixed)
+        for some in clock.watched(groups_of_replicas(workload, fixed))
+    ]
     return _joined(workload, [item for item in tables if item.rows] or tables[:1])
 
 
@@ -105,7 +108,7 @@ def concurrency(workload: Workload) -> Default:
     def value(choice: Mapping[str, Value]) -> Value:
         copies = choice["replicas"]
         assert isinstance(copies, Fraction)
-        return Fraction(each(workload, int(copies)))
+        return Fraction(sequences_each(workload, int(copies)))
 
     return Default(("replicas",), value)
 

@@ -215,7 +215,7 @@ def _held(
         mine = [place for place, own in enumerate(frameworks) if own == framework]
         columns = {name: values[mine] for name, values in common.items()}
         base = replace(bases[which[mine[0]]], **columns)
-        pieces.append(physics.held(wholes, [which[place] for place in mine], base, spare))
+        pieces.append(physics.state_columns(wholes, [which[place] for place in mine], base, spare))
         order += mine
     back = numpy.argsort(order)
     return physics.StateColumns(

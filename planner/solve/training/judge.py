@@ -35,7 +35,7 @@ def _spot_note(run: TrainingWorkload, rented: Renting) -> tuple[Note, ...]:
         return ()
     if "interruptions" not in run.workload.given:
         return (note("spot_unsaid"),)
-    return (note("spot", (1 - run.kept) * 100),)
+    return (note("spot", (1 - run.uninterrupted) * 100),)
 
 
 def judge(

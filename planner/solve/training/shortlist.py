@@ -100,7 +100,7 @@ def _faster(
     """Return the rows that may take less time on some GPU type than is counted by a value of the order's outcome."""
     import numpy
 
-    time, tokens = inputs.order.time, (inputs.run.tokens or 0) / inputs.run.kept
+    time, tokens = inputs.order.time, (inputs.run.tokens or 0) / inputs.run.uninterrupted
     assert time is not None
     with numpy.errstate(divide="ignore", invalid="ignore"):
         own = numpy.full(len(columns), abs(value) / SCALES[time])
@@ -295,7 +295,7 @@ def _slowest(inputs: GridInputs, taken: Column, cost: Column) -> Column:
     """Return what a row may take at most to be within a step of one that takes so much, with what floats may lose."""
     import numpy
 
-    time, tokens = inputs.order.time, (inputs.run.tokens or 0) / inputs.run.kept
+    time, tokens = inputs.order.time, (inputs.run.tokens or 0) / inputs.run.uninterrupted
     assert time is not None
     step, most = 1.01 / SCALES[time], HUGE / SCALES[time]
     with numpy.errstate(divide="ignore", invalid="ignore"):

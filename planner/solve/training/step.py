@@ -90,7 +90,7 @@ def outcome_numbers(run: TrainingWorkload, pace: Pace, cost: Floats) -> dict[str
         rate = step.throughput / wide
         out |= {f"step_time{ending}": step.seconds * wide, f"throughput{ending}": rate, f"mfu{ending}": step.mfu / wide}
         if run.tokens:
-            duration = run.tokens / rate / run.kept
+            duration = run.tokens / rate / run.uninterrupted
             out[f"duration{ending}"] = duration
             out[f"total_cost{ending}"] = duration / 3600 * cost / 1_000_000
     return out

@@ -20,7 +20,7 @@ from planner.solve.columns.size import MOST, bounded
 from planner.solve.columns.table import Axis, Table, empty
 from planner.solve.objective import best as best_row
 from planner.solve.objective import decisive, quantity_of
-from planner.solve.objective import keys as keys_of
+from planner.solve.objective import rank_columns as keys_of
 from planner.solve.rent.placement import Placements, place
 from planner.solve.rent.ram import beyond
 from planner.solve.rent.rental import Market, Renting, market_of, offers_for
@@ -65,7 +65,7 @@ def table(problem: Problem, workload: Workload, catalog: Catalog, fixed: bool = 
     bounds = bounds_of(workload, problem)
     # optimizers differ in host memory too, which the best of a GPU type is not chosen by
     moved = offloads(workload)
-    apart = moved or told_apart(problem, workload, "optimizer")
+    apart = moved or is_read(problem, workload, "optimizer")
     configurations = space(run, fixed, apart, len(gpus) if moved and rows != "telling" else 0)
     if not len(configurations.kind) or not gpus:
         return empty(workload)
@@ -180,7 +180,7 @@ def _rows(inputs: TableInputs, placing: Placing, thorough: bool) -> tuple[Table,
     return table, own
 
 
-def told_apart(problem: Problem, workload: Workload, quantity: str) -> bool:
+def is_read(problem: Problem, workload: Workload, quantity: str) -> bool:
     """Return whether a bound, rule or goal reads a decision of a workload."""
     conditions = [item.condition for item in problem.rules] + [item.condition for item in problem.preferences]
     return (

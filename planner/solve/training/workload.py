@@ -44,7 +44,7 @@ class TrainingWorkload:
     known: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     @property
-    def kept(self) -> float:
+    def uninterrupted(self) -> float:
         """The share of the time that interruptions leave: each loses its time, whatever hour of the run it falls in."""
         given = self.workload.given
         often, lost = given.get("interruptions"), given.get("lost_per_interruption")

@@ -13,7 +13,7 @@ MANY = 6
 """More values than these are shown by the first and the last."""
 
 
-def asked(workload: Workload) -> tuple[tuple[str, str], ...]:
+def requirements(workload: Workload) -> tuple[tuple[str, str], ...]:
     """Return (`states`, …), (`offers`, …) and (`must hold`, …), without those that a plan has nothing of."""
     stated = [
         f"{name} {figures.show(name, value)}"
