@@ -219,3 +219,27 @@ def test_what_contributing_names_is_there() -> None:
     assert missing == []
     for module in re.findall(r"python -m ((?:tests|planner)\.[\w.]+)", text):
         assert any((ROOT / (module.replace(".", "/") + end)).exists() for end in (".py", "/__main__.py")), module
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_the_guides_name_is_there(page: str) -> None:
+    """A path is the repository's, the package's or the solver's; a bare name is that of some file."""
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.joinpath("planner").rglob("*.py")}
+    bare = {path.rpartition("/")[2] for path in files}
+    named = set(re.findall(r"`([\w./-]+\.(?:py|yaml|md))`", (ROOT / page).read_text()))
+    named -= {
+        path for path in named if any((ROOT / folder / path).exists() for folder in ("", "planner", "planner/solve"))
+    }
+    shipped = {path.name for path in ROOT.joinpath("catalogs").iterdir()}
+    assert named - bare - shipped == set()
+
+
+APART = {"__init__.py", "__main__.py", "__pycache__"}
+
+
+def test_the_guide_names_every_room() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rooms = {path.name for path in ROOT.joinpath("planner").iterdir() if path.suffix in ("", ".py")} - APART
+    parts = {path.name for path in ROOT.joinpath("planner/solve").iterdir() if path.suffix in ("", ".py")} - APART
+    assert [room for room in sorted(rooms) if f"`planner/{room}`" not in text] == []
+    assert [part for part in sorted(parts) if f"`{part}`" not in text] == []
