@@ -136,6 +136,11 @@ NEEDS: dict[str, str | Callable[..., str]] = {
     "recomputes_all": "{}: {} recomputes all layers or none",
     "selective": _selective,
     "one_of": _among,
+    "request_size": lambda prompt, output: (
+        f"a configuration that serves prompts of {prompt:_} and outputs of {output:_} "
+        "tokens within these bounds, with the wait for a place"
+    ),
+    "one_for_all": "one configuration that serves every request size",
     "whole_number": "a whole number",
     "searched": "a split that is searched",
     "left_by_plan": "a number that the plan leaves",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,8 @@ PLANS = {
     "training": {"model": '"Qwen/Qwen3-8B"', "sequence": "4Ki tokens", "global_batch": "8"},
 }
 
-BESIDE = {"lost_per_interruption": {"market": "spot", "interruptions": "2"}}
+SIZES = (Path(__file__).parent / "corpus" / "traffic" / "sizes.csv").as_posix()
+BESIDE = {"mix": {"traffic": f'csv("{SIZES}")'}, "lost_per_interruption": {"market": "spot", "interruptions": "2"}}
 """What a quantity needs beside it."""
 
 
@@ -67,7 +69,7 @@ def test_an_example_is_a_line_of_a_plan(row: Quantity) -> None:
         assert row.role != "outcome" or row.type != "number" or row.unit is None
         return
     kind = row.kinds[0]
-    instead = {"total_concurrency": "concurrency", "task": "output"}.get(row.name, row.name)
+    instead = {"total_concurrency": "concurrency", "task": "output", "mix": "output"}.get(row.name, row.name)
     stated = {name: text for name, text in PLANS[kind].items() if name != instead} | BESIDE.get(row.name, {})
     block = "\n".join(f"  {name} = {text}" for name, text in stated.items())
     plan = load_plan("a.mem", text=f"edition 2026\n{kind} w {{\n{block}\n  {examples[0]}\n}}\n")

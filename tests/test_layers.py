@@ -68,6 +68,7 @@ SOLVE = (
         "kinds",
         "fleet",
         "choose",
+        "mix",
         "few_candidates",
         "first_answer",
         "sensitivity",

@@ -196,6 +196,9 @@ def left_open(plan: Plan) -> tuple[Diagnostic, ...]:
         return ()
     out, several = [], offered_in(plan.problem)
     for item in plan.problem.workloads:
+        if item.traffic:
+            message = f"{item.name}.traffic leaves open what serves it"
+            out.append(error("E0404", message, item.spans["traffic"], help="solve the plan"))
         names = ["model"] if item.name in several else []
         names += [name for name, values in item.domains.items() if len(values) > 1]
         names += [] if "gpu" in item.domains else ["gpu"]

@@ -7,7 +7,7 @@ from dataclasses import field
 from planner.catalog.records import Model
 from planner.diagnostics import Span
 from planner.language.expressions.types import Env
-from planner.language.problem import Bound, Value
+from planner.language.problem import Bound, Bucket, Value
 from planner.record import dataclass
 
 
@@ -26,3 +26,4 @@ class Block:
     settings: dict[str, tuple[str, Span]] = field(default_factory=dict)
     bounds: list[Bound] = field(default_factory=list)
     per_layer: set[str] = field(default_factory=set)
+    traffic: tuple[Bucket, ...] = ()

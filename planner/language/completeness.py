@@ -23,7 +23,7 @@ def complete(block: Block, declaration: tree.Declaration) -> None:
     needed = ["model"]
     if known:
         needed += ["context"] if block.kind == "inference" else ["sequence"]
-        if block.kind == "inference" and "total_concurrency" not in block.given:
+        if block.kind == "inference" and not {"total_concurrency", "traffic"} & block.spans.keys():
             needed.append("concurrency")
     if "demand" in block.given:
         needed += ["output"]

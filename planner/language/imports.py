@@ -86,6 +86,11 @@ def _expand(file: tree.File, trail: tuple[str, ...], reading: _Reading) -> Items
             values = (item.value, *(line.value for line in item.body if line.target.text in MODELS))
             for call in (value for value in values if isinstance(value, tree.Call)):
                 _note_config(call, file.path, reading)
+            for line in item.body:
+                if line.target.text == "traffic" and isinstance(line.value, tree.Call):
+                    for name in line.value.arguments:
+                        if isinstance(name, tree.String):
+                            _note(name, file.path, reading)
             if item.kind == "measurement":
                 for line in item.body:
                     named = line.value.arguments if isinstance(line.value, tree.Call) else (line.value,)

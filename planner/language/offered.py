@@ -112,6 +112,10 @@ def between_models(problem: Problem) -> tuple[Diagnostic, ...]:
     if not blocks:
         return ()
     out = [_quality(*item) for item in _asked_of_quality(problem, blocks)]
+    for item in problem.workloads:
+        if item.traffic:
+            message = "`traffic` cannot be combined with several models"
+            out.append(error("E0405", message, item.spans["traffic"], help="name one model: model = …"))
     if any(
         [goal.quantity for goal in one.goals] != [goal.quantity for goal in problem.goals] for one in problem.others
     ):

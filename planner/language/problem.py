@@ -45,13 +45,30 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """Requests of similar size: the longest `prompt` and `output` of any, the most tokens of one (`context`), and their
+    `rate` in requests per second. Of them a part of a mix serves so many `slices` of SLICES."""
+
+    prompt: int
+    output: int
+    context: int
+    rate: Fraction
+    slices: int = 8
+
+
+SLICES = 8
+"""A bucket's rate is divided among the configurations of a mix in eighths."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """An inference or training block. `domains` are the values each decision may take, where the plan says.
 
     `given` has the defaults of what the plan does not mention too (planner.language.defaults); `spans` has the places
     of what it does. `per_layer` names the decisions that each layer makes for itself; `written` is the model as the
     plan names it: a fine-tune where `model` is the row it shares, the call where a file was read. `copies` are the
-    identical workloads of the block that this one stands for (planner.language.copies).
+    identical workloads of the block that this one stands for (planner.language.copies). `traffic` are its requests by
+    size, where the plan names a file of them: of a part of a mix those that it serves.
     """
 
     name: str
@@ -67,6 +84,7 @@ class Workload:
     written: str = ""
     sets: Mapping[str, Value] = field(default_factory=dict)
     copies: int = 1
+    traffic: tuple[Bucket, ...] = ()
 
     @property
     def said(self) -> frozenset[str]:

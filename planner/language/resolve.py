@@ -88,6 +88,10 @@ def _resolve(
     for condition, span in conditions:
         check_values(condition, span, known, scope)
     goals = build_goals(file, scope, env, workloads)
+    if any(item.traffic for item in workloads):
+        from planner.language.mixes import check_company
+
+        check_company(workloads, fleet, rules, wishes, goals, scope)
     if not env.workloads and not scope.findings:
         scope.error(
             "E0404",

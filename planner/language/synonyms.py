@@ -87,11 +87,7 @@ OTHER_NAMES: dict[str, Other] = {
     **_same("vram gpu_memory gpu_ram mem", "memory"),
     **_same("budget price max_cost max_price cost_per_hour hourly_cost", "cost", MONEY),
     **_served("rps qps request_rate requests_per_second", "demand", RATE),
-    **_served(
-        "traffic trace",
-        "demand",
-        "traces of requests are not read yet: one block for each size of request, with prompt, output and a rate",
-    ),
+    **_served("trace trace_file", "traffic", 'traffic = csv("trace.csv")'),
     **_served("itl inter_token_latency time_per_output_token", "tpot"),
     **_served("latency", "tpot", "time per output token; ttft is the time to the first"),
     **_served("time_to_first_token first_token_latency", "ttft"),

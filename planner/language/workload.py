@@ -72,6 +72,10 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
     check_lengths(block)
     check_interruptions(block)
     check_task(block)
+    if {"traffic", "mix"} & block.spans.keys():
+        from planner.language.mixes import check_traffic
+
+        check_traffic(block)
     check_domains(block.domains, block.bounds, block.settings, scope)
     doubts(block)
     if any(finding.is_error for finding in scope.findings[before:]):
@@ -91,6 +95,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         written=block.written,
         sets=sets,
         copies=int(Fraction(str(block.given.get("copies", 1)))),
+        traffic=block.traffic,
     )
 
 
@@ -257,6 +262,11 @@ def _offer(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
 
 
 def _fix(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
+    if quantity.name == "traffic":
+        from planner.language.traffic import read_traffic
+
+        read_traffic(block, relation.value)
+        return
     if quantity.type == "words":
         words = _words(quantity, relation.value, block.env)
         if words is not None:

@@ -36,7 +36,7 @@ def prompts(source: Source) -> Iterator[Diagnostic]:
     """Yield each bound on the time to the first token of a service whose plan does not say how long its prompt is."""
     for workload in source.problem.workloads if source.problem is not None else ():
         bound = next((item for item in workload.bounds if item.quantity in ("ttft", "ttft_p95")), None)
-        if workload.kind != "inference" or bound is None or "prompt" in workload.said:
+        if workload.kind != "inference" or bound is None or {"prompt", "traffic"} & workload.said:
             continue
         tokens = int(Fraction(str(workload.given["prompt"])))
         yield warning(

@@ -17,11 +17,11 @@ from planner.language.copies import block_of
 from planner.language.problem import Problem
 from planner.lock.figures import CERTIFICATE, shown
 from planner.lock.lock import BOUND, certified
+from planner.lock.mixes import placed_as_locked
 from planner.lock.read import Lock
 from planner.lock.recompute import recompute
 from planner.solve.answer import METHODS, Certificate
 from planner.solve.candidate import Candidate
-from planner.solve.copies import placed
 from planner.solve.rent.sharing import allocate_costs
 from planner.solve.rules import speaks_of
 
@@ -107,7 +107,7 @@ def prove(problem: Problem, catalog: Catalog, lock: Lock, again: str) -> list[Di
     says = {key: value for key, value in lock.document["proof"].items() if key in CERTIFICATE}
     if not says:
         return [warning("W0811", f"{lock.path} says nothing that proves its answer", lock.span("proof"), help=again)]
-    whole, of = placed(problem, lock.copies)
+    whole, of = placed_as_locked(problem, lock)
     own = replace(lock, of=of)
     rows: dict[str, Candidate] = {}
     for workload in whole.workloads:

@@ -18,7 +18,7 @@ from planner.lock.digest import catalog_digests, import_digests, plan_digest
 from planner.lock.rows import used
 from planner.lock.text import dump, number
 from planner.solve.answer import Answer, Certificate, Solved
-from planner.solve.candidate import shown_outcomes
+from planner.solve.candidate import shown_outcomes, traffic_of
 from planner.syntax.files import write
 from planner.version import __version__
 
@@ -97,6 +97,7 @@ def workload(item: Solved) -> dict[str, Any]:
         **({"copies": row.copies} if row.copies > 1 else {}),
         "choice": {key: number(row.choice[key]) for key in sorted(row.choice)},
         **({"given": {key: number(row.given[key]) for key in sorted(row.given)}} if row.given else {}),
+        **({"traffic": traffic_of(row)} if row.traffic else {}),
         "instances": row.instances,
         "cost_micro_usd_per_hour": row.cost,
         "memory": memory,

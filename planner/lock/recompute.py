@@ -134,6 +134,7 @@ def _recorded(problem: Problem, workload: Workload, lock: Lock) -> Candidate | N
         outcomes=outcomes,
         broken=(),
         given=_given(workload, row, lock),
+        traffic=workload.traffic,
     )
     return times(candidate, workload.copies)
 

@@ -15,6 +15,7 @@ from planner.lock.certificate import faults
 from planner.lock.digest import catalog_digests, declared, import_digests, plan_digest
 from planner.lock.figures import FigureDifference, differences, expected, findings_of
 from planner.lock.lock import workload as of_workload
+from planner.lock.mixes import beyond_cost, has_traffic, placed_as_locked, unserved
 from planner.lock.read import Lock
 from planner.lock.recompute import contradictions, recompute, value, with_recorded_offers
 from planner.lock.since import (
@@ -29,7 +30,7 @@ from planner.lock.since import (
 from planner.lock.text import number
 from planner.solve.answer import Solved
 from planner.solve.candidate import Broken, Candidate
-from planner.solve.copies import folded, placed
+from planner.solve.copies import folded
 from planner.solve.kinds import unoffered
 from planner.solve.needs import Need
 from planner.solve.rent.sharing import allocate_costs, broken_together
@@ -50,7 +51,11 @@ def verify(
     stale = _stale(problem, texts, lock, again) or _said(problem, lock, again)
     if stale:
         return stale, {}
-    whole, of = placed(problem, lock.copies)
+    partial = unserved(problem, lock, again)
+    if partial:
+        return partial, {}
+    whole, of = placed_as_locked(problem, lock)
+    stated = problem
     problem, lock = whole, replace(lock, of=of)
     today = with_recorded_offers(problem, lock)
     gone = {offer for offer in _offers(lock) if problem.offers.get(offer) is None}
@@ -72,7 +77,7 @@ def verify(
         else:
             findings += _broken(workload, rows[workload.name], lock, again)
     if len(rows) == len(today.workloads):
-        findings += _shared(today, rows, lock, again)
+        findings += _shared(today, rows, lock, again) + beyond_cost(stated, rows, lock, again)
     kept, _ = folded(rows)
     if not any(item.is_error for item in findings):
         findings += row_findings(changed, lock, again)
@@ -149,7 +154,7 @@ def _stale(problem: Problem, texts: Mapping[str, str], lock: Lock, again: str) -
         verb = "has no answer for" if name in names else "has an answer for a workload that was removed:"
         out.append(error("E0802", f"the lock {verb} `{name}`", lock.span("workloads", name), help=again))
     for name in sorted(names.keys() & locked.keys()):
-        if names[name] != locked[name]:
+        if names[name] != locked[name] and not has_traffic(problem, name):
             message = f"the lock answers for {locked[name]:_} of the {names[name]:_} copies of `{name}`"
             out.append(error("E0802", message, lock.span("workloads", name), help=again))
     return out

@@ -12,7 +12,7 @@ from planner.language.copies import block_of
 from planner.language.problem import Value
 from planner.language.quantities.outcomes import OUTCOMES
 from planner.solve.answer import Answer, ByValue, Filtered, Margins, Solved, Standing
-from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes
+from planner.solve.candidate import Broken, Candidate, Hint, shown_outcomes, traffic_of
 from planner.solve.copies import is_copied
 from planner.solve.needs import Need
 from planner.wording import need_text, note_text
@@ -104,7 +104,8 @@ def _workload(item: Solved, filtered: Sequence[Filtered]) -> dict[str, Any]:
     row = item.chosen
     return {
         "name": row.workload,
-        **({"copies": row.copies, "of": block_of(row.workload)} if is_copied(row) else {}),
+        **({"copies": row.copies, "of": block_of(row.workload)} if is_copied(row) and not row.traffic else {}),
+        **({"of": block_of(row.workload), "traffic": traffic_of(row)} if row.traffic else {}),
         "kind": row.kind,
         "choice": _choice(row),
         "given": {key: plain(row.given[key]) for key in sorted(row.given)},

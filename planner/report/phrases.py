@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
-from planner.language.problem import Problem, Value
+from planner.language.problem import SLICES, Problem, Value
 from planner.language.quantities.outcomes import RENT, STEPS
 from planner.language.schema import HOW, QUANTITIES, WHERE, grouped
 from planner.record import dataclass
@@ -241,3 +241,13 @@ def without_unit(left: str, right: str) -> str:
     """Return `51.20` for `51.20 GiB` beside `44.40 GiB`."""
     unit = right.rpartition(" ")[2]
     return left.removesuffix(f" {unit}")
+
+
+def served(row: Candidate) -> str:
+    """Return how many requests a part of a mix serves, and how long they are."""
+    rate = sum((item.rate * item.slices / SLICES for item in row.traffic), Fraction(0))
+    prompt, output = (max(sizes) for sizes in zip(*((item.prompt, item.output) for item in row.traffic), strict=True))
+    return (
+        f"{float(rate):,.4g} req/s with prompts to {figures.tokens(Fraction(prompt))} and outputs to "
+        f"{figures.tokens(Fraction(output))}"
+    )

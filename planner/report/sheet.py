@@ -17,7 +17,7 @@ from planner.report.front import Front, front
 from planner.report.requirements import requirements
 from planner.solve.answer import Answer, ObjectivePart, Solved
 from planner.solve.candidate import EXPECTED, Broken, Candidate, aimed
-from planner.solve.copies import is_copied
+from planner.solve.copies import is_copied, place_of
 from planner.wording import note_text
 
 
@@ -136,7 +136,8 @@ class Sheet:
 
 def _both(name: str, row: Candidate, workload: Workload | None = None) -> str:
     """Return an outcome as expected, with its safe end where it has one; of a first token, of which prompt."""
-    of = workload.given.get("prompt") if workload is not None and name == "ttft" else None
+    given = row.given if row.traffic or workload is None else workload.given
+    of = given.get("prompt") if workload is not None and name == "ttft" else None
     prompt = f" of a prompt of {figures.tokens(of)}" if isinstance(of, Fraction) else ""
     safe, expected = row.outcomes[name], row.outcomes.get(f"{name}{EXPECTED}")
     assert safe is not None
@@ -307,9 +308,11 @@ def _is_shown(name: str, row: Candidate, slack: Sequence[Broken], goals: Sequenc
 
 def _name(row: Candidate, answer: Answer) -> str:
     """Return what a workload is called: with how many copies of its block it is, where there are several."""
-    if not is_copied(row):
-        return row.workload
     block = block_of(row.workload)
+    if row.traffic and len(answer.workloads) > 1:
+        return f"{row.workload} (part {place_of(row.workload)[1]} of {len(answer.workloads)})"
+    if row.traffic or not is_copied(row):
+        return row.workload
     every = sum(item.chosen.copies for item in answer.workloads if block_of(item.chosen.workload) == block)
     return f"{row.workload} ({row.copies:_}{f' of {every:_}' if every > row.copies else ''} copies)"
 
@@ -335,6 +338,8 @@ def _block(
         name for name in SHOWN if row.outcomes.get(name) is not None and _is_shown(name, row, item.slack, aims)
     ]
     outcomes = tuple((name, _both(name, row, workload)) for name in shown_names)
+    if row.traffic:
+        outcomes = (("serves", phrases.served(row)), *outcomes)
     if row.copies > 1 and row.outcomes.get("cost") is not None:
         outcomes = (("cost of a copy", figures.show("cost", row.outcomes["cost"])), *outcomes)
     fitting = {(other.gpu, other.gpus) for other in (row, *item.alternatives)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from fractions import Fraction
 
-from planner.language.problem import Value
+from planner.language.problem import Bucket, Value
 from planner.language.quantities.outcomes import TIMED
 from planner.record import dataclass
 from planner.solve.needs import Excess, Need, Note
@@ -63,6 +63,7 @@ class Candidate:
     empty where nobody states it. `measurements` are those of the plan that it is anchored on. `together` is what the
     whole plan costs with it where it was looked at beside other workloads, which then stay as they are. It stands for
     `copies` of its block, which all run so: `cost` and `penalty` are of them all, everything else is of one.
+    `traffic` is what a part of a mix serves of each request size.
     """
 
     workload: str
@@ -91,6 +92,7 @@ class Candidate:
     given: dict[str, Value] = field(default_factory=dict)
     measurements: tuple[str, ...] = ()
     copies: int = 1
+    traffic: tuple[Bucket, ...] = ()
 
     def __repr__(self) -> str:
         said = [
@@ -120,6 +122,14 @@ class Candidate:
 def times(row: Candidate, copies: int) -> Candidate:
     """Return a candidate of one workload as one of so many identical ones."""
     return replace(row, copies=copies, cost=row.cost * copies, penalty=row.penalty * copies)
+
+
+def traffic_of(row: Candidate) -> list[dict[str, int | float]]:
+    """Return the traffic that a part of a mix serves as locks and JSON have it, in eighths of each request size."""
+    return [
+        {"prompt": item.prompt, "output": item.output, "requests_per_second": float(item.rate), "eighths": item.slices}
+        for item in row.traffic
+    ]
 
 
 def shown_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:

@@ -78,6 +78,10 @@ class _Inference:
         catalog: Catalog,
         made_by: object = None,
     ) -> Candidate:
+        if workload.traffic:
+            from planner.solve.inference.by_size import judge_part
+
+            return judge_part(problem, workload, choice, catalog)
         from planner.solve.inference.judge import judge_service
         from planner.solve.inference.workload import InferenceWorkload, service
 
@@ -113,9 +117,17 @@ class _Inference:
         from planner.solve.inference.offered import unoffered
         from planner.solve.inference.workload import service
 
+        if workload.traffic:
+            from planner.solve.inference.by_size import not_tried, offered_as
+
+            untried = list(not_tried(workload, choice))
+            if untried:
+                yield from untried
+                return
+            workload = offered_as(workload, choice)
         if "total_concurrency" in workload.given:
             workload = _spread(workload, choice, offered=True)
-        return unoffered(service(problem, workload, catalog), choice)
+        yield from unoffered(service(problem, workload, catalog), choice)
 
     def no_split(self) -> Need | None:
         return None

@@ -187,11 +187,13 @@ def trade(solving: Solving) -> Solving:
 
 def limit(solving: Solving) -> Solving:
     """Say how far the search went where the plan did not, and which offers it left out: a proof speaks of no more."""
-    counts = {item.name: left_out(solving.problem, item) for item in solving.problem.workloads}
+    return replace(solving, answer=_with_limits(solving.problem, solving.answer))
+
+
+def _with_limits(problem: Problem, answer: Answer) -> Answer:
+    counts = {item.name: left_out(problem, item) for item in problem.workloads}
     dropped = {name: count for name, count in counts.items() if count}
-    replaced = solving.problem.offers.replaced
-    searched = search_limits(solving.problem)
-    return replace(solving, answer=replace(solving.answer, searched=searched, left_out=dropped, replaced=replaced))
+    return replace(answer, searched=search_limits(problem), left_out=dropped, replaced=problem.offers.replaced)
 
 
 STAGES: Final = (tabulate, decide, explain_infeasible, trade, limit)
@@ -230,6 +232,11 @@ def solve(
             return solve(alone, catalog, 0, seconds, workers, report=report, hardware=near, reasons=False)
 
         return best_of(problem, time_limit, one, values)
+    if any(item.traffic for item in problem.workloads):
+        from planner.solve.mix.answer import answer_in_time
+
+        found = _with_limits(problem, answer_in_time(problem, catalog, time_limit, workers, solve, report, reasons))
+        return with_hardware(problem, catalog, found, time_limit, gpu) if hardware else found
     nothing = Answer("unknown", (), (), (), None, 0, reproducible=False)
     solving = Solving(
         problem=problem,
@@ -298,9 +305,16 @@ def recounted(problem: Problem, placed: Problem, catalog: Catalog, chosen: Mappi
     return Recounted(proof, {}, ahead.value if ahead is not None and ahead.value < value else None)
 
 
-def with_hardware(problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0) -> Answer:
-    """Return an answer of `solve` that also says where every GPU type stands; as it is where time does not suffice."""
+def with_hardware(
+    problem: Problem, catalog: Catalog, answer: Answer, time_limit: float = 30.0, gpu: str = ""
+) -> Answer:
+    """Return an answer of `solve` that also says where every GPU type stands; as it is where time does not suffice. Of
+    a service with traffic, with a `gpu` where that alone stands."""
     with clock.limited(time_limit):
+        if any(item.traffic for item in problem.workloads):
+            from planner.solve.mix.answer import standings
+
+            return replace(answer, hardware=standings(problem, answer, catalog, gpu))
         return answered(_with_hardware(problem, catalog, answer, {}))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from planner.diagnostics.diagnostic import Diagnostic, Span, error
 from planner.language.copies import block_of, each
+from planner.language.declared.fields import FIELDS_BY_KIND
 from planner.language.expressions.evaluate import evaluate, holds, stated
 from planner.language.offered import of_models
 from planner.language.problem import Expectation, Measure, Problem, Trial
@@ -20,6 +21,8 @@ from planner.syntax import tree
 from planner.units.quantity import quantity, show
 from planner.wording import excess_text
 
+SUMMED = frozenset(FIELDS_BY_KIND["fleet"]) - {"available"}
+"""What the parts of a mix have together; everything else an expectation holds against each of them."""
 Solve = Callable[[Problem], Answer]
 ResultLookup = Callable[[str, str], Measure | None]
 
@@ -70,7 +73,11 @@ def _first_copies(problem: Problem, answer: Answer) -> dict[str, list[str]]:
     """Return for each block with copies the first copy of each of its choices: what a condition on the block reads."""
     out: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
-    copied = {block_of(item.name) for item in problem.workloads if item.copies > 1 or block_of(item.name) != item.name}
+    copied = {
+        block_of(item.name)
+        for item in problem.workloads
+        if item.copies > 1 or block_of(item.name) != item.name or item.traffic
+    }
     for item in answer.workloads:
         block = block_of(item.chosen.workload)
         if block in copied:
@@ -115,6 +122,8 @@ def lookup(problem: Problem, answer: Answer) -> ResultLookup:
         workload = workloads.get(block)
         if workload is None:
             return None
+        if workload.traffic and what in SUMMED:
+            return _summed(chosen.get(block, ()), what, BY_KIND[workload.kind][what].unit)
         row: Candidate | None = None
         for one in chosen.get(block, ()):
             row, number = one, number - one.copies
@@ -128,6 +137,13 @@ def lookup(problem: Problem, answer: Answer) -> ResultLookup:
         return Measure(value, unit)
 
     return find
+
+
+def _summed(rows: Sequence[Candidate], what: str, unit: str | None) -> Measure | None:
+    """Return what the parts of a mix have together; None where nobody knows it of one."""
+    values = [row.outcome(what) for row in rows]
+    numbers = [value for value in values if isinstance(value, Fraction)]
+    return Measure(sum(numbers, Fraction(0)), unit) if numbers and len(numbers) == len(values) else None
 
 
 def _said(node: tree.Expression, look: ResultLookup) -> str:

@@ -9,6 +9,8 @@ import time
 
 from .fleets import WIDE, World, copied, fleet
 from .laws import LAWS
+from .mixes import law as mix_law
+from .mixes import wrong as mix
 from .smaller import shrunk
 from .verdict import faults
 
@@ -18,6 +20,7 @@ def main() -> int:
     reader = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__)
     reader.add_argument("--seeds", default="100000..100200", help="FIRST..LAST, the last not among them; or one seed")
     reader.add_argument("--laws", action="store_true", help="the laws instead of the oracle")
+    reader.add_argument("--mixes", action="store_true", help="mixes of configurations, and with --laws their laws")
     reader.add_argument("--copies", action="store_true", help="fleets with copies of their services")
     reader.add_argument("--suite", action="store_true", help="the fleets of the suite: fewer models, GPUs and choices")
     reader.add_argument("--shrink", action="store_true", help="print the least plan that is wrong in the same way")
@@ -27,12 +30,18 @@ def main() -> int:
     count: collections.Counter[str] = collections.Counter()
     started = time.process_time()
     for seed in seeds:
-        found = _law(seed) if said.laws else _fleet(seed, World() if said.suite else WIDE, said)
+        found = _found(seed, said)
         count["wrong" if found else "right"] += 1
         if found:
             print(f"seed {seed}: {found}", flush=True)
     print(dict(count), f"{time.process_time() - started:.1f} s of CPU")
     return int(count["wrong"] > 0)
+
+
+def _found(seed: int, said: argparse.Namespace) -> str:
+    if said.mixes:
+        return mix_law(seed) if said.laws else mix(seed)
+    return _law(seed) if said.laws else _fleet(seed, World() if said.suite else WIDE, said)
 
 
 def _fleet(seed: int, world: World, said: argparse.Namespace) -> str:

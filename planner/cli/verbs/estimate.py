@@ -102,6 +102,7 @@ def _fixed(loaded: Loaded, what: str, limit: float, format: str) -> None:
 
     assert loaded.problem is not None
     open_ = [f"{name}.model" for name in offered_in(loaded.problem)]
+    open_ += [f"{item.name}.traffic" for item in loaded.problem.workloads if item.traffic]
     open_ += [
         f"{item.name}.{name}"
         for item in loaded.problem.workloads

@@ -104,6 +104,19 @@ SERVED: tuple[Quantity, ...] = (
     ),
     number("output", *GIVEN, "tokens", "Tokens of an answer.", high=2**32, whole=True, powers=True, group="text"),
     number("demand", *GIVEN, "req/s", "Requests per second the service must sustain.", high=1_000_000, group="text"),
+    Quantity(
+        "traffic",
+        *GIVEN,
+        "text",
+        'Requests by size and rate, from a file, instead of `demand`, `prompt` and `output`: `csv("trace.csv")`.',
+    ),
+    Quantity(
+        "mix",
+        *GIVEN,
+        "boolean",
+        "Whether several GPU types and configurations may share the `traffic`, instead of one.",
+        unsaid="false",
+    ),
     number(
         "burstiness",
         *GIVEN,

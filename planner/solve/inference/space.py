@@ -156,6 +156,16 @@ def _mixed_forms(service: InferenceWorkload, every: list[NumberFormats], split: 
 def search_limits(workload: Workload) -> dict[str, int]:
     """Return the limits of what is searched: of what a plan leaves open, and could be larger where the plan said so."""
     out: dict[str, int] = {}
+    if workload.traffic:
+        from planner.solve.inference.by_size import ladder
+
+        if "concurrency" not in workload.said:
+            out["concurrency"] = max(ladder(workload))
+        if "tensor_parallel" not in workload.domains:
+            out["tensor_parallel"] = WITHIN_NODE
+        if "pipeline_parallel" not in workload.domains:
+            out["pipeline_parallel"] = 1
+        return out
     gpus, layers = counts(workload, "gpus"), (layers_of(workload.model) or 1)
     most = max(gpus) if gpus else GPUS_UNSAID
     if not gpus:

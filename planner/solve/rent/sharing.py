@@ -66,7 +66,10 @@ def allocate_costs(problem: Problem, chosen: Mapping[str, Candidate]) -> dict[st
             share, rest = divmod(cost * row.instances * row.copies, alone)
             up = min(left, int(rest > 0))  # no share is rounded up by more than the last micro-dollar
             share, left = share + up, left - up
-            shared_note = note("shares", instances, pool[0], *_company(block_of(name), blocks))
+            company = _company(block_of(name), blocks)
+            if row.traffic:  # whose parts are no copies
+                company = 0, block_of(name), tuple(other for other in names if other != name)
+            shared_note = note("shares", instances, pool[0], *company)
             outcomes = row.outcomes | paid(row.outcomes, Fraction(instances, alone))
             shared = replace(row, cost=share, outcomes=outcomes, notes=(*row.notes, shared_note))
             out[name] = _judged_again(problem, shared)
