@@ -163,6 +163,9 @@ def _value(analysis: Analysis, at: Cursor, row: Quantity | None) -> Iterator[Cho
     if types and types[-1] == "PER":
         yield Choice("layer", "keyword", "each layer chooses for itself")
         return
+    if row is not None and row.name == "traffic":
+        yield Choice("csv", "function", "reads request sizes and rates from a file", "csv(")
+        return
     if row is not None:
         yield from values(env, type_of(row), quoted=False)
     if at.types[at.relation] == "IN" and (not types or types[-1] in ("LBRACE", "COMMA")):
@@ -262,14 +265,18 @@ def _rules(analysis: Analysis) -> Iterator[Choice]:
             yield from (Choice(name, "name", "a bound") for name in names)
 
 
+READ = {"config": (".json",), "checkpoint": (".json", ".safetensors", ".gguf"), "csv": (".csv",)}
+"""The endings of the files that each call reads."""
+
+
 def _quoted(analysis: Analysis, at: Cursor) -> Iterator[Choice]:
     """Yield what can stand in quotes: files of an import or a model, ids of models and offers."""
     types = at.types
     calls = at.before[-2].text if types[-2:] == ("NAME", "LPAR") else ""
     if types[:1] == ("IMPORT",):
         yield from _paths(analysis, at, FILES)
-    elif calls in ("config", "checkpoint"):
-        yield from _paths(analysis, at, (".json",) if calls == "config" else (".json", ".safetensors", ".gguf"))
+    elif calls in READ:
+        yield from _paths(analysis, at, READ[calls])
     elif types == ("NAME", "NAME", "LIKE"):
         yield from row_names(analysis.env, at.before[0].text, quoted=True)
     elif at.kind and at.relation is not None and at.types[-1] in ("EQUAL", "LBRACE", "COMMA", "NE"):

@@ -10,7 +10,7 @@ from planner.lsp.analysis import Analysis
 from planner.lsp.hover import Pointed, pointed, rule_named
 from planner.syntax import tree
 
-NAMING_FILES = ("config", "checkpoint", "lm_eval")
+NAMING_FILES = ("config", "checkpoint", "lm_eval", "csv")
 
 
 def definition(analysis: Analysis, offset: int) -> Span | None:
