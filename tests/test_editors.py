@@ -42,7 +42,7 @@ def test_the_grammar_has_the_words_of_the_language() -> None:
     assert words(GRAMMAR["truths"]["match"]) == TRUTHS
     assert words(GRAMMAR["statements"]["patterns"][-1]["match"]) == STARTERS
     assert words(GRAMMAR["declarations"]["patterns"][0]["match"].replace("|=|like", "")) == DECLARATIONS
-    assert words(GRAMMAR["functions"]["match"]) == {*FUNCTIONS, "config", "checkpoint", "lm_eval"}
+    assert words(GRAMMAR["functions"]["match"]) == {*FUNCTIONS, "config", "checkpoint", "lm_eval", "csv"}
     assert words(GRAMMAR["properties"]["match"]) == INNER
 
 
