@@ -182,3 +182,21 @@ inference a {{ model = "openai/gpt-oss-20b"; context = {} tokens; concurrency = 
     taken = long.parts["kv_cache"] / short.parts["kv_cache"]
     assert taken == pytest.approx(16, rel=0.05)  # the pool of windows grows with the whole
     assert tpot(long) < 10 * tpot(short)
+
+
+def test_a_place_for_every_token_of_every_request() -> None:
+    """80.04 GiB in one piece for ten million tokens, out of the share that is kept free (#5755); a million start."""
+    assert inference.request_table(2048, 10485760) / 2**30 == pytest.approx(80.04, abs=0.01)
+    assert [inference.most_requests(40 * 2**30, each) for each in (2**34, 2**33, 2**20)] == [2048, 2560, 4096]
+    plan = """edition 2026
+inference a {{ model = "meta-llama/Llama-4-Scout-17B-16E-Instruct"; engine = sglang; concurrency = 1
+  gpus = 8; tensor_parallel = 8; pipeline_parallel = 1; {} }}
+"""
+    long = 'context = 6000000 tokens; engine_version = "0.4.6"; gpu = h200_sxm; kv_cache = fp8'
+    (conflict,) = planner.solve(text=plan.format(long)).answer.conflict
+    assert conflict.rule == "a.gpu_memory_utilization"
+    hints = {hint.quantity: hint.value for hint in conflict.hints}
+    assert set(hints) == {"max_sequences", "gpu_memory_utilization"}
+    assert planner.solve(text=plan.format(f"{long}; max_sequences = {hints['max_sequences']}")).fits
+    million = 'context = 1000000 tokens; engine_version = "0.4.5"; gpu = h100_sxm'
+    assert planner.solve(text=plan.format(million)).fits

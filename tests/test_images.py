@@ -117,6 +117,16 @@ def test_sglang_keeps_more_free_for_an_encoder() -> None:
     assert inference.static_free(found, card, 1, towers=factor) > inference.static_free(found, card, 1)
 
 
+@pytest.mark.parametrize(("version", "share"), [("0.4.6", 0.9), ("0.4.8", 0.9), ("0.4.10", 1), ("0.5.14", 1)])
+def test_sglang_takes_a_tenth_of_a_set_share_before_0_4_10_alone(version: str, share: float) -> None:
+    """model_executor/model_runner.py of 0.4.6 and 0.4.8; server_args.py of 0.4.10 on, of a share of its own only."""
+    name, card, sglang = "Qwen/Qwen2.5-VL-7B-Instruct", CATALOG.gpus["h100_sxm"], CATALOG.engines["sglang"]
+    stated = inference.profile(sglang, version, card, utilization=Fraction(8, 10))
+    assert float(inference.towers(arch(name), stated)) == share
+    own = inference.towers(arch(name), inference.profile(sglang, version, card))
+    assert own == Fraction(9, 10) if share < 1 else Fraction(8, 10) < own < 1
+
+
 @pytest.mark.parametrize(
     "version, gpu, ranks, share",
     [

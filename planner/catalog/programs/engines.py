@@ -19,7 +19,8 @@ class Release:
     MiB for each rank, MiB more from four ranks on). `latent_multiple` is what the width of a latent cache is padded to.
 
     `encoder` says what images the peak holds: a `batch` of the largest, the same by earlier code (`items`) and with
-    every output `expanded` to the batch, those of as many `sequences` as a pass holds, or `one`.
+    every output `expanded` to the batch, those of as many `sequences` as a pass holds, or `one`; with a `tenth` of a
+    static share that is left to it.
 
     `non_torch_bytes` are by number of GPUs, `non_torch_bridged_bytes` where no switch joins them and
     `non_torch_paired_bytes` where a bridge joins two; `thread_bytes` of

@@ -181,6 +181,45 @@ def outside(profile: Profile, gpu: Gpu, beside: tuple[int, int]) -> tuple[int, i
     return needs, gpu.memory - usable(gpu, profile) + freed
 
 
+def most_requests(room: int, each: int) -> int:
+    """Rows of SGLang's table of requests where it is not told how many run: 512 for each context that its pool holds.
+
+    From 2,048 to 4,096 (0.4.6 model_executor/model_runner.py init_memory_pool, 0.5.14 model_runner_kv_cache_mixin.py
+    _resolve_max_num_reqs, 0.5.23 pool_configurator.py). `room` is for weights and pool, a context takes `each`.
+    """
+    return max(2048, min(4096, 512 * room // max(1, each)))
+
+
+def request_table(rows: int, context: int) -> int:
+    """Bytes of SGLang's table of where the tokens of each request lie: four for each token of a context.
+
+    It is made after the pool, out of the share that is kept free (mem_cache/memory_pool.py ReqToTokenPool, 0.4.6 to
+    0.5.23: a row and four tokens more). 80.04 GiB of Llama 4 Scout's 10,485,760 tokens (sgl-project/sglang#5755).
+    """
+    return 4 * (rows + 1) * (context + 4)
+
+
+def beside_pool(
+    profile: Profile,
+    gpu: Gpu,
+    ranks: tuple[int, int],
+    *,
+    table: int,
+    live: int,
+    exchange: int = 0,
+    towers: Fraction = Fraction(1),
+    attention_ranks: int = 1,
+) -> tuple[int, int]:
+    """(bytes needed, bytes left) in the share that an engine with a pool of fixed share keeps free.
+
+    That share is meant for what is `live` while it serves; where this alone is more, only the `table` counts.
+    """
+    tp, pp = ranks
+    shared = profile.context + non_torch(profile, gpu, tp, pp) + exchange
+    left = ceil((gpu.memory - shared) * static_free(profile, gpu, tp, pp, towers, attention_ranks))
+    return table + (live if live <= left else 0), left
+
+
 def served_logits(arch: Architecture, profile: Profile, sequences: int) -> int:
     """Logits of so many sequences while they are served."""
     return logits(arch, min(sequences, profile.max_sequences), profile.sampler_bytes_per_logit)

@@ -19,7 +19,7 @@ from planner.physics.inference.profile import Profile
 STREAM: Final = 3
 """Hidden widths of a patch that live through a layer: the residual, its norm, and the position embedding."""
 
-TURNED: Final = {"batch": 9, "one": 9}
+TURNED: Final = {"batch": 9, "one": 9, "tenth": 9}
 """Widths of attention with rotary positions: q, k and v, the copies of q and k before and after turning, the output
 twice (vllm/model_executor/models/qwen2_5_vl.py, 0.29)."""
 TURNED_ONCE: Final = 13
@@ -92,7 +92,7 @@ def images(arch: Architecture, profile: Profile, tp: int = 1) -> tuple[int, int]
     reserved, tokens, patches = largest(vision, profile.max_context, how == "expanded")
     passing = pass_tokens(profile)
     budget = max(passing, reserved)
-    if how == "one":
+    if how in ("one", "tenth"):
         count = 1
     elif how == "sequences" or crossing:
         count = max(1, min(profile.max_sequences, passing // tokens))
@@ -111,11 +111,16 @@ def images(arch: Architecture, profile: Profile, tp: int = 1) -> tuple[int, int]
 def towers(arch: Architecture, profile: Profile) -> Fraction:
     """What SGLang multiplies its static share by for an encoder: 0.95, and a tenth less for each ViT-L more of it.
 
-    adjust_mem_fraction_for_vlm (python/sglang/srt/server_args.py, 0.5.6); the encoder's layers are counted from its
-    parameters. 0.91 for Kimi-K2.5 in a log.
+    adjust_mem_fraction_for_vlm (python/sglang/srt/server_args.py, 0.4.10 to 0.5.23), of a share that it takes by
+    itself; the encoder's layers are counted from its parameters. 0.91 for Kimi-K2.5 in a log. Before 0.4.10 it is 0.9
+    (`tenth`), of one that is set too (model_executor/model_runner.py, 0.4.6 and 0.4.8).
     """
     vision = encoder_of(arch)
     if vision is None or not profile.encoder or profile.budget != "static":
+        return Fraction(1)
+    if profile.encoder == "tenth":
+        return Fraction(9, 10)
+    if profile.share_set:
         return Fraction(1)
     layer = 4 * vision.hidden * vision.attention + (3 if vision.gated else 2) * vision.hidden * vision.inter
     complexity = Fraction(arch.opaque_params // layer * vision.hidden**2, 24 * 1024**2)

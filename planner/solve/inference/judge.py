@@ -73,8 +73,10 @@ def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[
         broken.append(Broken(f"{workload.name}.host_memory", on_host, Fraction(has_ram), "bytes"))
     needs, left = inference_memory.outside(service, split, gpu)
     if needs > left:
-        share = inference_memory.largest_share(service, gpu, needs - left)
-        hints = (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
+        share = inference_memory.largest_share(service, split, gpu, needs - left)
+        most = inference_memory.most_requests(service, split, gpu, needs - left)
+        hints = (Hint("max_sequences", "<=", Fraction(most)),) if most >= service.concurrency else ()
+        hints += (Hint("gpu_memory_utilization", "<=", share),) if share > 0 else ()
         rule = f"{workload.name}.gpu_memory_utilization"
         broken.append(Broken(rule, Fraction(needs), Fraction(left), "bytes", hints))
     at_once = inference_workload.runs_at_once(service, split, gpu)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
+from typing import Final
 
 from planner.catalog.records import Format, Gpu
 from planner.physics import inference, rule_of_thumb
@@ -17,6 +18,9 @@ from planner.solve.inference import layerwise
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.parallelism import Split
 from planner.solve.stated import number
+
+STATES: Final = frozenset({"mamba1", "mamba2", "gdn", "lightning", "shortconv"})
+"""Mixers with states, whose slots limit how many requests SGLang runs."""
 
 
 def served(service: InferenceWorkload, form: NumberFormats) -> inference.ServedModel:
@@ -159,6 +163,8 @@ def outside(service: InferenceWorkload, split: Split, gpu: Gpu) -> tuple[int, in
     if arch is None:
         return 0, 0
     profile = profile_of(service, gpu)
+    if profile.budget == "static":
+        return _beside_pool(service, split, gpu, profile)
     key = ("beside", split, profile)
     if key not in service.known:
         size = inference.captured_graphs(arch, profile, service.parallelism(split), service.extras)
@@ -174,10 +180,60 @@ def outside(service: InferenceWorkload, split: Split, gpu: Gpu) -> tuple[int, in
     return inference.outside(profile, gpu, service.known[key])
 
 
-def largest_share(service: InferenceWorkload, gpu: Gpu, short: int) -> Fraction:
+def _rows(service: InferenceWorkload, split: Split, gpu: Gpu, profile: Profile) -> int:
+    """Return the rows of SGLang's table of requests on one rank: what is stated, or by what its pool can hold at most,
+    in the narrowest format that is offered and if weights took nothing; 0 where states leave it few rows."""
+    model, ranks = service.model, service.parallelism(split)
+    assert model.architecture is not None
+    stated = number(service.workload, "max_sequences", 0)
+    if stated or inference.traits(model.architecture) & STATES:
+        return stated // service.sharers(split)
+    default = service.cache_default or sixteen_bit(model.native_format)
+    offered = (service.formats[str(name)] for name in service.workload.domains.get("kv_cache", (default,)))
+    narrowest = min(offered, key=lambda fmt: fmt.bits)
+    served = inference.ServedModel(
+        model.architecture, model.params, narrowest, narrowest, service.native_bits, model.max_context, ()
+    )
+    one = sequences(service, service.context, 1, profile)
+    each = inference.cache_beside(served, ranks, service.extras, profile, one)
+    share = inference.utilization(profile, gpu, split.gpus, ranks.sharers)
+    return inference.most_requests(floor(gpu.memory * share), each)
+
+
+def _beside_pool(service: InferenceWorkload, split: Split, gpu: Gpu, profile: Profile) -> tuple[int, int]:
+    """Return what SGLang needs of the share that it keeps free, with its table of requests, and that share."""
+    arch, ranks, rows = service.model.architecture, service.parallelism(split), _rows(service, split, gpu, profile)
+    assert arch is not None
+    if not rows:
+        return 0, 0
+    return inference.beside_pool(
+        profile,
+        gpu,
+        (split.tensor, split.pipeline),
+        table=inference.request_table(rows, service.context),
+        live=sum(peak_bytes(service, split, profile)) + inference.captured_graphs(arch, profile, ranks, service.extras),
+        exchange=inference.exchange(arch, profile, ranks.sharers if ranks.expert > 1 else 1),
+        towers=inference.towers(arch, profile),
+        attention_ranks=ranks.sharers,
+    )
+
+
+def largest_share(service: InferenceWorkload, split: Split, gpu: Gpu, short: int) -> Fraction:
     """Return the largest utilization, in whole per cent, that leaves so many bytes more beside the engine's budget."""
-    share = profile_of(service, gpu).utilization - Fraction(short, gpu.memory)
-    return Fraction(floor(100 * share), 100)
+    profile, ranks = profile_of(service, gpu), service.parallelism(split)
+    share = inference.utilization(profile, gpu, split.gpus, ranks.sharers)
+    return Fraction(floor(100 * (share - Fraction(short, gpu.memory))), 100)
+
+
+def most_requests(service: InferenceWorkload, split: Split, gpu: Gpu, short: int) -> int:
+    """Return how many requests SGLang has room for where it is so many bytes short; zero for other engines."""
+    profile = profile_of(service, gpu)
+    if profile.budget != "static":
+        return 0
+    assert service.model.architecture is not None
+    one = inference.served_logits(service.model.architecture, profile, 1)  # what a request more takes beside its row
+    table = inference.request_table(_rows(service, split, gpu, profile), service.context)
+    return max(0, (table - short) // (inference.request_table(0, service.context) + one) - 1) * service.sharers(split)
 
 
 def overhead_bytes(

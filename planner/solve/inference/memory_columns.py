@@ -150,13 +150,14 @@ def _cached(service: InferenceWorkload, shared: Frame, profile: Profile) -> Colu
 def _outside(service: InferenceWorkload, shared: Frame, profile: Profile, cards: list[int]) -> Column:
     """Return where what lies beside the engine's budget has no room, by split and GPU type of a profile.
 
-    It depends on the load through the sequences that are served alone.
+    It depends on the load through the sequences that are served, and in SGLang through their context.
     """
     import numpy
 
-    if profile.budget != "utilization":
+    if profile.budget not in ("utilization", "static"):
         return numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
-    key = "outside", profile, tuple(cards), inference_memory.served_bytes(service, profile)
+    context = service.context if profile.budget == "static" else 0
+    key = "outside", profile, tuple(cards), context, inference_memory.served_bytes(service, profile)
     if key not in shared.kept:
         outside = numpy.zeros((len(shared.splits), len(cards)), dtype=bool)
         for row, split in enumerate(clock.watched(shared.splits)):
