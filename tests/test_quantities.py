@@ -19,6 +19,7 @@ SECTIONS, KINDS, PARTS = (
     "kinds of rows, which some quantities are of",
     "parts of memory, which are called like some quantities",
 )
+FIELDS = "the fields of a record, in their order"
 EXPORTED = "what one exported file says or leaves to a script"
 ALLOWED = {
     "api/plans.py": KINDS,
@@ -63,7 +64,9 @@ ALLOWED = {
     "solve/inference/support.py": "the order in which an engine's refusals are told",
     "solve/inference/table.py": "columns of a table that its replicas multiply",
     "solve/mix/options.py": "the columns of a table that first tokens follow from",
-    "solve/parallelism.py": "the fields of a record, in their order",
+    "solve/inference/workload.py": FIELDS,
+    "solve/parallelism.py": FIELDS,
+    "solve/training/workload.py": FIELDS,
     "solve/sensitivity.py": "by how much the bounds of a fleet are loosened for `why`, a unit of each",
     "solve/rent/share_bounds.py": "a formula: by what a share of the cost is divided",
     "solve/training/grid.py": "what the rows of a cell have alike, by how cells are made",

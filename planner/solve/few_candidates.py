@@ -26,6 +26,7 @@ from planner.solve.columns.rules import broken_by, fits
 from planner.solve.columns.table import Table
 from planner.solve.fleet.dominance import least_part
 from planner.solve.kinds import first_of, tables_of
+from planner.solve.parallelism import SPLIT
 from planner.solve.rent.rental import PLACES, offers_listed
 from planner.solve.rules import reads, speaks_of
 
@@ -123,7 +124,7 @@ def _narrowed(problem: Problem, workload: Workload, prices: Mapping[str, Price])
 def _one_stage(workload: Workload) -> dict[str, tuple[Value, ...]]:
     """Return pipelines of one stage alone for a service that leaves its splits open, and of which one GPU may be a
     replica: then nothing else that is chosen follows from how many stages there may be."""
-    said = {"pipeline_parallel", "tensor_parallel", "expert_parallel", "nodes"} & workload.domains.keys()
+    said = workload.domains.keys() & set(SPLIT)
     alone = Fraction(1) in workload.domains.get("gpus", (Fraction(1),))
     return {"pipeline_parallel": (Fraction(1),)} if "replicas" in BY_KIND[workload.kind] and alone and not said else {}
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from planner.catalog.records import MARKETS
 from planner.language.problem import Problem
+from planner.language.quantities.outcomes import UNITS
 from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.answer import Answer, LimitMargin, Margins, Moved, PriceMargin
@@ -82,7 +83,7 @@ def _looser(problem: Problem, answer: Answer) -> Iterator[Looser]:
         wider_bound = replace(bound, value=bound.value + more_of)
         fleet = (*problem.fleet[:place], wider_bound, *problem.fleet[place + 1 :])
         used = amount(bound, chosen)
-        unit = {"cost": "USD/h", "power": "W"}.get(bound.quantity)
+        unit = UNITS.get(bound.quantity)
         yield Looser(replace(problem, fleet=fleet), bound.rule, unit, bound.value, used, wider_bound.value)
 
 

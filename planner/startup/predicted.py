@@ -125,9 +125,7 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
         for written in (outcomes.get("kv_tokens"), outcomes.get("kv_tokens_safe", outcomes.get("kv_tokens")))
     )
     bounds["kv_tokens"] = Forecast(middle, end, least=True, decisive=True)
-    form = inference_workload.NumberFormats(
-        *(str(choice[key]) for key in ("weights", "kv_cache", "activations", "quantization"))
-    )
+    form = inference_workload.formats_of(choice)
     middle, end = (
         None if many is None else Fraction(many)
         for many in (capacity.sequences_in_cache(service, form, split, gpu, max(0, room)) for room in (expected, safe))

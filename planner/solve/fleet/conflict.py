@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog.catalog import Catalog
 from planner.language.problem import Bound, Problem
+from planner.language.quantities.outcomes import UNITS
 from planner.solve import clock
 from planner.solve.answer import Conflict
 from planner.solve.columns.steps import SCALES, UNKNOWN
@@ -115,7 +116,7 @@ def _relaxed(
     bound = next((item for item in problem.fleet if item.rule == rule), None)
     fleet = _without(problem, tables, broken, ranks, {rule})
     if bound is not None:
-        unit = {"cost": "USD/h", "power": "W"}.get(bound.quantity)
+        unit = UNITS.get(bound.quantity)
         scale = SCALES.get(bound.quantity, 1)
         if fleet is None:
             return Conflict(rule, None, bound.value, unit)

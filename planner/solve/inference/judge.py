@@ -36,7 +36,7 @@ from planner.solve.rules import broken_bounds, broken_rules
 def judge_service(problem: Problem, service: InferenceWorkload, choice: Mapping[str, Value]) -> Candidate:
     """Return a choice of an inference workload as a candidate."""
     workload = service.workload
-    form = NumberFormats(*(str(choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
+    form = inference_workload.formats_of(choice)
     split = Split(*(count(choice, name) for name in SPLIT))
     replicas = count(choice, "replicas")
     gpus = replicas * split.gpus

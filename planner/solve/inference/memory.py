@@ -133,7 +133,7 @@ def kv_bytes(service: InferenceWorkload, form: NumberFormats, split: Split, prof
         profile.in_flight,
         profile.max_sequences if profile.keeps.pools.state_batches else 0,
     )
-    key = ("kv_cache", form.kv_cache, split.tensor, split.pipeline, profile.keeps, flying)
+    key = ("kv_cache", form.kv_cache, split, profile.keeps, flying)
     if key not in service.known:
         ranks, load = service.parallelism(split), resident(service, split, profile)
         service.known[key] = inference.cache_beside(served(service, form), ranks, service.extras, profile, load)

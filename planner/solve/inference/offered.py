@@ -10,7 +10,7 @@ from planner.solve.inference import layerwise
 from planner.solve.inference.engine_rules import service_faults
 from planner.solve.inference.model_support import unstaged
 from planner.solve.inference.space import every_split, forms, may_span, nodes_by_gpu, replica_counts
-from planner.solve.inference.workload import InferenceWorkload, NumberFormats, resolved, sixteen_bit
+from planner.solve.inference.workload import NUMBER_FORMATS, InferenceWorkload, NumberFormats, resolved, sixteen_bit
 from planner.solve.needs import need
 from planner.solve.parallelism import SPLIT, Fault, Split, divides
 from planner.solve.stated import chosen_count, first_of, one_of
@@ -24,7 +24,7 @@ def unoffered(service: InferenceWorkload, choice: Mapping[str, Value]) -> Iterat
     offered_forms, gpu = forms(service), service.gpus.get(str(choice["gpu"]))
     chosen = NumberFormats(str(choice["weights"]), str(choice["kv_cache"]), "", str(choice["quantization"]))
     whole = [] if gpu is None else [resolved(service, form, gpu) for form in (*offered_forms, chosen)]
-    for name in ("weights", "kv_cache", "activations", "quantization"):
+    for name in NUMBER_FORMATS:
         offered = dict.fromkeys(str(getattr(form, name)) for form in offered_forms)
         if name == "weights" and name not in service.workload.domains:
             offered = dict.fromkeys([*offered, *(form.weights for form in whole[:-1])])

@@ -8,7 +8,6 @@ from planner.physics import inference
 from planner.record import dataclass
 from planner.solve.inference import memory as inference_memory
 from planner.solve.inference import workload as inference_workload
-from planner.solve.inference.workload import NumberFormats
 from planner.solve.parallelism import Split
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def whole(problem: Problem, catalog: Catalog, row: Candidate) -> ModelSizes:
     """Return the sizes of the model of a candidate, in its formats, as its engine holds them on one GPU."""
     workload = next(item for item in problem.workloads if item.name == row.workload)
     service = inference_workload.service(problem, workload, catalog)
-    form = NumberFormats(*(str(row.choice[name]) for name in ("weights", "kv_cache", "activations", "quantization")))
+    form = inference_workload.formats_of(row.choice)
     one, profile = Split(1, 1), inference_workload.profile_of(service, problem.gpus[row.gpu])
     weights = inference_memory.weights_bytes(service, form, one, profile)
     arch = service.model.architecture

@@ -15,7 +15,7 @@ from planner.catalog.catalog import Catalog
 from planner.catalog.programs.engine_models import EngineModel
 from planner.catalog.programs.engines import Engine
 from planner.catalog.records import Format, Gpu, Model, Recovery
-from planner.language.problem import Measurement, Problem, Workload
+from planner.language.problem import Measurement, Problem, Value, Workload
 from planner.physics import inference, quality
 from planner.physics.inference import Profile
 from planner.record import dataclass
@@ -33,6 +33,15 @@ class NumberFormats:
     kv_cache: str
     activations: str
     quantization: str
+
+
+NUMBER_FORMATS = ("weights", "kv_cache", "activations", "quantization")
+"""The decisions that are number formats, in the order of their fields."""
+
+
+def formats_of(choice: Mapping[str, Value]) -> NumberFormats:
+    """Return the formats of a choice."""
+    return NumberFormats(*(str(choice[name]) for name in NUMBER_FORMATS))
 
 
 @dataclass(slots=True)
@@ -293,7 +302,7 @@ def computes(gpu: Gpu, fmt: Format) -> bool:
 def narrowed(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> bool:
     """Return whether the hardware makes the engine take fp16 of a model in bf16, which a plan did not say."""
     said = service.workload.domains
-    unsaid = ("weights", "kv_cache", "activations")
+    unsaid = [name for name in NUMBER_FORMATS if name != "quantization"]
     return (
         sixteen_bit(service.model.native_format) == "bf16"
         and not computes(gpu, service.formats["bf16"])

@@ -26,7 +26,7 @@ from planner.solve.training.defaults import of_run
 from planner.solve.training.framework_rules import adapter_faults, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.hosts import host_memory
 from planner.solve.training.step import Pace
-from planner.solve.training.workload import TrainingRecipe, TrainingWorkload, fsdp_version, selective, virtual_stages
+from planner.solve.training.workload import TrainingWorkload, fsdp_version, selective, virtual_stages
 
 
 def _spot_note(run: TrainingWorkload, rented: Renting) -> tuple[Note, ...]:
@@ -47,7 +47,7 @@ def judge(
 ) -> Candidate:
     """Return a choice of a training workload as a candidate, with every rule it breaks; `run` is its workload ready."""
     run = training_workload.run_of(problem, workload) if run is None else replace(run, workload=workload)
-    recipe = TrainingRecipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
+    recipe = training_workload.recipe_of(choice)
     layout = Layout(
         data=count(choice, "data_parallel"),
         tensor=count(choice, "tensor_parallel"),

@@ -13,7 +13,7 @@ from planner.solve.stated import chosen_count, counts, first_of, one_of
 from planner.solve.training.framework_rules import adapter_faults, batch_faults, checkpointing_faults, training_faults
 from planner.solve.training.space import GPUS_UNSAID, every_layout, micro_batches, modes, recipes
 from planner.solve.training.workload import (
-    TrainingRecipe,
+    RECIPE,
     TrainingWorkload,
     adds_up,
     fsdp_version,
@@ -25,7 +25,7 @@ from planner.solve.training.workload import (
 def unoffered(run: TrainingWorkload, choice: Mapping[str, Value]) -> Iterator[Fault]:
     """Yield what of a choice neither the plan nor its defaults offer, and the rules of structure that it breaks."""
     every = recipes(run)
-    for name in ("method", "precision", "optimizer"):
+    for name in RECIPE:
         yield from one_of(name, str(choice[name]), dict.fromkeys(str(getattr(it, name)) for it in every))
     layout, gpus = layout_of(choice), chosen_count(choice, "gpus")
     size, mode, again = (
@@ -73,11 +73,6 @@ def layout_of(choice: Mapping[str, Value]) -> Layout:
         offload=str(choice["offload"]),
         replicas=copies,
     )
-
-
-def recipe_of(choice: Mapping[str, Value]) -> TrainingRecipe:
-    """Return the recipe of a training's choice."""
-    return TrainingRecipe(*(str(choice[name]) for name in ("method", "precision", "optimizer")))
 
 
 def _layout(run: TrainingWorkload, layout: Layout) -> Iterator[Fault]:

@@ -5,13 +5,14 @@ The formulas stand in planner/physics; here they meet what a workload says. Time
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
 from planner.catalog.programs.frameworks import Framework, resolved
 from planner.catalog.records import Gpu, Model
-from planner.language.problem import Problem, Workload
+from planner.language.problem import Problem, Value, Workload
 from planner.language.schema import grouped
 from planner.physics import rule_of_thumb, training
 from planner.physics.training.deepspeed_bytes import DEFAULTS, Sizes, automatic
@@ -28,6 +29,15 @@ class TrainingRecipe:
     method: str
     precision: str
     optimizer: str
+
+
+def recipe_of(choice: Mapping[str, Value]) -> TrainingRecipe:
+    """Return the recipe of a choice."""
+    return TrainingRecipe(*(str(choice[name]) for name in RECIPE))
+
+
+RECIPE = ("method", "precision", "optimizer")
+"""The decisions that are a recipe, in the order of its fields."""
 
 
 @dataclass(slots=True)
