@@ -17,7 +17,8 @@ CHOICE: dict[str, Any] = {
 }  # fmt: skip
 GIVEN: dict[str, Any] = {
     "adapter_rank": 16, "adapters": 0, "all_to_all": "gather", "attention_parallel": "tensor", "concurrency": 32,
-    "confidence": 0.95, "context": 8192, "cuda_graphs": True, "draft_model": "", "engine": "vllm",
+    "confidence": 0.95, "context": 8192, "cuda_graphs": True, "draft_model": "",
+    "draft_tokens": 5, "acceptance": 0, "engine": "vllm",
     "engine_version": "0.32", "gpu_memory_utilization": 0.92, "images": True, "max_batched_tokens": 2048,
     "max_sequences": 256, "model": "meta-llama/Llama-3.1-8B-Instruct", "native_format": "bf16", "offloaded_cache": 0,
     "offloaded_weights": 0, "prompt": 8192, "sampler": "native", "shared_prefix": 0, "task": "generate",
@@ -92,6 +93,7 @@ def answers(draw: st.DrawFn, engine: str = "vllm", versions: tuple[str, ...] = (
         adapters=draw(st.sampled_from((0, 4))),
         adapter_rank=draw(st.sampled_from((16, 24, 64))),
         draft_model=draw(st.sampled_from(("", "", "", "Qwen/Qwen3-0.6B"))),
+        draft_tokens=draw(st.sampled_from((5, 5, 2, 8))),
         offloaded_weights=draw(st.sampled_from((0, 2**30, 10**9))),
         offloaded_cache=draw(st.sampled_from((0, 3 * 2**30))),
     )

@@ -147,6 +147,9 @@ def test_the_line_of_vllm_gives_back_the_answer(this: LockedWorkload) -> None:
     assert ("--enable-expert-parallel" in options) == (this.choice["expert_parallel"] > 1)
     assert ("--enforce-eager" in options) == (not this.given["cuda_graphs"])
     assert ("--enable-lora" in options) == bool(this.given["adapters"])
+    drafting = json.loads(options.get("--speculative-config") or "{}")
+    assert drafting.get("model", "") == this.given["draft_model"]
+    assert drafting.get("num_speculative_tokens", this.given["draft_tokens"]) == this.given["draft_tokens"]
     assert f"VLLM_USE_FLASHINFER_SAMPLER={int(this.given['sampler'] == 'flashinfer')}" in text
     online = this.choice["weights"] == "fp8_e4m3" and this.native in ("bf16", "fp16")
     assert (options.get("--quantization") == "fp8") == online
@@ -207,6 +210,8 @@ def test_the_line_of_sglang_gives_back_the_answer(this: LockedWorkload) -> None:
         assert float(options[name] or 0) == {**this.given, **this.choice}[quantity], name
     assert options["--model-path"] == this.given["model"]
     assert ("--disable-cuda-graph" in options) == (not this.given["cuda_graphs"])
+    assert options.get("--speculative-draft-model-path", "") == this.given["draft_model"]
+    assert int(options.get("--speculative-num-steps") or 5) == this.given["draft_tokens"]
     for form in ("compose", "kubernetes", "skypilot"):
         text = rendered(this, form)
         if not isinstance(text, list):
@@ -378,7 +383,8 @@ def test_stored_files(name: str, form: Any) -> None:
         ({"kv_cache": "fp16"}, "kv_cache"),
         ({"activations": "fp16"}, "activations"),
         ({"adapters": 2, "adapter_rank": 24}, "adapter_rank"),
-        ({"draft_model": "Qwen/Qwen3-0.6B"}, "draft_model"),
+        ({"draft_model": "little"}, "draft_model"),
+        ({"draft_model": "Qwen/Qwen3-0.6B", "engine_version": "0.9"}, "draft_model"),
         ({"expert_parallel": 2, "tensor_parallel": 4, "gpus": 4}, "expert_parallel"),
         ({"nodes": 2, "tensor_parallel": 2, "gpus": 2, "engine_version": "0.11"}, "nodes"),
         ({"offloaded_cache": 2**30, "engine_version": "0.10.2"}, "offloaded_cache"),

@@ -102,11 +102,14 @@ def dtype(answer: LockedWorkload) -> str:
     return LONG[next((name for name in names if name in LONG), SIXTEEN[0])]
 
 
-def drafts(answer: LockedWorkload, engine: str) -> Iterator[Unsayable]:
-    """Yield that a draft model needs a number of tokens that no plan states."""
-    if answer.word("draft_model"):
+def drafts(answer: LockedWorkload, engine: str, reason: str = "") -> Iterator[Unsayable]:
+    """Yield that an engine cannot be told of a draft model, for a `reason` of its own or that it has no repository."""
+    name = answer.word("draft_model")
+    if name and (reason or "/" not in name):
         yield Unsayable(
             "draft_model",
-            f"{engine} asks how many tokens the draft model proposes, which a plan does not state",
-            "export the plan without `draft_model`, and add the engine's speculative options by hand",
+            reason or f"{engine} loads the draft model from a repository, and `{name}` names none",
+            "name it as on Hugging Face, ORG/MODEL"
+            if not reason
+            else "export the plan without `draft_model`, and add the engine's speculative options by hand",
         )

@@ -9,12 +9,12 @@ from planner.lint.answer import spot
 from planner.lint.assumed import assumed
 from planner.lint.encoders import encoders
 from planner.lint.names import edition, names, spelling
-from planner.lint.rules import prompts, quality, rules
+from planner.lint.rules import drafts, prompts, quality, rules
 from planner.lint.source import Source
 from planner.lint.units import units
 
 Lint = Callable[[Source], Iterator[Diagnostic]]
-LINTS: tuple[Lint, ...] = (quality, units, rules, prompts, names, spot, edition, spelling, encoders, assumed)
+LINTS: tuple[Lint, ...] = (quality, units, rules, prompts, names, spot, edition, spelling, encoders, assumed, drafts)
 """What `check` runs on every plan; the lints of an answer run where there is a lock."""
 
 

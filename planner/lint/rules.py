@@ -48,6 +48,19 @@ def prompts(source: Source) -> Iterator[Diagnostic]:
         )
 
 
+def drafts(source: Source) -> Iterator[Diagnostic]:
+    """Yield each draft model whose acceptance the plan does not say."""
+    for workload in source.problem.workloads if source.problem is not None else ():
+        if workload.given.get("draft_model") and "acceptance" not in workload.said:
+            yield warning(
+                "W0619",
+                f"the times of {workload.name} are those of a draft model of which nothing is accepted: its acceptance "
+                "is not stated",
+                workload.spans.get("draft_model", workload.span),
+                help="acceptance = 60%, say: accepted / proposed tokens, which engines log",
+            )
+
+
 def _unpaid(problem: Problem) -> Iterator[Diagnostic]:
     """Yield each preference of a plan whose objective has no cost for its worth to be added to."""
     if any(goal.quantity == "cost" and goal.direction == "minimize" for goal in problem.goals):

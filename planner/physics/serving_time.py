@@ -78,7 +78,7 @@ CHUNK = 8192
 once differ little."""
 
 
-def part(arch: Architecture, active_params: int, read: Reading, ranks: Any, stages: Any, weights: Any) -> Part:
+def part(arch: Architecture, active_params: float, read: Reading, ranks: Any, stages: Any, weights: Any) -> Part:
     """Return what a GPU has of a model whose fullest GPU holds so many bytes of `weights`."""
     experts = sum(size for size, _, _ in read.experts)
     held, chosen = max(((count, topk) for _, count, topk in read.experts), default=(1, 1))
@@ -136,7 +136,7 @@ def between(engine: Engine) -> Between:
 
 def first_token(between: Between, concurrency: Any, prefill: Any, tpot: Any) -> Any:
     """Return the mean seconds to the first token where `concurrency` sequences are served all the time, a prompt alone
-    takes `prefill` and each sequence gets a token in `tpot`."""
+    takes `prefill` and a step, in which each sequence gets a token or more, `tpot`."""
     waits = 1 + between.waiting * (concurrency - 1)
     return between.request + between.steps * tpot + between.factor * prefill * waits
 

@@ -97,6 +97,12 @@ def routed_params(arch: Architecture) -> int:
     return sum(count * _routed(ffn, arch.hidden) for count, ffn in mixtures)
 
 
+def active_params(arch: Architecture, params: int) -> float:
+    """Parameters that a token passes: all but those of the experts that it is not routed to."""
+    mixtures = ((group.count, group.ffn) for group in arch.groups if isinstance(group.ffn, Experts))
+    return params - sum(count * _routed(ffn, arch.hidden) * (1 - ffn.topk / ffn.experts) for count, ffn in mixtures)
+
+
 def _routed(ffn: Experts, hidden: int) -> int:
     return ffn.experts * (3 if ffn.gated else 2) * (ffn.latent or hidden) * ffn.inter
 

@@ -33,6 +33,7 @@ ENGINES = (
     'engine_version = "0.6.6"',
     "max_sequences = 8",
     "attention_parallel = data",
+    'draft_model = "Qwen/Qwen2.5-0.5B"; draft_tokens = 3; acceptance = 50%',
 )
 
 

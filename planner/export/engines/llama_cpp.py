@@ -37,7 +37,9 @@ def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     elif weights != answer.native or is_mix(weights):
         reason = f"the file is in {answer.native}, not in {weights}, and llama-server does not change it"
         yield Unsayable("weights", reason, f"set weights = {answer.native}, or name a file in {weights}")
-    yield from drafts(answer, "llama-server")
+    yield from drafts(
+        answer, "llama-server", "llama-server loads a draft model from a GGUF file, which a plan does not name"
+    )
     if version_of(answer.version) < FITS_ITSELF and answer.count("tensor_parallel") > 1:
         reason = f"{name} has no split of tensors that is known here"
         yield Unsayable("tensor_parallel", reason, "set tensor_parallel = 1, and pipeline_parallel for the GPUs")

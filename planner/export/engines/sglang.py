@@ -98,6 +98,15 @@ def _options(answer: LockedWorkload, option: OptionNames) -> Iterator[Option]:
         yield option("adapters.number"), str(answer.count("adapters"))
         yield option("adapter_rank"), str(answer.count("adapter_rank"))
         yield option("adapters.targets"), "all"
+    if answer.word("draft_model"):
+        proposed = answer.count("draft_tokens")
+        yield option("draft_model"), answer.word("draft_model")
+        yield option("draft_model.method"), "STANDALONE"
+        yield option("draft_tokens"), str(proposed)
+        yield option("draft_tokens.branches"), "1"
+        yield option("draft_tokens.verified"), str(proposed + 1)  # these and the token that the model adds
+        if answer.word("weights") not in LONG:  # the draft would be taken to be quantized in the same way
+            yield option("draft_model.weights"), "unquant"
     if answer.count("offloaded_weights", 0):
         yield option("offloaded_weights"), str(answer.count("offloaded_weights") // 2**30)
     yield option("host"), "0.0.0.0"

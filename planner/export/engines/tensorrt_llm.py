@@ -23,7 +23,7 @@ def faults(answer: LockedWorkload) -> list[Unsayable]:
 def _faults(answer: LockedWorkload) -> Iterator[Unsayable]:
     yield from served(answer, "TensorRT-LLM", online=False)
     yield from types(answer, "TensorRT-LLM")
-    yield from drafts(answer, "TensorRT-LLM")
+    yield from drafts(answer, "TensorRT-LLM", "how TensorRT-LLM is told of a draft model is not known here")
     cache = answer.word("kv_cache")
     if cache not in LONG and cache not in CACHES:
         reason = f"TensorRT-LLM has no word that is known here for a KV cache in {cache}"

@@ -136,6 +136,9 @@ def _options(answer: LockedWorkload, option: OptionNames) -> Iterator[Option]:
         yield option("adapters"), None
         yield option("adapters.number"), str(answer.count("adapters"))
         yield option("adapter_rank"), str(answer.count("adapter_rank"))
+    if answer.word("draft_model"):
+        said = {"model": answer.word("draft_model"), "method": "draft_model"}
+        yield option("draft_model"), json.dumps({**said, "num_speculative_tokens": answer.count("draft_tokens")})
     if answer.count("offloaded_weights", 0):
         yield option("offloaded_weights"), f"{answer.count('offloaded_weights') / 2**30:.12g}"
     if answer.count("offloaded_cache", 0):

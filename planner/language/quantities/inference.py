@@ -147,6 +147,28 @@ SERVED: tuple[Quantity, ...] = (
         "draft_model", *GIVEN, "model", "The model that drafts for speculative decoding.", default="", group="text"
     ),
     number(
+        "draft_tokens",
+        *GIVEN,
+        None,
+        "Tokens that the draft model proposes in each step; vLLM's documentation proposes 5.",
+        low=1,
+        high=64,
+        whole=True,
+        default=5,
+        group="text",
+    ),
+    Quantity(
+        "acceptance",
+        *GIVEN,
+        "number",
+        "The share of proposed tokens that the model accepts, as engines report it (accepted / proposed).",
+        low=Fraction(0),
+        high=Fraction(1),
+        default=Fraction(0),
+        share=True,
+        group="text",
+    ),
+    number(
         "adapters", *GIVEN, None, "LoRA adapters kept beside the model at once.", high=1_000_000, whole=True, default=0
     ),
     number(

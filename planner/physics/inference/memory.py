@@ -244,7 +244,7 @@ def peaks(
         ranks=ranks.sharers,
         stages=ranks.pipeline if follow else 1,  # others share the answer whatever their stages and their load
         context=load.context * load.concurrency if follow else 0,
-        sequences=load.concurrency if follow else 1,
+        sequences=load.concurrency if follow or profile.drafted else 1,
         first=first,
     )
     return min(forward, LARGEST), min(sampler, LARGEST)

@@ -152,11 +152,11 @@ def peak(
     What a sampler keeps for good is there at all of them, and on a `first` start the compiler. Images add a moment
     of their own, the encoder at work, and its outputs beside the forward pass and the sampler. `ranks` split
     attention by sequences. The `context` of all `sequences`, and how many GPUs take the layers in turn (`stages`),
-    matter to llama.cpp.
+    matter to llama.cpp. What a draft model proposes has logits of its own, of all `sequences`.
     """
     encoding, kept = images(arch, profile, tp)
     if profile.engine == "llama_cpp":
-        rows = sequences if profile.outputs_by_sequence else profile.max_batched_tokens
+        rows = sequences * (1 + profile.drafted) if profile.outputs_by_sequence else profile.max_batched_tokens
         forward, sampler = compute_buffer(
             arch, context, profile.fused, stages=stages, outputs=rows, windows=profile.windows
         )
@@ -171,7 +171,8 @@ def peak(
     if profile.whole_batches:
         mask = tokens * profile.whole_prompt if tokens > profile.whole_prompt else 0
         forward = max(forward + mask, batch(arch, tokens, profile.whole_prompt, tp))
-    sampler = logits(arch, profile.max_sequences, profile.sampler_bytes_per_logit)
+    rows = max(profile.max_sequences, sequences * (1 + profile.drafted) if profile.drafted else 0)
+    sampler = logits(arch, rows, profile.sampler_bytes_per_logit)
     if profile.budget == "free":  # TensorRT-LLM allocates the buffers of both ahead
         return max(encoding, kept + forward), sampler
     states = sampler_states(arch, profile)

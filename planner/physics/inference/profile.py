@@ -100,6 +100,7 @@ class Profile:
     unified: bool = False
     whole_batches: bool = False
     state_tokens: int = 1
+    drafted: int = 0
 
     # Equal profiles are one object (`profile`): caches ask for it by identity, not by the forty figures of each.
     __eq__ = object.__eq__
@@ -239,6 +240,7 @@ def profile(
     family: str = "",
     narrow_cache: bool = False,
     pooling: bool = False,
+    drafted: int = 0,
 ) -> Profile:
     """Return the engine's settings on this GPU: the workload's where given, else the release's own.
 
@@ -251,7 +253,9 @@ def profile(
     (vllm/v1/cudagraph_dispatcher.py). `mixers` are the traits of the model's layers and `family` its own, some of
     which a release leaves to its older engine. A `narrow_cache`, of fewer than 16 bits, is kept for flash attention
     alone (llama.cpp, src/llama-context.cpp). What is `pooling` samples nothing, captures no full graphs and schedules
-    a batch at a time (vllm/config/vllm.py).
+    a batch at a time (vllm/config/vllm.py). Where a draft model proposes so many tokens, a sequence has as many more in
+    each pass (`drafted`): graphs are captured for them (vllm/config/vllm.py _set_cudagraph_sizes), and a recurrent
+    state has a page for each (vllm/v1/kv_cache_interface.py MambaSpec, num_speculative_blocks).
     """
     row = on_hardware(engine, release(engine, version), gpu, mixers)
     large = is_large(gpu, row)
@@ -266,7 +270,7 @@ def profile(
     if max_batched_tokens and engine.batch_of_sequences:
         own = min(own, max_batched_tokens)  # vllm/engine/arg_utils.py _set_default_max_num_seqs_and_batched_tokens_args
     sequences = max_sequences or (max(own, running) if own > 1 else own)
-    piecewise, full = (0, 0) if eager else graph_sizes(row, sequences, max_batched_tokens or batched)
+    piecewise, full = (0, 0) if eager else graph_sizes(row, sequences * (1 + drafted), max_batched_tokens or batched)
     rates = row.graph_layer_bytes
     if gpu is not None and gpu.vendor in row.graph_vendor_bytes:
         rates = {ranks: max(size, row.graph_vendor_bytes[gpu.vendor]) for ranks, size in rates.items()}
@@ -305,7 +309,8 @@ def profile(
         share_set=share_set,
         shares=tuple(sorted(row.shares.items())),
         reserves=row.reserves,
-        state_pages=row.state_pages + checkpointed,
+        state_pages=row.state_pages + checkpointed + (drafted if row.state_pages else 0),
+        drafted=drafted,
         pools=Pools(row.state_batches, row.state_slots, row.state_ratio, row.window_ratio),
         by_request=row.by_request,
         all_to_all=all_to_all,

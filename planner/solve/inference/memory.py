@@ -109,6 +109,7 @@ def sequences(
     """Return the sequences that must be resident on one GPU, a share of them where ranks have their own."""
     if service.pooling:  # a request leaves with its last tokens: a batch of whole ones, and one that waits for the next
         concurrency = min(concurrency, 1 + -(-profile.max_batched_tokens // max(1, context)))
+    context += service.draft_tokens  # what is proposed has its places in the cache before it is accepted
     shared = min(number(service.workload, "shared_prefix"), context)
     vision = number(service.workload, "vision_tokens")
     return inference.sequences(profile, context, concurrency, shared, vision, sharers)

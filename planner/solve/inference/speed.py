@@ -14,6 +14,7 @@ from planner.physics.serving_time import KernelSpeeds
 from planner.record import dataclass
 from planner.solve.columns.steps import Floats
 from planner.solve.inference import layerwise
+from planner.solve.inference.drafting import drafting
 from planner.solve.inference.memory import sequences
 from planner.solve.inference.workload import InferenceWorkload, NumberFormats, profile_of, sixteen_bit
 from planner.solve.rent.rental import NETWORK
@@ -81,6 +82,11 @@ def fields(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[f
         read = _reading(service, formats[weights] if weights == form.weights else None)
         service.known[key] = ran, read.dense / read.total
     ran, share = service.known[key]
+    return (*_reached(service, ran, gpu), share, *_draft_fields(service, form, gpu))
+
+
+def _reached(service: InferenceWorkload, ran: tuple[tuple[str, str], ...], gpu: Gpu) -> tuple[float, ...]:
+    """Return what a GPU reaches in operations and their formats, flat."""
     card = ("card", ran, gpu.id)
     if card not in service.known:
         speeds_of_card = kernels.card(service.engine, gpu, ran, link_of(gpu))
@@ -89,7 +95,17 @@ def fields(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[f
             speeds_of_card.collective,
             speeds_of_card.link,
         )
-    return (*service.known[card], share)
+    reached: tuple[float, ...] = service.known[card]
+    return reached
+
+
+def _draft_fields(service: InferenceWorkload, form: NumberFormats, gpu: Gpu) -> tuple[float, ...]:
+    """Return what a GPU reaches with a draft model, flat; nothing where none drafts."""
+    if service.extras.draft is None:
+        return ()
+    arch, _, fmt = service.extras.draft
+    low = service.formats[form.kv_cache].bits < 16
+    return _reached(service, kernels.runs(arch, fmt, fmt, low, fmt.id), gpu)
 
 
 def known(card: tuple[float, ...]) -> bool:
@@ -123,7 +139,11 @@ def _card(load: Load) -> tuple[KernelSpeeds, Floats]:
         serving_time.Kernel(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, 12, 3)
     )
     link = flat[13] * (1 - load.outside) + time.lesser(flat[13], load.network) * load.outside
-    return KernelSpeeds(dense, experts, cache, scores, flat[12], link), flat[14]
+    return KernelSpeeds(dense, experts, cache, scores, flat[12], link), flat[DRAFT - 1]
+
+
+DRAFT = 15
+"""Where the fields of a draft model begin, if there is one."""
 
 
 def mean_share(service: InferenceWorkload) -> float:
@@ -186,7 +206,11 @@ class Times(NamedTuple):
 
 
 def speeds(service: InferenceWorkload, load: Load) -> Times:
-    """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`."""
+    """Return the times of a load: prompts of others take their share of the steps where the plan says an `output`.
+
+    With a draft model a step is as many of its passes as it proposes tokens, and one of the model over these and one
+    more of each sequence (arXiv 2211.17192); it makes a token, and those of the proposed that are accepted.
+    """
     arch = service.model.architecture
     assert arch is not None
     between, call_counts, active = (
@@ -196,17 +220,27 @@ def speeds(service: InferenceWorkload, load: Load) -> Times:
     )
     tp, pp = load.tensor, load.pipeline
     card, dense = _card(load)
-    whole = serving_time.part(arch, active, _reading(service, None), tp, pp, load.weights)
-    part = whole._replace(dense=load.weights * dense, experts=load.weights * (1 - dense) * (whole.held > 1))
+    draft = None
+    if service.extras.draft is not None:
+        slower = time.lesser(load.card[DRAFT + 13], load.network)  # a ring over hosts enters each of them once
+        link = load.card[DRAFT + 13] * (1 - load.outside) + slower * load.outside
+        draft = drafting(service, load.card[DRAFT:], link, tp, load.kv_cache, mean_share(service))
+    weights = load.weights if draft is None else load.weights - draft.weights
+    passing, made = 1 + service.draft_tokens, 1 + service.draft_tokens * service.acceptance
+    whole = serving_time.part(arch, active, _reading(service, None), tp, pp, weights)
+    part = whole._replace(dense=weights * dense, experts=weights * (1 - dense) * (whole.held > 1))
     stage = serving_time.Calls(*(count / pp for count in call_counts))
     batch = service.concurrency / pp  # the stages of a pipeline work on as many parts of the batch
-    cache = load.kv_cache / pp * mean_share(service)
-    reads = time.attention_flops(arch, int(mean_context(service))) * batch / (tp * pp)
+    cached = load.kv_cache if draft is None else load.kv_cache - draft.cache
+    cache = cached / pp * mean_share(service)
+    reads = time.attention_flops(arch, int(mean_context(service))) * batch * passing / (tp * pp)
     hop = 2 * arch.hidden * (load.crossed / load.network + (pp - 1 - load.crossed) / load.link)
     offloaded = service.extras.offloaded_weights / load.host
-    step = serving_time.passing(card, between, stage, part, batch, cache, 0.0)
+    step = serving_time.passing(card, between, stage, part, batch * passing, cache, 0.0)
     step = time.larger(step, reads / card.scores.peak)
-    step = pp * (step + offloaded) + between.step + between.sequence * service.concurrency + hop * batch
+    step = pp * (step + offloaded) + between.step + between.sequence * service.concurrency + hop * batch * passing
+    if draft is not None:
+        step = (step + service.draft_tokens * draft.step) / made  # seconds of a step for each token that it makes
     prefix = min(number(service.workload, "shared_prefix"), service.prompt - 1)  # in the cache, not computed again
     tokens = service.prompt - prefix
     passes = -(-tokens // serving_time.CHUNK)
@@ -215,9 +249,9 @@ def speeds(service: InferenceWorkload, load: Load) -> Times:
         - time.attention_flops(arch, prefix) / 2 * prefix
     )
     once = serving_time.passing(card, between, stage, part, tokens / passes, 0.0, scores / passes / (tp * pp))
-    prefill = pp * passes * once + hop * tokens
+    prefill = pp * passes * once + hop * tokens + (0.0 if draft is None else draft.prefill)
     tpot = step + (service.concurrency - 1) / service.output * prefill if service.output else step
-    ttft = serving_time.first_token(between, service.concurrency, prefill, tpot)
+    ttft = serving_time.first_token(between, service.concurrency, prefill, tpot * made)
     times = Times(tpot, ttft, step, between.request + between.factor * prefill, prefill)
     return times if load.anchor is None else _anchored(times, load.anchor)
 

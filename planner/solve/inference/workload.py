@@ -71,6 +71,10 @@ class InferenceWorkload:
     measurements: tuple[Measurement, ...] = ()
     engine_model: EngineModel | None = None
     """What the engine makes of the model's class, where that is known."""
+    draft_tokens: int = 0
+    """Tokens that a draft model proposes in each step; 0 without one."""
+    acceptance: float = 0.0
+    """The share of them that is accepted."""
     several: bool = False
     """Whether a prefix or a draft model is asked for by more sequences than one."""
 
@@ -96,6 +100,8 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Inference
     engine = str(given["engine"])
     native = problem.formats.get(workload.model.native_format)
     served = problem.engines.get(engine) or catalog.engines[engine]
+    extras, accepted = _extras(problem, workload, catalog), given["acceptance"]
+    assert isinstance(accepted, Fraction)
     return InferenceWorkload(
         workload=workload,
         model=_text_alone(workload.model) if served.encoder_apart and given["images"] is False else workload.model,
@@ -109,13 +115,15 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Inference
         demand=demand if isinstance(demand, Fraction) else None,
         confidence=confidence,
         native_bits=native.bits if native is not None and native.bits > 16 else Fraction(16),
-        extras=_extras(problem, workload, catalog),
+        extras=extras,
         by_sequence=given["attention_parallel"] == "data",
         cache_default=_cache_default(problem, workload, served),
         gpus=problem.gpus,
         hosts=lambda: largest_hosts(problem, workload),
         measurements=problem.measurements,
         engine_model=_engine_model(workload.model, engine, catalog),
+        draft_tokens=number(workload, "draft_tokens") if extras.draft else 0,
+        acceptance=float(accepted),
         several=bool(number(workload, "shared_prefix") or given["draft_model"])
         and number(workload, "concurrency", 1) > 1,
     )
@@ -222,6 +230,7 @@ def _profile(service: InferenceWorkload, gpu: Gpu, context: int, running: int) -
         family=service.model.architecture.family if service.model.architecture is not None else "",
         narrow_cache=_narrow_cache(service),
         pooling=service.pooling,
+        drafted=service.draft_tokens,
     )
 
 
