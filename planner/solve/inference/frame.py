@@ -98,11 +98,11 @@ _FRAMES: list[tuple[Problem, dict[object, Frame]]] = []
 
 def framed(problem: Problem, workload: Workload, service: InferenceWorkload, fixed: bool) -> Frame | None:
     """Return the frame of a workload, that of an earlier one of the same plan where they differ in their load alone;
-    None where nothing can run it.
+    None where nothing can run it. Where a plan has one workload, those that it is asked for at other loads count too.
 
     What the frame's workloads remember is put into what this service knows.
     """
-    if not any(item is workload for item in problem.workloads):
+    if problem.count > 1 and not any(item is workload for item in problem.workloads):
         return frame(problem, workload, service, fixed)
     if not _FRAMES or _FRAMES[0][0] is not problem:
         _FRAMES[:] = [(problem, {})]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -119,12 +118,11 @@ def _sized(problem: Problem, workload: Workload, bucket: Bucket, concurrency: in
 
     clock.look()
     alone = at_size(workload, bucket, concurrency)
-    one = replace(problem, workloads=(alone,))
-    rows = table(one, alone, catalog)
+    rows = table(problem, alone, catalog)
     fitting = numpy.zeros(rows.rows, dtype=bool)
     columns: dict[str, Column] = {}
     if rows.rows:
-        fitting[fits(rows, broken_by(rows, one))] = True
+        fitting[fits(rows, broken_by(rows, problem))] = True
         columns = {f"{name}{end}": rows.outcome(f"{name}{end}") for name in TIMES for end in ("", EXPECTED)}
         fitting &= (columns["throughput"] > 0) & (columns["tpot"] > 0) & (columns["ttft"] > 0)
     return _Size(bucket, rows, fitting, columns)
