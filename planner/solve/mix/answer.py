@@ -239,7 +239,7 @@ def _short(task: MixTask, stock: Hashable, is_mix: bool) -> Conflict | None:
     others = {name: has for name, has in task.available.items() if name != stock}
     without = replace(task, available=others)
     try:
-        free = solve_mix(without, clock.left) if is_mix else best_alone(without)
+        free = solve_mix(without, clock.left, any_of_equal=True) if is_mix else best_alone(without)
     except Nothing:
         return None
     if free is None:

@@ -183,11 +183,12 @@ class Nothing(Exception):
         self.proven = proven
 
 
-def solve(task: MixTask, seconds: Callable[[], float], workers: int = 1) -> Mix:
-    """Return the cheapest mix, of those the one with the fewest GPUs rented and then used, then by digests of
-    names; raise Nothing where there is none.
+def solve(task: MixTask, seconds: Callable[[], float], workers: int = 1, any_of_equal: bool = False) -> Mix:
+    """Return the cheapest mix, of those the one with the fewest GPUs rented and then used, with the least work, and
+    between equal ones by digests of names; raise Nothing where there is none.
 
-    Where time runs out before its cost is proven, the best one found with what is proven of any.
+    Where time runs out before its cost is proven, the best one found with what is proven of any. With `any_of_equal`
+    any of the cheapest, which is found sooner.
     """
     places = undominated(task)
     served = {size for place in places for size, weight in enumerate(task.options[place].weights) if weight is not None}
@@ -209,13 +210,13 @@ def solve(task: MixTask, seconds: Callable[[], float], workers: int = 1) -> Mix:
         if ahead is not None and cost_of(task, ahead)[0] < cost_of(task, slices)[0]:
             slices = ahead
         return Mix(slices, cost_of(task, slices)[0], max(0, first.bound), False)
+    if any_of_equal:
+        return Mix(_slices(parts, places, first.values), first.value, first.value, False)
     model.row(cost, high=first.value)
     last, unique = first, True
     ranked = {fleet.replicas[place]: rank(task.options[place].name) for place in places}
-    work = {at: _work(task, place, size) for (place, size), at in parts.items()}
-    order = {at: rank(f"{task.options[place].name} {size}") for (place, size), at in parts.items()}
     used = {fleet.replicas[place]: task.options[place].each for place in places}
-    for terms in (fleet.of_instances(lambda item: item.gpus), used, ranked, work, order):
+    for terms in (fleet.of_instances(lambda item: item.gpus), used, ranked):
         better = cpsat.solve(model, terms, seconds=max(0.05, seconds()), workers=workers, hint=last.values)
         if better is not None:
             last = better
@@ -224,7 +225,45 @@ def solve(task: MixTask, seconds: Callable[[], float], workers: int = 1) -> Mix:
             unique = False
             break
     slices = _slices(parts, places, last.values)
+    if unique:
+        replicas = {place: last.values[fleet.replicas[place]] for place in places}
+        slices, unique = _divided(task, replicas, slices, seconds, workers)
     return Mix(slices, cost_of(task, slices)[0], first.value, unique)
+
+
+def _divided(
+    task: MixTask,
+    replicas: Mapping[int, int],
+    slices: Mapping[int, tuple[int, ...]],
+    seconds: Callable[[], float],
+    workers: int,
+) -> tuple[dict[int, tuple[int, ...]], bool]:
+    """Return how replicas that are chosen divide the traffic with the least work, then by digests of names, and whether
+    that is proven; `slices` are one way to."""
+    model = cpsat.IntegerModel()
+    parts = {
+        (place, size): model.variable(0, task.slices)
+        for place, count in replicas.items()
+        if count
+        for size, weight in enumerate(task.options[place].weights)
+        if weight is not None
+    }
+    for size in range(task.sizes):
+        model.row({at: 1 for (_, of), at in parts.items() if of == size}, task.slices, task.slices)
+    chosen = [place for place, count in replicas.items() if count]
+    for place in chosen:
+        taken = {at: task.options[place].weights[size] or 0 for (own, size), at in parts.items() if own == place}
+        model.row(taken, high=task.most * replicas[place])
+    values = tuple(slices.get(place, (0,) * task.sizes)[size] for place, size in parts)
+    work = {at: _work(task, place, size) for (place, size), at in parts.items()}
+    order = {at: rank(f"{task.options[place].name} {size}") for (place, size), at in parts.items()}
+    for terms in (work, order):
+        better = cpsat.solve(model, terms, seconds=max(0.05, seconds()), workers=workers, hint=values)
+        if better is None or not better.proven:
+            return _slices(parts, chosen, values), False
+        values = better.values
+        model.row(terms, high=better.value)
+    return _slices(parts, chosen, values), True
 
 
 def _work(task: MixTask, place: int, size: int) -> int:
