@@ -173,6 +173,25 @@ def test_the_mix_is_the_best_of_all(tmp_path: Path, seed: int) -> None:
     assert (answer.cost or 0) <= twice.cost <= 2 * (answer.cost or 0)
 
 
+@pytest.mark.parametrize(("place", "rate"), [(0, 100), (1, 9), (2, 1)])
+def test_traffic_of_one_size_is_a_demand(tmp_path: Path, place: int, rate: int) -> None:
+    """Load, times and the wait for a place are those of a service that states prompt, output and demand."""
+    size = SIZES[place]
+    row = answered(planned(tmp_path, APART, {size: Fraction(rate)}, "mix = false; gpu = h100_sxm")).workloads[0].chosen
+    replicas = row.choice["replicas"]
+    stated = f"prompt = {size[0]} tokens; output = {size[1]} tokens; demand = {rate} req/s; max_sequences = 16"
+    service = SERVICE.replace("MODEL", MODEL).replace("16Ki tokens", f"{sum(size)} tokens").replace("load <= 75%", "")
+    service = service.replace("in {small, large, other}", "= large")
+    service = service.replace("TRAFFIC", f"{stated}; gpu = h100_sxm; gpus = {replicas}; replicas = {replicas}")
+    found = api.estimate(load_plan("a.mem", shipped=SHIPPED, text=APART + service))
+    assert isinstance(found, api.Result)
+    plain = found.answer.workloads[0].chosen
+    assert (row.cost, row.total, row.parts) == (plain.cost, plain.total, plain.parts)
+    names = ("tpot", "ttft", "ttft_p95", "load", "throughput", "cost_per_token")
+    for name in (*names, *(f"{name}_expected" for name in names)):
+        assert float(row.outcomes[name] or 0) == pytest.approx(float(plain.outcomes[name] or 0), rel=1e-6), name
+
+
 def locked(loaded: Loaded) -> dict[str, Any]:
     assert loaded.problem is not None
     return document(answered(loaded), loaded.problem, loaded.catalog, loaded.texts)
@@ -213,6 +232,8 @@ def test_check_finds_what_a_lock_does_not_serve(tmp_path: Path) -> None:
     for row in larger["workloads"].values():
         row["choice"]["concurrency"] = 32
     assert "chat.concurrency = 32 is not possible" in said(loaded, larger)
+    older = lock | {"planner": "0.1.0"}
+    assert said(loaded, older) == ""
     alone = planned(tmp_path, APART, RATES, "mix = false")
     assert "is no mix" in said(alone, lock | {"plan": locked(alone)["plan"]})
 

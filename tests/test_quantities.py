@@ -71,6 +71,7 @@ ALLOWED = {
     "solve/rent/share_bounds.py": "a formula: by what a share of the cost is divided",
     "solve/training/grid.py": "what the rows of a cell have alike, by how cells are made",
     "startup/compare.py": PARTS,
+    "startup/predicted.py": "what the lock alone says of a part of a mix",
     "startup/reported.py": PARTS,
     "syntax/tokens.py": "the syntax knows no schema: names after which a string is read as an id",
     "wording.py": "kinds of needs, which are called like some quantities",

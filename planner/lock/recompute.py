@@ -147,6 +147,11 @@ def _given(workload: Workload, row: Mapping[str, Any], lock: Lock) -> dict[str, 
     if lock.format < 3 or not isinstance(recorded, dict):
         return {}
     said = given_of(workload, {})
+    concurrency = value(row["choice"].get("concurrency"))
+    if workload.traffic and isinstance(concurrency, Fraction):
+        from planner.solve.inference.by_size import given_of_part
+
+        said |= given_of_part(workload, int(concurrency))
     return {
         name: said[name] if name in said and (name not in FOLLOWED or name in workload.said) else value(written)
         for name, written in recorded.items()

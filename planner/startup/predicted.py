@@ -55,6 +55,10 @@ class Predicted:
     """Bytes of the cache that `context` and `concurrency` need."""
 
 
+PART = ("concurrency", "max_sequences", "output")
+"""What is given of a part of a mix that its block need not say."""
+
+
 def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Predicted:
     """Return what a workload of a lock is expected to report. The lock is of this plan and its catalog has its rows."""
     row = lock.workloads[name]
@@ -71,6 +75,8 @@ def predicted(problem: Problem, catalog: Catalog, lock: Lock, name: str) -> Pred
     stated = {key: word for key, word in given.items() if key in workload.given}
     if "total_concurrency" in workload.given:  # a lock states what each replica holds
         stated["concurrency"] = given.get("concurrency", Fraction(1))
+    if workload.traffic:  # what a part of a mix runs at is the lock's alone
+        stated |= {key: given[key] for key in PART if key in given}
     workload = replace(workload, given={**workload.given, **stated})
     service = inference_workload.service(problem, workload, catalog)
     split = Split(*(_count(choice, key) for key in SPLIT))

@@ -214,6 +214,9 @@ def _one(plan: str, wanted: SolveOptions, held: list[str] | None, text: str | No
         if "." in name and name.rpartition(".")[0] not in workloads:
             message = f"unknown workload `{name}`; available: {', '.join(workloads)}"
             raise typer.BadParameter(message, param_hint="--pareto")
+    mixed = next((item.name for item in loaded.problem.workloads if item.traffic), None)
+    if wanted.front and mixed is not None:
+        raise typer.BadParameter(f"`{mixed}` has traffic: its cost is minimized alone", param_hint="--pareto")
     with interrupts.softly(), progress() as stage:
         answer = answer_of(
             loaded.problem,

@@ -93,6 +93,19 @@ def not_tried(workload: Workload, choice: Mapping[str, Value]) -> Iterator[Fault
         yield from one_of("concurrency", int(value), ladder(workload))
 
 
+def given_of_part(workload: Workload, concurrency: int) -> dict[str, Value]:
+    """Return what a part of a mix is given that its block does not say: the longest of what it serves, and how many
+    sequences its engine runs at once."""
+    traffic = workload.traffic
+    longest = {
+        "context": Fraction(max(item.context for item in traffic)),
+        "prompt": Fraction(max(item.prompt for item in traffic)),
+        "output": Fraction(max(item.output for item in traffic)),
+        "concurrency": Fraction(concurrency),
+    }
+    return {"max_sequences": workload.given.get("max_sequences", Fraction(concurrency)), **longest}
+
+
 def weight(bucket: Bucket, throughput: Fraction) -> int:
     """Return what a slice of a request size takes of a replica that generates so many tokens a second of it alone, in
     parts of WHOLE, rounded up."""
@@ -187,15 +200,11 @@ def judge_part(problem: Problem, workload: Workload, choice: Mapping[str, Value]
     if load is None or load > Fraction(most_load(workload), WHOLE):
         rule = f"{block_of(workload.name)}.load"
         broken.setdefault(rule, Broken(rule, load, Fraction(most_load(workload), WHOLE)))
-    longest = {
-        "prompt": Fraction(max(item.prompt for item in workload.traffic)),
-        "output": Fraction(max(item.output for item in workload.traffic)),
-    }
     return replace(
         whole,
         outcomes=outcomes,
         broken=tuple(broken.values()),
-        given=whole.given | longest,
+        given=whole.given | given_of_part(workload, concurrency),
         traffic=workload.traffic,
     )
 

@@ -78,8 +78,12 @@ def mixed(
         if not reason.proven:
             return replace(UNKNOWN, considered=every.considered)
         found = None
+    if found is None and not every.complete:
+        return replace(UNKNOWN, considered=every.considered)
     if found is None:
         return _infeasible(problem, workload, every, is_mix, one, again if reasons else None)
+    if not every.complete:  # what was not tried may cost less
+        found = replace(found, bound=0, unique=False)
     answer = _answered(problem, workload, every, found, catalog)
     return _within_cost(workload, answer, found)
 

@@ -40,12 +40,18 @@ if TYPE_CHECKING:
 class Enumerated:
     """The task of a mix, the choice of each of its options, and how many candidates were looked at. `nearest` are the
     fewest seconds in which any configuration that takes prompts up to a length begins to answer them, with the wait,
-    where one outcome is bounded so."""
+    where one outcome is bounded so. It is not `complete` where half of the time did not suffice for every
+    number of sequences at once."""
 
     task: MixTask
     choices: tuple[Mapping[str, Value], ...]
     considered: int
     nearest: Mapping[int, Fraction]
+    complete: bool = True
+
+
+USUAL = 40
+"""What is tried first where time may not suffice for all: numbers of sequences at once that are near to this."""
 
 
 def enumerated(problem: Problem, workload: Workload, catalog: Catalog) -> Enumerated:
@@ -56,7 +62,11 @@ def enumerated(problem: Problem, workload: Workload, catalog: Catalog) -> Enumer
     nearest: dict[int, Fraction] = {}
     burstiness = workload.given["burstiness"]
     assert isinstance(burstiness, Fraction)
-    for concurrency in ladder(workload):
+    start, complete = clock.left(), True
+    for concurrency in sorted(ladder(workload), key=lambda count: abs(count - USUAL)):
+        if options and clock.left() < start / 2:
+            complete = False
+            break
         waiting = _Waiting(
             tuple(bound for bound in workload.bounds if bound.quantity in FIRST),
             concurrency,
@@ -82,7 +92,7 @@ def enumerated(problem: Problem, workload: Workload, catalog: Catalog) -> Enumer
     limits = {offer: problem.offers[offer].available for offer in stocks}
     available: dict[Hashable, int] = {offer: limit for offer, limit in limits.items() if limit is not None}
     task = MixTask(tuple(options), len(workload.traffic), SLICES, most_load(workload), available)
-    return Enumerated(task, tuple(choices), considered, nearest)
+    return Enumerated(task, tuple(choices), considered, nearest, complete)
 
 
 @dataclass(frozen=True, slots=True)
