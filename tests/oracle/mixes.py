@@ -25,25 +25,38 @@ class Host:
 def task(seed: int, sizes: int = 3, options: int = 3, slices: int = 2, limited: bool = True) -> MixTask:
     """Return a random mix: hosts of one to eight GPUs, replicas that share them or not, sizes that not all serve."""
     chance = random.Random(seed)
+    alike = chance.random() < 0.5  # options that nearly replace each other
     hosts = [
         Host(
-            chance.choice((1, 1, 2, 4, 8)),
-            chance.randint(0 if chance.random() < 0.05 else 1, 40),
+            chance.choice((1, 2, 4, 8) if alike else (1, 1, 2, 4, 8)),
+            chance.randint(3, 6) if alike else chance.randint(0 if chance.random() < 0.05 else 1, 40),
             chance.randint(0, 4) if limited and chance.random() < 0.3 else None,
         )
         for _ in range(chance.randint(1, 3))
     ]
+    heavy, able = chance.choice((8, 40, 150)), chance.choice((0.5, 0.8))
+    usual = [chance.randint(1, heavy) for _ in range(sizes)]
     chosen: list[MixOption] = []
     for number in range(options):
         place = chance.randrange(len(hosts))
         host = hosts[place]
         each = chance.choice([count for count in (1, 2, 3, 4, 8) if count <= host.gpus])
         packs = each < host.gpus and each in (1, 2, 4) and host.gpus % each == 0
-        weights = tuple(chance.randint(1, 150) if chance.random() < 0.8 else None for _ in range(sizes))
+        drawn = usual if alike else [chance.randint(1, heavy) for _ in range(sizes)]
+        weights = tuple(weight if chance.random() < able else None for weight in drawn)
         held = host.gpus // each
         chosen.append(
             MixOption(
-                f"option {number}", place, place, host.price, held, host.gpus, 1, each if packs else 0, each, weights
+                name=f"option {number}",
+                pool=place,
+                stock=place,
+                price=host.price,
+                replicas=held,
+                gpus=host.gpus,
+                units=1,
+                share=each if packs else 0,
+                each=each,
+                weights=weights,
             )
         )
     limits: dict[Hashable, int] = {place: host.limit for place, host in enumerate(hosts) if host.limit is not None}
