@@ -222,8 +222,7 @@ def beside_pool(
 
 def served_logits(arch: Architecture, profile: Profile, sequences: int) -> int:
     """Logits of so many sequences while they are served."""
-    rows = min(sequences, profile.max_sequences) * (1 + profile.drafted)
-    return logits(arch, rows, profile.sampler_bytes_per_logit)
+    return logits(arch, min(sequences, profile.max_sequences) * (1 + profile.drafted), profile.sampler_bytes_per_logit)
 
 
 def beside_budget(
