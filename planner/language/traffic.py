@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from math import ceil
@@ -41,9 +42,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What the columns are called: in a file of one's own, in the Azure traces, in BurstGPT."""
 
-_TOKENS = re.compile(r"\d{1,12}(\.0*)?\Z")
-_NUMBER = re.compile(r"\d{1,12}(\.\d{0,18})?([eE][+-]?\d{1,2})?\Z")
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:?\d\d)?\Z")
+_TOKENS = re.compile(r"\d{1,12}(\.0*)?\Z", re.ASCII)
+_NUMBER = re.compile(r"\d{1,12}(\.\d{0,18})?([eE][+-]?\d{1,2})?\Z", re.ASCII)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,12})?(Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
 
 
 class Unreadable(ValueError):
@@ -92,32 +93,36 @@ def buckets(text: str) -> tuple[Bucket, ...]:
     place = _columns(rows[0][1])
     if len(rows) == 1:
         raise Unreadable("it has no rows under its header", "each row is a request size and its rate, or a request")
-    by_rate = "rate" in place
-    sizes: dict[tuple[int, int], list[tuple[int, int, Fraction]]] = {}
-    times: list[Fraction] = []
+    width, by_rate = max(place.values()), "rate" in place
+    line = _Lines(rows, place)
+    sizes: dict[tuple[int, int], _Alike] = {}
+    times: set[str] = set()
     for number, row in rows[1:]:
-        if len(row) <= max(place.values()):
+        if len(row) <= width:
             raise Unreadable(f"line {number} has {len(row)} columns", f"the header has {len(rows[0][1])}")
-        prompt, output = (max(1, _tokens(row[place[name]], name, number)) for name in ("prompt", "output"))
-        if by_rate:
-            weight = _number(row[place["rate"]], "rate", number)
-        else:
-            times.append(_moment(row[place["time"]], number))
-            weight = Fraction(1)
-        if weight:
-            key = edge(prompt, PROMPT_EDGE, PROMPT_STEP), edge(output, OUTPUT_EDGE, OUTPUT_STEP)
-            sizes.setdefault(key, []).append((prompt, output, weight))
-    span = Fraction(1) if by_rate else max(times) - min(times)
+        prompt, output = line.tokens(row[place["prompt"]], "prompt"), line.tokens(row[place["output"]], "output")
+        rate = row[place["rate"]] if by_rate else "1"
+        if not by_rate:
+            times.add(row[place["time"]].strip())
+        if line.number(rate, "rate"):
+            key = line.edges(prompt, output)
+            alike = sizes.get(key)
+            if alike is None:
+                alike = sizes[key] = _Alike()
+            alike.add(prompt, output, rate)
+    span = Fraction(1) if by_rate else line.span(times)
     if not span:
         raise Unreadable("its arrivals span no time", "give requests over some time, or a column `rate` instead")
     out = tuple(
         Bucket(
-            max(prompt for prompt, _, _ in rows),
-            max(output for _, output, _ in rows),
-            max(prompt + output for prompt, output, _ in rows),
-            Fraction(ceil(sum(weight for _, _, weight in rows) / span * STEP), STEP),
+            alike.prompt,
+            alike.output,
+            alike.context,
+            Fraction(
+                ceil(sum(line.number(rate, "rate") * many for rate, many in alike.rates.items()) / span * STEP), STEP
+            ),
         )
-        for _, rows in sorted(sizes.items())
+        for _, alike in sorted(sizes.items(), key=lambda item: item[0])
     )
     total = sum((item.rate for item in out), Fraction(0))
     if not total:
@@ -126,6 +131,21 @@ def buckets(text: str) -> tuple[Bucket, ...]:
         way = f"`rate` is requests a second of each size, {MOST_RATE:_} of all together at most"
         raise Unreadable(f"it comes to {float(total):.4g} requests a second", way)
     return out
+
+
+class _Alike:
+    """Requests of similar size while they are read: the longest of each, and how often each rate is written."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.prompt = self.output = self.context = 0
+        self.rates: Counter[str] = Counter()
+
+    def add(self, prompt: int, output: int, rate: str) -> None:
+        """Add requests of one size at a rate."""
+        self.prompt, self.output = max(self.prompt, prompt), max(self.output, output)
+        self.context = max(self.context, prompt + output)
+        self.rates[rate] += 1
 
 
 def edge(tokens: int, first: int, step: int) -> int:
@@ -158,31 +178,67 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     return out
 
 
-def _tokens(written: str, column: str, line: int) -> int:
-    if not _TOKENS.match(written.strip()):
-        raise Unreadable(f'line {line}: `{column}` is "{written.strip()[:40]}"', "it is a whole number of tokens")
-    count = int(written.strip().partition(".")[0])
-    if count > MOST_TOKENS:
-        raise Unreadable(f"line {line}: `{column}` is {count:_} tokens", f"at most {MOST_TOKENS:_} tokens")
-    return count
+class _Lines:
+    """What is written in a file's columns, as numbers; what is none is refused with its line."""
 
+    def __init__(self, rows: Sequence[tuple[int, Sequence[str]]], place: Mapping[str, int]) -> None:
+        """Take the lines, the header first, and where the columns are."""
+        self.rows, self.place = rows, place
+        self.known: dict[str, int] = {}
+        self.numbers: dict[str, Fraction] = {}
+        self.buckets: dict[tuple[int, int], tuple[int, int]] = {}
 
-def _number(written: str, column: str, line: int) -> Fraction:
-    if not _NUMBER.match(written.strip()):
-        way = "it is a number, 0 or more, without a unit"
-        raise Unreadable(f'line {line}: `{column}` is "{written.strip()[:40]}"', way)
-    return Fraction(written.strip())
+    def edges(self, prompt: int, output: int) -> tuple[int, int]:
+        """Return the bucket of a size."""
+        key = self.buckets.get((prompt, output))
+        if key is None:
+            key = edge(prompt, PROMPT_EDGE, PROMPT_STEP), edge(output, OUTPUT_EDGE, OUTPUT_STEP)
+            self.buckets[prompt, output] = key
+        return key
 
+    def _refused(self, written: str, column: str, reason: str, way: str) -> Unreadable:
+        at = self.place.get(column, 0)
+        number = next((number for number, row in self.rows[1:] if row[at] == written or row[at].strip() == written), 0)
+        return Unreadable(f"line {number}: {reason}", way)
 
-def _moment(written: str, line: int) -> Fraction:
-    """Return an arrival in seconds: a number of them, or a date and time, to the fraction that is written."""
-    match = _MOMENT.match(written.strip())
-    if match is None:
-        return _number(written, "timestamp", line)
-    try:
-        whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{match[4] or '+00:00'}")
-    except ValueError:
-        raise Unreadable(
-            f'line {line}: "{written.strip()[:40]}" is no date and time', "2026-06-01 12:30:00.5"
-        ) from None
-    return Fraction(int(whole.timestamp())) + Fraction(f"0{match[3] or '.0'}")
+    def tokens(self, written: str, column: str) -> int:
+        """Return a whole number of tokens, of nothing one."""
+        count = self.known.get(written)
+        if count is not None:
+            return count
+        if not _TOKENS.match(written.strip()):
+            way = "it is a whole number of tokens"
+            raise self._refused(written, column, f'`{column}` is "{written.strip()[:40]}"', way)
+        count = max(1, int(written.partition(".")[0]))
+        if count > MOST_TOKENS:
+            raise self._refused(written, column, f"`{column}` is {count:_} tokens", f"at most {MOST_TOKENS:_} tokens")
+        self.known[written] = count
+        return count
+
+    def number(self, written: str, column: str) -> Fraction:
+        """Return a number, 0 or more."""
+        known = self.numbers.get(written)
+        if known is not None:
+            return known
+        if not _NUMBER.match(written.strip()):
+            way = "it is a number, 0 or more, without a unit"
+            raise self._refused(written, column, f'`{column}` is "{written.strip()[:40]}"', way)
+        self.numbers[written] = Fraction(written.strip())
+        return self.numbers[written]
+
+    def span(self, times: Iterable[str]) -> Fraction:
+        """Return the seconds from the first arrival to the last."""
+        moments = [self.moment(written) for written in times]
+        return max(moments) - min(moments)
+
+    def moment(self, written: str) -> Fraction:
+        """Return an arrival in seconds: a number of them, or a date and time, to the fraction that is written."""
+        match = _MOMENT.match(written)
+        if match is None:
+            return self.number(written, "time")
+        try:
+            whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{match[4] or '+00:00'}")
+        except ValueError:
+            reason = f'"{written[:40]}" is no date and time'
+            raise self._refused(written, "time", reason, "2026-06-01 12:30:00.5") from None
+        return Fraction(int(whole.timestamp())) + Fraction(f"0{match[3] or '.0'}")

@@ -86,6 +86,7 @@ class WorkloadResult(TypedDict):
     name: str
     copies: NotRequired[int]
     of: NotRequired[str]
+    traffic: NotRequired[list[dict[str, Any]]]
     kind: Literal["inference", "training"]
     choice: dict[str, Value]
     given: dict[str, Any]

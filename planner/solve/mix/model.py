@@ -15,7 +15,7 @@ from planner.record import dataclass
 from planner.solve import clock
 from planner.solve.fleet import cpsat
 
-RANK_BITS = 20
+RANK_BITS = 30
 """How many bits of a name's digest decide between answers that are equal in all else."""
 
 
