@@ -287,7 +287,9 @@ def test_every_verb_reads_a_mix(tmp_path: Path) -> None:
         assert done.returncode == 0, (verb, done.stdout, done.stderr)
     done = run("export", str(plan), "--to", "kubernetes", "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "out").iterdir())) == len(found["workloads"])
+    files = list((tmp_path / "out").iterdir())
+    assert len(files) == len(found["workloads"])
+    assert all("# traffic " in file.read_text() for file in files)
     (tmp_path / "trace.csv").write_text("prompt,output,rate\n150,80,1\n", encoding="utf-8")
     done = run("check", str(plan))
     assert (done.returncode, "E0802" in done.stderr + done.stdout) == (1, True)

@@ -28,9 +28,15 @@ def lines(answer: LockedWorkload, form: Target, notes: Iterable[str]) -> list[st
             f"for       {release} on {hardware}",
             f"offer     {answer.word('offer')}, {answer.word('market')}, {answer.instances} of it",
             *([f"copies    {answer.copies:_}: {_copies(answer, form)}"] if answer.copies > 1 else []),
+            *([f"traffic   {_traffic(answer)}"] if answer.rate else []),
             *notes,
         )
     ]
+
+
+def _traffic(answer: LockedWorkload) -> str:
+    """Return what a part of a mix serves, which what stands in front of it has to send there."""
+    return f"{answer.rate:.4g} req/s, of the sizes that the lock says: a router sends them here"
 
 
 def _copies(answer: LockedWorkload, form: Target) -> str:

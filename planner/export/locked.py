@@ -26,6 +26,7 @@ class LockedWorkload:
     `outcomes` are the answer's, in seconds and bytes; `kv_tokens` are those that the cache holds at least. `copies`
     identical workloads run so; `together` of them share a machine, and `beside` has them too. Not `placed` are
     workloads that may share one of several machines: which of its GPUs they have does not follow from the lock.
+    `rate` are the requests per second that a part of a mix serves, 0 of all else.
     """
 
     plan: str
@@ -47,6 +48,7 @@ class LockedWorkload:
     together: int = 1
     placed: bool = True
     outcomes: Mapping[str, Any] | None = None
+    rate: float = 0.0
 
     def count(self, name: str, unsaid: int = 1) -> int:
         """Return a whole number of the choice or of what is given."""
@@ -151,6 +153,7 @@ def of_lock(lock: Lock, plan: str, name: str) -> LockedWorkload:
         together=together,
         placed=placed,
         outcomes=row["outcomes"],
+        rate=sum(size["requests_per_second"] * size["eighths"] / 8 for size in row.get("traffic", ())),
     )
 
 

@@ -223,8 +223,18 @@ def _is_workload(row: object) -> bool:
     copies = row.get("copies", 2)
     if not isinstance(row.get("given", {}), dict) or type(copies) is not int or copies < 2:
         return False
+    traffic = row.get("traffic", [])
+    if not isinstance(traffic, list) or not all(_is_served(item) for item in traffic):
+        return False
     sizes = (memory.get("usable"), memory.get("total"), row.get("cost_micro_usd_per_hour"), row.get("instances"))
     return all(type(size) is int for size in sizes) and isinstance(memory.get("parts"), dict)
+
+
+def _is_served(item: object) -> bool:
+    """Return whether an entry says what a part of a mix serves of a request size."""
+    if not isinstance(item, dict) or not isinstance(item.get("requests_per_second"), int | float):
+        return False
+    return all(type(item.get(key)) is int for key in ("prompt", "output", "eighths"))
 
 
 def json_safe(tree: Any) -> bool:
