@@ -9,6 +9,7 @@ import time
 
 from .fleets import WIDE, World, copied, fleet
 from .laws import LAWS
+from .mixed_plans import faulty
 from .mixes import law as mix_law
 from .mixes import wrong as mix
 from .smaller import shrunk
@@ -21,6 +22,7 @@ def main() -> int:
     reader.add_argument("--seeds", default="100000..100200", help="FIRST..LAST, the last not among them; or one seed")
     reader.add_argument("--laws", action="store_true", help="the laws instead of the oracle")
     reader.add_argument("--mixes", action="store_true", help="mixes of configurations, and with --laws their laws")
+    reader.add_argument("--plans", action="store_true", help="with --mixes: whole plans, their answers and their locks")
     reader.add_argument("--copies", action="store_true", help="fleets with copies of their services")
     reader.add_argument("--suite", action="store_true", help="the fleets of the suite: fewer models, GPUs and choices")
     reader.add_argument("--shrink", action="store_true", help="print the least plan that is wrong in the same way")
@@ -39,6 +41,8 @@ def main() -> int:
 
 
 def _found(seed: int, said: argparse.Namespace) -> str:
+    if said.mixes and said.plans:
+        return faulty(seed)
     if said.mixes:
         return mix_law(seed) if said.laws else mix(seed)
     return _law(seed) if said.laws else _fleet(seed, World() if said.suite else WIDE, said)

@@ -10,12 +10,13 @@ from planner.solve.answer import Answer
 
 
 @cache
-def _shipped() -> Shipped:
+def shipped() -> Shipped:
+    """Return the shipped catalogs."""
     return shipped_catalog()
 
 
 def _read(text: str) -> Loaded:
-    plan = load_plan("fleet.mem", shipped=_shipped(), text=text)
+    plan = load_plan("fleet.mem", shipped=shipped(), text=text)
     assert plan.problem is not None, (plan.findings, text)
     return plan
 

@@ -6,9 +6,10 @@ import pytest
 
 from planner.solve.mix.model import MixOption, MixTask
 
+from .mixed_plans import faulty
 from .mixes import answered, best, law, wrong
 
-MIXES, LAWS, EACH = 120, 24, 12
+MIXES, LAWS, EACH = 120, 12, 12
 
 
 @pytest.mark.parametrize("first", range(0, MIXES, EACH))
@@ -53,3 +54,8 @@ TEMPTING = {
 @pytest.mark.parametrize("name", TEMPTING)
 def test_what_seems_better_and_is_not(name: str) -> None:
     assert answered(TEMPTING[name]) == best(TEMPTING[name])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_plan(seed: int) -> None:
+    assert faulty(seed) == ""
