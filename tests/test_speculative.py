@@ -97,3 +97,37 @@ def test_acceptance_is_a_share() -> None:
         text=f'inference w {{ model = "{BIG}"; context = 8Ki; concurrency = 1; acceptance = 3 }}',
     )
     assert plan.problem is None
+
+
+OWN = "model own { hidden = 2048; layers = 16; heads = 32; kv_heads = 8; inter = 8192; vocab = 128256 }\n"
+
+
+def test_a_draft_may_be_declared_in_the_plan() -> None:
+    """It is loaded beside the model as a shipped one is; before, it was counted as nothing."""
+    text = 'inference w {{ model = "{}"; context = 8Ki; concurrency = 8; weights = fp8; gpu = h100_sxm; gpus = 4{} }}\n'
+    sizes = []
+    for more in ("", f'; draft_model = "{SMALL}"', "; draft_model = own"):
+        found = api.estimate(load_plan("w.mem", shipped=shipped(), text=OWN + text.format(BIG, more)))
+        assert isinstance(found, api.Result)
+        sizes.append(found.answer.workloads[0].chosen.parts["weights"])
+    assert sizes[0] < sizes[1] == pytest.approx(sizes[2], rel=0.02)
+
+
+def test_a_draft_without_layers_is_refused() -> None:
+    text = "model own { parameters = 1B }\n"
+    text += f'inference w {{ model = "{BIG}"; context = 8Ki; concurrency = 1; draft_model = own }}\n'
+    plan = load_plan("w.mem", shipped=shipped(), text=text)
+    assert plan.problem is None
+    assert [item.code for item in plan.findings if item.is_error] == ["E0405"]
+
+
+def test_a_draft_is_known_as_the_plan_names_it_and_compared_by_its_row() -> None:
+    """A fine-tune shares its base's row; an export loads what is written."""
+    for rule in ("meta-llama/Llama-3.2-1B", SMALL):
+        text = f'inference w {{ model = "{BIG}"; context = 8Ki; concurrency = 1; gpu = h100_sxm; gpus = 4; {DRAFT} }}\n'
+        plan = load_plan("w.mem", shipped=shipped(), text=f'{text}require same: w.draft_model == "{rule}"\n')
+        assert plan.problem is not None
+        (workload,) = plan.problem.workloads
+        assert workload.given["draft_model"] == SMALL
+        assert workload.draft is not None
+        assert api.solve(plan, top=0).answer.outcome == "optimal"

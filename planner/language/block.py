@@ -20,6 +20,7 @@ class Block:
     env: Env
     model: Model | None = None
     written: str = ""
+    draft: Model | None = None
     given: dict[str, Value] = field(default_factory=dict)
     domains: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)

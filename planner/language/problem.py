@@ -66,9 +66,10 @@ class Workload:
 
     `given` has the defaults of what the plan does not mention too (planner.language.defaults); `spans` has the places
     of what it does. `per_layer` names the decisions that each layer makes for itself; `written` is the model as the
-    plan names it: a fine-tune where `model` is the row it shares, the call where a file was read. `copies` are the
-    identical workloads of the block that this one stands for (planner.language.copies). `traffic` are its requests by
-    size, where the plan names a file of them: of a part of a mix those that it serves.
+    plan names it: a fine-tune where `model` is the row it shares, the call where a file was read; `draft` is the row of
+    its `draft_model`. `copies` are the identical workloads of the block that this one stands for
+    (planner.language.copies). `traffic` are its requests by size, where the plan names a file of them: of a part of a
+    mix those that it serves.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Workload:
     doc: str | None = None
     per_layer: frozenset[str] = frozenset()
     written: str = ""
+    draft: Model | None = None
     sets: Mapping[str, Value] = field(default_factory=dict)
     copies: int = 1
     traffic: tuple[Bucket, ...] = ()

@@ -93,6 +93,7 @@ def build_workload(declaration: tree.Declaration, scope: Scope) -> Workload | No
         doc=declaration.doc,
         per_layer=frozenset(block.per_layer),
         written=block.written,
+        draft=block.draft,
         sets=sets,
         copies=int(Fraction(str(block.given.get("copies", 1)))),
         traffic=block.traffic,
@@ -267,6 +268,9 @@ def _fix(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
 
         read_traffic(block, relation.value)
         return
+    if quantity.name == "draft_model":
+        _read_draft(block, relation.value)
+        return
     if quantity.type == "words":
         words = _words(quantity, relation.value, block.env)
         if words is not None:
@@ -279,6 +283,20 @@ def _fix(block: Block, quantity: Quantity, relation: tree.Relation) -> None:
         block.domains[quantity.name] = (value,)
     else:
         block.given[quantity.name] = value
+
+
+def _read_draft(block: Block, value: tree.Expression) -> None:
+    """Read the model that drafts, a shipped or a declared one, and how the plan names it."""
+    model = _named(value, block.env.scope)
+    if not isinstance(model, Model):
+        return
+    if model.architecture is None:
+        message = f"`{model.id}` has no known layers, from which the cache and the time of a draft model follow"
+        block.env.scope.error(
+            "E0405", message, value.span, help='draft_model = config("config.json"), or a catalog model'
+        )
+        return
+    block.draft, block.given["draft_model"] = model, _written(value, model, block.env.scope)
 
 
 def _words(quantity: Quantity, node: tree.Expression, env: Env) -> str | None:

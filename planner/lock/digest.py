@@ -77,7 +77,7 @@ def domain(problem: Problem, catalog: Catalog) -> Ids:
     for workload in (item for one in (problem, *problem.others) for item in one.workloads):
         named["gpus"] |= {str(value) for value in workload.domains.get("gpu", tuple(problem.gpus))}
         named["offers"] |= {item.id for item in offers_listed(problem, workload)}
-        named["models"].add(workload.model.id)
+        named["models"] |= {item.id for item in (workload.model, workload.draft) if item is not None}
         for kind, names in programs(workload, catalog).items():
             named[kind] |= names
         named["formats"] |= _formats(workload) & set(problem.formats)
@@ -154,7 +154,8 @@ def declared(problem: Problem, catalog: Catalog, kind: str) -> Iterable[tuple[st
         case "quality":
             yield from ((row.id, row) for row in problem.quality)
         case "models":
-            models = (item.model for one in (problem, *problem.others) for item in one.workloads)
+            every = (item for one in (problem, *problem.others) for item in one.workloads)
+            models = (model for item in every for model in (item.model, item.draft) if model is not None)
             yield from ((model.id, model) for model in models if model.id not in shipped)
 
 

@@ -200,7 +200,8 @@ def parts(node: tree.Expression) -> tuple[tree.Expression, ...]:
 
 def stated(workload: Workload, quantity: str) -> Measure | None:
     """Return what a plan says of a given quantity, or its default; None for what is chosen, or follows from that."""
-    value = workload.model.id if quantity == "model" else workload.given.get(quantity)
+    row = {"model": workload.model, "draft_model": workload.draft}.get(quantity)
+    value = workload.given.get(quantity) if row is None else row.id
     if value is None:
         return None
     return Measure(value, BY_KIND[workload.kind][quantity].unit if isinstance(value, Fraction) else None)

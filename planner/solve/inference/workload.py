@@ -100,7 +100,7 @@ def service(problem: Problem, workload: Workload, catalog: Catalog) -> Inference
     engine = str(given["engine"])
     native = problem.formats.get(workload.model.native_format)
     served = problem.engines.get(engine) or catalog.engines[engine]
-    extras, accepted = _extras(problem, workload, catalog), given["acceptance"]
+    extras, accepted = _extras(problem, workload), given["acceptance"]
     assert isinstance(accepted, Fraction)
     return InferenceWorkload(
         workload=workload,
@@ -167,13 +167,12 @@ def _measured(problem: Problem, catalog: Catalog) -> Callable[[str, str], Iterat
     return measured_of
 
 
-def _extras(problem: Problem, workload: Workload, catalog: Catalog) -> inference.Extras:
+def _extras(problem: Problem, workload: Workload) -> inference.Extras:
     """Return what is loaded beside the model, and what of it stays on the host."""
-    draft = None
-    if workload.given["draft_model"]:
-        model = catalog.find_model(str(workload.given["draft_model"]))
-        if isinstance(model, Model) and model.architecture is not None:
-            draft = (model.architecture, model.params, problem.formats[sixteen_bit(model.native_format)])
+    draft, model = None, workload.draft
+    if model is not None:
+        assert model.architecture is not None
+        draft = (model.architecture, model.params, problem.formats[sixteen_bit(model.native_format)])
     return inference.Extras(
         number(workload, "adapters"),
         number(workload, "adapter_rank"),
