@@ -73,8 +73,8 @@ def test_what_a_part_is_called_has_its_words() -> None:
 
 PROGRESS = ("pipeline.py", "first_answer.py")
 """What a solve is at, for the line that shows it."""
-SOURCES = (PHYSICS / "quality.py", SOLVE / "rent" / "owned.py")
-"""Where a figure is from, as the rows of a catalog have it."""
+SOURCES = (PHYSICS / "quality.py", SOLVE / "rent" / "owned.py", SOLVE / "mix" / "model.py")
+"""Where a figure is from, as a catalog has it, and what an audit of a mix found wrong with the program."""
 
 
 def test_solver_and_physics_speak_in_values() -> None:
