@@ -8,6 +8,8 @@ WAS = 2.87
 """GiB of margin on average, of the same reports, when they were first tried (commit 401e1cc)."""
 LATER = frozenset({"FI01", "FI16", "FI17", "FI36"})
 """Reports that had no margin then: nothing is answered to them but an error."""
+SECOND = "FN"
+"""What the reports are called that were found after those, when nothing of the memory was fitted any more."""
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "tensorrt_llm": "TensorRT-LLM", "llama_cpp": "llama.cpp"}
 
 
@@ -34,7 +36,11 @@ def section() -> list[str]:
             refused = ", ".join(item.row["id"] for item in told if not item.right and not item.unsafe)
             right = sum(bool(item.right) for item in told)
             lines.append(f"| {name} | {confidence} | {len(own)} | {len(told)} | {right} | {unsafe} | {refused} |")
-    held = [item for item in found if item.row["id"] not in LATER and item.chosen is not None]
+    held = [
+        item
+        for item in found
+        if item.row["id"] not in LATER and not item.row["id"].startswith(SECOND) and item.chosen is not None
+    ]
     mean = sum(item.margin for item in held) / len(held)
     lines += [
         "",
